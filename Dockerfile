@@ -1,0 +1,23 @@
+# The forebay command, for every service of the stack: `docker build -t forebay:local .`
+# Plain instructions only, so that engines without BuildKit build it too.
+
+FROM rust:1.95-bookworm AS build
+WORKDIR /src
+COPY . .
+RUN cargo build --release --locked --package forebay && cp target/release/forebay /forebay
+
+FROM debian:bookworm-slim
+# Certificate authorities for HTTPS steps, time zones for schedules.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends ca-certificates tzdata \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin forebay
+COPY --from=build /forebay /usr/local/bin/forebay
+USER 10001
+# The defaults are loopback addresses, which nobody outside of the container reaches.
+ENV FOREBAY_HTTP_LISTEN=0.0.0.0:8080 \
+    FOREBAY_CONSOLE_LISTEN=0.0.0.0:8081 \
+    FOREBAY_ADMIN_LISTEN=0.0.0.0:9464
+EXPOSE 8080 8081 9464
+HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=6 CMD ["forebay", "health"]
+ENTRYPOINT ["forebay"]

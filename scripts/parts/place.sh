@@ -1,0 +1,155 @@
+# shellcheck shell=bash
+# Where this checkout keeps its services: state folder, data folder, ports and
+# the file of addresses. Sourced by scripts/services.
+
+# Names what belongs to this checkout and user outside of it: node, data folder, compose project.
+checkout_hash=$(printf '%s %s' "$checkout" "$(id -u)" | sha256sum | cut -c1-8)
+
+# One verb at a time in a checkout. Long-lived children close the descriptor
+# ({lock}>&-), or they would hold the lock for as long as they live.
+lock=
+take_lock() {
+    [[ -n $lock ]] && return
+    exec {lock}>"$state/lock"
+    flock "$lock"
+}
+
+started() { [[ -f $state/env ]]; }
+
+# runs_with PID TEXT: the process lives and its environment or command line holds the text,
+# so a pid file left by a crash never makes us trust, or end, somebody else's process.
+runs_with() {
+    [[ -n $1 && -r /proc/$1/environ ]] || return 1
+    grep -qzF -- "$2" "/proc/$1/environ" "/proc/$1/cmdline" 2>/dev/null
+}
+
+# --- addresses ---------------------------------------------------------------
+
+# The addresses of an earlier start may come back in the environment (a shell that sourced
+# .forebay/env, a test that calls this script): those are ours, not external ones.
+external_broker() {
+    [[ -n ${FOREBAY_AMQP_URL:-} ]] && ! { load_ports && [[ $FOREBAY_AMQP_URL == "$(private_broker_url)" ]]; }
+}
+
+external_database() {
+    [[ -n ${FOREBAY_DATABASE_URL:-} ]] && ! { load_ports && [[ $FOREBAY_DATABASE_URL == "$(private_database_url)" ]]; }
+}
+
+private_broker_url() {
+    if started_by_compose; then
+        printf 'amqp://forebay:forebay@127.0.0.1:%s/%%2f' "$amqp_port"
+    else
+        printf 'amqp://guest:guest@127.0.0.1:%s/%%2f' "$amqp_port"
+    fi
+}
+
+private_database_url() {
+    if started_by_compose; then
+        printf 'postgres://forebay:forebay@127.0.0.1:%s/forebay' "$database_port"
+    else
+        printf 'postgres://postgres@127.0.0.1:%s/forebay' "$database_port"
+    fi
+}
+
+broker_url() {
+    if external_broker; then
+        printf '%s' "$FOREBAY_AMQP_URL"
+    elif load_ports; then
+        private_broker_url
+    fi
+}
+
+database_url() {
+    if external_database; then
+        printf '%s' "$FOREBAY_DATABASE_URL"
+    elif load_ports; then
+        private_database_url
+    fi
+}
+
+env_lines() {
+    printf 'export FOREBAY_AMQP_URL=%q\n' "$(broker_url)"
+    printf 'export FOREBAY_DATABASE_URL=%q\n' "$(database_url)"
+}
+
+write_env() {
+    env_lines >"$state/env.new"
+    mv "$state/env.new" "$state/env"
+}
+
+# --- data folder -------------------------------------------------------------
+
+# The real paths, not ones through the link: the database's user cannot follow a link out of a
+# folder that is closed to it.
+use_data_folder() {
+    data=$1
+    broker_folder=$data/broker
+    database_folder=$data/database
+}
+use_data_folder "$(readlink -m -- "$state/data")"
+
+# PostgreSQL refuses to run as root, and the user it runs as must reach its folder; a checkout
+# under /root or a 0700 temporary folder is closed to it. A Unix socket's path has about 107
+# bytes. In both cases the data goes to /var/tmp and .forebay/data is a link to it.
+choose_data_folder() {
+    local inside=$state/data
+    if [[ -d $inside ]]; then
+        use_data_folder "$(readlink -f -- "$inside")"
+        return
+    fi
+    if ((${#inside} < 80)) && { ! is_root || external_database || runuser -u postgres -- test -x "$state"; }; then
+        mkdir -p "$inside"
+        use_data_folder "$inside"
+        return
+    fi
+    local outside=/var/tmp/forebay-$checkout_hash
+    mkdir -p -m 0755 "$outside"
+    [[ -O $outside && ! -L $outside ]] || fail "$outside belongs to somebody else"
+    ln -sfn "$outside" "$inside"
+    use_data_folder "$outside"
+}
+
+remove_data() {
+    rm -rf -- "$data" "$state/data" "$state/env" "$state/ports" "$state/by"
+}
+
+# --- ports -------------------------------------------------------------------
+
+amqp_port='' dist_port='' epmd_port='' database_port=''
+
+load_ports() {
+    [[ -f $state/ports ]] || return
+    read -r amqp_port dist_port epmd_port database_port <"$state/ports"
+}
+
+remembered_ports_are_usable() {
+    load_ports || return
+    broker_running && return
+    database_running && return
+    ! any_port_taken
+}
+
+any_port_taken() {
+    local port
+    for port in "$amqp_port" "$dist_port" "$epmd_port" "$database_port"; do
+        port_taken "$port" && return
+    done
+    return 1
+}
+
+# Blocks of ten between 21000 and 25000: below the range the kernel gives to outgoing
+# connections, so nothing takes a port while its service is stopped for a moment, and clear of
+# the standard ports. The hash spreads checkouts, the loop skips what is taken.
+choose_ports() {
+    remembered_ports_are_usable && return
+    local first=$((16#$checkout_hash % 400)) try base
+    for ((try = 0; try < 400; try++)); do
+        base=$((21000 + (first + try) % 400 * 10))
+        amqp_port=$base dist_port=$((base + 1)) epmd_port=$((base + 2)) database_port=$((base + 3))
+        if ! any_port_taken; then
+            printf '%s %s %s %s\n' "$amqp_port" "$dist_port" "$epmd_port" "$database_port" >"$state/ports"
+            return
+        fi
+    done
+    fail "no free block of ports between 21000 and 25000"
+}

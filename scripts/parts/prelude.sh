@@ -1,0 +1,39 @@
+# shellcheck shell=bash
+# What every script here needs: the checkout's folders, messages, and waiting
+# for a condition. Sourced; starts nothing.
+
+checkout=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd -P)
+# What the scripts remember, ignored by git.
+state=$checkout/.forebay
+
+# Other users (the database's) must be able to enter what is made here, whatever the caller's mask.
+umask 022
+
+say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
+
+fail() {
+    say "$*"
+    exit 1
+}
+
+is_root() { [[ $(id -u) == 0 ]]; }
+
+# wait_for SECONDS COMMAND...: polls until the command succeeds.
+wait_for() {
+    local deadline=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        ((SECONDS < deadline)) || return 1
+        sleep 0.1
+    done
+}
+
+gone() { ! kill -0 "$1" 2>/dev/null; }
+
+port_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# The folder that cargo builds into; CARGO_TARGET_DIR and cargo's settings may move it.
+target_folder() {
+    cargo metadata --manifest-path "$checkout/Cargo.toml" --locked --no-deps --format-version 1 |
+        sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p'
+}

@@ -1,0 +1,1 @@
+//! HTTP to RabbitMQ: authenticates, normalizes and publishes each call.

@@ -1,0 +1,58 @@
+//! One connection to the broker, and the wait until there is one.
+
+use crate::error::BrokerError;
+use lapin::uri::AMQPUri;
+use lapin::{Connection, ConnectionProperties};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Seconds; half of it without a sign of life and the broker is taken as gone (AMQP 0-9-1, section 4.2.7).
+const HEARTBEAT: u16 = 10;
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// Short enough for the first accepted call within 3 seconds of the broker's return.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Connects once. `name` is shown by RabbitMQ's own tools.
+pub(crate) async fn connect(url: &str, name: &str) -> Result<Connection, BrokerError> {
+    let mut uri: AMQPUri = url.parse().map_err(|error: String| BrokerError::Url(error))?;
+    uri.query.heartbeat.get_or_insert(HEARTBEAT);
+    let address = format!("{}:{}", uri.authority.host, uri.authority.port);
+    let properties = ConnectionProperties::default().with_connection_name(name.into());
+    match tokio::time::timeout(CONNECT_TIMEOUT, Connection::connect_uri(uri, properties)).await {
+        Ok(Ok(connection)) => Ok(connection),
+        Ok(Err(source)) => Err(BrokerError::Connect { address, source }),
+        Err(_) => Err(BrokerError::Timeout { address, after: CONNECT_TIMEOUT }),
+    }
+}
+
+/// Connects as soon as the broker is there. `None` when shutdown came first.
+pub(crate) async fn connect_patiently(url: &str, name: &str, shutdown: &CancellationToken) -> Option<Connection> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let error = tokio::select! {
+            () = shutdown.cancelled() => return None,
+            connected = connect(url, name) => match connected {
+                Ok(connection) => return Some(connection),
+                Err(error) => error,
+            },
+        };
+        tracing::warn!(connection.name = name, error = %crate::connection::chain(&error), "no connection to the broker; trying again");
+        tokio::select! {
+            () = shutdown.cancelled() => return None,
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+        }
+    }
+}
+
+/// An error with its causes, for one log line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

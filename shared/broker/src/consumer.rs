@@ -1,0 +1,240 @@
+//! Consuming: subscriptions on connections that are shared, each subscription with a channel of its own.
+//!
+//! Order holds through a lost connection, a killed process and `channel.close()`. It breaks on `basic.cancel` with
+//! deliveries in hand and on `nack` with requeue. So nothing here cancels or nacks: a subscription ends by closing its
+//! channel, also when it is dropped (lapin sends a cancel when a consumer is dropped before its channel is closed).
+
+use crate::codec::{DecodeError, decode_envelope};
+use crate::connection::connect;
+use crate::error::BrokerError;
+use crate::topology::{Queue, Topology, short};
+use bytes::Bytes;
+use forebay_contract::envelope::Envelope;
+use futures_util::StreamExt;
+use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
+use lapin::types::FieldTable;
+use lapin::{BasicProperties, Channel, Connection, Consumer};
+use std::sync::Arc;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+/// How to consume.
+#[derive(Debug, Clone)]
+pub struct ConsumersConfig {
+    /// The broker's URL.
+    pub url: String,
+    /// The connections' name, for RabbitMQ's own tools.
+    pub name: String,
+}
+
+/// Channels on one connection: more of them share one reader and one socket, and all are lost together.
+const CHANNELS_PER_CONNECTION: usize = 100;
+
+/// Opens subscriptions; connects when the first is asked for, and again after a loss.
+#[derive(Clone)]
+pub struct Consumers {
+    config: ConsumersConfig,
+    topology: Topology,
+    connections: Arc<Mutex<Vec<Arc<Connection>>>>,
+}
+
+impl Consumers {
+    /// No connection is made yet.
+    #[must_use]
+    pub fn new(config: ConsumersConfig, topology: Topology) -> Self {
+        Self { config, topology, connections: Arc::default() }
+    }
+
+    /// Subscribes to a queue, which is declared first. At most `prefetch` deliveries are unacknowledged at a time.
+    ///
+    /// # Errors
+    /// When the broker cannot be reached or refuses.
+    pub async fn subscribe(&self, queue: Queue, prefetch: u16) -> Result<Subscription, BrokerError> {
+        let connection = self.connection().await?;
+        let lost = |doing| move |source| BrokerError::Lost { doing, source };
+        self.topology.declare(&connection, queue).await.map_err(lost("declaring a queue"))?;
+        let channel = connection.create_channel().await.map_err(lost("opening a channel"))?;
+        channel.basic_qos(prefetch, BasicQosOptions::default()).await.map_err(lost("setting the prefetch"))?;
+        let name = self.topology.name(queue);
+        let consumer = channel
+            .basic_consume(short(&name), short(""), BasicConsumeOptions::default(), FieldTable::default())
+            .await
+            .map_err(lost("subscribing"))?;
+        Ok(Subscription { name, lost: CancellationToken::new(), inner: Some(Inner { connection, channel, consumer }) })
+    }
+
+    /// A live connection with room for one more channel. Its subscriptions hold it, so their number is its count of channels.
+    async fn connection(&self) -> Result<Arc<Connection>, BrokerError> {
+        let mut connections = self.connections.lock().await;
+        connections.retain(|connection| connection.status().connected());
+        let roomy = connections.iter().find(|connection| Arc::strong_count(connection) <= CHANNELS_PER_CONNECTION);
+        if let Some(connection) = roomy {
+            return Ok(connection.clone());
+        }
+        let connection = Arc::new(connect(&self.config.url, &self.config.name).await?);
+        connections.push(connection.clone());
+        Ok(connection)
+    }
+
+    /// Closes all connections. Subscriptions end; their unacknowledged deliveries return to the queues in order.
+    pub async fn close(&self) {
+        for connection in self.connections.lock().await.drain(..) {
+            let _ = connection.close(200, "shutdown".into()).await;
+        }
+    }
+}
+
+struct Inner {
+    connection: Arc<Connection>,
+    channel: Channel,
+    consumer: Consumer,
+}
+
+/// One subscription.
+pub struct Subscription {
+    name: String,
+    lost: CancellationToken,
+    inner: Option<Inner>,
+}
+
+impl Subscription {
+    /// The queue's name at the broker.
+    #[must_use]
+    pub fn queue_name(&self) -> &str {
+        &self.name
+    }
+
+    /// Cancelled when the deliveries of this subscription are no longer this process's: what runs for them must stop.
+    #[must_use]
+    pub fn lost(&self) -> &CancellationToken {
+        &self.lost
+    }
+
+    /// The next delivery; `None` when the channel or the connection is lost.
+    pub async fn next(&mut self) -> Option<Delivery> {
+        let inner = self.inner.as_mut()?;
+        match inner.consumer.next().await {
+            Some(Ok(delivery)) => Some(Delivery {
+                redelivered: delivery.redelivered,
+                properties: delivery.properties,
+                body: delivery.data.into(),
+                acker: delivery.acker,
+            }),
+            Some(Err(error)) => {
+                tracing::warn!(messaging.destination.name = self.name, error = %crate::connection::chain(&error), "the subscription was lost");
+                self.lost.cancel();
+                None
+            }
+            None => {
+                self.lost.cancel();
+                None
+            }
+        }
+    }
+
+    /// Ends the subscription. Unacknowledged deliveries return to the queue in order.
+    pub async fn close(mut self) {
+        self.lost.cancel();
+        if let Some(inner) = self.inner.take() {
+            inner.close().await;
+        }
+    }
+}
+
+impl Inner {
+    async fn close(self) {
+        // When closing fails the channel is gone already, and with it the subscription.
+        let _ = self.channel.close(200, "done".into()).await;
+        drop(self.consumer);
+        drop(self.connection);
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.lost.cancel();
+        if let (Some(inner), Ok(runtime)) = (self.inner.take(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn(inner.close());
+        }
+    }
+}
+
+/// One message, not yet acknowledged. [`Delivery::ack`] consumes it, so it cannot be acknowledged twice.
+pub struct Delivery {
+    redelivered: bool,
+    properties: BasicProperties,
+    body: Bytes,
+    acker: lapin::Acker,
+}
+
+impl Delivery {
+    /// Whether it was delivered before, to this worker or to another, and not acknowledged.
+    #[must_use]
+    pub fn redelivered(&self) -> bool {
+        self.redelivered
+    }
+
+    /// How often it was delivered before, where the broker counts (quorum queues); 0 for the first time.
+    #[must_use]
+    pub fn redeliveries(&self) -> u32 {
+        let count = self.properties.headers().as_ref().and_then(|headers| headers.inner().get("x-delivery-count"));
+        match count {
+            Some(lapin::types::AMQPValue::LongLongInt(count)) => u32::try_from(*count).unwrap_or_default(),
+            Some(lapin::types::AMQPValue::LongInt(count)) => u32::try_from(*count).unwrap_or_default(),
+            Some(lapin::types::AMQPValue::LongUInt(count)) => *count,
+            _ => 0,
+        }
+    }
+
+    /// Why a message is in the `dead` queue: `expired`, `delivery_limit`, ... (the broker's first dead-lettering).
+    #[must_use]
+    pub fn dead_because(&self) -> Option<String> {
+        let headers = self.properties.headers().as_ref()?;
+        match headers.inner().get("x-first-death-reason")? {
+            lapin::types::AMQPValue::LongString(reason) => Some(reason.to_string()),
+            _ => None,
+        }
+    }
+
+    /// The message id; empty when it has none.
+    #[must_use]
+    pub fn message_id(&self) -> &str {
+        self.properties.message_id().as_ref().map_or("", |id| id.as_str())
+    }
+
+    /// The message as an envelope.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when it can never be executed.
+    pub fn envelope(&self) -> Result<Envelope, DecodeError> {
+        decode_envelope(&self.properties, self.body.clone())
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The properties, for a message that is put aside as it came.
+    pub(crate) fn properties(&self) -> &BasicProperties {
+        &self.properties
+    }
+
+    /// The message as it came, to be put aside with the reason.
+    #[must_use]
+    pub fn as_unreadable(&self, reason: &str) -> crate::Message {
+        crate::codec::encode_unreadable(self.properties(), self.body.clone(), reason)
+    }
+
+    /// Tells the broker that the message is done with.
+    ///
+    /// # Errors
+    /// When the channel is gone: the message is delivered again.
+    pub async fn ack(self) -> Result<(), BrokerError> {
+        match self.acker.ack(BasicAckOptions::default()).await {
+            Ok(_) => Ok(()),
+            Err(source) => Err(BrokerError::Lost { doing: "acknowledging a delivery", source }),
+        }
+    }
+}

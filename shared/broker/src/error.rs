@@ -1,0 +1,93 @@
+//! What can go wrong between Forebay and the broker.
+
+use std::time::Duration;
+
+/// A connection, a channel or a queue could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    /// The broker cannot be reached, or refused the connection.
+    #[error("the broker at {address} cannot be reached")]
+    Connect {
+        /// Host and port, without credentials.
+        address: String,
+        /// The cause.
+        #[source]
+        source: lapin::Error,
+    },
+    /// The broker did not answer in time.
+    #[error("the broker at {address} did not answer within {after:?}")]
+    Timeout {
+        /// Host and port, without credentials.
+        address: String,
+        /// How long it was given.
+        after: Duration,
+    },
+    /// The URL cannot be read.
+    #[error("the broker's URL cannot be read: {0}")]
+    Url(String),
+    /// The channel or the connection went away.
+    #[error("the connection to the broker was lost while {doing}")]
+    Lost {
+        /// What was under way.
+        doing: &'static str,
+        /// The cause.
+        #[source]
+        source: lapin::Error,
+    },
+    /// No connection right now; one is being made.
+    #[error("there is no connection to the broker at the moment")]
+    NotConnected,
+}
+
+/// Why a message was not confirmed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PublishError {
+    /// There is no connection: not sent.
+    #[error("the message broker cannot be reached")]
+    Unavailable,
+    /// The broker has blocked publishers because it is short of memory or disk: not sent.
+    #[error("the message broker accepts no messages because it is short of memory or disk")]
+    Blocked,
+    /// Too many messages wait to be sent or confirmed: not sent.
+    #[error("the message broker is slower than the calls that arrive")]
+    Busy,
+    /// The queue is at its limit: refused by the broker.
+    #[error("the queue of this endpoint is full")]
+    QueueFull,
+    /// The queue does not exist: returned by the broker.
+    #[error("the queue of this endpoint does not exist at the broker")]
+    Unroutable,
+    /// Sent, and no confirm came: it may be delivered.
+    #[error("the message broker did not confirm the message")]
+    Unconfirmed,
+}
+
+impl PublishError {
+    /// Whether the message may be delivered all the same.
+    #[must_use]
+    pub fn may_be_delivered(&self) -> bool {
+        *self == Self::Unconfirmed
+    }
+
+    /// A stable word for metrics.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Unavailable => "unavailable",
+            Self::Blocked => "blocked",
+            Self::Busy => "busy",
+            Self::QueueFull => "queue_full",
+            Self::Unroutable => "unroutable",
+            Self::Unconfirmed => "unconfirmed",
+        }
+    }
+
+    /// When a caller may try again: soon when the broker is away, later when it is overloaded.
+    #[must_use]
+    pub fn retry_after(&self) -> Duration {
+        match self {
+            Self::Unavailable | Self::Unroutable | Self::Busy | Self::Unconfirmed => Duration::from_secs(1),
+            Self::Blocked | Self::QueueFull => Duration::from_secs(5),
+        }
+    }
+}

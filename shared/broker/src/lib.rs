@@ -1,0 +1,19 @@
+//! The only user of lapin: connections, topology, confirmed publishing, consuming and replies.
+//!
+//! The parts above speak of [`Envelope`](forebay_contract::envelope::Envelope)s, [`Reply`]s and [`Queue`]s;
+//! nothing of AMQP leaves this crate.
+
+mod codec;
+mod connection;
+mod consumer;
+mod error;
+mod publisher;
+mod replies;
+mod topology;
+
+pub use codec::{DecodeError, Message, Reply, decode_envelope, decode_reply, encode_envelope, encode_record, encode_reply, encode_unreadable};
+pub use consumer::{Consumers, ConsumersConfig, Delivery, Subscription};
+pub use error::{BrokerError, PublishError};
+pub use publisher::{Destination, Publisher, PublisherConfig, PublisherState};
+pub use replies::{Replies, Waiting};
+pub use topology::{Limits, Queue, Topology, stable_hash};

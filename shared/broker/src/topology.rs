@@ -1,0 +1,226 @@
+//! The queues: their names, their arguments, and which of them a tenant's calls take.
+//!
+//! Arguments are the same on every version of RabbitMQ from 3.10 to 4.x.
+
+use lapin::options::QueueDeclareOptions;
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::{Channel, Connection};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// A queue that Forebay declares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Queue {
+    /// Shared lane of calls that nobody waits for.
+    Work(u16),
+    /// Shared lane of calls whose callers wait.
+    Call(u16),
+    /// A trigger's own queue, with a single active consumer.
+    Trigger(Uuid),
+    /// Messages that expired in a lane or were redelivered too often.
+    Dead,
+    /// Outcomes that could not be stored while the database was away.
+    Outcomes,
+    /// Messages that are no envelope of a version that is understood.
+    Unreadable,
+    /// Delayed retry of a lane's work: back to the lane after this many milliseconds.
+    Retry {
+        /// The work lane to which messages return.
+        lane: u16,
+        /// Milliseconds.
+        delay: u32,
+    },
+}
+
+/// Upper bounds of every queue; the broker refuses what would exceed them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Messages.
+    pub max_length: u64,
+    /// Bytes of message bodies.
+    pub max_bytes: u64,
+}
+
+/// The names and arguments of one installation's queues.
+#[derive(Debug, Clone)]
+pub struct Topology {
+    prefix: String,
+    lanes: u16,
+    limits: Limits,
+}
+
+/// Past this many redeliveries a quorum queue drops or dead-letters a message. An exclusive queue must do neither,
+/// and `-1` drops at the first nack on RabbitMQ 3.x, so the count is set out of reach.
+const NEVER: i64 = 1_000_000_000;
+const LANE_DELIVERY_LIMIT: i64 = 20;
+
+impl Topology {
+    /// `prefix` keeps several stacks on one broker apart; `lanes` is the number of lanes of each kind, at least 1.
+    #[must_use]
+    pub fn new(prefix: &str, lanes: u16, limits: Limits) -> Self {
+        Self { prefix: prefix.to_owned(), lanes: lanes.max(1), limits }
+    }
+
+    /// The queue's name at the broker.
+    #[must_use]
+    pub fn name(&self, queue: Queue) -> String {
+        let prefix = &self.prefix;
+        match queue {
+            Queue::Work(lane) => format!("{prefix}work.{lane}"),
+            Queue::Call(lane) => format!("{prefix}call.{lane}"),
+            Queue::Trigger(id) => format!("{prefix}trigger.{id}"),
+            Queue::Dead => format!("{prefix}dead"),
+            Queue::Outcomes => format!("{prefix}outcomes"),
+            Queue::Unreadable => format!("{prefix}unreadable"),
+            Queue::Retry { lane, delay } => format!("{prefix}retry.{delay}.{lane}"),
+        }
+    }
+
+    /// A new name for a reply queue of this process.
+    pub(crate) fn reply_name(&self, instance: &str) -> String {
+        format!("{}reply.{instance}.{}", self.prefix, Uuid::new_v4())
+    }
+
+    /// The lane of a tenant: always the same one, so that a tenant's flood fills one lane and not all.
+    #[must_use]
+    pub fn lane_of(&self, tenant: &str) -> u16 {
+        (stable_hash(tenant.as_bytes()) % u64::from(self.lanes)) as u16
+    }
+
+    /// Every shared lane, calls first.
+    pub fn lanes(&self) -> impl Iterator<Item = Queue> + use<> {
+        let lanes = self.lanes;
+        (0..lanes).map(Queue::Call).chain((0..lanes).map(Queue::Work))
+    }
+
+    fn arguments(&self, queue: Queue) -> FieldTable {
+        let mut arguments = FieldTable::default();
+        let mut set = |name: &str, value: AMQPValue| _ = arguments.insert(name.into(), value);
+        set("x-queue-type", text("quorum"));
+        set("x-overflow", text("reject-publish"));
+        set("x-queue-leader-locator", text("balanced"));
+        set("x-max-length", AMQPValue::LongLongInt(clamp(self.limits.max_length)));
+        set("x-max-length-bytes", AMQPValue::LongLongInt(clamp(self.limits.max_bytes)));
+        match queue {
+            Queue::Work(_) | Queue::Call(_) => {
+                set("x-delivery-limit", AMQPValue::LongLongInt(LANE_DELIVERY_LIMIT));
+                set("x-dead-letter-exchange", text(""));
+                set("x-dead-letter-routing-key", text(&self.name(Queue::Dead)));
+                set("x-dead-letter-strategy", text("at-least-once"));
+            }
+            Queue::Trigger(_) => {
+                set("x-single-active-consumer", AMQPValue::Boolean(true));
+                set("x-delivery-limit", AMQPValue::LongLongInt(NEVER));
+            }
+            Queue::Dead | Queue::Outcomes | Queue::Unreadable => {
+                set("x-delivery-limit", AMQPValue::LongLongInt(NEVER));
+            }
+            Queue::Retry { lane, delay } => {
+                set("x-message-ttl", AMQPValue::LongLongInt(i64::from(delay)));
+                set("x-delivery-limit", AMQPValue::LongLongInt(NEVER));
+                set("x-dead-letter-exchange", text(""));
+                set("x-dead-letter-routing-key", text(&self.name(Queue::Work(lane))));
+                set("x-dead-letter-strategy", text("at-least-once"));
+            }
+        }
+        arguments
+    }
+
+    /// Declares the queue on a channel of its own, since a refused declaration closes its channel.
+    ///
+    /// A queue that exists with other arguments (limits that were changed since) is used as it is, and said in the log.
+    pub(crate) async fn declare(&self, connection: &Connection, queue: Queue) -> Result<(), lapin::Error> {
+        let name = self.name(queue);
+        let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        let channel = connection.create_channel().await?;
+        let declared = channel.queue_declare(name.as_str().into(), durable, self.arguments(queue)).await;
+        match declared {
+            Ok(_) => close(&channel).await,
+            Err(error) if is_precondition_failed(&error) => {
+                let passive = QueueDeclareOptions { passive: true, ..durable };
+                let channel = connection.create_channel().await?;
+                channel.queue_declare(name.as_str().into(), passive, FieldTable::default()).await?;
+                tracing::warn!(queue.name = %name, %error, "the queue exists with other arguments and is used as it is; delete it when it is empty to apply new limits");
+                close(&channel).await;
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+}
+
+/// Closes a channel that holds nothing; when that fails the connection is gone, and the next use will say so.
+async fn close(channel: &Channel) {
+    let _ = channel.close(200, "done".into()).await;
+}
+
+fn is_precondition_failed(error: &lapin::Error) -> bool {
+    const PRECONDITION_FAILED: u16 = 406;
+    matches!(error.kind(), lapin::ErrorKind::ProtocolError(error) if error.get_id() == PRECONDITION_FAILED)
+}
+
+fn text(value: &str) -> AMQPValue {
+    AMQPValue::LongString(value.into())
+}
+
+fn clamp(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+pub(crate) fn short(name: &str) -> ShortString {
+    name.into()
+}
+
+/// Milliseconds as the `expiration` property wants them: at least 1, since 0 expires a message that no consumer is waiting for.
+pub(crate) fn expiration(remaining: Duration) -> ShortString {
+    remaining.as_millis().max(1).to_string().into()
+}
+
+/// FNV-1a: the same in every process, version and machine, unlike the standard library's hashers.
+#[must_use]
+pub fn stable_hash(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn topology() -> Topology {
+        Topology::new("acme.", 4, Limits { max_length: 10, max_bytes: 1000 })
+    }
+
+    #[test]
+    fn names_carry_the_prefix() {
+        let topology = topology();
+        assert_eq!(topology.name(Queue::Work(3)), "acme.work.3");
+        assert_eq!(topology.name(Queue::Call(0)), "acme.call.0");
+        assert_eq!(topology.name(Queue::Trigger(Uuid::nil())), "acme.trigger.00000000-0000-0000-0000-000000000000");
+        assert_eq!(topology.name(Queue::Dead), "acme.dead");
+    }
+
+    #[test]
+    fn a_tenants_lane_is_fixed_and_tenants_spread_over_all_lanes() {
+        let topology = topology();
+        assert_eq!(topology.lane_of("t37ed"), topology.lane_of("t37ed"));
+        let used: std::collections::HashSet<u16> = (0..100).map(|n| topology.lane_of(&format!("tenant-{n}"))).collect();
+        assert_eq!(used.len(), 4);
+    }
+
+    #[test]
+    fn an_exclusive_queue_never_drops_and_has_one_active_consumer() {
+        let arguments = topology().arguments(Queue::Trigger(Uuid::nil()));
+        let get = |name: &str| arguments.inner().get(name).cloned();
+        assert_eq!(get("x-single-active-consumer"), Some(AMQPValue::Boolean(true)));
+        assert_eq!(get("x-delivery-limit"), Some(AMQPValue::LongLongInt(1_000_000_000)));
+        assert_eq!(get("x-overflow"), Some(text("reject-publish")));
+        assert_eq!(get("x-dead-letter-exchange"), None);
+    }
+
+    #[test]
+    fn the_hash_is_fnv_1a() {
+        // Test vectors of the FNV authors: http://www.isthe.com/chongo/src/fnv/test_fnv.c
+        assert_eq!(stable_hash(b""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(stable_hash(b"foobar"), 0x8594_4171_f739_67e8);
+    }
+}

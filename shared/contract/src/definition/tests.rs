@@ -1,0 +1,168 @@
+use super::*;
+use serde_json::json;
+
+/// The design's example, less what later issues bring.
+const WORK_ORDER: &str = r#"
+tenant: t37ed
+name: CreateWorkOrder
+description: Work orders from ACME
+enabled: true
+trigger:
+  webhook:
+    methods: [POST]
+    authentication: api_key
+    query:
+      customerid:   { type: integer, required: true }
+      customername: { default: TheCompany }
+    body: { max_bytes: 2048 }
+    ordered: true
+    response: { wait: 30s, on_timeout: error }
+    cors: { origins: ['https://portal.example'] }
+retry:   { attempts: 5, backoff: { first: 1s, factor: 2, max: 5m } }
+on_failure: halt
+diagnostics: { input: true, output: true, steps: true, keep: 14d }
+input: |
+  { id: .body.workOrder.id, customer: .query.customerid }
+steps:
+  - id: price
+    when: .input.id != null
+    http: { method: GET, url: 'https://erp.example/price/${ .input.id }', timeout: 10s, headers: { X-Site: 7 } }
+  - { id: total, set: '.steps.price.body.total * 2' }
+respond: { status: 201, headers: { Location: '/w/${ .input.id }' }, body: '{ id: .steps.price.body.id }' }
+"#;
+
+fn read(yaml: &str) -> Result<Definition, DefinitionError> {
+    Definition::from_value(&documents(yaml).unwrap()[0])
+}
+
+fn problems(yaml: &str) -> String {
+    read(yaml).unwrap_err().to_string()
+}
+
+fn webhook(text: &str) -> String {
+    format!("tenant: t\nname: n\ntrigger:\n  webhook: {text}\n")
+}
+
+#[test]
+fn the_designs_example_is_read_whole() {
+    let definition = read(WORK_ORDER).unwrap();
+    assert_eq!(definition.path().to_string(), "t37ed/CreateWorkOrder");
+    assert_eq!(definition.trigger.methods, [Method::POST]);
+    assert_eq!(definition.trigger.delivery, Delivery::Serial);
+    assert_eq!(definition.trigger.query[0].kind, QueryKind::Integer);
+    assert_eq!(definition.trigger.query[1].default, Some(json!("TheCompany")));
+    assert_eq!(definition.trigger.max_bytes, 2048);
+    assert_eq!(definition.retry.attempts, 5);
+    assert_eq!(definition.on_failure, OnFailure::Halt);
+    assert_eq!(definition.steps[0].timeout, Some(Duration::from_secs(10)));
+    let Action::Http(call) = &definition.steps[0].action else { panic!("{:?}", definition.steps[0]) };
+    assert_eq!(call.headers, [("X-Site".to_owned(), "7".to_owned())]);
+    assert_eq!(definition.respond.unwrap().status, Status::Fixed(201));
+}
+
+#[test]
+fn the_shortest_definition_takes_the_defaults() {
+    let definition = read("tenant: t\nname: n\ntrigger:\n  webhook:\n").unwrap();
+    assert_eq!(definition.trigger.methods, [Method::GET, Method::POST]);
+    assert_eq!(definition.trigger.authentication, Authentication::ApiKey);
+    assert_eq!(definition.trigger.delivery, Delivery::Lane);
+    assert_eq!(definition.trigger.response, None);
+    assert_eq!(definition.retry, RetryPolicy::default());
+    assert!(definition.enabled);
+}
+
+#[test]
+fn every_delivery_can_be_asked_for() {
+    let cases = [
+        ("{ ordered: false }", Delivery::Lane),
+        ("{ ordered: true }", Delivery::Serial),
+        ("{ ordered: { by: .body.site } }", Delivery::ByKey { by: ".body.site".into(), concurrency: 16 }),
+        ("{ concurrency: 5 }", Delivery::Parallel(5)),
+    ];
+    for (text, delivery) in cases {
+        assert_eq!(read(&webhook(text)).unwrap().trigger.delivery, delivery, "{text}");
+    }
+}
+
+#[test]
+fn a_mistake_names_its_path_and_what_was_meant() {
+    let cases = [
+        (webhook("{ authentification: none }"), "trigger.webhook.authentification: unknown field; did you mean 'authentication'?"),
+        (webhook("{ methods: [FETCH] }"), "trigger.webhook.methods: must be of GET, POST, PUT, PATCH, DELETE, not 'FETCH'"),
+        (webhook("{ methods: [] }"), "trigger.webhook.methods: must be a list with at least one method"),
+        (webhook("{ methods: [GET, GET] }"), "names GET twice"),
+        (webhook("{ authentication: apikey }"), "must be api_key or none, not 'apikey'; did you mean 'api_key'?"),
+        (webhook("{ query: { a: { type: int } } }"), "trigger.webhook.query.a.type: must be string or integer"),
+        (webhook("{ query: { a: { type: integer, default: x } } }"), "query.a.default: must be of the type integer, not 'x'"),
+        (webhook("{ query: { a: { required: true, default: x } } }"), "a required parameter has no default"),
+        (webhook("{ body: { max_bytes: 99999999999 } }"), "trigger.webhook.body.max_bytes: must be a whole number from 0 to"),
+        (webhook("{ ordered: true, concurrency: 3 }"), "trigger.webhook.concurrency: is for unordered triggers"),
+        (webhook("{ ordered: { concurrency: 3 } }"), "trigger.webhook.ordered.by: is required"),
+        (webhook("{ response: { wait: 30 } }"), "trigger.webhook.response.wait: must be text, not 30"),
+        (webhook("{ response: { wait: 2d } }"), "must be from 1ms to 15m, not 2d"),
+        (webhook("{ cors: { origins: ['https://a.example/'] } }"), "must be origins such as"),
+        (webhook("{ idempotency: { key: .a } }"), "trigger.webhook.idempotency: idempotency is not supported by this version"),
+        ("tenant: t\nname: n\ntrigger: { schedule: { every: 15m } }".into(), "trigger.schedule: a schedule is not supported"),
+        (format!("{}on_failure: halt", webhook("{}")), "on_failure: halt needs an ordered trigger"),
+        (format!("{}steps: [{{ id: a-b, set: '1' }}]", webhook("{}")), "steps[0].id: 'a-b' must begin with a letter"),
+        (format!("{}steps: [{{ id: a, set: '1' }}, {{ id: a, set: '1' }}]", webhook("{}")), "steps[1].id: 'a' is already"),
+        (format!("{}steps: [{{ id: a }}]", webhook("{}")), "steps[0]: needs one of http, set"),
+        (format!("{}steps: [{{ id: a, set: '1', http: {{ url: x }} }}]", webhook("{}")), "steps[0]: has more than one"),
+        (format!("{}steps: [{{ id: a, http: {{ method: GET }} }}]", webhook("{}")), "steps[0].http.url: is required"),
+        (format!("{}respond: {{ status: 99 }}", webhook("{}")), "respond.status: must be a number from 200 to 599"),
+        (format!("{}retry: {{ attempts: 0 }}", webhook("{}")), "retry.attempts: must be a whole number from 1 to 20, not 0"),
+        ("name: n\ntrigger: { webhook: {} }".into(), "tenant: is required"),
+        ("tenant: 'a b'\nname: n\ntrigger: { webhook: {} }".into(), "tenant: 'a b' is no name"),
+        ("tenant: t\nname: n".into(), "trigger: is required"),
+        ("[1]".into(), "must be a mapping of fields, not a list"),
+    ];
+    for (yaml, expected) in cases {
+        let text = problems(&yaml);
+        assert!(text.contains(expected), "{yaml}\n{text}");
+    }
+}
+
+#[test]
+fn all_mistakes_are_reported_at_once() {
+    let text = problems("tenant: t\nnam: n\ntrigger: { webhook: { methods: [X] } }\nretry: { attempts: x }\n");
+    for expected in ["name: is required", "nam: unknown field", "methods", "retry.attempts"] {
+        assert!(text.contains(expected), "{text}");
+    }
+}
+
+#[test]
+fn a_file_holds_several_documents_and_a_broken_one_names_its_line() {
+    assert_eq!(documents("a: 1\n---\na: 2\n---\n").unwrap(), [json!({"a": 1}), json!({"a": 2})]);
+    assert_eq!(documents("{\"a\": [1]}").unwrap(), [json!({"a": [1]})]);
+    assert_eq!(documents("").unwrap(), Vec::<Value>::new());
+    let error = documents("a: 1\nb: [1\nc: 2\n").unwrap_err();
+    assert!(error.line >= 2, "{error}");
+    assert!(documents("a: 1\na: 2\n").unwrap_err().to_string().contains("line 2"));
+}
+
+#[test]
+fn pauses_grow_by_the_factor_up_to_the_maximum_and_end_with_the_attempts() {
+    let policy = read(&format!("{}retry: {{ attempts: 4, backoff: {{ first: 1s, factor: 3, max: 5s }} }}", webhook("{}"))).unwrap().retry;
+    let pauses: Vec<_> = (1..=4).map(|attempt| policy.pause_after(attempt)).collect();
+    let seconds = |s| Some(Duration::from_secs(s));
+    assert_eq!(pauses, [seconds(1), seconds(3), seconds(5), None]);
+}
+
+proptest::proptest! {
+    /// Whatever a file holds, reading it ends with a definition or with problems, never with a panic.
+    #[test]
+    fn no_text_stops_the_reader(text in "[ -~\n]{0,300}") {
+        for document in documents(&text).unwrap_or_default() {
+            let _ = Definition::from_value(&document);
+        }
+    }
+
+    #[test]
+    fn no_change_of_the_example_stops_the_reader(at in 0..WORK_ORDER.len(), with in "[ -~\n]{0,4}") {
+        let mut text = WORK_ORDER.to_owned();
+        text.replace_range(at..at + 1, &with);
+        for document in documents(&text).unwrap_or_default() {
+            let _ = Definition::from_value(&document);
+        }
+    }
+}

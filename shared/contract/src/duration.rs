@@ -1,0 +1,70 @@
+//! Durations as people write them in definitions, settings and on the command line: `500ms`, `30s`, `15m`, `2h`, `14d`.
+
+use std::time::Duration;
+
+/// Why a text is no duration; the Display names the text and the form that was meant.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{text}' is no duration: write a whole number and a unit, such as 500ms, 30s, 15m, 2h or 14d")]
+pub struct DurationError {
+    text: String,
+}
+
+/// Units, longest spelling of a shared prefix first: `ms` must be tried before `m` and `s`.
+const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+
+/// Parses `<whole number><unit>`, unit one of `ms`, `s`, `m`, `h`, `d`.
+///
+/// # Errors
+/// [`DurationError`] for anything else, an overflow included.
+pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
+    let error = || DurationError { text: text.chars().take(64).collect() };
+    let text = text.trim();
+    for (unit, factor) in UNITS {
+        let Some(number) = text.strip_suffix(unit) else { continue };
+        if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(error());
+        }
+        let number: u64 = number.parse().map_err(|_| error())?;
+        return number.checked_mul(factor).map(Duration::from_millis).ok_or_else(error);
+    }
+    Err(error())
+}
+
+/// Writes a duration in the form that [`parse_duration`] reads, with the largest unit that is exact. Parts below a millisecond are dropped.
+#[must_use]
+pub fn format_duration(duration: Duration) -> String {
+    let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    for (unit, factor) in UNITS.iter().rev() {
+        if millis >= *factor && millis % factor == 0 {
+            return format!("{}{unit}", millis / factor);
+        }
+    }
+    "0s".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_every_unit() {
+        for (text, millis) in [("500ms", 500), ("30s", 30_000), ("15m", 900_000), ("2h", 7_200_000), ("14d", 1_209_600_000), ("0s", 0)] {
+            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_duration_and_names_it() {
+        for text in ["", "5", "s", "-1s", "1.5s", "1 s", "5 minutes", "99999999999999999999d", "9999999999999999d"] {
+            let error = parse_duration(text).unwrap_err().to_string();
+            assert!(error.contains(&format!("'{text}'")), "{error}");
+        }
+    }
+
+    #[test]
+    fn writes_what_it_reads() {
+        for text in ["500ms", "90s", "15m", "2h", "14d", "1001ms", "0s"] {
+            assert_eq!(format_duration(parse_duration(text).unwrap()), text);
+        }
+    }
+}

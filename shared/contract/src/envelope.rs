@@ -1,0 +1,105 @@
+//! The envelope: an accepted call as it travels on the broker. The body of the message is the HTTP body byte for byte;
+//! everything else is in the message's properties and headers, whose names stand here.
+
+use crate::id::ExecutionId;
+use crate::name::Name;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+/// The version that this code writes. A worker understands every version from 1 to this one.
+pub const ENVELOPE_VERSION: u32 = 1;
+
+/// Message header names.
+pub mod header {
+    /// Version of the envelope (unsigned 32 bits).
+    pub const ENVELOPE: &str = "forebay-envelope";
+    /// Tenant (text).
+    pub const TENANT: &str = "forebay-tenant";
+    /// Integration name (text).
+    pub const INTEGRATION: &str = "forebay-integration";
+    /// Integration id (text, a UUID).
+    pub const INTEGRATION_ID: &str = "forebay-integration-id";
+    /// Version of the definition that accepted the call (signed 32 bits).
+    pub const VERSION: &str = "forebay-version";
+    /// [`super::Request`] as JSON (text).
+    pub const REQUEST: &str = "forebay-request";
+    /// Microseconds of Unix time (signed 64 bits).
+    pub const RECEIVED_AT: &str = "forebay-received-at";
+    /// Milliseconds of Unix time (signed 64 bits).
+    pub const DEADLINE: &str = "forebay-deadline";
+    /// W3C trace context (text).
+    pub const TRACEPARENT: &str = "traceparent";
+    /// W3C trace context (text).
+    pub const TRACESTATE: &str = "tracestate";
+    /// Attempts before this message (unsigned 32 bits); absent: none.
+    pub const ATTEMPTS: &str = "forebay-attempts";
+}
+
+/// What a mapping sees as `.request` and `.query`: everything of the call but its body.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// Such as `POST`.
+    pub method: String,
+    /// The path as it was sent, without the query.
+    pub path: String,
+    /// The raw query string without `?`; empty when absent.
+    #[serde(rename = "queryString", default, skip_serializing_if = "String::is_empty")]
+    pub query_string: String,
+    /// Declared query parameters in their types.
+    #[serde(default)]
+    pub query: Map<String, Value>,
+    /// Header names in lower case with their values in the order of the call; credentials are left out.
+    pub headers: Vec<(String, String)>,
+}
+
+impl Request {
+    /// The first value of a header; the name in lower case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// W3C trace context.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TraceContext {
+    /// `00-<trace id>-<span id>-<flags>`.
+    pub traceparent: String,
+    /// Vendors' state; may be absent.
+    pub tracestate: Option<String>,
+}
+
+/// One accepted call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Envelope {
+    /// Also the message id, and the correlation id of the reply.
+    pub execution_id: ExecutionId,
+    /// The tenant.
+    pub tenant: Name,
+    /// The integration's name.
+    pub integration: Name,
+    /// The integration's id, which names its exclusive queue.
+    pub integration_id: Uuid,
+    /// The version of the definition that accepted the call.
+    pub version: i32,
+    /// Method, path, query and headers.
+    pub request: Request,
+    /// The Content-Type as it was sent.
+    pub content_type: Option<String>,
+    /// The Content-Encoding as it was sent.
+    pub content_encoding: Option<String>,
+    /// The body, byte for byte.
+    pub body: Bytes,
+    /// Microseconds of Unix time at which the ingress had read the call.
+    pub received_at: i64,
+    /// Milliseconds of Unix time after which an execution that has not started must not start; absent: it always runs.
+    pub deadline: Option<i64>,
+    /// The queue on which the caller's ingress waits for the reply; absent: nobody waits.
+    pub reply_to: Option<String>,
+    /// The trace that the call belongs to.
+    pub trace: Option<TraceContext>,
+    /// Attempts before this message: more than 0 after a delayed retry.
+    pub attempts: u32,
+}

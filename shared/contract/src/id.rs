@@ -1,0 +1,187 @@
+//! Execution ids: 16 bytes that are unique and begin with the time, then an 8-byte tag keyed by the installation.
+//!
+//! The tag proves that this installation issued the id for this integration, so that `GET .../executions/{id}` can say
+//! "queued" for an execution that no worker has touched yet without a row in the database, and 404 for an id that was never issued.
+
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
+use uuid::Uuid;
+
+const UNIQUE_BYTES: usize = 16;
+const TAG_BYTES: usize = 8;
+const ID_BYTES: usize = UNIQUE_BYTES + TAG_BYTES;
+/// 192 bits in symbols of 5 bits.
+const TEXT_LENGTH: usize = 39;
+
+/// An execution's id. Its text is 39 lower-case base32hex symbols; ids sort by the time at which they were issued.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ExecutionId([u8; ID_BYTES]);
+
+/// The text is not of an id's form.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{text}' is no execution id: an id has {TEXT_LENGTH} of the characters 0-9 a-v")]
+pub struct ExecutionIdError {
+    text: String,
+}
+
+impl ExecutionId {
+    /// The part stored as the primary key: 48 bits of Unix time in milliseconds, then 80 random bits.
+    #[must_use]
+    pub fn unique(&self) -> Uuid {
+        let mut bytes = [0; UNIQUE_BYTES];
+        bytes.copy_from_slice(&self.0[..UNIQUE_BYTES]);
+        Uuid::from_bytes(bytes)
+    }
+
+    /// When the id was issued, in milliseconds of Unix time, as its first 48 bits say.
+    #[must_use]
+    pub fn issued_at_millis(&self) -> i64 {
+        self.0[..6].iter().fold(0, |millis, byte| (millis << 8) | i64::from(*byte))
+    }
+}
+
+/// Issues and checks ids; one a process, from the installation's key.
+#[derive(Clone)]
+pub struct IdIssuer {
+    /// The MAC with its key schedule done, cloned for each use.
+    mac: Hmac<Sha256>,
+}
+
+impl IdIssuer {
+    /// An issuer keyed by the installation's secret of any length (32 random bytes are made by the store's first migration).
+    #[must_use]
+    pub fn new(key: &[u8]) -> Self {
+        // HMAC takes a key of any length (RFC 2104), so the error of the general trait cannot occur; an empty MAC key is the fallback.
+        let mac = Hmac::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&Default::default()));
+        Self { mac }
+    }
+
+    /// A new id for the integration.
+    ///
+    /// # Errors
+    /// When the operating system gives no random bytes.
+    pub fn issue(&self, integration: Uuid) -> Result<ExecutionId, getrandom::Error> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let millis = u64::try_from(now.as_millis()).unwrap_or_default();
+        let mut unique = [0; UNIQUE_BYTES];
+        unique[..6].copy_from_slice(&millis.to_be_bytes()[2..]);
+        getrandom::fill(&mut unique[6..])?;
+        Ok(self.with_tag(unique, integration))
+    }
+
+    /// The id whose unique part is known, as it is read back from the store.
+    #[must_use]
+    pub fn restore(&self, unique: Uuid, integration: Uuid) -> ExecutionId {
+        self.with_tag(unique.into_bytes(), integration)
+    }
+
+    /// Whether this installation issued the id for this integration.
+    #[must_use]
+    pub fn is_issued(&self, id: &ExecutionId, integration: Uuid) -> bool {
+        self.mac_over(&id.0[..UNIQUE_BYTES], integration).verify_truncated_left(&id.0[UNIQUE_BYTES..]).is_ok()
+    }
+
+    fn with_tag(&self, unique: [u8; UNIQUE_BYTES], integration: Uuid) -> ExecutionId {
+        let tag = self.mac_over(&unique, integration).finalize().into_bytes();
+        let mut bytes = [0; ID_BYTES];
+        bytes[..UNIQUE_BYTES].copy_from_slice(&unique);
+        bytes[UNIQUE_BYTES..].copy_from_slice(&tag[..TAG_BYTES]);
+        ExecutionId(bytes)
+    }
+
+    fn mac_over(&self, unique: &[u8], integration: Uuid) -> Hmac<Sha256> {
+        let mut mac = self.mac.clone();
+        mac.update(unique);
+        mac.update(integration.as_bytes());
+        mac
+    }
+}
+
+impl fmt::Display for ExecutionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = [0; TEXT_LENGTH];
+        data_encoding::BASE32HEX_NOPAD.encode_mut(&self.0, &mut text);
+        text.make_ascii_lowercase();
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl fmt::Debug for ExecutionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::str::FromStr for ExecutionId {
+    type Err = ExecutionIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let error = || ExecutionIdError { text: text.chars().take(64).collect() };
+        if text.len() != TEXT_LENGTH {
+            return Err(error());
+        }
+        let decoded = data_encoding::BASE32HEX_NOPAD.decode(text.to_ascii_uppercase().as_bytes()).map_err(|_| error())?;
+        decoded.try_into().map(Self).map_err(|_| error())
+    }
+}
+
+impl serde::Serialize for ExecutionId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for ExecutionId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_issued_id_survives_text_and_is_recognised() {
+        let issuer = IdIssuer::new(b"key");
+        let integration = Uuid::new_v4();
+        let id = issuer.issue(integration).unwrap();
+        let read: ExecutionId = id.to_string().parse().unwrap();
+        assert_eq!(read, id);
+        assert!(issuer.is_issued(&read, integration));
+        assert_eq!(issuer.restore(id.unique(), integration), id);
+    }
+
+    #[test]
+    fn an_id_of_another_integration_or_installation_was_never_issued() {
+        let issuer = IdIssuer::new(b"key");
+        let integration = Uuid::new_v4();
+        let id = issuer.issue(integration).unwrap();
+        assert!(!issuer.is_issued(&id, Uuid::new_v4()));
+        assert!(!IdIssuer::new(b"other").is_issued(&id, integration));
+    }
+
+    #[test]
+    fn a_changed_symbol_is_noticed() {
+        let issuer = IdIssuer::new(b"key");
+        let integration = Uuid::new_v4();
+        let text = issuer.issue(integration).unwrap().to_string();
+        for at in 0..text.len() {
+            let mut changed = text.clone().into_bytes();
+            changed[at] = if changed[at] == b'0' { b'g' } else { b'0' };
+            let changed = String::from_utf8(changed).unwrap();
+            let recognised = changed.parse::<ExecutionId>().is_ok_and(|id| issuer.is_issued(&id, integration));
+            assert!(!recognised, "position {at}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_id_is_refused() {
+        for text in ["", "abc", &"z".repeat(39), &"0".repeat(40), &"ä".repeat(20)] {
+            assert!(text.parse::<ExecutionId>().is_err(), "{text}");
+        }
+    }
+}

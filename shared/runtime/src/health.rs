@@ -1,0 +1,119 @@
+//! Whether the process is ready for work, as its parts report it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use serde_json::json;
+
+/// The checks of a process. Clones share them; each part reports its own with [`Health::set`].
+#[derive(Debug, Clone, Default)]
+pub struct Health {
+    checks: Arc<RwLock<BTreeMap<String, Check>>>,
+}
+
+#[derive(Debug, Clone)]
+struct Check {
+    ok: bool,
+    detail: String,
+}
+
+impl Health {
+    /// No checks yet, which is not ready: nothing has said that it is.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Announces a check that has not reported yet. Announce all before the parts start: otherwise the process is ready
+    /// as soon as the first of them is. A check that has reported stays as it is.
+    pub fn expect(&self, name: &str) {
+        let mut checks = self.checks.write().unwrap_or_else(PoisonError::into_inner);
+        checks.entry(name.to_owned()).or_insert_with(|| Check { ok: false, detail: "not reported yet".to_owned() });
+    }
+
+    /// Reports a check such as `broker` or `store`. `detail` is shown to whoever asks the admin port: no secrets.
+    /// A change between ok and not ok is logged.
+    pub fn set(&self, name: &str, ok: bool, detail: impl Into<String>) {
+        let check = Check { ok, detail: detail.into() };
+        let detail = check.detail.clone();
+        let before = {
+            let mut checks = self.checks.write().unwrap_or_else(PoisonError::into_inner);
+            checks.insert(name.to_owned(), check)
+        };
+        if before.is_some_and(|before| before.ok == ok) {
+            return;
+        }
+        if ok {
+            tracing::info!(health.check = name, health.detail = detail, "check is ok");
+        } else {
+            tracing::warn!(health.check = name, health.detail = detail, "check is not ok");
+        }
+    }
+
+    /// Makes the process not ready for good, because it stops: load balancers take it out while it drains.
+    pub fn stopping(&self) {
+        self.set("process", false, "stopping");
+    }
+
+    /// Every check is ok, and there is at least one.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        let checks = self.checks.read().unwrap_or_else(PoisonError::into_inner);
+        !checks.is_empty() && checks.values().all(|check| check.ok)
+    }
+
+    /// `{"status":"ready|not ready","checks":[{"name","ok","detail"}]}` by name, and whether that is ready: both from
+    /// one look at the checks.
+    #[must_use]
+    pub fn report(&self) -> (bool, serde_json::Value) {
+        let checks = self.checks.read().unwrap_or_else(PoisonError::into_inner);
+        let ready = !checks.is_empty() && checks.values().all(|check| check.ok);
+        let checks: Vec<_> = checks.iter().map(|(name, check)| json!({ "name": name, "ok": check.ok, "detail": check.detail })).collect();
+        let status = if ready { "ready" } else { "not ready" };
+        (ready, json!({ "status": status, "checks": checks }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_ready_when_every_announced_check_has_reported_ok() {
+        let health = Health::new();
+        assert!(!health.is_ready(), "nothing has reported");
+        health.expect("broker");
+        health.expect("store");
+        health.set("broker", true, "connected");
+        assert!(!health.is_ready());
+        health.clone().set("store", true, "connected");
+        assert!(health.is_ready());
+        health.set("broker", false, "connection refused");
+        assert!(!health.is_ready());
+    }
+
+    #[test]
+    fn announcing_a_check_again_does_not_undo_its_report() {
+        let health = Health::new();
+        health.set("store", true, "connected");
+        health.expect("store");
+        assert!(health.is_ready());
+    }
+
+    #[test]
+    fn a_stopping_process_stays_not_ready_and_says_why() {
+        let health = Health::new();
+        health.set("broker", true, "connected");
+        health.stopping();
+        health.set("broker", true, "connected");
+        let (ready, report) = health.report();
+        assert!(!ready);
+        assert_eq!(
+            report,
+            json!({ "status": "not ready", "checks": [
+                { "name": "broker", "ok": true, "detail": "connected" },
+                { "name": "process", "ok": false, "detail": "stopping" },
+            ] })
+        );
+    }
+}

@@ -1,0 +1,120 @@
+//! Metrics of the process, in the text form of Prometheus.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+
+use crate::metric_names;
+
+/// Buckets of every duration, in seconds: 0.5 ms to 60 s.
+pub const DURATION_BUCKETS: [f64; 16] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+/// Buckets of batch sizes.
+const BATCH_BUCKETS: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0];
+
+/// Samples of histograms are folded into their buckets this often, or else memory grows until the next scrape.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+
+static INSTALLED: Mutex<Option<Metrics>> = Mutex::new(None);
+
+/// Why metrics cannot be collected.
+#[derive(Debug, thiserror::Error)]
+pub enum MetricsError {
+    /// The recorder could not be built or another one is installed.
+    #[error("cannot install the metrics recorder of this process: another part of it must have installed one first")]
+    Install(#[source] BuildError),
+    /// The thread that folds samples did not start.
+    #[error("cannot start the metrics upkeep thread: the system is out of threads or memory")]
+    Upkeep(#[source] std::io::Error),
+}
+
+/// What the process has counted.
+#[derive(Clone)]
+pub struct Metrics {
+    handle: PrometheusHandle,
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+impl Metrics {
+    /// The text that Prometheus reads (`text/plain; version=0.0.4`).
+    #[must_use]
+    pub fn render(&self) -> String {
+        self.handle.render()
+    }
+}
+
+/// Makes the `metrics` macros of the process count, and starts one thread that keeps their memory small. May be called
+/// any number of times: there is one recorder a process, and every call gives a handle to it.
+///
+/// # Errors
+/// [`MetricsError`] when the process has another recorder or no thread can be started.
+pub fn install() -> Result<Metrics, MetricsError> {
+    // The value is only ever set whole, so one behind a poisoned lock is sound.
+    let mut installed = INSTALLED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some(metrics) = &*installed {
+        return Ok(metrics.clone());
+    }
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &DURATION_BUCKETS)
+        .and_then(|builder| {
+            let batch_size = Matcher::Full(metric_names::WORKER_RECORD_BATCH_SIZE.to_owned());
+            builder.set_buckets_for_metric(batch_size, &BATCH_BUCKETS)
+        })
+        .and_then(PrometheusBuilder::install_recorder)
+        .map_err(MetricsError::Install)?;
+    let metrics = Metrics { handle: handle.clone() };
+    *installed = Some(metrics.clone());
+    metric_names::describe();
+    std::thread::Builder::new()
+        .name("metrics-upkeep".to_owned())
+        .spawn(move || {
+            loop {
+                std::thread::sleep(UPKEEP_EVERY);
+                handle.run_upkeep();
+            }
+        })
+        .map_err(MetricsError::Upkeep)?;
+    Ok(metrics)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn installing_again_gives_the_same_numbers() {
+        let first = install().unwrap();
+        let second = install().unwrap();
+        metrics::counter!(metric_names::PUBLISH_TOTAL, "result" => "again").increment(3);
+        let line = "forebay_publish_total{result=\"again\"} 3";
+        assert!(first.render().contains(line), "{}", first.render());
+        assert!(second.render().contains(line));
+    }
+
+    #[test]
+    fn durations_have_buckets_from_half_a_millisecond_to_a_minute() {
+        let metrics = install().unwrap();
+        metrics::histogram!(metric_names::PUBLISH_DURATION_SECONDS).record(0.0004);
+        metrics::histogram!(metric_names::WORKER_RECORD_BATCH_SIZE).record(20.0);
+        let text = metrics.render();
+        assert!(text.contains("forebay_publish_duration_seconds_bucket{le=\"0.0005\"} 1"), "{text}");
+        assert!(text.contains("forebay_publish_duration_seconds_bucket{le=\"60\"} 1"), "{text}");
+        assert!(text.contains("forebay_worker_record_batch_size_bucket{le=\"25\"} 1"), "{text}");
+        assert!(text.contains("# HELP forebay_publish_duration_seconds Time from a publish"), "{text}");
+    }
+
+    #[test]
+    fn metric_names_are_unique_and_follow_the_conventions_of_prometheus() {
+        let mut names = metric_names::ALL.to_vec();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), metric_names::ALL.len());
+        assert!(names.iter().all(|name| name.starts_with("forebay_")));
+    }
+}

@@ -1,0 +1,122 @@
+//! The table of settings: one line a setting, from which flags, `--help` and the reader's defaults all come.
+
+use std::fmt;
+
+use self::SettingDefault::{Computed, Text, Unset};
+
+/// What a setting is when nobody gives it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SettingDefault {
+    /// This text, read exactly as if it had been given.
+    Text(&'static str),
+    /// Worked out when the process starts; the text says from what.
+    Computed(&'static str),
+    /// Nothing: the feature is off.
+    Unset,
+}
+
+impl fmt::Display for SettingDefault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Text("") => f.write_str("empty"),
+            Text(text) | Computed(text) => f.write_str(text),
+            Unset => f.write_str("not set"),
+        }
+    }
+}
+
+/// One setting, as the command line and its `--help` show it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SettingDoc {
+    /// The environment variable, such as `FOREBAY_HTTP_LISTEN`.
+    pub env: &'static str,
+    /// The long flag without its dashes, such as `http-listen`.
+    pub flag: &'static str,
+    /// What stands for the value in `--help`, such as `IP:PORT`.
+    pub value_name: &'static str,
+    /// The value when neither variable nor flag is given.
+    pub default: SettingDefault,
+    /// One line of help, without a full stop at its end.
+    pub help: &'static str,
+    /// The value must not be shown, neither in an error nor by `--help` from the environment.
+    pub secret: bool,
+}
+
+const fn setting(
+    env: &'static str,
+    flag: &'static str,
+    value_name: &'static str,
+    default: SettingDefault,
+    help: &'static str,
+) -> SettingDoc {
+    SettingDoc { env, flag, value_name, default, help, secret: false }
+}
+
+const fn secret(doc: SettingDoc) -> SettingDoc {
+    SettingDoc { secret: true, ..doc }
+}
+
+macro_rules! settings_table {
+    ($($name:ident = $doc:expr;)*) => {
+        $(pub(super) const $name: SettingDoc = $doc;)*
+
+        /// Every setting of Forebay, in the order in which `--help` lists them.
+        pub const SETTINGS: &[SettingDoc] = &[$($name),*];
+    };
+}
+
+#[rustfmt::skip]
+settings_table! {
+    // URLs are secret here because they may carry a password, which a broken URL does not show where to cut.
+    AMQP_URL = secret(setting("FOREBAY_AMQP_URL", "amqp-url", "URL", Text("amqp://guest:guest@127.0.0.1:5672/%2f"), "RabbitMQ to use, amqp:// or amqps://"));
+    DATABASE_URL = secret(setting("FOREBAY_DATABASE_URL", "database-url", "URL", Text("postgres://postgres@127.0.0.1:5432/forebay"), "PostgreSQL database to use"));
+    HTTP_LISTEN = setting("FOREBAY_HTTP_LISTEN", "http-listen", "IP:PORT", Text("127.0.0.1:8080"), "address of the ingress; port 0 takes any free port");
+    CONSOLE_LISTEN = setting("FOREBAY_CONSOLE_LISTEN", "console-listen", "IP:PORT", Text("127.0.0.1:8081"), "address of the console and its admin API");
+    ADMIN_LISTEN = setting("FOREBAY_ADMIN_LISTEN", "admin-listen", "IP:PORT", Text("127.0.0.1:9464"), "address of /livez, /readyz and /metrics");
+    QUEUE_PREFIX = setting("FOREBAY_QUEUE_PREFIX", "queue-prefix", "TEXT", Text(""), "put before the name of every queue, so that several stacks share a broker; up to 64 of A-Z a-z 0-9 . _ -");
+    SECRET_KEY = secret(setting("FOREBAY_SECRET_KEY", "secret-key", "TEXT", Unset, "key that protects stored credentials and signs execution ids; the same for every process of a stack"));
+    WORKER_CONCURRENCY = setting("FOREBAY_WORKER_CONCURRENCY", "worker-concurrency", "N", Text("64"), "executions at once in a worker for the shared lanes");
+    WORKER_NAME = setting("FOREBAY_WORKER_NAME", "worker-name", "TEXT", Computed("hostname-pid"), "name of this process among the others; must differ between running processes");
+    LANES = setting("FOREBAY_LANES", "lanes", "N", Text("4"), "shared queues of each kind (work, call); the same for every process of a stack");
+    PUBLISHER_CHANNELS = setting("FOREBAY_PUBLISHER_CHANNELS", "publisher-channels", "N", Text("6"), "broker channels that publish, 1 to 32");
+    MAX_IN_FLIGHT = setting("FOREBAY_MAX_IN_FLIGHT", "max-in-flight", "N", Text("10000"), "calls an ingress has admitted and not yet answered; more are refused");
+    QUEUE_MAX_LENGTH = setting("FOREBAY_QUEUE_MAX_LENGTH", "queue-max-length", "N", Text("1000000"), "messages in one queue, above which calls are refused");
+    QUEUE_MAX_BYTES = setting("FOREBAY_QUEUE_MAX_BYTES", "queue-max-bytes", "SIZE", Text("1GiB"), "bytes in one queue, above which calls are refused");
+    CONFIRM_TIMEOUT = setting("FOREBAY_CONFIRM_TIMEOUT", "confirm-timeout", "DURATION", Text("10s"), "wait for the broker to confirm a message");
+    MAX_BODY_BYTES = setting("FOREBAY_MAX_BODY_BYTES", "max-body-bytes", "SIZE", Text("8MiB"), "upper bound of any definition's body.max_bytes; at most 16256KiB, for the broker takes 16MiB");
+    HEADER_TIMEOUT = setting("FOREBAY_HEADER_TIMEOUT", "header-timeout", "DURATION", Text("5s"), "time for a caller to send the headers of a request");
+    BODY_TIMEOUT = setting("FOREBAY_BODY_TIMEOUT", "body-timeout", "DURATION", Text("30s"), "time for a caller to send the body of a request");
+    DRAIN_TIMEOUT = setting("FOREBAY_DRAIN_TIMEOUT", "drain-timeout", "DURATION", Text("25s"), "time to finish what is running after a signal to stop");
+    EXECUTION_TIMEOUT = setting("FOREBAY_EXECUTION_TIMEOUT", "execution-timeout", "DURATION", Text("5m"), "time one attempt of an execution may take; at most 15m");
+    TLS_CERT = setting("FOREBAY_TLS_CERT", "tls-cert", "PATH", Unset, "PEM file with the certificate chain of the ingress; needs the key too");
+    TLS_KEY = setting("FOREBAY_TLS_KEY", "tls-key", "PATH", Unset, "PEM file with the private key of the certificate");
+    HTTP_WORKERS = setting("FOREBAY_HTTP_WORKERS", "http-workers", "N", Computed("number of cores"), "threads that serve HTTP");
+    LOG = setting("FOREBAY_LOG", "log", "FILTER", Text("info"), "what is logged, such as info or warn,forebay_worker=debug");
+    LOG_FORMAT = setting("FOREBAY_LOG_FORMAT", "log-format", "text|json", Text("text"), "form of the log on standard error");
+    OTLP_ENDPOINT = secret(setting("OTEL_EXPORTER_OTLP_ENDPOINT", "otel-exporter-otlp-endpoint", "URL", Unset, "collector that gets traces over OTLP HTTP, such as http://127.0.0.1:4318; /v1/traces is added"));
+    OTEL_SERVICE_NAME = setting("OTEL_SERVICE_NAME", "otel-service-name", "TEXT", Computed("forebay-ingress, forebay-worker, ..."), "service name in traces");
+    RETENTION = setting("FOREBAY_RETENTION", "retention", "DURATION", Text("30d"), "time that the history of executions is kept");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_flag_is_the_variable_in_lower_case_with_dashes() {
+        for doc in SETTINGS {
+            let stem = doc.env.strip_prefix("FOREBAY_").unwrap_or(doc.env);
+            assert_eq!(doc.flag, stem.to_lowercase().replace('_', "-"));
+            assert!(!doc.help.ends_with('.'), "{}", doc.env);
+        }
+    }
+
+    #[test]
+    fn no_setting_is_listed_twice() {
+        let mut names: Vec<_> = SETTINGS.iter().map(|doc| doc.env).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), SETTINGS.len());
+        assert_eq!(SETTINGS.len(), 28);
+    }
+}

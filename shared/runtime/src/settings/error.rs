@@ -1,0 +1,59 @@
+//! What is wrong with the settings: every problem at once, each naming its variable.
+
+use std::fmt;
+
+use super::docs::SettingDoc;
+
+/// One setting that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingProblem {
+    /// The environment variable.
+    pub env: &'static str,
+    /// The flag that sets the same, without its dashes.
+    pub flag: &'static str,
+    /// The value that was given; `None` when it is secret.
+    pub value: Option<String>,
+    /// What is wrong and what to write instead.
+    pub reason: String,
+}
+
+impl SettingProblem {
+    pub(super) fn new(doc: &SettingDoc, value: &str, reason: impl Into<String>) -> Self {
+        let value = (!doc.secret).then(|| value.chars().take(200).collect());
+        Self { env: doc.env, flag: doc.flag, value, reason: reason.into() }
+    }
+}
+
+impl fmt::Display for SettingProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (--{})", self.env, self.flag)?;
+        if let Some(value) = &self.value {
+            write!(f, " is {value:?}")?;
+        }
+        write!(f, ": {}", self.reason)
+    }
+}
+
+/// All problems of one reading, in the order of the table of settings.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", lines(.problems))]
+pub struct SettingsError {
+    problems: Vec<SettingProblem>,
+}
+
+impl SettingsError {
+    pub(super) fn new(problems: Vec<SettingProblem>) -> Self {
+        Self { problems }
+    }
+
+    /// The problems, never empty.
+    #[must_use]
+    pub fn problems(&self) -> &[SettingProblem] {
+        &self.problems
+    }
+}
+
+fn lines(problems: &[SettingProblem]) -> String {
+    let lines: Vec<String> = problems.iter().map(SettingProblem::to_string).collect();
+    lines.join("\n")
+}

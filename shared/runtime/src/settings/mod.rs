@@ -1,0 +1,223 @@
+//! Every setting of Forebay, read once from an injectable source.
+//!
+//! [`SETTINGS`] is the table; [`Settings::read`] reads it. The command line puts its flags in front of the environment:
+//! `Settings::read(|name| flags.get(name).cloned().or_else(|| settings::environment(name)))`.
+
+mod docs;
+mod error;
+mod log_filter;
+mod names;
+mod reader;
+mod secret;
+mod size;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use docs::{SETTINGS, SettingDefault, SettingDoc};
+pub use error::{SettingProblem, SettingsError};
+pub use names::{UnknownVariable, unknown_variables};
+pub use secret::{RedactedUrl, Secret};
+pub use size::{format_bytes, parse_bytes};
+
+use reader::Reader;
+
+/// The broker refuses a message over 16 MiB (RabbitMQ 4.x); 128 KiB below it are kept free, the most that a header
+/// frame may have, so that a body at the limit is never refused because of what travels with it.
+pub const MOST_BODY_BYTES: u64 = (16 << 20) - (128 << 10);
+
+/// An attempt must end well below the 30 minutes after which the broker closes the channel of an unacknowledged message.
+pub const LONGEST_EXECUTION: Duration = Duration::from_secs(15 * 60);
+
+const AN_HOUR: Duration = Duration::from_secs(3600);
+const TEN_YEARS: Duration = Duration::from_secs(3650 * 86_400);
+
+/// All settings of a process, valid as they are.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Settings {
+    /// RabbitMQ; scheme `amqp` or `amqps`.
+    pub amqp_url: RedactedUrl,
+    /// PostgreSQL; scheme `postgres` or `postgresql`.
+    pub database_url: RedactedUrl,
+    /// Where the ingress listens; port 0 is any free port.
+    pub http_listen: SocketAddr,
+    /// Where the console and its API listen.
+    pub console_listen: SocketAddr,
+    /// Where health and metrics are served.
+    pub admin_listen: SocketAddr,
+    /// Stands before every queue name; `[A-Za-z0-9._-]{0,64}`.
+    pub queue_prefix: String,
+    /// Protects credentials at rest and signs execution ids.
+    pub secret_key: Option<Secret>,
+    /// Executions at once in a worker for the shared lanes; 1 to 10000.
+    pub worker_concurrency: usize,
+    /// Name of this process among the others; 1 to 128 visible ASCII characters.
+    pub worker_name: String,
+    /// Shared queues of each kind; 1 to 64.
+    pub lanes: u16,
+    /// Broker channels that publish; 1 to 32.
+    pub publisher_channels: usize,
+    /// Admitted and unanswered calls of one ingress process; 1 to 1000000.
+    pub max_in_flight: usize,
+    /// Messages in one queue.
+    pub queue_max_length: u64,
+    /// Bytes in one queue.
+    pub queue_max_bytes: u64,
+    /// How long to wait for the broker's confirm.
+    pub confirm_timeout: Duration,
+    /// Upper bound of any definition's `body.max_bytes`; at most [`MOST_BODY_BYTES`].
+    pub max_body_bytes: usize,
+    /// Time for a caller to send a request's headers.
+    pub header_timeout: Duration,
+    /// Time for a caller to send a request's body.
+    pub body_timeout: Duration,
+    /// Time to finish what is running after a signal to stop.
+    pub drain_timeout: Duration,
+    /// Time of one attempt of an execution; at most [`LONGEST_EXECUTION`].
+    pub execution_timeout: Duration,
+    /// Certificate and key of the ingress; plain HTTP without.
+    pub tls: Option<TlsFiles>,
+    /// Threads that serve HTTP; 1 to 1024.
+    pub http_workers: usize,
+    /// Filter of the log, in the form of `tracing_subscriber::EnvFilter`; known to parse.
+    pub log: String,
+    /// Form of the log.
+    pub log_format: LogFormat,
+    /// Collector that gets traces over OTLP HTTP; scheme `http` or `https`.
+    pub otlp_endpoint: Option<RedactedUrl>,
+    /// Service name in traces, instead of the one a process gives itself.
+    pub otel_service_name: Option<String>,
+    /// Time that the history of executions is kept.
+    pub retention: Duration,
+}
+
+/// PEM files for TLS. They are opened by whoever listens, not when the settings are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate chain.
+    pub cert: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}
+
+/// Form of the log on standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The environment as a source. A value that is not UTF-8 is taken with replacement characters, so that it is refused
+/// by its setting and not mistaken for absent.
+#[must_use]
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+}
+
+impl Settings {
+    /// Reads every setting from `source`, which is asked by the name of the environment variable. An empty value
+    /// counts as not given.
+    ///
+    /// # Errors
+    /// All settings that cannot be used, at once.
+    pub fn read(source: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+        let mut reader = Reader::new(&source);
+        let settings = read_all(&mut reader);
+        let problems = reader.into_problems();
+        match settings {
+            Some(settings) if problems.is_empty() => Ok(settings),
+            _ => Err(SettingsError::new(problems)),
+        }
+    }
+}
+
+/// Reads first and builds afterwards: every setting is looked at before the first missing one ends it.
+fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
+    let amqp_url = reader.url(&docs::AMQP_URL, &["amqp", "amqps"]);
+    let database_url = reader.url(&docs::DATABASE_URL, &["postgres", "postgresql"]);
+    let http_listen = reader.address(&docs::HTTP_LISTEN);
+    let console_listen = reader.address(&docs::CONSOLE_LISTEN);
+    let admin_listen = reader.address(&docs::ADMIN_LISTEN);
+    let queue_prefix = reader.value(&docs::QUEUE_PREFIX, names::queue_prefix).unwrap_or_default();
+    let secret_key = reader.value(&docs::SECRET_KEY, |text| Ok(Secret::new(text)));
+    let worker_concurrency = reader.number(&docs::WORKER_CONCURRENCY, 1..=10_000);
+    let worker_name = reader.value(&docs::WORKER_NAME, names::worker_name);
+    let lanes = reader.number(&docs::LANES, 1..=64);
+    let publisher_channels = reader.number(&docs::PUBLISHER_CHANNELS, 1..=32);
+    let max_in_flight = reader.number(&docs::MAX_IN_FLIGHT, 1..=1_000_000);
+    let queue_max_length = reader.number(&docs::QUEUE_MAX_LENGTH, 1..=1_000_000_000);
+    let queue_max_bytes = reader.bytes(&docs::QUEUE_MAX_BYTES, 1..=1 << 50);
+    let confirm_timeout = reader.duration(&docs::CONFIRM_TIMEOUT, AN_HOUR);
+    let max_body_bytes = reader.bytes(&docs::MAX_BODY_BYTES, 1..=MOST_BODY_BYTES);
+    let header_timeout = reader.duration(&docs::HEADER_TIMEOUT, AN_HOUR);
+    let body_timeout = reader.duration(&docs::BODY_TIMEOUT, AN_HOUR);
+    let drain_timeout = reader.duration(&docs::DRAIN_TIMEOUT, AN_HOUR);
+    let execution_timeout = reader.duration(&docs::EXECUTION_TIMEOUT, LONGEST_EXECUTION);
+    let tls = read_tls(reader);
+    let http_workers = reader.number(&docs::HTTP_WORKERS, 1..=1024);
+    let log = reader.value(&docs::LOG, log_filter::check);
+    let log_format = reader.value(&docs::LOG_FORMAT, |text| match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("write text or json".to_owned()),
+    });
+    let otlp_endpoint = reader.url(&docs::OTLP_ENDPOINT, &["http", "https"]);
+    let otel_service_name = reader.value(&docs::OTEL_SERVICE_NAME, |text| Ok(text.to_owned()));
+    let retention = reader.duration(&docs::RETENTION, TEN_YEARS);
+
+    Some(Settings {
+        amqp_url: amqp_url?,
+        database_url: database_url?,
+        http_listen: http_listen?,
+        console_listen: console_listen?,
+        admin_listen: admin_listen?,
+        queue_prefix,
+        secret_key,
+        worker_concurrency: worker_concurrency?,
+        worker_name: worker_name.unwrap_or_else(names::default_worker_name),
+        lanes: lanes?,
+        publisher_channels: publisher_channels?,
+        max_in_flight: max_in_flight?,
+        queue_max_length: queue_max_length?,
+        queue_max_bytes: queue_max_bytes?,
+        confirm_timeout: confirm_timeout?,
+        max_body_bytes: max_body_bytes?,
+        header_timeout: header_timeout?,
+        body_timeout: body_timeout?,
+        drain_timeout: drain_timeout?,
+        execution_timeout: execution_timeout?,
+        tls,
+        http_workers: http_workers.unwrap_or_else(cores),
+        log: log?,
+        log_format: log_format?,
+        otlp_endpoint,
+        otel_service_name,
+        retention: retention?,
+    })
+}
+
+fn read_tls(reader: &mut Reader<'_>) -> Option<TlsFiles> {
+    match (reader.given(&docs::TLS_CERT), reader.given(&docs::TLS_KEY)) {
+        (Some(cert), Some(key)) => Some(TlsFiles { cert: cert.into(), key: key.into() }),
+        (None, None) => None,
+        (Some(cert), None) => {
+            reader.problem(&docs::TLS_CERT, &cert, "set FOREBAY_TLS_KEY too, or neither of them");
+            None
+        }
+        (None, Some(key)) => {
+            reader.problem(&docs::TLS_KEY, &key, "set FOREBAY_TLS_CERT too, or neither of them");
+            None
+        }
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+#[cfg(test)]
+mod tests;

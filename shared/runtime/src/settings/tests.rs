@@ -1,0 +1,123 @@
+use super::*;
+
+fn read(pairs: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+    Settings::read(|name| pairs.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
+}
+
+/// The only problem of a reading, as text.
+fn problem(name: &str, value: &str) -> String {
+    let error = read(&[(name, value)]).unwrap_err();
+    assert_eq!(error.problems().len(), 1, "{error}");
+    assert_eq!(error.problems()[0].env, name);
+    error.to_string()
+}
+
+#[test]
+fn an_empty_source_gives_the_defaults_of_the_table() {
+    let settings = read(&[]).unwrap();
+    assert_eq!(settings.amqp_url.expose(), "amqp://guest:guest@127.0.0.1:5672/%2f");
+    assert_eq!(settings.database_url.expose(), "postgres://postgres@127.0.0.1:5432/forebay");
+    assert_eq!(settings.http_listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(settings.console_listen.to_string(), "127.0.0.1:8081");
+    assert_eq!(settings.admin_listen.to_string(), "127.0.0.1:9464");
+    assert_eq!(settings.queue_prefix, "");
+    assert_eq!(settings.secret_key, None);
+    assert_eq!((settings.worker_concurrency, settings.lanes, settings.publisher_channels), (64, 4, 6));
+    assert_eq!(settings.max_in_flight, 10_000);
+    assert_eq!((settings.queue_max_length, settings.queue_max_bytes), (1_000_000, 1 << 30));
+    assert_eq!(settings.confirm_timeout, Duration::from_secs(10));
+    assert_eq!(settings.max_body_bytes, 8 << 20);
+    assert_eq!(settings.header_timeout, Duration::from_secs(5));
+    assert_eq!(settings.body_timeout, Duration::from_secs(30));
+    assert_eq!(settings.drain_timeout, Duration::from_secs(25));
+    assert_eq!(settings.execution_timeout, Duration::from_secs(300));
+    assert_eq!(settings.tls, None);
+    assert!(settings.http_workers >= 1);
+    assert_eq!((settings.log.as_str(), settings.log_format), ("info", LogFormat::Text));
+    assert_eq!((settings.otlp_endpoint, settings.otel_service_name), (None, None));
+    assert_eq!(settings.retention, Duration::from_secs(30 * 86_400));
+}
+
+#[test]
+fn an_empty_value_counts_as_not_given() {
+    let settings = read(&[("FOREBAY_SECRET_KEY", ""), ("FOREBAY_LANES", ""), ("OTEL_EXPORTER_OTLP_ENDPOINT", "")]).unwrap();
+    assert_eq!((settings.secret_key, settings.lanes, settings.otlp_endpoint), (None, 4, None));
+}
+
+#[test]
+fn given_values_are_read_in_their_units() {
+    let settings = read(&[
+        ("FOREBAY_HTTP_LISTEN", "[::]:0"),
+        ("FOREBAY_QUEUE_PREFIX", "team-a."),
+        ("FOREBAY_QUEUE_MAX_BYTES", "512MiB"),
+        ("FOREBAY_CONFIRM_TIMEOUT", "1500ms"),
+        ("FOREBAY_RETENTION", "14d"),
+        ("FOREBAY_LOG_FORMAT", "json"),
+        ("FOREBAY_WORKER_NAME", "w-1"),
+        ("FOREBAY_TLS_CERT", "/c.pem"),
+        ("FOREBAY_TLS_KEY", "/k.pem"),
+    ])
+    .unwrap();
+    assert_eq!(settings.http_listen.port(), 0);
+    assert_eq!(settings.queue_prefix, "team-a.");
+    assert_eq!(settings.queue_max_bytes, 512 << 20);
+    assert_eq!(settings.confirm_timeout, Duration::from_millis(1500));
+    assert_eq!(settings.retention, Duration::from_secs(14 * 86_400));
+    assert_eq!(settings.log_format, LogFormat::Json);
+    assert_eq!(settings.worker_name, "w-1");
+    assert_eq!(settings.tls, Some(TlsFiles { cert: "/c.pem".into(), key: "/k.pem".into() }));
+}
+
+#[test]
+fn all_problems_are_told_at_once_in_the_order_of_the_table() {
+    let error = read(&[
+        ("FOREBAY_RETENTION", "a month"),
+        ("FOREBAY_LANES", "many"),
+        ("FOREBAY_TLS_KEY", "/k.pem"),
+        ("FOREBAY_HTTP_LISTEN", "8080"),
+    ])
+    .unwrap_err();
+    let names: Vec<_> = error.problems().iter().map(|problem| problem.env).collect();
+    assert_eq!(names, ["FOREBAY_HTTP_LISTEN", "FOREBAY_LANES", "FOREBAY_TLS_KEY", "FOREBAY_RETENTION"]);
+    assert_eq!(error.to_string().lines().count(), 4);
+}
+
+#[test]
+fn a_problem_names_the_variable_its_flag_the_value_and_what_to_write() {
+    assert_eq!(
+        problem("FOREBAY_PUBLISHER_CHANNELS", "33"),
+        "FOREBAY_PUBLISHER_CHANNELS (--publisher-channels) is \"33\": write a whole number from 1 to 32"
+    );
+    assert!(problem("FOREBAY_EXECUTION_TIMEOUT", "16m").contains("at most 15m"));
+    assert!(problem("FOREBAY_DRAIN_TIMEOUT", "0s").contains("more than zero"));
+    assert!(problem("FOREBAY_MAX_BODY_BYTES", "16MiB").contains("16256KiB"));
+    assert!(problem("FOREBAY_LOG_FORMAT", "xml").contains("write text or json"));
+    assert!(problem("FOREBAY_QUEUE_PREFIX", "a/b").contains("64 characters"));
+    assert!(problem("FOREBAY_HTTP_LISTEN", "localhost:80").contains("IP address"));
+    assert!(problem("FOREBAY_TLS_CERT", "/c.pem").contains("FOREBAY_TLS_KEY"));
+}
+
+#[test]
+fn secrets_are_in_neither_errors_nor_debug_output() {
+    let error = problem("FOREBAY_DATABASE_URL", "user:hunter2@localhost");
+    assert!(!error.contains("hunter2"), "{error}");
+    let settings = read(&[("FOREBAY_SECRET_KEY", "hunter2"), ("FOREBAY_AMQP_URL", "amqps://app:hunter2@broker/v")]).unwrap();
+    let debug = format!("{settings:?}");
+    assert!(!debug.contains("hunter2"), "{debug}");
+    assert!(debug.contains("amqps://app:***@broker/v"), "{debug}");
+}
+
+#[test]
+fn every_default_in_the_table_is_asked_for_and_reads() {
+    let asked = std::cell::RefCell::new(std::collections::BTreeSet::new());
+    Settings::read(|name| {
+        asked.borrow_mut().insert(name.to_owned());
+        SETTINGS.iter().find(|doc| doc.env == name).and_then(|doc| match doc.default {
+            SettingDefault::Text(text) => Some(text.to_owned()),
+            _ => None,
+        })
+    })
+    .unwrap();
+    let listed: std::collections::BTreeSet<_> = SETTINGS.iter().map(|doc| doc.env.to_owned()).collect();
+    assert_eq!(asked.into_inner(), listed);
+}

@@ -1,0 +1,158 @@
+//! The pool of connections.
+
+use crate::error::StoreError;
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use forebay_contract::IdIssuer;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::OnceCell;
+use tokio_postgres::{Config, NoTls};
+
+/// The longest time to connect, to wait for a free connection, and for a statement to run.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
+/// What each session is told: statements end, and what a lost client held is released.
+const SESSION: &str = "-c statement_timeout=5000 -c idle_in_transaction_session_timeout=10000 -c timezone=UTC";
+
+/// How to use the database.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// Most connections of the pool; watching takes one more, watching workers another.
+    pub max_connections: usize,
+    /// What `pg_stat_activity` shows, such as `forebay-worker`.
+    pub application_name: String,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self { max_connections: 8, application_name: "forebay".to_owned() }
+    }
+}
+
+/// The database: a pool, cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    pool: Pool,
+    /// For connections of their own, outside the pool.
+    pub(crate) config: Arc<Config>,
+    /// Read once: it never changes.
+    pub(crate) issuer: Arc<OnceCell<IdIssuer>>,
+    /// Who decides, where a call names nobody.
+    pub(crate) application_name: Arc<str>,
+}
+
+impl Store {
+    /// A store for the URL (`postgres://user:password@host:port/database`). Connects when first used, so it succeeds while the server is away.
+    ///
+    /// # Errors
+    /// [`StoreError::Url`].
+    pub async fn connect(url: &str, options: StoreOptions) -> Result<Self, StoreError> {
+        let config = read_url(url, &options.application_name)?;
+        let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let pool = Pool::builder(Manager::from_config(config.clone(), NoTls, manager_config))
+            .max_size(options.max_connections.max(1))
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(TIMEOUT))
+            .create_timeout(Some(TIMEOUT))
+            .recycle_timeout(Some(TIMEOUT))
+            .build()
+            .map_err(|error| StoreError::Url { reason: error.to_string() })?;
+        let application_name = options.application_name.as_str().into();
+        Ok(Self { pool, config: Arc::new(config), issuer: Arc::default(), application_name })
+    }
+
+    /// Creates the URL's database when the server has none of that name; `true`: it was created. Any number of processes may call it at once.
+    ///
+    /// # Errors
+    /// A wrong URL, a server that is away, no right to create a database.
+    pub async fn create_database_if_missing(url: &str) -> Result<bool, StoreError> {
+        let operation = "create database";
+        let mut config = read_url(url, "forebay")?;
+        let name = config.get_dbname().or(config.get_user()).unwrap_or("postgres").to_owned();
+        config.dbname("postgres");
+        let unavailable = |source| StoreError::Unavailable { operation, source: Box::new(source) };
+        let (client, connection) = config.connect(NoTls).await.map_err(unavailable)?;
+        let connection = tokio::spawn(connection);
+        let created = create_database(&client, &name).await.map_err(StoreError::during(operation));
+        drop(client);
+        // Its error, if any, was the statement's too.
+        let _ = connection.await;
+        created
+    }
+
+    /// Asks the server for a sign of life.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        let client = self.client("ping").await?;
+        client.simple_query("select 1").await.map_err(StoreError::during("ping"))?;
+        Ok(())
+    }
+
+    /// A connection of the pool.
+    pub(crate) async fn client(&self, operation: &'static str) -> Result<Object, StoreError> {
+        self.pool.get().await.map_err(|error| StoreError::pool(operation, error))
+    }
+}
+
+async fn create_database(client: &tokio_postgres::Client, name: &str) -> Result<bool, tokio_postgres::Error> {
+    if client.query_opt("select 1 from pg_database where datname = $1", &[&name]).await?.is_some() {
+        return Ok(false);
+    }
+    let statement = format!("create database \"{}\"", name.replace('"', "\"\""));
+    match client.batch_execute(&statement).await {
+        Ok(()) => Ok(true),
+        // Another process was faster: the server says so by one of two codes, depending on the moment.
+        Err(error) if is_race(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_race(error: &tokio_postgres::Error) -> bool {
+    use tokio_postgres::error::SqlState;
+    matches!(error.code(), Some(code) if *code == SqlState::DUPLICATE_DATABASE || *code == SqlState::UNIQUE_VIOLATION)
+}
+
+fn read_url(url: &str, application_name: &str) -> Result<Config, StoreError> {
+    // The parser's own text may repeat parts of the URL, and so of the password.
+    let mut config: Config = url.parse().map_err(|_| StoreError::Url { reason: "it is not of the right form".to_owned() })?;
+    if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+        return Err(StoreError::Url { reason: "it names no host".to_owned() });
+    }
+    let session = match config.get_options() {
+        // The last setting wins, so what the URL says goes last.
+        Some(asked) => format!("{SESSION} {asked}"),
+        None => SESSION.to_owned(),
+    };
+    config.options(session);
+    config.application_name(application_name);
+    config.connect_timeout(TIMEOUT);
+    config.tcp_user_timeout(TIMEOUT * 2);
+    config.keepalives(true);
+    config.keepalives_idle(TIMEOUT);
+    config.keepalives_interval(Duration::from_secs(2));
+    config.keepalives_retries(3);
+    Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_wrong_url_is_said_without_its_password() {
+        for url in ["postgres://me:hunter2@host:notaport/db", "hunter2", "postgres:///db", "mysql://me:hunter2@host/db"] {
+            let Err(error) = Store::connect(url, StoreOptions::default()).await else { panic!("{url} was accepted") };
+            assert!(matches!(error, StoreError::Url { .. }), "{error}");
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_away_fails_the_call_and_not_the_connect() {
+        let store = Store::connect("postgres://me:hunter2@127.0.0.1:1/db", StoreOptions::default()).await.unwrap();
+        let error = store.ping().await.unwrap_err();
+        assert!(error.is_unavailable());
+        assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+    }
+}

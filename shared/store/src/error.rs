@@ -1,0 +1,160 @@
+//! What can go wrong in the store, sorted by what the caller can do about it.
+
+use deadpool_postgres::PoolError;
+use forebay_contract::definition::DefinitionError;
+use forebay_contract::{IntegrationPath, Name};
+use tokio_postgres::error::SqlState;
+
+/// An error of the store. Display never repeats the source, and holds no password, key or payload.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The database URL can't be used. The URL is left out since it may hold a password.
+    #[error("the database URL is not usable: {reason}; write postgres://user:password@host:5432/database")]
+    Url {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The database is away, overloaded or failing over: the same call may go better later.
+    #[error("the database is not available ({operation})")]
+    Unavailable {
+        /// What was being done.
+        operation: &'static str,
+        /// What the client or the server said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The database refused a statement, and would again.
+    #[error("the database refused a statement ({operation})")]
+    Statement {
+        /// What was being done.
+        operation: &'static str,
+        /// What the server said.
+        source: tokio_postgres::Error,
+    },
+    /// There is no such thing.
+    #[error("{what} does not exist")]
+    NotFound {
+        /// Such as `the integration t37ed/CreateWorkOrder`.
+        what: String,
+    },
+    /// A key was to be granted integrations that the tenant does not have.
+    #[error("tenant {tenant} has no integration {}", names.iter().map(Name::as_str).collect::<Vec<_>>().join(", "))]
+    UnknownIntegrations {
+        /// The tenant.
+        tenant: Name,
+        /// Every unknown name, in the order in which they were given.
+        names: Vec<Name>,
+    },
+    /// The same key value exists already, in this tenant or another.
+    #[error("an API key with this value exists already: use another value, or delete that key first")]
+    KeyExists,
+    /// A value can't be stored as it is.
+    #[error("{what} {reason}")]
+    Invalid {
+        /// Which value, such as `the key`.
+        what: &'static str,
+        /// What it must be.
+        reason: String,
+    },
+    /// Two definitions of one call have the same path.
+    #[error("{path} is defined twice")]
+    DefinedTwice {
+        /// Tenant and name.
+        path: IntegrationPath,
+    },
+    /// The trigger waits for no decision.
+    #[error("the trigger {path} is not halted")]
+    NotHalted {
+        /// Tenant and name.
+        path: IntegrationPath,
+    },
+    /// A newer Forebay has migrated the database.
+    #[error("the database is at version {database} and this program knows versions up to {program}: run a newer Forebay")]
+    Newer {
+        /// The database's version.
+        database: i32,
+        /// This program's version.
+        program: i32,
+    },
+    /// An applied migration is not the one that this program has under its number.
+    #[error("migration {version} ({name}) was applied with another text than this program has: the database is of another build of Forebay")]
+    OtherMigration {
+        /// Its number.
+        version: i32,
+        /// Its name in this program.
+        name: &'static str,
+    },
+    /// A stored definition is of a form that this program does not know: a newer one wrote it.
+    #[error("the stored definition can't be read by this program")]
+    UnreadableDefinition {
+        /// What is unknown.
+        #[source]
+        source: DefinitionError,
+    },
+    /// A stored value is not of the form in which this program wrote it.
+    #[error("the stored {what} is damaged")]
+    Damaged {
+        /// Which value.
+        what: &'static str,
+    },
+    /// The operating system gave no random bytes.
+    #[error("the operating system gave no random bytes")]
+    Random {
+        /// What it said.
+        source: getrandom::Error,
+    },
+    /// Shutdown was asked for before the first snapshot was loaded.
+    #[error("shut down before the database could be read")]
+    ShutDown,
+}
+
+impl StoreError {
+    /// Whether the same call is worth a retry: the connection, not the statement, was the problem.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Unavailable { .. })
+    }
+
+    /// Sorts an error of the pool.
+    pub(crate) fn pool(operation: &'static str, error: PoolError) -> Self {
+        Self::Unavailable { operation, source: Box::new(error) }
+    }
+
+    /// For `map_err`: sorts an error of a statement.
+    pub(crate) fn during(operation: &'static str) -> impl Fn(tokio_postgres::Error) -> Self + Copy {
+        move |source| {
+            if is_passing(&source) {
+                Self::Unavailable { operation, source: Box::new(source) }
+            } else {
+                Self::Statement { operation, source }
+            }
+        }
+    }
+}
+
+/// Whether the error is of the connection or the server's state rather than of the statement.
+fn is_passing(error: &tokio_postgres::Error) -> bool {
+    let Some(code) = error.code() else {
+        // Without the server's word it is either the connection or a value that the client could not encode or decode.
+        let of_the_wire = std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>());
+        return error.is_closed() || of_the_wire;
+    };
+    let passing = [
+        SqlState::QUERY_CANCELED,
+        SqlState::ADMIN_SHUTDOWN,
+        SqlState::CRASH_SHUTDOWN,
+        SqlState::CANNOT_CONNECT_NOW,
+        SqlState::T_R_SERIALIZATION_FAILURE,
+        SqlState::T_R_DEADLOCK_DETECTED,
+        SqlState::LOCK_NOT_AVAILABLE,
+        // A former primary, or a connection that still reaches it.
+        SqlState::READ_ONLY_SQL_TRANSACTION,
+    ];
+    // 08: connection; 53: out of disk, memory or connections; 58: the server's own I/O.
+    passing.contains(code) || ["08", "53", "58"].iter().any(|class| code.code().starts_with(class))
+}
+
+/// Whether a unique constraint stopped the statement.
+pub(crate) fn is_unique_violation(error: &tokio_postgres::Error) -> bool {
+    error.code() == Some(&SqlState::UNIQUE_VIOLATION)
+}

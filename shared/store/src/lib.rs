@@ -1,0 +1,43 @@
+//! The only user of Postgres: migrations, definitions, keys, executions, triggers, workers.
+//!
+//! [`Store`] is a pool and is cheap to clone. Accepting a request needs none of its functions: [`Store::watch`] keeps a
+//! [`Snapshot`] of definitions and key digests in memory, fresh within a second and alive while the database is away.
+//!
+//! Times are microseconds of Unix time (`i64`) everywhere.
+//!
+//! PostgreSQL 15 or newer, reached directly or through a pooler in session mode: LISTEN needs a session.
+
+mod connection;
+mod definitions;
+mod error;
+mod executions;
+mod grants;
+mod installation;
+mod keys;
+mod listen;
+mod load;
+mod migrations;
+mod partitions;
+mod payload;
+mod record;
+mod record_write;
+mod retention;
+mod snapshot;
+mod timestamp;
+mod triggers;
+mod watch;
+mod workers;
+
+pub use connection::{Store, StoreOptions};
+pub use definitions::{Applied, Change, IntegrationRow, NewDefinition};
+pub use error::StoreError;
+pub use executions::{ExecutionDetail, ExecutionOutcome, ExecutionRow, Filter, FinishedExecution};
+pub use keys::{CreatedKey, KeyRow, NewKey, key_digest};
+pub use listen::WorkerWatch;
+pub use migrations::MigrationReport;
+pub use record::{Record, StoredRequest, TriggerKind};
+pub use retention::MaintenanceReport;
+pub use snapshot::{ApiKey, Integration, Snapshot};
+pub use triggers::{Decision, TriggerPhase, TriggerRow, TriggerState};
+pub use watch::{SnapshotHandle, WatchOptions};
+pub use workers::{WORKER_TTL, WorkerRow};

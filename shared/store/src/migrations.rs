@@ -1,0 +1,106 @@
+//! Numbered SQL files, applied once each, in order.
+
+use crate::connection::Store;
+use crate::error::StoreError;
+use crate::timestamp::Timestamp;
+use crate::{installation, partitions};
+use deadpool_postgres::Transaction;
+use sha2::{Digest, Sha256};
+
+struct Migration {
+    version: i32,
+    name: &'static str,
+    sql: &'static str,
+}
+
+/// Applied ones are never edited: their checksums are compared at each start.
+const MIGRATIONS: &[Migration] = &[Migration { version: 1, name: "initial", sql: include_str!("../migrations/0001_initial.sql") }];
+
+/// Any number that no other program on the same database is likely to use: "forebay" in ASCII.
+const LOCK: i64 = 0x66_6f72_6562_6179;
+const OPERATION: &str = "migrate";
+
+/// What a migration run did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MigrationReport {
+    /// The names of what was applied, in order; empty: the database was up to date.
+    pub applied: Vec<&'static str>,
+    /// The database's version now.
+    pub version: i32,
+}
+
+impl Store {
+    /// Brings the schema up to date, makes the installation's key, and creates the partitions of the coming days. Any number of processes
+    /// may call it at once: the others wait for the first, then find nothing to do.
+    ///
+    /// # Errors
+    /// [`StoreError::Newer`] and [`StoreError::OtherMigration`] when the database is of another program; else what the server says.
+    pub async fn migrate(&self) -> Result<MigrationReport, StoreError> {
+        let mut client = self.client(OPERATION).await?;
+        let transaction = client.transaction().await.map_err(StoreError::during(OPERATION))?;
+        let report = run(&transaction).await?;
+        transaction.commit().await.map_err(StoreError::during(OPERATION))?;
+        Ok(report)
+    }
+}
+
+async fn run(transaction: &Transaction<'_>) -> Result<MigrationReport, StoreError> {
+    let failed = StoreError::during(OPERATION);
+    // Waiting for another process, and a large migration, may take longer than a statement of daily work.
+    transaction.batch_execute("set local statement_timeout = '10min'").await.map_err(failed)?;
+    transaction.execute("select pg_advisory_xact_lock($1)", &[&LOCK]).await.map_err(failed)?;
+    transaction
+        .batch_execute(
+            "create table if not exists forebay_migrations (
+                 version integer primary key, name text not null, checksum text not null, applied_at timestamptz not null default now())",
+        )
+        .await
+        .map_err(failed)?;
+    let known = verify_applied(transaction).await?;
+    let mut applied = Vec::new();
+    for migration in MIGRATIONS.iter().filter(|migration| migration.version > known) {
+        transaction.batch_execute(migration.sql).await.map_err(failed)?;
+        transaction
+            .execute(
+                "insert into forebay_migrations (version, name, checksum) values ($1, $2, $3)",
+                &[&migration.version, &migration.name, &migration.checksum()],
+            )
+            .await
+            .map_err(failed)?;
+        applied.push(migration.name);
+    }
+    installation::make_key(transaction).await?;
+    partitions::create_coming(transaction, Timestamp::now()).await?;
+    Ok(MigrationReport { applied, version: newest() })
+}
+
+/// The version that the database has; an error unless every applied migration is one of this program's.
+async fn verify_applied(transaction: &Transaction<'_>) -> Result<i32, StoreError> {
+    let rows = transaction
+        .query("select version, checksum from forebay_migrations order by version", &[])
+        .await
+        .map_err(StoreError::during(OPERATION))?;
+    let mut version = 0;
+    for row in &rows {
+        version = row.get(0);
+        let checksum: String = row.get(1);
+        let Some(migration) = MIGRATIONS.iter().find(|migration| migration.version == version) else {
+            let database = rows.last().map_or(version, |last| last.get(0));
+            return Err(StoreError::Newer { database, program: newest() });
+        };
+        if migration.checksum() != checksum {
+            return Err(StoreError::OtherMigration { version, name: migration.name });
+        }
+    }
+    Ok(version)
+}
+
+fn newest() -> i32 {
+    MIGRATIONS.last().map_or(0, |migration| migration.version)
+}
+
+impl Migration {
+    fn checksum(&self) -> String {
+        data_encoding::HEXLOWER.encode(&Sha256::digest(self.sql))
+    }
+}

@@ -1,0 +1,184 @@
+//! What every mapping of one execution sees: the object that jq programs call `.`.
+
+use crate::body::read_body;
+use crate::failure;
+use crate::mapping::Value;
+use forebay_contract::envelope::{Envelope, Request};
+use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use std::panic::catch_unwind;
+
+/// Bodies above this are read on a thread for blocking work: reading runs at some 200 MB/s.
+const READ_ASIDE_BYTES: usize = 128 * 1024;
+
+/// The context of one execution: built once, extended as steps end. Values are shared, so a new one copies names only.
+pub(crate) struct Context {
+    /// `request` to `integration`: the same for all mappings.
+    fixed: Vec<(&'static str, Value)>,
+    body: Value,
+    /// `.input`, once it is known.
+    input: Value,
+    /// Outputs by step id, in the order in which the steps ran.
+    steps: Vec<(String, Value)>,
+    value: Value,
+    /// Memory that outputs may still take, in bytes.
+    memory_left: usize,
+    memory_limit: usize,
+}
+
+impl Context {
+    /// The context before the `input` mapping: `.input` is null and `.steps` is empty.
+    ///
+    /// # Errors
+    /// A body that cannot be read.
+    pub(crate) async fn of(envelope: &Envelope, attempt: u32, max_bytes: usize, memory_limit: usize) -> Result<Self, ExecutionError> {
+        let body = body_of(envelope, max_bytes).await?;
+        let execution = [
+            ("id", Value::string(envelope.execution_id.to_string())),
+            ("attempt", Value::from(i64::from(attempt))),
+            ("receivedAt", rfc3339(envelope.received_at)),
+        ];
+        let fixed = vec![
+            ("request", request(&envelope.request, envelope.content_type.as_deref())),
+            ("query", Value::object(envelope.request.query.iter().map(|(name, value)| (name.as_str(), Value::from(value))))),
+            ("body", body.clone()),
+            ("execution", Value::object(execution)),
+            ("tenant", Value::string(envelope.tenant.as_str())),
+            ("integration", Value::string(envelope.integration.as_str())),
+        ];
+        let mut context = Self {
+            fixed,
+            body,
+            input: Value::NULL,
+            steps: Vec::new(),
+            value: Value::NULL,
+            memory_left: memory_limit,
+            memory_limit,
+        };
+        context.rebuild()?;
+        Ok(context)
+    }
+
+    /// The object that mappings see.
+    pub(crate) fn value(&self) -> &Value {
+        &self.value
+    }
+
+    pub(crate) fn body(&self) -> &Value {
+        &self.body
+    }
+
+    pub(crate) fn input(&self) -> &Value {
+        &self.input
+    }
+
+    /// Sets `.input`.
+    ///
+    /// # Errors
+    /// When it and the outputs take more memory than an execution may.
+    pub(crate) fn set_input(&mut self, input: Value) -> Result<(), ExecutionError> {
+        self.take_memory(&input)?;
+        self.input = input;
+        self.rebuild()
+    }
+
+    /// Sets `.steps.<id>`.
+    ///
+    /// # Errors
+    /// As [`Context::set_input`].
+    pub(crate) fn add_step(&mut self, id: &str, output: Value) -> Result<(), ExecutionError> {
+        self.take_memory(&output)?;
+        self.steps.push((id.to_owned(), output));
+        self.rebuild()
+    }
+
+    fn rebuild(&mut self) -> Result<(), ExecutionError> {
+        // A value that is as deep as a value can be does not fit into an object; `Value` says so by unwinding.
+        let (fixed, input, steps) = (self.fixed.clone(), self.input.clone(), self.steps.clone());
+        let build = std::panic::AssertUnwindSafe(|| {
+            let steps = Value::object(steps);
+            Value::object(fixed.into_iter().chain([("input", input), ("steps", steps)]))
+        });
+        let too_deep = |_| failure::permanent(ErrorCode::Limit, "the output nests too deeply to be kept; build a flatter value");
+        self.value = catch_unwind(build).map_err(too_deep)?;
+        Ok(())
+    }
+
+    fn take_memory(&mut self, value: &Value) -> Result<(), ExecutionError> {
+        match spend(value, self.memory_left) {
+            Some(left) => self.memory_left = left,
+            None => {
+                let limit = self.memory_limit / (1024 * 1024);
+                let message = format!("the input and the outputs of the steps take more than {limit} MiB together; keep only what later steps need");
+                return Err(failure::permanent(ErrorCode::Limit, message));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `budget` less the memory that the value would take if it shared nothing; `None` when that is more, found without a full walk.
+fn spend(value: &Value, budget: usize) -> Option<usize> {
+    const NODE: usize = size_of::<Value>();
+    let mut left = budget.checked_sub(NODE)?;
+    if let Some(text) = value.as_str() {
+        return left.checked_sub(text.len());
+    }
+    if let Some(items) = value.as_array() {
+        for item in items {
+            left = spend(item, left)?;
+        }
+    } else if let Some(members) = value.entries() {
+        for (name, member) in members {
+            left = spend(member, left.checked_sub(NODE + name.len())?)?;
+        }
+    }
+    Some(left)
+}
+
+async fn body_of(envelope: &Envelope, max_bytes: usize) -> Result<Value, ExecutionError> {
+    let unreadable = |error: forebay_contract::body::BodyError| failure::permanent(ErrorCode::Body, error.to_string());
+    let encoding = envelope.content_encoding.as_deref();
+    if envelope.body.len() <= READ_ASIDE_BYTES && encoding.is_none() {
+        return read_body(envelope.content_type.as_deref(), None, &envelope.body, max_bytes).map_err(unreadable);
+    }
+    let (content_type, encoding, bytes) = (envelope.content_type.clone(), envelope.content_encoding.clone(), envelope.body.clone());
+    let read = move || read_body(content_type.as_deref(), encoding.as_deref(), &bytes, max_bytes);
+    match tokio::task::spawn_blocking(read).await {
+        Ok(result) => result.map_err(unreadable),
+        Err(error) => match error.try_into_panic() {
+            Ok(payload) => Err(failure::panicked(&*payload)),
+            Err(_) => Err(failure::withdrawn()),
+        },
+    }
+}
+
+/// `.request`: everything of the call but its body and its declared query parameters.
+fn request(request: &Request, content_type: Option<&str>) -> Value {
+    Value::object([
+        ("method", Value::string(request.method.as_str())),
+        ("path", Value::string(request.path.as_str())),
+        ("queryString", Value::string(request.query_string.as_str())),
+        ("headers", headers(request.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())))),
+        ("contentType", Value::from(content_type)),
+    ])
+}
+
+/// Headers as an object; the values of a repeated one are joined as RFC 9110, section 5.2, joins them.
+pub(crate) fn headers<'h>(headers: impl Iterator<Item = (&'h str, &'h str)>) -> Value {
+    let mut joined: Vec<(&str, String)> = Vec::with_capacity(headers.size_hint().0);
+    for (name, value) in headers {
+        // Calls have a few dozen headers at most, by the limits of the servers: a search is cheaper than a map.
+        match joined.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, values)) => {
+                values.push_str(", ");
+                values.push_str(value);
+            }
+            None => joined.push((name, value.to_owned())),
+        }
+    }
+    Value::object(joined.into_iter().map(|(name, value)| (name, Value::string(value))))
+}
+
+fn rfc3339(micros: i64) -> Value {
+    jiff::Timestamp::from_microsecond(micros).map_or(Value::NULL, |time| Value::string(time.to_string()))
+}

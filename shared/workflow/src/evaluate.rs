@@ -1,0 +1,128 @@
+//! Runs one mapping or template: a short try where the execution stands, then with the full budget on a slow thread.
+//!
+//! Mappings are pure, so starting over is safe. The try keeps the common case (tens of microseconds) free of a change of thread;
+//! the slow threads keep a loop without an end away from the threads that serve everybody.
+
+use crate::failure;
+use crate::mapping::{Limits, MappingError};
+use crate::slow_pool::SlowPool;
+use forebay_contract::Name;
+use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+
+/// Longest part of a mapping's error text that goes on to the caller and the history.
+const LONGEST_MESSAGE: usize = 2000;
+
+/// What one mapping may use, and until when.
+#[derive(Clone)]
+pub(crate) struct Budget {
+    /// Whose code it is.
+    pub tenant: Name,
+    /// End of the execution.
+    pub deadline: Instant,
+    /// Longest time of one mapping.
+    pub mapping_time: Duration,
+    /// Most memory of one mapping, in bytes.
+    pub mapping_memory: usize,
+}
+
+/// A mapping or template together with what was learnt about its speed.
+pub(crate) struct Paced<P> {
+    program: Arc<P>,
+    /// Set once a try ran out of time: further runs go straight to a slow thread, until one of them was fast.
+    is_slow: Arc<AtomicBool>,
+}
+
+impl<P> Paced<P> {
+    pub(crate) fn new(program: P) -> Self {
+        Self { program: Arc::new(program), is_slow: Arc::default() }
+    }
+}
+
+impl<P: Send + Sync + 'static> Paced<P> {
+    /// Runs `run` on the program. `part` names it in the error, as for [`failure::of_mapping`].
+    pub(crate) async fn evaluate<T, F>(&self, part: &str, budget: &Budget, run: F) -> Result<T, ExecutionError>
+    where
+        T: Send + 'static,
+        F: Fn(&P, &Limits) -> Result<T, MappingError> + Send + 'static,
+    {
+        let left = budget.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(failure::deadline_reached());
+        }
+        if !self.is_slow.load(Ordering::Relaxed) {
+            let mut limits = Limits::inline();
+            limits.deadline = limits.deadline.min(budget.mapping_time);
+            limits.memory = limits.memory.min(budget.mapping_memory);
+            match catch(|| run(&self.program, &limits))? {
+                Err(error) if error.is_limit() => {}
+                result => return result.map_err(|error| shortened(part, error)),
+            }
+            self.is_slow.store(true, Ordering::Relaxed);
+        }
+        let full = budget.mapping_time.min(left);
+        match self.evaluate_slowly(budget, full, run).await? {
+            Err(MappingError::Deadline { .. }) if Instant::now() >= budget.deadline => Err(failure::deadline_reached()),
+            result => result.map_err(|error| shortened(part, error)),
+        }
+    }
+
+    async fn evaluate_slowly<T, F>(&self, budget: &Budget, time: Duration, run: F) -> Result<Result<T, MappingError>, ExecutionError>
+    where
+        T: Send + 'static,
+        F: Fn(&P, &Limits) -> Result<T, MappingError> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        // Dropped with this future: the run then ends soon, or never starts.
+        let withdrawal = Withdrawal(Arc::default());
+        let limits =
+            Limits { deadline: time, memory: budget.mapping_memory, cancel: Some(withdrawal.0.clone()), ..Limits::default() };
+        let (program, is_slow, deadline) = (self.program.clone(), self.is_slow.clone(), budget.deadline);
+        let job = move || {
+            let mut limits = limits;
+            // It may have waited for a thread for long.
+            limits.deadline = limits.deadline.min(deadline.saturating_duration_since(Instant::now()));
+            let is_withdrawn = limits.cancel.as_ref().is_some_and(|cancel| cancel.load(Ordering::Relaxed));
+            if is_withdrawn || limits.deadline.is_zero() {
+                let _ = answer.send(Err(failure::deadline_reached()));
+                return;
+            }
+            let started = Instant::now();
+            let result = catch(|| run(&program, &limits));
+            if started.elapsed() < Limits::inline().deadline / 2 && matches!(result, Ok(Ok(_))) {
+                is_slow.store(false, Ordering::Relaxed);
+            }
+            let _ = answer.send(result);
+        };
+        let refused = |refused: crate::slow_pool::Refused| failure::transient(ErrorCode::Limit, refused.to_string());
+        SlowPool::of_process().submit(&budget.tenant, Box::new(job)).map_err(refused)?;
+        let result = answered.await;
+        drop(withdrawal);
+        result.unwrap_or_else(|_| Err(failure::permanent(ErrorCode::Internal, "a slow thread dropped a mapping")))
+    }
+}
+
+struct Withdrawal(Arc<AtomicBool>);
+
+impl Drop for Withdrawal {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn catch<T>(run: impl FnOnce() -> Result<T, MappingError>) -> Result<Result<T, MappingError>, ExecutionError> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|payload| failure::panicked(&*payload))
+}
+
+fn shortened(part: &str, error: MappingError) -> ExecutionError {
+    let mut error = failure::of_mapping(part, error);
+    if let Some((at, _)) = error.message.char_indices().nth(LONGEST_MESSAGE) {
+        error.message.truncate(at);
+        error.message.push_str(" ...");
+    }
+    error
+}

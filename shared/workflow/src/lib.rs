@@ -1,0 +1,1 @@
+//! Compiles and runs a definition: mappings, steps, connectors.

@@ -1,0 +1,117 @@
+//! What can go wrong: when a program is compiled, and when it runs.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Why a mapping or a template was refused: the place in its source and what was wrong there.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct CompileError {
+    /// Line of the source, counted from 1.
+    pub line: usize,
+    /// Column in that line in characters, counted from 1.
+    pub column: usize,
+    /// The source from that place on, cut at the end of the line or after 40 characters. Empty at the end of the source.
+    pub snippet: String,
+    /// What was wrong, without the place.
+    pub message: String,
+}
+
+/// Longest `snippet`, in characters.
+const SNIPPET_CHARACTERS: usize = 40;
+
+impl CompileError {
+    /// An error at byte `offset` of `source`; an offset past the end means the end.
+    pub(super) fn at(source: &str, offset: usize, message: impl Into<String>) -> Self {
+        let mut offset = offset.min(source.len());
+        while !source.is_char_boundary(offset) {
+            offset -= 1;
+        }
+        let (before, after) = source.split_at(offset);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        CompileError {
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+            snippet: after.lines().next().unwrap_or_default().chars().take(SNIPPET_CHARACTERS).collect(),
+            message: message.into(),
+        }
+    }
+}
+
+impl fmt::Display for CompileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}: {}", self.line, self.column, self.message)?;
+        if self.snippet.is_empty() { f.write_str(", at the end of the text") } else { write!(f, ", near `{}`", self.snippet) }
+    }
+}
+
+/// Why a mapping or a template gave no value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MappingError {
+    /// The program ended in an error: `error(...)`, or an operation on a value that does not fit it.
+    #[error("{message}")]
+    Failed {
+        /// The error's text; values in it are shortened.
+        message: String,
+    },
+    /// The program gave no output.
+    #[error("the mapping gave no output; it must give exactly one. Use `// null`, or an `if ... else ... end`, where it can be `empty`")]
+    NoOutput,
+    /// The program gave more than one output.
+    #[error("the mapping gave at least {seen} outputs; it must give exactly one. Put `[ ... ]` around it for an array, or `first(...)`")]
+    ManyOutputs {
+        /// How many outputs were seen before the run was given up.
+        seen: usize,
+    },
+    /// The program ran longer than allowed.
+    #[error("the mapping did not end within {limit:?}. Look for a loop without an end, or for work that grows with the square of the input")]
+    Deadline {
+        /// The limit that was reached.
+        limit: Duration,
+    },
+    /// The program used more memory than allowed.
+    #[error("the mapping needed more than {} MiB of memory. Build smaller values, or map parts of the input", .limit / (1024 * 1024))]
+    Memory {
+        /// The limit that was reached, in bytes.
+        limit: usize,
+    },
+    /// The program recursed deeper than allowed.
+    #[error("the mapping recursed too deeply. End the recursion earlier, or write it with `reduce`, `foreach` or `until`")]
+    Stack,
+    /// The program built a value that nests deeper than allowed.
+    #[error("the mapping built a value that nests deeper than {limit} levels")]
+    Depth {
+        /// The limit that was reached.
+        limit: u32,
+    },
+    /// The caller withdrew the run through [`Limits::cancel`](super::Limits::cancel).
+    #[error("the mapping was cancelled")]
+    Cancelled,
+    /// A template's expression gave null.
+    #[error("`${{{expression}}}` is null. Use `// \"...\"` inside it for a default")]
+    NullInTemplate {
+        /// The expression, as written.
+        expression: String,
+    },
+    /// A template's expression gave a value that cannot stand where it is inserted.
+    #[error("`${{{expression}}}` gave {problem}")]
+    NotInsertable {
+        /// The expression, as written.
+        expression: String,
+        /// What it gave, and why it does not fit.
+        problem: String,
+    },
+    /// The engine itself failed; a report is worth an issue.
+    #[error("the mapping engine failed: {message}")]
+    Internal {
+        /// What it said.
+        message: String,
+    },
+}
+
+impl MappingError {
+    /// True when the run was stopped by one of its [`Limits`](super::Limits) and may succeed with larger ones: run inline with
+    /// small limits first, and again on a thread of its own when this is true.
+    pub fn is_limit(&self) -> bool {
+        matches!(self, Self::Deadline { .. } | Self::Memory { .. } | Self::Stack)
+    }
+}

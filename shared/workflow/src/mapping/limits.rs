@@ -1,0 +1,45 @@
+//! How much of the process a run may use.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// Stack that a thread which runs mappings with [`Limits::default`] must have, in bytes.
+///
+/// A run stops when it has used [`Limits::stack`]. The rest is for what happens between two checks, for unwinding and for
+/// dropping what was built.
+pub const STACK_BYTES: usize = 16 * 1024 * 1024;
+
+/// Most levels of arrays and objects in a value: deeper JSON is refused, and a mapping that builds a deeper value is stopped.
+/// So every recursion over a value is bounded by this.
+pub const MAX_DEPTH: u32 = 1024;
+
+/// The bounds of one run.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Longest time that the run may take.
+    pub deadline: Duration,
+    /// Most memory that the run may hold at a time beyond its input, in bytes; also the size of the largest output as JSON.
+    pub memory: usize,
+    /// Most stack that the run may use, in bytes; at most a quarter of the thread's stack.
+    pub stack: usize,
+    /// The run stops soon after this becomes true.
+    pub cancel: Option<Arc<AtomicBool>>,
+}
+
+impl Default for Limits {
+    /// 2 s, 64 MiB, and a quarter of [`STACK_BYTES`].
+    fn default() -> Self {
+        Limits { deadline: Duration::from_secs(2), memory: 64 * 1024 * 1024, stack: STACK_BYTES / 4, cancel: None }
+    }
+}
+
+impl Limits {
+    /// A small budget for a first try on an async thread with the usual 2 MiB of stack: 2 ms, 16 MiB, 384 KiB of stack.
+    ///
+    /// When the result [is a limit](super::MappingError::is_limit), run again with [`Limits::default`] on a thread with
+    /// [`STACK_BYTES`]: nothing of the first try is left behind.
+    pub fn inline() -> Self {
+        Limits { deadline: Duration::from_millis(2), memory: 16 * 1024 * 1024, stack: 384 * 1024, cancel: None }
+    }
+}

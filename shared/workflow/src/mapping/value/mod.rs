@@ -1,0 +1,243 @@
+//! The value that mappings read and make.
+//!
+//! It is JSON and nothing else: object keys are strings, strings are UTF-8. Clones are cheap and share; the context of an execution
+//! is built once, and each mapping reads it. The arithmetic of numbers is jaq's (exact integers of any size that matters, decimals
+//! kept as they were written until something is calculated with them); what surrounds it is our own, because each operation must
+//! answer to the meter, and because an array or object must know how deep it is.
+
+mod arithmetic;
+mod convert;
+mod order;
+mod paths;
+mod read;
+mod write;
+
+use std::sync::Arc;
+
+pub(super) use jaq_json::Num;
+pub use read::{ParseError, parse_json};
+pub use write::to_json;
+pub(super) use write::{shortened, text_of};
+
+use super::limits::MAX_DEPTH;
+use super::meter;
+
+/// Members of an object, in the order in which they were added.
+pub(super) type Members = jaq_json::Map<Arc<String>, Value>;
+
+/// A JSON value: cheap to clone, safe to share between threads, at most [`MAX_DEPTH`](super::MAX_DEPTH) levels deep.
+#[derive(Clone, Default)]
+pub struct Value {
+    pub(super) repr: Repr,
+    /// How many steps of a path led here while jaq is collecting a path, plus one; 0 otherwise. jaq keeps a path in a list that is
+    /// dropped recursively, so its length must be bounded, and the value is the only thing of ours that goes along with it.
+    pub(super) steps: u32,
+}
+
+#[derive(Clone, Default)]
+pub(super) enum Repr {
+    #[default]
+    Null,
+    Bool(bool),
+    Num(Num),
+    Str(Arc<String>),
+    Arr(Arc<Array>),
+    Obj(Arc<Object>),
+}
+
+#[derive(Clone)]
+pub(super) struct Array {
+    /// At least one more than the depth of each item, and at most [`MAX_DEPTH`].
+    pub(super) depth: u32,
+    pub(super) items: Vec<Value>,
+}
+
+#[derive(Clone)]
+pub(super) struct Object {
+    /// As for an array.
+    pub(super) depth: u32,
+    pub(super) members: Members,
+}
+
+/// Name of a kind of value, as `type` gives it.
+pub(super) type Kind = &'static str;
+
+impl Value {
+    /// `null`.
+    pub const NULL: Value = Value { repr: Repr::Null, steps: 0 };
+
+    pub(super) const fn new(repr: Repr) -> Self {
+        Value { repr, steps: 0 }
+    }
+
+    /// A string.
+    pub fn string(text: impl Into<String>) -> Self {
+        Value::new(Repr::Str(Arc::new(text.into())))
+    }
+
+    /// An array of `items`.
+    pub fn array(items: impl IntoIterator<Item = Value>) -> Self {
+        items.into_iter().collect()
+    }
+
+    /// An object of `members`, in their order; of two with the same name, the last holds.
+    pub fn object<K: Into<String>>(members: impl IntoIterator<Item = (K, Value)>) -> Self {
+        Value::from_members(members.into_iter().map(|(name, value)| (Arc::new(name.into()), value)).collect())
+    }
+
+    pub(super) fn from_items(items: Vec<Value>) -> Self {
+        let depth = depth_over(items.iter());
+        Value::new(Repr::Arr(Arc::new(Array { depth, items })))
+    }
+
+    pub(super) fn from_members(members: Members) -> Self {
+        let depth = depth_over(members.values());
+        Value::new(Repr::Obj(Arc::new(Object { depth, members })))
+    }
+
+    /// True for `null`.
+    pub fn is_null(&self) -> bool {
+        matches!(self.repr, Repr::Null)
+    }
+
+    /// The truth of a boolean.
+    pub fn as_bool(&self) -> Option<bool> {
+        match self.repr {
+            Repr::Bool(truth) => Some(truth),
+            _ => None,
+        }
+    }
+
+    /// True for every value but `null` and `false`: how jq's `if` and `select` see it.
+    pub fn is_truthy(&self) -> bool {
+        !matches!(self.repr, Repr::Null | Repr::Bool(false))
+    }
+
+    /// The text of a string.
+    pub fn as_str(&self) -> Option<&str> {
+        match &self.repr {
+            Repr::Str(text) => Some(text.as_str()),
+            _ => None,
+        }
+    }
+
+    /// A number without a fraction that fits in 64 bits.
+    pub fn as_i64(&self) -> Option<i64> {
+        self.whole_number().and_then(|number| i64::try_from(number).ok())
+    }
+
+    /// A number, rounded to the nearest that 64 bits of floating point hold.
+    pub fn as_f64(&self) -> Option<f64> {
+        match &self.repr {
+            Repr::Num(number) => Some(convert::float_of(number)),
+            _ => None,
+        }
+    }
+
+    /// The items of an array.
+    pub fn as_array(&self) -> Option<&[Value]> {
+        match &self.repr {
+            Repr::Arr(array) => Some(&array.items),
+            _ => None,
+        }
+    }
+
+    /// The member `name` of an object.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        match &self.repr {
+            Repr::Obj(object) => object.members.get(name),
+            _ => None,
+        }
+    }
+
+    /// The members of an object, in order; `None` when this is no object.
+    pub fn entries(&self) -> Option<impl ExactSizeIterator<Item = (&str, &Value)>> {
+        match &self.repr {
+            Repr::Obj(object) => Some(object.members.iter().map(|(name, value)| (name.as_str(), value))),
+            _ => None,
+        }
+    }
+
+    /// `null`, `boolean`, `number`, `string`, `array` or `object`.
+    pub fn kind(&self) -> &'static str {
+        match self.repr {
+            Repr::Null => "null",
+            Repr::Bool(_) => "boolean",
+            Repr::Num(_) => "number",
+            Repr::Str(_) => "string",
+            Repr::Arr(_) => "array",
+            Repr::Obj(_) => "object",
+        }
+    }
+
+    /// Levels of arrays and objects: 0 for a scalar. Never less than the true depth; it may be more after something deep was taken
+    /// out.
+    pub(super) fn depth(&self) -> u32 {
+        match &self.repr {
+            Repr::Arr(array) => array.depth,
+            Repr::Obj(object) => object.depth,
+            _ => 0,
+        }
+    }
+
+    /// This value, one step of a path further than `from`.
+    #[inline]
+    pub(super) fn stepped(mut self, from: u32) -> Self {
+        if from > 0 {
+            meter::path_step(from);
+            self.steps = from + 1;
+        } else {
+            self.steps = 0;
+        }
+        self
+    }
+}
+
+/// The depth of an array or object of `children`. Gives up the run, by the meter, where that is too much.
+pub(super) fn depth_over<'v>(children: impl Iterator<Item = &'v Value> + Clone) -> u32 {
+    let depth = children.clone().map(Value::depth).max().unwrap_or(0) + 1;
+    if depth <= MAX_DEPTH { depth } else { exact_depth_over(children) }
+}
+
+/// The kept depths are upper bounds: before giving up, count.
+#[cold]
+fn exact_depth_over<'v>(children: impl Iterator<Item = &'v Value>) -> u32 {
+    let depth = children.map(|child| exact_depth(child, 1)).max().unwrap_or(0) + 1;
+    if depth > MAX_DEPTH {
+        meter::too_deep();
+    }
+    depth
+}
+
+fn exact_depth(value: &Value, level: u32) -> u32 {
+    meter::tick(1);
+    if level > MAX_DEPTH + 1 {
+        meter::too_deep();
+    }
+    match &value.repr {
+        Repr::Arr(array) => array.items.iter().map(|item| exact_depth(item, level + 1)).max().unwrap_or(0) + 1,
+        Repr::Obj(object) => object.members.values().map(|member| exact_depth(member, level + 1)).max().unwrap_or(0) + 1,
+        _ => 0,
+    }
+}
+
+impl FromIterator<Value> for Value {
+    fn from_iter<I: IntoIterator<Item = Value>>(values: I) -> Self {
+        let values = values.into_iter();
+        // The lower bound comes from iterators of our own or of jaq; it is a hint, not a promise, so it is not reserved blindly.
+        let mut items: Vec<Value> = Vec::with_capacity(values.size_hint().0.min(64));
+        let mut depth = 0;
+        for value in values {
+            meter::tick(1);
+            if items.len() == items.capacity() {
+                meter::reserve(items.capacity() * 2 * size_of::<Value>());
+            }
+            depth = depth.max(value.depth());
+            items.push(value.stepped(0));
+        }
+        if depth < MAX_DEPTH {
+            return Value::new(Repr::Arr(Arc::new(Array { depth: depth + 1, items })));
+        }
+        Value::from_items(items)
+    }
+}

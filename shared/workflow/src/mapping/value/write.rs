@@ -1,0 +1,168 @@
+//! Values as JSON text.
+
+use super::order::is_nan;
+use super::{Num, Repr, Value};
+use crate::mapping::meter::{reserve, tick};
+
+/// Longest text of a value in a message, in bytes, about.
+const SHORTENED_BYTES: usize = 120;
+
+/// `value` as compact JSON in UTF-8.
+///
+/// It is always valid JSON: nan is written as `null` and the infinities as the largest float, as jq does. A float without a fraction
+/// is written as an integer up to 1e17, as in jq: `10 / 2` is `5`.
+pub fn to_json(value: &Value) -> Vec<u8> {
+    let mut out = Vec::with_capacity(128);
+    write(value, &mut out, usize::MAX);
+    out
+}
+
+/// What `tostring` gives: a string as it is, everything else as JSON.
+pub(in crate::mapping) fn text_of(value: &Value) -> String {
+    match value.as_str() {
+        Some(text) => text.to_string(),
+        None => String::from_utf8(to_json(value)).unwrap_or_default(),
+    }
+}
+
+/// The beginning of `value` as JSON, for messages: a value may be large, and a shared value enormous.
+pub(in crate::mapping) fn shortened(value: &Value) -> String {
+    let mut out = Vec::new();
+    if write(value, &mut out, SHORTENED_BYTES) {
+        return String::from_utf8_lossy(&out).into_owned();
+    }
+    let text = String::from_utf8_lossy(&out);
+    let end = text.char_indices().map(|(start, _)| start).take_while(|start| *start <= SHORTENED_BYTES).last().unwrap_or(0);
+    format!("{}...", &text[..end])
+}
+
+/// Writes `value`, and stops soon after `most` bytes. False when it was cut off.
+fn write(value: &Value, out: &mut Vec<u8>, most: usize) -> bool {
+    tick(1);
+    match &value.repr {
+        Repr::Null => out.extend_from_slice(b"null"),
+        Repr::Bool(true) => out.extend_from_slice(b"true"),
+        Repr::Bool(false) => out.extend_from_slice(b"false"),
+        Repr::Num(number) => write_number(number, out),
+        Repr::Str(text) => return write_string(text, out, most),
+        Repr::Arr(array) => {
+            out.push(b'[');
+            for (index, item) in array.items.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                if !write(item, out, most) || out.len() > most {
+                    return false;
+                }
+            }
+            out.push(b']');
+        }
+        Repr::Obj(object) => {
+            out.push(b'{');
+            for (index, (name, value)) in object.members.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                if !write_string(name, out, most) {
+                    return false;
+                }
+                out.push(b':');
+                if !write(value, out, most) || out.len() > most {
+                    return false;
+                }
+            }
+            out.push(b'}');
+        }
+    }
+    if out.len() * 2 > out.capacity() && out.capacity() > 1 << 16 {
+        // A doubling is near: ask before it happens.
+        reserve(out.capacity() * 2);
+    }
+    true
+}
+
+fn write_string(text: &str, out: &mut Vec<u8>, most: usize) -> bool {
+    let whole = text.len() <= most;
+    let text = if whole { text } else { &text[..floor_char_boundary(text, most)] };
+    if text.len() > 1 << 12 {
+        reserve(text.len());
+    }
+    out.push(b'"');
+    let bytes = text.as_bytes();
+    let mut written = 0;
+    for (index, byte) in bytes.iter().enumerate() {
+        if !matches!(byte, 0..=0x1f | b'"' | b'\\' | 0x7f) {
+            continue;
+        }
+        out.extend_from_slice(&bytes[written..index]);
+        written = index + 1;
+        match byte {
+            b'"' => out.extend_from_slice(b"\\\""),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            0x08 => out.extend_from_slice(b"\\b"),
+            0x0c => out.extend_from_slice(b"\\f"),
+            control => out.extend_from_slice(format!("\\u{control:04x}").as_bytes()),
+        }
+    }
+    out.extend_from_slice(&bytes[written..]);
+    if whole {
+        out.push(b'"');
+    }
+    whole
+}
+
+fn floor_char_boundary(text: &str, most: usize) -> usize {
+    (0..=most.min(text.len())).rev().find(|index| text.is_char_boundary(*index)).unwrap_or(0)
+}
+
+fn write_number(number: &Num, out: &mut Vec<u8>) {
+    match number {
+        Num::Float(_) if is_nan(number) => out.extend_from_slice(b"null"),
+        Num::Float(float) => {
+            let float = finite(*float).unwrap_or_default();
+            if float.fract() == 0.0 && float.abs() < 1e17 {
+                out.extend_from_slice((float as i64).to_string().as_bytes());
+            } else {
+                // The shortest digits that read back as the same float.
+                out.extend_from_slice(serde_json::Number::from_f64(float).map(|number| number.to_string()).unwrap_or_default().as_bytes());
+            }
+        }
+        _ => out.extend_from_slice(number.to_string().as_bytes()),
+    }
+}
+
+/// `float` as JSON can hold it; `None` for nan.
+pub(super) fn finite(float: f64) -> Option<f64> {
+    if float.is_nan() { None } else { Some(float.clamp(f64::MIN, f64::MAX)) }
+}
+
+/// Bytes of `value` as JSON, without the text being made; it answers to the meter and stops past `most`.
+pub(in crate::mapping) fn json_size(value: &Value, most: usize) -> usize {
+    tick(1);
+    match &value.repr {
+        Repr::Null | Repr::Bool(_) => 5,
+        Repr::Num(Num::Dec(text)) => text.len(),
+        Repr::Num(Num::BigInt(integer)) => (integer.bits() / 3) as usize + 2,
+        Repr::Num(_) => 20,
+        Repr::Str(text) => text.len() + 2,
+        Repr::Arr(array) => sum(array.items.iter(), most),
+        Repr::Obj(object) => {
+            let names: usize = object.members.keys().map(|name| name.len() + 4).sum();
+            names + sum(object.members.values(), most)
+        }
+    }
+}
+
+fn sum<'v>(values: impl Iterator<Item = &'v Value>, most: usize) -> usize {
+    let mut size: usize = 2;
+    for value in values {
+        size = size.saturating_add(json_size(value, most) + 1);
+        if size > most {
+            break;
+        }
+    }
+    size
+}

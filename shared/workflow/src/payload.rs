@@ -1,0 +1,59 @@
+//! From the output of a `body` mapping to the bytes of a request or an answer.
+
+use crate::failure;
+use crate::mapping::{Value, to_json};
+use bytes::Bytes;
+use data_encoding::BASE64;
+use forebay_contract::body::BodyKind;
+use forebay_contract::outcome::{ErrorCode, ExecutionError};
+
+pub(crate) const JSON: &str = "application/json";
+
+/// The bytes of `output`, given the Content-Type that the definition sets (`None`: it sets none, and [`JSON`] is what to send).
+///
+/// With a Content-Type that is not JSON, a string is sent as it is, and `{ base64: "..." }` (what `.body` is for a body of
+/// unknown type) as the bytes that it stands for. Everything else is JSON.
+///
+/// # Errors
+/// A `base64` that is none.
+pub(crate) fn encode(output: &Value, content_type: Option<&str>) -> Result<Bytes, ExecutionError> {
+    let is_json = content_type.is_none_or(|text| BodyKind::of(Some(text)) == Ok(BodyKind::Json));
+    if is_json {
+        return Ok(to_json(output).into());
+    }
+    if let Some(text) = output.as_str() {
+        return Ok(Bytes::copy_from_slice(text.as_bytes()));
+    }
+    let Some(base64) = output.get("base64").and_then(Value::as_str) else { return Ok(to_json(output).into()) };
+    match BASE64.decode(base64.as_bytes()) {
+        Ok(bytes) => Ok(bytes.into()),
+        Err(error) => {
+            Err(failure::permanent(ErrorCode::Mapping, format!("body: the text in `base64` is no Base64 (RFC 4648, with padding): {error}")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_content_type_decides_what_an_output_becomes() {
+        let cases = [
+            (json!({"a": 1}), None, r#"{"a":1}"#),
+            (json!("text"), None, r#""text""#),
+            (json!("text"), Some("application/problem+json"), r#""text""#),
+            (json!("a;b\n"), Some("text/csv"), "a;b\n"),
+            (json!({"a": 1}), Some("application/vnd.acme"), r#"{"a":1}"#),
+            (json!({"base64": "aGk=", "size": 2}), Some("application/pdf"), "hi"),
+            (json!({"base64": "aGk="}), None, r#"{"base64":"aGk="}"#),
+        ];
+        for (output, content_type, expected) in cases {
+            let bytes = encode(&Value::from(&output), content_type).unwrap();
+            assert_eq!(bytes, expected, "{output} as {content_type:?}");
+        }
+        let error = encode(&Value::from(&json!({"base64": "!"})), Some("image/png")).unwrap_err();
+        assert!(error.message.contains("no Base64"), "{error}");
+    }
+}

@@ -1,0 +1,222 @@
+//! Threads for mappings that outgrew their try on an async thread, shared fairly between tenants.
+//!
+//! A mapping is a tenant's own code, so one tenant can fill any queue. Tenants take turns, one tenant never holds every
+//! thread, and each has its own bound of waiting runs: what one tenant writes delays that tenant.
+
+use forebay_contract::Name;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+
+/// Runs of one tenant that may wait at a time. With 2 s a run and one thread this is already minutes of work.
+const MOST_WAITING_OF_A_TENANT: usize = 256;
+
+pub(crate) type Job = Box<dyn FnOnce() + Send>;
+
+/// Why a job was not taken; the Display is for the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refused {
+    #[error(
+        "{MOST_WAITING_OF_A_TENANT} slow mappings of this tenant are waiting already; make its mappings faster, or send less at a time"
+    )]
+    Full,
+    #[error("no thread could be started for a slow mapping")]
+    NoThread,
+}
+
+#[derive(Clone)]
+pub(crate) struct SlowPool(Arc<Shared>);
+
+struct Shared {
+    most_threads: usize,
+    state: Mutex<State>,
+    work: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    tenants: HashMap<Name, Lane>,
+    /// Tenants with waiting jobs, the next one first.
+    turn: VecDeque<Name>,
+    threads: usize,
+    idle: usize,
+}
+
+#[derive(Default)]
+struct Lane {
+    waiting: VecDeque<Job>,
+    running: usize,
+}
+
+impl SlowPool {
+    /// The pool of this process: threads for half of the cores, and two at least so that no tenant can hold all.
+    pub(crate) fn of_process() -> &'static Self {
+        static POOL: OnceLock<SlowPool> = OnceLock::new();
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        POOL.get_or_init(|| Self::new((cores() / 2).max(2)))
+    }
+
+    fn new(most_threads: usize) -> Self {
+        Self(Arc::new(Shared { most_threads, state: Mutex::default(), work: Condvar::new() }))
+    }
+
+    /// Hands over a job. It must not unwind: what can panic is caught inside it.
+    pub(crate) fn submit(&self, tenant: &Name, job: Job) -> Result<(), Refused> {
+        let mut state = self.0.lock();
+        if state.tenants.get(tenant).is_some_and(|lane| lane.waiting.len() >= MOST_WAITING_OF_A_TENANT) {
+            return Err(Refused::Full);
+        }
+        if state.threads < self.0.most_threads && state.waiting() >= state.idle {
+            let shared = self.0.clone();
+            let builder = std::thread::Builder::new().name("forebay-slow".to_owned()).stack_size(crate::STACK_BYTES);
+            match builder.spawn(move || shared.serve()) {
+                Ok(_) => state.threads += 1,
+                Err(_) if state.threads == 0 => return Err(Refused::NoThread),
+                Err(_) => {}
+            }
+        }
+        let lane = state.tenants.entry(tenant.clone()).or_default();
+        lane.waiting.push_back(job);
+        if lane.waiting.len() == 1 {
+            state.turn.push_back(tenant.clone());
+        }
+        drop(state);
+        self.0.work.notify_one();
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No code that can panic runs under the lock, so what a poisoned lock holds is whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn serve(&self) {
+        let most_of_a_tenant = (self.most_threads - 1).max(1);
+        let mut state = self.lock();
+        loop {
+            let Some((tenant, job)) = state.next(most_of_a_tenant) else {
+                state.idle += 1;
+                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state.idle -= 1;
+                continue;
+            };
+            drop(state);
+            job();
+            state = self.lock();
+            state.ended(&tenant);
+        }
+    }
+}
+
+impl State {
+    /// The first job of the next tenant that is below its share of the threads.
+    fn next(&mut self, most_of_a_tenant: usize) -> Option<(Name, Job)> {
+        let below_share = |name: &Name| self.tenants.get(name).is_some_and(|lane| lane.running < most_of_a_tenant);
+        let at = self.turn.iter().position(below_share)?;
+        let tenant = self.turn.remove(at)?;
+        let lane = self.tenants.get_mut(&tenant)?;
+        let job = lane.waiting.pop_front()?;
+        lane.running += 1;
+        if !lane.waiting.is_empty() {
+            self.turn.push_back(tenant.clone());
+        }
+        Some((tenant, job))
+    }
+
+    fn waiting(&self) -> usize {
+        self.tenants.values().map(|lane| lane.waiting.len()).sum()
+    }
+
+    fn ended(&mut self, tenant: &Name) {
+        let Some(lane) = self.tenants.get_mut(tenant) else { return };
+        lane.running -= 1;
+        if lane.running == 0 && lane.waiting.is_empty() {
+            self.tenants.remove(tenant);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    const LONG: Duration = Duration::from_secs(10);
+
+    fn name(text: &str) -> Name {
+        text.parse().unwrap()
+    }
+
+    /// A job that says that it runs, and ends when told.
+    fn held_job(started: &mpsc::Sender<&'static str>, label: &'static str) -> (Job, mpsc::Sender<()>) {
+        let (end, ended) = mpsc::channel();
+        let started = started.clone();
+        let job = move || {
+            let _ = started.send(label);
+            let _ = ended.recv();
+        };
+        (Box::new(job), end)
+    }
+
+    #[test]
+    fn one_tenant_never_holds_every_thread() {
+        let pool = SlowPool::new(2);
+        let (started, starts) = mpsc::channel();
+        let mut ends = Vec::new();
+        for label in ["a1", "a2", "a3"] {
+            let (job, end) = held_job(&started, label);
+            pool.submit(&name("a"), job).unwrap();
+            ends.push(end);
+        }
+        assert_eq!(starts.recv_timeout(LONG), Ok("a1"));
+        let (job, _end) = held_job(&started, "b1");
+        pool.submit(&name("b"), job).unwrap();
+        assert_eq!(starts.recv_timeout(LONG), Ok("b1"), "the second thread was free for the other tenant");
+    }
+
+    #[test]
+    fn tenants_take_turns_and_each_keeps_its_order() {
+        let pool = SlowPool::new(1);
+        let (started, starts) = mpsc::channel();
+        let (job, first_end) = held_job(&started, "first");
+        pool.submit(&name("a"), job).unwrap();
+        assert_eq!(starts.recv_timeout(LONG), Ok("first"));
+        for (tenant, label) in [("a", "a1"), ("a", "a2"), ("a", "a3"), ("b", "b1"), ("b", "b2")] {
+            let started = started.clone();
+            pool.submit(&name(tenant), Box::new(move || _ = started.send(label))).unwrap();
+        }
+        drop(first_end);
+        let order: Vec<_> = (0..5).map(|_| starts.recv_timeout(LONG).unwrap()).collect();
+        assert_eq!(order, ["a1", "b1", "a2", "b2", "a3"]);
+    }
+
+    #[test]
+    fn a_tenant_with_too_many_waiting_is_refused_and_others_are_not() {
+        let pool = SlowPool::new(1);
+        let (started, starts) = mpsc::channel();
+        let (job, _end) = held_job(&started, "first");
+        pool.submit(&name("a"), job).unwrap();
+        starts.recv_timeout(LONG).unwrap();
+        for _ in 0..MOST_WAITING_OF_A_TENANT {
+            pool.submit(&name("a"), Box::new(|| {})).unwrap();
+        }
+        assert_eq!(pool.submit(&name("a"), Box::new(|| {})), Err(Refused::Full));
+        assert_eq!(pool.submit(&name("b"), Box::new(|| {})), Ok(()));
+    }
+
+    #[test]
+    fn nothing_is_remembered_of_a_tenant_that_is_done() {
+        let pool = SlowPool::new(2);
+        let (done, is_done) = mpsc::channel();
+        pool.submit(&name("a"), Box::new(move || _ = done.send(()))).unwrap();
+        is_done.recv_timeout(LONG).unwrap();
+        let until = std::time::Instant::now() + LONG;
+        while !pool.0.lock().tenants.is_empty() {
+            assert!(std::time::Instant::now() < until);
+            std::thread::yield_now();
+        }
+        assert!(pool.0.lock().turn.is_empty());
+    }
+}

@@ -1,0 +1,74 @@
+//! The steps of one run as they are written to the history. It outlives the run's future, so that an interrupted step is told too.
+
+use crate::engine::unix_micros;
+use crate::failure::InStep;
+use crate::mapping::Value;
+use forebay_contract::outcome::{ExecutionError, StepRecord, StepStatus};
+use std::time::Instant;
+
+/// Deepest output that is kept: readers of stored JSON stop at 128 levels, of which the record takes a few.
+const DEEPEST_KEPT: usize = 100;
+
+pub(crate) struct StepLog {
+    keep_outputs: bool,
+    records: Vec<StepRecord>,
+    current: Option<Current>,
+}
+
+struct Current {
+    id: String,
+    started_at: i64,
+    started: Instant,
+}
+
+impl StepLog {
+    pub(crate) fn new(keep_outputs: bool) -> Self {
+        Self { keep_outputs, records: Vec::new(), current: None }
+    }
+
+    pub(crate) fn begin(&mut self, id: &str) {
+        self.current = Some(Current { id: id.to_owned(), started_at: unix_micros(), started: Instant::now() });
+    }
+
+    /// Ends the step that was begun; `Ok(None)` means that it was skipped.
+    pub(crate) fn end(&mut self, result: &Result<Option<Value>, ExecutionError>) -> StepStatus {
+        let (status, output, error) = match result {
+            Ok(Some(output)) => (StepStatus::Succeeded, self.keep_outputs.then(|| kept(output)), None),
+            Ok(None) => (StepStatus::Skipped, None, None),
+            Err(error) => (StepStatus::Failed, None, Some(error.message.clone())),
+        };
+        if let Some(Current { id, started_at, started }) = self.current.take() {
+            let took = i64::try_from(started.elapsed().as_micros()).unwrap_or(i64::MAX);
+            self.records.push(StepRecord { id, status, started_at, took, output, error });
+        }
+        status
+    }
+
+    /// The run ended with `error`; a step that was under way failed with it.
+    pub(crate) fn interrupted(&mut self, error: ExecutionError) -> ExecutionError {
+        let Some(step) = self.current.as_ref().map(|current| current.id.clone()) else { return error };
+        let error = error.in_step(&step);
+        self.end(&Err(error.clone()));
+        error
+    }
+
+    pub(crate) fn into_records(self) -> Vec<StepRecord> {
+        self.records
+    }
+}
+
+fn kept(output: &Value) -> serde_json::Value {
+    if is_deeper(output, DEEPEST_KEPT) {
+        return serde_json::Value::String(format!("(not kept: the output nests deeper than {DEEPEST_KEPT} levels)"));
+    }
+    serde_json::Value::from(output)
+}
+
+fn is_deeper(value: &Value, levels: usize) -> bool {
+    let Some(below) = levels.checked_sub(1) else { return value.as_array().is_some() || value.entries().is_some() };
+    match (value.as_array(), value.entries()) {
+        (Some(items), _) => items.iter().any(|item| is_deeper(item, below)),
+        (_, Some(mut members)) => members.any(|(_, member)| is_deeper(member, below)),
+        _ => false,
+    }
+}
