@@ -11,7 +11,7 @@ FROM debian:bookworm-slim
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates tzdata \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin forebay
+    && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin forebay
 COPY --from=build /forebay /usr/local/bin/forebay
 USER 10001
 # The defaults are loopback addresses, which nobody outside of the container reaches.

@@ -1,1 +1,11 @@
-//! Harness for the end-to-end suites.
+//! Harness of the end-to-end suites: real processes of the `forebay` command, a real broker and a real database, and a
+//! remote system that remembers what it was called with. Each [`Stack`] has a database and a queue prefix of its own, so
+//! that all tests run at once.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a harness that fails has to fail the test, with the place")]
+
+mod sink;
+mod stack;
+
+pub use sink::{Seen, Sink};
+pub use stack::{Answer, Process, Stack, eventually};

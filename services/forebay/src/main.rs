@@ -1,2 +1,18 @@
-//! The forebay command.
-fn main() {}
+//! The `forebay` command.
+
+use std::process::ExitCode;
+
+use forebay_workflow::STACK_BYTES;
+use forebay_workflow::mapping::CountingAllocator;
+
+/// Lets a mapping be stopped before it holds too much memory.
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator::system();
+
+fn main() -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK_BYTES).build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(forebay::run(std::env::args_os())),
+        Err(error) => forebay::report(&forebay::Error::Io { doing: "cannot start the runtime".to_owned(), source: error }),
+    }
+}

@@ -1,1 +1,27 @@
-//! HTTP to RabbitMQ: authenticates, normalizes and publishes each call.
+//! HTTP to RabbitMQ: authenticates and normalizes each call, publishes it, and says yes once the broker has confirmed it.
+//!
+//! Accepting a call reads and writes no database: definitions and key digests are a snapshot in memory.
+
+mod authenticate;
+mod cors;
+mod dispatch;
+mod executions;
+mod handler;
+mod limit;
+mod measure;
+mod normalize;
+mod prefer;
+mod problem;
+mod receive;
+mod route;
+mod server;
+mod tls;
+mod trace;
+
+pub use server::{Ingress, IngressError};
+pub use tls::TlsError;
+
+use actix_web::http::header::HeaderName;
+
+/// The response header that names the execution.
+pub(crate) const EXECUTION_ID_HEADER: HeaderName = HeaderName::from_static("forebay-execution-id");

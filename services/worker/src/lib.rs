@@ -1,1 +1,14 @@
-//! RabbitMQ to workflow to outcome.
+//! RabbitMQ to workflow to outcome: consumes lanes and exclusive queues, runs the workflow, records, replies, acknowledges.
+
+mod assignment;
+mod dispatch;
+mod exclusive;
+mod execute;
+mod lanes;
+mod measure;
+mod members;
+mod programs;
+mod recorder;
+mod server;
+
+pub use server::{Worker, WorkerError};

@@ -167,11 +167,9 @@ pub fn decode_reply(properties: &BasicProperties, body: Bytes) -> Result<Reply, 
     let execution_id = id.as_str().parse().map_err(|_| DecodeError::Field("correlation_id"))?;
     let headers = properties.headers().as_ref().ok_or(DecodeError::Field("headers"))?;
     let ending = match string(headers, OUTCOME)?.as_str() {
-        "succeeded" => Ending::Succeeded(Response {
-            status: unsigned(headers, STATUS)? as u16,
-            headers: parse_json(headers, RESPONSE_HEADERS)?,
-            body,
-        }),
+        "succeeded" => {
+            Ending::Succeeded(Response { status: unsigned(headers, STATUS)? as u16, headers: parse_json(headers, RESPONSE_HEADERS)?, body })
+        }
         "failed" => {
             let error: ExecutionError = serde_json::from_slice(&body).map_err(|_| DecodeError::Field("body"))?;
             Ending::Failed(error)
@@ -197,7 +195,8 @@ pub fn encode_record(id: &ExecutionId, body: Vec<u8>) -> Message {
 pub fn encode_unreadable(properties: &BasicProperties, body: Bytes, reason: &str) -> Message {
     let mut headers = properties.headers().clone().unwrap_or_default();
     headers.insert(REASON.into(), text(reason));
-    let properties = properties.clone().with_headers(headers).with_delivery_mode(PERSISTENT).with_message_id(short(&uuid::Uuid::new_v4().to_string()));
+    let properties =
+        properties.clone().with_headers(headers).with_delivery_mode(PERSISTENT).with_message_id(short(&uuid::Uuid::new_v4().to_string()));
     Message { properties, body }
 }
 

@@ -11,7 +11,9 @@ mod publisher;
 mod replies;
 mod topology;
 
-pub use codec::{DecodeError, Message, Reply, decode_envelope, decode_reply, encode_envelope, encode_record, encode_reply, encode_unreadable};
+pub use codec::{
+    DecodeError, Message, Reply, decode_envelope, decode_reply, encode_envelope, encode_record, encode_reply, encode_unreadable,
+};
 pub use consumer::{Consumers, ConsumersConfig, Delivery, Subscription};
 pub use error::{BrokerError, PublishError};
 pub use publisher::{Destination, Publisher, PublisherConfig, PublisherState};

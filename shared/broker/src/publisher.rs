@@ -15,8 +15,8 @@ use crate::codec::Message;
 use crate::connection::{chain, connect_patiently};
 use crate::error::PublishError;
 use crate::topology::{Queue, Topology, short};
-use futures_util::stream::{FuturesUnordered, StreamExt};
 use futures_util::FutureExt;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{Channel, Confirmation, Connection, Event};
 use std::collections::HashSet;
@@ -331,12 +331,12 @@ async fn own_channel(
             job.settle(Err(PublishError::Unavailable));
             continue;
         };
-        if let Destination::Queue(queue) = job.destination {
-            if let Err(error) = session.ensure_declared(queue).await {
-                tracing::warn!(messaging.destination.name = session.topology.name(queue), error = %chain(&error), "a queue could not be declared");
-                job.settle(Err(PublishError::Unavailable));
-                continue;
-            }
+        if let Destination::Queue(queue) = job.destination
+            && let Err(error) = session.ensure_declared(queue).await
+        {
+            tracing::warn!(messaging.destination.name = session.topology.name(queue), error = %chain(&error), "a queue could not be declared");
+            job.settle(Err(PublishError::Unavailable));
+            continue;
         }
         if job.is_given_up() || !job.claim.take(Claim::SENDING) {
             continue;

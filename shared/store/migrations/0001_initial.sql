@@ -66,7 +66,8 @@ create table executions (
     integration_id  uuid not null,
     accepted_at     timestamptz not null,
     started_at      timestamptz,
-    ended_at        timestamptz not null,
+    -- Null: it has not ended.
+    ended_at        timestamptz,
     version         integer not null,
     attempts        integer not null,
     redeliveries    integer not null,

@@ -36,8 +36,6 @@ pub struct Store {
     pub(crate) config: Arc<Config>,
     /// Read once: it never changes.
     pub(crate) issuer: Arc<OnceCell<IdIssuer>>,
-    /// Who decides, where a call names nobody.
-    pub(crate) application_name: Arc<str>,
 }
 
 impl Store {
@@ -56,8 +54,7 @@ impl Store {
             .recycle_timeout(Some(TIMEOUT))
             .build()
             .map_err(|error| StoreError::Url { reason: error.to_string() })?;
-        let application_name = options.application_name.as_str().into();
-        Ok(Self { pool, config: Arc::new(config), issuer: Arc::default(), application_name })
+        Ok(Self { pool, config: Arc::new(config), issuer: Arc::default() })
     }
 
     /// Creates the URL's database when the server has none of that name; `true`: it was created. Any number of processes may call it at once.

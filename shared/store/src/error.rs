@@ -77,7 +77,9 @@ pub enum StoreError {
         program: i32,
     },
     /// An applied migration is not the one that this program has under its number.
-    #[error("migration {version} ({name}) was applied with another text than this program has: the database is of another build of Forebay")]
+    #[error(
+        "migration {version} ({name}) was applied with another text than this program has: the database is of another build of Forebay"
+    )]
     OtherMigration {
         /// Its number.
         version: i32,

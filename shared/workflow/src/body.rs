@@ -10,7 +10,12 @@ use percent_encoding::percent_decode_str;
 ///
 /// # Errors
 /// As [`forebay_contract::body::check_body`]; `max_bytes` bounds the decoded body.
-pub(crate) fn read_body(content_type: Option<&str>, content_encoding: Option<&str>, bytes: &[u8], max_bytes: usize) -> Result<Value, BodyError> {
+pub(crate) fn read_body(
+    content_type: Option<&str>,
+    content_encoding: Option<&str>,
+    bytes: &[u8],
+    max_bytes: usize,
+) -> Result<Value, BodyError> {
     if bytes.is_empty() {
         return Ok(Value::NULL);
     }
@@ -20,9 +25,7 @@ pub(crate) fn read_body(content_type: Option<&str>, content_encoding: Option<&st
         return Ok(Value::NULL);
     }
     match kind {
-        BodyKind::Json => {
-            parse_json(&bytes).map_err(|error| BodyError::Malformed { kind: "JSON", detail: error.to_string() })
-        }
+        BodyKind::Json => parse_json(&bytes).map_err(|error| BodyError::Malformed { kind: "JSON", detail: error.to_string() }),
         BodyKind::Form => Ok(form(text("form data", &bytes)?)),
         BodyKind::Text(Charset::Utf8) => Ok(Value::string(text("UTF-8 text", &bytes)?)),
         BodyKind::Text(Charset::Latin1) => Ok(Value::string(bytes.iter().copied().map(char::from).collect::<String>())),
@@ -43,8 +46,7 @@ pub(crate) fn binary(content_type: Option<&str>, bytes: &[u8]) -> Value {
 fn text<'b>(kind: &'static str, bytes: &'b [u8]) -> Result<&'b str, BodyError> {
     // A byte order mark belongs to the encoding, not to the text.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    std::str::from_utf8(bytes)
-        .map_err(|error| BodyError::Malformed { kind, detail: format!("byte {} is not UTF-8", error.valid_up_to()) })
+    std::str::from_utf8(bytes).map_err(|error| BodyError::Malformed { kind, detail: format!("byte {} is not UTF-8", error.valid_up_to()) })
 }
 
 /// Form fields as texts; a repeated field is an array of its values in order. Bytes that are no UTF-8 become U+FFFD.

@@ -45,15 +45,8 @@ impl Context {
             ("tenant", Value::string(envelope.tenant.as_str())),
             ("integration", Value::string(envelope.integration.as_str())),
         ];
-        let mut context = Self {
-            fixed,
-            body,
-            input: Value::NULL,
-            steps: Vec::new(),
-            value: Value::NULL,
-            memory_left: memory_limit,
-            memory_limit,
-        };
+        let mut context =
+            Self { fixed, body, input: Value::NULL, steps: Vec::new(), value: Value::NULL, memory_left: memory_limit, memory_limit };
         context.rebuild()?;
         Ok(context)
     }
@@ -108,7 +101,8 @@ impl Context {
             Some(left) => self.memory_left = left,
             None => {
                 let limit = self.memory_limit / (1024 * 1024);
-                let message = format!("the input and the outputs of the steps take more than {limit} MiB together; keep only what later steps need");
+                let message =
+                    format!("the input and the outputs of the steps take more than {limit} MiB together; keep only what later steps need");
                 return Err(failure::permanent(ErrorCode::Limit, message));
             }
         }

@@ -79,8 +79,7 @@ impl<P: Send + Sync + 'static> Paced<P> {
         let (answer, answered) = oneshot::channel();
         // Dropped with this future: the run then ends soon, or never starts.
         let withdrawal = Withdrawal(Arc::default());
-        let limits =
-            Limits { deadline: time, memory: budget.mapping_memory, cancel: Some(withdrawal.0.clone()), ..Limits::default() };
+        let limits = Limits { deadline: time, memory: budget.mapping_memory, cancel: Some(withdrawal.0.clone()), ..Limits::default() };
         let (program, is_slow, deadline) = (self.program.clone(), self.is_slow.clone(), budget.deadline);
         let job = move || {
             let mut limits = limits;

@@ -1,1 +1,30 @@
 //! Compiles and runs a definition: mappings, steps, connectors.
+//!
+//! A [`Program`] is a definition, compiled once and shared; an [`Engine`] runs programs on envelopes, each [`Run`] within a
+//! deadline and bounds of memory and stack. What a tenant writes into a mapping can end its own execution only.
+//!
+//! The binary sets the counting allocator, without which the memory bound of mappings counts only what the engine itself
+//! can see ([`mapping::memory_is_counted`] tells):
+//!
+//! ```
+//! #[global_allocator]
+//! static ALLOCATOR: forebay_workflow::mapping::CountingAllocator = forebay_workflow::mapping::CountingAllocator::system();
+//! ```
+
+mod body;
+mod context;
+mod engine;
+mod evaluate;
+mod failure;
+mod header;
+pub mod mapping;
+mod payload;
+mod program;
+mod respond;
+mod slow_pool;
+mod step;
+mod step_log;
+
+pub use engine::{Engine, EngineError, EngineOptions, ExecutionContext, InjectTrace, Run};
+pub use mapping::STACK_BYTES;
+pub use program::Program;

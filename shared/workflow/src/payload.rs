@@ -27,9 +27,10 @@ pub(crate) fn encode(output: &Value, content_type: Option<&str>) -> Result<Bytes
     let Some(base64) = output.get("base64").and_then(Value::as_str) else { return Ok(to_json(output).into()) };
     match BASE64.decode(base64.as_bytes()) {
         Ok(bytes) => Ok(bytes.into()),
-        Err(error) => {
-            Err(failure::permanent(ErrorCode::Mapping, format!("body: the text in `base64` is no Base64 (RFC 4648, with padding): {error}")))
-        }
+        Err(error) => Err(failure::permanent(
+            ErrorCode::Mapping,
+            format!("body: the text in `base64` is no Base64 (RFC 4648, with padding): {error}"),
+        )),
     }
 }
 

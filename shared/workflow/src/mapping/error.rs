@@ -63,7 +63,9 @@ pub enum MappingError {
         seen: usize,
     },
     /// The program ran longer than allowed.
-    #[error("the mapping did not end within {limit:?}. Look for a loop without an end, or for work that grows with the square of the input")]
+    #[error(
+        "the mapping did not end within {limit:?}. Look for a loop without an end, or for work that grows with the square of the input"
+    )]
     Deadline {
         /// The limit that was reached.
         limit: Duration,

@@ -10,7 +10,7 @@ use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::allocation::held;
 use super::error::MappingError;
@@ -71,20 +71,20 @@ pub(super) fn stop(reason: Stop) -> ! {
 /// Called for each term that jaq evaluates.
 #[inline]
 pub(super) fn enter() {
+    tick(1);
+}
+
+/// Called for each `units` of work in a native operation; a unit is about as much as comparing two numbers.
+#[inline]
+pub(super) fn tick(units: usize) {
     let here = 0_u8;
     let address = std::hint::black_box(&raw const here) as usize;
     METER.with(|meter| {
         if address < meter.stack_floor.get() {
             stop(Stop::Stack);
         }
-        spend(meter, 1);
+        spend(meter, units);
     });
-}
-
-/// Called for each `units` of work in a native operation; a unit is about as much as comparing two numbers.
-#[inline]
-pub(super) fn tick(units: usize) {
-    METER.with(|meter| spend(meter, units));
 }
 
 #[inline]
@@ -140,6 +140,11 @@ fn look(meter: &Meter) {
         stop(reason);
     }
     meter.fuel.set(if meter.stack_floor.get() == 0 { i64::MAX } else { TICKS_PER_LOOK });
+}
+
+/// Time left of the run on this thread; `None` when nothing runs.
+pub(super) fn time_left() -> Option<Duration> {
+    RUN.with_borrow(|run| run.as_ref()?.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())))
 }
 
 /// Sets the meter for the length of its life, and puts back what was there before: runs may nest.

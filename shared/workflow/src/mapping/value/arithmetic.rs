@@ -7,13 +7,11 @@ use jaq_core::ops::Math;
 use jaq_core::{Error, ValR};
 
 use super::convert::float_of;
-use super::{Array, Members, Num, Object, Repr, Value};
+use super::{Array, MEMBER_BYTES, Members, Num, Object, Repr, Text, Value};
 use crate::mapping::meter::{reserve, tick};
 
 /// Most bits of an integer: about 4000 decimal digits. Beyond, an operation fails, for its cost would grow with the square.
 const MAX_INTEGER_BITS: u64 = 13_312;
-/// Bytes that a member of an object takes, about.
-const MEMBER_BYTES: usize = 56;
 
 type Result = ValR<Value>;
 
@@ -55,8 +53,8 @@ fn copied<T>(shared: &Arc<T>, length: usize) -> usize {
 }
 
 /// Appends in place where nothing else holds the left text, so that building a text piece by piece stays linear.
-fn joined(mut left: Arc<String>, right: &str) -> Arc<String> {
-    if let Some(text) = Arc::get_mut(&mut left) {
+fn joined(mut left: Text, right: &str) -> Text {
+    if let Some(text) = left.alone() {
         if text.len() + right.len() > text.capacity() {
             reserve(2 * text.len() + right.len());
         }
@@ -67,7 +65,7 @@ fn joined(mut left: Arc<String>, right: &str) -> Arc<String> {
     let mut text = String::with_capacity(left.len() + right.len());
     text.push_str(&left);
     text.push_str(right);
-    Arc::new(text)
+    Text::new(text)
 }
 
 impl Sub for Value {
@@ -234,7 +232,12 @@ fn misfit(left: Repr, operator: Math, right: Repr) -> Result {
 
 fn misfit_because(left: Repr, operator: Math, right: Repr, reason: &str) -> Result {
     let (left, right) = (Value::new(left), Value::new(right));
-    Err(Error::str(format_args!("cannot calculate {} {} {}: {reason}", super::shortened(&left), operator.as_str(), super::shortened(&right))))
+    Err(Error::str(format_args!(
+        "cannot calculate {} {} {}: {reason}",
+        super::shortened(&left),
+        operator.as_str(),
+        super::shortened(&right)
+    )))
 }
 
 /// The kind of `value` and a short form of it, for messages.
@@ -244,4 +247,3 @@ pub(in crate::mapping) fn described(value: &Value) -> String {
         _ => format!("{} ({})", value.kind(), super::shortened(value)),
     }
 }
-

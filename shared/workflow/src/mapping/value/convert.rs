@@ -81,7 +81,9 @@ impl From<&Json> for Value {
         match json {
             Json::Null => Value::NULL,
             Json::Bool(truth) => Value::from(*truth),
-            Json::Number(number) => number_from_text(&number.to_string()).unwrap_or_else(|| Value::from(number.as_f64().unwrap_or(f64::NAN))),
+            Json::Number(number) => {
+                number_from_text(&number.to_string()).unwrap_or_else(|| Value::from(number.as_f64().unwrap_or(f64::NAN)))
+            }
             Json::String(text) => Value::string(text.clone()),
             Json::Array(items) => items.iter().map(Value::from).collect(),
             Json::Object(members) => Value::object(members.iter().map(|(name, value)| (name.clone(), Value::from(value)))),
@@ -105,9 +107,7 @@ impl From<&Value> for Json {
             Repr::Num(number) => json_number(number),
             Repr::Str(text) => Json::String(text.to_string()),
             Repr::Arr(array) => Json::Array(array.items.iter().map(Json::from).collect()),
-            Repr::Obj(object) => {
-                Json::Object(object.members.iter().map(|(name, value)| (name.to_string(), Json::from(value))).collect())
-            }
+            Repr::Obj(object) => Json::Object(object.members.iter().map(|(name, value)| (name.to_string(), Json::from(value))).collect()),
         }
     }
 }
@@ -167,7 +167,8 @@ pub(in crate::mapping) fn number_from_text(text: &str) -> Option<Value> {
         return Some(Value::from(f64::MAX.copysign(float)));
     }
     // Only a text that is JSON as it stands may be kept.
-    let is_json = !text.starts_with('+') && (whole == "0" || !whole.is_empty() && !whole.starts_with('0')) && has_fraction != fraction.is_empty();
+    let is_json =
+        !text.starts_with('+') && (whole == "0" || !whole.is_empty() && !whole.starts_with('0')) && has_fraction != fraction.is_empty();
     Some(if is_json { Value::new(Repr::Num(Num::Dec(Arc::new(text.to_string())))) } else { Value::from(float) })
 }
 

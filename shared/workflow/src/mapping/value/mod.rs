@@ -10,20 +10,28 @@ mod convert;
 mod order;
 mod paths;
 mod read;
+mod text;
+mod updates;
 mod write;
 
 use std::sync::Arc;
 
+pub(super) use arithmetic::described;
+pub(super) use convert::number_from_text;
 pub(super) use jaq_json::Num;
+pub(super) use order::is_nan;
+pub(super) use paths::positions_of;
+pub(super) use read::parse_text;
 pub use read::{ParseError, parse_json};
+use text::Text;
 pub use write::to_json;
-pub(super) use write::{shortened, text_of};
+pub(super) use write::{json_size, shortened, text_of};
 
 use super::limits::MAX_DEPTH;
 use super::meter;
 
 /// Members of an object, in the order in which they were added.
-pub(super) type Members = jaq_json::Map<Arc<String>, Value>;
+pub(super) type Members = jaq_json::Map<Text, Value>;
 
 /// A JSON value: cheap to clone, safe to share between threads, at most [`MAX_DEPTH`](super::MAX_DEPTH) levels deep.
 #[derive(Clone, Default)]
@@ -40,10 +48,13 @@ pub(super) enum Repr {
     Null,
     Bool(bool),
     Num(Num),
-    Str(Arc<String>),
+    Str(Text),
     Arr(Arc<Array>),
     Obj(Arc<Object>),
 }
+
+/// Bytes that a member of an object takes, about.
+const MEMBER_BYTES: usize = 56;
 
 #[derive(Clone)]
 pub(super) struct Array {
@@ -59,9 +70,6 @@ pub(super) struct Object {
     pub(super) members: Members,
 }
 
-/// Name of a kind of value, as `type` gives it.
-pub(super) type Kind = &'static str;
-
 impl Value {
     /// `null`.
     pub const NULL: Value = Value { repr: Repr::Null, steps: 0 };
@@ -72,7 +80,7 @@ impl Value {
 
     /// A string.
     pub fn string(text: impl Into<String>) -> Self {
-        Value::new(Repr::Str(Arc::new(text.into())))
+        Value::new(Repr::Str(Text::new(text)))
     }
 
     /// An array of `items`.
@@ -82,7 +90,7 @@ impl Value {
 
     /// An object of `members`, in their order; of two with the same name, the last holds.
     pub fn object<K: Into<String>>(members: impl IntoIterator<Item = (K, Value)>) -> Self {
-        Value::from_members(members.into_iter().map(|(name, value)| (Arc::new(name.into()), value)).collect())
+        Value::from_members(members.into_iter().map(|(name, value)| (Text::new(name), value)).collect())
     }
 
     pub(super) fn from_items(items: Vec<Value>) -> Self {
@@ -116,7 +124,7 @@ impl Value {
     /// The text of a string.
     pub fn as_str(&self) -> Option<&str> {
         match &self.repr {
-            Repr::Str(text) => Some(text.as_str()),
+            Repr::Str(text) => Some(text),
             _ => None,
         }
     }
@@ -153,7 +161,7 @@ impl Value {
     /// The members of an object, in order; `None` when this is no object.
     pub fn entries(&self) -> Option<impl ExactSizeIterator<Item = (&str, &Value)>> {
         match &self.repr {
-            Repr::Obj(object) => Some(object.members.iter().map(|(name, value)| (name.as_str(), value))),
+            Repr::Obj(object) => Some(object.members.iter().map(|(name, value)| (&**name, value))),
             _ => None,
         }
     }

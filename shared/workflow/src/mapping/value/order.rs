@@ -3,7 +3,6 @@
 //! jaq's would walk a value without ever asking the meter, and a value of 60 shared levels has 2^60 leaves.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
 
 use super::{Members, Num, Repr, Value};
 use crate::mapping::meter::tick;
@@ -91,9 +90,9 @@ fn compare_objects(left: &Members, right: &Members) -> Ordering {
     names.then_with(|| left.iter().map(|(_, value)| *value).cmp(right.iter().map(|(_, value)| *value)))
 }
 
-fn sorted(members: &Members) -> Vec<(&Arc<String>, &Value)> {
+fn sorted(members: &Members) -> Vec<(&str, &Value)> {
     tick(members.len());
-    let mut members: Vec<_> = members.iter().collect();
+    let mut members: Vec<_> = members.iter().map(|(name, value)| (&**name, value)).collect();
     members.sort_unstable_by_key(|(name, _)| *name);
     members
 }

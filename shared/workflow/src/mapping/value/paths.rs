@@ -8,22 +8,25 @@ use std::sync::Arc;
 use jaq_core::box_iter::{BoxIter, box_once};
 use jaq_core::path::Opt;
 use jaq_core::val::Range;
-use jaq_core::{Error, Exn, ValR, ValX};
+use jaq_core::{Error, ValR, ValX};
 
 use super::arithmetic::described;
-use super::{Array, Members, Object, Repr, Value, convert, depth_over, text_of};
-use crate::mapping::limits::MAX_DEPTH;
+use super::{Array, Members, Object, Repr, Text, Value, convert, text_of, updates};
 use crate::mapping::meter::{reserve, tick};
 
-const VALUE_BYTES: usize = size_of::<Value>();
+pub(super) const VALUE_BYTES: usize = size_of::<Value>();
 
-fn cannot_iterate(value: &Value) -> Error<Value> {
+pub(super) fn cannot_iterate(value: &Value) -> Error<Value> {
     Error::str(format_args!("cannot iterate over {}", described(value)))
 }
 
-fn cannot_index(value: &Value, index: &Value) -> Error<Value> {
+pub(super) fn cannot_index(value: &Value, index: &Value) -> Error<Value> {
     let index = if index.as_str().is_some() { super::shortened(index) } else { described(index) };
     Error::str(format_args!("cannot index {} with {index}", described(value)))
+}
+
+pub(super) fn cannot_slice(value: &Value) -> Error<Value> {
+    Error::str(format_args!("cannot take a slice of {}", described(value)))
 }
 
 impl jaq_core::ValT for Value {
@@ -51,10 +54,7 @@ impl jaq_core::ValT for Value {
         };
         match self.repr {
             Repr::Arr(array) => Box::new(Items::of(array).enumerate().map(|(index, item)| (Value::from(index), item)).map(step)),
-            Repr::Obj(object) => {
-                let pairs = Pairs { object, next: 0 };
-                Box::new(pairs.map(|(name, value)| (Value::new(Repr::Str(name)), value)).map(step))
-            }
+            Repr::Obj(object) => Box::new(Pairs::of(object).map(|(name, value)| (Value::new(Repr::Str(name)), value)).map(step)),
             _ => box_once(Err(cannot_iterate(&self))),
         }
     }
@@ -67,7 +67,7 @@ impl jaq_core::ValT for Value {
         };
         match self.repr {
             Repr::Arr(array) => Box::new(Items::of(array).map(step)),
-            Repr::Obj(object) => Box::new(Pairs { object, next: 0 }.map(|(_, value)| value).map(step)),
+            Repr::Obj(object) => Box::new(Pairs::of(object).map(|(_, value)| value).map(step)),
             _ => box_once(Err(cannot_iterate(&self))),
         }
     }
@@ -105,72 +105,21 @@ impl jaq_core::ValT for Value {
                 reserve(end - start);
                 Value::string(&text[start..end])
             }
-            _ => return Err(Error::str(format_args!("cannot take a slice of {}", described(&self)))),
+            _ => return Err(cannot_slice(&self)),
         };
         Ok(part.stepped(steps))
     }
 
     fn map_values<'a, I: Iterator<Item = ValX<'a, Self>>>(self, opt: Opt, f: impl Fn(Self) -> I) -> ValX<'a, Self> {
-        match self.repr {
-            Repr::Arr(array) => Items::of(array).flat_map(f).collect(),
-            Repr::Obj(object) => {
-                reserve(object.members.len() * 56);
-                let mut members = Members::default();
-                for (name, value) in (Pairs { object, next: 0 }) {
-                    tick(1);
-                    if let Some(value) = f(value).next().transpose()? {
-                        members.insert(name, value.stepped(0));
-                    }
-                }
-                Ok(Value::from_members(members))
-            }
-            _ => opt.fail(self, |value| Exn::from(cannot_iterate(&value))),
-        }
+        updates::all(self, opt, f)
     }
 
     fn map_index<'a, I: Iterator<Item = ValX<'a, Self>>>(self, index: &Self, opt: Opt, f: impl Fn(Self) -> I) -> ValX<'a, Self> {
-        tick(1);
-        match (self.repr, &index.repr) {
-            (Repr::Obj(object), Repr::Str(name)) => update_member(object, name, f),
-            (Repr::Null, Repr::Str(name)) => update_member(Arc::new(Object::default()), name, f),
-            (Repr::Arr(array), Repr::Num(_)) => update_item(array, index, opt, f),
-            (Repr::Null, Repr::Num(_)) => update_item(Arc::new(Array::default()), index, opt, f),
-            (repr @ (Repr::Arr(_) | Repr::Str(_) | Repr::Null), Repr::Obj(_)) => {
-                Value::new(repr).map_range(index.get("start")..index.get("end"), opt, f)
-            }
-            (repr, _) => opt.fail(Value::new(repr), |value| Exn::from(cannot_index(&value, index))),
-        }
+        updates::one(self, index, opt, f)
     }
 
     fn map_range<'a, I: Iterator<Item = ValX<'a, Self>>>(self, range: Range<&Self>, opt: Opt, f: impl Fn(Self) -> I) -> ValX<'a, Self> {
-        let (start, end) = match &self.repr {
-            Repr::Arr(array) => bounds(range, || array.items.len())?,
-            Repr::Str(text) => character_bounds(text, range)?,
-            _ => return opt.fail(self, |value| Exn::from(Error::str(format_args!("cannot take a slice of {}", described(&value))))),
-        };
-        match self.repr {
-            Repr::Arr(mut array) => {
-                let part = Value::from_items(array.items[start..end].to_vec());
-                let part = f(part).next().transpose()?.unwrap_or_else(|| Value::array([]));
-                let Repr::Arr(part) = part.repr else {
-                    return Err(Exn::from(Error::str(format_args!("a slice of an array can only become an array, not {}", described(&part)))));
-                };
-                reserve((array.items.len() + part.items.len()) * VALUE_BYTES);
-                let changed = Arc::make_mut(&mut array);
-                changed.items.splice(start..end, part.items.iter().cloned());
-                changed.depth = changed.depth.max(part.depth);
-                Ok(Value::new(Repr::Arr(array)))
-            }
-            Repr::Str(text) => {
-                let part = f(Value::string(&text[start..end])).next().transpose()?.unwrap_or_else(|| Value::string(""));
-                let Some(part) = part.as_str() else {
-                    return Err(Exn::from(Error::str(format_args!("a slice of a string can only become a string, not {}", described(&part)))));
-                };
-                reserve(text.len() + part.len());
-                Ok(Value::string(format!("{}{part}{}", &text[..start], &text[end..])))
-            }
-            repr => Ok(Value::new(repr)),
-        }
+        updates::part(self, range, opt, f)
     }
 
     fn as_bool(&self) -> bool {
@@ -186,13 +135,13 @@ impl jaq_core::ValT for Value {
 }
 
 /// The items of an array one by one: moved out where nothing else holds the array, so that they can be changed in place.
-enum Items {
+pub(super) enum Items {
     Own(std::vec::IntoIter<Value>),
     Shared { array: Arc<Array>, next: usize },
 }
 
 impl Items {
-    fn of(array: Arc<Array>) -> Self {
+    pub(super) fn of(array: Arc<Array>) -> Self {
         match Arc::try_unwrap(array) {
             Ok(array) => Items::Own(array.items.into_iter()),
             Err(array) => Items::Shared { array, next: 0 },
@@ -223,95 +172,46 @@ impl Iterator for Items {
     }
 }
 
-/// The members of an object one by one.
-struct Pairs {
-    object: Arc<Object>,
-    next: usize,
+/// The members of an object one by one, as [`Items`].
+pub(super) enum Pairs {
+    Own(<Members as IntoIterator>::IntoIter),
+    Shared { object: Arc<Object>, next: usize },
+}
+
+impl Pairs {
+    pub(super) fn of(object: Arc<Object>) -> Self {
+        match Arc::try_unwrap(object) {
+            Ok(object) => Pairs::Own(object.members.into_iter()),
+            Err(object) => Pairs::Shared { object, next: 0 },
+        }
+    }
 }
 
 impl Iterator for Pairs {
-    type Item = (Arc<String>, Value);
+    type Item = (Text, Value);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (name, value) = self.object.members.get_index(self.next)?;
-        self.next += 1;
-        Some((name.clone(), value.clone()))
+        match self {
+            Pairs::Own(members) => members.next(),
+            Pairs::Shared { object, next } => {
+                let (name, value) = object.members.get_index(*next)?;
+                *next += 1;
+                Some((name.clone(), value.clone()))
+            }
+        }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.object.members.len() - self.next;
+        let left = match self {
+            Pairs::Own(members) => members.len(),
+            Pairs::Shared { object, next } => object.members.len() - next,
+        };
         (left, Some(left))
     }
 }
 
-fn update_member<'a, I: Iterator<Item = ValX<'a, Value>>>(
-    mut object: Arc<Object>,
-    name: &Arc<String>,
-    f: impl Fn(Value) -> I,
-) -> ValX<'a, Value> {
-    if Arc::strong_count(&object) > 1 {
-        reserve(object.members.len() * 56);
-    }
-    let changed = Arc::make_mut(&mut object);
-    let old = changed.members.get_mut(&**name).map(std::mem::take);
-    let was_there = old.is_some();
-    match f(old.unwrap_or_default()).next().transpose()? {
-        Some(new) => {
-            let depth = new.depth() + 1;
-            changed.members.insert(name.clone(), new.stepped(0));
-            changed.depth = deeper(changed.depth, depth, || depth_over(changed.members.values()));
-        }
-        None if was_there => {
-            tick(changed.members.len() / 8);
-            changed.members.shift_remove(&**name);
-        }
-        None => {}
-    }
-    Ok(Value::new(Repr::Obj(object)))
-}
-
-fn update_item<'a, I: Iterator<Item = ValX<'a, Value>>>(
-    mut array: Arc<Array>,
-    index: &Value,
-    opt: Opt,
-    f: impl Fn(Value) -> I,
-) -> ValX<'a, Value> {
-    let length = array.items.len();
-    let Some(at) = index.as_f64().and_then(|index| position(index.floor(), length)) else {
-        return opt.fail(Value::new(Repr::Arr(array)), |_| Exn::from(Error::str(format_args!("the index {index} is before the start of the array"))));
-    };
-    if Arc::strong_count(&array) > 1 {
-        reserve(length * VALUE_BYTES);
-    }
-    let changed = Arc::make_mut(&mut array);
-    let old = changed.items.get_mut(at).map(std::mem::take);
-    match f(old.unwrap_or_default()).next().transpose()? {
-        Some(new) => {
-            if at >= changed.items.len() {
-                reserve(at.saturating_mul(VALUE_BYTES));
-                changed.items.resize(at + 1, Value::NULL);
-            }
-            let depth = new.depth() + 1;
-            if let Some(place) = changed.items.get_mut(at) {
-                *place = new.stepped(0);
-            }
-            changed.depth = deeper(changed.depth, depth, || depth_over(changed.items.iter()));
-        }
-        None if at < changed.items.len() => {
-            tick((changed.items.len() - at) / 8);
-            changed.items.remove(at);
-        }
-        None => {}
-    }
-    Ok(Value::new(Repr::Arr(array)))
-}
-
-fn deeper(depth: u32, with: u32, exact: impl FnOnce() -> u32) -> u32 {
-    if with <= MAX_DEPTH { depth.max(with) } else { exact() }
-}
-
 /// Where `index` points in something of `length`; negative counts from the end. `None` before the start, and for nan.
-fn position(index: f64, length: usize) -> Option<usize> {
+pub(super) fn position(index: f64, length: usize) -> Option<usize> {
     if index.is_nan() {
         None
     } else if index >= 0.0 {
@@ -322,7 +222,7 @@ fn position(index: f64, length: usize) -> Option<usize> {
 }
 
 /// Start and end of a slice, within the length; the start is never after the end.
-fn bounds(range: Range<&Value>, length: impl FnOnce() -> usize) -> Result<(usize, usize), Error<Value>> {
+pub(super) fn bounds(range: Range<&Value>, length: impl FnOnce() -> usize) -> Result<(usize, usize), Error<Value>> {
     let bound = |bound: Option<&Value>| match bound {
         None => Ok(None),
         Some(value) if value.is_null() => Ok(None),
@@ -339,7 +239,7 @@ fn bounds(range: Range<&Value>, length: impl FnOnce() -> usize) -> Result<(usize
 }
 
 /// As [`bounds`], in characters, given back in bytes.
-fn character_bounds(text: &str, range: Range<&Value>) -> Result<(usize, usize), Error<Value>> {
+pub(super) fn character_bounds(text: &str, range: Range<&Value>) -> Result<(usize, usize), Error<Value>> {
     tick(text.len() / 64);
     let (start, end) = bounds(range, || if text.is_ascii() { text.len() } else { text.chars().count() })?;
     if text.is_ascii() {

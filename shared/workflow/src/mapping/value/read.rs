@@ -1,9 +1,7 @@
 //! JSON text to values: RFC 8259, strictly, with a bound on depth.
 
-use std::sync::Arc;
-
 use super::convert::{MAX_NUMBER_CHARACTERS, number_from_text};
-use super::{Members, Value};
+use super::{Members, Text, Value};
 use crate::mapping::limits::MAX_DEPTH;
 use crate::mapping::meter::{reserve, tick};
 
@@ -237,7 +235,7 @@ impl<'t> Reader<'t> {
             self.at += 1;
             self.skip_space();
             let value = self.value(depth)?;
-            members.insert(Arc::new(name), value);
+            members.insert(Text::new(name), value);
             self.skip_space();
             match self.peek() {
                 Some(b',') => self.at += 1,

@@ -1,0 +1,297 @@
+//! The command line: verbs by clap's derive, one flag a setting from the table of settings.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Arg, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use forebay_contract::outcome::ExecutionStatus;
+use forebay_contract::{ExecutionId, IntegrationPath, Name};
+use forebay_runtime::settings::{self, SETTINGS, Settings, SettingsError};
+use std::time::Duration;
+use uuid::Uuid;
+
+use crate::output::Format;
+
+/// Forebay: webhooks made durable on RabbitMQ before they are accepted, and run in order where that was asked for
+#[derive(Debug, Parser)]
+#[command(name = "forebay", version, propagate_version = true, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    /// Form of what is printed
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub(crate) output: Format,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// All services in one process; creates and migrates the database first
+    Dev,
+    /// Accepts calls: HTTP to RabbitMQ
+    Ingress,
+    /// Runs workflows: RabbitMQ to outcome
+    Worker,
+    /// Brings the tables of the database up to date
+    Migrate,
+    /// Asks a running process whether it is ready (exit 0) or not (exit 1)
+    Health,
+    /// Applies definitions: files, or folders with *.yaml, *.yml and *.json
+    Apply(Apply),
+    /// API keys of partner systems
+    Keys {
+        #[command(subcommand)]
+        command: Keys,
+    },
+    /// Calls an integration through the ingress
+    Invoke(Invoke),
+    /// The history of executions
+    Executions {
+        #[command(subcommand)]
+        command: Executions,
+    },
+    /// Triggers, and what to do with halted ones
+    Triggers {
+        #[command(subcommand)]
+        command: Triggers,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Apply {
+    /// Files or folders; folders are searched to the bottom
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Keys {
+    /// Creates a key and shows it this one time
+    Create {
+        /// Tenant that the key belongs to
+        #[arg(long)]
+        tenant: Name,
+        /// What the key is for, such as the partner's name
+        #[arg(long)]
+        label: String,
+        /// Integrations of the tenant that the key opens
+        #[arg(long, value_name = "NAME", required = true, num_args = 1..)]
+        integration: Vec<Name>,
+        /// A key that exists elsewhere already; one is generated without
+        #[arg(long, value_name = "VALUE")]
+        key: Option<String>,
+    },
+    /// Lists keys, without their values
+    List {
+        /// Of this tenant only
+        #[arg(long)]
+        tenant: Option<Name>,
+    },
+    /// Changes a key's label or the integrations that it opens
+    Update {
+        /// The key's id, as `keys list` shows it
+        id: Uuid,
+        /// The new label
+        #[arg(long, required_unless_present = "integration")]
+        label: Option<String>,
+        /// All integrations that the key opens from now on
+        #[arg(long, value_name = "NAME", num_args = 1..)]
+        integration: Option<Vec<Name>>,
+    },
+    /// Deletes a key: it opens nothing any more, within a second
+    Delete {
+        /// The key's id, as `keys list` shows it
+        id: Uuid,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Invoke {
+    /// The integration, such as t37ed/CreateWorkOrder
+    #[arg(value_name = "TENANT/NAME")]
+    pub(crate) path: IntegrationPath,
+    /// The body: a text, or @FILE
+    #[arg(long, value_name = "@FILE|TEXT")]
+    pub(crate) data: Option<String>,
+    /// Type of the body [default: application/json when it is JSON, else by the file's name, else text/plain]
+    #[arg(long, value_name = "TYPE", requires = "data")]
+    pub(crate) content_type: Option<String>,
+    /// A query parameter; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = key_value)]
+    pub(crate) query: Vec<(String, String)>,
+    /// The API key
+    #[arg(long, env = "FOREBAY_KEY", hide_env_values = true)]
+    pub(crate) key: Option<String>,
+    /// The method [default: POST with --data, else GET]
+    #[arg(long, value_name = "METHOD")]
+    pub(crate) method: Option<String>,
+    /// Address of the ingress, such as https://forebay.example [default: by --http-listen]
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Executions {
+    /// Lists executions that have started, newest first
+    List {
+        /// Of this tenant only
+        #[arg(long)]
+        tenant: Option<Name>,
+        /// Of integrations of this name only
+        #[arg(long, value_name = "NAME")]
+        integration: Option<Name>,
+        /// That stand so: running, succeeded, failed or expired
+        #[arg(long)]
+        status: Option<ExecutionStatus>,
+        /// Accepted within this time, such as 15m, 1h or 7d
+        #[arg(long, value_name = "DURATION", value_parser = forebay_contract::parse_duration)]
+        since: Option<Duration>,
+        /// Most executions that are listed
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        limit: u32,
+    },
+    /// Shows one execution with its steps, and its input and answer where they are kept
+    Show {
+        /// The execution's id
+        id: ExecutionId,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Triggers {
+    /// Lists triggers and whether they run
+    List {
+        /// Of this tenant only
+        #[arg(long)]
+        tenant: Option<Name>,
+    },
+    /// Runs the failed execution of a halted trigger again, then the ones after it
+    Resume {
+        /// The integration, such as t37ed/CreateWorkOrder
+        #[arg(value_name = "TENANT/NAME")]
+        path: IntegrationPath,
+    },
+    /// Leaves the failed execution of a halted trigger failed, and runs the ones after it
+    Skip {
+        /// The integration, such as t37ed/CreateWorkOrder
+        #[arg(value_name = "TENANT/NAME")]
+        path: IntegrationPath,
+    },
+}
+
+/// Why the command line gives nothing to do.
+#[derive(Debug)]
+pub(crate) enum ReadError {
+    Arguments(clap::Error),
+    Settings(SettingsError),
+}
+
+/// Reads the command line and the settings: a flag goes before its environment variable.
+pub(crate) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<(Cli, Settings), ReadError> {
+    let matches = command().try_get_matches_from(arguments).map_err(ReadError::Arguments)?;
+    let cli = Cli::from_arg_matches(&matches).map_err(ReadError::Arguments)?;
+    let flags = setting_flags(&matches);
+    let settings = Settings::read(|name| flags.get(name).cloned().or_else(|| settings::environment(name)));
+    Ok((cli, settings.map_err(ReadError::Settings)?))
+}
+
+/// The verbs, with a flag for every setting: shown by the verbs that use it, taken by all.
+fn command() -> clap::Command {
+    let mut command = Cli::command();
+    for verb in ["dev", "ingress", "worker"] {
+        command = command.mut_subcommand(verb, |verb| verb.args(SETTINGS.iter().map(|doc| setting_arg(doc, true))));
+    }
+    for verb in ["migrate", "apply", "keys", "executions", "triggers"] {
+        command = command.mut_subcommand(verb, |verb| show(verb, "FOREBAY_DATABASE_URL"));
+    }
+    command = command.mut_subcommand("invoke", |verb| show(verb, "FOREBAY_HTTP_LISTEN"));
+    command = command.mut_subcommand("health", |verb| show(verb, "FOREBAY_ADMIN_LISTEN"));
+    command.args(SETTINGS.iter().map(|doc| setting_arg(doc, false)))
+}
+
+fn show(verb: clap::Command, env: &str) -> clap::Command {
+    verb.args(SETTINGS.iter().filter(|doc| doc.env == env).map(|doc| setting_arg(doc, true)))
+}
+
+fn setting_arg(doc: &settings::SettingDoc, shown: bool) -> Arg {
+    // Read by `Settings`, not by clap: so one place decides what a variable means, and no secret gets into the help.
+    let help = format!("{} [env: {}] [default: {}]", doc.help, doc.env, doc.default);
+    Arg::new(doc.env).long(doc.flag).value_name(doc.value_name).help(help).help_heading("Settings").global(true).hide(!shown)
+}
+
+/// Values of the flags by the name of their variable. A flag may stand before or after the verb.
+fn setting_flags(matches: &ArgMatches) -> HashMap<&'static str, String> {
+    let mut flags = HashMap::new();
+    let mut level = Some(matches);
+    while let Some(matches) = level {
+        for doc in SETTINGS {
+            if let Ok(Some(value)) = matches.try_get_one::<String>(doc.env) {
+                flags.insert(doc.env, value.clone());
+            }
+        }
+        level = matches.subcommand().map(|(_, matches)| matches);
+    }
+    flags
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<ArgMatches, clap::Error> {
+        command().try_get_matches_from(line.split(' '))
+    }
+
+    #[test]
+    fn the_command_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn a_setting_is_taken_before_and_after_any_verb() {
+        for line in [
+            "forebay --database-url postgres://a/b keys list",
+            "forebay keys --database-url postgres://a/b list",
+            "forebay keys list --database-url postgres://a/b",
+            "forebay --database-url postgres://a/b dev",
+            "forebay dev --database-url postgres://a/b",
+        ] {
+            let flags = setting_flags(&parse(line).unwrap());
+            assert_eq!(flags.get("FOREBAY_DATABASE_URL").map(String::as_str), Some("postgres://a/b"), "{line}");
+        }
+    }
+
+    #[test]
+    fn help_of_dev_lists_every_setting_with_its_default() {
+        let help = parse("forebay dev --help").unwrap_err().to_string();
+        for doc in SETTINGS {
+            assert!(help.contains(&format!("--{}", doc.flag)) && help.contains(doc.env), "{}", doc.env);
+        }
+        assert!(help.contains("[default: 127.0.0.1:8080]"), "{help}");
+    }
+
+    #[test]
+    fn help_of_a_client_verb_shows_the_settings_that_it_uses() {
+        let help = parse("forebay keys list --help").unwrap_err().to_string();
+        assert!(help.contains("--database-url") && !help.contains("--http-workers"), "{help}");
+    }
+
+    #[test]
+    fn a_key_takes_several_integrations() {
+        let matches = parse("forebay keys create --tenant t --label l --integration A B --integration C").unwrap();
+        let Command::Keys { command: Keys::Create { integration, .. } } = Cli::from_arg_matches(&matches).unwrap().command else {
+            panic!("another command")
+        };
+        assert_eq!(integration.iter().map(Name::as_str).collect::<Vec<_>>(), ["A", "B", "C"]);
+    }
+}

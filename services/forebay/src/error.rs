@@ -1,0 +1,77 @@
+//! What can go wrong in the command, and the exit code that says so.
+
+use forebay_ingress::IngressError;
+use forebay_runtime::admin::AdminError;
+use forebay_runtime::metrics::MetricsError;
+use forebay_runtime::settings::SettingsError;
+use forebay_runtime::shutdown::ShutdownError;
+use forebay_runtime::telemetry::TelemetryError;
+use forebay_store::StoreError;
+use forebay_worker::WorkerError;
+
+const FAILED: i32 = 1;
+const WRONG_USE: i32 = 2;
+
+/// An error of the command. Display never repeats the source.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The command line asks for what cannot be done.
+    #[error("{0}")]
+    Usage(String),
+    /// Settings that cannot be used.
+    #[error("the settings cannot be used\n{0}")]
+    Settings(#[from] SettingsError),
+    /// What was asked for could not be done, for the reason in the text.
+    #[error("{0}")]
+    Failed(String),
+    /// The store refused or is away.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A file, a stream or a connection.
+    #[error("{doing}")]
+    Io {
+        /// What failed, such as `cannot read examples/a.yaml`.
+        doing: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A call to the ingress had no answer.
+    #[error("no answer from {url}: does `forebay dev` or `forebay ingress` run there?")]
+    Call {
+        /// What was called.
+        url: String,
+        /// What the client said.
+        source: reqwest::Error,
+    },
+    /// Logs or traces cannot be set up.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    /// Metrics cannot be collected.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    /// Signals cannot be heard.
+    #[error(transparent)]
+    Shutdown(#[from] ShutdownError),
+    /// The admin port cannot be served.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// The ingress cannot start or failed.
+    #[error(transparent)]
+    Ingress(#[from] IngressError),
+    /// The worker cannot start or failed.
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
+}
+
+impl Error {
+    /// 1 failed, 2 wrong use.
+    #[must_use]
+    pub fn exit_code(&self) -> i32 {
+        match self {
+            Self::Usage(_) | Self::Settings(_) => WRONG_USE,
+            Self::Store(StoreError::Url { .. }) => WRONG_USE,
+            _ => FAILED,
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! The `executions` verbs.
+
+use std::time::Duration;
+
+use forebay_contract::ExecutionId;
+use forebay_contract::outcome::{StepRecord, StepStatus};
+use forebay_store::{ExecutionDetail, ExecutionRow, Filter, Store, StoredRequest, StoredResponse};
+use serde_json::{Map, Value, json};
+
+use crate::args::Executions;
+use crate::error::Error;
+use crate::output::{Output, Row, pretty, rfc3339, to_the_second};
+
+/// `forebay executions ...`.
+pub(crate) async fn perform(output: &Output, store: &Store, command: Executions) -> Result<(), Error> {
+    match command {
+        Executions::List { tenant, integration, status, since, limit } => {
+            let since = since.map(micros_ago);
+            let filter = Filter { tenant, integration, status, since, limit, before: None };
+            let rows = store.list_executions(&filter).await?.iter().map(row).collect();
+            let columns = ["execution", "integration", "status", "accepted", "took", "attempts", "answer", "error"];
+            output.listing(&columns, rows, "no executions")
+        }
+        Executions::Show { id } => show(output, store, &id).await,
+    }
+}
+
+fn micros_ago(duration: Duration) -> i64 {
+    let ago = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+    jiff::Timestamp::now().as_microsecond().saturating_sub(ago).max(0)
+}
+
+async fn show(output: &Output, store: &Store, id: &ExecutionId) -> Result<(), Error> {
+    let Some(detail) = store.execution_detail(id).await? else {
+        let reason = "it has not started yet, its history is gone, or it was never issued";
+        return Err(Error::Failed(format!("there is no execution {id} in the history: {reason}")));
+    };
+    output.one(&text(&detail), &object_with_payloads(&detail))
+}
+
+fn row(execution: &ExecutionRow) -> Row {
+    let cells = vec![
+        execution.id.to_string(),
+        format!("{}/{}", execution.tenant, execution.integration),
+        execution.status.to_string(),
+        to_the_second(execution.accepted_at),
+        took(execution),
+        execution.attempts.to_string(),
+        execution.response_status.map(|status| status.to_string()).unwrap_or_default(),
+        execution.error.as_ref().map(ToString::to_string).unwrap_or_default(),
+    ];
+    Row { cells, object: Value::Object(object(execution)) }
+}
+
+/// Of the last attempt; empty when none began or it has not ended.
+fn took(execution: &ExecutionRow) -> String {
+    match (execution.started_at, execution.ended_at) {
+        (Some(started_at), Some(ended_at)) => milliseconds(ended_at.saturating_sub(started_at)),
+        _ => String::new(),
+    }
+}
+
+fn milliseconds(micros: i64) -> String {
+    format!("{}.{} ms", micros / 1000, micros.rem_euclid(1000) / 100)
+}
+
+fn object(execution: &ExecutionRow) -> Map<String, Value> {
+    let value = json!({
+        "id": execution.id.to_string(),
+        "tenant": execution.tenant,
+        "integration": execution.integration,
+        "integrationId": execution.integration_id.to_string(),
+        "version": execution.version,
+        "status": execution.status.as_str(),
+        "attempts": execution.attempts,
+        "acceptedAt": rfc3339(execution.accepted_at),
+        "startedAt": execution.started_at.map(rfc3339),
+        "endedAt": execution.ended_at.map(rfc3339),
+        "worker": execution.worker,
+        "error": execution.error,
+        "responseStatus": execution.response_status,
+        "redeliveries": execution.redeliveries,
+        "halted": execution.halted,
+        "skipped": execution.skipped,
+    });
+    match value {
+        Value::Object(object) => object,
+        _ => Map::new(),
+    }
+}
+
+fn object_with_payloads(detail: &ExecutionDetail) -> Value {
+    let mut object = object(&detail.row);
+    object.insert("steps".to_owned(), detail.steps.iter().map(step).collect());
+    object.insert("input".to_owned(), detail.input.as_ref().map(input).unwrap_or_default());
+    object.insert("output".to_owned(), detail.output.as_ref().map(answer).unwrap_or_default());
+    Value::Object(object)
+}
+
+fn step(step: &StepRecord) -> Value {
+    json!({
+        "id": step.id,
+        "status": status_word(step.status),
+        "startedAt": rfc3339(step.started_at),
+        "tookMs": step.took as f64 / 1000.0,
+        "output": step.output,
+        "error": step.error,
+    })
+}
+
+fn status_word(status: StepStatus) -> &'static str {
+    match status {
+        StepStatus::Succeeded => "succeeded",
+        StepStatus::Failed => "failed",
+        StepStatus::Skipped => "skipped",
+    }
+}
+
+fn input(stored: &StoredRequest) -> Value {
+    let request = &stored.request;
+    json!({
+        "method": request.method,
+        "path": request.path,
+        "queryString": request.query_string,
+        "query": request.query,
+        "headers": headers(&request.headers),
+        "contentType": stored.content_type,
+        "body": body(&stored.body),
+    })
+}
+
+fn answer(response: &StoredResponse) -> Value {
+    json!({ "status": response.status, "headers": headers(&response.headers), "body": body(&response.body) })
+}
+
+/// Names may repeat, so pairs: `[["accept", "a"], ["accept", "b"]]`.
+fn headers(headers: &[(String, String)]) -> Value {
+    headers.iter().map(|(name, value)| json!([name, value])).collect()
+}
+
+/// JSON as it is, other text as text, anything else as `{ base64, size }`; null for none.
+pub(crate) fn body(bytes: &[u8]) -> Value {
+    if bytes.is_empty() {
+        return Value::Null;
+    }
+    if let Ok(value) = serde_json::from_slice(bytes) {
+        return value;
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.into(),
+        Err(_) => json!({ "base64": data_encoding::BASE64.encode(bytes), "size": bytes.len() }),
+    }
+}
+
+fn text(detail: &ExecutionDetail) -> String {
+    let row = &detail.row;
+    let mut lines = vec![
+        format!("execution    {}", row.id),
+        format!("integration  {}/{} version {}", row.tenant, row.integration, row.version),
+        format!(
+            "status       {}{}{}",
+            row.status,
+            if row.halted { ", halted its trigger" } else { "" },
+            if row.skipped { ", skipped" } else { "" }
+        ),
+        format!("accepted     {}", rfc3339(row.accepted_at)),
+        format!("started      {}", row.started_at.map_or_else(|| "never".to_owned(), rfc3339)),
+        format!("ended        {}", row.ended_at.map_or_else(|| "not yet".to_owned(), rfc3339)),
+        format!("attempts     {} ({} redeliveries)", row.attempts, row.redeliveries),
+        format!("worker       {}", row.worker),
+    ];
+    if let Some(error) = &row.error {
+        lines.push(format!("error        {}: {error}", error.code.as_str()));
+    }
+    for step in &detail.steps {
+        let error = step.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
+        lines.push(format!("step         {} {} in {}{error}", step.id, status_word(step.status), milliseconds(step.took)));
+        if let Some(output) = &step.output {
+            lines.push(format!("             {output}"));
+        }
+    }
+    if let Some(stored) = &detail.input {
+        lines.push(format!("input        {}", pretty(&input(stored))));
+    }
+    if let Some(response) = &detail.output {
+        lines.push(format!("answer       {}", pretty(&answer(response))));
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,57 @@
+//! Asks a running process whether it is ready. A container's health check has no other client at hand.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::error::Error;
+use crate::output::Output;
+
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// `forebay health`.
+pub(crate) async fn health(output: &Output, admin: SocketAddr) -> Result<(), Error> {
+    let address = reachable(admin);
+    let answer = match tokio::time::timeout(TIMEOUT, ask(address)).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(source)) => return Err(Error::Io { doing: format!("no answer from http://{address}/readyz"), source }),
+        Err(_) => return Err(Error::Failed(format!("no answer from http://{address}/readyz within {} s", TIMEOUT.as_secs()))),
+    };
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let ready = head.split(' ').nth(1) == Some("200");
+    let report: Value = serde_json::from_str(body).unwrap_or_default();
+    output.one(&lines(&report), &report)?;
+    if ready { Ok(()) } else { Err(Error::Failed("not ready".to_owned())) }
+}
+
+async fn ask(address: SocketAddr) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(address).await?;
+    let request = format!("GET /readyz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer)
+}
+
+fn lines(report: &Value) -> String {
+    let mut text = report["status"].as_str().unwrap_or("unknown").to_owned();
+    for check in report["checks"].as_array().into_iter().flatten() {
+        let state = if check["ok"] == true { "ok" } else { "not ok" };
+        let (name, detail) = (check["name"].as_str().unwrap_or_default(), check["detail"].as_str().unwrap_or_default());
+        text.push_str(&format!("\n  {name}: {state} ({detail})"));
+    }
+    text
+}
+
+/// Where a listener on every address of the machine is reached from the machine itself.
+pub(crate) fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}

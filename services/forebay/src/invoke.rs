@@ -1,0 +1,121 @@
+//! `forebay invoke`: one call through the ingress, as a partner system makes it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use forebay_runtime::settings::Settings;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Client, Method, Request, Response, Url};
+use serde_json::{Map, Value, json};
+
+use crate::args::Invoke;
+use crate::error::Error;
+use crate::executions::body as readable;
+use crate::health::reachable;
+use crate::output::{Output, pretty, write};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// What says how the call went; the rest is of no interest to a person.
+const SHOWN_HEADERS: [&str; 7] =
+    ["location", "forebay-execution-id", "retry-after", "preference-applied", "www-authenticate", "allow", "content-type"];
+
+/// `forebay invoke`. A status of 400 and above is a failure.
+pub(crate) async fn invoke(output: &Output, settings: &Settings, invoke: Invoke) -> Result<(), Error> {
+    let request = request(settings, invoke)?;
+    // Shown without the query, which may hold what is nobody's business.
+    let mut url = request.url().clone();
+    url.set_query(None);
+    let failed = |source: reqwest::Error| Error::Call { url: url.to_string(), source: source.without_url() };
+    let response = client()?.execute(request).await.map_err(failed)?;
+    let (status, version, headers) = (response.status(), response.version(), response.headers().clone());
+    let body = bytes(response).await.map_err(failed)?;
+    if output.is_json() {
+        let headers: Map<String, Value> =
+            headers.iter().map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into())).collect();
+        write(&pretty(&json!({ "status": status.as_u16(), "headers": headers, "body": readable(&body) })))?;
+    } else {
+        write(&format!("{version:?} {status}\n{}\n{}", shown(&headers), text(&body)))?;
+    }
+    if status.as_u16() >= 400 { Err(Error::Failed(format!("the answer is {status}"))) } else { Ok(()) }
+}
+
+async fn bytes(response: Response) -> Result<Vec<u8>, reqwest::Error> {
+    Ok(response.bytes().await?.to_vec())
+}
+
+fn client() -> Result<Client, Error> {
+    // An error says that there is a provider already, which serves as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = Client::builder().connect_timeout(CONNECT_TIMEOUT).user_agent(concat!("forebay/", env!("CARGO_PKG_VERSION"))).build();
+    client.map_err(|error| Error::Failed(format!("cannot make an HTTP client: {error}")))
+}
+
+fn request(settings: &Settings, invoke: Invoke) -> Result<Request, Error> {
+    let base = invoke.url.unwrap_or_else(|| {
+        let scheme = if settings.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", reachable(settings.http_listen))
+    });
+    let address = format!("{}/{}/{}", base.trim_end_matches('/'), invoke.path.tenant, invoke.path.name);
+    let mut url: Url = address.parse().map_err(|_| Error::Usage(format!("{address} is no URL: write --url http://HOST:PORT")))?;
+    if !invoke.query.is_empty() {
+        url.query_pairs_mut().extend_pairs(&invoke.query);
+    }
+    let default = if invoke.data.is_some() { "POST" } else { "GET" };
+    let method = invoke.method.as_deref().unwrap_or(default).to_ascii_uppercase();
+    let method: Method = method.parse().map_err(|_| Error::Usage(format!("{method} is no method")))?;
+    let mut request = Request::new(method, url);
+    if let Some(key) = &invoke.key {
+        let mut value = HeaderValue::from_str(key).map_err(|_| Error::Usage("the key cannot travel in a header".to_owned()))?;
+        value.set_sensitive(true);
+        request.headers_mut().insert("x-api-key", value);
+    }
+    if let Some(data) = &invoke.data {
+        let (body, guessed) = read_data(data)?;
+        let content_type = invoke.content_type.as_deref().unwrap_or(guessed);
+        let value = HeaderValue::from_str(content_type).map_err(|_| Error::Usage(format!("{content_type:?} is no content type")))?;
+        request.headers_mut().insert(CONTENT_TYPE, value);
+        *request.body_mut() = Some(body.into());
+    }
+    Ok(request)
+}
+
+/// The body and what its type probably is.
+fn read_data(data: &str) -> Result<(Vec<u8>, &'static str), Error> {
+    let Some(file) = data.strip_prefix('@') else {
+        let body = data.as_bytes().to_vec();
+        let kind = if is_json(&body) { "application/json" } else { "text/plain" };
+        return Ok((body, kind));
+    };
+    let body = std::fs::read(file).map_err(|source| Error::Io { doing: format!("cannot read {file}"), source })?;
+    let kind = match Path::new(file).extension().and_then(|extension| extension.to_str()) {
+        Some("json") => "application/json",
+        Some("xml") => "application/xml",
+        Some("csv") => "text/csv",
+        _ if is_json(&body) => "application/json",
+        _ if std::str::from_utf8(&body).is_ok() => "text/plain",
+        _ => "application/octet-stream",
+    };
+    Ok((body, kind))
+}
+
+fn is_json(body: &[u8]) -> bool {
+    serde_json::from_slice::<Value>(body).is_ok()
+}
+
+fn shown(headers: &HeaderMap) -> String {
+    let mut text = String::new();
+    for name in SHOWN_HEADERS {
+        for value in headers.get_all(name) {
+            text.push_str(&format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes())));
+        }
+    }
+    text
+}
+
+fn text(body: &[u8]) -> String {
+    match readable(body) {
+        Value::Null => String::new(),
+        Value::String(text) => text,
+        value => pretty(&value),
+    }
+}

@@ -1,0 +1,83 @@
+//! The forebay command: every service, and the client verbs.
+
+mod apply;
+mod args;
+mod error;
+mod executions;
+mod health;
+mod invoke;
+mod keys;
+mod output;
+mod services;
+mod triggers;
+
+pub use error::Error;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+use forebay_runtime::settings::Settings;
+use forebay_store::{Store, StoreOptions};
+
+use crate::args::{Cli, Command};
+use crate::output::Output;
+
+/// Connections to the database that a client verb needs: it does one thing at a time.
+const CLIENT_CONNECTIONS: usize = 2;
+
+/// Reads the command line, does what it says and gives the exit code: 0 done, 1 failed, 2 wrong use.
+pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let (cli, settings) = match args::read(arguments) {
+        Ok(read) => read,
+        Err(args::ReadError::Arguments(error)) => {
+            // Help and version are "errors" of clap that go to standard output with exit code 0.
+            let _ = error.print();
+            return exit_code(error.exit_code());
+        }
+        Err(args::ReadError::Settings(error)) => return report(&error.into()),
+    };
+    match perform(cli, settings).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => report(&error),
+    }
+}
+
+/// Writes an error and its causes to standard error and gives its exit code.
+pub fn report(error: &Error) -> ExitCode {
+    let mut text = format!("error: {error}");
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(&format!("\n  caused by: {cause}"));
+        source = cause.source();
+    }
+    // Standard error may be closed: there is nowhere left to say so.
+    let _ = writeln!(std::io::stderr(), "{text}");
+    exit_code(error.exit_code())
+}
+
+fn exit_code(code: i32) -> ExitCode {
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
+}
+
+async fn perform(cli: Cli, settings: Settings) -> Result<(), Error> {
+    let output = Output::new(cli.output);
+    match cli.command {
+        Command::Dev => services::run(services::Services::Dev, &settings).await,
+        Command::Ingress => services::run(services::Services::Ingress, &settings).await,
+        Command::Worker => services::run(services::Services::Worker, &settings).await,
+        Command::Migrate => services::migrate(&output, &settings).await,
+        Command::Health => health::health(&output, settings.admin_listen).await,
+        Command::Apply(apply) => apply::apply(&output, &settings, &apply).await,
+        Command::Keys { command } => keys::perform(&output, &client_store(&settings).await?, command).await,
+        Command::Invoke(invoke) => invoke::invoke(&output, &settings, invoke).await,
+        Command::Executions { command } => executions::perform(&output, &client_store(&settings).await?, command).await,
+        Command::Triggers { command } => triggers::perform(&output, &client_store(&settings).await?, command).await,
+    }
+}
+
+/// The store as a person at a terminal uses it.
+async fn client_store(settings: &Settings) -> Result<Store, Error> {
+    let options = StoreOptions { max_connections: CLIENT_CONNECTIONS, application_name: "forebay command".to_owned() };
+    Ok(Store::connect(settings.database_url.expose(), options).await?)
+}

@@ -1,0 +1,125 @@
+//! What is printed: aligned tables and lines for people, JSON for programs.
+
+use std::io::{ErrorKind, Write};
+
+use serde_json::Value;
+
+use crate::error::Error;
+
+/// Form of what is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// Tables and lines for people
+    Text,
+    /// An array of objects for a listing, one object otherwise
+    Json,
+}
+
+/// Standard output in the form that was asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Output {
+    format: Format,
+}
+
+/// One row of a listing in both forms.
+pub(crate) struct Row {
+    /// A cell for each column.
+    pub(crate) cells: Vec<String>,
+    /// The object.
+    pub(crate) object: Value,
+}
+
+impl Output {
+    pub(crate) fn new(format: Format) -> Self {
+        Self { format }
+    }
+
+    pub(crate) fn is_json(self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// A listing: a table, or an array of objects. `none` is what people read when there are no rows.
+    pub(crate) fn listing(self, columns: &[&str], rows: Vec<Row>, none: &str) -> Result<(), Error> {
+        if self.is_json() {
+            return write(&pretty(&Value::Array(rows.into_iter().map(|row| row.object).collect())));
+        }
+        if rows.is_empty() {
+            return write(none);
+        }
+        let cells: Vec<Vec<String>> = rows.into_iter().map(|row| row.cells).collect();
+        write(&table(columns, &cells))
+    }
+
+    /// One thing: its text, or its object.
+    pub(crate) fn one(self, text: &str, object: &Value) -> Result<(), Error> {
+        if self.is_json() { write(&pretty(object)) } else { write(text) }
+    }
+}
+
+/// Writes lines to standard output. A reader that has gone, as `head` does, is no failure.
+pub(crate) fn write(text: &str) -> Result<(), Error> {
+    let mut stdout = std::io::stdout().lock();
+    match writeln!(stdout, "{}", text.trim_end_matches('\n')).and_then(|()| stdout.flush()) {
+        Err(source) if source.kind() != ErrorKind::BrokenPipe => Err(Error::Io { doing: "cannot write the output".to_owned(), source }),
+        _ => Ok(()),
+    }
+}
+
+/// Writes a line for the person at the terminal, beside the output. Without standard error there is nobody to read it.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+pub(crate) fn pretty(value: &Value) -> String {
+    format!("{value:#}")
+}
+
+/// Columns as wide as their widest cell, two spaces between them.
+fn table(columns: &[&str], rows: &[Vec<String>]) -> String {
+    let header: Vec<String> = columns.iter().map(|column| column.to_uppercase()).collect();
+    let mut widths = vec![0; columns.len()];
+    for row in std::iter::once(&header).chain(rows) {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = String::new();
+    for row in std::iter::once(&header).chain(rows) {
+        let mut line = String::new();
+        for (width, cell) in widths.iter().zip(row) {
+            // What others wrote must not move the cursor of a terminal.
+            let cell: String = cell.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+            line.push_str(&format!("{cell:<width$}  "));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Microseconds of Unix time as RFC 3339; empty for a time that no calendar has.
+pub(crate) fn rfc3339(micros: i64) -> String {
+    jiff::Timestamp::from_microsecond(micros).map(|time| time.to_string()).unwrap_or_default()
+}
+
+/// To the second, for tables.
+pub(crate) fn to_the_second(micros: i64) -> String {
+    rfc3339(micros.div_euclid(1_000_000).saturating_mul(1_000_000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned_and_control_characters_are_blanked() {
+        let rows = vec![vec!["a".to_owned(), "long\u{1b}name".to_owned(), "x".to_owned()]];
+        assert_eq!(table(&["id", "label", "note"], &rows), "ID  LABEL      NOTE\na   long name  x\n");
+    }
+
+    #[test]
+    fn times_are_rfc_3339() {
+        assert_eq!(rfc3339(1_500_000), "1970-01-01T00:00:01.5Z");
+        assert_eq!(to_the_second(1_500_000), "1970-01-01T00:00:01Z");
+    }
+}

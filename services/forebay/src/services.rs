@@ -1,0 +1,174 @@
+//! The verbs that run services: builds what was asked for, serves until a signal, ends in order.
+
+use forebay_ingress::Ingress;
+use forebay_runtime::admin::Admin;
+use forebay_runtime::health::Health;
+use forebay_runtime::settings::{Settings, unknown_variables};
+use forebay_runtime::shutdown::Shutdown;
+use forebay_runtime::{metrics, panics, telemetry};
+use forebay_store::{MigrationReport, SnapshotHandle, Store, StoreOptions, WatchOptions};
+use forebay_worker::{Worker, WorkerError};
+use serde_json::json;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::Error;
+use crate::output::{Output, write};
+
+/// Variables of scripts and client verbs, which are no settings.
+const OTHER_VARIABLES: [&str; 5] = ["FOREBAY_KEY", "FOREBAY_BIN", "FOREBAY_SERVICES", "FOREBAY_HTTP_PORT", "FOREBAY_STACK_PASSWORD"];
+/// Connections to the database of one process: batches of records, claims, and what people ask for.
+const CONNECTIONS: usize = 8;
+/// The health check that is not ok until the definitions are loaded.
+const DEFINITIONS: &str = "definitions";
+
+/// What one process runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Services {
+    Dev,
+    Ingress,
+    Worker,
+}
+
+impl Services {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Dev => "forebay-dev",
+            Self::Ingress => "forebay-ingress",
+            Self::Worker => "forebay-worker",
+        }
+    }
+
+    fn has_ingress(self) -> bool {
+        self != Self::Worker
+    }
+
+    fn has_worker(self) -> bool {
+        self != Self::Ingress
+    }
+}
+
+/// Runs the services until SIGTERM or SIGINT, then drains them.
+pub(crate) async fn run(services: Services, settings: &Settings) -> Result<(), Error> {
+    let telemetry = telemetry::init(settings, services.name())?;
+    panics::log_panics();
+    let ended = serve(services, settings).await;
+    telemetry.shutdown().await;
+    ended
+}
+
+/// `forebay migrate`.
+pub(crate) async fn migrate(output: &Output, settings: &Settings) -> Result<(), Error> {
+    let report = migrated(&crate::client_store(settings).await?, settings).await?;
+    let text = match report.applied.as_slice() {
+        [] => format!("the database is up to date (version {})", report.version),
+        applied => format!("applied {}: the database is at version {}", applied.join(", "), report.version),
+    };
+    output.one(&text, &json!({ "version": report.version, "applied": report.applied }))
+}
+
+async fn migrated(store: &Store, settings: &Settings) -> Result<MigrationReport, Error> {
+    Store::create_database_if_missing(settings.database_url.expose()).await?;
+    Ok(store.migrate().await?)
+}
+
+async fn serve(services: Services, settings: &Settings) -> Result<(), Error> {
+    let metrics = metrics::install()?;
+    warn_of_unknown_variables();
+    let shutdown = Shutdown::on_signals(settings.drain_timeout)?;
+    let health = Health::new();
+    health.expect(DEFINITIONS);
+    let admin = Admin::bind(settings.admin_listen, health.clone(), metrics).await?;
+    let admin_address = admin.local_addr();
+    // Outlives the shutdown's start: probes are answered, and definitions are fresh, while the services drain.
+    let ended = CancellationToken::new();
+    let admin = tokio::spawn(admin.run_until(ended.clone().cancelled_owned()));
+    let _ends_with_this = ended.clone().drop_guard();
+
+    let options = StoreOptions { max_connections: CONNECTIONS, application_name: services.name().to_owned() };
+    let store = Store::connect(settings.database_url.expose(), options).await?;
+    if services == Services::Dev {
+        migrated(&store, settings).await?;
+    }
+    let watched = tokio::select! {
+        watched = store.watch(ended.clone(), WatchOptions::default()) => watched?,
+        () = shutdown.wait() => return Ok(()),
+    };
+    health.set(DEFINITIONS, true, "loaded");
+
+    let built = build(services, settings, store, watched, &health).await?;
+    announce(services, &built, settings, &admin_address.to_string())?;
+    let result = drain_together(built, &shutdown).await;
+    ended.cancel();
+    // Its end is bounded, and a panic there is logged already.
+    let _ = admin.await;
+    result
+}
+
+struct Built {
+    ingress: Option<Ingress>,
+    worker: Option<Worker>,
+}
+
+async fn build(services: Services, settings: &Settings, store: Store, watched: SnapshotHandle, health: &Health) -> Result<Built, Error> {
+    let ingress = match services.has_ingress() {
+        true => Some(Ingress::build(settings, store.clone(), watched.clone(), health.clone()).await?),
+        false => None,
+    };
+    let worker = match services.has_worker() {
+        true => Some(Worker::build(settings, store, watched, health.clone()).await?),
+        false => None,
+    };
+    Ok(Built { ingress, worker })
+}
+
+/// Runs what was built to its end. When one service fails, the others are stopped as by a signal.
+async fn drain_together(built: Built, shutdown: &Shutdown) -> Result<(), Error> {
+    // The worker runs on the runtime's threads, whose stacks are large enough for mappings; this one's may not be.
+    let worker = built.worker.map(|worker| {
+        let shutdown = shutdown.clone();
+        tokio::spawn(async move {
+            let ended = worker.run_until(shutdown.clone()).await;
+            shutdown.trigger();
+            ended
+        })
+    });
+    let ingress = match built.ingress {
+        Some(ingress) => ingress.run_until(shutdown.clone()).await,
+        None => Ok(()),
+    };
+    if ingress.is_err() || worker.is_none() {
+        shutdown.trigger();
+    }
+    if let Some(worker) = worker {
+        worker_ended(worker).await?;
+    }
+    Ok(ingress?)
+}
+
+async fn worker_ended(worker: JoinHandle<Result<(), WorkerError>>) -> Result<(), Error> {
+    match worker.await {
+        Ok(ended) => Ok(ended?),
+        Err(error) => Err(Error::Failed(format!("the worker ended early: {error}"))),
+    }
+}
+
+/// For the person who started `forebay dev`; other processes say it in their logs.
+fn announce(services: Services, built: &Built, settings: &Settings, admin: &str) -> Result<(), Error> {
+    tracing::info!(services = services.name(), admin.address = admin, "started");
+    if services != Services::Dev {
+        return Ok(());
+    }
+    let scheme = if settings.tls.is_some() { "https" } else { "http" };
+    let calls = built.ingress.as_ref().map(|ingress| format!("calls    {scheme}://{}\n", ingress.address())).unwrap_or_default();
+    write(&format!("{calls}health   http://{admin}/readyz\nmetrics  http://{admin}/metrics"))
+}
+
+/// A misspelled setting would otherwise do nothing, silently.
+fn warn_of_unknown_variables() {
+    let names = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
+    for unknown in unknown_variables(names, &OTHER_VARIABLES) {
+        let meant = unknown.meant.unwrap_or("none: see forebay dev --help");
+        tracing::warn!(variable = unknown.name, meant, "this variable is no setting and does nothing");
+    }
+}

@@ -1,0 +1,62 @@
+//! Authentication: only an [`Authenticated`] call can be normalized.
+
+use crate::problem::Problem;
+use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName};
+use forebay_contract::definition::Authentication;
+use forebay_store::{Integration, Snapshot, key_digest};
+use std::sync::Arc;
+
+/// The header that carries an API key, besides `Authorization: Bearer`.
+pub(crate) const API_KEY_HEADER: HeaderName = HeaderName::from_static("x-api-key");
+
+/// An integration that the caller may use.
+#[derive(Debug, Clone)]
+pub(crate) struct Authenticated {
+    pub(crate) integration: Arc<Integration>,
+}
+
+/// Checks the caller's key against the snapshot: a digest look-up, no I/O.
+pub(crate) fn authenticate(integration: Arc<Integration>, headers: &HeaderMap, snapshot: &Snapshot) -> Result<Authenticated, Problem> {
+    if integration.definition.trigger.authentication == Authentication::None {
+        return Ok(Authenticated { integration });
+    }
+    let tenant = &integration.definition.tenant;
+    let Some(presented) = presented_key(headers) else { return Err(Problem::no_key(tenant.as_str())) };
+    // Looked up by digest: how long that takes tells nothing about the keys.
+    match snapshot.key(&key_digest(presented)) {
+        // Another tenant's key is no key here; that it exists is not for this caller to learn.
+        Some(key) if key.tenant != *tenant => Err(Problem::wrong_key(tenant.as_str())),
+        Some(key) if !key.integrations.contains(&integration.id) => Err(Problem::no_grant(&integration.definition.path().to_string())),
+        Some(_) => Ok(Authenticated { integration }),
+        None => Err(Problem::wrong_key(tenant.as_str())),
+    }
+}
+
+fn presented_key(headers: &HeaderMap) -> Option<&str> {
+    if let Some(value) = headers.get(API_KEY_HEADER) {
+        return value.to_str().ok().map(str::trim).filter(|key| !key.is_empty());
+    }
+    let (scheme, key) = headers.get(AUTHORIZATION)?.to_str().ok()?.trim().split_once(' ')?;
+    // Schemes are case-insensitive (RFC 9110, section 11.1).
+    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim()).filter(|key| !key.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::http::header::HeaderValue;
+
+    #[test]
+    fn a_key_is_found_in_either_header() {
+        let key_of = |name: HeaderName, value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, HeaderValue::from_static(value));
+            presented_key(&headers).map(str::to_owned)
+        };
+        assert_eq!(key_of(API_KEY_HEADER, "k1").as_deref(), Some("k1"));
+        assert_eq!(key_of(AUTHORIZATION, "bearer  k1 ").as_deref(), Some("k1"));
+        for value in ["Basic abc", "Bearer", "Bearer ", "", "k1"] {
+            assert_eq!(key_of(AUTHORIZATION, value), None, "{value}");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! From an envelope to a confirmed message, and from a reply to an outcome. Handlers see no broker beyond this.
+
+use forebay_broker::{Destination, Message, PublishError, Publisher, Queue, Replies, Topology, encode_envelope, stable_hash};
+use forebay_contract::definition::{Delivery, OnTimeout};
+use forebay_contract::envelope::Envelope;
+use forebay_contract::outcome::Ending;
+use std::time::Duration;
+
+/// Hands calls to the workers.
+#[derive(Clone)]
+pub(crate) struct Dispatch {
+    pub(crate) publisher: Publisher,
+    pub(crate) replies: Replies,
+    pub(crate) topology: Topology,
+}
+
+/// How long a caller waits, and what then.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wait {
+    pub(crate) longest: Duration,
+    pub(crate) on_timeout: OnTimeout,
+}
+
+/// What became of a call whose caller waited.
+pub(crate) enum Answer {
+    /// The execution ended in time.
+    Ended(Ending),
+    /// It did not.
+    TimedOut,
+}
+
+impl Dispatch {
+    /// Publishes a call that nobody waits for; `Ok` means confirmed by the broker.
+    pub(crate) async fn accept(&self, envelope: &Envelope, delivery: &Delivery) -> Result<(), PublishError> {
+        let queue = self.queue(envelope, delivery, Queue::Work);
+        self.publish(order(envelope, delivery), queue, encode_envelope(envelope, None)).await
+    }
+
+    /// Publishes a call and waits for its outcome.
+    pub(crate) async fn call(&self, mut envelope: Envelope, delivery: &Delivery, wait: Wait) -> Result<Answer, PublishError> {
+        let started = tokio::time::Instant::now();
+        let mut waiting = self.replies.expect(envelope.execution_id).map_err(|_| PublishError::Unavailable)?;
+        envelope.reply_to = Some(waiting.reply_to().to_owned());
+        let queue = self.queue(&envelope, delivery, Queue::Call);
+        let mut expires_in = None;
+        if wait.on_timeout == OnTimeout::Error {
+            envelope.deadline = Some(envelope.received_at / 1000 + i64::try_from(wait.longest.as_millis()).unwrap_or(i64::MAX));
+            // A trigger's own queue keeps its order and is never expired by the broker; its worker records what is too late.
+            expires_in = matches!(queue, Queue::Call(_)).then_some(wait.longest);
+        }
+        let message = encode_envelope(&envelope, expires_in);
+        self.publish(order(&envelope, delivery), queue, message).await?;
+        match tokio::time::timeout_at(started + wait.longest, waiting.reply()).await {
+            Ok(reply) => Ok(Answer::Ended(reply.ending)),
+            Err(_) => Ok(Answer::TimedOut),
+        }
+    }
+
+    async fn publish(&self, order: u64, queue: Queue, message: Message) -> Result<(), PublishError> {
+        let started = std::time::Instant::now();
+        let result = self.publisher.publish(order, Destination::Queue(queue), message).await;
+        crate::measure::publish(&result, started.elapsed());
+        result
+    }
+
+    fn queue(&self, envelope: &Envelope, delivery: &Delivery, lane: fn(u16) -> Queue) -> Queue {
+        match delivery.is_exclusive() {
+            true => Queue::Trigger(envelope.integration_id),
+            false => lane(self.topology.lane_of(envelope.tenant.as_str())),
+        }
+    }
+}
+
+/// Calls of an ordered trigger share a channel; others spread over all of them.
+fn order(envelope: &Envelope, delivery: &Delivery) -> u64 {
+    match delivery.is_ordered() {
+        true => stable_hash(envelope.integration_id.as_bytes()),
+        false => stable_hash(envelope.execution_id.unique().as_bytes()),
+    }
+}

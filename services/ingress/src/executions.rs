@@ -1,0 +1,57 @@
+//! `GET /{tenant}/{name}/executions/{id}`: where an execution stands, for the partner who holds the integration's key.
+
+use crate::authenticate::Authenticated;
+use crate::handler::Dependencies;
+use crate::normalize::now_micros;
+use crate::problem::Problem;
+use actix_web::HttpResponse;
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
+use forebay_contract::ExecutionId;
+use forebay_contract::outcome::ExecutionStatus;
+use forebay_store::StoredResponse;
+use serde_json::{Value, json};
+
+/// Answers with the recorded outcome. An id that was issued here and is not recorded is queued: its tag proves that it was issued.
+pub(crate) async fn show(call: &Authenticated, text: &str, dependencies: &Dependencies) -> Result<HttpResponse, Problem> {
+    let integration = call.integration.id;
+    let id: ExecutionId = text.parse().map_err(|_| Problem::unknown_execution(text))?;
+    if !dependencies.ids.is_issued(&id, integration) {
+        return Err(Problem::unknown_execution(text));
+    }
+    let recorded = dependencies.store.execution(integration, &id).await.map_err(|error| {
+        tracing::warn!(forebay.execution.id = %id, %error, "an execution cannot be read");
+        Problem::history_unavailable()
+    })?;
+    let body = match recorded {
+        Some(outcome) => {
+            let row = &outcome.row;
+            let mut body = json!({ "executionId": id, "status": row.status, "attempts": row.attempts });
+            if let Some(error) = &row.error {
+                body["error"] = json!({ "code": error.code, "step": error.step });
+            }
+            if let Some(response) = &outcome.output {
+                body["response"] = shown(response);
+            }
+            body
+        }
+        None => {
+            let age_millis = now_micros() / 1000 - id.issued_at_millis();
+            if u128::try_from(age_millis).is_ok_and(|age| age > dependencies.retention.as_millis()) {
+                return Err(Problem::unknown_execution(text));
+            }
+            json!({ "executionId": id, "status": ExecutionStatus::Queued })
+        }
+    };
+    let json = HeaderValue::from_static("application/json");
+    Ok(HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, json))
+        .insert_header((crate::EXECUTION_ID_HEADER, id.to_string()))
+        .body(body.to_string()))
+}
+
+/// The workflow's answer as it was, or would have been, sent.
+fn shown(response: &StoredResponse) -> Value {
+    let headers: serde_json::Map<String, Value> = response.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+    let body = serde_json::from_slice(&response.body).unwrap_or_else(|_| json!(String::from_utf8_lossy(&response.body)));
+    json!({ "status": response.status, "headers": headers, "body": body })
+}

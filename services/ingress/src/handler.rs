@@ -1,0 +1,166 @@
+//! One request from its first byte to its answer, in the order of the design:
+//! route -> authenticate -> limit -> normalize -> publish (confirmed) -> 202, or await the reply.
+
+use crate::authenticate::{Authenticated, authenticate};
+use crate::cors;
+use crate::dispatch::{Answer, Dispatch, Wait};
+use crate::executions;
+use crate::limit::InFlight;
+use crate::normalize::{check_head, normalize};
+use crate::prefer::Preferences;
+use crate::problem::Problem;
+use crate::receive::{BodyBudget, receive};
+use crate::route::Route;
+use crate::trace::Trace;
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
+use actix_web::http::{Method, StatusCode};
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use forebay_contract::definition::{OnTimeout, Webhook};
+use forebay_contract::outcome::{Ending, Response};
+use forebay_contract::{ExecutionId, IdIssuer};
+use forebay_store::{Integration, SnapshotHandle, Store};
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
+/// Everything that a handler needs, built alike in production and in tests.
+pub(crate) struct Dependencies {
+    pub(crate) snapshot: SnapshotHandle,
+    pub(crate) store: Store,
+    pub(crate) dispatch: Dispatch,
+    pub(crate) ids: IdIssuer,
+    pub(crate) in_flight: InFlight,
+    pub(crate) bodies: BodyBudget,
+    pub(crate) max_body_bytes: usize,
+    pub(crate) body_timeout: Duration,
+    pub(crate) retention: Duration,
+}
+
+/// Answers any request.
+pub(crate) async fn handle(request: HttpRequest, payload: Payload, dependencies: Data<Dependencies>) -> HttpResponse {
+    let started = std::time::Instant::now();
+    let snapshot = dependencies.snapshot.current();
+    let route = Route::of(request.uri().path());
+    let integration = match &route {
+        Some(Route::Call { tenant, name } | Route::Execution { tenant, name, .. }) => snapshot.integration(tenant, name).cloned(),
+        None => None,
+    };
+    let (Some(route), Some(integration)) = (route, integration) else {
+        let response = Problem::unknown_path(request.uri().path()).into_response();
+        crate::measure::request(None, response.status(), started.elapsed());
+        return response;
+    };
+    let trace = Trace::of(&request, &integration);
+    let answer = trace.clone().around(answer(&request, payload, &dependencies, route, integration.clone(), &trace)).await;
+    let mut response = answer.unwrap_or_else(Problem::into_response);
+    trace.finish(response.status());
+    cors::allow_reading(&request, &integration.definition.trigger, &mut response);
+    crate::measure::request(Some(&integration.definition), response.status(), started.elapsed());
+    response
+}
+
+async fn answer(
+    request: &HttpRequest,
+    payload: Payload,
+    dependencies: &Dependencies,
+    route: Route,
+    integration: Arc<Integration>,
+    trace: &Trace,
+) -> Result<HttpResponse, Problem> {
+    check_head(request)?;
+    let webhook = &integration.definition.trigger;
+    match route {
+        Route::Execution { id, .. } => {
+            if request.method() != Method::GET {
+                return Err(Problem::method_not_allowed(request.method().as_str(), "GET"));
+            }
+            let call = authenticate(integration.clone(), request.headers(), &dependencies.snapshot.current())?;
+            executions::show(&call, &id, dependencies).await
+        }
+        Route::Call { .. } => {
+            if !integration.definition.enabled {
+                return Err(Problem::disabled(&integration.definition.path().to_string()));
+            }
+            let allow = allowed_methods(webhook);
+            if request.method() == Method::OPTIONS {
+                return Ok(cors::options(request, webhook, &allow));
+            }
+            if !webhook.methods.iter().any(|method| method.as_str() == request.method().as_str()) {
+                return Err(Problem::method_not_allowed(request.method().as_str(), &allow));
+            }
+            let call = authenticate(integration.clone(), request.headers(), &dependencies.snapshot.current())?;
+            accept(request, payload, dependencies, &call, trace).await
+        }
+    }
+}
+
+async fn accept(
+    request: &HttpRequest,
+    payload: Payload,
+    dependencies: &Dependencies,
+    call: &Authenticated,
+    trace: &Trace,
+) -> Result<HttpResponse, Problem> {
+    let _in_flight = dependencies.in_flight.enter()?;
+    let webhook = &call.integration.definition.trigger;
+    let declared_length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let max_bytes = webhook.max_bytes.min(dependencies.max_body_bytes);
+    let mut share = dependencies.bodies.share();
+    let body = receive(payload, declared_length, max_bytes, dependencies.body_timeout, &mut share).await?;
+    let id =
+        dependencies.ids.issue(call.integration.id).map_err(|_| Problem::internal("No random bytes can be had for an execution id."))?;
+    let envelope = normalize(call, request, body, id, trace.context())?;
+    let location = format!("/{}/executions/{id}", call.integration.definition.path());
+    let preferences = Preferences::of(request.headers());
+
+    let Some(response) = webhook.response.filter(|_| !preferences.respond_async) else {
+        dependencies.dispatch.accept(&envelope, &webhook.delivery).await.map_err(|error| Problem::not_accepted(&error))?;
+        let mut answer = accepted(id, &location);
+        if preferences.respond_async {
+            answer.headers_mut().insert(PREFERENCE_APPLIED, HeaderValue::from_static("respond-async"));
+        }
+        return Ok(answer);
+    };
+    let longest = preferences.wait.map_or(response.wait, |preferred| preferred.min(response.wait));
+    let wait = Wait { longest, on_timeout: response.on_timeout };
+    let answered = dependencies.dispatch.call(envelope, &webhook.delivery, wait).await;
+    let mut answer = match answered.map_err(|error| Problem::not_accepted(&error))? {
+        Answer::Ended(Ending::Succeeded(response)) => respond(id, response),
+        Answer::Ended(Ending::Failed(error)) => Problem::execution_failed(id, &location, &error).into_response(),
+        Answer::TimedOut if response.on_timeout == OnTimeout::Accepted => accepted(id, &location),
+        Answer::TimedOut | Answer::Ended(Ending::Expired) => Problem::execution_timeout(id, &location, longest).into_response(),
+    };
+    if let Some(preferred) = preferences.wait {
+        let applied = HeaderValue::try_from(format!("wait={}", preferred.as_secs()));
+        answer.headers_mut().insert(PREFERENCE_APPLIED, applied.unwrap_or_else(|_| HeaderValue::from_static("wait")));
+    }
+    Ok(answer)
+}
+
+/// Accepted and confirmed by the broker.
+fn accepted(id: ExecutionId, location: &str) -> HttpResponse {
+    HttpResponse::Accepted()
+        .insert_header((LOCATION, location))
+        .insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")))
+        .insert_header((crate::EXECUTION_ID_HEADER, id.to_string()))
+        .body(json!({ "executionId": id, "status": "queued" }).to_string())
+}
+
+/// The workflow's own answer.
+fn respond(id: ExecutionId, response: Response) -> HttpResponse {
+    let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::OK);
+    let mut answer = HttpResponse::build(status);
+    for (name, value) in &response.headers {
+        answer.append_header((name.as_str(), value.as_str()));
+    }
+    answer.insert_header((crate::EXECUTION_ID_HEADER, id.to_string()));
+    answer.body(response.body)
+}
+
+fn allowed_methods(webhook: &Webhook) -> String {
+    let methods: Vec<&str> = webhook.methods.iter().map(|method| method.as_str()).chain(["OPTIONS"]).collect();
+    methods.join(", ")
+}

@@ -1,0 +1,108 @@
+//! From an authenticated HTTP request to an envelope.
+
+use crate::authenticate::Authenticated;
+use crate::problem::Problem;
+use actix_web::HttpRequest;
+use actix_web::http::header::HeaderMap;
+use bytes::Bytes;
+use forebay_contract::body::check_body;
+use forebay_contract::envelope::{Envelope, Request, TraceContext};
+use forebay_contract::{ExecutionId, read_query};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// All header names and values of a call, in bytes. The message's header frame must stay under 64 KiB at the broker,
+/// and JSON text may need two bytes for one.
+pub(crate) const MAX_HEADER_BYTES: usize = 20 * 1024;
+/// Path and query, in bytes. The query travels twice, raw and typed.
+pub(crate) const MAX_URI_BYTES: usize = 8 * 1024;
+
+/// Credentials and what only concerns the connection: never part of an envelope, so never in history.
+const LEFT_OUT: [&str; 12] = [
+    "authorization",
+    "x-api-key",
+    "cookie",
+    "proxy-authorization",
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "expect",
+];
+
+/// Bounds that hold for any request, checked before its body is read.
+pub(crate) fn check_head(request: &HttpRequest) -> Result<(), Problem> {
+    let uri = request.uri();
+    if uri.path().len() + uri.query().map_or(0, str::len) > MAX_URI_BYTES {
+        return Err(Problem::uri_too_long(MAX_URI_BYTES));
+    }
+    let bytes: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if bytes > MAX_HEADER_BYTES {
+        return Err(Problem::headers_too_large(MAX_HEADER_BYTES));
+    }
+    Ok(())
+}
+
+/// Builds the envelope; the query and the body are checked against the definition.
+pub(crate) fn normalize(
+    call: &Authenticated,
+    request: &HttpRequest,
+    body: Bytes,
+    execution_id: ExecutionId,
+    trace: Option<TraceContext>,
+) -> Result<Envelope, Problem> {
+    let integration = &call.integration;
+    let webhook = &integration.definition.trigger;
+    let query_string = request.uri().query().unwrap_or_default();
+    let query = read_query(query_string, &webhook.query).map_err(|errors| Problem::query(&errors))?;
+    let headers = headers(request.headers());
+    let value_of = |wanted: &str| headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
+    let (content_type, content_encoding) = (value_of("content-type"), value_of("content-encoding"));
+    check_body(content_type.as_deref(), content_encoding.as_deref(), &body, webhook.max_bytes).map_err(|error| Problem::body(&error))?;
+    Ok(Envelope {
+        execution_id,
+        tenant: integration.definition.tenant.clone(),
+        integration: integration.definition.name.clone(),
+        integration_id: integration.id,
+        version: integration.version,
+        request: Request {
+            method: request.method().as_str().to_owned(),
+            path: request.uri().path().to_owned(),
+            query_string: query_string.to_owned(),
+            query,
+            headers,
+        },
+        content_type,
+        content_encoding,
+        body,
+        received_at: now_micros(),
+        deadline: None,
+        reply_to: None,
+        trace,
+        attempts: 0,
+    })
+}
+
+fn headers(headers: &HeaderMap) -> Vec<(String, String)> {
+    headers
+        .iter()
+        .filter(|(name, _)| !LEFT_OUT.contains(&name.as_str()))
+        .map(|(name, value)| (name.as_str().to_owned(), text(value.as_bytes())))
+        .collect()
+}
+
+/// A header value as text: UTF-8 where it is, else byte by byte as ISO-8859-1 (RFC 9110, section 5.5).
+fn text(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => bytes.iter().map(|byte| char::from(*byte)).collect(),
+    }
+}
+
+/// Microseconds of Unix time.
+pub(crate) fn now_micros() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_micros()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,204 @@
+//! Problems (RFC 9457): every refusal that a partner can get, with its status, its stable type and its text.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use forebay_broker::PublishError;
+use forebay_contract::ExecutionId;
+use forebay_contract::body::{ACCEPTED_ENCODINGS, BodyError};
+use forebay_contract::outcome::ExecutionError;
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+
+/// Types are relative to this address, which is a name and needs not be reachable.
+const TYPE_BASE: &str = "https://forebay.dev/problems/";
+
+/// One refusal. `slug` is the last part of its type and never changes once it is published.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    slug: &'static str,
+    title: &'static str,
+    detail: String,
+    extensions: Map<String, Value>,
+    headers: Vec<(HeaderName, String)>,
+}
+
+impl Problem {
+    fn new(status: StatusCode, slug: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, slug, title, detail: detail.into(), extensions: Map::new(), headers: Vec::new() }
+    }
+
+    fn with_header(mut self, name: HeaderName, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    fn with(mut self, field: &str, value: impl Into<Value>) -> Self {
+        self.extensions.insert(field.to_owned(), value.into());
+        self
+    }
+
+    fn with_retry_after(self, after: Duration) -> Self {
+        self.with_header(RETRY_AFTER, after.as_secs().max(1).to_string())
+    }
+
+    pub(crate) fn unknown_path(path: &str) -> Self {
+        let detail = format!("No integration answers at '{}'. Calls go to /TENANT/NAME.", shown(path));
+        Self::new(StatusCode::NOT_FOUND, "unknown-path", "Unknown path", detail)
+    }
+
+    pub(crate) fn disabled(path: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "integration-disabled", "Integration disabled", format!("'{}' is disabled.", shown(path)))
+    }
+
+    pub(crate) fn method_not_allowed(method: &str, allow: &str) -> Self {
+        let detail = format!("{} is not accepted here; use {allow}.", shown(method));
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed", detail).with_header(ALLOW, allow)
+    }
+
+    pub(crate) fn no_key(realm: &str) -> Self {
+        let detail = "This endpoint needs an API key: send it as 'X-API-Key: KEY' or 'Authorization: Bearer KEY'.";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "API key needed", detail)
+            .with_header(WWW_AUTHENTICATE, format!("Bearer realm=\"{realm}\""))
+    }
+
+    pub(crate) fn wrong_key(realm: &str) -> Self {
+        let detail = "The API key is not valid here. Check that it is complete and was not deleted.";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "API key not valid", detail)
+            .with_header(WWW_AUTHENTICATE, format!("Bearer realm=\"{realm}\", error=\"invalid_token\""))
+    }
+
+    pub(crate) fn no_grant(path: &str) -> Self {
+        let detail = format!("The API key is valid, but not for '{}'. Ask the operator to grant it.", shown(path));
+        Self::new(StatusCode::FORBIDDEN, "forbidden", "API key without a grant", detail)
+    }
+
+    pub(crate) fn query(errors: &[forebay_contract::QueryError]) -> Self {
+        let texts: Vec<Value> = errors.iter().map(|error| json!(error.to_string())).collect();
+        let detail = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        Self::new(StatusCode::BAD_REQUEST, "invalid-query", "Invalid query", detail).with("errors", texts)
+    }
+
+    pub(crate) fn body(error: &BodyError) -> Self {
+        let detail = error.to_string();
+        match error {
+            BodyError::ContentType(_) | BodyError::Malformed { .. } => {
+                Self::new(StatusCode::BAD_REQUEST, "malformed-body", "Malformed body", detail)
+            }
+            BodyError::Charset(..) => Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-charset", "Unsupported charset", detail),
+            BodyError::Encoding(_) => {
+                Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-encoding", "Unsupported content encoding", detail)
+                    .with_header(ACCEPT_ENCODING, ACCEPTED_ENCODINGS)
+            }
+            BodyError::TooLarge(limit) => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "Body too large", detail).with("maxBytes", *limit)
+            }
+        }
+    }
+
+    pub(crate) fn body_interrupted(cause: &str) -> Self {
+        let detail = format!("The body did not arrive whole: {cause}.");
+        Self::new(StatusCode::BAD_REQUEST, "malformed-body", "Malformed body", detail)
+    }
+
+    pub(crate) fn body_too_slow(limit: Duration) -> Self {
+        let detail = format!("The body did not arrive within {} s.", limit.as_secs());
+        Self::new(StatusCode::REQUEST_TIMEOUT, "body-timeout", "Body too slow", detail)
+    }
+
+    pub(crate) fn headers_too_large(limit: usize) -> Self {
+        let detail = format!("The request's headers are larger than {limit} bytes in all.");
+        Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers-too-large", "Headers too large", detail)
+    }
+
+    pub(crate) fn uri_too_long(limit: usize) -> Self {
+        let detail = format!("The path and query are longer than {limit} bytes.");
+        Self::new(StatusCode::URI_TOO_LONG, "uri-too-long", "Address too long", detail)
+    }
+
+    pub(crate) fn too_many(limit: usize) -> Self {
+        let detail = format!("{limit} calls are already being answered by this process. Nothing was accepted; try again.");
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-in-flight", "Too many calls at once", detail)
+            .with_retry_after(Duration::from_secs(1))
+    }
+
+    pub(crate) fn not_accepted(error: &PublishError) -> Self {
+        let fate = match error.may_be_delivered() {
+            true => "It may still be delivered and executed: call again only with care for a second execution.",
+            false => "Nothing was accepted and nothing will be executed; call again.",
+        };
+        let detail = format!("The call was not accepted: {error}. {fate}");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable", detail)
+            .with("mayBeDelivered", error.may_be_delivered())
+            .with_retry_after(error.retry_after())
+    }
+
+    pub(crate) fn no_memory() -> Self {
+        let detail = "The bodies of the calls under way fill this process's memory budget. Nothing was accepted and nothing will be executed; call again.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable", detail)
+            .with("mayBeDelivered", false)
+            .with_retry_after(Duration::from_secs(1))
+    }
+
+    pub(crate) fn history_unavailable() -> Self {
+        let detail = "The history of executions cannot be read at the moment; the execution itself is not affected.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable", detail)
+            .with_retry_after(Duration::from_secs(1))
+    }
+
+    pub(crate) fn unknown_execution(id: &str) -> Self {
+        let detail = format!("No execution with the id '{}' was accepted here, or it is older than the history that is kept.", shown(id));
+        Self::new(StatusCode::NOT_FOUND, "unknown-execution", "Unknown execution", detail)
+    }
+
+    /// The partner learns where it failed, not the message: that may hold what only the integration's owner should see.
+    pub(crate) fn execution_failed(id: ExecutionId, location: &str, error: &ExecutionError) -> Self {
+        let place = error.step.as_deref().map(|step| format!(" in '{step}'")).unwrap_or_default();
+        let detail = format!("The execution failed{place} ({}). Its id tells the operator more.", error.code.as_str());
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "execution-failed", "Execution failed", detail)
+            .with("executionId", id.to_string())
+            .with("code", error.code.as_str())
+            .with("step", error.step.clone())
+            .with_header(LOCATION, location)
+            .with_header(crate::EXECUTION_ID_HEADER, id.to_string())
+    }
+
+    pub(crate) fn execution_timeout(id: ExecutionId, location: &str, waited: Duration) -> Self {
+        let detail = format!(
+            "No answer within {}. If the execution had not started by then it never will; if it had, its outcome will be at Location.",
+            forebay_contract::format_duration(waited)
+        );
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "execution-timeout", "No answer in time", detail)
+            .with("executionId", id.to_string())
+            .with_header(LOCATION, location)
+            .with_header(crate::EXECUTION_ID_HEADER, id.to_string())
+    }
+
+    pub(crate) fn internal(detail: &str) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail)
+    }
+
+    pub(crate) fn into_response(self) -> HttpResponse {
+        let mut body = json!({
+            "type": format!("{TYPE_BASE}{}", self.slug),
+            "title": self.title,
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+        });
+        if let Value::Object(fields) = &mut body {
+            fields.extend(self.extensions);
+        }
+        let mut response = HttpResponse::build(self.status);
+        response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/problem+json")));
+        for (name, value) in self.headers {
+            response.insert_header((name, value));
+        }
+        response.body(body.to_string())
+    }
+}
+
+/// What a caller sent, short enough for a text.
+fn shown(text: &str) -> String {
+    text.chars().take(120).collect()
+}

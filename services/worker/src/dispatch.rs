@@ -1,0 +1,214 @@
+//! From a queue's deliveries to executions: one mechanism for shared lanes and for the three policies of exclusive queues.
+//!
+//! Deliveries with the same key run one after another in the order in which they came; different keys run at once, as
+//! many as there are places. Serial is one key, by-key is the mapping's, parallel gives each delivery a key of its own.
+
+use crate::execute::{Executed, Executor};
+use crate::programs::NoProgram;
+use forebay_broker::{Delivery, Destination, Queue, Subscription};
+use forebay_contract::envelope::Envelope;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// What gives a delivery its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keying {
+    /// One key for all.
+    Serial,
+    /// The mapping `by` of the version that accepted the call.
+    ByMapping,
+    /// Each its own.
+    Each,
+}
+
+/// Why dispatching ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// As asked: what was running has ended.
+    Stopped,
+    /// The subscription is gone, or a delivery has to come again.
+    Lost,
+    /// An execution has halted the trigger.
+    Halted,
+}
+
+/// When to stop, and how long what runs may go on.
+#[derive(Clone)]
+pub(crate) struct Stop {
+    /// Cancelled: start nothing more.
+    pub(crate) gently: CancellationToken,
+    /// Cancelled: end what runs.
+    pub(crate) now: CancellationToken,
+}
+
+type Job = (Delivery, Envelope);
+type Done = (String, Option<Delivery>, Executed);
+
+/// Runs deliveries until stopped, lost or halted; the subscription is closed then.
+pub(crate) async fn dispatch(
+    executor: &Arc<Executor>,
+    mut subscription: Subscription,
+    keying: Keying,
+    places: &Arc<Semaphore>,
+    stop: &Stop,
+) -> End {
+    let mut waiting: HashMap<String, VecDeque<Job>> = HashMap::new();
+    let mut running: JoinSet<Done> = JoinSet::new();
+    let lost = subscription.lost().clone();
+    let ending = CancellationToken::new();
+    let mut number: u64 = 0;
+    let mut end = End::Stopped;
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.gently.cancelled() => break,
+            Some(done) = running.join_next(), if !running.is_empty() => {
+                match settle(done).await {
+                    Settled::Next(key) => {
+                        let next = waiting.get_mut(&key).and_then(VecDeque::pop_front);
+                        match next {
+                            Some(job) => start(&mut running, executor, key, job, places, &lost, &ending),
+                            None => _ = waiting.remove(&key),
+                        }
+                    }
+                    Settled::End(why) => {
+                        end = why;
+                        break;
+                    }
+                }
+            }
+            delivery = subscription.next() => {
+                let Some(delivery) = delivery else {
+                    end = End::Lost;
+                    break;
+                };
+                let envelope = match delivery.envelope() {
+                    Ok(envelope) => envelope,
+                    Err(error) => {
+                        if !put_aside(executor, delivery, &error.to_string()).await {
+                            end = End::Lost;
+                            break;
+                        }
+                        continue;
+                    }
+                };
+                number += 1;
+                let Some(key) = key_of(executor, keying, number, &envelope, &lost).await else {
+                    end = End::Lost;
+                    break;
+                };
+                let key = match key {
+                    Ok(key) => key,
+                    Err(error) => {
+                        if executor.fail(&envelope, error, delivery.redeliveries()).await != Executed::Recorded || delivery.ack().await.is_err() {
+                            end = End::Lost;
+                            break;
+                        }
+                        continue;
+                    }
+                };
+                // A key that is present runs: its deliveries wait behind.
+                match waiting.get_mut(&key) {
+                    Some(queue) => queue.push_back((delivery, envelope)),
+                    None => {
+                        waiting.insert(key.clone(), VecDeque::new());
+                        start(&mut running, executor, key, (delivery, envelope), places, &lost, &ending);
+                    }
+                }
+            }
+        }
+    }
+    ending.cancel();
+    loop {
+        tokio::select! {
+            done = running.join_next() => match done {
+                Some(done) => _ = settle(done).await,
+                None => break,
+            },
+            () = stop.now.cancelled(), if !lost.is_cancelled() => lost.cancel(),
+        }
+    }
+    subscription.close().await;
+    end
+}
+
+fn start(
+    running: &mut JoinSet<Done>,
+    executor: &Arc<Executor>,
+    key: String,
+    (delivery, envelope): Job,
+    places: &Arc<Semaphore>,
+    lost: &CancellationToken,
+    ending: &CancellationToken,
+) {
+    let (executor, places, lost, ending) = (executor.clone(), places.clone(), lost.clone(), ending.clone());
+    running.spawn(async move {
+        let place = tokio::select! {
+            biased;
+            () = ending.cancelled() => return (key, None, Executed::Left),
+            place = places.acquire_owned() => place,
+        };
+        let executed = executor.execute(&envelope, &delivery, &lost, move || drop(place)).await;
+        (key, Some(delivery), executed)
+    });
+}
+
+enum Settled {
+    Next(String),
+    End(End),
+}
+
+async fn settle(done: Result<Done, tokio::task::JoinError>) -> Settled {
+    match done {
+        Ok((key, Some(delivery), Executed::Recorded)) => match delivery.ack().await {
+            Ok(()) => Settled::Next(key),
+            Err(_) => Settled::End(End::Lost),
+        },
+        Ok((_, _, Executed::Halted)) => Settled::End(End::Halted),
+        Ok(_) => Settled::End(End::Lost),
+        Err(error) => {
+            tracing::error!(%error, "an execution's task failed; its delivery will come again");
+            Settled::End(End::Lost)
+        }
+    }
+}
+
+/// `None` when the delivery was lost before the key could be known.
+async fn key_of(
+    executor: &Executor,
+    keying: Keying,
+    number: u64,
+    envelope: &Envelope,
+    lost: &CancellationToken,
+) -> Option<Result<String, forebay_contract::outcome::ExecutionError>> {
+    match keying {
+        Keying::Serial => Some(Ok(String::new())),
+        Keying::Each => Some(Ok(number.to_string())),
+        Keying::ByMapping => loop {
+            match executor.programs.get(envelope.integration_id, envelope.version).await {
+                Ok(program) => return Some(executor.ordering_key(&program, envelope).await),
+                Err(NoProgram::Never(error)) => return Some(Err(error)),
+                Err(NoProgram::NotNow) => {}
+            }
+            tokio::select! {
+                () = lost.cancelled() => return None,
+                () = tokio::time::sleep(Duration::from_millis(500)) => {}
+            }
+        },
+    }
+}
+
+/// A message that can never be executed goes to the `unreadable` queue, so that it neither is lost nor blocks.
+pub(crate) async fn put_aside(executor: &Executor, delivery: Delivery, reason: &str) -> bool {
+    tracing::error!(
+        messaging.message.id = delivery.message_id(),
+        reason,
+        "a message cannot be executed; it is put aside on the 'unreadable' queue"
+    );
+    let aside = delivery.as_unreadable(reason);
+    executor.publisher.publish(0, Destination::Queue(Queue::Unreadable), aside).await.is_ok() && delivery.ack().await.is_ok()
+}

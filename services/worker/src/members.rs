@@ -1,0 +1,154 @@
+//! Keeps this worker's exclusive queues in line with the assignment: who is alive, which queues there are, what is mine.
+
+use crate::assignment::assign;
+use crate::dispatch::Stop;
+use crate::execute::Executor;
+use crate::{exclusive, measure};
+use forebay_broker::Consumers;
+use forebay_contract::definition::Delivery;
+use forebay_store::WorkerRow;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(2);
+/// Three heartbeats missed.
+const WORKER_TTL: Duration = Duration::from_secs(6);
+/// A standby lets the primary subscribe first: the broker serves the first to come.
+const STANDBY_DELAY: Duration = Duration::from_secs(3);
+const STORE_PATIENCE: Duration = Duration::from_secs(2);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Primary,
+    Standby,
+}
+
+struct Served {
+    role: Role,
+    /// Who is the primary: when that changes, a standby goes to the end of the line.
+    primary: Uuid,
+    policy: Delivery,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// This worker among the others.
+pub(crate) struct Members {
+    pub(crate) executor: Arc<Executor>,
+    pub(crate) consumers: Consumers,
+    pub(crate) me: WorkerRow,
+    pub(crate) stop: Stop,
+}
+
+impl Members {
+    /// Serves what is assigned until stopped, then waits for what runs.
+    pub(crate) async fn run(mut self) {
+        let mut served: HashMap<Uuid, Served> = HashMap::new();
+        let mut stopping: Vec<JoinHandle<()>> = Vec::new();
+        let mut alive = vec![self.me.id];
+        let mut snapshot = self.executor.snapshot.clone();
+        while !self.stop.gently.is_cancelled() {
+            let primaries: Vec<Uuid> = served.iter().filter(|(_, served)| served.role == Role::Primary).map(|(queue, _)| *queue).collect();
+            measure::exclusive_queues(primaries.len());
+            self.me.queues = primaries;
+            // While the database is away the members are those that were last seen; standbys and the broker do the rest.
+            if let Some(seen) = self.beat().await {
+                alive = seen;
+            }
+            let queues: HashMap<Uuid, Delivery> = snapshot
+                .current()
+                .integrations()
+                .filter(|integration| integration.definition.trigger.delivery.is_exclusive())
+                .map(|integration| (integration.id, integration.definition.trigger.delivery.clone()))
+                .collect();
+            self.follow(&alive, &queues, &mut served, &mut stopping);
+            stopping.retain(|task| !task.is_finished());
+            tokio::select! {
+                () = self.stop.gently.cancelled() => {}
+                () = snapshot.changed() => {}
+                () = tokio::time::sleep(HEARTBEAT_EVERY) => {}
+            }
+        }
+        for (_, served) in served {
+            stopping.push(served.task);
+        }
+        for task in stopping {
+            let _ = task.await;
+        }
+        let _ = tokio::time::timeout(STORE_PATIENCE, self.executor.store.remove_worker(self.me.id)).await;
+    }
+
+    async fn beat(&self) -> Option<Vec<Uuid>> {
+        let store = &self.executor.store;
+        let asked = tokio::time::timeout(STORE_PATIENCE, async {
+            store.heartbeat(&self.me).await?;
+            store.live_workers(WORKER_TTL).await
+        });
+        match asked.await {
+            Ok(Ok(workers)) => Some(workers.into_iter().map(|worker| worker.id).collect()),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "the other workers cannot be seen at the moment");
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    fn follow(
+        &self,
+        alive: &[Uuid],
+        queues: &HashMap<Uuid, Delivery>,
+        served: &mut HashMap<Uuid, Served>,
+        stopping: &mut Vec<JoinHandle<()>>,
+    ) {
+        let ids: Vec<Uuid> = queues.keys().copied().collect();
+        let assigned = assign(alive, &ids);
+        let mut wanted: HashMap<Uuid, (Role, Uuid, &Delivery)> = HashMap::new();
+        for (queue, policy) in queues {
+            let Some(assigned) = assigned.get(queue) else { continue };
+            if assigned.primary == self.me.id {
+                wanted.insert(*queue, (Role::Primary, assigned.primary, policy));
+            } else if assigned.standby == Some(self.me.id) {
+                wanted.insert(*queue, (Role::Standby, assigned.primary, policy));
+            }
+        }
+        let stale: Vec<Uuid> =
+            served.iter().filter(|(queue, served)| !served.still_fits(wanted.get(queue))).map(|(queue, _)| *queue).collect();
+        for queue in stale {
+            if let Some(served) = served.remove(&queue) {
+                served.stop.cancel();
+                stopping.push(served.task);
+            }
+        }
+        for (queue, (role, primary, policy)) in wanted {
+            match served.get_mut(&queue) {
+                // A standby that became the primary is in the line already.
+                Some(served) => (served.role, served.primary) = (role, primary),
+                None => _ = served.insert(queue, self.serve(queue, role, primary, policy.clone())),
+            }
+        }
+    }
+
+    fn serve(&self, queue: Uuid, role: Role, primary: Uuid, policy: Delivery) -> Served {
+        let stop = self.stop.gently.child_token();
+        let delay = if role == Role::Primary { Duration::ZERO } else { STANDBY_DELAY };
+        let until = Stop { gently: stop.clone(), now: self.stop.now.clone() };
+        let task = tokio::spawn(exclusive::serve(self.executor.clone(), self.consumers.clone(), queue, policy.clone(), delay, until));
+        Served { role, primary, policy, stop, task }
+    }
+}
+
+impl Served {
+    /// Whether the subscription can stay: same policy, and not in front of a primary that came after it.
+    fn still_fits(&self, wanted: Option<&(Role, Uuid, &Delivery)>) -> bool {
+        let Some((role, primary, policy)) = wanted else { return false };
+        if **policy != self.policy || self.task.is_finished() {
+            return false;
+        }
+        *role == Role::Primary || (self.role == Role::Standby && self.primary == *primary)
+    }
+}

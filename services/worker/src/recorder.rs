@@ -1,0 +1,186 @@
+//! Outcomes on their way to the store: written in batches, before the delivery is acknowledged.
+//!
+//! While the database is away outcomes are spooled onto a durable queue of the broker and written when it is back, so
+//! that executions go on, are answered and acknowledged, and memory stays flat.
+
+use crate::measure;
+use forebay_broker::{Consumers, Delivery, Destination, Publisher, Queue, encode_record, stable_hash};
+use forebay_store::{Record, Store, StoreError};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+const MOST_IN_BATCH: usize = 500;
+const WAITING: usize = 4096;
+/// How often a database that is away is tried again.
+const RETRY_STORE_EVERY: Duration = Duration::from_secs(1);
+/// Longest time for a batch while the database still seems to be there.
+const STORE_TIMEOUT: Duration = Duration::from_secs(3);
+const SPOOL_PREFETCH: u16 = 200;
+const SPOOL_GATHER: Duration = Duration::from_millis(20);
+
+/// Neither the store nor the broker took the outcome: the delivery stays unacknowledged and comes again.
+#[derive(Debug, thiserror::Error)]
+#[error("the outcome could be written neither to the store nor to the broker")]
+pub(crate) struct NotRecorded;
+
+/// Hands outcomes to the recording task.
+#[derive(Clone)]
+pub(crate) struct Recorder {
+    records: mpsc::Sender<Waiting>,
+}
+
+struct Waiting {
+    record: Record,
+    done: oneshot::Sender<Result<(), NotRecorded>>,
+}
+
+impl Recorder {
+    /// Starts the recording task; it ends when the last handle is dropped.
+    pub(crate) fn start(store: Store, publisher: Publisher) -> Self {
+        let (records, waiting) = mpsc::channel(WAITING);
+        tokio::spawn(write_batches(store, publisher, waiting));
+        Self { records }
+    }
+
+    /// Returns once the outcome is durable.
+    pub(crate) async fn record(&self, record: Record) -> Result<(), NotRecorded> {
+        let (done, written) = oneshot::channel();
+        self.records.send(Waiting { record, done }).await.map_err(|_| NotRecorded)?;
+        written.await.map_err(|_| NotRecorded)?
+    }
+}
+
+async fn write_batches(store: Store, publisher: Publisher, mut waiting: mpsc::Receiver<Waiting>) {
+    let mut batch = Vec::with_capacity(MOST_IN_BATCH);
+    let mut away_until: Option<Instant> = None;
+    while waiting.recv_many(&mut batch, MOST_IN_BATCH).await > 0 {
+        let (records, done): (Vec<_>, Vec<_>) = batch.drain(..).map(|waiting: Waiting| (waiting.record, waiting.done)).unzip();
+        let believed_away = away_until.is_some_and(|until| Instant::now() < until);
+        let written = if believed_away { false } else { write(&store, &publisher, &records).await };
+        if written {
+            away_until = None;
+            for done in done {
+                let _ = done.send(Ok(()));
+            }
+            continue;
+        }
+        if !believed_away {
+            away_until = Some(Instant::now() + RETRY_STORE_EVERY);
+        }
+        // Confirms come back together: the batch is sent as a whole, not one by one.
+        let spooled = records.iter().zip(done).map(|(record, done)| {
+            let publisher = publisher.clone();
+            let message = encode_record(&record.execution_id, serde_json::to_vec(record).unwrap_or_default());
+            let order = stable_hash(record.execution_id.unique().as_bytes());
+            async move {
+                let result = publisher.publish(order, Destination::Queue(Queue::Outcomes), message).await;
+                if result.is_ok() {
+                    measure::spooled();
+                }
+                let _ = done.send(result.map_err(|_| NotRecorded));
+            }
+        });
+        let tasks: Vec<_> = spooled.map(tokio::spawn).collect();
+        for task in tasks {
+            let _ = task.await;
+        }
+    }
+}
+
+/// Whether the batch is in the store, or will never be and was put aside. `false`: the database is away.
+async fn write(store: &Store, publisher: &Publisher, records: &[Record]) -> bool {
+    match within_timeout(store.record(records)).await {
+        Ok(()) => {
+            measure::recorded(records.len());
+            true
+        }
+        Err(Some(error)) if !error.is_unavailable() => {
+            // One record that the database refuses must not hold back the others.
+            for record in records {
+                match within_timeout(store.record(std::slice::from_ref(record))).await {
+                    Ok(()) => measure::recorded(1),
+                    Err(Some(error)) if !error.is_unavailable() => put_aside(publisher, record, &error).await,
+                    Err(_) => return false,
+                }
+            }
+            true
+        }
+        Err(error) => {
+            let cause = error.map_or_else(|| "no answer in time".to_owned(), |error| error.to_string());
+            tracing::warn!(error = cause, outcomes = records.len(), "the database is away; outcomes are kept on the broker");
+            false
+        }
+    }
+}
+
+async fn within_timeout(write: impl Future<Output = Result<(), StoreError>>) -> Result<(), Option<StoreError>> {
+    match tokio::time::timeout(STORE_TIMEOUT, write).await {
+        Ok(result) => result.map_err(Some),
+        Err(_) => Err(None),
+    }
+}
+
+async fn put_aside(publisher: &Publisher, record: &Record, error: &StoreError) {
+    tracing::error!(forebay.execution.id = %record.execution_id, %error, "the database refuses an outcome; it is put aside on the 'unreadable' queue");
+    let message = encode_record(&record.execution_id, serde_json::to_vec(record).unwrap_or_default());
+    if let Err(error) = publisher.publish(0, Destination::Queue(Queue::Unreadable), message).await {
+        tracing::error!(forebay.execution.id = %record.execution_id, %error, "the refused outcome could not be put aside");
+    }
+}
+
+/// Writes spooled outcomes to the store whenever it is there.
+pub(crate) async fn drain_spool(store: Store, consumers: Consumers, publisher: Publisher, shutdown: CancellationToken) {
+    while !shutdown.is_cancelled() {
+        if store.ping().await.is_ok()
+            && let Ok(mut subscription) = consumers.subscribe(Queue::Outcomes, SPOOL_PREFETCH).await
+        {
+            loop {
+                let first = tokio::select! {
+                    () = shutdown.cancelled() => None,
+                    delivery = subscription.next() => delivery,
+                };
+                let Some(first) = first else { break };
+                let mut deliveries = vec![first];
+                let until = Instant::now() + SPOOL_GATHER;
+                while let Ok(Some(delivery)) = tokio::time::timeout_at(until, subscription.next()).await {
+                    deliveries.push(delivery);
+                }
+                if !write_spooled(&store, &publisher, deliveries).await {
+                    break;
+                }
+            }
+            subscription.close().await;
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = tokio::time::sleep(RETRY_STORE_EVERY) => {}
+        }
+    }
+}
+
+async fn write_spooled(store: &Store, publisher: &Publisher, deliveries: Vec<Delivery>) -> bool {
+    let mut records = Vec::with_capacity(deliveries.len());
+    for delivery in &deliveries {
+        match serde_json::from_slice::<Record>(delivery.body()) {
+            Ok(record) => records.push(record),
+            Err(error) => {
+                tracing::error!(messaging.message.id = delivery.message_id(), %error, "a spooled outcome cannot be read; it is put aside");
+                let aside = delivery.as_unreadable(&error.to_string());
+                if publisher.publish(0, Destination::Queue(Queue::Unreadable), aside).await.is_err() {
+                    return false;
+                }
+            }
+        }
+    }
+    if !write(store, publisher, &records).await {
+        return false;
+    }
+    for delivery in deliveries {
+        if delivery.ack().await.is_err() {
+            return false;
+        }
+    }
+    true
+}

@@ -1,0 +1,153 @@
+//! Builds the worker and runs it until shutdown.
+
+use crate::dispatch::Stop;
+use crate::execute::{Executor, now_micros};
+use crate::lanes;
+use crate::members::Members;
+use crate::programs::Programs;
+use crate::recorder::{Recorder, drain_spool};
+use forebay_broker::{Consumers, ConsumersConfig, Limits, Publisher, PublisherConfig, PublisherState, Queue, Topology};
+use forebay_runtime::health::Health;
+use forebay_runtime::settings::Settings;
+use forebay_runtime::shutdown::Shutdown;
+use forebay_store::{SnapshotHandle, Store, WorkerRow};
+use forebay_workflow::{Engine, EngineError, EngineOptions};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Replies and spooled outcomes.
+const PUBLISHER_CHANNELS: usize = 2;
+const OBSERVE_EVERY: Duration = Duration::from_millis(500);
+/// Old partitions are dropped and new ones made this often; any worker does it for all.
+const MAINTAIN_EVERY: Duration = Duration::from_secs(600);
+
+/// Why the worker could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The workflow engine could not be made.
+    #[error("the workflow engine cannot be started")]
+    Engine(#[from] EngineError),
+}
+
+/// A built worker.
+pub struct Worker {
+    executor: Arc<Executor>,
+    consumers: Consumers,
+    topology: Topology,
+    settings: Settings,
+    health: Health,
+    broker_shutdown: CancellationToken,
+}
+
+impl Worker {
+    /// Makes the engine and starts the connection for replies; nothing is consumed yet.
+    ///
+    /// # Errors
+    /// [`WorkerError`].
+    #[allow(clippy::unused_async, reason = "called inside the runtime on which its tasks are spawned, like the other services' build")]
+    pub async fn build(settings: &Settings, store: Store, snapshot: SnapshotHandle, health: Health) -> Result<Self, WorkerError> {
+        let engine = Engine::new(EngineOptions::default())?;
+        let limits = Limits { max_length: settings.queue_max_length, max_bytes: settings.queue_max_bytes };
+        let topology = Topology::new(&settings.queue_prefix, settings.lanes, limits);
+        let broker_shutdown = CancellationToken::new();
+        let url = settings.amqp_url.expose().to_owned();
+        let name = format!("{} worker", settings.worker_name);
+        let publisher_config = PublisherConfig {
+            url: url.clone(),
+            name: format!("{name} replies"),
+            channels: PUBLISHER_CHANNELS,
+            confirm_timeout: settings.confirm_timeout,
+        };
+        let publisher = Publisher::start(publisher_config, topology.clone(), broker_shutdown.clone());
+        let consumers = Consumers::new(ConsumersConfig { url, name }, topology.clone());
+        let executor = Executor {
+            engine,
+            programs: Programs::new(store.clone(), snapshot.clone()),
+            recorder: Recorder::start(store.clone(), publisher.clone()),
+            store,
+            snapshot,
+            publisher,
+            worker: settings.worker_name.clone(),
+            execution_timeout: settings.execution_timeout,
+        };
+        health.expect("worker broker");
+        Ok(Self { executor: Arc::new(executor), consumers, topology, settings: settings.clone(), health, broker_shutdown })
+    }
+
+    /// Consumes until shutdown, then ends what runs, at most for the drain time.
+    ///
+    /// # Errors
+    /// None at present; what fails while running is tried again.
+    pub async fn run_until(self, shutdown: Shutdown) -> Result<(), WorkerError> {
+        let stop = Stop { gently: shutdown.token(), now: CancellationToken::new() };
+        let concurrency = self.settings.worker_concurrency;
+        let prefetch = u16::try_from(concurrency * 4).unwrap_or(u16::MAX).max(64);
+        // Calls have places of their own, so that a backlog of work never delays them.
+        let (call_places, work_places) = (Arc::new(Semaphore::new(concurrency)), Arc::new(Semaphore::new(concurrency)));
+        let mut tasks = Vec::new();
+        for lane in self.topology.lanes() {
+            let places = if matches!(lane, Queue::Call(_)) { call_places.clone() } else { work_places.clone() };
+            tasks.push(tokio::spawn(lanes::serve(self.executor.clone(), self.consumers.clone(), lane, places, prefetch, stop.clone())));
+        }
+        tasks.push(tokio::spawn(lanes::serve_dead(self.executor.clone(), self.consumers.clone(), stop.clone())));
+        let me = WorkerRow {
+            id: Uuid::new_v4(),
+            name: self.settings.worker_name.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_at: now_micros(),
+            concurrency: i32::try_from(concurrency).unwrap_or(i32::MAX),
+            running: 0,
+            queues: Vec::new(),
+            last_seen: 0,
+        };
+        let members = Members { executor: self.executor.clone(), consumers: self.consumers.clone(), me, stop: stop.clone() };
+        tasks.push(tokio::spawn(members.run()));
+        let store = self.executor.store.clone();
+        let spool =
+            tokio::spawn(drain_spool(store.clone(), self.consumers.clone(), self.executor.publisher.clone(), self.broker_shutdown.clone()));
+        let observer = tokio::spawn(observe(self.executor.publisher.clone(), self.health.clone()));
+        let maintainer = tokio::spawn(maintain(store, self.settings.retention));
+
+        shutdown.wait().await;
+        self.health.stopping();
+        let drained = async {
+            for task in &mut tasks {
+                let _ = task.await;
+            }
+        };
+        if shutdown.until_drain_deadline(drained).await.is_none() {
+            tracing::warn!("executions still run at the end of the drain time; they will be delivered again");
+            stop.now.cancel();
+        }
+        observer.abort();
+        maintainer.abort();
+        self.broker_shutdown.cancel();
+        let _ = tokio::time::timeout(Duration::from_secs(2), spool).await;
+        self.consumers.close().await;
+        Ok(())
+    }
+}
+
+async fn observe(publisher: Publisher, health: Health) {
+    loop {
+        let state = publisher.state();
+        health.set(
+            "worker broker",
+            state != PublisherState::Away,
+            if state == PublisherState::Away { "no connection" } else { "connected" },
+        );
+        tokio::time::sleep(OBSERVE_EVERY).await;
+    }
+}
+
+async fn maintain(store: Store, retention: Duration) {
+    loop {
+        if let Err(error) = store.maintain(now_micros(), retention).await {
+            tracing::warn!(%error, "the history's partitions could not be maintained; trying again later");
+        }
+        tokio::time::sleep(MAINTAIN_EVERY).await;
+    }
+}

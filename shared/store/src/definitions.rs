@@ -1,0 +1,275 @@
+//! Integrations and their immutable versions.
+
+use crate::connection::Store;
+use crate::error::StoreError;
+use crate::listen::{self, Part};
+use crate::timestamp::Timestamp;
+use deadpool_postgres::Transaction;
+use forebay_contract::definition::Definition;
+use forebay_contract::{IntegrationPath, Name};
+use serde_json::Value;
+use std::collections::{HashMap, HashSet};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+/// A definition to store.
+#[derive(Debug, Clone)]
+pub struct NewDefinition {
+    /// What it says, checked.
+    pub definition: Definition,
+    /// Its JSON shape, from which it was read.
+    pub document: Value,
+    /// The text that its author wrote, comments included.
+    pub source: String,
+}
+
+/// What applying one definition did, or would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// Tenant and name.
+    pub path: IntegrationPath,
+    /// The integration's id, which never changes. Nil in the plan of an integration that does not exist yet.
+    pub id: Uuid,
+    /// The current version then; versions count from 1.
+    pub version: i32,
+    /// What happened.
+    pub change: Change,
+}
+
+/// What applying a definition did to its integration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Change {
+    /// It is new.
+    Created,
+    /// It has a new version.
+    Updated,
+    /// The current version says the same.
+    Unchanged,
+}
+
+/// One integration in a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IntegrationRow {
+    /// Its id.
+    pub id: Uuid,
+    /// Its tenant.
+    pub tenant: Name,
+    /// Its name in the tenant.
+    pub name: Name,
+    /// Whether it accepts calls.
+    pub enabled: bool,
+    /// Its current version.
+    pub version: i32,
+    /// For people.
+    pub description: String,
+    /// When it got its current version, in microseconds of Unix time.
+    pub updated_at: i64,
+}
+
+/// The current version of an integration, as far as applying needs it.
+struct Current {
+    id: Uuid,
+    version: i32,
+    document: String,
+}
+
+impl Store {
+    /// Makes each definition the current version of its integration, all in one transaction. A definition whose document equals the current
+    /// version's changes nothing. `by`: who applies, for the history. The answer has the order of the definitions.
+    ///
+    /// # Errors
+    /// [`StoreError::DefinedTwice`], or what the server says; then nothing is applied.
+    pub async fn apply(&self, definitions: &[NewDefinition], by: &str) -> Result<Vec<Applied>, StoreError> {
+        refuse_repeats(definitions)?;
+        let operation = "apply definitions";
+        let failed = StoreError::during(operation);
+        let mut client = self.client(operation).await?;
+        let transaction = client.transaction().await.map_err(failed)?;
+        transaction.batch_execute("set local statement_timeout = '60s'").await.map_err(failed)?;
+        // Locks out other writers of integrations until the end, so that what is read here is still current when it is replaced.
+        let generation = listen::next_generation(&transaction, Part::Integrations).await?;
+        let mut applied = compare(&transaction, definitions).await?;
+        if applied.iter().all(|one| one.change == Change::Unchanged) {
+            return Ok(applied);
+        }
+        for one in &mut applied {
+            if one.change == Change::Created {
+                one.id = Uuid::new_v4();
+            }
+        }
+        write_integrations(&transaction, definitions, &applied, generation).await?;
+        write_versions(&transaction, definitions, &applied, by).await?;
+        listen::announce_change(&transaction).await?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(applied)
+    }
+
+    /// What [`Store::apply`] would do now; writes nothing.
+    ///
+    /// # Errors
+    /// As for [`Store::apply`].
+    pub async fn plan(&self, definitions: &[NewDefinition]) -> Result<Vec<Applied>, StoreError> {
+        refuse_repeats(definitions)?;
+        let operation = "plan definitions";
+        let mut client = self.client(operation).await?;
+        let transaction = client.transaction().await.map_err(StoreError::during(operation))?;
+        compare(&transaction, definitions).await
+    }
+
+    /// One version of an integration; `None`: it was never stored.
+    ///
+    /// # Errors
+    /// [`StoreError::UnreadableDefinition`] when a newer Forebay wrote it, or what the server says.
+    pub async fn definition(&self, integration: Uuid, version: i32) -> Result<Option<Definition>, StoreError> {
+        let operation = "read a definition";
+        let client = self.client(operation).await?;
+        let sql = "select document::text from integration_versions where integration_id = $1 and version = $2";
+        let statement = client.prepare_cached(sql).await.map_err(StoreError::during(operation))?;
+        let row = client.query_opt(&statement, &[&integration, &version]).await.map_err(StoreError::during(operation))?;
+        row.map(|row| read_definition(row.get(0))).transpose()
+    }
+
+    /// All integrations, or those of a tenant, by tenant and name.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn list_integrations(&self, tenant: Option<&Name>) -> Result<Vec<IntegrationRow>, StoreError> {
+        let operation = "list integrations";
+        let client = self.client(operation).await?;
+        let sql = "select id, tenant, name, enabled, current_version, description, updated_at from integrations
+                   where $1::text is null or tenant = $1 order by tenant, name";
+        let statement = client.prepare_cached(sql).await.map_err(StoreError::during(operation))?;
+        let rows = client.query(&statement, &[&tenant.map(Name::as_str)]).await.map_err(StoreError::during(operation))?;
+        rows.iter().map(integration_row).collect()
+    }
+}
+
+/// A stored document as the definition that it was when it was stored.
+pub(crate) fn read_definition(document: &str) -> Result<Definition, StoreError> {
+    let document: Value = serde_json::from_str(document).map_err(|_| StoreError::Damaged { what: "definition" })?;
+    Definition::from_value(&document).map_err(|source| StoreError::UnreadableDefinition { source })
+}
+
+/// A stored name.
+pub(crate) fn read_name(text: &str) -> Result<Name, StoreError> {
+    text.parse().map_err(|_| StoreError::Damaged { what: "name" })
+}
+
+fn integration_row(row: &Row) -> Result<IntegrationRow, StoreError> {
+    Ok(IntegrationRow {
+        id: row.get(0),
+        tenant: read_name(row.get(1))?,
+        name: read_name(row.get(2))?,
+        enabled: row.get(3),
+        version: row.get(4),
+        description: row.get(5),
+        updated_at: row.get::<_, Timestamp>(6).0,
+    })
+}
+
+fn refuse_repeats(definitions: &[NewDefinition]) -> Result<(), StoreError> {
+    let mut seen = HashSet::with_capacity(definitions.len());
+    for new in definitions {
+        let path = new.definition.path();
+        if !seen.insert(path.clone()) {
+            return Err(StoreError::DefinedTwice { path });
+        }
+    }
+    Ok(())
+}
+
+/// What each definition is to what is stored; ids of new ones are nil.
+async fn compare(transaction: &Transaction<'_>, definitions: &[NewDefinition]) -> Result<Vec<Applied>, StoreError> {
+    let stored = read_current(transaction, definitions).await?;
+    let mut applied = Vec::with_capacity(definitions.len());
+    for new in definitions {
+        let path = new.definition.path();
+        let (id, version, change) = match stored.get(&path) {
+            None => (Uuid::nil(), 1, Change::Created),
+            Some(current) if is_same(current, &new.document) => (current.id, current.version, Change::Unchanged),
+            Some(current) => (current.id, current.version + 1, Change::Updated),
+        };
+        applied.push(Applied { path, id, version, change });
+    }
+    Ok(applied)
+}
+
+/// Texts first: reading a number back may lose its last bit, and then the same document would differ from itself.
+fn is_same(current: &Current, document: &Value) -> bool {
+    let text = document.to_string();
+    current.document == text || serde_json::from_str::<Value>(&current.document).is_ok_and(|stored| stored == *document)
+}
+
+async fn read_current(
+    transaction: &Transaction<'_>,
+    definitions: &[NewDefinition],
+) -> Result<HashMap<IntegrationPath, Current>, StoreError> {
+    let tenants: Vec<&str> = definitions.iter().map(|new| new.definition.tenant.as_str()).collect();
+    let names: Vec<&str> = definitions.iter().map(|new| new.definition.name.as_str()).collect();
+    let sql = "select i.tenant, i.name, i.id, i.current_version, v.document::text
+               from unnest($1::text[], $2::text[]) as asked (tenant, name)
+               join integrations i on i.tenant = asked.tenant and i.name = asked.name
+               join integration_versions v on v.integration_id = i.id and v.version = i.current_version";
+    let rows = transaction.query(sql, &[&tenants, &names]).await.map_err(StoreError::during("read current versions"))?;
+    let mut stored = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let path = IntegrationPath { tenant: read_name(row.get(0))?, name: read_name(row.get(1))? };
+        stored.insert(path, Current { id: row.get(2), version: row.get(3), document: row.get(4) });
+    }
+    Ok(stored)
+}
+
+async fn write_integrations(
+    transaction: &Transaction<'_>,
+    definitions: &[NewDefinition],
+    applied: &[Applied],
+    generation: i64,
+) -> Result<(), StoreError> {
+    let changed: Vec<(&NewDefinition, &Applied)> = changed(definitions, applied).collect();
+    let ids: Vec<Uuid> = changed.iter().map(|(_, one)| one.id).collect();
+    let tenants: Vec<&str> = changed.iter().map(|(_, one)| one.path.tenant.as_str()).collect();
+    let names: Vec<&str> = changed.iter().map(|(_, one)| one.path.name.as_str()).collect();
+    let descriptions: Vec<String> = changed.iter().map(|(new, _)| storable(&new.definition.description)).collect();
+    let enabled: Vec<bool> = changed.iter().map(|(new, _)| new.definition.enabled).collect();
+    let versions: Vec<i32> = changed.iter().map(|(_, one)| one.version).collect();
+    let sql = "insert into integrations (id, tenant, name, description, enabled, current_version, changed)
+               select *, $7::bigint from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::integer[])
+               on conflict (id) do update set description = excluded.description, enabled = excluded.enabled,
+                   current_version = excluded.current_version, changed = excluded.changed, updated_at = now()";
+    transaction
+        .execute(sql, &[&ids, &tenants, &names, &descriptions, &enabled, &versions, &generation])
+        .await
+        .map_err(StoreError::during("write integrations"))?;
+    Ok(())
+}
+
+async fn write_versions(
+    transaction: &Transaction<'_>,
+    definitions: &[NewDefinition],
+    applied: &[Applied],
+    by: &str,
+) -> Result<(), StoreError> {
+    let changed: Vec<(&NewDefinition, &Applied)> = changed(definitions, applied).collect();
+    let ids: Vec<Uuid> = changed.iter().map(|(_, one)| one.id).collect();
+    let versions: Vec<i32> = changed.iter().map(|(_, one)| one.version).collect();
+    let documents: Vec<String> = changed.iter().map(|(new, _)| new.document.to_string()).collect();
+    let sources: Vec<String> = changed.iter().map(|(new, _)| storable(&new.source)).collect();
+    let sql = "insert into integration_versions (integration_id, version, document, source, created_by)
+               select id, version, document::json, source, $5 from unnest($1::uuid[], $2::integer[], $3::text[], $4::text[])
+                   as new (id, version, document, source)";
+    transaction
+        .execute(sql, &[&ids, &versions, &documents, &sources, &storable(by)])
+        .await
+        .map_err(StoreError::during("write versions"))?;
+    Ok(())
+}
+
+fn changed<'a>(definitions: &'a [NewDefinition], applied: &'a [Applied]) -> impl Iterator<Item = (&'a NewDefinition, &'a Applied)> {
+    definitions.iter().zip(applied).filter(|(_, one)| one.change != Change::Unchanged)
+}
+
+/// Postgres text has no NUL.
+pub(crate) fn storable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}

@@ -1,0 +1,208 @@
+//! Reading the history.
+
+use crate::connection::Store;
+use crate::error::StoreError;
+use crate::payload;
+use crate::record::{StoredRequest, StoredResponse, accepted_at, accepted_at_of};
+use crate::timestamp::Timestamp;
+use forebay_contract::outcome::{ErrorCode, ExecutionError, ExecutionStatus, StepRecord};
+use forebay_contract::{ExecutionId, IdIssuer};
+use std::collections::HashMap;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+/// One execution in the history. Times are microseconds of Unix time.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct ExecutionRow {
+    /// Its id.
+    pub id: ExecutionId,
+    /// The tenant.
+    pub tenant: String,
+    /// The integration's name.
+    pub integration: String,
+    /// The integration's id.
+    pub integration_id: Uuid,
+    /// The version of the definition that ran.
+    pub version: i32,
+    /// Where it stands.
+    pub status: ExecutionStatus,
+    /// Attempts.
+    pub attempts: i32,
+    /// When it was accepted, to the millisecond.
+    pub accepted_at: i64,
+    /// When the last attempt began; `None`: it never started.
+    pub started_at: Option<i64>,
+    /// When it ended; `None`: it has not.
+    pub ended_at: Option<i64>,
+    /// The worker that ran it.
+    pub worker: String,
+    /// Why it failed.
+    pub error: Option<ExecutionError>,
+    /// The status of the answer.
+    pub response_status: Option<u16>,
+    /// How often the broker had to deliver it again.
+    pub redeliveries: i32,
+    /// Whether its failure halted its trigger.
+    pub halted: bool,
+    /// Whether a person decided to go on without it.
+    pub skipped: bool,
+}
+
+/// An execution with the answer that its caller may still fetch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecutionOutcome {
+    /// How it went.
+    pub row: ExecutionRow,
+    /// The answer, as long as it is kept.
+    pub output: Option<StoredResponse>,
+}
+
+/// An execution with everything that is kept of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExecutionDetail {
+    /// How it went.
+    pub row: ExecutionRow,
+    /// Its steps in the order in which they ran.
+    pub steps: Vec<StepRecord>,
+    /// The call.
+    pub input: Option<StoredRequest>,
+    /// The answer.
+    pub output: Option<StoredResponse>,
+}
+
+/// What a worker asks when the broker delivers a message again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FinishedExecution {
+    /// How it ended.
+    pub status: ExecutionStatus,
+    /// Attempts that are recorded.
+    pub attempts: i32,
+    /// Whether its failure halted its trigger.
+    pub halted: bool,
+}
+
+/// In the order that [`execution_row`] reads.
+pub(crate) const COLUMNS: &str = "e.id, e.integration_id, e.version, e.status, e.attempts, e.started_at, e.ended_at, e.worker,
+    e.response_status, e.redeliveries, e.halted, e.skipped, e.error_code, e.error_step, e.error_message, e.error_transient";
+
+impl Store {
+    /// Of these ids (the unique parts), those that are recorded as ended.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn finished(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, FinishedExecution>, StoreError> {
+        let operation = "read ended executions";
+        let failed = StoreError::during(operation);
+        let accepted = ids.iter().map(|id| accepted_at_of(*id));
+        let (Some(first), Some(last)) = (accepted.clone().min(), accepted.max()) else { return Ok(HashMap::new()) };
+        let client = self.client(operation).await?;
+        // The bounds let the planner look into the partitions of these ids only.
+        let sql = "select e.id, e.status, e.halted, e.attempts from executions e
+             where e.id = any($1) and e.accepted_at >= $2 and e.accepted_at <= $3 and e.status not in ('queued', 'running')";
+        let statement = client.prepare_cached(sql).await.map_err(failed)?;
+        let rows = client.query(&statement, &[&ids, &Timestamp(first), &Timestamp(last)]).await.map_err(failed)?;
+        let mut finished = HashMap::with_capacity(rows.len());
+        for row in &rows {
+            finished.insert(row.get(0), FinishedExecution { status: read_status(row.get(1))?, halted: row.get(2), attempts: row.get(3) });
+        }
+        Ok(finished)
+    }
+
+    /// One execution of one integration, with its answer; `None`: nothing is recorded, or its history is gone.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn execution(&self, integration_id: Uuid, id: &ExecutionId) -> Result<Option<ExecutionOutcome>, StoreError> {
+        let Some(row) = self.execution_row(id).await? else { return Ok(None) };
+        if row.integration_id != integration_id {
+            return Ok(None);
+        }
+        let output = self.payloads(id, Some(payload::OUTPUT)).await?.pop();
+        let output = output.map(|(_, encoding, content)| payload::read_output(&encoding, content)).transpose()?;
+        Ok(Some(ExecutionOutcome { row, output }))
+    }
+
+    /// One execution with everything that is kept of it; `None`: nothing is recorded, its history is gone, or the id was never issued.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn execution_detail(&self, id: &ExecutionId) -> Result<Option<ExecutionDetail>, StoreError> {
+        let Some(row) = self.execution_row(id).await? else { return Ok(None) };
+        let mut detail = ExecutionDetail { row, steps: Vec::new(), input: None, output: None };
+        for (kind, encoding, content) in self.payloads(id, None).await? {
+            match kind.as_str() {
+                payload::INPUT => detail.input = Some(payload::read_input(&encoding, content)?),
+                payload::OUTPUT => detail.output = Some(payload::read_output(&encoding, content)?),
+                payload::STEPS => detail.steps = payload::read_steps(&encoding, content)?,
+                // Of a newer Forebay.
+                _ => {}
+            }
+        }
+        Ok(Some(detail))
+    }
+
+    async fn execution_row(&self, id: &ExecutionId) -> Result<Option<ExecutionRow>, StoreError> {
+        let operation = "read an execution";
+        let failed = StoreError::during(operation);
+        let issuer = self.issuer().await?;
+        let client = self.client(operation).await?;
+        let sql = format!(
+            "select {COLUMNS}, i.tenant, i.name from executions e join integrations i on i.id = e.integration_id
+             where e.id = $1 and e.accepted_at = $2"
+        );
+        let statement = client.prepare_cached(&sql).await.map_err(failed)?;
+        let row = client.query_opt(&statement, &[&id.unique(), &Timestamp(accepted_at(id))]).await.map_err(failed)?;
+        let row = row.map(|row| execution_row(&row, issuer)).transpose()?;
+        // Another tag than this installation gave it: a guess.
+        Ok(row.filter(|row| row.id == *id))
+    }
+
+    /// Kind, encoding and content of each payload, or of those of one kind. What has expired is not shown, deleted or not.
+    async fn payloads(&self, id: &ExecutionId, kind: Option<&str>) -> Result<Vec<(String, String, Vec<u8>)>, StoreError> {
+        let operation = "read payloads";
+        let failed = StoreError::during(operation);
+        let client = self.client(operation).await?;
+        let sql = "select kind, encoding, content from execution_payloads
+                   where execution_id = $1 and accepted_at = $2 and ($3::text is null or kind = $3)
+                       and (expires_at is null or expires_at > now())";
+        let statement = client.prepare_cached(sql).await.map_err(failed)?;
+        let rows = client.query(&statement, &[&id.unique(), &Timestamp(accepted_at(id)), &kind]).await.map_err(failed)?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect())
+    }
+}
+
+/// Reads [`COLUMNS`], then tenant and name.
+pub(crate) fn execution_row(row: &Row, issuer: &IdIssuer) -> Result<ExecutionRow, StoreError> {
+    let (unique, integration_id): (Uuid, Uuid) = (row.get(0), row.get(1));
+    Ok(ExecutionRow {
+        id: issuer.restore(unique, integration_id),
+        tenant: row.get(16),
+        integration: row.get(17),
+        integration_id,
+        version: row.get(2),
+        status: read_status(row.get(3))?,
+        attempts: row.get(4),
+        redeliveries: row.get(9),
+        accepted_at: accepted_at_of(unique),
+        started_at: row.get::<_, Option<Timestamp>>(5).map(|time| time.0),
+        ended_at: row.get::<_, Option<Timestamp>>(6).map(|time| time.0),
+        worker: row.get(7),
+        error: execution_error(row),
+        response_status: row.get::<_, Option<i16>>(8).and_then(|code| code.try_into().ok()),
+        halted: row.get(10),
+        skipped: row.get(11),
+    })
+}
+
+fn read_status(word: &str) -> Result<ExecutionStatus, StoreError> {
+    word.parse().map_err(|_| StoreError::Damaged { what: "status" })
+}
+
+fn execution_error(row: &Row) -> Option<ExecutionError> {
+    let code: &str = row.get::<_, Option<&str>>(12)?;
+    // A word of a newer Forebay is a failure still.
+    let code: ErrorCode = serde_json::from_value(code.into()).unwrap_or(ErrorCode::Internal);
+    let message = row.get::<_, Option<String>>(14).unwrap_or_default();
+    let transient = row.get::<_, Option<bool>>(15).unwrap_or_default();
+    Some(ExecutionError { code, step: row.get(13), message, transient })
+}

@@ -1,0 +1,231 @@
+//! API keys. Only the SHA-256 digest of a key is stored: a key has enough entropy of its own, or is as good as its owner chose it.
+
+use crate::connection::Store;
+use crate::definitions::read_name;
+use crate::error::{StoreError, is_unique_violation};
+use crate::grants;
+use crate::listen::{self, Part};
+use crate::timestamp::Timestamp;
+use forebay_contract::Name;
+use sha2::{Digest, Sha256};
+use std::fmt;
+use uuid::Uuid;
+
+/// Generated keys begin with it, so that people and secret scanners know what they see.
+const PREFIX: &str = "fbk_";
+const RANDOM_BYTES: usize = 32;
+const HINT_LENGTH: usize = 4;
+/// Bytes of a pasted key.
+const PASTED: std::ops::RangeInclusive<usize> = 16..=512;
+const LONGEST_LABEL: usize = 200;
+
+/// A key to create.
+#[derive(Clone)]
+pub struct NewKey {
+    /// The tenant that it belongs to.
+    pub tenant: Name,
+    /// What it is for; shown to people.
+    pub label: String,
+    /// The integrations that it opens, by name.
+    pub integrations: Vec<Name>,
+    /// A key that exists elsewhere already; `None`: one is generated.
+    pub value: Option<String>,
+}
+
+impl fmt::Debug for NewKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let NewKey { tenant, label, integrations, value: _ } = self;
+        f.debug_struct("NewKey").field("tenant", tenant).field("label", label).field("integrations", integrations).finish_non_exhaustive()
+    }
+}
+
+/// A key that was created: the only time that its text is seen.
+#[derive(Clone)]
+pub struct CreatedKey {
+    /// Its id, to change or delete it.
+    pub id: Uuid,
+    /// What callers send.
+    pub key: String,
+}
+
+impl fmt::Debug for CreatedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreatedKey").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// One key in a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRow {
+    /// Its id.
+    pub id: Uuid,
+    /// Its tenant.
+    pub tenant: Name,
+    /// What it is for.
+    pub label: String,
+    /// The names of the integrations that it opens, sorted.
+    pub integrations: Vec<String>,
+    /// Microseconds of Unix time.
+    pub created_at: i64,
+    /// The last four characters of a generated key; `None` for a pasted one.
+    pub hint: Option<String>,
+}
+
+/// What is stored of a key, and what a caller's key is looked up by.
+#[must_use]
+pub fn key_digest(key: &str) -> [u8; 32] {
+    Sha256::digest(key).into()
+}
+
+impl Store {
+    /// Creates a key.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] for a label or value that can't be used, [`StoreError::UnknownIntegrations`], [`StoreError::KeyExists`], or
+    /// what the server says.
+    pub async fn create_key(&self, new: NewKey) -> Result<CreatedKey, StoreError> {
+        let operation = "create a key";
+        let failed = StoreError::during(operation);
+        let label = valid_label(&new.label)?;
+        let (key, hint) = match new.value {
+            Some(value) => (valid_value(value)?, None),
+            None => generate()?,
+        };
+        let id = Uuid::new_v4();
+        let digest = key_digest(&key);
+        let mut client = self.client(operation).await?;
+        let transaction = client.transaction().await.map_err(failed)?;
+        listen::next_generation(&transaction, Part::Keys).await?;
+        let integrations = grants::resolve(&transaction, &new.tenant, &new.integrations).await?;
+        let sql = "insert into api_keys (id, tenant, label, digest, hint) values ($1, $2, $3, $4, $5)";
+        let inserted = transaction.execute(sql, &[&id, &new.tenant.as_str(), &label, &digest.as_slice(), &hint]).await;
+        inserted.map_err(|error| if is_unique_violation(&error) { StoreError::KeyExists } else { failed(error) })?;
+        grants::replace(&transaction, id, &integrations).await?;
+        listen::announce_change(&transaction).await?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(CreatedKey { id, key })
+    }
+
+    /// All keys, or those of a tenant, by tenant, label and age.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn list_keys(&self, tenant: Option<&Name>) -> Result<Vec<KeyRow>, StoreError> {
+        let operation = "list keys";
+        let client = self.client(operation).await?;
+        let sql = "select k.id, k.tenant, k.label, k.created_at, k.hint,
+                       array(select i.name from api_key_grants g join integrations i on i.id = g.integration_id
+                             where g.key_id = k.id order by i.name)
+                   from api_keys k where $1::text is null or k.tenant = $1 order by k.tenant, k.label, k.created_at, k.id";
+        let rows = client.query(sql, &[&tenant.map(Name::as_str)]).await.map_err(StoreError::during(operation))?;
+        let mut keys = Vec::with_capacity(rows.len());
+        for row in rows {
+            keys.push(KeyRow {
+                id: row.get(0),
+                tenant: read_name(row.get(1))?,
+                label: row.get(2),
+                created_at: row.get::<_, Timestamp>(3).0,
+                hint: row.get(4),
+                integrations: row.get(5),
+            });
+        }
+        Ok(keys)
+    }
+
+    /// Changes a key's label, the integrations that it opens (all of them, by name), or both.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Invalid`], [`StoreError::UnknownIntegrations`], or what the server says.
+    pub async fn update_key(&self, id: Uuid, label: Option<String>, grants: Option<Vec<Name>>) -> Result<(), StoreError> {
+        let operation = "update a key";
+        let failed = StoreError::during(operation);
+        let label = label.as_deref().map(valid_label).transpose()?;
+        let mut client = self.client(operation).await?;
+        let transaction = client.transaction().await.map_err(failed)?;
+        listen::next_generation(&transaction, Part::Keys).await?;
+        let sql = "update api_keys set label = coalesce($2, label) where id = $1 returning tenant";
+        let Some(row) = transaction.query_opt(sql, &[&id, &label]).await.map_err(failed)? else { return Err(no_key(id)) };
+        if let Some(names) = grants {
+            let tenant = read_name(row.get(0))?;
+            let integrations = grants::resolve(&transaction, &tenant, &names).await?;
+            grants::replace(&transaction, id, &integrations).await?;
+        }
+        listen::announce_change(&transaction).await?;
+        transaction.commit().await.map_err(failed)
+    }
+
+    /// Deletes a key: from within a second on, no replica accepts it.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], or what the server says.
+    pub async fn delete_key(&self, id: Uuid) -> Result<(), StoreError> {
+        let operation = "delete a key";
+        let failed = StoreError::during(operation);
+        let mut client = self.client(operation).await?;
+        let transaction = client.transaction().await.map_err(failed)?;
+        listen::next_generation(&transaction, Part::Keys).await?;
+        if transaction.execute("delete from api_keys where id = $1", &[&id]).await.map_err(failed)? == 0 {
+            return Err(no_key(id));
+        }
+        listen::announce_change(&transaction).await?;
+        transaction.commit().await.map_err(failed)
+    }
+}
+
+fn no_key(id: Uuid) -> StoreError {
+    StoreError::NotFound { what: format!("the key {id}") }
+}
+
+/// A new key and its hint.
+fn generate() -> Result<(String, Option<String>), StoreError> {
+    let mut bytes = [0; RANDOM_BYTES];
+    getrandom::fill(&mut bytes).map_err(|source| StoreError::Random { source })?;
+    let random = data_encoding::BASE32_NOPAD.encode(&bytes).to_ascii_lowercase();
+    let hint = random[random.len() - HINT_LENGTH..].to_owned();
+    Ok((format!("{PREFIX}{random}"), Some(hint)))
+}
+
+fn valid_value(value: String) -> Result<String, StoreError> {
+    let what = "the key";
+    if !PASTED.contains(&value.len()) {
+        let reason = format!("has {} bytes; it must have {} to {}", value.len(), PASTED.start(), PASTED.end());
+        return Err(StoreError::Invalid { what, reason });
+    }
+    if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let reason = "has a space, a control character or a character beyond ASCII; it must travel in an HTTP header".to_owned();
+        return Err(StoreError::Invalid { what, reason });
+    }
+    Ok(value)
+}
+
+fn valid_label(label: &str) -> Result<String, StoreError> {
+    let label = label.trim();
+    let length = label.chars().count();
+    if !(1..=LONGEST_LABEL).contains(&length) || label.chars().any(char::is_control) {
+        let reason = format!("must have 1 to {LONGEST_LABEL} characters without line breaks");
+        return Err(StoreError::Invalid { what: "the label", reason });
+    }
+    Ok(label.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generated_key_has_the_prefix_and_256_random_bits() {
+        let (key, hint) = generate().unwrap();
+        assert_eq!(key.len(), PREFIX.len() + 52);
+        assert!(key.ends_with(&hint.unwrap()));
+        assert_ne!(key, generate().unwrap().0);
+        assert!(valid_value(key).is_ok());
+    }
+
+    #[test]
+    fn debug_output_shows_no_key() {
+        let created = CreatedKey { id: Uuid::nil(), key: "hunter2hunter2hunter2".to_owned() };
+        let tenant: Name = "t".parse().unwrap();
+        let new = NewKey { tenant, label: "l".to_owned(), integrations: vec![], value: Some("hunter2hunter2".to_owned()) };
+        assert!(!format!("{created:?}{new:?}").contains("hunter2"));
+    }
+}

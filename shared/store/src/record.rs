@@ -1,0 +1,149 @@
+//! What a worker reports of an execution. It can travel as JSON, so that it outlives a database that is away.
+
+use bytes::Bytes;
+use forebay_contract::ExecutionId;
+use forebay_contract::envelope::Request;
+use forebay_contract::outcome::{ExecutionError, ExecutionStatus, Response, StepRecord};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// What started an execution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TriggerKind {
+    /// An HTTP call.
+    Webhook,
+}
+
+impl TriggerKind {
+    /// The word used in the API, the command and the store.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook",
+        }
+    }
+}
+
+/// The call as it came, which a retry needs whole.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoredRequest {
+    /// Everything but the body.
+    pub request: Request,
+    /// The Content-Type as it was sent.
+    pub content_type: Option<String>,
+    /// The Content-Encoding as it was sent.
+    pub content_encoding: Option<String>,
+    /// The body, byte for byte; base64 in JSON.
+    #[serde(with = "base64")]
+    pub body: Bytes,
+}
+
+/// The answer as it was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredResponse {
+    /// 200 to 599.
+    pub status: u16,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body, byte for byte; base64 in JSON.
+    #[serde(with = "base64")]
+    pub body: Bytes,
+}
+
+impl From<&Response> for StoredResponse {
+    fn from(response: &Response) -> Self {
+        let Response { status, headers, body } = response;
+        Self { status: *status, headers: headers.clone(), body: body.clone() }
+    }
+}
+
+/// One execution as it went, or as it goes (`running`). Times are microseconds of Unix time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its id, of which [`ExecutionId::unique`] is stored. The time in it is stored as the time of acceptance.
+    pub execution_id: ExecutionId,
+    /// The integration's id.
+    pub integration_id: Uuid,
+    /// The version of the definition that ran.
+    pub version: i32,
+    /// What started it.
+    pub trigger_kind: TriggerKind,
+    /// Where it stands.
+    pub status: ExecutionStatus,
+    /// Attempts so far, this one included: a stored row is replaced only by one with as many attempts or more.
+    pub attempts: i32,
+    /// When the last attempt began; `None`: it never started.
+    pub started_at: Option<i64>,
+    /// When it ended; not stored of one that has not ended.
+    pub ended_at: i64,
+    /// The worker's name.
+    pub worker: String,
+    /// Why it failed.
+    pub error: Option<ExecutionError>,
+    /// The status of the answer.
+    pub response_status: Option<u16>,
+    /// The steps as they went; kept when there are any.
+    pub steps: Vec<StepRecord>,
+    /// How often the broker had to deliver it again.
+    pub redeliveries: i32,
+    /// The call, where diagnostics or a later retry ask for it.
+    pub input: Option<StoredRequest>,
+    /// The answer, where diagnostics or a caller ask for it.
+    pub output: Option<StoredResponse>,
+    /// How long payloads are kept, from acceptance on; `None`: as long as the history.
+    pub keep: Option<Duration>,
+    /// Whether its failure halts its trigger.
+    pub halted: bool,
+    /// Whether a person decided to go on without it.
+    pub skipped: bool,
+}
+
+/// Bytes as base64 text.
+mod base64 {
+    use bytes::Bytes;
+    use data_encoding::BASE64;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use std::borrow::Cow;
+
+    pub(super) fn serialize<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&BASE64.encode(bytes))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bytes, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        BASE64.decode(text.as_bytes()).map(Bytes::from).map_err(D::Error::custom)
+    }
+}
+
+/// The time of acceptance as it is stored, in microseconds.
+pub(crate) fn accepted_at(id: &ExecutionId) -> i64 {
+    id.issued_at_millis().saturating_mul(1000)
+}
+
+/// The same, of the part of the id that is stored.
+pub(crate) fn accepted_at_of(unique: Uuid) -> i64 {
+    let millis = unique.as_bytes()[..6].iter().fold(0_i64, |millis, byte| (millis << 8) | i64::from(*byte));
+    millis.saturating_mul(1000)
+}
+
+/// The smallest id that can have been issued at this time, which is what ids are compared with.
+pub(crate) fn first_id_at(micros: i64) -> Uuid {
+    let millis = u64::try_from(micros / 1000).unwrap_or(0).min((1 << 48) - 1);
+    let mut bytes = [0; 16];
+    bytes[..6].copy_from_slice(&millis.to_be_bytes()[2..]);
+    Uuid::from_bytes(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_id_at_a_time_is_of_that_time() {
+        let micros = 1_796_083_200_123_000;
+        assert_eq!(accepted_at_of(first_id_at(micros)), micros);
+        assert_eq!(accepted_at_of(first_id_at(-5)), 0);
+    }
+}

@@ -1,0 +1,286 @@
+//! Writing records: the hot path of a worker.
+
+use crate::connection::Store;
+use crate::error::StoreError;
+use crate::payload::{INPUT, OUTPUT, Packed, Packer, STEPS};
+use crate::record::{Record, accepted_at};
+use crate::timestamp::Timestamp;
+use deadpool_postgres::GenericClient;
+use forebay_contract::outcome::ExecutionStatus;
+use std::borrow::Cow;
+use std::collections::HashMap;
+use tokio_postgres::error::SqlState;
+use uuid::Uuid;
+
+const OPERATION: &str = "record executions";
+/// Most bytes of payloads in one statement.
+const PAYLOADS_AT_ONCE: usize = 8 * 1024 * 1024;
+/// Most characters of an error's message; the rest is cut.
+const LONGEST_MESSAGE: usize = 4000;
+const LONGEST_WORD: usize = 200;
+/// How often a batch is written again since upkeep attached a partition for it meanwhile: once for each of a batch's days, at worst.
+const TRIES_WHILE_ATTACHED: usize = 8;
+
+/// Every row that was written is returned.
+const UPSERT: &str = "
+    insert into executions (id, integration_id, accepted_at, started_at, ended_at, version, attempts, redeliveries, response_status,
+        halted, skipped, status, trigger_kind, worker, error_code, error_step, error_message, error_transient)
+    select * from unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::integer[], $7::integer[],
+        $8::integer[], $9::smallint[], $10::boolean[], $11::boolean[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[],
+        $17::text[], $18::boolean[])
+    on conflict (id, accepted_at) do update set
+        started_at = excluded.started_at, ended_at = excluded.ended_at, version = excluded.version, attempts = excluded.attempts,
+        redeliveries = excluded.redeliveries, response_status = excluded.response_status, halted = excluded.halted,
+        skipped = excluded.skipped, status = excluded.status, worker = excluded.worker, error_code = excluded.error_code,
+        error_step = excluded.error_step, error_message = excluded.error_message, error_transient = excluded.error_transient
+    where executions.attempts < excluded.attempts
+        or executions.attempts = excluded.attempts
+            and (excluded.status not in ('queued', 'running') or executions.status in ('queued', 'running'))
+    returning id";
+
+const INSERT_PAYLOADS: &str = "
+    insert into execution_payloads (execution_id, accepted_at, kind, encoding, content, expires_at)
+    select * from unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::text[], $5::bytea[], $6::timestamptz[])";
+
+/// The bounds let the planner look into the partitions of these ids only.
+const DELETE_PAYLOADS: &str = "delete from execution_payloads where execution_id = any($1) and accepted_at >= $2 and accepted_at <= $3";
+
+/// One payload with the row that it is of.
+struct Payload {
+    execution: Uuid,
+    accepted_at: i64,
+    kind: &'static str,
+    packed: Packed,
+    expires_at: Option<i64>,
+}
+
+impl Store {
+    /// Writes executions: all or none. Writing the same again changes nothing. A stored row is replaced, with its payloads, only by a record
+    /// with as many attempts or more; one that has ended is not replaced by one that says of the same attempt that it runs. The same
+    /// rule holds within the batch; of equal records the last counts. Without payloads it takes one round trip.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]: write the batch again; whether it was written is unknown. No content of a record makes it fail:
+    /// in texts NUL becomes U+FFFD, and what is beyond bounds (4000 characters of an error's message) is cut.
+    pub async fn record(&self, batch: &[Record]) -> Result<(), StoreError> {
+        let records = newest_of_each(batch);
+        if records.is_empty() {
+            return Ok(());
+        }
+        let payloads = pack(&records);
+        let mut outcome = self.write(&records, &payloads).await;
+        for _ in 0..TRIES_WHILE_ATTACHED {
+            match &outcome {
+                Err(error) if is_partition_moved(error) => outcome = self.write(&records, &payloads).await,
+                _ => break,
+            }
+        }
+        outcome
+    }
+
+    async fn write(&self, records: &[&Record], payloads: &[Payload]) -> Result<(), StoreError> {
+        let failed = StoreError::during(OPERATION);
+        let mut client = self.client(OPERATION).await?;
+        if payloads.is_empty() && !records.iter().any(|record| may_be_stored(record)) {
+            return upsert(&client, records).await.map(drop);
+        }
+        let transaction = client.transaction().await.map_err(failed)?;
+        let written = upsert(&transaction, records).await?;
+        let stored_before: Vec<&Record> = records.iter().copied().filter(|record| may_be_stored(record)).collect();
+        if !stored_before.is_empty() {
+            delete_payloads(&transaction, &stored_before, &written).await?;
+        }
+        let payloads: Vec<&Payload> = payloads.iter().filter(|payload| written.binary_search(&payload.execution).is_ok()).collect();
+        for chunk in chunks(&payloads) {
+            insert_payloads(&transaction, chunk).await?;
+        }
+        transaction.commit().await.map_err(failed)
+    }
+}
+
+/// Whether the default partition refused a row whose own partition was attached while the statement waited for the default one. The tables
+/// have no check constraint of their own.
+fn is_partition_moved(error: &StoreError) -> bool {
+    matches!(error, StoreError::Statement { source, .. } if source.code() == Some(&SqlState::CHECK_VIOLATION))
+}
+
+/// One record an execution: the one with most attempts, of equal ones one that has ended, of equal ones the last. In the order of ids, so
+/// that concurrent batches take their row locks in the same order.
+fn newest_of_each(batch: &[Record]) -> Vec<&Record> {
+    let rank = |record: &Record| (record.attempts, is_final(record.status));
+    let mut newest: HashMap<Uuid, &Record> = HashMap::with_capacity(batch.len());
+    for record in batch {
+        let known = newest.entry(record.execution_id.unique()).or_insert(record);
+        if rank(known) <= rank(record) {
+            *known = record;
+        }
+    }
+    let mut records: Vec<&Record> = newest.into_values().collect();
+    records.sort_unstable_by_key(|record| record.execution_id.unique());
+    records
+}
+
+fn pack(records: &[&Record]) -> Vec<Payload> {
+    let mut payloads = Vec::new();
+    let mut packer = None;
+    for record in records {
+        if record.input.is_none() && record.output.is_none() && record.steps.is_empty() {
+            continue;
+        }
+        let packer = packer.get_or_insert_with(Packer::new);
+        let accepted_at = accepted_at(&record.execution_id);
+        let expires_at = record.keep.map(|keep| accepted_at.saturating_add(Timestamp::micros(keep)));
+        let payload = |kind, packed, expires_at| Payload { execution: record.execution_id.unique(), accepted_at, kind, packed, expires_at };
+        if let Some(input) = &record.input {
+            payloads.push(payload(INPUT, packer.input(input), expires_at));
+        }
+        if let Some(output) = &record.output {
+            payloads.push(payload(OUTPUT, packer.output(output), expires_at));
+        }
+        if !record.steps.is_empty() {
+            payloads.push(payload(STEPS, packer.steps(&record.steps), expires_at));
+        }
+    }
+    payloads
+}
+
+/// Whether the execution may have a row already, and with it payloads that this record must replace.
+fn may_be_stored(record: &Record) -> bool {
+    let has_payloads = record.input.is_some() || record.output.is_some() || !record.steps.is_empty();
+    // A batch whose outcome was unknown is written again as it was: its payloads are then in the way.
+    has_payloads || record.attempts > 1 || record.redeliveries > 0
+}
+
+/// Writes the rows; the ids of those that were written, sorted.
+async fn upsert(client: &impl GenericClient, records: &[&Record]) -> Result<Vec<Uuid>, StoreError> {
+    let failed = StoreError::during(OPERATION);
+    let ids: Vec<Uuid> = records.iter().map(|record| record.execution_id.unique()).collect();
+    let integrations: Vec<Uuid> = records.iter().map(|record| record.integration_id).collect();
+    let accepted: Vec<Timestamp> = records.iter().map(|record| Timestamp(accepted_at(&record.execution_id))).collect();
+    let started: Vec<Option<Timestamp>> = records.iter().map(|record| record.started_at.map(Timestamp)).collect();
+    let ended: Vec<Option<Timestamp>> =
+        records.iter().map(|record| is_final(record.status).then_some(Timestamp(record.ended_at))).collect();
+    let versions: Vec<i32> = records.iter().map(|record| record.version).collect();
+    let attempts: Vec<i32> = records.iter().map(|record| record.attempts).collect();
+    let redeliveries: Vec<i32> = records.iter().map(|record| record.redeliveries).collect();
+    let answers: Vec<Option<i16>> = records.iter().map(|record| record.response_status.and_then(|code| code.try_into().ok())).collect();
+    let halted: Vec<bool> = records.iter().map(|record| record.halted).collect();
+    let skipped: Vec<bool> = records.iter().map(|record| record.skipped).collect();
+    let statuses: Vec<&str> = records.iter().map(|record| record.status.as_str()).collect();
+    let triggers: Vec<&str> = records.iter().map(|record| record.trigger_kind.as_str()).collect();
+    let workers: Vec<Cow<'_, str>> = records.iter().map(|record| bounded(&record.worker, LONGEST_WORD)).collect();
+    let errors: Vec<_> = records.iter().map(|record| record.error.as_ref()).collect();
+    let codes: Vec<Option<&str>> = errors.iter().map(|error| error.map(|error| error.code.as_str())).collect();
+    let steps: Vec<Option<Cow<'_, str>>> =
+        errors.iter().map(|error| error.and_then(|error| error.step.as_deref()).map(|step| bounded(step, LONGEST_WORD))).collect();
+    let messages: Vec<Option<Cow<'_, str>>> = errors.iter().map(|error| error.map(|error| bounded_message(&error.message))).collect();
+    let transient: Vec<Option<bool>> = errors.iter().map(|error| error.map(|error| error.transient)).collect();
+    let statement = client.prepare_cached(UPSERT).await.map_err(failed)?;
+    let rows = client
+        .query(
+            &statement,
+            &[
+                &ids,
+                &integrations,
+                &accepted,
+                &started,
+                &ended,
+                &versions,
+                &attempts,
+                &redeliveries,
+                &answers,
+                &halted,
+                &skipped,
+                &statuses,
+                &triggers,
+                &workers,
+                &codes,
+                &steps,
+                &messages,
+                &transient,
+            ],
+        )
+        .await
+        .map_err(failed)?;
+    let mut written: Vec<Uuid> = rows.iter().map(|row| row.get(0)).collect();
+    written.sort_unstable();
+    Ok(written)
+}
+
+async fn delete_payloads(client: &impl GenericClient, records: &[&Record], written: &[Uuid]) -> Result<(), StoreError> {
+    let failed = StoreError::during("replace payloads");
+    let ids = records.iter().map(|record| record.execution_id).filter(|id| written.binary_search(&id.unique()).is_ok());
+    let ids: Vec<_> = ids.collect();
+    // They are sorted, and ids begin with the time.
+    let (Some(first), Some(last)) = (ids.first().map(accepted_at), ids.last().map(accepted_at)) else { return Ok(()) };
+    let uniques: Vec<Uuid> = ids.iter().map(|id| id.unique()).collect();
+    let statement = client.prepare_cached(DELETE_PAYLOADS).await.map_err(failed)?;
+    client.execute(&statement, &[&uniques, &Timestamp(first), &Timestamp(last)]).await.map_err(failed)?;
+    Ok(())
+}
+
+async fn insert_payloads(client: &impl GenericClient, payloads: &[&Payload]) -> Result<(), StoreError> {
+    let failed = StoreError::during("write payloads");
+    let executions: Vec<Uuid> = payloads.iter().map(|payload| payload.execution).collect();
+    let accepted: Vec<Timestamp> = payloads.iter().map(|payload| Timestamp(payload.accepted_at)).collect();
+    let kinds: Vec<&str> = payloads.iter().map(|payload| payload.kind).collect();
+    let encodings: Vec<&str> = payloads.iter().map(|payload| payload.packed.encoding).collect();
+    let contents: Vec<&[u8]> = payloads.iter().map(|payload| payload.packed.content.as_slice()).collect();
+    let expire: Vec<Option<Timestamp>> = payloads.iter().map(|payload| payload.expires_at.map(Timestamp)).collect();
+    let statement = client.prepare_cached(INSERT_PAYLOADS).await.map_err(failed)?;
+    client.execute(&statement, &[&executions, &accepted, &kinds, &encodings, &contents, &expire]).await.map_err(failed)?;
+    Ok(())
+}
+
+/// Runs of payloads that are together not too large for one statement; a larger one stands alone.
+fn chunks<'a, 'b>(payloads: &'b [&'a Payload]) -> Vec<&'b [&'a Payload]> {
+    let mut chunks = Vec::new();
+    let mut begin = 0;
+    let mut bytes = 0;
+    for (index, payload) in payloads.iter().enumerate() {
+        let size = payload.packed.content.len();
+        if index > begin && bytes + size > PAYLOADS_AT_ONCE {
+            chunks.push(&payloads[begin..index]);
+            begin = index;
+            bytes = 0;
+        }
+        bytes += size;
+    }
+    if begin < payloads.len() {
+        chunks.push(&payloads[begin..]);
+    }
+    chunks
+}
+
+/// Whether nothing more happens to an execution of this status.
+fn is_final(status: ExecutionStatus) -> bool {
+    !matches!(status, ExecutionStatus::Queued | ExecutionStatus::Running)
+}
+
+/// An error's message as it is stored.
+pub(crate) fn bounded_message(message: &str) -> Cow<'_, str> {
+    let end = message.char_indices().nth(LONGEST_MESSAGE).map_or(message.len(), |(end, _)| end);
+    bounded(message, end)
+}
+
+/// The text as Postgres takes it: without NUL, cut at a character's end.
+pub(crate) fn bounded(text: &str, longest: usize) -> Cow<'_, str> {
+    let mut end = text.len().min(longest);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let text = &text[..end];
+    if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { Cow::Borrowed(text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_at_a_characters_end_and_has_no_nul() {
+        assert_eq!(bounded("aä", 2), "a");
+        assert_eq!(bounded("a\0b", 10), "a\u{fffd}b");
+        assert_eq!(bounded("abc", 10), "abc");
+    }
+}

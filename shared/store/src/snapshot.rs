@@ -1,0 +1,85 @@
+//! All that accepting a call needs to know, in memory.
+
+use crate::triggers::TriggerState;
+use forebay_contract::Name;
+use forebay_contract::definition::Definition;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// One integration with its current definition.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Integration {
+    /// Its id.
+    pub id: Uuid,
+    /// The version that the definition is.
+    pub version: i32,
+    /// What it does; disabled ones are in the snapshot too.
+    pub definition: Arc<Definition>,
+}
+
+/// One API key, without the key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Its id.
+    pub id: Uuid,
+    /// The tenant that it belongs to.
+    pub tenant: Name,
+    /// What it is for.
+    pub label: String,
+    /// The integrations that it opens.
+    pub integrations: HashSet<Uuid>,
+}
+
+/// The installation at one moment. Look-ups do no I/O and allocate nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    pub(crate) tenants: HashMap<Arc<str>, HashMap<Arc<str>, Arc<Integration>>>,
+    pub(crate) integrations: HashMap<Uuid, Arc<Integration>>,
+    pub(crate) keys: Arc<HashMap<[u8; 32], Arc<ApiKey>>>,
+    pub(crate) triggers: Arc<HashMap<Uuid, TriggerState>>,
+    pub(crate) generation: u64,
+}
+
+impl Snapshot {
+    /// The integration at `/{tenant}/{name}`, enabled or not.
+    #[must_use]
+    pub fn integration(&self, tenant: &str, name: &str) -> Option<&Arc<Integration>> {
+        self.tenants.get(tenant)?.get(name)
+    }
+
+    /// The integration with this id.
+    #[must_use]
+    pub fn integration_by_id(&self, id: Uuid) -> Option<&Arc<Integration>> {
+        self.integrations.get(&id)
+    }
+
+    /// The key with this [`digest`](crate::key_digest).
+    #[must_use]
+    pub fn key(&self, digest: &[u8; 32]) -> Option<&Arc<ApiKey>> {
+        self.keys.get(digest)
+    }
+
+    /// All integrations, in no order.
+    pub fn integrations(&self) -> impl ExactSizeIterator<Item = &Arc<Integration>> {
+        self.integrations.values()
+    }
+
+    /// How many API keys there are.
+    #[must_use]
+    pub fn key_count(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// The halt that a trigger is in; `None`: it runs.
+    #[must_use]
+    pub fn trigger_state(&self, integration: Uuid) -> Option<&TriggerState> {
+        self.triggers.get(&integration)
+    }
+
+    /// Counts the snapshots of this process, from 1.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+}

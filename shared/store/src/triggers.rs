@@ -1,0 +1,278 @@
+//! Triggers that stop at a failure until a person decides.
+
+use crate::connection::Store;
+use crate::definitions::read_definition;
+use crate::error::StoreError;
+use crate::listen::{self, Part};
+use crate::record::TriggerKind;
+use crate::record_write::bounded_message;
+use crate::timestamp::Timestamp;
+use crate::workers::WORKER_TTL;
+use deadpool_postgres::Transaction;
+use forebay_contract::definition::Delivery;
+use forebay_contract::outcome::ExecutionError;
+use forebay_contract::{ExecutionId, IntegrationPath, Name};
+use std::collections::HashMap;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+/// What a person decided about a halted trigger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decision {
+    /// The failed execution is run again, then the ones after it.
+    Resume,
+    /// The failed execution stays failed, and the ones after it are run.
+    Skip,
+}
+
+impl Decision {
+    /// The word used in the API, the command and the store.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Resume => "resume",
+            Self::Skip => "skip",
+        }
+    }
+
+    fn of_word(word: &str) -> Option<Self> {
+        [Self::Resume, Self::Skip].into_iter().find(|decision| decision.as_str() == word)
+    }
+}
+
+/// Where a trigger stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TriggerState {
+    /// Whether it runs.
+    pub phase: TriggerPhase,
+    /// The unique part of the id of the execution that failed.
+    pub execution_id: Option<Uuid>,
+    /// Why it failed.
+    pub error: Option<ExecutionError>,
+    /// Since when it stands so, in microseconds of Unix time.
+    pub since: i64,
+    /// What a person decided, until the worker takes it with [`Store::clear_halt`]; `None`: nothing yet.
+    pub decision: Option<Decision>,
+}
+
+/// Whether a trigger runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TriggerPhase {
+    /// Executions start.
+    Running,
+    /// No execution starts until a person decides.
+    Halted,
+}
+
+impl TriggerPhase {
+    /// The word used in the API, the command and the store.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Halted => "halted",
+        }
+    }
+}
+
+/// One trigger in a listing.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct TriggerRow {
+    /// Its tenant.
+    pub tenant: String,
+    /// Its integration's name.
+    pub name: String,
+    /// The integration's id.
+    pub integration_id: Uuid,
+    /// What it waits for.
+    pub kind: String,
+    /// How its calls are handed to workers: `lane`, `serial`, `by key (N)` or `parallel N`.
+    pub policy: String,
+    /// Whether it accepts calls.
+    pub enabled: bool,
+    /// `running` or `halted`.
+    pub state: String,
+    /// When it halted, in microseconds of Unix time; `None`: it runs.
+    pub since: Option<i64>,
+    /// The execution at which it halted.
+    pub execution_id: Option<ExecutionId>,
+    /// Why that failed.
+    pub error: Option<String>,
+    /// The name of the live worker that holds its exclusive queue.
+    pub worker: Option<String>,
+}
+
+impl Store {
+    /// Halts a trigger at an execution that failed. A trigger that is halted at another one already stays halted at that one, whose decision
+    /// comes first (only triggers ordered by key run several at once). Halting again at the same execution keeps a decision
+    /// that was made meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] for an unknown integration, or what the server says.
+    pub async fn halt_trigger(&self, integration_id: Uuid, execution: &ExecutionId, error: &ExecutionError) -> Result<(), StoreError> {
+        let operation = "halt a trigger";
+        let failed = StoreError::during(operation);
+        let error = ExecutionError { message: bounded_message(&error.message).into_owned(), ..error.clone() };
+        let error = serde_json::to_string(&error).unwrap_or_default();
+        let mut client = self.client(operation).await?;
+        let transaction = client.transaction().await.map_err(failed)?;
+        listen::next_generation(&transaction, Part::Triggers).await?;
+        let sql = "insert into trigger_states as known (integration_id, state, execution_id, error, since)
+                   select id, 'halted', $2, $3::text::json, now() from integrations where id = $1
+                   on conflict (integration_id) do update set state = 'halted', execution_id = excluded.execution_id, error = excluded.error,
+                       since = case when known.state = 'halted' then known.since else excluded.since end,
+                       decision = null, decided_at = null, decided_by = null
+                   where known.state = 'running' or known.execution_id = excluded.execution_id";
+        let written = transaction.execute(sql, &[&integration_id, &execution.unique(), &error]).await.map_err(failed)?;
+        if written == 0 {
+            let exists = transaction.query_opt("select 1 from integrations where id = $1", &[&integration_id]).await.map_err(failed)?;
+            return match exists {
+                Some(_) => Ok(()),
+                None => Err(StoreError::NotFound { what: format!("the integration {integration_id}") }),
+            };
+        }
+        listen::announce_change(&transaction).await?;
+        transaction.commit().await.map_err(failed)
+    }
+
+    /// Decides that the failed execution of a halted trigger is run again. `by`: who decides.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::NotHalted`], or what the server says.
+    pub async fn resume_trigger(&self, path: &IntegrationPath, by: &str) -> Result<(), StoreError> {
+        self.decide(path, Decision::Resume, by).await
+    }
+
+    /// Decides that a halted trigger goes on without the failed execution. `by`: who decides.
+    ///
+    /// # Errors
+    /// As for [`Store::resume_trigger`].
+    pub async fn skip_trigger(&self, path: &IntegrationPath, by: &str) -> Result<(), StoreError> {
+        self.decide(path, Decision::Skip, by).await
+    }
+
+    async fn decide(&self, path: &IntegrationPath, decision: Decision, by: &str) -> Result<(), StoreError> {
+        let operation = "decide about a trigger";
+        let failed = StoreError::during(operation);
+        let mut client = self.client(operation).await?;
+        let transaction = client.transaction().await.map_err(failed)?;
+        listen::next_generation(&transaction, Part::Triggers).await?;
+        let sql = "select id from integrations where tenant = $1 and name = $2";
+        let found = transaction.query_opt(sql, &[&path.tenant.as_str(), &path.name.as_str()]).await.map_err(failed)?;
+        let Some(found) = found else { return Err(StoreError::NotFound { what: format!("the integration {path}") }) };
+        let id: Uuid = found.get(0);
+        let sql = "update trigger_states set decision = $2, decided_at = now(), decided_by = $3
+                   where integration_id = $1 and state = 'halted'";
+        let written = transaction.execute(sql, &[&id, &decision.as_str(), &bounded_message(by)]).await.map_err(failed)?;
+        if written == 0 {
+            return Err(StoreError::NotHalted { path: path.clone() });
+        }
+        listen::announce_change(&transaction).await?;
+        transaction.commit().await.map_err(failed)
+    }
+
+    /// The worker has taken the decision: the trigger runs again. One that runs is no error.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn clear_halt(&self, integration_id: Uuid) -> Result<(), StoreError> {
+        let operation = "clear a halt";
+        let failed = StoreError::during(operation);
+        let mut client = self.client(operation).await?;
+        let transaction = client.transaction().await.map_err(failed)?;
+        listen::next_generation(&transaction, Part::Triggers).await?;
+        let sql = "update trigger_states set state = 'running', since = now(), execution_id = null, error = null,
+                       decision = null, decided_at = null, decided_by = null
+                   where integration_id = $1 and state = 'halted'";
+        let written = transaction.execute(sql, &[&integration_id]).await.map_err(failed)?;
+        if written == 0 {
+            return Ok(());
+        }
+        listen::announce_change(&transaction).await?;
+        transaction.commit().await.map_err(failed)
+    }
+
+    /// All triggers, or those of a tenant, by tenant and name. Integrations whose definition this program can't read are left out.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn list_triggers(&self, tenant: Option<&Name>) -> Result<Vec<TriggerRow>, StoreError> {
+        let operation = "list triggers";
+        let failed = StoreError::during(operation);
+        let issuer = self.issuer().await?;
+        let client = self.client(operation).await?;
+        let sql = format!(
+            "select {HALT}, i.tenant, i.name, v.document::text from integrations i
+             join integration_versions v on v.integration_id = i.id and v.version = i.current_version
+             left join trigger_states s on s.integration_id = i.id and s.state = 'halted'
+             where $1::text is null or i.tenant = $1 order by i.tenant, i.name"
+        );
+        let rows = client.query(&sql, &[&tenant.map(Name::as_str)]).await.map_err(failed)?;
+        drop(client);
+        let mut holders: HashMap<Uuid, String> = HashMap::new();
+        for worker in self.live_workers(WORKER_TTL).await? {
+            holders.extend(worker.queues.into_iter().map(|queue| (queue, worker.name.clone())));
+        }
+        let mut triggers = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let Ok(definition) = read_definition(row.get(7)) else { continue };
+            let id: Uuid = row.get(0);
+            let halt = halt(row)?;
+            let phase = halt.as_ref().map_or(TriggerPhase::Running, |halt| halt.phase);
+            triggers.push(TriggerRow {
+                tenant: row.get(5),
+                name: row.get(6),
+                integration_id: id,
+                kind: TriggerKind::Webhook.as_str().to_owned(),
+                policy: policy(&definition.trigger.delivery),
+                enabled: definition.enabled,
+                state: phase.as_str().to_owned(),
+                since: halt.as_ref().map(|halt| halt.since),
+                execution_id: halt.as_ref().and_then(|halt| halt.execution_id).map(|unique| issuer.restore(unique, id)),
+                error: halt.and_then(|halt| halt.error).map(|error| error.to_string()),
+                worker: holders.get(&id).cloned(),
+            });
+        }
+        Ok(triggers)
+    }
+}
+
+/// In the order that [`halt`] reads.
+const HALT: &str = "i.id, s.execution_id, s.error::text, s.since, s.decision";
+
+/// Every halt, for the snapshot.
+pub(crate) async fn load_halted(transaction: &Transaction<'_>) -> Result<HashMap<Uuid, TriggerState>, StoreError> {
+    let sql = format!("select {HALT} from integrations i join trigger_states s on s.integration_id = i.id where s.state = 'halted'");
+    let rows = transaction.query(&sql, &[]).await.map_err(StoreError::during("load trigger states"))?;
+    let mut halted = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        if let Some(state) = halt(row)? {
+            halted.insert(row.get(0), state);
+        }
+    }
+    Ok(halted)
+}
+
+/// Reads [`HALT`].
+fn halt(row: &Row) -> Result<Option<TriggerState>, StoreError> {
+    let Some(since) = row.get::<_, Option<Timestamp>>(3) else { return Ok(None) };
+    let error = row.get::<_, Option<&str>>(2).map(serde_json::from_str).transpose();
+    Ok(Some(TriggerState {
+        phase: TriggerPhase::Halted,
+        execution_id: row.get(1),
+        error: error.map_err(|_| StoreError::Damaged { what: "error of a halted trigger" })?,
+        since: since.0,
+        decision: row.get::<_, Option<&str>>(4).and_then(Decision::of_word),
+    }))
+}
+
+fn policy(delivery: &Delivery) -> String {
+    match delivery {
+        Delivery::Lane => "lane".to_owned(),
+        Delivery::Serial => "serial".to_owned(),
+        Delivery::ByKey { concurrency, .. } => format!("by key ({concurrency})"),
+        Delivery::Parallel(concurrency) => format!("parallel {concurrency}"),
+    }
+}

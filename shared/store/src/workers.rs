@@ -1,0 +1,117 @@
+//! Which workers live, and what they hold.
+
+use crate::connection::Store;
+use crate::error::StoreError;
+use crate::record_write::bounded;
+use crate::timestamp::Timestamp;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// How long a silent worker counts as live in listings.
+pub const WORKER_TTL: Duration = Duration::from_secs(15);
+const LONGEST_WORD: usize = 200;
+
+/// One worker, as it reports itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerRow {
+    /// New at each start.
+    pub id: Uuid,
+    /// For people.
+    pub name: String,
+    /// Of the program.
+    pub version: String,
+    /// Microseconds of Unix time.
+    pub started_at: i64,
+    /// Most executions at once.
+    pub concurrency: i32,
+    /// Executions now.
+    pub running: i32,
+    /// The integrations whose exclusive queue it is the active consumer of.
+    pub queues: Vec<Uuid>,
+    /// Its last sign of life by the database's clock, in microseconds of Unix time; [`Store::heartbeat`] does not read it.
+    pub last_seen: i64,
+}
+
+impl Store {
+    /// Says that a worker lives. When it is new, was silent for long, or holds other queues than before, every [`WorkerWatch`](crate::WorkerWatch) wakes.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn heartbeat(&self, worker: &WorkerRow) -> Result<(), StoreError> {
+        let operation = "heartbeat";
+        let failed = StoreError::during(operation);
+        let client = self.client(operation).await?;
+        // `before` is what was there when the statement began, since all parts of one statement see the same moment.
+        let sql = "with before as (select queues, last_seen from workers where id = $1),
+                   written as (
+                       insert into workers (id, name, version, started_at, concurrency, running, queues, last_seen)
+                       values ($1, $2, $3, $4, $5, $6, $7, now())
+                       on conflict (id) do update set name = excluded.name, version = excluded.version, started_at = excluded.started_at,
+                           concurrency = excluded.concurrency, running = excluded.running, queues = excluded.queues, last_seen = now()
+                       returning queues)
+                   select case when before.queues is distinct from written.queues or before.last_seen < now() - $8 * interval '1 second'
+                       then pg_notify('forebay_workers', '') end
+                   from written left join before on true";
+        let statement = client.prepare_cached(sql).await.map_err(failed)?;
+        let mut queues = worker.queues.clone();
+        queues.sort_unstable();
+        client
+            .query(
+                &statement,
+                &[
+                    &worker.id,
+                    &bounded(&worker.name, LONGEST_WORD),
+                    &bounded(&worker.version, LONGEST_WORD),
+                    &Timestamp(worker.started_at),
+                    &worker.concurrency,
+                    &worker.running,
+                    &queues,
+                    &WORKER_TTL.as_secs_f64(),
+                ],
+            )
+            .await
+            .map_err(failed)?;
+        Ok(())
+    }
+
+    /// The workers that gave a sign of life within `ttl`, by the database's clock, in the order of their ids: the same in every process.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn live_workers(&self, ttl: Duration) -> Result<Vec<WorkerRow>, StoreError> {
+        let operation = "list live workers";
+        let failed = StoreError::during(operation);
+        let client = self.client(operation).await?;
+        let sql = "select id, name, version, started_at, concurrency, running, queues, last_seen from workers
+                   where last_seen > now() - $1 * interval '1 second' order by id";
+        let statement = client.prepare_cached(sql).await.map_err(failed)?;
+        let rows = client.query(&statement, &[&ttl.as_secs_f64()]).await.map_err(failed)?;
+        let mut workers = Vec::with_capacity(rows.len());
+        for row in rows {
+            workers.push(WorkerRow {
+                id: row.get(0),
+                name: row.get(1),
+                version: row.get(2),
+                started_at: row.get::<_, Timestamp>(3).0,
+                concurrency: row.get(4),
+                running: row.get(5),
+                queues: row.get(6),
+                last_seen: row.get::<_, Timestamp>(7).0,
+            });
+        }
+        Ok(workers)
+    }
+
+    /// Says that a worker has left; wakes every [`WorkerWatch`](crate::WorkerWatch). One that is not there is no error.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn remove_worker(&self, id: Uuid) -> Result<(), StoreError> {
+        let operation = "remove a worker";
+        let client = self.client(operation).await?;
+        let sql = "with removed as (delete from workers where id = $1 returning id)
+                   select pg_notify('forebay_workers', '') from removed";
+        client.query(sql, &[&id]).await.map_err(StoreError::during(operation))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,101 @@
+use crate::database::with_store;
+use crate::samples::{apply, name};
+use forebay_store::{CreatedKey, NewKey, Store, StoreError, key_digest};
+use uuid::Uuid;
+
+fn new_key(tenant: &str, integrations: &[&str], value: Option<&str>) -> NewKey {
+    let integrations = integrations.iter().map(|one| name(one)).collect();
+    NewKey { tenant: name(tenant), label: "partner".to_owned(), integrations, value: value.map(str::to_owned) }
+}
+
+async fn create(store: &Store, value: Option<&str>) -> Result<CreatedKey, StoreError> {
+    store.create_key(new_key("t", &["n"], value)).await
+}
+
+#[tokio::test]
+async fn a_key_is_created_listed_changed_and_deleted() {
+    with_store(|store, _| async move {
+        apply(&store, "t/n", "").await;
+        apply(&store, "t/m", "").await;
+        let created = create(&store, None).await.unwrap();
+        assert!(created.key.starts_with("fbk_"));
+
+        let rows = store.list_keys(Some(&name("t"))).await.unwrap();
+        assert_eq!(
+            (rows[0].id, rows[0].label.as_str(), rows[0].integrations.as_slice()),
+            (created.id, "partner", ["n".to_owned()].as_slice())
+        );
+        assert!(created.key.ends_with(rows[0].hint.as_ref().unwrap()));
+        assert!(store.list_keys(Some(&name("other"))).await.unwrap().is_empty());
+
+        store.update_key(created.id, Some("new label".to_owned()), None).await.unwrap();
+        store.update_key(created.id, None, Some(vec![name("m"), name("n")])).await.unwrap();
+        let rows = store.list_keys(None).await.unwrap();
+        assert_eq!((rows[0].label.as_str(), rows[0].integrations.as_slice()), ("new label", ["m".to_owned(), "n".to_owned()].as_slice()));
+
+        store.delete_key(created.id).await.unwrap();
+        assert!(store.list_keys(None).await.unwrap().is_empty());
+        assert!(matches!(store.delete_key(created.id).await, Err(StoreError::NotFound { .. })));
+        assert!(matches!(store.update_key(created.id, Some("x".to_owned()), None).await, Err(StoreError::NotFound { .. })));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn only_the_digest_of_a_key_is_stored() {
+    with_store(|store, database| async move {
+        apply(&store, "t/n", "").await;
+        let created = create(&store, Some("hunter2hunter2hunter2")).await.unwrap();
+        assert_eq!(created.key, "hunter2hunter2hunter2");
+        let row = database.client().await.query_one("select digest, k::text from api_keys k", &[]).await.unwrap();
+        assert_eq!(row.get::<_, Vec<u8>>(0), key_digest("hunter2hunter2hunter2"));
+        assert!(!row.get::<_, String>(1).contains("hunter2"));
+        assert_eq!(store.list_keys(None).await.unwrap()[0].hint, None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_value_is_used_once_in_the_whole_installation() {
+    with_store(|store, _| async move {
+        apply(&store, "t/n", "").await;
+        apply(&store, "u/n", "").await;
+        create(&store, Some("0123456789abcdef")).await.unwrap();
+        assert!(matches!(create(&store, Some("0123456789abcdef")).await, Err(StoreError::KeyExists)));
+        let of_another_tenant = store.create_key(new_key("u", &["n"], Some("0123456789abcdef"))).await;
+        assert!(matches!(of_another_tenant, Err(StoreError::KeyExists)));
+        assert_eq!(store.list_keys(None).await.unwrap().len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_grant_of_unknown_integrations_names_every_one() {
+    with_store(|store, _| async move {
+        apply(&store, "t/n", "").await;
+        apply(&store, "u/foreign", "").await;
+        let error = store.create_key(new_key("t", &["gone", "n", "foreign"], None)).await.unwrap_err();
+        assert_eq!(error.to_string(), "tenant t has no integration gone, foreign");
+        assert!(store.list_keys(None).await.unwrap().is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_pasted_key_must_fit_into_a_header() {
+    with_store(|store, _| async move {
+        apply(&store, "t/n", "").await;
+        for bad in ["short", "has a space in the middle", "with\na line break....", "nicht-ascii-ä-0123456789", &"x".repeat(513)] {
+            let error = create(&store, Some(bad)).await.unwrap_err();
+            assert!(matches!(error, StoreError::Invalid { .. }), "{bad}: {error}");
+            assert!(!error.to_string().contains(bad));
+        }
+        for good in ["0123456789abcdef", &"y".repeat(512)] {
+            create(&store, Some(good)).await.unwrap();
+        }
+        let blank = NewKey { label: "  ".to_owned(), ..new_key("t", &["n"], None) };
+        assert!(matches!(store.create_key(blank).await, Err(StoreError::Invalid { .. })));
+        assert!(matches!(store.delete_key(Uuid::new_v4()).await, Err(StoreError::NotFound { .. })));
+    })
+    .await;
+}

@@ -1,0 +1,16 @@
+//! The store against a real PostgreSQL (`FOREBAY_DATABASE_URL`, else postgres://postgres@127.0.0.1:5432): each test makes its own
+//! database and drops it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
+mod database;
+mod definitions;
+mod executions;
+mod keys;
+mod migrations;
+mod partitions;
+mod proxy;
+mod records;
+mod samples;
+mod snapshot;
+mod triggers;
+mod workers;

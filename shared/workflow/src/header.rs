@@ -1,0 +1,54 @@
+//! Header templates of steps and answers: which names may be set, and what the rendered values must be.
+
+use crate::evaluate::{Budget, Paced};
+use crate::failure;
+use crate::mapping::{Template, Value};
+use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use http::HeaderValue;
+
+/// One header that a definition sets.
+pub(crate) struct HeaderTemplate {
+    /// As it is written, for messages.
+    pub written: String,
+    /// In lower case.
+    pub name: String,
+    pub value: Paced<Template>,
+}
+
+/// Headers that belong to the connection or follow from the body: one set by hand would break the message.
+const OF_THE_CONNECTION: [&str; 9] =
+    ["connection", "content-length", "expect", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"];
+
+/// Why a definition may not set the header, if it may not; the name in lower case.
+pub(crate) fn refusal(name: &str, in_request: bool) -> Option<String> {
+    if OF_THE_CONNECTION.contains(&name) {
+        return Some(format!("'{name}' belongs to the connection and is set by Forebay; remove it"));
+    }
+    let is_host = in_request && name == "host";
+    is_host.then(|| "'host' follows from the url; remove it, or change the url".to_owned())
+}
+
+/// The headers with their values, names in lower case, in the order of the definition.
+pub(crate) async fn render_headers(
+    headers: &[HeaderTemplate],
+    context: &Value,
+    budget: &Budget,
+) -> Result<Vec<(String, String)>, ExecutionError> {
+    let mut rendered = Vec::with_capacity(headers.len() + 1);
+    for header in headers {
+        let part = format!("headers.{}", header.written);
+        let context = context.clone();
+        let value = header.value.evaluate(&part, budget, move |template, limits| template.render(&context, limits)).await?;
+        let value = value.trim();
+        if HeaderValue::from_bytes(value.as_bytes()).is_err() {
+            let message = format!("{part}: the value holds a line break or another control character; take it out, for example with gsub");
+            return Err(failure::permanent(ErrorCode::Mapping, message));
+        }
+        rendered.push((header.name.clone(), value.to_owned()));
+    }
+    Ok(rendered)
+}
+
+pub(crate) fn content_type_of(headers: &[(String, String)]) -> Option<&str> {
+    headers.iter().find(|(name, _)| name == "content-type").map(|(_, value)| value.as_str())
+}

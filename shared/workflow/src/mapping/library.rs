@@ -1,0 +1,207 @@
+//! The functions that a program can call: which definitions and natives there are, and what is said of those that there are not.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::OnceLock;
+
+use jaq_core::compile::Undefined;
+use jaq_core::load::parse::{Def, Term};
+use jaq_core::native::{Filter, Fun};
+use jaq_core::{Native, RunPtr};
+
+use super::program::Metered;
+use super::{functions, patterns, walk};
+
+/// Definitions of jaq that are natives of ours, because they are faster so or must answer to the meter.
+const REPLACED_DEFINITIONS: &[(&str, usize)] = &[
+    ("type", 0),
+    ("isboolean", 0),
+    ("isnumber", 0),
+    ("isstring", 0),
+    ("isarray", 0),
+    ("isobject", 0),
+    ("isnan", 0),
+    ("infinite", 0),
+    ("tonumber", 0),
+    ("totype", 2),
+    ("join", 1),
+    // What acts on the process is not there at all.
+    ("halt", 0),
+    ("halt_error", 0),
+    ("halt_error", 1),
+    ("stderr", 0),
+    ("debug", 0),
+    ("debug", 1),
+];
+
+/// Natives of jaq that are left out: they act on the process, depend on the machine, can loop for long out of reach of the meter, or
+/// are replaced by ours of the same name.
+const LEFT_OUT_NATIVES: &[&str] = &[
+    "env",
+    "halt",
+    "debug_empty",
+    "stderr_empty",
+    "localtime",
+    "strflocaltime",
+    "jn",
+    "yn",
+    "path",
+    "path_value",
+    "matches",
+    "split_matches",
+    "split_",
+];
+
+/// Natives of jaq that library.jq calls after a check of their input.
+const RENAMED_NATIVES: &[(&str, &str)] = &[
+    ("strftime", "strftime_in_range"),
+    ("gmtime", "gmtime_in_range"),
+    ("mktime", "mktime_in_range"),
+    ("todateiso8601", "todateiso8601_in_range"),
+];
+
+/// Names that people know from jq, and why they are not here.
+const ABSENT: &[(&str, &str)] = &[
+    ("env", "a mapping cannot read the environment of the process; put settings in a connection or in the definition"),
+    ("$ENV", "a mapping cannot read the environment of the process; put settings in a connection or in the definition"),
+    ("$__prog_args", "a mapping has no arguments; it reads `.`"),
+    ("input", "a mapping has one input, which is `.`; what the definition's `input` gave is `.input`"),
+    ("inputs", "a mapping has one input, which is `.`"),
+    ("input_filename", "a mapping reads no files"),
+    ("input_line_number", "a mapping reads no files"),
+    ("halt", "a mapping cannot stop the process; `error(\"...\")` ends it with an error"),
+    ("halt_error", "a mapping cannot stop the process; `error(\"...\")` ends it with an error"),
+    ("debug", "a mapping prints nothing; the console shows what each step got and gave"),
+    ("stderr", "a mapping prints nothing; the console shows what each step got and gave"),
+    ("localtime", "its result would depend on the server; use `gmtime`, which is UTC"),
+    ("strflocaltime", "its result would depend on the server; use `strftime`, which is UTC"),
+    ("tobytes", "a value is JSON; use `@base64` and `@base64d`"),
+    ("get_search_list", "a mapping reads no files"),
+    ("modulemeta", "a mapping reads no files"),
+    ("jn", "it can loop for long"),
+    ("yn", "it can loop for long"),
+];
+
+/// Names longer than this are not compared with those that exist.
+const LONGEST_COMPARED: usize = 64;
+
+type Definition = Def<&'static str>;
+
+struct Library {
+    definitions: Vec<Definition>,
+    /// Index of each definition's name; several have the same name with other arguments.
+    by_name: HashMap<&'static str, Vec<usize>>,
+}
+
+fn library() -> &'static Library {
+    static LIBRARY: OnceLock<Library> = OnceLock::new();
+    LIBRARY.get_or_init(|| {
+        let ours = jaq_core::load::parse(include_str!("library.jq"), |parser| parser.defs()).unwrap_or_default();
+        let ours_by_name: HashSet<_> = ours.iter().map(|definition| (definition.name, definition.args.len())).collect();
+        let is_replaced = |definition: &Definition| {
+            let signature = (definition.name, definition.args.len());
+            REPLACED_DEFINITIONS.contains(&signature) || ours_by_name.contains(&signature)
+        };
+        let theirs = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs()).filter(|definition| !is_replaced(definition));
+        let definitions: Vec<_> = theirs.chain(ours).collect();
+        let mut by_name: HashMap<_, Vec<_>> = HashMap::new();
+        for (index, definition) in definitions.iter().enumerate() {
+            by_name.entry(definition.name).or_default().push(index);
+        }
+        Library { definitions, by_name }
+    })
+}
+
+/// The definitions that `program` needs, directly or through others, in the order in which they build on one another.
+///
+/// jaq compiles all that it is given, and keeps it with the program: 150 KiB a mapping, were it always everything.
+pub(super) fn definitions_for<'s>(program: &Term<&'s str>) -> Vec<Def<&'s str>> {
+    let library = library();
+    let mut wanted: HashSet<usize> = HashSet::new();
+    let mut pending = indices_of_called(program);
+    while let Some(index) = pending.pop() {
+        if wanted.insert(index) {
+            pending.extend(indices_of_called(&library.definitions[index].body));
+        }
+    }
+    let kept = library.definitions.iter().enumerate().filter(|(index, _)| wanted.contains(index));
+    kept.map(|(_, definition)| definition.clone()).collect()
+}
+
+/// The definitions with the name of a function that `term` calls.
+fn indices_of_called(term: &Term<&str>) -> Vec<usize> {
+    let mut indices = Vec::new();
+    walk::each_term(term, &mut |term| {
+        if let Term::Call(name, _) | Term::Str(Some(name), _) = term {
+            indices.extend(library().by_name.get(name).into_iter().flatten());
+        }
+    });
+    indices
+}
+
+/// The functions that are written in Rust: jaq's, less what is left out, and ours.
+pub(super) fn natives() -> impl Iterator<Item = Fun<Metered>> {
+    let theirs = jaq_core::funs::<Metered>().chain(jaq_std::funs::<Metered>());
+    let theirs = theirs.filter(|(name, ..)| !LEFT_OUT_NATIVES.contains(name)).map(|(name, arguments, function)| {
+        let renamed = RENAMED_NATIVES.iter().find(|(old, _)| *old == name);
+        (renamed.map_or(name, |(_, new)| *new), arguments, function)
+    });
+    let ours = functions::functions().into_iter().chain(patterns::functions());
+    theirs.chain(ours.map(|(name, arguments, run): Filter<RunPtr<Metered>>| (name, arguments, Native::<Metered>::new(run))))
+}
+
+/// Why `name` is not known, and what may have been meant.
+pub(super) fn explain_undefined(name: &str, undefined: &Undefined) -> String {
+    if let Some((_, reason)) = ABSENT.iter().find(|(absent, _)| *absent == name) {
+        return format!("`{name}` does not exist here: {reason}");
+    }
+    match undefined {
+        Undefined::Filter(arity) => explain_function(name, *arity),
+        Undefined::Label => format!("there is no `label {name}` around this"),
+        Undefined::Var => format!("the variable `{name}` is not defined here"),
+        _ => format!("`{name}` is not defined"),
+    }
+}
+
+fn explain_function(name: &str, arity: usize) -> String {
+    let natives: Vec<_> = natives().map(|(name, arguments, _)| (name, arguments.len())).collect();
+    let known = library().definitions.iter().map(|definition| (definition.name, definition.args.len())).chain(natives);
+    let known: Vec<(&str, usize)> = known.collect();
+    let mut arities: Vec<usize> = known.iter().filter(|(other, _)| *other == name).map(|(_, arity)| *arity).collect();
+    arities.sort_unstable();
+    arities.dedup();
+    let count = |arity: usize| if arity == 1 { "1 argument".to_string() } else { format!("{arity} arguments") };
+    if let Some((last, rest)) = arities.split_last() {
+        let mut takes: String = rest.iter().map(|arity| format!("{arity} or ")).collect();
+        takes.push_str(&count(*last));
+        return format!("`{name}` takes {takes}, not {arity}");
+    }
+    if name.len() > LONGEST_COMPARED {
+        return "there is no such function".to_string();
+    }
+    let similar = known.iter().map(|(other, _)| (edits(name, other), *other)).min();
+    match similar {
+        Some((distance, other)) if distance <= 1 + name.len() / 4 => format!("there is no function `{name}`; was `{other}` meant?"),
+        _ => format!("there is no function `{name}`"),
+    }
+}
+
+/// How many characters must be put in, taken out or changed to make `right` of `left`.
+fn edits(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    // A name is as long as a program may be, and no known one is longer than this.
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (index, character) in left.chars().take(200).enumerate() {
+        let mut diagonal = index;
+        let mut before = index + 1;
+        for (cell, other) in row.iter_mut().skip(1).zip(&right) {
+            let changed = diagonal + usize::from(character != *other);
+            diagonal = *cell;
+            before = changed.min(before + 1).min(diagonal + 1);
+            *cell = before;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = index + 1;
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}

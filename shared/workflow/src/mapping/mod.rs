@@ -1,0 +1,38 @@
+//! Mappings: jq programs, compiled once and run with hard bounds.
+//!
+//! Nothing that a program does may stop the process or hold it up (invariant 4 of the design), so each run has a deadline, a budget
+//! of memory, a budget of stack, and can be cancelled: see [`Limits`]. Programs touch nothing but their input: there are no files, no
+//! environment, no printing.
+//!
+//! - A [`Mapping`] is a program; it gives one [`Value`].
+//! - A [`Template`] is text with programs inside: `/orders/${ .input.id }`.
+//!
+//! A thread that runs mappings has [`STACK_BYTES`] of stack (or uses [`Limits::inline`]), and the binary sets the
+//! [`CountingAllocator`].
+
+mod allocation;
+mod deletion;
+mod error;
+mod functions;
+mod library;
+mod limits;
+mod meter;
+mod patterns;
+mod program;
+mod rewrite;
+mod scan;
+mod shape;
+mod template;
+mod value;
+mod walk;
+
+pub use allocation::{CountingAllocator, memory_is_counted};
+pub use error::{CompileError, MappingError};
+pub use limits::{Limits, MAX_DEPTH, STACK_BYTES};
+pub use program::Mapping;
+pub use shape::MAX_SOURCE_BYTES;
+pub use template::{Encoding, Template};
+pub use value::{ParseError, Value, parse_json, to_json};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,80 @@
+//! The answer to the caller.
+
+use crate::context::Context;
+use crate::engine::run_on;
+use crate::evaluate::{Budget, Paced};
+use crate::failure;
+use crate::header::{HeaderTemplate, content_type_of, render_headers};
+use crate::mapping::{Mapping, Value};
+use crate::payload::{self, JSON};
+use bytes::Bytes;
+use forebay_contract::outcome::{ErrorCode, ExecutionError, Response};
+
+/// `respond` of a definition, compiled.
+pub(crate) struct CompiledRespond {
+    pub status: CompiledStatus,
+    pub headers: Vec<HeaderTemplate>,
+    pub body: Option<Paced<Mapping>>,
+}
+
+pub(crate) enum CompiledStatus {
+    Fixed(u16),
+    Mapping(Paced<Mapping>),
+}
+
+/// What an answer is made of.
+pub(crate) struct Answer<'a> {
+    pub context: &'a Context,
+    /// The output of the last step that ran.
+    pub last_output: Option<&'a Value>,
+    pub most_bytes: usize,
+}
+
+/// Statuses whose answers have no body (RFC 9110, sections 15.3.5 and 15.4.5).
+const WITHOUT_BODY: [u16; 2] = [204, 304];
+
+/// Makes the answer; without a `respond`, 200 with the last output (or `.input`, when no step ran) as JSON.
+pub(crate) async fn answer(respond: Option<&CompiledRespond>, answer: Answer<'_>, budget: &Budget) -> Result<Response, ExecutionError> {
+    let context = answer.context.value();
+    let (status, mut headers) = match respond {
+        None => (200, Vec::new()),
+        Some(respond) => {
+            let status = status(&respond.status, context, budget).await?;
+            (status, render_headers(&respond.headers, context, budget).await?)
+        }
+    };
+    if WITHOUT_BODY.contains(&status) {
+        headers.retain(|(name, _)| name != "content-type");
+        return Ok(Response { status, headers, body: Bytes::new() });
+    }
+    let output = match respond.and_then(|respond| respond.body.as_ref()) {
+        Some(mapping) => mapping.evaluate("body", budget, run_on(context)).await?,
+        None => answer.last_output.unwrap_or_else(|| answer.context.input()).clone(),
+    };
+    let body = payload::encode(&output, content_type_of(&headers))?;
+    if body.len() > answer.most_bytes {
+        let message = format!(
+            "body: the answer has {} bytes, more than the {} that fit into one; answer with less, or in pages",
+            body.len(),
+            answer.most_bytes
+        );
+        return Err(failure::permanent(ErrorCode::Limit, message));
+    }
+    if content_type_of(&headers).is_none() {
+        headers.push(("content-type".to_owned(), JSON.to_owned()));
+    }
+    Ok(Response { status, headers, body })
+}
+
+async fn status(status: &CompiledStatus, context: &Value, budget: &Budget) -> Result<u16, ExecutionError> {
+    let mapping = match status {
+        CompiledStatus::Fixed(status) => return Ok(*status),
+        CompiledStatus::Mapping(mapping) => mapping,
+    };
+    let output = mapping.evaluate("status", budget, run_on(context)).await?;
+    let status = output.as_i64().and_then(|number| u16::try_from(number).ok()).filter(|status| (200..=599).contains(status));
+    status.ok_or_else(|| {
+        let message = format!("status: the mapping must give a whole number from 200 to 599, and gave {output}");
+        failure::permanent(ErrorCode::Mapping, message)
+    })
+}

@@ -1,0 +1,237 @@
+//! The `http` step: renders a request, sends it, and reads the answer as `{ status, headers, body }`.
+
+use super::client::MOST_REDIRECTS;
+use super::url::UrlTemplate;
+use crate::body::{binary, read_body};
+use crate::context::{self, Context};
+use crate::engine::{EngineOptions, run_on};
+use crate::evaluate::{Budget, Paced};
+use crate::failure::{permanent, transient};
+use crate::header::{HeaderTemplate, content_type_of, render_headers};
+use crate::mapping::{Mapping, Template, Value};
+use crate::payload::{self, JSON};
+use forebay_contract::body::BodyError;
+use forebay_contract::envelope::Envelope;
+use forebay_contract::format_duration;
+use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, StatusCode};
+use reqwest::{Request, Response};
+use std::error::Error;
+use std::time::Duration;
+
+/// Characters of a failed answer's body that go into the message.
+const SHOWN_CHARACTERS: usize = 200;
+
+/// An `http` step, compiled.
+pub(crate) struct HttpStep {
+    pub method: Method,
+    pub url: Paced<UrlTemplate>,
+    /// Values are rendered as plain text and encoded whole.
+    pub query: Vec<(String, Paced<Template>)>,
+    pub headers: Vec<HeaderTemplate>,
+    pub body: Option<Paced<Mapping>>,
+}
+
+/// Who calls: what the call needs beside its definition.
+#[derive(Clone, Copy)]
+pub(crate) struct Caller<'a> {
+    pub client: &'a reqwest::Client,
+    pub options: &'a EngineOptions,
+    pub envelope: &'a Envelope,
+    pub step: &'a str,
+}
+
+impl HttpStep {
+    /// Sends the request and gives the step's output. A status other than 2xx is a failure.
+    pub(crate) async fn run(
+        &self,
+        caller: Caller<'_>,
+        timeout: Option<Duration>,
+        context: &Context,
+        budget: &Budget,
+    ) -> Result<Value, ExecutionError> {
+        let request = self.request(caller, context.value(), budget).await?;
+        let target = Target::of(&request);
+        let timeout = timeout.unwrap_or(caller.options.step_timeout);
+        match tokio::time::timeout(timeout, exchange(caller, request, &target)).await {
+            Ok(result) => result,
+            Err(_) => {
+                let message = format!("{target} did not answer within {}; the request may have been carried out", format_duration(timeout));
+                Err(transient(ErrorCode::Timeout, message))
+            }
+        }
+    }
+
+    async fn request(&self, caller: Caller<'_>, context: &Value, budget: &Budget) -> Result<Request, ExecutionError> {
+        let for_url = context.clone();
+        let address = self.url.evaluate("url", budget, move |url, limits| url.render(&for_url, limits)).await?;
+        let mut url = super::url::parse(&address)?;
+        for (name, value) in &self.query {
+            let for_value = context.clone();
+            let render = move |template: &Template, limits: &_| template.render(&for_value, limits);
+            let value = value.evaluate(&format!("query.{name}"), budget, render).await?;
+            super::url::add_query(&mut url, name, &value);
+        }
+        let mut headers = render_headers(&self.headers, context, budget).await?;
+        let mut body = None;
+        if let Some(mapping) = &self.body {
+            let output = mapping.evaluate("body", budget, run_on(context)).await?;
+            body = Some(payload::encode(&output, content_type_of(&headers))?);
+            if content_type_of(&headers).is_none() {
+                headers.push((CONTENT_TYPE.to_string(), JSON.to_owned()));
+            }
+        }
+        let mut request = Request::new(self.method.clone(), url);
+        *request.headers_mut() = caller.headers(headers)?;
+        *request.body_mut() = body.map(Into::into);
+        Ok(request)
+    }
+}
+
+impl Caller<'_> {
+    /// The definition's headers, then those that it does not set itself.
+    fn headers(self, rendered: Vec<(String, String)>) -> Result<HeaderMap, ExecutionError> {
+        let mut headers = HeaderMap::with_capacity(rendered.len() + 3);
+        for (name, value) in rendered {
+            insert_if_absent(&mut headers, &name, &value)?;
+        }
+        insert_if_absent(&mut headers, "idempotency-key", &format!("{}/{}", self.envelope.execution_id, self.step))?;
+        if headers.contains_key("traceparent") {
+            return Ok(headers);
+        }
+        let of_envelope = || self.envelope.trace.as_ref().map(|trace| (trace.traceparent.clone(), trace.tracestate.clone()));
+        let trace = self.options.inject.as_ref().and_then(|inject| inject()).or_else(of_envelope);
+        if let Some((traceparent, tracestate)) = trace {
+            insert_if_absent(&mut headers, "traceparent", &traceparent)?;
+            if let Some(tracestate) = tracestate {
+                insert_if_absent(&mut headers, "tracestate", &tracestate)?;
+            }
+        }
+        Ok(headers)
+    }
+}
+
+fn insert_if_absent(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), ExecutionError> {
+    let unfit = || permanent(ErrorCode::Mapping, format!("headers.{name}: the name or its value cannot be sent"));
+    let name = HeaderName::try_from(name).map_err(|_| unfit())?;
+    let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| unfit())?;
+    headers.entry(name).or_insert(value);
+    Ok(())
+}
+
+/// How a call is named in messages: without the query, which may hold what is nobody's business.
+struct Target(String);
+
+impl Target {
+    fn of(request: &Request) -> Self {
+        let url = request.url();
+        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        Self(format!("{} {}://{}{port}{}", request.method(), url.scheme(), url.host_str().unwrap_or_default(), url.path()))
+    }
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+async fn exchange(caller: Caller<'_>, request: Request, target: &Target) -> Result<Value, ExecutionError> {
+    let is_head = request.method() == Method::HEAD;
+    let response = caller.client.execute(request).await.map_err(|error| unreachable(target, error))?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    if !status.is_success() {
+        return Err(refused(response, target).await);
+    }
+    let bytes = if is_head { Vec::new() } else { read_bounded(response, caller.options.remote_bytes, target).await? };
+    let body = body(&headers, &bytes, caller.options.remote_bytes, target)?;
+    Ok(Value::object([("status", Value::from(i64::from(status.as_u16()))), ("headers", header_object(&headers)), ("body", body)]))
+}
+
+async fn read_bounded(mut response: Response, most_bytes: usize, target: &Target) -> Result<Vec<u8>, ExecutionError> {
+    let too_large = || {
+        let message = format!("{target} answered with more than {most_bytes} bytes; ask it for less, or for pages");
+        permanent(ErrorCode::Limit, message)
+    };
+    if response.content_length().is_some_and(|length| length > most_bytes as u64) {
+        return Err(too_large());
+    }
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(target, error))? {
+        if bytes.len() + chunk.len() > most_bytes {
+            return Err(too_large());
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+/// A remote system's Content-Type is not the author's to correct: one that cannot be read promises nothing.
+fn body(headers: &HeaderMap, bytes: &[u8], most_bytes: usize, target: &Target) -> Result<Value, ExecutionError> {
+    let text_of = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let content_type = text_of(CONTENT_TYPE);
+    match read_body(content_type, text_of(CONTENT_ENCODING), bytes, most_bytes) {
+        Ok(body) => Ok(body),
+        Err(BodyError::ContentType(_) | BodyError::Charset(..)) => Ok(binary(content_type, bytes)),
+        Err(BodyError::TooLarge(_)) => {
+            let message = format!("{target} answered with more than {most_bytes} bytes once decompressed; ask it for less");
+            Err(permanent(ErrorCode::Limit, message))
+        }
+        Err(error) => Err(permanent(ErrorCode::Remote, format!("{target} answered with a body that cannot be read: {error}"))),
+    }
+}
+
+fn header_object(headers: &HeaderMap) -> Value {
+    let texts: Vec<(&str, String)> = headers
+        .iter()
+        .map(|(name, value)| {
+            let latin1 = || value.as_bytes().iter().copied().map(char::from).collect();
+            (name.as_str(), std::str::from_utf8(value.as_bytes()).map_or_else(|_| latin1(), str::to_owned))
+        })
+        .collect();
+    context::headers(texts.iter().map(|(name, value)| (*name, value.as_str())))
+}
+
+/// The failure for a status other than 2xx: a 5xx and the statuses that ask to come again are worth another attempt.
+async fn refused(mut response: Response, target: &Target) -> ExecutionError {
+    let status = response.status();
+    let mut message = format!("{target} answered {status}");
+    if status.is_redirection() {
+        message.push_str(&format!(
+            ", which was not followed: only {MOST_REDIRECTS} redirects, and only to the same scheme, host and port; put the final address into url"
+        ));
+    }
+    let mut shown = Vec::new();
+    while shown.len() < SHOWN_CHARACTERS * 4
+        && let Ok(Some(chunk)) = response.chunk().await
+    {
+        shown.extend_from_slice(&chunk[..chunk.len().min(SHOWN_CHARACTERS * 4)]);
+    }
+    let text = String::from_utf8_lossy(&shown);
+    let text: String = text.trim().chars().take(SHOWN_CHARACTERS).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if !text.is_empty() {
+        message.push_str(&format!(": {text}"));
+    }
+    let comes_again =
+        status.is_server_error() || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS].contains(&status);
+    ExecutionError { transient: comes_again, ..permanent(ErrorCode::Remote, message) }
+}
+
+fn unreachable(target: &Target, error: reqwest::Error) -> ExecutionError {
+    let is_connect = error.is_connect();
+    let error = error.without_url();
+    let mut causes = Vec::new();
+    let mut cause: Option<&dyn Error> = error.source();
+    while let Some(this) = cause {
+        causes.push(this.to_string());
+        cause = this.source();
+    }
+    // The last cause says most ("connection refused"); those above it are layers of the client.
+    let why = causes.pop().unwrap_or_else(|| error.to_string());
+    if error.is_timeout() {
+        return transient(ErrorCode::Timeout, format!("{target} could not be connected to in time: {why}"));
+    }
+    let what = if is_connect { "could not be reached" } else { "broke off; the request may have been carried out" };
+    transient(ErrorCode::Unreachable, format!("{target} {what}: {why}"))
+}

@@ -1,0 +1,5 @@
+//! What steps do beside computing a value.
+
+pub(crate) mod client;
+pub(crate) mod http;
+pub(crate) mod url;

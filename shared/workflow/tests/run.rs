@@ -1,0 +1,212 @@
+//! From an envelope to an ending: context, input, steps, answer.
+
+mod support;
+
+use forebay_contract::outcome::{ErrorCode, StepStatus};
+use forebay_workflow::{Engine, EngineOptions, Program};
+use serde_json::{Value, json};
+use support::*;
+
+#[allow(clippy::unwrap_used)]
+fn parsed(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+#[tokio::test]
+async fn a_mapping_sees_the_request_the_body_and_the_execution() {
+    let envelope = envelope(r#"{"a": 1}"#);
+    let run = engine().run(&program("input: ."), &envelope, once()).await;
+    let seen = parsed(&text(run));
+    let expected = json!({
+        "request": {
+            "method": "POST", "path": "/t37ed/Order", "queryString": "customerid=7",
+            "headers": {"x-tag": "a, b", "accept": "*/*"}, "contentType": "application/json",
+        },
+        "query": {"customerid": 7},
+        "body": {"a": 1},
+        "execution": {"id": envelope.execution_id.to_string(), "attempt": 1, "receivedAt": "2025-11-24T16:00:00.123456Z"},
+        "tenant": "t37ed",
+        "integration": "Order",
+        "input": null,
+        "steps": {},
+    });
+    assert_eq!(seen, expected);
+}
+
+#[tokio::test]
+async fn without_an_input_mapping_the_input_is_the_body() {
+    assert_eq!(answer("steps: [{ id: a, set: .input.x }]", r#"{"x": 5}"#).await, "5");
+    assert_eq!(answer("", r#"{"x": 5}"#).await, r#"{"x":5}"#);
+    assert_eq!(answer("", "").await, "null");
+}
+
+#[tokio::test]
+async fn steps_run_in_order_and_see_what_came_before() {
+    let rest = "
+input: '{ n: .body.n }'
+steps:
+  - { id: double, set: .input.n * 2 }
+  - { id: both, set: '[.input.n, .steps.double]' }
+respond: { status: 201, headers: { X-Double: '<${ .steps.double }>' }, body: '{ got: .steps.both }' }
+";
+    let run = run(rest, r#"{"n": 21}"#).await;
+    let statuses: Vec<_> = run.steps.iter().map(|step| (step.id.as_str(), step.status)).collect();
+    assert_eq!(statuses, [("double", StepStatus::Succeeded), ("both", StepStatus::Succeeded)]);
+    assert!(run.ended_at >= run.started_at && run.started_at > 1_700_000_000_000_000);
+    let response = response(run);
+    assert_eq!(response.status, 201);
+    assert_eq!(response.body, r#"{"got":[21,42]}"#);
+    let headers = [("x-double", "<42>"), ("content-type", "application/json")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(response.headers, headers);
+}
+
+#[tokio::test]
+async fn a_step_whose_when_is_null_or_false_is_skipped_and_its_output_is_null() {
+    for when in ["false", ".input.absent", ".input.x == 2"] {
+        let rest = format!("steps: [{{ id: a, set: '1' }}, {{ id: b, when: '{when}', set: '2' }}]");
+        let run = run(&rest, r#"{"x": 1}"#).await;
+        assert_eq!(run.steps[1].status, StepStatus::Skipped, "{when}");
+        assert_eq!(text(run), "1", "the answer is the output of the last step that ran");
+    }
+    for when in ["true", "0", r#""""#, "[]", ".input.x == 1"] {
+        let rest = format!("steps: [{{ id: b, when: '{when}', set: '2' }}, {{ id: c, set: .steps }}]");
+        assert_eq!(answer(&rest, r#"{"x": 1}"#).await, r#"{"b":2}"#, "{when}");
+    }
+    assert_eq!(answer("steps: [{ id: a, when: 'false', set: '1' }, { id: b, set: .steps }]", "{}").await, r#"{"a":null}"#);
+    assert_eq!(answer("steps: [{ id: a, when: 'false', set: '1' }]", r#"{"x":1}"#).await, r#"{"x":1}"#);
+}
+
+#[tokio::test]
+async fn outputs_are_recorded_only_where_diagnostics_ask_for_them() {
+    let steps = "steps: [{ id: a, set: '{ x: 1 }' }]";
+    assert_eq!(run(steps, "{}").await.steps[0].output, None);
+    let kept = run(&format!("diagnostics: {{ steps: true }}\n{steps}"), "{}").await;
+    assert_eq!(kept.steps[0].output, Some(json!({"x": 1})));
+    let deep = "diagnostics: { steps: true }\nsteps: [{ id: a, set: 'reduce range(120) as $i (1; [.])' }]";
+    let Some(Value::String(note)) = run(deep, "{}").await.steps[0].output.clone() else { panic!("a text was expected") };
+    assert!(note.contains("deeper than 100"), "{note}");
+}
+
+#[tokio::test]
+async fn a_failure_names_the_step_and_ends_the_run() {
+    let rest = "
+steps:
+  - { id: fine, set: '1' }
+  - { id: bad, set: '.input + 1' }
+  - { id: never, set: '2' }
+";
+    let run = run(rest, r#"{"x": 1}"#).await;
+    assert_eq!(run.steps.len(), 2);
+    assert_eq!(run.steps[1].status, StepStatus::Failed);
+    assert!(run.steps[1].error.as_deref().is_some_and(|error| error.contains("cannot")), "{:?}", run.steps[1]);
+    let error = error(run);
+    assert_eq!((error.code, error.step.as_deref(), error.transient), (ErrorCode::Mapping, Some("bad"), false));
+}
+
+#[tokio::test]
+async fn a_failure_names_the_part_of_the_definition() {
+    let cases = [
+        ("input: error(\"no id\")", "input", ErrorCode::Mapping, "no id"),
+        ("input: empty", "input", ErrorCode::Mapping, "no output"),
+        ("input: 1, 2", "input", ErrorCode::Mapping, "exactly one"),
+        ("steps: [{ id: s, when: error(\"x\"), set: '1' }]", "s", ErrorCode::Mapping, "when: x"),
+        (
+            "respond: { status: .body.status }",
+            "respond",
+            ErrorCode::Mapping,
+            "status: the mapping must give a whole number from 200 to 599, and gave 99",
+        ),
+        ("respond: { body: error(\"x\") }", "respond", ErrorCode::Mapping, "body: x"),
+        ("respond: { headers: { X-Id: '${ .body.absent }' } }", "respond", ErrorCode::Mapping, "headers.X-Id: "),
+        ("respond: { headers: { X-Id: '${ .body.lines }' } }", "respond", ErrorCode::Mapping, "headers.X-Id: "),
+        ("respond: { headers: { Content-Type: image/png }, body: '{ base64: \"!\" }' }", "respond", ErrorCode::Mapping, "no Base64"),
+    ];
+    for (rest, step, code, expected) in cases {
+        let error = error(run(rest, r#"{"status": 99, "lines": "a\r\nb: c"}"#).await);
+        assert_eq!((error.step.as_deref(), error.code, error.transient), (Some(step), code, false), "{rest}: {error}");
+        assert!(error.message.contains(expected), "{rest}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_cannot_be_read_fails_permanently() {
+    let mut envelope = envelope("{\"a\":");
+    let error_of = async |envelope: &_| error(engine().run(&program(""), envelope, once()).await);
+    let error = error_of(&envelope).await;
+    assert_eq!((error.code, error.transient, error.step), (ErrorCode::Body, false, None));
+    assert!(error.message.contains("JSON"), "{}", error.message);
+    envelope.content_type = Some("text/plain".to_owned());
+    envelope.content_encoding = Some("br".to_owned());
+    assert_eq!(error_of(&envelope).await.code, ErrorCode::Body);
+}
+
+#[tokio::test]
+async fn a_large_body_is_read_as_a_small_one_is() {
+    let mut envelope = envelope(&format!(r#"{{"text": "{}", "n": 9007199254740993}}"#, "x".repeat(500_000)));
+    let program = program("steps: [{ id: a, set: '[.body.n, (.body.text | length)]' }]");
+    assert_eq!(text(engine().run(&program, &envelope, once()).await), "[9007199254740993,500000]");
+    envelope.body = bytes::Bytes::from_static(b"no JSON");
+    envelope.content_encoding = Some("gzip".to_owned());
+    assert_eq!(error(engine().run(&program, &envelope, once()).await).code, ErrorCode::Body);
+}
+
+#[tokio::test]
+async fn the_answer_takes_the_form_that_its_content_type_asks_for() {
+    let cases = [
+        ("respond: { body: '\"text\"' }", 200, "application/json", "\"text\""),
+        ("respond: { headers: { Content-Type: text/csv }, body: '\"a;b\"' }", 200, "text/csv", "a;b"),
+        ("respond: { headers: { content-type: application/pdf }, body: '{ base64: \"aGk=\" }' }", 200, "application/pdf", "hi"),
+        ("respond: { headers: { Content-Type: application/hal+json }, body: '{ a: 1 }' }", 200, "application/hal+json", "{\"a\":1}"),
+        ("respond: { status: '200 + 4 * 50' }", 400, "application/json", "{}"),
+        ("respond: { status: 599 }", 599, "application/json", "{}"),
+    ];
+    for (rest, status, content_type, body) in cases {
+        let response = response(run(rest, "{}").await);
+        assert_eq!((response.status, &response.body[..]), (status, body.as_bytes()), "{rest}");
+        assert_eq!(response.headers, [("content-type".to_owned(), content_type.to_owned())], "{rest}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_a_body_has_no_content_type() {
+    for status in [204, 304] {
+        let rest = format!("respond: {{ status: {status}, headers: {{ Content-Type: text/plain, X-A: b }}, body: '1' }}");
+        let response = response(run(&rest, "{}").await);
+        assert_eq!((response.status, response.body.len()), (status, 0));
+        assert_eq!(response.headers, [("x-a".to_owned(), "b".to_owned())]);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_fits_into_no_message_is_refused() {
+    let mut options = EngineOptions::default();
+    options.answer_bytes = 10;
+    let engine = Engine::new(options).unwrap();
+    let run = engine.run(&program(""), &envelope(r#"{"long": "0123456789"}"#), once()).await;
+    let error = error(run);
+    assert_eq!((error.code, error.step.as_deref()), (ErrorCode::Limit, Some("respond")));
+}
+
+#[tokio::test]
+async fn the_ordering_key_is_compact_json() {
+    let by = |by: &str| {
+        let yaml = format!("tenant: t\nname: n\ntrigger: {{ webhook: {{ ordered: {{ by: '{by}' }} }} }}\n");
+        Program::compile(definition_of(&yaml)).map_err(|problems| format!("{problems:?}")).unwrap()
+    };
+    let envelope = envelope(r#"{"site": "Malmö", "no": 1}"#);
+    let cases = [
+        (".body.site", "\"Malmö\""),
+        (".body.no", "1"),
+        ("[.body.no, .body.site, .body.x]", "[1,\"Malmö\",null]"),
+        (".query.customerid", "7"),
+    ];
+    for (source, expected) in cases {
+        assert_eq!(by(source).ordering_key(&envelope).await.unwrap(), expected);
+    }
+    for (source, code) in [(".body + 1", ErrorCode::Mapping), ("[range(1000)]", ErrorCode::Limit), ("last(repeat(1))", ErrorCode::Timeout)]
+    {
+        let error = by(source).ordering_key(&envelope).await.unwrap_err();
+        assert_eq!((error.code, error.step.as_deref()), (code, Some("by")), "{source}: {error}");
+    }
+    assert_eq!(program("").ordering_key(&envelope).await.unwrap(), "null");
+}

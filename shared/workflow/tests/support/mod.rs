@@ -1,0 +1,187 @@
+//! What the suites of this crate share: definitions from YAML, envelopes, and a real HTTP server on a free port.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use bytes::Bytes;
+use forebay_contract::IdIssuer;
+use forebay_contract::definition::{Definition, documents};
+use forebay_contract::envelope::{Envelope, Request};
+use forebay_contract::outcome::{Ending, ExecutionError, Response};
+use forebay_workflow::{Engine, EngineOptions, ExecutionContext, Program, Run};
+use http_body_util::{BodyExt, Full};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+pub const LONG: Duration = Duration::from_secs(20);
+
+/// A definition with the usual head; `rest` is the workflow.
+pub fn definition(rest: &str) -> Arc<Definition> {
+    let yaml = format!("tenant: t37ed\nname: Order\ntrigger: {{ webhook: {{}} }}\n{rest}");
+    definition_of(&yaml)
+}
+
+pub fn definition_of(yaml: &str) -> Arc<Definition> {
+    Arc::new(Definition::from_value(&documents(yaml).unwrap()[0]).unwrap())
+}
+
+pub fn program(rest: &str) -> Program {
+    Program::compile(definition(rest)).map_err(|problems| format!("{problems:?}")).unwrap()
+}
+
+/// All problems, one a line.
+pub fn problems(rest: &str) -> String {
+    let problems = Program::compile(definition(rest)).err().expect("the definition must not compile");
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+pub fn envelope(body: &str) -> Envelope {
+    let integration_id = Uuid::new_v4();
+    Envelope {
+        execution_id: IdIssuer::new(b"key").issue(integration_id).unwrap(),
+        tenant: "t37ed".parse().unwrap(),
+        integration: "Order".parse().unwrap(),
+        integration_id,
+        version: 1,
+        request: Request {
+            method: "POST".to_owned(),
+            path: "/t37ed/Order".to_owned(),
+            query_string: "customerid=7".to_owned(),
+            query: serde_json::json!({"customerid": 7}).as_object().unwrap().clone(),
+            headers: [("x-tag", "a"), ("accept", "*/*"), ("x-tag", "b")].map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+        },
+        content_type: Some("application/json".to_owned()),
+        content_encoding: None,
+        body: Bytes::copy_from_slice(body.as_bytes()),
+        received_at: 1_764_000_000_123_456,
+        deadline: None,
+        reply_to: None,
+        trace: None,
+        attempts: 0,
+    }
+}
+
+pub fn engine() -> Engine {
+    Engine::new(EngineOptions::default()).unwrap()
+}
+
+pub fn once() -> ExecutionContext {
+    within(LONG)
+}
+
+pub fn within(time: Duration) -> ExecutionContext {
+    ExecutionContext { attempt: 1, deadline: Instant::now() + time, cancel: CancellationToken::new() }
+}
+
+pub async fn run(rest: &str, body: &str) -> Run {
+    engine().run(&program(rest), &envelope(body), once()).await
+}
+
+#[track_caller]
+pub fn response(run: Run) -> Response {
+    match run.ending {
+        Ending::Succeeded(response) => response,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+pub fn error(run: Run) -> ExecutionError {
+    match run.ending {
+        Ending::Failed(error) => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The body of a successful run, as text.
+#[track_caller]
+pub fn text(run: Run) -> String {
+    String::from_utf8(response(run).body.to_vec()).unwrap()
+}
+
+pub async fn answer(rest: &str, body: &str) -> String {
+    text(run(rest, body).await)
+}
+
+/// A request as the server got it.
+#[derive(Debug, Clone)]
+pub struct Got {
+    pub method: String,
+    /// Path and query.
+    pub target: String,
+    pub headers: hyper::HeaderMap,
+    pub body: Bytes,
+}
+
+impl Got {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+}
+
+pub type Reply = hyper::Response<Full<Bytes>>;
+
+/// A real HTTP server on a free port of this machine.
+pub struct Server {
+    pub address: String,
+    got: Arc<Mutex<Vec<Got>>>,
+    connections: Arc<Mutex<usize>>,
+}
+
+impl Server {
+    /// Answers every request with what `answer` makes of it.
+    pub async fn start(answer: impl Fn(&Got) -> Reply + Send + Sync + 'static) -> Self {
+        let answer = Arc::new(answer);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let (got, connections) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(0)));
+        let (log, count) = (got.clone(), connections.clone());
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                *count.lock().unwrap() += 1;
+                let (answer, log) = (answer.clone(), log.clone());
+                let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+                    let (answer, log) = (answer.clone(), log.clone());
+                    async move {
+                        let (head, body) = request.into_parts();
+                        let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+                        let target = head.uri.path_and_query().unwrap().to_string();
+                        let got = Got { method: head.method.to_string(), target, headers: head.headers, body };
+                        log.lock().unwrap().push(got.clone());
+                        if got.target.starts_with("/never") {
+                            std::future::pending::<()>().await;
+                        }
+                        Ok::<_, Infallible>(answer(&got))
+                    }
+                });
+                tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            }
+        });
+        Self { address, got, connections }
+    }
+
+    /// Answers with 200 and the JSON text.
+    pub async fn with_json(json: &'static str) -> Self {
+        Self::start(move |_| reply(200, &[("content-type", "application/json")], json)).await
+    }
+
+    pub fn got(&self) -> Vec<Got> {
+        self.got.lock().unwrap().clone()
+    }
+
+    pub fn connections(&self) -> usize {
+        *self.connections.lock().unwrap()
+    }
+}
+
+pub fn reply(status: u16, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Reply {
+    let mut builder = hyper::Response::builder().status(status);
+    for (name, value) in headers {
+        builder = builder.header(*name, *value);
+    }
+    builder.body(Full::new(body.into())).unwrap()
+}

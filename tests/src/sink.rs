@@ -1,0 +1,112 @@
+//! A remote system: a small HTTP/1.1 server that remembers every call, when it began and when it was answered.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// One call that arrived.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// Path and query.
+    pub path: String,
+    /// The body as text.
+    pub body: String,
+    /// The `Idempotency-Key` header.
+    pub idempotency_key: Option<String>,
+    /// The `traceparent` header.
+    pub traceparent: Option<String>,
+    /// When it had arrived whole.
+    pub began: Instant,
+    /// When it was answered.
+    pub ended: Instant,
+}
+
+/// The server; it ends with the test.
+pub struct Sink {
+    address: String,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    status: Arc<Mutex<u16>>,
+}
+
+impl Sink {
+    /// Answers every call with `{"ok":true}` after `delay`.
+    pub async fn start(delay: Duration) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let status = Arc::new(Mutex::new(200));
+        let (memory, code) = (seen.clone(), status.clone());
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                tokio::spawn(serve(stream, memory.clone(), code.clone(), delay));
+            }
+        });
+        Self { address, seen, status }
+    }
+
+    /// `http://127.0.0.1:PORT`.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Calls in the order in which they arrived.
+    #[must_use]
+    pub fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    /// The status of answers from now on.
+    pub fn answer_with(&self, status: u16) {
+        *self.status.lock().unwrap() = status;
+    }
+}
+
+async fn serve(mut stream: TcpStream, memory: Arc<Mutex<Vec<Seen>>>, code: Arc<Mutex<u16>>, delay: Duration) {
+    let mut buffer = Vec::new();
+    loop {
+        let head_end = loop {
+            if let Some(at) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
+                break at + 4;
+            }
+            if stream.read_buf(&mut buffer).await.unwrap_or(0) == 0 {
+                return;
+            }
+        };
+        let head = String::from_utf8_lossy(&buffer[..head_end]).into_owned();
+        let header = |name: &str| {
+            let line = head.lines().find(|line| line.to_lowercase().starts_with(&format!("{name}:")))?;
+            Some(line.split_once(':')?.1.trim().to_owned())
+        };
+        let length: usize = header("content-length").map_or(0, |text| text.parse().unwrap());
+        while buffer.len() < head_end + length {
+            if stream.read_buf(&mut buffer).await.unwrap_or(0) == 0 {
+                return;
+            }
+        }
+        let began = Instant::now();
+        let body = String::from_utf8_lossy(&buffer[head_end..head_end + length]).into_owned();
+        buffer.drain(..head_end + length);
+        let index = {
+            let mut memory = memory.lock().unwrap();
+            memory.push(Seen {
+                path: head.split(' ').nth(1).unwrap_or_default().to_owned(),
+                body,
+                idempotency_key: header("idempotency-key"),
+                traceparent: header("traceparent"),
+                began,
+                ended: began,
+            });
+            memory.len() - 1
+        };
+        tokio::time::sleep(delay).await;
+        let code = *code.lock().unwrap();
+        memory.lock().unwrap()[index].ended = Instant::now();
+        let answer = format!("HTTP/1.1 {code} X\r\ncontent-type: application/json\r\ncontent-length: 11\r\n\r\n{{\"ok\":true}}");
+        if stream.write_all(answer.as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}

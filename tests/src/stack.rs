@@ -1,0 +1,226 @@
+//! Processes of the `forebay` command on a database and a queue prefix of their own.
+
+use serde_json::Value;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+use tokio::process::{Child, Command};
+use uuid::Uuid;
+
+/// Longest wait for a condition; far more than it takes, for a machine under load.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Asks until the answer is there.
+pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// One installation.
+pub struct Stack {
+    prefix: String,
+    database_url: String,
+    maintenance_url: String,
+    database: String,
+    folder: PathBuf,
+    /// For calls to it.
+    pub http: reqwest::Client,
+}
+
+/// One running process; killed when dropped.
+pub struct Process {
+    child: Child,
+    /// `http://127.0.0.1:PORT` of the ingress.
+    pub url: String,
+    admin: String,
+}
+
+/// An answer, read whole.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// The headers.
+    pub headers: reqwest::header::HeaderMap,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The body as JSON.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&self.body)))
+    }
+
+    /// A header's value; empty when absent.
+    #[must_use]
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+fn setting(name: &str, default: &str) -> String {
+    std::env::var(name).ok().filter(|value| !value.is_empty()).unwrap_or_else(|| default.to_owned())
+}
+
+fn command_path() -> String {
+    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/debug/forebay");
+    setting("FOREBAY_BIN", default)
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+impl Stack {
+    /// A new installation with a migrated database and no process.
+    pub async fn new() -> Self {
+        let name = format!("t{}", Uuid::new_v4().simple());
+        let server = setting("FOREBAY_DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres");
+        let (base, _) = server.rsplit_once('/').expect("a database URL with a path");
+        let folder = std::env::temp_dir().join(&name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let stack = Self {
+            prefix: format!("{name}."),
+            database_url: format!("{base}/{name}"),
+            maintenance_url: server.clone(),
+            database: name,
+            folder,
+            http: reqwest::Client::builder().pool_max_idle_per_host(1024).build().unwrap(),
+        };
+        stack.command(&["migrate"]).await;
+        stack
+    }
+
+    fn prepare(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(command_path());
+        command
+            .args(arguments)
+            .env("FOREBAY_AMQP_URL", setting("FOREBAY_AMQP_URL", "amqp://guest:guest@127.0.0.1:5672/%2f"))
+            .env("FOREBAY_DATABASE_URL", &self.database_url)
+            .env("FOREBAY_QUEUE_PREFIX", &self.prefix)
+            .env("FOREBAY_LANES", "1")
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        command
+    }
+
+    /// Runs a client verb and returns what it printed; it must succeed.
+    pub async fn command(&self, arguments: &[&str]) -> String {
+        let output = self.prepare(arguments).output().await.unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "forebay {arguments:?}: {}\n{error}", output.status);
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// The same with `--output json`, parsed.
+    pub async fn command_json(&self, arguments: &[&str]) -> Value {
+        let mut all = arguments.to_vec();
+        all.extend(["--output", "json"]);
+        serde_json::from_str(&self.command(&all).await).unwrap()
+    }
+
+    /// Runs a client verb that must fail; exit code and error text.
+    pub async fn command_fails(&self, arguments: &[&str]) -> (i32, String) {
+        let output = self.prepare(arguments).output().await.unwrap();
+        assert!(!output.status.success(), "forebay {arguments:?} succeeded");
+        (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
+    /// Applies definitions written as YAML.
+    pub async fn apply(&self, yaml: &str) {
+        let file = self.folder.join(format!("{}.yaml", Uuid::new_v4()));
+        std::fs::write(&file, yaml).unwrap();
+        self.command(&["apply", file.to_str().unwrap(), "--yes"]).await;
+    }
+
+    /// Starts a service (`ingress`, `worker`, `dev`) and waits until it is ready.
+    pub async fn start(&self, service: &str) -> Process {
+        self.start_with(service, &[]).await
+    }
+
+    /// The same with further settings.
+    pub async fn start_with(&self, service: &str, settings: &[(&str, &str)]) -> Process {
+        let (http, admin) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.folder.join(format!("{service}.log"))).unwrap();
+        let mut command = self.prepare(&[service]);
+        command.env("FOREBAY_HTTP_LISTEN", &http).env("FOREBAY_ADMIN_LISTEN", &admin).stdout(log.try_clone().unwrap()).stderr(log);
+        command.envs(settings.iter().copied());
+        let mut process = Process { child: command.spawn().unwrap(), url: format!("http://{http}"), admin: format!("http://{admin}") };
+        let begun = Instant::now();
+        loop {
+            let answer = self.http.get(format!("{}/readyz", process.admin)).send().await;
+            if answer.is_ok_and(|answer| answer.status().is_success()) {
+                return process;
+            }
+            let ended = process.child.try_wait().unwrap();
+            let log = || std::fs::read_to_string(self.folder.join(format!("{service}.log"))).unwrap();
+            assert!(ended.is_none(), "{service} ended: {ended:?}\n{}", log());
+            assert!(begun.elapsed() < PATIENCE, "{service} is not ready\n{}", log());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Sends a request and reads the answer.
+    pub async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Answer { status, headers, body: response.bytes().await.unwrap().to_vec() }
+    }
+
+    /// POSTs JSON.
+    pub async fn post(&self, process: &Process, path: &str, body: &str) -> Answer {
+        let request = self.http.post(format!("{}{path}", process.url)).header("content-type", "application/json");
+        self.send(request.body(body.to_owned())).await
+    }
+
+    /// Executions of an integration as the command lists them.
+    pub async fn executions(&self, integration: &str) -> Vec<Value> {
+        let listed = self.command_json(&["executions", "list", "--integration", integration, "--limit", "10000"]).await;
+        listed.as_array().unwrap().clone()
+    }
+
+    /// Waits until as many executions of an integration have ended.
+    pub async fn ended(&self, integration: &str, count: usize) -> Vec<Value> {
+        eventually(&format!("{count} executions of {integration} have ended"), || async {
+            let executions = self.executions(integration).await;
+            (executions.len() >= count).then_some(executions)
+        })
+        .await
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // Best effort: the database is named after the test, and nothing else uses it.
+        let drop_database = format!("drop database if exists \"{}\" with (force)", self.database);
+        let _ = std::process::Command::new("psql")
+            .args(["-q", &self.maintenance_url, "-c", &drop_database])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        if !std::thread::panicking() {
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+impl Process {
+    /// Ends the process at once, as `kill -9` does.
+    pub async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// One metric's value, summed over its labels; 0 when absent.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let text = reqwest::get(format!("{}/metrics", self.admin)).await.unwrap().text().await.unwrap();
+        text.lines().filter(|line| line.starts_with(name)).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+}

@@ -1,0 +1,7 @@
+//! The end-to-end suites: behaviour through real HTTP, a real broker and a real database.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests are not seen as tests by the lint")]
+
+mod contract;
+mod delivery;
+mod keys;
