@@ -128,7 +128,7 @@ pub(crate) struct Invoke {
     /// The method [default: POST with --data, else GET]
     #[arg(long, value_name = "METHOD")]
     pub(crate) method: Option<String>,
-    /// Address of the ingress, such as https://forebay.example [default: by --http-listen]
+    /// Address of the ingress, such as `https://forebay.example` [default: by --http-listen]
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<String>,
 }
