@@ -33,7 +33,7 @@ use super::meter;
 /// Members of an object, in the order in which they were added.
 pub(super) type Members = jaq_json::Map<Text, Value>;
 
-/// A JSON value: cheap to clone, safe to share between threads, at most [`MAX_DEPTH`](super::MAX_DEPTH) levels deep.
+/// A JSON value: cheap to clone, safe to share between threads, at most [`MAX_DEPTH`] levels deep.
 #[derive(Clone, Default)]
 pub struct Value {
     pub(super) repr: Repr,
