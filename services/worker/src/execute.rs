@@ -73,7 +73,7 @@ impl Executor {
                 None => {}
                 Some(finished) if !finished.halted => return Executed::Recorded,
                 Some(finished) => match self.decision(envelope) {
-                    None => return Executed::Halted,
+                    None => return self.stay_halted(envelope, lost).await,
                     Some(Decision::Skip) => return self.skip(envelope, &finished).await,
                     Some(Decision::Resume) => earlier_attempts = u32::try_from(finished.attempts).unwrap_or_default(),
                 },
@@ -160,6 +160,16 @@ impl Executor {
                 tracing::warn!(forebay.execution.id = %envelope.execution_id, %error, "the trigger's halt could not be cleared");
             }
         }
+    }
+
+    /// The execution has halted its trigger before. Its worker may have gone away between the two writes, so the halt is written when nobody knows of it.
+    async fn stay_halted(&self, envelope: &Envelope, lost: &CancellationToken) -> Executed {
+        if self.snapshot.current().trigger_state(envelope.integration_id).is_some() {
+            return Executed::Halted;
+        }
+        let message = "the execution failed; its worker went away before it could say why the trigger is halted".to_owned();
+        let error = ExecutionError { code: ErrorCode::Crashed, step: None, message, transient: false };
+        self.halt(envelope, &error, lost).await
     }
 
     /// Writes the halt down, however long the database is away: the trigger must not go on before.
@@ -296,7 +306,8 @@ impl Executor {
             Ending::Expired => (None, None),
         };
         // A failed execution always keeps the input that its retry needs; a caller may ask later for an answer that it did not wait for.
-        let keeps_input = diagnostics.input || error.is_some();
+        let failed = error.is_some();
+        let keeps_input = diagnostics.input || failed;
         let keeps_output = diagnostics.output || envelope.reply_to.is_some();
         let mut steps = attempted.steps.clone();
         if !diagnostics.steps {
@@ -313,7 +324,8 @@ impl Executor {
             redeliveries: i32::try_from(redeliveries).unwrap_or(i32::MAX),
             input: keeps_input.then(|| stored_request(envelope)),
             output: response.filter(|_| keeps_output).map(StoredResponse::from),
-            keep: diagnostics.keep,
+            // What a retry by hand needs is kept as long as the history is.
+            keep: diagnostics.keep.filter(|_| !failed),
             halted,
             ..self.empty_record(envelope)
         }

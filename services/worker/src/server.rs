@@ -82,6 +82,14 @@ impl Worker {
     /// # Errors
     /// None at present; what fails while running is tried again.
     pub async fn run_until(self, shutdown: Shutdown) -> Result<(), WorkerError> {
+        // Nothing is consumed before its answer could be sent.
+        tokio::select! {
+            () = self.executor.publisher.ready() => {}
+            () = shutdown.wait() => {
+                self.broker_shutdown.cancel();
+                return Ok(());
+            }
+        }
         let stop = Stop { gently: shutdown.token(), now: CancellationToken::new() };
         let concurrency = self.settings.worker_concurrency;
         let prefetch = u16::try_from(concurrency * 4).unwrap_or(u16::MAX).max(64);

@@ -44,6 +44,9 @@ const IN_FLIGHT: usize = 1000;
 /// Most messages that wait for their channel; past it publishers are told that the broker is slow.
 const WAITING: usize = 1024;
 
+/// Longest wait of a message that nobody asks after for a connection.
+const POST_PATIENCE: Duration = Duration::from_secs(10);
+
 /// Where a message goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Destination {
@@ -303,11 +306,15 @@ struct Sent {
 async fn own_channel(
     index: usize,
     mut jobs: mpsc::Receiver<Job>,
-    sessions: watch::Receiver<Option<Arc<Session>>>,
+    mut sessions: watch::Receiver<Option<Arc<Session>>>,
     confirms: mpsc::UnboundedSender<(lapin::PublisherConfirm, Sent)>,
 ) {
     let mut current: Option<(Arc<Session>, Arc<Semaphore>)> = None;
     while let Some(job) = jobs.recv().await {
+        // A reply that was handed over while there is no connection waits for the next one: its caller waits as well.
+        if job.result.is_none() {
+            let _ = tokio::time::timeout(POST_PATIENCE, sessions.wait_for(Option::is_some)).await;
+        }
         let newest = sessions.borrow().clone();
         let Some(session) = newest else {
             current = None;

@@ -106,8 +106,8 @@ pub struct TriggerRow {
 
 impl Store {
     /// Halts a trigger at an execution that failed. A trigger that is halted at another one already stays halted at that one, whose decision
-    /// comes first (only triggers ordered by key run several at once). Halting again at the same execution keeps a decision
-    /// that was made meanwhile.
+    /// comes first (only triggers ordered by key run several at once). Halting again at the same execution asks for
+    /// a new decision: the one made before led here.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] for an unknown integration, or what the server says.

