@@ -56,10 +56,10 @@ async fn an_accepted_call_is_executed_and_its_outcome_is_at_its_location() {
     assert_eq!(location, format!("/t1/order/executions/{id}"));
     let outcome = eventually("the execution has succeeded", || async {
         let outcome = stack.send(stack.http.get(format!("{}{location}", process.url))).await.json();
-        (outcome["status"] != "queued").then_some(outcome)
+        (outcome["status"] == "succeeded").then_some(outcome)
     })
     .await;
-    assert_eq!(outcome["status"], "succeeded");
+    assert_eq!(outcome["executionId"], json!(id));
     let listed = stack.ended("order", 1).await;
     assert_eq!(listed[0]["id"], json!(id));
     // An id of another integration, and one that was never issued, are unknown.
