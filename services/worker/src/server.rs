@@ -49,7 +49,10 @@ impl Worker {
     /// [`WorkerError`].
     #[allow(clippy::unused_async, reason = "called inside the runtime on which its tasks are spawned, like the other services' build")]
     pub async fn build(settings: &Settings, store: Store, snapshot: SnapshotHandle, health: Health) -> Result<Self, WorkerError> {
-        let engine = Engine::new(EngineOptions::default())?;
+        let mut options = EngineOptions::default();
+        // A step's call continues the trace of its span.
+        options.inject = Some(Arc::new(forebay_runtime::telemetry::current_traceparent));
+        let engine = Engine::new(options)?;
         let limits = Limits { max_length: settings.queue_max_length, max_bytes: settings.queue_max_bytes };
         let topology = Topology::new(&settings.queue_prefix, settings.lanes, limits);
         let broker_shutdown = CancellationToken::new();
