@@ -82,6 +82,8 @@ fn free_port() -> u16 {
 impl Stack {
     /// A new installation with a migrated database and no process.
     pub async fn new() -> Self {
+        // Built with the whole workspace, reqwest has TLS and wants a provider, though all calls here are in clear. The second call fails, which is fine.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let name = format!("t{}", Uuid::new_v4().simple());
         let server = setting("FOREBAY_DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres");
         let (base, _) = server.rsplit_once('/').expect("a database URL with a path");
