@@ -74,8 +74,9 @@ broker_start() {
     rm -f "$broker_folder/pid"
     local begun=$SECONDS
     (
-        # A container's limit of a billion files would make Erlang reserve tables for all of them.
-        ulimit -n 65536 2>/dev/null || true
+        # Enough for many connections, and never a container's limit of a billion files: Erlang
+        # would reserve tables for all of them.
+        ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)" 2>/dev/null || true
         cd "$broker_folder"
         exec_in_broker_environment setsid "$rabbitmq_bin/rabbitmq-server" \
             </dev/null >"$broker_folder/log/console" 2>&1 {lock}>&- &

@@ -22,7 +22,7 @@ compose() {
     docker compose version >/dev/null 2>&1 || command=(docker-compose)
     FOREBAY_AMQP_PORT=$amqp_port FOREBAY_DATABASE_PORT=$database_port \
         "${command[@]}" --project-name "forebay-$checkout_hash" \
-        --file "$checkout/docker-compose.yml" --file "$parts/published-ports.yml" "$@" {lock}>&-
+        --file "$checkout/docker-compose.yml" --file "$parts/published-ports.yml" "$@"
 }
 
 compose_start() {

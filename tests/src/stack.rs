@@ -199,8 +199,37 @@ impl Stack {
     }
 }
 
+/// Deletes the installation's queues: each quorum queue left behind reserves file handles of the broker for good.
+fn delete_queues(url: &str, prefix: &str, triggers: &[String]) {
+    let names = ["call.0", "work.0", "dead", "outcomes", "unreadable"].map(str::to_owned);
+    let names: Vec<String> = names.into_iter().chain(triggers.iter().map(|id| format!("trigger.{id}"))).collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let deleting = async {
+        let connection = lapin::Connection::connect(url, lapin::ConnectionProperties::default()).await?;
+        for name in names {
+            let channel = connection.create_channel().await?;
+            channel.queue_delete(format!("{prefix}{name}").as_str().into(), lapin::options::QueueDeleteOptions::default()).await?;
+        }
+        connection.close(200, "done".into()).await
+    };
+    let deleted = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(20), deleting).await });
+    if !matches!(deleted, Ok(Ok(()))) {
+        eprintln!("queues of {prefix} could not all be deleted: {deleted:?}");
+    }
+}
+
 impl Drop for Stack {
     fn drop(&mut self) {
+        let listed = std::process::Command::new(command_path())
+            .args(["triggers", "list", "--output", "json"])
+            .env("FOREBAY_DATABASE_URL", &self.database_url)
+            .output();
+        let triggers: Value = listed.ok().and_then(|output| serde_json::from_slice(&output.stdout).ok()).unwrap_or_default();
+        let triggers = triggers.as_array().map_or(&[][..], Vec::as_slice).iter();
+        let ids = triggers.filter_map(|trigger| Some(trigger["integrationId"].as_str()?.to_owned())).collect::<Vec<_>>();
+        let (url, prefix) = (setting("FOREBAY_AMQP_URL", "amqp://guest:guest@127.0.0.1:5672/%2f"), self.prefix.clone());
+        // A thread, since this one may be running a runtime already.
+        let _ = std::thread::spawn(move || delete_queues(&url, &prefix, &ids)).join();
         // Best effort: the database is named after the test, and nothing else uses it.
         let drop_database = format!("drop database if exists \"{}\" with (force)", self.database);
         let _ = std::process::Command::new("psql")

@@ -151,3 +151,29 @@ steps: [{{ id: call, http: {{ method: POST, url: '{}/late' }} }}]
     assert_eq!(executions[0]["status"], "expired");
     assert!(sink.seen().is_empty(), "an expired call must not be executed");
 }
+
+#[tokio::test]
+async fn an_execution_that_takes_long_is_shown_as_running() {
+    let stack = Stack::new().await;
+    let sink = Sink::start(Duration::from_secs(4)).await;
+    let definition = format!(
+        "
+tenant: t1
+name: long
+trigger: {{ webhook: {{ methods: [POST], authentication: none }} }}
+steps: [{{ id: call, http: {{ method: POST, url: '{}/long' }} }}]
+",
+        sink.address()
+    );
+    stack.apply(&definition).await;
+    let process = stack.start("dev").await;
+    let location = stack.post(&process, "/t1/long", "{}").await.header("location").to_owned();
+    for status in ["running", "succeeded"] {
+        eventually(status, || async {
+            let outcome = stack.send(stack.http.get(format!("{}{location}", process.url))).await.json();
+            (outcome["status"] == status).then_some(())
+        })
+        .await;
+    }
+    assert_eq!(sink.seen().len(), 1);
+}

@@ -1,10 +1,16 @@
 //! From an envelope to a confirmed message, and from a reply to an outcome. Handlers see no broker beyond this.
 
 use forebay_broker::{Destination, Message, PublishError, Publisher, Queue, Replies, Topology, encode_envelope, stable_hash};
+use forebay_contract::ExecutionId;
 use forebay_contract::definition::{Delivery, OnTimeout};
 use forebay_contract::envelope::Envelope;
-use forebay_contract::outcome::Ending;
+use forebay_contract::outcome::{Ending, ExecutionStatus, Response};
+use forebay_store::{ExecutionOutcome, Store};
 use std::time::Duration;
+use uuid::Uuid;
+
+/// How often the store is asked for an outcome whose reply was lost with the connection.
+const ASK_STORE_EVERY: Duration = Duration::from_millis(500);
 
 /// Hands calls to the workers.
 #[derive(Clone)]
@@ -12,6 +18,7 @@ pub(crate) struct Dispatch {
     pub(crate) publisher: Publisher,
     pub(crate) replies: Replies,
     pub(crate) topology: Topology,
+    pub(crate) store: Store,
 }
 
 /// How long a caller waits, and what then.
@@ -50,9 +57,24 @@ impl Dispatch {
         }
         let message = encode_envelope(&envelope, expires_in);
         self.publish(order(&envelope, delivery), queue, message).await?;
-        match tokio::time::timeout_at(started + wait.longest, waiting.reply()).await {
-            Ok(reply) => Ok(Answer::Ended(reply.ending)),
-            Err(_) => Ok(Answer::TimedOut),
+        let recorded = self.recorded(envelope.integration_id, envelope.execution_id, waiting.lost());
+        tokio::select! {
+            reply = waiting.reply() => Ok(Answer::Ended(reply.ending)),
+            ending = recorded => Ok(Answer::Ended(ending)),
+            () = tokio::time::sleep_until(started + wait.longest) => Ok(Answer::TimedOut),
+        }
+    }
+
+    /// The outcome out of the store, asked for once the reply can no longer arrive.
+    async fn recorded(&self, integration: Uuid, id: ExecutionId, lost: impl Future<Output = ()>) -> Ending {
+        lost.await;
+        loop {
+            if let Ok(Some(outcome)) = self.store.execution(integration, &id).await
+                && let Some(ending) = ending_of(outcome)
+            {
+                return ending;
+            }
+            tokio::time::sleep(ASK_STORE_EVERY).await;
         }
     }
 
@@ -67,6 +89,18 @@ impl Dispatch {
         match delivery.is_exclusive() {
             true => Queue::Trigger(envelope.integration_id),
             false => lane(self.topology.lane_of(envelope.tenant.as_str())),
+        }
+    }
+}
+
+/// `None` while it has not ended.
+fn ending_of(outcome: ExecutionOutcome) -> Option<Ending> {
+    match outcome.row.status {
+        ExecutionStatus::Queued | ExecutionStatus::Running => None,
+        ExecutionStatus::Expired => Some(Ending::Expired),
+        ExecutionStatus::Failed => outcome.row.error.map(Ending::Failed),
+        ExecutionStatus::Succeeded => {
+            outcome.output.map(|output| Ending::Succeeded(Response { status: output.status, headers: output.headers, body: output.body }))
         }
     }
 }

@@ -84,8 +84,8 @@ impl Ingress {
         let replies = Replies::start(url, settings.worker_name.clone(), topology.clone(), broker_shutdown.clone());
         let dependencies = web::Data::new(Dependencies {
             snapshot,
+            dispatch: Dispatch { publisher, replies, topology, store: store.clone() },
             store,
-            dispatch: Dispatch { publisher, replies, topology },
             ids,
             in_flight: InFlight::new(settings.max_in_flight),
             bodies: BodyBudget::new(BODY_BUDGET),

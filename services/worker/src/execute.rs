@@ -22,6 +22,7 @@ use tracing::Instrument;
 const MOST_REDELIVERIES: u32 = 20;
 /// In-process retrying of one delivery stays well below RabbitMQ's acknowledgement timeout of 30 minutes.
 const LONGEST_RETRYING: Duration = Duration::from_secs(15 * 60);
+const SHOWN_AFTER: Duration = Duration::from_secs(1);
 const STORE_PATIENCE: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -84,7 +85,8 @@ impl Executor {
         let Some(program) = program else { return Executed::Left };
         let compiled = program.as_ref().ok().cloned();
         let definition = compiled.as_deref().map(Program::definition);
-        let attempted = match self.attempt(program, envelope, delivery, earlier_attempts, lost).instrument(span).await {
+        let attempting = std::pin::pin!(self.attempt(program, envelope, delivery, earlier_attempts, lost).instrument(span));
+        let attempted = match self.shown_while_running(envelope, earlier_attempts + 1, attempting).await {
             Some(attempted) if !lost.is_cancelled() => attempted,
             _ => return Executed::Left,
         };
@@ -106,6 +108,25 @@ impl Executor {
                 Executed::Recorded
             }
         }
+    }
+
+    /// Records that an execution is running when it takes long enough for somebody to ask; short ones cost no write.
+    async fn shown_while_running<T>(&self, envelope: &Envelope, attempt: u32, mut work: std::pin::Pin<&mut impl Future<Output = T>>) -> T {
+        let started_at = now_micros();
+        tokio::select! {
+            done = &mut work => return done,
+            () = tokio::time::sleep(SHOWN_AFTER) => {}
+        }
+        let record = Record {
+            status: ExecutionStatus::Running,
+            attempts: i32::try_from(attempt).unwrap_or(i32::MAX),
+            started_at: Some(started_at),
+            ..self.empty_record(envelope)
+        };
+        let recorder = self.recorder.clone();
+        // Nothing depends on it: when it is lost, the execution is shown as queued.
+        tokio::spawn(async move { recorder.record(record).await });
+        work.await
     }
 
     /// Waits for the store when the trigger halts on failure: running again what halted it would break the promise.

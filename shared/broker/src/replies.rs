@@ -44,6 +44,7 @@ pub struct Waiting {
     waiters: Arc<Waiters>,
     reply: oneshot::Receiver<Reply>,
     reply_to: Arc<str>,
+    address: watch::Receiver<Option<Arc<str>>>,
 }
 
 impl Waiting {
@@ -59,6 +60,15 @@ impl Waiting {
             Ok(reply) => reply,
             // The sender is dropped only with this waiter's own map entry.
             Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Waits until the queue is gone to which the reply would come: from then on the outcome is only in the store.
+    pub fn lost(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (mut address, reply_to) = (self.address.clone(), self.reply_to.clone());
+        async move {
+            // The sender's end is the end of the process's broker connections.
+            let _ = address.wait_for(|current| current.as_ref() != Some(&reply_to)).await;
         }
     }
 }
@@ -87,7 +97,7 @@ impl Replies {
         let reply_to = self.address.borrow().clone().ok_or(BrokerError::NotConnected)?;
         let (sender, reply) = oneshot::channel();
         self.waiters.shard(&id).insert(id, sender);
-        Ok(Waiting { id, waiters: self.waiters.clone(), reply, reply_to })
+        Ok(Waiting { id, waiters: self.waiters.clone(), reply, reply_to, address: self.address.clone() })
     }
 
     /// Callers who wait right now.

@@ -3,12 +3,10 @@
 use crate::body::read_body;
 use crate::failure;
 use crate::mapping::Value;
+use crate::weight;
 use forebay_contract::envelope::{Envelope, Request};
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use std::panic::catch_unwind;
-
-/// Bodies above this are read on a thread for blocking work: reading runs at some 200 MB/s.
-const READ_ASIDE_BYTES: usize = 128 * 1024;
 
 /// The context of one execution: built once, extended as steps end. Values are shared, so a new one copies names only.
 pub(crate) struct Context {
@@ -56,21 +54,19 @@ impl Context {
         &self.value
     }
 
-    pub(crate) fn body(&self) -> &Value {
-        &self.body
-    }
-
     pub(crate) fn input(&self) -> &Value {
         &self.input
     }
 
-    /// Sets `.input`.
+    /// Sets `.input`; `None`: it is the body, which is there already.
     ///
     /// # Errors
     /// When it and the outputs take more memory than an execution may.
-    pub(crate) fn set_input(&mut self, input: Value) -> Result<(), ExecutionError> {
-        self.take_memory(&input)?;
-        self.input = input;
+    pub(crate) fn set_input(&mut self, input: Option<Value>) -> Result<(), ExecutionError> {
+        if let Some(input) = &input {
+            self.take_memory(input)?;
+        }
+        self.input = input.unwrap_or_else(|| self.body.clone());
         self.rebuild()
     }
 
@@ -97,7 +93,7 @@ impl Context {
     }
 
     fn take_memory(&mut self, value: &Value) -> Result<(), ExecutionError> {
-        match spend(value, self.memory_left) {
+        match weight::spend(value, self.memory_left) {
             Some(left) => self.memory_left = left,
             None => {
                 let limit = self.memory_limit / (1024 * 1024);
@@ -110,40 +106,11 @@ impl Context {
     }
 }
 
-/// `budget` less the memory that the value would take if it shared nothing; `None` when that is more, found without a full walk.
-fn spend(value: &Value, budget: usize) -> Option<usize> {
-    const NODE: usize = size_of::<Value>();
-    let mut left = budget.checked_sub(NODE)?;
-    if let Some(text) = value.as_str() {
-        return left.checked_sub(text.len());
-    }
-    if let Some(items) = value.as_array() {
-        for item in items {
-            left = spend(item, left)?;
-        }
-    } else if let Some(members) = value.entries() {
-        for (name, member) in members {
-            left = spend(member, left.checked_sub(NODE + name.len())?)?;
-        }
-    }
-    Some(left)
-}
-
 async fn body_of(envelope: &Envelope, max_bytes: usize) -> Result<Value, ExecutionError> {
-    let unreadable = |error: forebay_contract::body::BodyError| failure::permanent(ErrorCode::Body, error.to_string());
-    let encoding = envelope.content_encoding.as_deref();
-    if envelope.body.len() <= READ_ASIDE_BYTES && encoding.is_none() {
-        return read_body(envelope.content_type.as_deref(), None, &envelope.body, max_bytes).map_err(unreadable);
-    }
+    let aside = weight::are_many(envelope.body.len()) || envelope.content_encoding.is_some();
     let (content_type, encoding, bytes) = (envelope.content_type.clone(), envelope.content_encoding.clone(), envelope.body.clone());
     let read = move || read_body(content_type.as_deref(), encoding.as_deref(), &bytes, max_bytes);
-    match tokio::task::spawn_blocking(read).await {
-        Ok(result) => result.map_err(unreadable),
-        Err(error) => match error.try_into_panic() {
-            Ok(payload) => Err(failure::panicked(&*payload)),
-            Err(_) => Err(failure::withdrawn()),
-        },
-    }
+    weight::run(aside, read).await?.map_err(|error| failure::permanent(ErrorCode::Body, error.to_string()))
 }
 
 /// `.request`: everything of the call but its body and its declared query parameters.

@@ -11,7 +11,8 @@ use crate::step::http::Caller;
 use crate::step_log::StepLog;
 use forebay_contract::definition::LARGEST_MAX_BYTES;
 use forebay_contract::envelope::Envelope;
-use forebay_contract::outcome::{Ending, ExecutionError, Response, StepRecord, StepStatus};
+use forebay_contract::format_duration;
+use forebay_contract::outcome::{Ending, ErrorCode, ExecutionError, Response, StepRecord, StepStatus};
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -30,7 +31,7 @@ pub struct EngineOptions {
     pub mapping_time: Duration,
     /// Most memory of one mapping or template, in bytes, and the size of its output as JSON. Default 64 MiB.
     pub mapping_memory: usize,
-    /// Most memory of `.input` and all outputs together, in bytes, as if they shared nothing. Default 64 MiB.
+    /// Most memory of the outputs of `input` and all steps together, in bytes, as if they shared nothing. Default 64 MiB.
     pub context_memory: usize,
     /// Longest time of an HTTP step whose definition sets none. Default 30 s.
     pub step_timeout: Duration,
@@ -140,8 +141,8 @@ impl Engine {
         let max_bytes = program.definition().trigger.max_bytes;
         let mut context = Context::of(envelope, execution.attempt, max_bytes, options.context_memory).await?;
         let input = match &program.input {
-            None => context.body().clone(),
-            Some(mapping) => mapping.evaluate("", &budget, run_on(context.value())).await.in_step("input")?,
+            None => None,
+            Some(mapping) => Some(mapping.evaluate("", &budget, run_on(context.value())).await.in_step("input")?),
         };
         context.set_input(input).in_step("input")?;
 
@@ -186,7 +187,13 @@ impl Engine {
             return Ok(None);
         }
         match &step.action {
-            CompiledAction::Set(mapping) => mapping.evaluate("set", budget, run_on(context.value())).await.map(Some),
+            CompiledAction::Set(mapping) => {
+                let output = mapping.evaluate("set", budget, run_on(context.value()));
+                match step.timeout {
+                    None => output.await.map(Some),
+                    Some(timeout) => tokio::time::timeout(timeout, output).await.unwrap_or_else(|_| Err(too_slow(timeout))).map(Some),
+                }
+            }
             CompiledAction::Http(call) => {
                 let caller = Caller { client: &self.client, options: &self.options, envelope, step: &step.id };
                 call.run(caller, step.timeout, context, budget).await.map(Some)
@@ -201,6 +208,11 @@ pub(crate) fn run_on(
 ) -> impl Fn(&Mapping, &crate::mapping::Limits) -> Result<Value, crate::mapping::MappingError> + Send + 'static {
     let context = context.clone();
     move |mapping, limits| mapping.run(&context, limits)
+}
+
+fn too_slow(timeout: Duration) -> ExecutionError {
+    let message = format!("set: the mapping did not end within the step's timeout of {}", format_duration(timeout));
+    failure::permanent(ErrorCode::Timeout, message)
 }
 
 fn as_word(status: StepStatus) -> &'static str {

@@ -17,6 +17,9 @@ use tokio::sync::oneshot;
 /// Longest part of a mapping's error text that goes on to the caller and the history.
 const LONGEST_MESSAGE: usize = 2000;
 
+/// A try that took longer gives the thread to others before the next one begins.
+const YIELD_AFTER: Duration = Duration::from_micros(500);
+
 /// What one mapping may use, and until when.
 #[derive(Clone)]
 pub(crate) struct Budget {
@@ -58,9 +61,15 @@ impl<P: Send + Sync + 'static> Paced<P> {
             let mut limits = Limits::inline();
             limits.deadline = limits.deadline.min(budget.mapping_time);
             limits.memory = limits.memory.min(budget.mapping_memory);
+            let started = Instant::now();
             match catch(|| run(&self.program, &limits))? {
                 Err(error) if error.is_limit() => {}
-                result => return result.map_err(|error| shortened(part, error)),
+                result => {
+                    if started.elapsed() > YIELD_AFTER {
+                        tokio::task::yield_now().await;
+                    }
+                    return result.map_err(|error| shortened(part, error));
+                }
             }
             self.is_slow.store(true, Ordering::Relaxed);
         }

@@ -2,6 +2,7 @@
 
 use crate::failure;
 use crate::mapping::{Value, to_json};
+use crate::weight;
 use bytes::Bytes;
 use data_encoding::BASE64;
 use forebay_contract::body::BodyKind;
@@ -16,8 +17,12 @@ pub(crate) const JSON: &str = "application/json";
 ///
 /// # Errors
 /// A `base64` that is none.
-pub(crate) fn encode(output: &Value, content_type: Option<&str>) -> Result<Bytes, ExecutionError> {
+pub(crate) async fn encode(output: Value, content_type: Option<&str>) -> Result<Bytes, ExecutionError> {
     let is_json = content_type.is_none_or(|text| BodyKind::of(Some(text)) == Ok(BodyKind::Json));
+    weight::run(weight::is_large(&output), move || bytes_of(&output, is_json)).await?
+}
+
+fn bytes_of(output: &Value, is_json: bool) -> Result<Bytes, ExecutionError> {
     if is_json {
         return Ok(to_json(output).into());
     }
@@ -39,8 +44,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    #[test]
-    fn the_content_type_decides_what_an_output_becomes() {
+    #[tokio::test]
+    async fn the_content_type_decides_what_an_output_becomes() {
         let cases = [
             (json!({"a": 1}), None, r#"{"a":1}"#),
             (json!("text"), None, r#""text""#),
@@ -51,10 +56,10 @@ mod tests {
             (json!({"base64": "aGk="}), None, r#"{"base64":"aGk="}"#),
         ];
         for (output, content_type, expected) in cases {
-            let bytes = encode(&Value::from(&output), content_type).unwrap();
+            let bytes = encode(Value::from(&output), content_type).await.unwrap();
             assert_eq!(bytes, expected, "{output} as {content_type:?}");
         }
-        let error = encode(&Value::from(&json!({"base64": "!"})), Some("image/png")).unwrap_err();
+        let error = encode(Value::from(&json!({"base64": "!"})), Some("image/png")).await.unwrap_err();
         assert!(error.message.contains("no Base64"), "{error}");
     }
 }

@@ -49,7 +49,7 @@ impl CompiledAction {
 }
 
 impl Program {
-    /// Compiles every mapping and template of the definition. Takes a millisecond or so: do it once a version.
+    /// Compiles every mapping and template of the definition: once a version, on a thread that may block for milliseconds.
     ///
     /// # Errors
     /// Every problem, each with the path of its field, such as `steps[1].set: line 1, column 5: ...`.
@@ -81,7 +81,7 @@ impl Program {
     /// is not by key.
     ///
     /// # Errors
-    /// An unreadable body, a mapping that fails, or a key of more than 1024 bytes; all but a full slow pool are permanent.
+    /// An unreadable body, a mapping that fails, or a key of more than 1024 bytes. Transient only where slow threads are too busy.
     pub async fn ordering_key(&self, envelope: &Envelope) -> Result<String, ExecutionError> {
         let Some(mapping) = &self.ordering_key else { return Ok("null".to_owned()) };
         let options = EngineOptions::default();

@@ -51,7 +51,7 @@ pub(crate) async fn answer(respond: Option<&CompiledRespond>, answer: Answer<'_>
         Some(mapping) => mapping.evaluate("body", budget, run_on(context)).await?,
         None => answer.last_output.unwrap_or_else(|| answer.context.input()).clone(),
     };
-    let body = payload::encode(&output, content_type_of(&headers))?;
+    let body = payload::encode(output, content_type_of(&headers)).await?;
     if body.len() > answer.most_bytes {
         let message = format!(
             "body: the answer has {} bytes, more than the {} that fit into one; answer with less, or in pages",

@@ -3,14 +3,20 @@
 use crate::engine::unix_micros;
 use crate::failure::InStep;
 use crate::mapping::Value;
+use crate::weight::spend;
 use forebay_contract::outcome::{ExecutionError, StepRecord, StepStatus};
 use std::time::Instant;
 
 /// Deepest output that is kept: readers of stored JSON stop at 128 levels, of which the record takes a few.
 const DEEPEST_KEPT: usize = 100;
 
+/// Most memory of the outputs that are kept of one execution: they travel to the store in one record.
+const MOST_KEPT_BYTES: usize = 16 * 1024 * 1024;
+
 pub(crate) struct StepLog {
     keep_outputs: bool,
+    /// Memory that kept outputs may still take, in bytes.
+    keep_left: usize,
     records: Vec<StepRecord>,
     current: Option<Current>,
 }
@@ -23,7 +29,7 @@ struct Current {
 
 impl StepLog {
     pub(crate) fn new(keep_outputs: bool) -> Self {
-        Self { keep_outputs, records: Vec::new(), current: None }
+        Self { keep_outputs, keep_left: MOST_KEPT_BYTES, records: Vec::new(), current: None }
     }
 
     pub(crate) fn begin(&mut self, id: &str) {
@@ -33,7 +39,7 @@ impl StepLog {
     /// Ends the step that was begun; `Ok(None)` means that it was skipped.
     pub(crate) fn end(&mut self, result: &Result<Option<Value>, ExecutionError>) -> StepStatus {
         let (status, output, error) = match result {
-            Ok(Some(output)) => (StepStatus::Succeeded, self.keep_outputs.then(|| kept(output)), None),
+            Ok(Some(output)) => (StepStatus::Succeeded, self.kept(output), None),
             Ok(None) => (StepStatus::Skipped, None, None),
             Err(error) => (StepStatus::Failed, None, Some(error.message.clone())),
         };
@@ -42,6 +48,23 @@ impl StepLog {
             self.records.push(StepRecord { id, status, started_at, took, output, error });
         }
         status
+    }
+
+    fn kept(&mut self, output: &Value) -> Option<serde_json::Value> {
+        if !self.keep_outputs {
+            return None;
+        }
+        if is_deeper(output, DEEPEST_KEPT) {
+            return Some(format!("(not kept: the output nests deeper than {DEEPEST_KEPT} levels)").into());
+        }
+        match spend(output, self.keep_left) {
+            Some(left) => self.keep_left = left,
+            None => {
+                let limit = MOST_KEPT_BYTES / (1024 * 1024);
+                return Some(format!("(not kept: the outputs of this execution take more than {limit} MiB)").into());
+            }
+        }
+        Some(serde_json::Value::from(output))
     }
 
     /// The run ended with `error`; a step that was under way failed with it.
@@ -55,13 +78,6 @@ impl StepLog {
     pub(crate) fn into_records(self) -> Vec<StepRecord> {
         self.records
     }
-}
-
-fn kept(output: &Value) -> serde_json::Value {
-    if is_deeper(output, DEEPEST_KEPT) {
-        return serde_json::Value::String(format!("(not kept: the output nests deeper than {DEEPEST_KEPT} levels)"));
-    }
-    serde_json::Value::from(output)
 }
 
 fn is_deeper(value: &Value, levels: usize) -> bool {

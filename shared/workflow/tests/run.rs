@@ -3,7 +3,7 @@
 mod support;
 
 use forebay_contract::outcome::{ErrorCode, StepStatus};
-use forebay_workflow::{Engine, EngineOptions, Program};
+use forebay_workflow::Program;
 use serde_json::{Value, json};
 use support::*;
 
@@ -179,9 +179,7 @@ async fn an_answer_without_a_body_has_no_content_type() {
 
 #[tokio::test]
 async fn an_answer_that_fits_into_no_message_is_refused() {
-    let mut options = EngineOptions::default();
-    options.answer_bytes = 10;
-    let engine = Engine::new(options).unwrap();
+    let engine = engine_with(|options| options.answer_bytes = 10);
     let run = engine.run(&program(""), &envelope(r#"{"long": "0123456789"}"#), once()).await;
     let error = error(run);
     assert_eq!((error.code, error.step.as_deref()), (ErrorCode::Limit, Some("respond")));

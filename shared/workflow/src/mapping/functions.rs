@@ -1,7 +1,7 @@
 //! The functions written in Rust that take the place of jaq's: they answer to the meter, or are faster, or follow jq.
 
 use jaq_core::native::{Filter, bome, unary, v};
-use jaq_core::{Bind, Cv, Error, RunPtr, ValR, ValXs};
+use jaq_core::{Bind, Cv, Error, RunPtr, ValR, ValT as _, ValXs};
 
 use super::deletion::without_paths;
 use super::meter::{reserve, tick};
@@ -36,6 +36,7 @@ pub(super) fn functions() -> Vec<Function> {
         ("indices", v(1), |cv| unary(cv, |value, part| indices(&value, &part))),
         ("bsearch", v(1), |cv| unary(cv, |value, wanted| binary_search(&value, &wanted))),
         ("join", v(1), |cv| unary(cv, |value, separator| join(&value, &separator))),
+        ("add", v(0), |cv| bome(add(cv.1))),
         ("path", takes_filter(), |cv| paths(cv, false)),
         ("path_value", takes_filter(), |cv| paths(cv, true)),
         ("without_paths", v(1), |cv| unary(cv, |value, paths| without_paths(value, &paths))),
@@ -167,6 +168,15 @@ fn binary_search(value: &Value, wanted: &Value) -> ValR<Value> {
     let items = value.as_array().ok_or_else(|| Error::str(format_args!("bsearch takes an array, not {}", described(value))))?;
     let place = items.binary_search(wanted);
     Ok(Value::from(place.map_or_else(|place| -1 - place as isize, |place| place as isize)))
+}
+
+/// The sum of the items or members; null where there are none.
+fn add(value: Value) -> ValR<Value> {
+    let mut sum = Value::NULL;
+    for item in value.values() {
+        sum = (sum + item?)?;
+    }
+    Ok(sum)
 }
 
 fn join(value: &Value, separator: &Value) -> ValR<Value> {

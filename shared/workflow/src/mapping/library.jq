@@ -1,7 +1,10 @@
 # What jaq's own libraries lack, or where jq's behaviour is wanted. Loaded after them.
 
+def gamma: lgamma;
 def toarray: if isarray then . else [.] end;
 def leaf_paths: paths(scalars);
+def ltrimstr($s): if isstring and ($s | isstring) then ltrimstr_of_string($s) else . end;
+def rtrimstr($s): if isstring and ($s | isstring) then rtrimstr_of_string($s) else . end;
 def trimstr($s): ltrimstr($s) | rtrimstr($s);
 def ascii: [.] | implode;
 def toboolean: if isboolean then . elif . == "true" then true elif . == "false" then false

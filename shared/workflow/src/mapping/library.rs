@@ -9,7 +9,7 @@ use jaq_core::native::{Filter, Fun};
 use jaq_core::{Native, RunPtr};
 
 use super::program::Metered;
-use super::{functions, patterns, walk};
+use super::{functions, objects, patterns, walk};
 
 /// Definitions of jaq that are natives of ours, because they are faster so or must answer to the meter.
 const REPLACED_DEFINITIONS: &[(&str, usize)] = &[
@@ -24,6 +24,7 @@ const REPLACED_DEFINITIONS: &[(&str, usize)] = &[
     ("tonumber", 0),
     ("totype", 2),
     ("join", 1),
+    ("add", 0),
     // What acts on the process is not there at all.
     ("halt", 0),
     ("halt_error", 0),
@@ -53,6 +54,8 @@ const LEFT_OUT_NATIVES: &[&str] = &[
 
 /// Natives of jaq that library.jq calls after a check of their input.
 const RENAMED_NATIVES: &[(&str, &str)] = &[
+    ("ltrimstr", "ltrimstr_of_string"),
+    ("rtrimstr", "rtrimstr_of_string"),
     ("strftime", "strftime_in_range"),
     ("gmtime", "gmtime_in_range"),
     ("mktime", "mktime_in_range"),
@@ -145,7 +148,7 @@ pub(super) fn natives() -> impl Iterator<Item = Fun<Metered>> {
         let renamed = RENAMED_NATIVES.iter().find(|(old, _)| *old == name);
         (renamed.map_or(name, |(_, new)| *new), arguments, function)
     });
-    let ours = functions::functions().into_iter().chain(patterns::functions());
+    let ours = functions::functions().into_iter().chain(objects::functions()).chain(patterns::functions());
     theirs.chain(ours.map(|(name, arguments, run): Filter<RunPtr<Metered>>| (name, arguments, Native::<Metered>::new(run))))
 }
 

@@ -17,6 +17,7 @@ mod functions;
 mod library;
 mod limits;
 mod meter;
+mod objects;
 mod patterns;
 mod program;
 mod rewrite;

@@ -19,7 +19,7 @@ use super::value::{Value, described};
 /// Sizes tried for a compiled expression, in bytes; larger is refused.
 const SIZES: [usize; 5] = [1 << 10, 1 << 12, 1 << 14, 1 << 16, 1 << 18];
 /// How many bytes of a compiled expression times bytes of text are searched in a second, at worst.
-const SPEED: f64 = if cfg!(debug_assertions) { 0.5e9 } else { 4e9 };
+const SPEED: f64 = if cfg!(debug_assertions) { 0.5e9 } else { 3e9 };
 /// Expressions kept for each thread, and the largest that is kept.
 const KEPT: usize = 32;
 const LARGEST_KEPT: usize = 1 << 14;

@@ -2,6 +2,7 @@
 //!
 //! - Long lists (`a, b, c, ...`, objects, interpolated strings) are made into balanced trees. jaq compiles them to a chain, and the
 //!   stack that a run needs would grow with their length.
+//! - An object literal becomes a call, see [`objects`].
 //! - A definition that takes a filter as an argument never ends in a tail call: `def f(g): BODY;` becomes `def f(g): BODY | .;`.
 //!   With tail calls it could wrap its argument again and again without using stack, and the chain of closures, which is dropped
 //!   recursively, would overflow the stack when it is dropped.
@@ -13,7 +14,9 @@ use jaq_core::load::parse::{BinaryOp, Def, Pattern, Term};
 use jaq_core::ops::Math;
 use jaq_core::path::{Part, Path};
 
-/// Longest list that is left a chain.
+use super::objects;
+
+/// Longest string that is left a chain.
 const LONGEST_CHAIN: usize = 16;
 
 /// Rewrites `term`, which was parsed from `source`.
@@ -136,8 +139,8 @@ fn balanced_list(mut items: Vec<Term<&str>>) -> Term<&str> {
 }
 
 fn balanced_object<'s>(mut entries: Vec<(Term<&'s str>, Option<Term<&'s str>>)>) -> Term<&'s str> {
-    if entries.len() <= LONGEST_CHAIN {
-        return Term::Obj(entries);
+    if entries.len() <= objects::MOST_MEMBERS {
+        return objects::literal(entries);
     }
     let right = entries.split_off(entries.len() / 2);
     sum(balanced_object(entries), balanced_object(right))

@@ -10,11 +10,12 @@ use crate::failure::{permanent, transient};
 use crate::header::{HeaderTemplate, content_type_of, render_headers};
 use crate::mapping::{Mapping, Template, Value};
 use crate::payload::{self, JSON};
-use forebay_contract::body::BodyError;
+use crate::weight;
+use forebay_contract::body::{BodyError, decode_body};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::format_duration;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use reqwest::{Request, Response};
 use std::error::Error;
@@ -77,13 +78,18 @@ impl HttpStep {
         let mut body = None;
         if let Some(mapping) = &self.body {
             let output = mapping.evaluate("body", budget, run_on(context)).await?;
-            body = Some(payload::encode(&output, content_type_of(&headers))?);
+            body = Some(payload::encode(output, content_type_of(&headers)).await?);
             if content_type_of(&headers).is_none() {
                 headers.push((CONTENT_TYPE.to_string(), JSON.to_owned()));
             }
         }
         let mut request = Request::new(self.method.clone(), url);
         *request.headers_mut() = caller.headers(headers)?;
+        let expects_body = [Method::POST, Method::PUT, Method::PATCH].contains(&self.method);
+        if body.is_none() && expects_body {
+            // Some servers answer 411 without it; the client leaves it out.
+            request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         *request.body_mut() = body.map(Into::into);
         Ok(request)
     }
@@ -145,7 +151,7 @@ async fn exchange(caller: Caller<'_>, request: Request, target: &Target) -> Resu
         return Err(refused(response, target).await);
     }
     let bytes = if is_head { Vec::new() } else { read_bounded(response, caller.options.remote_bytes, target).await? };
-    let body = body(&headers, &bytes, caller.options.remote_bytes, target)?;
+    let body = body(&headers, bytes, caller.options.remote_bytes, target).await?;
     Ok(Value::object([("status", Value::from(i64::from(status.as_u16()))), ("headers", header_object(&headers)), ("body", body)]))
 }
 
@@ -167,18 +173,28 @@ async fn read_bounded(mut response: Response, most_bytes: usize, target: &Target
     Ok(bytes)
 }
 
-/// A remote system's Content-Type is not the author's to correct: one that cannot be read promises nothing.
-fn body(headers: &HeaderMap, bytes: &[u8], most_bytes: usize, target: &Target) -> Result<Value, ExecutionError> {
-    let text_of = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let content_type = text_of(CONTENT_TYPE);
-    match read_body(content_type, text_of(CONTENT_ENCODING), bytes, most_bytes) {
-        Ok(body) => Ok(body),
-        Err(BodyError::ContentType(_) | BodyError::Charset(..)) => Ok(binary(content_type, bytes)),
-        Err(BodyError::TooLarge(_)) => {
-            let message = format!("{target} answered with more than {most_bytes} bytes once decompressed; ask it for less");
-            Err(permanent(ErrorCode::Limit, message))
+async fn body(headers: &HeaderMap, bytes: Vec<u8>, most_bytes: usize, target: &Target) -> Result<Value, ExecutionError> {
+    let text_of = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).map(str::to_owned);
+    let (content_type, encoding) = (text_of(CONTENT_TYPE), text_of(CONTENT_ENCODING));
+    let aside = weight::are_many(bytes.len()) || encoding.is_some();
+    let read = move || read_answer(content_type.as_deref(), encoding.as_deref(), &bytes, most_bytes);
+    weight::run(aside, read).await?.map_err(|error| match error {
+        BodyError::TooLarge(_) => {
+            let message = format!("{target} answered with more than {most_bytes} bytes once decompressed; ask it for less, or for pages");
+            permanent(ErrorCode::Limit, message)
         }
-        Err(error) => Err(permanent(ErrorCode::Remote, format!("{target} answered with a body that cannot be read: {error}"))),
+        error => permanent(ErrorCode::Remote, format!("{target} answered with a body that cannot be read: {error}")),
+    })
+}
+
+/// What a remote system says of its text is not the author's to correct, and the call is made: a charset that cannot be read, or
+/// that the bytes are not of, promises nothing.
+fn read_answer(content_type: Option<&str>, encoding: Option<&str>, bytes: &[u8], most_bytes: usize) -> Result<Value, BodyError> {
+    let bytes = decode_body(encoding, bytes, most_bytes)?;
+    match read_body(content_type, None, &bytes, most_bytes) {
+        Err(BodyError::ContentType(_) | BodyError::Charset(..)) => Ok(binary(content_type, &bytes)),
+        Err(BodyError::Malformed { kind, .. }) if kind != "JSON" => Ok(binary(content_type, &bytes)),
+        result => result,
     }
 }
 

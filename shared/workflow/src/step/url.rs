@@ -39,6 +39,10 @@ pub(crate) fn parse(address: &str) -> Result<Url, ExecutionError> {
 }
 
 fn check(address: &str) -> Result<Url, String> {
+    // The URL parser drops line breaks and tabs, and would see other segments than the checks below.
+    if address.chars().any(char::is_control) {
+        return Err("must hold no line break or other control character".to_owned());
+    }
     let lower = address.to_ascii_lowercase();
     let Some(rest) = lower.strip_prefix("https://").or_else(|| lower.strip_prefix("http://")) else {
         return Err(NOT_HTTP.to_owned());

@@ -69,6 +69,12 @@ pub fn engine() -> Engine {
     Engine::new(EngineOptions::default()).unwrap()
 }
 
+pub fn engine_with(change: impl FnOnce(&mut EngineOptions)) -> Engine {
+    let mut options = EngineOptions::default();
+    change(&mut options);
+    Engine::new(options).unwrap()
+}
+
 pub fn once() -> ExecutionContext {
     within(LONG)
 }
@@ -105,6 +111,11 @@ pub fn text(run: Run) -> String {
 
 pub async fn answer(rest: &str, body: &str) -> String {
     text(run(rest, body).await)
+}
+
+/// The answer to `{}`, read as JSON.
+pub async fn json_answer(rest: &str) -> serde_json::Value {
+    serde_json::from_str(&answer(rest, "{}").await).unwrap()
 }
 
 /// A request as the server got it.

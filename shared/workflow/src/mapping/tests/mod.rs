@@ -1,23 +1,39 @@
 //! Tests of the module as a whole.
 
 mod hostile;
+mod hostile_sources;
+mod hostile_values;
+mod language;
+mod templates;
+mod values;
 
-use super::{CountingAllocator, Limits, Mapping, MappingError, STACK_BYTES, Value, parse_json, to_json};
+use super::{CompileError, CountingAllocator, Encoding, Limits, Mapping, MappingError, STACK_BYTES, Template, Value, parse_json, to_json};
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator::system();
 
 /// Runs `work` on a thread with the documented stack.
 fn on_a_mapping_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    std::thread::Builder::new().stack_size(STACK_BYTES).spawn(work).unwrap().join().unwrap()
+    on_a_stack_of(STACK_BYTES, work)
+}
+
+fn on_a_stack_of<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> T {
+    std::thread::Builder::new().stack_size(bytes).spawn(work).unwrap().join().unwrap()
 }
 
 fn json(text: &str) -> Value {
     parse_json(text.as_bytes()).unwrap()
 }
 
+fn compiled(program: &str) -> Mapping {
+    Mapping::compile(program).unwrap_or_else(|error| panic!("{program}: {error}"))
+}
+
 fn run(program: &str, input: &str) -> Result<String, MappingError> {
-    let mapping = Mapping::compile(program).unwrap_or_else(|error| panic!("{program}: {error}"));
-    let output = mapping.run(&json(input), &Limits::default())?;
+    let output = compiled(program).run(&json(input), &Limits::default())?;
     Ok(String::from_utf8(to_json(&output)).unwrap())
+}
+
+fn compile_error(program: &str) -> CompileError {
+    Mapping::compile(program).err().unwrap_or_else(|| panic!("{program} must not compile"))
 }

@@ -140,6 +140,9 @@ pub(in crate::mapping) fn float_of(number: &Num) -> f64 {
 /// An integer is exact; a decimal keeps its text, so that `19.90` stays `19.90`; one that no float can hold becomes the largest
 /// float, as in jq.
 pub(in crate::mapping) fn number_from_text(text: &str) -> Option<Value> {
+    if text.len() > MAX_NUMBER_CHARACTERS {
+        return None;
+    }
     let unsigned = text.strip_prefix('-').unwrap_or(text);
     let unsigned = if unsigned.len() == text.len() { text.strip_prefix('+').unwrap_or(text) } else { unsigned };
     let (whole, rest) = split_digits(unsigned);
@@ -148,7 +151,7 @@ pub(in crate::mapping) fn number_from_text(text: &str) -> Option<Value> {
         None => ("", rest),
     };
     let has_fraction = rest.starts_with('.');
-    if whole.is_empty() && fraction.is_empty() || text.len() > MAX_NUMBER_CHARACTERS {
+    if whole.is_empty() && fraction.is_empty() {
         return None;
     }
     if let Some(exponent) = exponent.strip_prefix(['e', 'E']) {

@@ -1,6 +1,7 @@
 //! JSON text to values: RFC 8259, strictly, with a bound on depth.
 
 use super::convert::{MAX_NUMBER_CHARACTERS, number_from_text};
+use super::write::CHUNK_BYTES;
 use super::{Members, Text, Value};
 use crate::mapping::limits::MAX_DEPTH;
 use crate::mapping::meter::{reserve, tick};
@@ -88,7 +89,11 @@ impl<'t> Reader<'t> {
 
     fn number(&mut self) -> Result<Value> {
         let rest = &self.text[self.at..];
-        let length = rest.bytes().take_while(|byte| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')).count();
+        let length = rest
+            .bytes()
+            .take(MAX_NUMBER_CHARACTERS + 1)
+            .take_while(|byte| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'))
+            .count();
         let number = &rest[..length];
         let whole = number.trim_start_matches('-').as_bytes();
         let leading_zero = whole.first() == Some(&b'0') && whole.get(1).is_some_and(u8::is_ascii_digit);
@@ -108,8 +113,14 @@ impl<'t> Reader<'t> {
         let mut out = String::new();
         loop {
             let start = self.at;
-            while self.peek().is_some_and(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
-                self.at += 1;
+            loop {
+                let chunk = &bytes[self.at..bytes.len().min(self.at + CHUNK_BYTES)];
+                let plain = chunk.iter().take_while(|byte| !matches!(byte, 0..0x20 | b'"' | b'\\')).count();
+                self.at += plain;
+                if plain < CHUNK_BYTES {
+                    break;
+                }
+                tick(plain / 64);
             }
             let plain = &self.text[start..self.at];
             if plain.len() > 1 << 12 {
@@ -122,6 +133,7 @@ impl<'t> Reader<'t> {
                     return Ok(if out.is_empty() { plain.to_string() } else { out + plain });
                 }
                 Some(b'\\') => {
+                    tick(1);
                     out.push_str(plain);
                     self.at += 1;
                     out.push(self.escape()?);
@@ -218,11 +230,12 @@ impl<'t> Reader<'t> {
 
     fn object(&mut self, depth: u32) -> Result<Value> {
         self.open(depth)?;
-        let mut members = Members::default();
         if self.peek() == Some(b'}') {
             self.at += 1;
-            return Ok(Value::from_members(members));
+            return Ok(Value::from_members(Members::default()));
         }
+        // Collected first, for a map that grows hashes its names again and again.
+        let mut pairs = Vec::with_capacity(8);
         loop {
             if self.peek() != Some(b'"') {
                 return Err(self.error("expected a name in quotes"));
@@ -235,12 +248,18 @@ impl<'t> Reader<'t> {
             self.at += 1;
             self.skip_space();
             let value = self.value(depth)?;
-            members.insert(Text::new(name), value);
+            if pairs.len() == pairs.capacity() {
+                reserve(pairs.len() * 2 * size_of::<(Text, Value)>());
+            }
+            pairs.push((Text::new(name), value));
             self.skip_space();
             match self.peek() {
                 Some(b',') => self.at += 1,
                 Some(b'}') => {
                     self.at += 1;
+                    reserve(pairs.len() * 2 * size_of::<(Text, Value)>());
+                    let mut members = Members::with_capacity_and_hasher(pairs.len(), Default::default());
+                    members.extend(pairs);
                     return Ok(Value::from_members(members));
                 }
                 _ => return Err(self.error("expected `,` or `}`")),

@@ -7,6 +7,9 @@ use crate::mapping::meter::{reserve, tick};
 /// Longest text of a value in a message, in bytes, about.
 const SHORTENED_BYTES: usize = 120;
 
+/// Bytes of a string that are written, or read, between two looks at the meter.
+pub(super) const CHUNK_BYTES: usize = 4096;
+
 /// `value` as compact JSON in UTF-8.
 ///
 /// It is always valid JSON: nan is written as `null` and the infinities as the largest float, as jq does. A float without a fraction
@@ -84,11 +87,21 @@ fn write(value: &Value, out: &mut Vec<u8>, most: usize) -> bool {
 fn write_string(text: &str, out: &mut Vec<u8>, most: usize) -> bool {
     let whole = text.len() <= most;
     let text = if whole { text } else { &text[..floor_char_boundary(text, most)] };
-    if text.len() > 1 << 12 {
-        reserve(text.len());
-    }
     out.push(b'"');
-    let bytes = text.as_bytes();
+    for chunk in text.as_bytes().chunks(CHUNK_BYTES) {
+        if out.capacity() - out.len() < 6 * chunk.len() && text.len() > CHUNK_BYTES {
+            reserve(2 * out.capacity());
+        }
+        tick(chunk.len() / 64);
+        write_escaped(chunk, out);
+    }
+    if whole {
+        out.push(b'"');
+    }
+    whole
+}
+
+fn write_escaped(bytes: &[u8], out: &mut Vec<u8>) {
     let mut written = 0;
     for (index, byte) in bytes.iter().enumerate() {
         if !matches!(byte, 0..=0x1f | b'"' | b'\\' | 0x7f) {
@@ -104,14 +117,13 @@ fn write_string(text: &str, out: &mut Vec<u8>, most: usize) -> bool {
             b'\t' => out.extend_from_slice(b"\\t"),
             0x08 => out.extend_from_slice(b"\\b"),
             0x0c => out.extend_from_slice(b"\\f"),
-            control => out.extend_from_slice(format!("\\u{control:04x}").as_bytes()),
+            control => {
+                let digit = |value: u8| b"0123456789abcdef"[usize::from(value & 15)];
+                out.extend_from_slice(&[b'\\', b'u', b'0', b'0', digit(control >> 4), digit(*control)]);
+            }
         }
     }
     out.extend_from_slice(&bytes[written..]);
-    if whole {
-        out.push(b'"');
-    }
-    whole
 }
 
 fn floor_char_boundary(text: &str, most: usize) -> usize {
