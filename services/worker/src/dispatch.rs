@@ -67,7 +67,7 @@ pub(crate) async fn dispatch(
             biased;
             () = stop.gently.cancelled() => break,
             Some(done) = running.join_next(), if !running.is_empty() => {
-                match settle(done).await {
+                match settle(done) {
                     Settled::Next(key) => {
                         let next = waiting.get_mut(&key).and_then(VecDeque::pop_front);
                         match next {
@@ -104,10 +104,11 @@ pub(crate) async fn dispatch(
                 let key = match key {
                     Ok(key) => key,
                     Err(error) => {
-                        if executor.fail(&envelope, error, delivery.redeliveries()).await != Executed::Recorded || delivery.ack().await.is_err() {
+                        if executor.fail(&envelope, error, delivery.redeliveries()).await != Executed::Recorded {
                             end = End::Lost;
                             break;
                         }
+                        delivery.ack();
                         continue;
                     }
                 };
@@ -126,7 +127,7 @@ pub(crate) async fn dispatch(
     loop {
         tokio::select! {
             done = running.join_next() => match done {
-                Some(done) => _ = settle(done).await,
+                Some(done) => _ = settle(done),
                 None => break,
             },
             () = stop.now.cancelled(), if !lost.is_cancelled() => lost.cancel(),
@@ -162,12 +163,12 @@ enum Settled {
     End(End),
 }
 
-async fn settle(done: Result<Done, tokio::task::JoinError>) -> Settled {
+fn settle(done: Result<Done, tokio::task::JoinError>) -> Settled {
     match done {
-        Ok((key, Some(delivery), Executed::Recorded)) => match delivery.ack().await {
-            Ok(()) => Settled::Next(key),
-            Err(_) => Settled::End(End::Lost),
-        },
+        Ok((key, Some(delivery), Executed::Recorded)) => {
+            delivery.ack();
+            Settled::Next(key)
+        }
         Ok((_, _, Executed::Halted)) => Settled::End(End::Halted),
         Ok(_) => Settled::End(End::Lost),
         Err(error) => {
@@ -210,5 +211,9 @@ pub(crate) async fn put_aside(executor: &Executor, delivery: Delivery, reason: &
         "a message cannot be executed; it is put aside on the 'unreadable' queue"
     );
     let aside = delivery.as_unreadable(reason);
-    executor.publisher.publish(0, Destination::Queue(Queue::Unreadable), aside).await.is_ok() && delivery.ack().await.is_ok()
+    let put_aside = executor.publisher.publish(0, Destination::Queue(Queue::Unreadable), aside).await.is_ok();
+    if put_aside {
+        delivery.ack();
+    }
+    put_aside
 }

@@ -6,7 +6,7 @@
 use crate::measure;
 use crate::programs::{NoProgram, Programs};
 use crate::recorder::Recorder;
-use forebay_broker::{Delivery, Destination, Publisher, Reply, encode_reply, stable_hash};
+use forebay_broker::{Delivery, Destination, Publisher, Reply, encode_reply};
 use forebay_contract::definition::{Definition, OnFailure};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{Ending, ErrorCode, ExecutionError, ExecutionStatus, StepRecord};
@@ -22,6 +22,8 @@ use tracing::Instrument;
 const MOST_REDELIVERIES: u32 = 20;
 /// In-process retrying of one delivery stays well below RabbitMQ's acknowledgement timeout of 30 minutes.
 const LONGEST_RETRYING: Duration = Duration::from_secs(15 * 60);
+/// A reply posted this long before the caller's deadline reaches it.
+const ANSWERED_BEFORE_MILLIS: i64 = 500;
 const SHOWN_AFTER: Duration = Duration::from_secs(1);
 const STORE_PATIENCE: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(500);
@@ -277,8 +279,8 @@ impl Executor {
     pub(crate) fn reply(&self, envelope: &Envelope, ending: &Ending) {
         let Some(reply_to) = &envelope.reply_to else { return };
         let message = encode_reply(&Reply { execution_id: envelope.execution_id, ending: ending.clone() });
-        let posted = self.publisher.post(stable_hash(reply_to.as_bytes()), Destination::Named(reply_to.clone()), message);
-        measure::replied(if posted.is_ok() { "sent" } else { "failed" });
+        self.publisher.post(Destination::Named(reply_to.clone()), message);
+        measure::replied();
     }
 
     /// Records a failure without running anything.
@@ -326,10 +328,10 @@ impl Executor {
             Ending::Failed(error) => (Some(error.clone()), None),
             Ending::Expired => (None, None),
         };
-        // A failed execution always keeps the input that its retry needs; a caller may ask later for an answer that it did not wait for.
+        // A failed execution always keeps the input that its retry needs.
         let failed = error.is_some();
         let keeps_input = diagnostics.input || failed;
-        let keeps_output = diagnostics.output || envelope.reply_to.is_some();
+        let keeps_output = diagnostics.output || may_be_asked_for_later(envelope);
         let mut steps = attempted.steps.clone();
         if !diagnostics.steps {
             steps.iter_mut().for_each(|step| step.output = None);
@@ -394,6 +396,12 @@ impl Executor {
         }
         span
     }
+}
+
+/// Whether the caller may come back for the answer: not when it had one in time.
+fn may_be_asked_for_later(envelope: &Envelope) -> bool {
+    let in_time = |deadline| now_micros() / 1000 + ANSWERED_BEFORE_MILLIS < deadline;
+    envelope.reply_to.is_some() && !envelope.deadline.is_some_and(in_time)
 }
 
 pub(crate) fn stored_request(envelope: &Envelope) -> StoredRequest {

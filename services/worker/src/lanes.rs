@@ -59,7 +59,10 @@ async fn bury(executor: &Executor, delivery: Delivery) -> bool {
             executor.fail(&envelope, error, delivery.redeliveries()).await
         }
     };
-    executed == Executed::Recorded && delivery.ack().await.is_ok()
+    if executed == Executed::Recorded {
+        delivery.ack();
+    }
+    executed == Executed::Recorded
 }
 
 async fn pause(stop: &Stop) {

@@ -177,10 +177,6 @@ async fn write_spooled(store: &Store, publisher: &Publisher, deliveries: Vec<Del
     if !write(store, publisher, &records).await {
         return false;
     }
-    for delivery in deliveries {
-        if delivery.ack().await.is_err() {
-            return false;
-        }
-    }
+    deliveries.into_iter().for_each(Delivery::ack);
     true
 }

@@ -4,6 +4,7 @@
 //! deliveries in hand and on `nack` with requeue. So nothing here cancels or nacks: a subscription ends by closing its
 //! channel, also when it is dropped (lapin sends a cancel when a consumer is dropped before its channel is closed).
 
+use crate::acks::Acks;
 use crate::codec::{DecodeError, decode_envelope};
 use crate::connection::connect;
 use crate::error::BrokerError;
@@ -11,7 +12,7 @@ use crate::topology::{Queue, Topology, short};
 use bytes::Bytes;
 use forebay_contract::envelope::Envelope;
 use futures_util::StreamExt;
-use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
+use lapin::options::{BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, Consumer};
 use std::sync::Arc;
@@ -60,7 +61,9 @@ impl Consumers {
             .basic_consume(short(&name), short(""), BasicConsumeOptions::default(), FieldTable::default())
             .await
             .map_err(lost("subscribing"))?;
-        Ok(Subscription { name, lost: CancellationToken::new(), inner: Some(Inner { connection, channel, consumer }) })
+        let lost = CancellationToken::new();
+        let acks = Acks::start(channel.clone(), lost.clone());
+        Ok(Subscription { name, lost, inner: Some(Inner { connection, channel, consumer, acks }) })
     }
 
     /// A live connection with room for one more channel. Its subscriptions hold it, so their number is its count of channels.
@@ -88,6 +91,7 @@ struct Inner {
     connection: Arc<Connection>,
     channel: Channel,
     consumer: Consumer,
+    acks: Acks,
 }
 
 /// One subscription.
@@ -118,7 +122,8 @@ impl Subscription {
                 redelivered: delivery.redelivered,
                 properties: delivery.properties,
                 body: delivery.data.into(),
-                acker: delivery.acker,
+                tag: delivery.delivery_tag,
+                acks: inner.acks.clone(),
             }),
             Some(Err(error)) => {
                 tracing::warn!(messaging.destination.name = self.name, error = %crate::connection::chain(&error), "the subscription was lost");
@@ -143,6 +148,7 @@ impl Subscription {
 
 impl Inner {
     async fn close(self) {
+        self.acks.flush().await;
         // When closing fails the channel is gone already, and with it the subscription.
         let _ = self.channel.close(200, "done".into()).await;
         drop(self.consumer);
@@ -164,7 +170,8 @@ pub struct Delivery {
     redelivered: bool,
     properties: BasicProperties,
     body: Bytes,
-    acker: lapin::Acker,
+    tag: u64,
+    acks: Acks,
 }
 
 impl Delivery {
@@ -227,14 +234,8 @@ impl Delivery {
         crate::codec::encode_unreadable(self.properties(), self.body.clone(), reason)
     }
 
-    /// Tells the broker that the message is done with.
-    ///
-    /// # Errors
-    /// When the channel is gone: the message is delivered again.
-    pub async fn ack(self) -> Result<(), BrokerError> {
-        match self.acker.ack(BasicAckOptions::default()).await {
-            Ok(_) => Ok(()),
-            Err(source) => Err(BrokerError::Lost { doing: "acknowledging a delivery", source }),
-        }
+    /// Tells the broker that the message is done with. When the channel is gone by then, the message is delivered again.
+    pub fn ack(self) {
+        self.acks.done(self.tag);
     }
 }

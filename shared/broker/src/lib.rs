@@ -3,6 +3,7 @@
 //! The parts above speak of [`Envelope`](forebay_contract::envelope::Envelope)s, [`Reply`]s and [`Queue`]s;
 //! nothing of AMQP leaves this crate.
 
+mod acks;
 mod codec;
 mod connection;
 mod consumer;

@@ -1,29 +1,31 @@
 //! Confirmed, mandatory publishing over several channels of one connection.
 //!
-//! Each channel has one owner task, so that what is handed over in order is sent in order (confirms of tasks that share
-//! a channel can swap), and one confirm task. A supervisor keeps the connection. A message is chosen its channel by
-//! `order`: those with the same `order` (one trigger) keep their order.
+//! A message is chosen its channel by `order`: those with the same `order` (one trigger) keep their order. lapin numbers a
+//! message and queues its frames when a publish is first polled, so that poll is made in turns, one caller at a time a
+//! channel (confirms of callers that do not take turns can swap). What follows it, being sent and being confirmed, is
+//! awaited by the channel's confirm task, so a caller that goes away disturbs nothing.
 //!
 //! ```text
-//! publish() -> jobs of channel N -> owner: claim, declare, send -> confirm task -> result -> publish()
+//! publish(): place in flight -> queue declared -> turn: first poll -> confirm task -> result -> publish()
 //! ```
 //!
-//! A job is claimed before it is sent. A caller who gives up first has un-claimed it, and it is never sent:
-//! the difference between "not accepted" and "may be delivered" that the caller is told.
+//! Until the first poll a message has not been sent: the difference between "not accepted" and "may be delivered" that
+//! callers are told.
 
 use crate::codec::Message;
 use crate::connection::{chain, connect_patiently};
 use crate::error::PublishError;
 use crate::topology::{Queue, Topology, short};
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
-use lapin::{Channel, Confirmation, Connection, Event};
+use lapin::{Channel, Confirmation, Connection, Event, PublisherConfirm};
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// How to publish.
@@ -41,9 +43,6 @@ pub struct PublisherConfig {
 
 /// Most messages sent and not confirmed on one channel. More does not make RabbitMQ faster, and all of them are in doubt when the connection breaks.
 const IN_FLIGHT: usize = 1000;
-/// Most messages that wait for their channel; past it publishers are told that the broker is slow.
-const WAITING: usize = 1024;
-
 /// Longest wait of a message that nobody asks after for a connection.
 const POST_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -67,10 +66,9 @@ pub enum PublisherState {
     Away,
 }
 
-/// A handle to the publishing tasks. They end, after what they hold is settled, when the shutdown token of [`Publisher::start`] is cancelled.
+/// A handle to the publishing connection, which ends when the shutdown token of [`Publisher::start`] is cancelled.
 #[derive(Clone)]
 pub struct Publisher {
-    channels: Arc<Vec<mpsc::Sender<Job>>>,
     session: watch::Receiver<Option<Arc<Session>>>,
     confirm_timeout: Duration,
 }
@@ -78,52 +76,39 @@ pub struct Publisher {
 /// One connection's life.
 struct Session {
     connection: Connection,
-    channels: Vec<Channel>,
+    channels: Vec<ConfirmChannel>,
+    /// For messages whose fate nobody asks for: without confirms, which would cost as much as the message.
+    plain: Channel,
     topology: Topology,
-    declared: Mutex<HashSet<Queue>>,
+    declared: Arc<Mutex<HashSet<Queue>>>,
     /// Cancelled when anything fails on the connection; the supervisor then makes a new one.
     lost: CancellationToken,
 }
 
-struct Job {
-    destination: Destination,
-    message: Message,
-    claim: Claim,
-    /// Absent for messages whose fate nobody asks for.
-    result: Option<oneshot::Sender<Result<(), PublishError>>>,
+struct ConfirmChannel {
+    channel: Channel,
+    turn: Mutex<()>,
+    in_flight: Arc<Semaphore>,
+    sent: mpsc::UnboundedSender<Sent>,
 }
 
-/// Who has a job: the caller until the owner task claims it for sending.
-#[derive(Clone, Default)]
-struct Claim(Arc<AtomicU8>);
-
-impl Claim {
-    const WAITING: u8 = 0;
-    const SENDING: u8 = 1;
-    const ABANDONED: u8 = 2;
-
-    fn take(&self, to: u8) -> bool {
-        self.0.compare_exchange(Self::WAITING, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
-    }
+/// A message that was handed to lapin.
+struct Sent {
+    id: String,
+    queue: Option<Queue>,
+    publishing: BoxFuture<'static, lapin::Result<PublisherConfirm>>,
+    result: oneshot::Sender<Result<(), PublishError>>,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Publisher {
-    /// Starts the tasks; connects in the background, again after each loss, until `shutdown`.
+    /// Starts to connect in the background, again after each loss, until `shutdown`.
     #[must_use]
     pub fn start(config: PublisherConfig, topology: Topology, shutdown: CancellationToken) -> Self {
         let (session_sender, session) = watch::channel(None);
-        let count = config.channels.max(1);
-        let mut channels = Vec::with_capacity(count);
-        for index in 0..count {
-            let (jobs, owner_jobs) = mpsc::channel(WAITING);
-            let (confirms, confirm_jobs) = mpsc::unbounded_channel();
-            tokio::spawn(own_channel(index, owner_jobs, session.clone(), confirms));
-            tokio::spawn(settle_confirms(confirm_jobs));
-            channels.push(jobs);
-        }
         let confirm_timeout = config.confirm_timeout;
-        tokio::spawn(supervise(config, count, topology, session_sender, shutdown));
-        Self { channels: Arc::new(channels), session, confirm_timeout }
+        tokio::spawn(supervise(config, topology, session_sender, shutdown));
+        Self { session, confirm_timeout }
     }
 
     /// Whether messages can be published right now.
@@ -147,79 +132,65 @@ impl Publisher {
     /// # Errors
     /// [`PublishError`]; only `Unconfirmed` leaves open whether the message is delivered.
     pub async fn publish(&self, order: u64, destination: Destination, message: Message) -> Result<(), PublishError> {
-        match self.publish_once(order, destination.clone(), message.clone()).await {
+        match self.publish_once(order, &destination, message.clone()).await {
             // The queue was deleted under us. It is declared again by the next try, since the return made us forget it.
             Err(PublishError::Unroutable) if matches!(destination, Destination::Queue(_)) => {
-                self.publish_once(order, destination, message).await
+                self.publish_once(order, &destination, message).await
             }
             result => result,
         }
     }
 
-    async fn publish_once(&self, order: u64, destination: Destination, message: Message) -> Result<(), PublishError> {
-        match self.state() {
-            PublisherState::Ready => {}
-            PublisherState::Blocked => return Err(PublishError::Blocked),
-            PublisherState::Away => return Err(PublishError::Unavailable),
+    async fn publish_once(&self, order: u64, destination: &Destination, message: Message) -> Result<(), PublishError> {
+        let session = self.session.borrow().clone().ok_or(PublishError::Unavailable)?;
+        if session.connection.status().blocked() {
+            return Err(PublishError::Blocked);
         }
-        let (result, settled) = oneshot::channel();
-        let claim = Claim::default();
-        let job = Job { destination, message, claim: claim.clone(), result: Some(result) };
-        self.channel(order).try_send(job).map_err(refused)?;
-        match tokio::time::timeout(self.confirm_timeout, settled).await {
+        let until = Instant::now() + self.confirm_timeout;
+        let handed_over = tokio::time::timeout_at(until, session.hand_over(order, destination, message)).await;
+        let settled = handed_over.map_err(|_| PublishError::Busy)??;
+        match tokio::time::timeout_at(until, settled).await {
             Ok(Ok(result)) => result,
-            Ok(Err(_)) | Err(_) if claim.take(Claim::ABANDONED) => Err(PublishError::Busy),
             Ok(Err(_)) | Err(_) => Err(PublishError::Unconfirmed),
         }
     }
 
-    /// Hands a message over and does not wait: for replies, whose loss the caller's own deadline covers.
-    ///
-    /// # Errors
-    /// When it cannot even be handed over.
-    pub fn post(&self, order: u64, destination: Destination, message: Message) -> Result<(), PublishError> {
-        let job = Job { destination, message, claim: Claim::default(), result: None };
-        self.channel(order).try_send(job).map_err(refused)
-    }
-
-    fn channel(&self, order: u64) -> &mpsc::Sender<Job> {
-        &self.channels[(order % self.channels.len() as u64) as usize]
-    }
-}
-
-fn refused(error: mpsc::error::TrySendError<Job>) -> PublishError {
-    match error {
-        mpsc::error::TrySendError::Full(_) => PublishError::Busy,
-        mpsc::error::TrySendError::Closed(_) => PublishError::Unavailable,
-    }
-}
-
-impl Job {
-    fn settle(self, result: Result<(), PublishError>) {
-        match self.result {
-            Some(sender) => _ = sender.send(result),
-            None => {
-                if let Err(error) = result {
-                    tracing::debug!(messaging.message.id = self.message.id(), %error, "a message that nobody waits for was not delivered");
-                }
-            }
+    /// Hands a message over and does not wait for a confirm: for replies, whose loss the caller's own deadline covers.
+    /// While there is no connection it waits for one, since its caller waits as well.
+    pub fn post(&self, destination: Destination, message: Message) {
+        if let Some(session) = &*self.session.borrow() {
+            session.post(&destination, message);
+            return;
         }
-    }
-
-    fn is_given_up(&self) -> bool {
-        self.result.as_ref().is_some_and(oneshot::Sender::is_closed)
+        let mut sessions = self.session.clone();
+        tokio::spawn(async move {
+            let connected = tokio::time::timeout(POST_PATIENCE, sessions.wait_for(Option::is_some)).await;
+            match connected {
+                Ok(Ok(session)) => {
+                    if let Some(session) = &*session {
+                        session.post(&destination, message);
+                    }
+                }
+                _ => tracing::warn!(messaging.message.id = message.id(), "a reply could not be sent: no connection to the broker"),
+            }
+        });
     }
 }
 
 impl Session {
     async fn open(connection: Connection, channels: usize, topology: Topology) -> Result<Self, lapin::Error> {
+        let lost = CancellationToken::new();
+        let declared = Arc::default();
         let mut opened = Vec::with_capacity(channels);
         for _ in 0..channels {
             let channel = connection.create_channel().await?;
             channel.confirm_select(ConfirmSelectOptions::default()).await?;
-            opened.push(channel);
+            let (sent, to_settle) = mpsc::unbounded_channel();
+            tokio::spawn(settle_confirms(to_settle, Arc::clone(&declared), lost.clone()));
+            opened.push(ConfirmChannel { channel, turn: Mutex::default(), in_flight: Arc::new(Semaphore::new(IN_FLIGHT)), sent });
         }
-        let session = Self { connection, channels: opened, topology, declared: Mutex::default(), lost: CancellationToken::new() };
+        let plain = connection.create_channel().await?;
+        let session = Self { connection, channels: opened, plain, topology, declared, lost };
         // The lanes and what they dead-letter to are there before the first call is.
         session.ensure_declared(Queue::Dead).await?;
         for queue in session.topology.lanes() {
@@ -229,16 +200,60 @@ impl Session {
     }
 
     async fn ensure_declared(&self, queue: Queue) -> Result<(), lapin::Error> {
-        if self.declared().contains(&queue) {
+        if locked(&self.declared).contains(&queue) {
             return Ok(());
         }
         self.topology.declare(&self.connection, queue).await?;
-        self.declared().insert(queue);
+        locked(&self.declared).insert(queue);
         Ok(())
     }
 
-    fn declared(&self) -> std::sync::MutexGuard<'_, HashSet<Queue>> {
-        self.declared.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    /// Gives the message to lapin; what is returned resolves once the broker has spoken.
+    async fn hand_over(
+        &self,
+        order: u64,
+        destination: &Destination,
+        message: Message,
+    ) -> Result<oneshot::Receiver<Result<(), PublishError>>, PublishError> {
+        let channel = &self.channels[(order % self.channels.len() as u64) as usize];
+        let place = tokio::select! {
+            place = channel.in_flight.clone().acquire_owned() => place.map_err(|_| PublishError::Unavailable)?,
+            () = self.lost.cancelled() => return Err(PublishError::Unavailable),
+        };
+        let queue = match destination {
+            Destination::Queue(queue) => Some(*queue),
+            Destination::Named(_) => None,
+        };
+        if let Some(queue) = queue
+            && let Err(error) = self.ensure_declared(queue).await
+        {
+            tracing::warn!(messaging.destination.name = self.topology.name(queue), error = %chain(&error), "a queue could not be declared");
+            return Err(PublishError::Unavailable);
+        }
+        let id = message.id().to_owned();
+        let mut publishing = publishing(channel.channel.clone(), self.name_of(destination), message, true);
+        let (result, settled) = oneshot::channel();
+        let turn = locked(&channel.turn);
+        match (&mut publishing).now_or_never() {
+            // Refused before anything was sent.
+            Some(Err(error)) => {
+                tracing::warn!(error = %chain(&error), "a message could not be sent");
+                self.lost.cancel();
+                return Err(PublishError::Unavailable);
+            }
+            Some(Ok(confirm)) => publishing = std::future::ready(Ok(confirm)).boxed(),
+            None => {}
+        }
+        let sent = Sent { id, queue, publishing, result, _place: place };
+        // The confirm task lives as long as this session.
+        let _ = channel.sent.send(sent);
+        drop(turn);
+        Ok(settled)
+    }
+
+    fn post(&self, destination: &Destination, message: Message) {
+        // The first poll queues the frames; nobody waits for them to be sent. Not mandatory: a return would be kept by lapin for ever.
+        let _ = publishing(self.plain.clone(), self.name_of(destination), message, false).now_or_never();
     }
 
     fn name_of(&self, destination: &Destination) -> String {
@@ -249,17 +264,26 @@ impl Session {
     }
 }
 
+fn publishing(channel: Channel, queue: String, message: Message, mandatory: bool) -> BoxFuture<'static, lapin::Result<PublisherConfirm>> {
+    let options = BasicPublishOptions { mandatory, immediate: false };
+    async move { channel.basic_publish(short(""), short(&queue), options, &message.body, message.properties).await }.boxed()
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // No code that can panic runs under these locks.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Keeps a connection until shutdown.
 async fn supervise(
     config: PublisherConfig,
-    channels: usize,
     topology: Topology,
     sessions: watch::Sender<Option<Arc<Session>>>,
     shutdown: CancellationToken,
 ) {
     while let Some(connection) = connect_patiently(&config.url, &config.name, &shutdown).await {
         let mut events = connection.events_listener().boxed();
-        let session = match Session::open(connection, channels, topology.clone()).await {
+        let session = match Session::open(connection, config.channels.max(1), topology.clone()).await {
             Ok(session) => Arc::new(session),
             Err(error) => {
                 tracing::warn!(connection.name = config.name, error = %chain(&error), "the publishing channels could not be opened; trying again");
@@ -296,115 +320,67 @@ async fn supervise(
     }
 }
 
-struct Sent {
-    job: Job,
-    session: Arc<Session>,
-    _in_flight: OwnedSemaphorePermit,
-}
-
-/// Sends the jobs of one channel in their order.
-async fn own_channel(
-    index: usize,
-    mut jobs: mpsc::Receiver<Job>,
-    mut sessions: watch::Receiver<Option<Arc<Session>>>,
-    confirms: mpsc::UnboundedSender<(lapin::PublisherConfirm, Sent)>,
-) {
-    let mut current: Option<(Arc<Session>, Arc<Semaphore>)> = None;
-    while let Some(job) = jobs.recv().await {
-        // A reply that was handed over while there is no connection waits for the next one: its caller waits as well.
-        if job.result.is_none() {
-            let _ = tokio::time::timeout(POST_PATIENCE, sessions.wait_for(Option::is_some)).await;
-        }
-        let newest = sessions.borrow().clone();
-        let Some(session) = newest else {
-            current = None;
-            job.settle(Err(PublishError::Unavailable));
-            continue;
-        };
-        // Each session counts its own messages: what an old one left in doubt must not use up the new one's share.
-        let in_flight = match &current {
-            Some((known, in_flight)) if Arc::ptr_eq(known, &session) => in_flight.clone(),
-            _ => current.insert((session.clone(), Arc::new(Semaphore::new(IN_FLIGHT)))).1.clone(),
-        };
-        if session.connection.status().blocked() {
-            job.settle(Err(PublishError::Blocked));
-            continue;
-        }
-        let permit = tokio::select! {
-            permit = in_flight.acquire_owned() => permit.ok(),
-            () = session.lost.cancelled() => None,
-        };
-        let Some(permit) = permit else {
-            job.settle(Err(PublishError::Unavailable));
-            continue;
-        };
-        if let Destination::Queue(queue) = job.destination
-            && let Err(error) = session.ensure_declared(queue).await
-        {
-            tracing::warn!(messaging.destination.name = session.topology.name(queue), error = %chain(&error), "a queue could not be declared");
-            job.settle(Err(PublishError::Unavailable));
-            continue;
-        }
-        if job.is_given_up() || !job.claim.take(Claim::SENDING) {
-            continue;
-        }
-        let name = session.name_of(&job.destination);
-        let options = BasicPublishOptions { mandatory: true, immediate: false };
-        let properties = job.message.properties.clone();
-        match session.channels[index].basic_publish(short(""), short(&name), options, &job.message.body, properties).await {
-            Ok(confirm) => _ = confirms.send((confirm, Sent { job, session, _in_flight: permit })),
-            Err(error) => {
-                tracing::warn!(messaging.destination.name = name, error = %chain(&error), "a message could not be sent");
-                job.settle(Err(PublishError::Unconfirmed));
-                session.lost.cancel();
-            }
-        }
-    }
-}
-
 /// Tells each publisher what became of its message.
 ///
 /// lapin attaches a returned message to whichever confirm resolves next, so returns are matched by message id. A message's
 /// own return resolves with its own confirm or with an earlier one: all confirms that are ready are taken before any is told.
-async fn settle_confirms(mut sent: mpsc::UnboundedReceiver<(lapin::PublisherConfirm, Sent)>) {
+async fn settle_confirms(mut sent: mpsc::UnboundedReceiver<Sent>, declared: Arc<Mutex<HashSet<Queue>>>, lost: CancellationToken) {
     let mut pending = FuturesUnordered::new();
     let mut returned: HashSet<String> = HashSet::new();
     let mut ready = Vec::new();
     loop {
         tokio::select! {
             next = sent.recv() => match next {
-                Some((confirm, sent)) => pending.push(async move { (confirm.await, sent) }),
+                Some(sent) => pending.push(confirmed(sent)),
                 None if pending.is_empty() => return,
                 None => ready.extend(pending.next().await),
             },
             Some(done) = pending.next(), if !pending.is_empty() => ready.push(done),
         }
+        while let Ok(next) = sent.try_recv() {
+            pending.push(confirmed(next));
+        }
         while let Some(Some(done)) = pending.next().now_or_never() {
             ready.push(done);
         }
-        for (confirmation, _) in &ready {
-            if let Ok(Confirmation::Ack(Some(message)) | Confirmation::Nack(Some(message))) = confirmation {
+        for settled in &ready {
+            if let Ok(Confirmation::Ack(Some(message)) | Confirmation::Nack(Some(message))) = &settled.confirmation {
                 returned.extend(message.properties.message_id().as_ref().map(|id| id.as_str().to_owned()));
             }
         }
-        for (confirmation, sent) in ready.drain(..) {
-            let Sent { job, session, .. } = sent;
-            let was_returned = !returned.is_empty() && returned.remove(job.message.id());
-            let result = match confirmation {
+        for settled in ready.drain(..) {
+            let was_returned = !returned.is_empty() && returned.remove(&settled.id);
+            let result = match settled.confirmation {
                 Ok(_) if was_returned => {
-                    if let Destination::Queue(queue) = job.destination {
-                        session.declared().remove(&queue);
+                    if let Some(queue) = settled.queue {
+                        locked(&declared).remove(&queue);
                     }
                     Err(PublishError::Unroutable)
                 }
                 Ok(Confirmation::Ack(_) | Confirmation::NotRequested) => Ok(()),
                 Ok(Confirmation::Nack(_)) => Err(PublishError::QueueFull),
                 Err(_) => {
-                    session.lost.cancel();
+                    lost.cancel();
                     Err(PublishError::Unconfirmed)
                 }
             };
-            job.settle(result);
+            let _ = settled.result.send(result);
         }
     }
+}
+
+struct Settled {
+    id: String,
+    queue: Option<Queue>,
+    confirmation: lapin::Result<Confirmation>,
+    result: oneshot::Sender<Result<(), PublishError>>,
+}
+
+async fn confirmed(sent: Sent) -> Settled {
+    let Sent { id, queue, publishing, result, _place } = sent;
+    let confirmation = match publishing.await {
+        Ok(confirm) => confirm.await,
+        Err(error) => Err(error),
+    };
+    Settled { id, queue, confirmation, result }
 }
