@@ -206,8 +206,8 @@ fn delete_queues(url: &str, prefix: &str, triggers: &[String]) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let deleting = async {
         let connection = lapin::Connection::connect(url, lapin::ConnectionProperties::default()).await?;
+        let channel = connection.create_channel().await?;
         for name in names {
-            let channel = connection.create_channel().await?;
             channel.queue_delete(format!("{prefix}{name}").as_str().into(), lapin::options::QueueDeleteOptions::default()).await?;
         }
         connection.close(200, "done".into()).await

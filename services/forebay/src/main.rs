@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use forebay_workflow::STACK_BYTES;
 use forebay_workflow::mapping::CountingAllocator;
 
-/// Lets a mapping be stopped before it holds too much memory.
+/// Lets a mapping be stopped before it holds too much memory; over mimalloc, since messages are made on one thread and dropped on another.
 #[global_allocator]
-static ALLOCATOR: CountingAllocator = CountingAllocator::system();
+static ALLOCATOR: CountingAllocator<mimalloc::MiMalloc> = CountingAllocator::over(mimalloc::MiMalloc);
 
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK_BYTES).build();

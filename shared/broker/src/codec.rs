@@ -2,25 +2,51 @@
 
 use crate::topology::{expiration, short};
 use bytes::Bytes;
+use forebay_contract::ExecutionId;
 use forebay_contract::envelope::{ENVELOPE_VERSION, Envelope, Request, TraceContext, header};
-use forebay_contract::outcome::{Ending, ExecutionError, Response};
-use forebay_contract::{ExecutionId, Name};
+use forebay_contract::outcome::{Ending, ErrorCode, ExecutionError, Response};
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::time::Duration;
+use uuid::Uuid;
 
 const PERSISTENT: u8 = 2;
 const TRANSIENT: u8 = 1;
 const MICROS_PER_SECOND: i64 = 1_000_000;
 
-/// Reply header: `succeeded`, `failed` or `expired`.
-const OUTCOME: &str = "forebay-outcome";
-/// Reply header: the HTTP status of a success.
-const STATUS: &str = "forebay-status";
-/// Reply header: the HTTP headers of a success, as a JSON list of pairs.
-const RESPONSE_HEADERS: &str = "forebay-headers";
+/// Reply header: [`ReplyHead`] as JSON.
+const REPLY: &str = "forebay-reply";
+/// Largest reply header: RabbitMQ closes a connection over a header frame of more than 128 KiB, and with it everybody's replies.
+const LARGEST_REPLY_HEAD: usize = 48 * 1024;
 /// Why a message was put aside.
 const REASON: &str = "forebay-reason";
+
+/// The JSON of [`header::CALL`].
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Call<'a> {
+    tenant: Cow<'a, str>,
+    integration: Cow<'a, str>,
+    integration_id: Uuid,
+    version: i32,
+    received_at: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    deadline: Option<i64>,
+    #[serde(default)]
+    attempts: u32,
+    request: Cow<'a, Request>,
+}
+
+/// How an execution ended, less the body.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "lowercase")]
+enum ReplyHead<'a> {
+    Succeeded { status: u16, headers: Cow<'a, [(String, String)]> },
+    Failed { error: Cow<'a, ExecutionError> },
+    Expired,
+}
 
 /// A message ready to be published.
 #[derive(Debug, Clone)]
@@ -62,19 +88,18 @@ pub fn encode_envelope(envelope: &Envelope, expires_in: Option<Duration>) -> Mes
     let mut headers = FieldTable::default();
     let mut set = |name: &str, value: AMQPValue| _ = headers.insert(name.into(), value);
     set(header::ENVELOPE, AMQPValue::LongUInt(ENVELOPE_VERSION));
-    set(header::TENANT, text(envelope.tenant.as_str()));
-    set(header::INTEGRATION, text(envelope.integration.as_str()));
-    set(header::INTEGRATION_ID, text(&envelope.integration_id.to_string()));
-    set(header::VERSION, AMQPValue::LongInt(envelope.version));
-    // A request of strings and JSON values always serializes; an empty header would be refused by the worker, visibly.
-    set(header::REQUEST, text(&serde_json::to_string(&envelope.request).unwrap_or_default()));
-    set(header::RECEIVED_AT, AMQPValue::LongLongInt(envelope.received_at));
-    if let Some(deadline) = envelope.deadline {
-        set(header::DEADLINE, AMQPValue::LongLongInt(deadline));
-    }
-    if envelope.attempts > 0 {
-        set(header::ATTEMPTS, AMQPValue::LongUInt(envelope.attempts));
-    }
+    let call = Call {
+        tenant: Cow::Borrowed(envelope.tenant.as_str()),
+        integration: Cow::Borrowed(envelope.integration.as_str()),
+        integration_id: envelope.integration_id,
+        version: envelope.version,
+        received_at: envelope.received_at,
+        deadline: envelope.deadline,
+        attempts: envelope.attempts,
+        request: Cow::Borrowed(&envelope.request),
+    };
+    // Strings and JSON values always serialize; an empty header would be refused by the worker, visibly.
+    set(header::CALL, text(&serde_json::to_string(&call).unwrap_or_default()));
     if let Some(trace) = &envelope.trace {
         set(header::TRACEPARENT, text(&trace.traceparent));
         if let Some(state) = &trace.tracestate {
@@ -113,7 +138,8 @@ pub fn decode_envelope(properties: &BasicProperties, body: Bytes) -> Result<Enve
     if version > ENVELOPE_VERSION {
         return Err(DecodeError::Newer(version));
     }
-    let request: Request = parse_json(headers, header::REQUEST)?;
+    let call: Call<'static> = parse_json(headers, header::CALL)?;
+    let request = call.request.into_owned();
     let execution_id = properties.message_id().as_ref().and_then(|id| id.as_str().parse().ok()).ok_or(DecodeError::Field("message_id"))?;
     let trace = match string(headers, header::TRACEPARENT) {
         Ok(traceparent) => Some(TraceContext { traceparent, tracestate: string(headers, header::TRACESTATE).ok() }),
@@ -121,41 +147,44 @@ pub fn decode_envelope(properties: &BasicProperties, body: Bytes) -> Result<Enve
     };
     Ok(Envelope {
         execution_id,
-        tenant: parse(headers, header::TENANT)?,
-        integration: parse::<Name>(headers, header::INTEGRATION)?,
-        integration_id: parse(headers, header::INTEGRATION_ID)?,
-        version: signed(headers, header::VERSION)? as i32,
+        tenant: call.tenant.parse().map_err(|_| DecodeError::Field(header::CALL))?,
+        integration: call.integration.parse().map_err(|_| DecodeError::Field(header::CALL))?,
+        integration_id: call.integration_id,
+        version: call.version,
         content_type: request.header("content-type").map(str::to_owned),
         content_encoding: request.header("content-encoding").map(str::to_owned),
         request,
         body,
-        received_at: signed(headers, header::RECEIVED_AT)?,
-        deadline: signed(headers, header::DEADLINE).ok(),
+        received_at: call.received_at,
+        deadline: call.deadline,
         reply_to: properties.reply_to().as_ref().map(|name| name.as_str().to_owned()),
         trace,
-        attempts: unsigned(headers, header::ATTEMPTS).unwrap_or_default(),
+        attempts: call.attempts,
     })
 }
 
 /// A reply as a transient message.
 #[must_use]
 pub fn encode_reply(reply: &Reply) -> Message {
-    let mut headers = FieldTable::default();
-    let mut set = |name: &str, value: AMQPValue| _ = headers.insert(name.into(), value);
-    set(OUTCOME, text(reply.ending.status().as_str()));
-    let body = match &reply.ending {
+    let (head, body) = match &reply.ending {
         Ending::Succeeded(response) => {
-            set(STATUS, AMQPValue::LongUInt(u32::from(response.status)));
-            set(RESPONSE_HEADERS, text(&serde_json::to_string(&response.headers).unwrap_or_default()));
-            response.body.clone()
+            (ReplyHead::Succeeded { status: response.status, headers: Cow::Borrowed(&response.headers) }, response.body.clone())
         }
-        Ending::Failed(error) => serde_json::to_vec(error).unwrap_or_default().into(),
-        Ending::Expired => Bytes::new(),
+        Ending::Failed(error) => (ReplyHead::Failed { error: Cow::Borrowed(error) }, Bytes::new()),
+        Ending::Expired => (ReplyHead::Expired, Bytes::new()),
     };
+    let mut head_text = serde_json::to_string(&head).unwrap_or_default();
+    let mut body = body;
+    if head_text.len() > LARGEST_REPLY_HEAD {
+        let message = format!("the answer's headers (or the error's text) are larger than {LARGEST_REPLY_HEAD} bytes; make them smaller");
+        let error = ExecutionError { code: ErrorCode::Limit, step: Some("respond".to_owned()), message, transient: false };
+        head_text = serde_json::to_string(&ReplyHead::Failed { error: Cow::Owned(error) }).unwrap_or_default();
+        body = Bytes::new();
+    }
+    let mut headers = FieldTable::default();
+    headers.insert(REPLY.into(), text(&head_text));
     let id = short(&reply.execution_id.to_string());
-    let properties =
-        BasicProperties::default().with_correlation_id(id.clone()).with_message_id(id).with_delivery_mode(TRANSIENT).with_headers(headers);
-    Message { properties, body }
+    Message { properties: BasicProperties::default().with_correlation_id(id).with_delivery_mode(TRANSIENT).with_headers(headers), body }
 }
 
 /// Reads a reply.
@@ -166,16 +195,10 @@ pub fn decode_reply(properties: &BasicProperties, body: Bytes) -> Result<Reply, 
     let id = properties.correlation_id().as_ref().ok_or(DecodeError::Field("correlation_id"))?;
     let execution_id = id.as_str().parse().map_err(|_| DecodeError::Field("correlation_id"))?;
     let headers = properties.headers().as_ref().ok_or(DecodeError::Field("headers"))?;
-    let ending = match string(headers, OUTCOME)?.as_str() {
-        "succeeded" => {
-            Ending::Succeeded(Response { status: unsigned(headers, STATUS)? as u16, headers: parse_json(headers, RESPONSE_HEADERS)?, body })
-        }
-        "failed" => {
-            let error: ExecutionError = serde_json::from_slice(&body).map_err(|_| DecodeError::Field("body"))?;
-            Ending::Failed(error)
-        }
-        "expired" => Ending::Expired,
-        _ => return Err(DecodeError::Field(OUTCOME)),
+    let ending = match parse_json(headers, REPLY)? {
+        ReplyHead::Succeeded { status, headers } => Ending::Succeeded(Response { status, headers: headers.into_owned(), body }),
+        ReplyHead::Failed { error } => Ending::Failed(error.into_owned()),
+        ReplyHead::Expired => Ending::Expired,
     };
     Ok(Reply { execution_id, ending })
 }
@@ -215,21 +238,9 @@ fn string(headers: &FieldTable, name: &'static str) -> Result<String, DecodeErro
     }
 }
 
-fn parse<T: std::str::FromStr>(headers: &FieldTable, name: &'static str) -> Result<T, DecodeError> {
-    string(headers, name)?.parse().map_err(|_| DecodeError::Field(name))
-}
-
 fn parse_json<T: serde::de::DeserializeOwned>(headers: &FieldTable, name: &'static str) -> Result<T, DecodeError> {
     match headers.inner().get(name) {
         Some(AMQPValue::LongString(value)) => serde_json::from_slice(value.as_bytes()).map_err(|_| DecodeError::Field(name)),
-        _ => Err(DecodeError::Field(name)),
-    }
-}
-
-fn signed(headers: &FieldTable, name: &'static str) -> Result<i64, DecodeError> {
-    match headers.inner().get(name) {
-        Some(AMQPValue::LongInt(value)) => Ok(i64::from(*value)),
-        Some(AMQPValue::LongLongInt(value)) => Ok(*value),
         _ => Err(DecodeError::Field(name)),
     }
 }
@@ -247,9 +258,7 @@ fn unsigned(headers: &FieldTable, name: &'static str) -> Result<u32, DecodeError
 mod tests {
     use super::*;
     use forebay_contract::IdIssuer;
-    use forebay_contract::outcome::ErrorCode;
     use serde_json::json;
-    use uuid::Uuid;
 
     fn envelope() -> Envelope {
         let integration_id = Uuid::new_v4();
@@ -309,6 +318,14 @@ mod tests {
     }
 
     #[test]
+    fn a_reply_whose_headers_would_close_the_connection_is_a_failure() {
+        let response = Response { status: 200, headers: vec![("x-a".into(), "y".repeat(200_000))], body: Bytes::from_static(b"{}") };
+        let message = encode_reply(&Reply { execution_id: envelope().execution_id, ending: Ending::Succeeded(response) });
+        let Ok(Reply { ending: Ending::Failed(error), .. }) = decode_reply(&message.properties, message.body) else { panic!() };
+        assert_eq!(error.code, ErrorCode::Limit);
+    }
+
+    #[test]
     fn what_is_no_envelope_is_refused_by_name() {
         let message = encode_envelope(&envelope(), None);
         let without = |name: &str| {
@@ -320,7 +337,7 @@ mod tests {
             }
             decode_envelope(&message.properties.clone().with_headers(headers), Bytes::new())
         };
-        for name in [header::ENVELOPE, header::TENANT, header::INTEGRATION_ID, header::VERSION, header::REQUEST, header::RECEIVED_AT] {
+        for name in [header::ENVELOPE, header::CALL] {
             assert_eq!(without(name), Err(DecodeError::Field(name)));
         }
         assert_eq!(decode_envelope(&BasicProperties::default(), Bytes::new()), Err(DecodeError::Field("headers")));
