@@ -378,8 +378,11 @@ impl Executor {
         }
     }
 
-    /// The span that continues the caller's trace, named by the OpenTelemetry conventions for messaging.
+    /// The span that continues the caller's trace, named by the OpenTelemetry conventions for messaging; none where traces are not exported.
     fn span(&self, envelope: &Envelope) -> tracing::Span {
+        if !forebay_runtime::telemetry::tracing_enabled() {
+            return tracing::Span::none();
+        }
         let span = tracing::info_span!(
             "execution",
             otel.name = format!("process {}/{}", envelope.tenant, envelope.integration),
