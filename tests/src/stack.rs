@@ -192,7 +192,8 @@ impl Stack {
     /// Waits until as many executions of an integration have ended.
     pub async fn ended(&self, integration: &str, count: usize) -> Vec<Value> {
         eventually(&format!("{count} executions of {integration} have ended"), || async {
-            let executions = self.executions(integration).await;
+            let mut executions = self.executions(integration).await;
+            executions.retain(|execution| execution["status"] != "running");
             (executions.len() >= count).then_some(executions)
         })
         .await
@@ -247,6 +248,19 @@ impl Process {
     /// Ends the process at once, as `kill -9` does.
     pub async fn kill(mut self) {
         self.child.kill().await.unwrap();
+    }
+
+    /// Asks the process to end, as an operator's `kill` does, and waits until it has.
+    pub async fn terminate(mut self) -> std::process::ExitStatus {
+        let pid = self.child.id().unwrap().to_string();
+        assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("the process ends").unwrap()
+    }
+
+    /// `127.0.0.1:PORT` of the ingress.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        self.url.trim_start_matches("http://")
     }
 
     /// Memory that the process holds, in bytes.

@@ -6,3 +6,4 @@ mod balance;
 mod contract;
 mod delivery;
 mod keys;
+mod transport;
