@@ -6,4 +6,5 @@ mod balance;
 mod contract;
 mod delivery;
 mod keys;
+mod tracing;
 mod transport;
