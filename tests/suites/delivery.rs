@@ -190,3 +190,50 @@ async fn a_failure_halts_an_ordered_trigger_until_a_person_skips_or_resumes() {
     assert_eq!(failed[0]["skipped"], true);
     eventually("the trigger runs", || async { (state().await == "running").then_some(()) }).await;
 }
+
+#[tokio::test]
+async fn unordered_work_that_fails_for_now_is_tried_again_later_and_shows_why_it_waits() {
+    let stack = Stack::new().await;
+    let sink = Sink::start(Duration::ZERO).await;
+    let definition = format!(
+        "
+tenant: t1
+name: flaky
+trigger: {{ webhook: {{ methods: [POST], authentication: none }} }}
+retry: {{ attempts: 3, backoff: {{ first: 1s, factor: 2, max: 10s }} }}
+steps: [{{ id: send, http: {{ method: POST, url: '{}/' }} }}]
+",
+        sink.address()
+    );
+    stack.apply(&definition).await;
+    let process = stack.start("dev").await;
+    sink.answer_with(503);
+    let location = stack.post(&process, "/t1/flaky", "{}").await.header("location").to_owned();
+    let show = async || stack.send(stack.http.get(format!("{}{location}", process.url))).await.json();
+    eventually("it waits for its next attempt and says why", || async {
+        let shown = show().await;
+        (shown["status"] == "queued" && shown["error"]["code"] == "remote").then_some(())
+    })
+    .await;
+    eventually("it was tried twice", || async { (sink.seen().len() == 2).then_some(()) }).await;
+    sink.answer_with(200);
+    let outcome = eventually("it has succeeded", || async {
+        let shown = show().await;
+        (shown["status"] == "succeeded").then_some(shown)
+    })
+    .await;
+    assert_eq!(outcome["attempts"], 3);
+    let seen = sink.seen();
+    assert_eq!(seen.len(), 3);
+    assert!(seen.iter().all(|call| call.idempotency_key == seen[0].idempotency_key), "one execution, one key");
+    assert!(seen[2].began - seen[1].began >= Duration::from_secs(2), "the second pause is twice the first");
+    // A failure for good is not tried again.
+    sink.answer_with(404);
+    stack.post(&process, "/t1/flaky", "{}").await;
+    let executions = eventually("it has failed", || async {
+        let executions = stack.executions("flaky").await;
+        executions.iter().any(|execution| execution["status"] == "failed").then_some(executions)
+    })
+    .await;
+    assert_eq!(executions.iter().find(|execution| execution["status"] == "failed").unwrap()["attempts"], 1);
+}

@@ -3,7 +3,7 @@
 //! Deliveries with the same key run one after another in the order in which they came; different keys run at once, as
 //! many as there are places. Serial is one key, by-key is the mapping's, parallel gives each delivery a key of its own.
 
-use crate::execute::{Executed, Executor};
+use crate::execute::{Claimed, Executed, Executor};
 use crate::programs::NoProgram;
 use forebay_broker::{Delivery, Destination, Queue, Subscription};
 use forebay_contract::envelope::Envelope;
@@ -21,8 +21,8 @@ pub(crate) enum Keying {
     Serial,
     /// The mapping `by` of the version that accepted the call.
     ByMapping,
-    /// Each its own.
-    Each,
+    /// Each its own. `retry_lane`: the work lane to which delayed retries return; absent: retries are made in process.
+    Each { retry_lane: Option<u16> },
 }
 
 /// Why dispatching ended.
@@ -60,6 +60,11 @@ pub(crate) async fn dispatch(
     let mut running: JoinSet<Done> = JoinSet::new();
     let lost = subscription.lost().clone();
     let ending = CancellationToken::new();
+    let retry_lane = match keying {
+        Keying::Each { retry_lane } => retry_lane,
+        Keying::Serial | Keying::ByMapping => None,
+    };
+    let starter = Starter { executor: executor.clone(), places: places.clone(), lost: lost.clone(), ending: ending.clone(), retry_lane };
     let mut number: u64 = 0;
     let mut end = End::Stopped;
     loop {
@@ -71,7 +76,7 @@ pub(crate) async fn dispatch(
                     Settled::Next(key) => {
                         let next = waiting.get_mut(&key).and_then(VecDeque::pop_front);
                         match next {
-                            Some(job) => start(&mut running, executor, key, job, places, &lost, &ending),
+                            Some(job) => starter.start(&mut running, key, job),
                             None => _ = waiting.remove(&key),
                         }
                     }
@@ -117,7 +122,7 @@ pub(crate) async fn dispatch(
                     Some(queue) => queue.push_back((delivery, envelope)),
                     None => {
                         waiting.insert(key.clone(), VecDeque::new());
-                        start(&mut running, executor, key, (delivery, envelope), places, &lost, &ending);
+                        starter.start(&mut running, key, (delivery, envelope));
                     }
                 }
             }
@@ -137,25 +142,30 @@ pub(crate) async fn dispatch(
     end
 }
 
-fn start(
-    running: &mut JoinSet<Done>,
-    executor: &Arc<Executor>,
-    key: String,
-    (delivery, envelope): Job,
-    places: &Arc<Semaphore>,
-    lost: &CancellationToken,
-    ending: &CancellationToken,
-) {
-    let (executor, places, lost, ending) = (executor.clone(), places.clone(), lost.clone(), ending.clone());
-    running.spawn(async move {
-        let place = tokio::select! {
-            biased;
-            () = ending.cancelled() => return (key, None, Executed::Left),
-            place = places.acquire_owned() => place,
-        };
-        let executed = executor.execute(&envelope, &delivery, &lost, move || drop(place)).await;
-        (key, Some(delivery), executed)
-    });
+/// What every execution of one subscription is started with.
+struct Starter {
+    executor: Arc<Executor>,
+    places: Arc<Semaphore>,
+    lost: CancellationToken,
+    ending: CancellationToken,
+    retry_lane: Option<u16>,
+}
+
+impl Starter {
+    fn start(&self, running: &mut JoinSet<Done>, key: String, (delivery, envelope): Job) {
+        let (executor, places, lost, ending) = (self.executor.clone(), self.places.clone(), self.lost.clone(), self.ending.clone());
+        let retry_lane = self.retry_lane;
+        running.spawn(async move {
+            let place = tokio::select! {
+                biased;
+                () = ending.cancelled() => return (key, None, Executed::Left),
+                place = places.acquire_owned() => place,
+            };
+            let claimed = Claimed { envelope: &envelope, delivery: &delivery, lost: &lost, retry_lane };
+            let executed = executor.execute(claimed, move || drop(place)).await;
+            (key, Some(delivery), executed)
+        });
+    }
 }
 
 enum Settled {
@@ -188,7 +198,7 @@ async fn key_of(
 ) -> Option<Result<String, forebay_contract::outcome::ExecutionError>> {
     match keying {
         Keying::Serial => Some(Ok(String::new())),
-        Keying::Each => Some(Ok(number.to_string())),
+        Keying::Each { .. } => Some(Ok(number.to_string())),
         Keying::ByMapping => loop {
             match executor.programs.get(envelope.integration_id, envelope.version).await {
                 Ok(program) => return Some(executor.ordering_key(&program, envelope).await),

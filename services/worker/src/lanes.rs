@@ -13,9 +13,13 @@ const DEAD_PREFETCH: u16 = 50;
 
 /// Consumes one lane until stopped. `places` are shared by the lanes of a kind.
 pub(crate) async fn serve(executor: Arc<Executor>, consumers: Consumers, lane: Queue, places: Arc<Semaphore>, prefetch: u16, stop: Stop) {
+    let retry_lane = match lane {
+        Queue::Work(number) => Some(number),
+        _ => None,
+    };
     while !stop.gently.is_cancelled() {
         match consumers.subscribe(lane, prefetch).await {
-            Ok(subscription) => _ = dispatch(&executor, subscription, Keying::Each, &places, &stop).await,
+            Ok(subscription) => _ = dispatch(&executor, subscription, Keying::Each { retry_lane }, &places, &stop).await,
             Err(error) => tracing::debug!(?lane, %error, "the lane cannot be consumed; trying again"),
         }
         pause(&stop).await;

@@ -1,7 +1,8 @@
 //! Builds the worker and runs it until shutdown.
 
+use crate::clock::now_micros;
 use crate::dispatch::Stop;
-use crate::execute::{Executor, now_micros};
+use crate::execute::Executor;
 use crate::lanes;
 use crate::members::Members;
 use crate::programs::Programs;

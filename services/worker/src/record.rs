@@ -1,0 +1,119 @@
+//! What is recorded of an execution.
+
+use crate::attempt::Attempted;
+use crate::clock::now_micros;
+use crate::execute::{Executed, Executor};
+use forebay_contract::definition::Definition;
+use forebay_contract::envelope::Envelope;
+use forebay_contract::outcome::{Ending, ExecutionError, ExecutionStatus};
+use forebay_store::{Record, StoredRequest, StoredResponse, TriggerKind};
+
+/// A reply posted this long before the caller's deadline reaches it.
+const ANSWERED_BEFORE_MILLIS: i64 = 500;
+
+impl Executor {
+    /// Records a failure without running anything.
+    pub(crate) async fn fail(&self, envelope: &Envelope, error: ExecutionError, redeliveries: u32) -> Executed {
+        self.reply(envelope, &Ending::Failed(error.clone()));
+        let record = Record {
+            status: ExecutionStatus::Failed,
+            attempts: i32::try_from(envelope.attempts).unwrap_or(i32::MAX),
+            redeliveries: i32::try_from(redeliveries).unwrap_or(i32::MAX),
+            error: Some(error),
+            input: Some(stored_request(envelope)),
+            ..self.empty_record(envelope)
+        };
+        self.recorded(record).await
+    }
+
+    /// Records a call whose caller had gone before it could start.
+    pub(crate) async fn expire(&self, envelope: &Envelope) -> Executed {
+        self.recorded(self.empty_record(envelope)).await
+    }
+
+    pub(crate) async fn recorded(&self, record: Record) -> Executed {
+        match self.recorder.record(record).await {
+            Ok(()) => Executed::Recorded,
+            Err(_) => Executed::Left,
+        }
+    }
+
+    pub(crate) fn record_of(
+        &self,
+        envelope: &Envelope,
+        attempted: &Attempted,
+        definition: Option<&Definition>,
+        redeliveries: u32,
+        halted: bool,
+    ) -> Record {
+        let diagnostics = definition.map(|definition| definition.diagnostics).unwrap_or_default();
+        let (error, response) = match &attempted.ending {
+            Ending::Succeeded(response) => (None, Some(response)),
+            Ending::Failed(error) => (Some(error.clone()), None),
+            Ending::Expired => (None, None),
+        };
+        // A failed execution always keeps the input that its retry needs.
+        let failed = error.is_some();
+        let keeps_input = diagnostics.input || failed;
+        let keeps_output = diagnostics.output || may_be_asked_for_later(envelope);
+        let mut steps = attempted.steps.clone();
+        if !diagnostics.steps {
+            steps.iter_mut().for_each(|step| step.output = None);
+        }
+        Record {
+            status: attempted.ending.status(),
+            attempts: i32::try_from(attempted.attempts).unwrap_or(i32::MAX),
+            started_at: attempted.started_at,
+            ended_at: attempted.ended_at,
+            error,
+            response_status: response.map(|response| response.status),
+            steps,
+            redeliveries: i32::try_from(redeliveries).unwrap_or(i32::MAX),
+            input: keeps_input.then(|| stored_request(envelope)),
+            output: response.filter(|_| keeps_output).map(StoredResponse::from),
+            // What a retry by hand needs is kept as long as the history is.
+            keep: diagnostics.keep.filter(|_| !failed),
+            halted,
+            ..self.empty_record(envelope)
+        }
+    }
+
+    /// A record of an execution that did not run.
+    pub(crate) fn empty_record(&self, envelope: &Envelope) -> Record {
+        Record {
+            execution_id: envelope.execution_id,
+            integration_id: envelope.integration_id,
+            version: envelope.version,
+            trigger_kind: TriggerKind::Webhook,
+            status: ExecutionStatus::Expired,
+            attempts: 0,
+            started_at: None,
+            ended_at: now_micros(),
+            worker: self.worker.clone(),
+            error: None,
+            response_status: None,
+            steps: Vec::new(),
+            redeliveries: 0,
+            input: None,
+            output: None,
+            keep: None,
+            halted: false,
+            skipped: false,
+        }
+    }
+}
+
+/// Whether the caller may come back for the answer: not when it had one in time.
+fn may_be_asked_for_later(envelope: &Envelope) -> bool {
+    let in_time = |deadline| now_micros() / 1000 + ANSWERED_BEFORE_MILLIS < deadline;
+    envelope.reply_to.is_some() && !envelope.deadline.is_some_and(in_time)
+}
+
+pub(crate) fn stored_request(envelope: &Envelope) -> StoredRequest {
+    StoredRequest {
+        request: envelope.request.clone(),
+        content_type: envelope.content_type.clone(),
+        content_encoding: envelope.content_encoding.clone(),
+        body: envelope.body.clone(),
+    }
+}
