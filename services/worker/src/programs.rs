@@ -47,7 +47,10 @@ impl Programs {
                 }
             },
         };
-        let program = Program::compile(definition).map_err(|problems| {
+        // A large definition takes milliseconds, which other executions of this thread must not wait for.
+        let compiled = tokio::task::spawn_blocking(move || Program::compile(definition)).await;
+        let program = compiled.map_err(|error| NoProgram::Never(failure(format!("version {version} cannot be compiled: {error}"))))?;
+        let program = program.map_err(|problems| {
             let text = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
             NoProgram::Never(failure(format!("version {version} of the definition does not compile: {text}")))
         })?;
