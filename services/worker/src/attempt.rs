@@ -142,6 +142,6 @@ impl Executor {
     /// Writes a state that is not the end. Nothing depends on it: when it is lost, the execution is shown as it was before.
     fn show(&self, record: Record) {
         let recorder = self.recorder.clone();
-        tokio::spawn(async move { recorder.record(record).await });
+        tokio::spawn(async move { recorder.record(record, false).await });
     }
 }

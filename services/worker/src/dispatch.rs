@@ -60,11 +60,12 @@ pub(crate) async fn dispatch(
     let mut running: JoinSet<Done> = JoinSet::new();
     let lost = subscription.lost().clone();
     let ending = CancellationToken::new();
-    let retry_lane = match keying {
-        Keying::Each { retry_lane } => retry_lane,
-        Keying::Serial | Keying::ByMapping => None,
+    let (ordered, retry_lane) = match keying {
+        Keying::Each { retry_lane } => (false, retry_lane),
+        Keying::Serial | Keying::ByMapping => (true, None),
     };
-    let starter = Starter { executor: executor.clone(), places: places.clone(), lost: lost.clone(), ending: ending.clone(), retry_lane };
+    let (executor, places) = (executor.clone(), places.clone());
+    let starter = Starter { executor, places, lost: lost.clone(), ending: ending.clone(), retry_lane, ordered };
     let mut number: u64 = 0;
     let mut end = End::Stopped;
     loop {
@@ -94,7 +95,7 @@ pub(crate) async fn dispatch(
                 let envelope = match delivery.envelope() {
                     Ok(envelope) => envelope,
                     Err(error) => {
-                        if !put_aside(executor, delivery, &error.to_string()).await {
+                        if !put_aside(&starter.executor, delivery, &error.to_string()).await {
                             end = End::Lost;
                             break;
                         }
@@ -102,14 +103,14 @@ pub(crate) async fn dispatch(
                     }
                 };
                 number += 1;
-                let Some(key) = key_of(executor, keying, number, &envelope, &lost).await else {
+                let Some(key) = key_of(&starter.executor, keying, number, &envelope, &lost).await else {
                     end = End::Lost;
                     break;
                 };
                 let key = match key {
                     Ok(key) => key,
                     Err(error) => {
-                        if executor.fail(&envelope, error, delivery.redeliveries()).await != Executed::Recorded {
+                        if starter.executor.fail(&envelope, error, delivery.redeliveries()).await != Executed::Recorded {
                             end = End::Lost;
                             break;
                         }
@@ -149,19 +150,20 @@ struct Starter {
     lost: CancellationToken,
     ending: CancellationToken,
     retry_lane: Option<u16>,
+    ordered: bool,
 }
 
 impl Starter {
     fn start(&self, running: &mut JoinSet<Done>, key: String, (delivery, envelope): Job) {
         let (executor, places, lost, ending) = (self.executor.clone(), self.places.clone(), self.lost.clone(), self.ending.clone());
-        let retry_lane = self.retry_lane;
+        let (retry_lane, ordered) = (self.retry_lane, self.ordered);
         running.spawn(async move {
             let place = tokio::select! {
                 biased;
                 () = ending.cancelled() => return (key, None, Executed::Left),
                 place = places.acquire_owned() => place,
             };
-            let claimed = Claimed { envelope: &envelope, delivery: &delivery, lost: &lost, retry_lane };
+            let claimed = Claimed { envelope: &envelope, delivery: &delivery, lost: &lost, retry_lane, ordered };
             let executed = executor.execute(claimed, move || drop(place)).await;
             (key, Some(delivery), executed)
         });

@@ -51,12 +51,14 @@ pub(crate) struct Claimed<'a> {
     pub(crate) lost: &'a CancellationToken,
     /// The work lane to which a delayed retry returns; absent where order is kept or a caller waits.
     pub(crate) retry_lane: Option<u16>,
+    /// Whether a next execution waits for this one.
+    pub(crate) ordered: bool,
 }
 
 impl Executor {
     /// Executes a call. `before_recording` is called once the workflow has ended: a lane gives its place to the next one there.
     pub(crate) async fn execute(&self, claimed: Claimed<'_>, before_recording: impl FnOnce() + Send) -> Executed {
-        let Claimed { envelope, delivery, lost, retry_lane } = claimed;
+        let Claimed { envelope, delivery, lost, retry_lane, .. } = claimed;
         let (mut attempts_before, mut allowance_used) = (envelope.attempts, envelope.attempts);
         if delivery.redelivered() {
             measure::redelivered();
@@ -91,14 +93,14 @@ impl Executor {
 
     /// Replies, records, and halts the trigger where the definition says so.
     async fn end(&self, claimed: &Claimed<'_>, attempted: Attempted, definition: Option<&Definition>) -> Executed {
-        let Claimed { envelope, delivery, lost, .. } = claimed;
+        let Claimed { envelope, delivery, lost, ordered, .. } = claimed;
         let fails = matches!(attempted.ending, Ending::Failed(_));
         let halts = fails && definition.is_some_and(|definition| definition.on_failure == OnFailure::Halt);
         self.reply(envelope, &attempted.ending);
         let started_at = attempted.started_at.unwrap_or(attempted.ended_at);
         measure::finished(envelope, attempted.ending.status(), started_at, attempted.ended_at);
         let record = self.record_of(envelope, &attempted, definition, delivery.redeliveries(), halts);
-        if let Err(error) = self.recorder.record(record).await {
+        if let Err(error) = self.recorder.record(record, *ordered).await {
             tracing::warn!(forebay.execution.id = %envelope.execution_id, %error, "the execution will be delivered again");
             return Executed::Left;
         }

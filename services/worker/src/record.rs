@@ -32,7 +32,7 @@ impl Executor {
     }
 
     pub(crate) async fn recorded(&self, record: Record) -> Executed {
-        match self.recorder.record(record).await {
+        match self.recorder.record(record, true).await {
             Ok(()) => Executed::Recorded,
             Err(_) => Executed::Left,
         }

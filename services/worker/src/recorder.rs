@@ -13,6 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 const MOST_IN_BATCH: usize = 500;
 const WAITING: usize = 4096;
+/// Only the acknowledgement waits for the record of an execution in a lane; the caller has its answer.
+const LINGER: Duration = Duration::from_millis(3);
 /// How often a database that is away is tried again.
 const RETRY_STORE_EVERY: Duration = Duration::from_secs(1);
 /// Longest time for a batch while the database still seems to be there.
@@ -33,6 +35,8 @@ pub(crate) struct Recorder {
 
 struct Waiting {
     record: Record,
+    /// The next execution of the same key waits for this one.
+    urgent: bool,
     done: oneshot::Sender<Result<(), NotRecorded>>,
 }
 
@@ -44,10 +48,11 @@ impl Recorder {
         Self { records }
     }
 
-    /// Returns once the outcome is durable.
-    pub(crate) async fn record(&self, record: Record) -> Result<(), NotRecorded> {
+    /// Returns once the outcome is durable. One that is not `urgent` may wait a little for others: a batch costs the database little more
+    /// than one record.
+    pub(crate) async fn record(&self, record: Record, urgent: bool) -> Result<(), NotRecorded> {
         let (done, written) = oneshot::channel();
-        self.records.send(Waiting { record, done }).await.map_err(|_| NotRecorded)?;
+        self.records.send(Waiting { record, urgent, done }).await.map_err(|_| NotRecorded)?;
         written.await.map_err(|_| NotRecorded)?
     }
 }
@@ -56,6 +61,7 @@ async fn write_batches(store: Store, publisher: Publisher, mut waiting: mpsc::Re
     let mut batch = Vec::with_capacity(MOST_IN_BATCH);
     let mut away_until: Option<Instant> = None;
     while waiting.recv_many(&mut batch, MOST_IN_BATCH).await > 0 {
+        gather(&mut waiting, &mut batch).await;
         let (records, done): (Vec<_>, Vec<_>) = batch.drain(..).map(|waiting: Waiting| (waiting.record, waiting.done)).unzip();
         let believed_away = away_until.is_some_and(|until| Instant::now() < until);
         let written = if believed_away { false } else { write(&store, &publisher, &records).await };
@@ -85,6 +91,17 @@ async fn write_batches(store: Store, publisher: Publisher, mut waiting: mpsc::Re
         let tasks: Vec<_> = spooled.map(tokio::spawn).collect();
         for task in tasks {
             let _ = task.await;
+        }
+    }
+}
+
+/// Lets a batch grow for a moment while nobody waits for it.
+async fn gather(waiting: &mut mpsc::Receiver<Waiting>, batch: &mut Vec<Waiting>) {
+    let until = Instant::now() + LINGER;
+    while batch.len() < MOST_IN_BATCH && !batch.iter().any(|waiting| waiting.urgent) {
+        let room = MOST_IN_BATCH - batch.len();
+        if !matches!(tokio::time::timeout_at(until, waiting.recv_many(batch, room)).await, Ok(received) if received > 0) {
+            return;
         }
     }
 }
