@@ -139,7 +139,7 @@ async fn every_caller_gets_its_own_answer_from_any_process() {
         .await;
     let ingresses = [stack.start("ingress").await, stack.start("ingress").await];
     let _workers = [stack.start("worker").await, stack.start("worker").await];
-    let calls = (0..400).map(|number| {
+    let calls = (0..number_from("FOREBAY_CALLS_AT_ONCE", 400)).map(|number| {
         let (stack, ingress) = (&stack, &ingresses[number % 2]);
         async move {
             let body = json!({ "number": number }).to_string();
