@@ -14,7 +14,6 @@ use uuid::Uuid;
 
 const PERSISTENT: u8 = 2;
 const TRANSIENT: u8 = 1;
-const MICROS_PER_SECOND: i64 = 1_000_000;
 
 /// Reply header: [`ReplyHead`] as JSON.
 const REPLY: &str = "forebay-reply";
@@ -27,6 +26,7 @@ const REASON: &str = "forebay-reason";
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Call<'a> {
+    envelope: u32,
     tenant: Cow<'a, str>,
     integration: Cow<'a, str>,
     integration_id: Uuid,
@@ -37,6 +37,16 @@ struct Call<'a> {
     #[serde(default)]
     attempts: u32,
     request: Cow<'a, Request>,
+}
+
+/// All that is read of a [`Call`] of an unknown shape.
+#[derive(Deserialize)]
+struct VersionOnly {
+    envelope: u32,
+}
+
+fn newer_or(version: u32, error: DecodeError) -> DecodeError {
+    if version > ENVELOPE_VERSION { DecodeError::Newer(version) } else { error }
 }
 
 /// How an execution ended, less the body.
@@ -87,8 +97,8 @@ pub enum DecodeError {
 pub fn encode_envelope(envelope: &Envelope, expires_in: Option<Duration>) -> Message {
     let mut headers = FieldTable::default();
     let mut set = |name: &str, value: AMQPValue| _ = headers.insert(name.into(), value);
-    set(header::ENVELOPE, AMQPValue::LongUInt(ENVELOPE_VERSION));
     let call = Call {
+        envelope: ENVELOPE_VERSION,
         tenant: Cow::Borrowed(envelope.tenant.as_str()),
         integration: Cow::Borrowed(envelope.integration.as_str()),
         integration_id: envelope.integration_id,
@@ -107,11 +117,7 @@ pub fn encode_envelope(envelope: &Envelope, expires_in: Option<Duration>) -> Mes
         }
     }
     let id = short(&envelope.execution_id.to_string());
-    let mut properties = BasicProperties::default()
-        .with_message_id(id.clone())
-        .with_delivery_mode(PERSISTENT)
-        .with_timestamp(u64::try_from(envelope.received_at / MICROS_PER_SECOND).unwrap_or_default())
-        .with_headers(headers);
+    let mut properties = BasicProperties::default().with_message_id(id.clone()).with_delivery_mode(PERSISTENT).with_headers(headers);
     // Properties are short strings of at most 255 bytes; the request's headers hold both values in full.
     if let Some(content_type) = fits(envelope.content_type.as_deref()) {
         properties = properties.with_content_type(content_type);
@@ -134,11 +140,17 @@ pub fn encode_envelope(envelope: &Envelope, expires_in: Option<Duration>) -> Mes
 /// [`DecodeError`]: such a message can never be executed.
 pub fn decode_envelope(properties: &BasicProperties, body: Bytes) -> Result<Envelope, DecodeError> {
     let headers = properties.headers().as_ref().ok_or(DecodeError::Field("headers"))?;
-    let version = unsigned(headers, header::ENVELOPE)?;
-    if version > ENVELOPE_VERSION {
-        return Err(DecodeError::Newer(version));
+    let call: Call<'static> = match parse_json(headers, header::CALL) {
+        Ok(call) => call,
+        // What is newer may have another shape.
+        Err(error) => {
+            return Err(parse_json::<VersionOnly>(headers, header::CALL)
+                .map_or(error, |call| newer_or(call.envelope, DecodeError::Field(header::CALL))));
+        }
+    };
+    if call.envelope > ENVELOPE_VERSION {
+        return Err(DecodeError::Newer(call.envelope));
     }
-    let call: Call<'static> = parse_json(headers, header::CALL)?;
     let request = call.request.into_owned();
     let execution_id = properties.message_id().as_ref().and_then(|id| id.as_str().parse().ok()).ok_or(DecodeError::Field("message_id"))?;
     let trace = match string(headers, header::TRACEPARENT) {
@@ -245,15 +257,6 @@ fn parse_json<T: serde::de::DeserializeOwned>(headers: &FieldTable, name: &'stat
     }
 }
 
-fn unsigned(headers: &FieldTable, name: &'static str) -> Result<u32, DecodeError> {
-    match headers.inner().get(name) {
-        Some(AMQPValue::LongUInt(value)) => Ok(*value),
-        // RabbitMQ may give an unsigned value back as a wider signed one.
-        Some(AMQPValue::LongLongInt(value)) => u32::try_from(*value).map_err(|_| DecodeError::Field(name)),
-        _ => Err(DecodeError::Field(name)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -337,12 +340,10 @@ mod tests {
             }
             decode_envelope(&message.properties.clone().with_headers(headers), Bytes::new())
         };
-        for name in [header::ENVELOPE, header::CALL] {
-            assert_eq!(without(name), Err(DecodeError::Field(name)));
-        }
+        assert_eq!(without(header::CALL), Err(DecodeError::Field(header::CALL)));
         assert_eq!(decode_envelope(&BasicProperties::default(), Bytes::new()), Err(DecodeError::Field("headers")));
         let mut newer = message.properties.headers().clone().unwrap();
-        newer.insert(header::ENVELOPE.into(), AMQPValue::LongUInt(99));
+        newer.insert(header::CALL.into(), text(r#"{"envelope":99,"shape":"another"}"#));
         assert_eq!(decode_envelope(&message.properties.clone().with_headers(newer), Bytes::new()), Err(DecodeError::Newer(99)));
     }
 }

@@ -14,9 +14,7 @@ pub const ENVELOPE_VERSION: u32 = 1;
 /// Message header names. They are few on purpose: each entry of the header table costs the broker and both clients about as
 /// much as 200 bytes of body, so what only Forebay reads is one JSON text.
 pub mod header {
-    /// Version of the envelope (unsigned 32 bits).
-    pub const ENVELOPE: &str = "forebay-envelope";
-    /// Everything else of the call but its body, as JSON (text): `tenant`, `integration`, `integrationId`, `version`,
+    /// Everything of the call but its body, as JSON (text): `envelope` (its version), `tenant`, `integration`, `integrationId`, `version`,
     /// `receivedAt`, `deadline`, `attempts` and `request`.
     pub const CALL: &str = "forebay-call";
     /// W3C trace context (text).
