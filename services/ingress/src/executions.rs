@@ -2,12 +2,11 @@
 
 use crate::authenticate::Authenticated;
 use crate::handler::Dependencies;
-use crate::normalize::now_micros;
 use crate::problem::Problem;
 use actix_web::HttpResponse;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
-use forebay_contract::ExecutionId;
 use forebay_contract::outcome::ExecutionStatus;
+use forebay_contract::{ExecutionId, unix_micros};
 use forebay_store::StoredResponse;
 use serde_json::{Value, json};
 
@@ -35,7 +34,7 @@ pub(crate) async fn show(call: &Authenticated, text: &str, dependencies: &Depend
             body
         }
         None => {
-            let age_millis = now_micros() / 1000 - id.issued_at_millis();
+            let age_millis = unix_micros() / 1000 - id.issued_at_millis();
             if u128::try_from(age_millis).is_ok_and(|age| age > dependencies.retention.as_millis()) {
                 return Err(Problem::unknown_execution(text));
             }

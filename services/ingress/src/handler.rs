@@ -19,7 +19,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use forebay_contract::definition::{OnTimeout, Webhook};
 use forebay_contract::outcome::{Ending, Response};
 use forebay_contract::{ExecutionId, IdIssuer};
-use forebay_store::{Integration, SnapshotHandle, Store};
+use forebay_store::{Integration, Snapshot, SnapshotHandle, Store};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,7 +54,7 @@ pub(crate) async fn handle(request: HttpRequest, payload: Payload, dependencies:
         return response;
     };
     let trace = Trace::of(&request, &integration);
-    let answer = trace.clone().around(answer(&request, payload, &dependencies, route, integration.clone(), &trace)).await;
+    let answer = trace.clone().around(answer(&request, payload, &dependencies, route, &integration, &snapshot, &trace)).await;
     let mut response = answer.unwrap_or_else(Problem::into_response);
     trace.finish(response.status());
     cors::allow_reading(&request, &integration.definition.trigger, &mut response);
@@ -67,7 +67,8 @@ async fn answer(
     payload: Payload,
     dependencies: &Dependencies,
     route: Route,
-    integration: Arc<Integration>,
+    integration: &Arc<Integration>,
+    snapshot: &Snapshot,
     trace: &Trace,
 ) -> Result<HttpResponse, Problem> {
     check_head(request)?;
@@ -77,21 +78,20 @@ async fn answer(
             if request.method() != Method::GET {
                 return Err(Problem::method_not_allowed(request.method().as_str(), "GET"));
             }
-            let call = authenticate(integration.clone(), request.headers(), &dependencies.snapshot.current())?;
+            let call = authenticate(integration.clone(), request.headers(), snapshot)?;
             executions::show(&call, &id, dependencies).await
         }
         Route::Call { .. } => {
             if !integration.definition.enabled {
                 return Err(Problem::disabled(&integration.definition.path().to_string()));
             }
-            let allow = allowed_methods(webhook);
             if request.method() == Method::OPTIONS {
-                return Ok(cors::options(request, webhook, &allow));
+                return Ok(cors::options(request, webhook, &allowed_methods(webhook)));
             }
             if !webhook.methods.iter().any(|method| method.as_str() == request.method().as_str()) {
-                return Err(Problem::method_not_allowed(request.method().as_str(), &allow));
+                return Err(Problem::method_not_allowed(request.method().as_str(), &allowed_methods(webhook)));
             }
-            let call = authenticate(integration.clone(), request.headers(), &dependencies.snapshot.current())?;
+            let call = authenticate(integration.clone(), request.headers(), snapshot)?;
             accept(request, payload, dependencies, &call, trace).await
         }
     }

@@ -7,8 +7,7 @@ use actix_web::http::header::HeaderMap;
 use bytes::Bytes;
 use forebay_contract::body::check_body;
 use forebay_contract::envelope::{Envelope, Request, TraceContext};
-use forebay_contract::{ExecutionId, read_query};
-use std::time::{SystemTime, UNIX_EPOCH};
+use forebay_contract::{ExecutionId, read_query, unix_micros};
 
 /// All header names and values of a call, in bytes. The message's header frame must stay under 64 KiB at the broker,
 /// and JSON text may need two bytes for one.
@@ -77,7 +76,7 @@ pub(crate) fn normalize(
         content_type,
         content_encoding,
         body,
-        received_at: now_micros(),
+        received_at: unix_micros(),
         deadline: None,
         reply_to: None,
         trace,
@@ -99,10 +98,4 @@ fn text(bytes: &[u8]) -> String {
         Ok(text) => text.to_owned(),
         Err(_) => bytes.iter().map(|byte| char::from(*byte)).collect(),
     }
-}
-
-/// Microseconds of Unix time.
-pub(crate) fn now_micros() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(now.as_micros()).unwrap_or(i64::MAX)
 }

@@ -1,9 +1,9 @@
 //! Running the workflow, with its retries: in process, or later by way of a delayed queue.
 
-use crate::clock::now_micros;
 use crate::execute::{Claimed, Executor};
 use forebay_broker::{Destination, Queue, encode_envelope, stable_hash};
 use forebay_contract::outcome::{Ending, ErrorCode, ExecutionError, ExecutionStatus, StepRecord};
+use forebay_contract::unix_micros;
 use forebay_store::Record;
 use forebay_workflow::{ExecutionContext, Program};
 use std::pin::Pin;
@@ -44,9 +44,9 @@ impl Executor {
         let Claimed { envelope, delivery, lost, .. } = claimed;
         let mut attempts = attempts_before + 1;
         let not_run = |ending, attempts| {
-            Some(Attempted { ending, steps: Vec::new(), started_at: None, ended_at: now_micros(), attempts, again_after: None })
+            Some(Attempted { ending, steps: Vec::new(), started_at: None, ended_at: unix_micros(), attempts, again_after: None })
         };
-        if envelope.deadline.is_some_and(|deadline| now_micros() / 1000 >= deadline) {
+        if envelope.deadline.is_some_and(|deadline| unix_micros() / 1000 >= deadline) {
             return not_run(Ending::Expired, attempts_before);
         }
         if delivery.redeliveries() > MOST_REDELIVERIES {
@@ -125,7 +125,7 @@ impl Executor {
         attempt: u32,
         mut work: Pin<&mut impl Future<Output = T>>,
     ) -> T {
-        let started_at = now_micros();
+        let started_at = unix_micros();
         tokio::select! {
             done = &mut work => return done,
             () = tokio::time::sleep(SHOWN_AFTER) => {}

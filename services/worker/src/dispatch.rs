@@ -4,12 +4,11 @@
 //! many as there are places. Serial is one key, by-key is the mapping's, parallel gives each delivery a key of its own.
 
 use crate::execute::{Claimed, Executed, Executor};
-use crate::programs::NoProgram;
 use forebay_broker::{Delivery, Destination, Queue, Subscription};
 use forebay_contract::envelope::Envelope;
+use forebay_contract::outcome::ExecutionError;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -197,20 +196,13 @@ async fn key_of(
     number: u64,
     envelope: &Envelope,
     lost: &CancellationToken,
-) -> Option<Result<String, forebay_contract::outcome::ExecutionError>> {
+) -> Option<Result<String, ExecutionError>> {
     match keying {
         Keying::Serial => Some(Ok(String::new())),
         Keying::Each { .. } => Some(Ok(number.to_string())),
-        Keying::ByMapping => loop {
-            match executor.programs.get(envelope.integration_id, envelope.version).await {
-                Ok(program) => return Some(executor.ordering_key(&program, envelope).await),
-                Err(NoProgram::Never(error)) => return Some(Err(error)),
-                Err(NoProgram::NotNow) => {}
-            }
-            tokio::select! {
-                () = lost.cancelled() => return None,
-                () = tokio::time::sleep(Duration::from_millis(500)) => {}
-            }
+        Keying::ByMapping => match executor.program(envelope, lost).await? {
+            Ok(program) => Some(program.ordering_key(envelope).await),
+            Err(error) => Some(Err(error)),
         },
     }
 }

@@ -92,14 +92,14 @@ impl Executor {
     }
 
     /// Replies, records, and halts the trigger where the definition says so.
-    async fn end(&self, claimed: &Claimed<'_>, attempted: Attempted, definition: Option<&Definition>) -> Executed {
+    async fn end(&self, claimed: &Claimed<'_>, mut attempted: Attempted, definition: Option<&Definition>) -> Executed {
         let Claimed { envelope, delivery, lost, ordered, .. } = claimed;
         let fails = matches!(attempted.ending, Ending::Failed(_));
         let halts = fails && definition.is_some_and(|definition| definition.on_failure == OnFailure::Halt);
         self.reply(envelope, &attempted.ending);
         let started_at = attempted.started_at.unwrap_or(attempted.ended_at);
         measure::finished(envelope, attempted.ending.status(), started_at, attempted.ended_at);
-        let record = self.record_of(envelope, &attempted, definition, delivery.redeliveries(), halts);
+        let record = self.record_of(envelope, &mut attempted, definition, delivery.redeliveries(), halts);
         if let Err(error) = self.recorder.record(record, *ordered).await {
             tracing::warn!(forebay.execution.id = %envelope.execution_id, %error, "the execution will be delivered again");
             return Executed::Left;
@@ -114,7 +114,7 @@ impl Executor {
     }
 
     /// `None` when the delivery was lost before the store could be asked.
-    async fn program(&self, envelope: &Envelope, lost: &CancellationToken) -> Option<Result<Arc<Program>, ExecutionError>> {
+    pub(crate) async fn program(&self, envelope: &Envelope, lost: &CancellationToken) -> Option<Result<Arc<Program>, ExecutionError>> {
         loop {
             match self.programs.get(envelope.integration_id, envelope.version).await {
                 Ok(program) => return Some(Ok(program)),
@@ -133,11 +133,6 @@ impl Executor {
         let message = encode_reply(&Reply { execution_id: envelope.execution_id, ending: ending.clone() });
         self.publisher.post(Destination::Named(reply_to.clone()), message);
         measure::replied();
-    }
-
-    /// The key after which a by-key trigger orders this call.
-    pub(crate) async fn ordering_key(&self, program: &Program, envelope: &Envelope) -> Result<String, ExecutionError> {
-        program.ordering_key(envelope).await
     }
 
     /// The span that continues the caller's trace, named by the OpenTelemetry conventions for messaging; none where traces are not exported.

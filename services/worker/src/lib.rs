@@ -2,7 +2,6 @@
 
 mod assignment;
 mod attempt;
-mod clock;
 mod dispatch;
 mod exclusive;
 mod execute;

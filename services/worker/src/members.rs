@@ -6,7 +6,7 @@ use crate::execute::Executor;
 use crate::{exclusive, measure};
 use forebay_broker::Consumers;
 use forebay_contract::definition::Delivery;
-use forebay_store::WorkerRow;
+use forebay_store::{WORKER_TTL, WorkerRow};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,9 +14,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+/// A third of [`WORKER_TTL`].
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(2);
-/// Three heartbeats missed.
-const WORKER_TTL: Duration = Duration::from_secs(6);
 /// A standby lets the primary subscribe first: the broker serves the first to come.
 const STANDBY_DELAY: Duration = Duration::from_secs(3);
 const STORE_PATIENCE: Duration = Duration::from_secs(2);

@@ -1,11 +1,11 @@
 //! What is recorded of an execution.
 
 use crate::attempt::Attempted;
-use crate::clock::now_micros;
 use crate::execute::{Executed, Executor};
 use forebay_contract::definition::Definition;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{Ending, ExecutionError, ExecutionStatus};
+use forebay_contract::unix_micros;
 use forebay_store::{Record, StoredRequest, StoredResponse, TriggerKind};
 
 /// A reply posted this long before the caller's deadline reaches it.
@@ -41,7 +41,7 @@ impl Executor {
     pub(crate) fn record_of(
         &self,
         envelope: &Envelope,
-        attempted: &Attempted,
+        attempted: &mut Attempted,
         definition: Option<&Definition>,
         redeliveries: u32,
         halted: bool,
@@ -56,7 +56,7 @@ impl Executor {
         let failed = error.is_some();
         let keeps_input = diagnostics.input || failed;
         let keeps_output = diagnostics.output || may_be_asked_for_later(envelope);
-        let mut steps = attempted.steps.clone();
+        let mut steps = std::mem::take(&mut attempted.steps);
         if !diagnostics.steps {
             steps.iter_mut().for_each(|step| step.output = None);
         }
@@ -88,7 +88,7 @@ impl Executor {
             status: ExecutionStatus::Expired,
             attempts: 0,
             started_at: None,
-            ended_at: now_micros(),
+            ended_at: unix_micros(),
             worker: self.worker.clone(),
             error: None,
             response_status: None,
@@ -105,7 +105,7 @@ impl Executor {
 
 /// Whether the caller may come back for the answer: not when it had one in time.
 fn may_be_asked_for_later(envelope: &Envelope) -> bool {
-    let in_time = |deadline| now_micros() / 1000 + ANSWERED_BEFORE_MILLIS < deadline;
+    let in_time = |deadline| unix_micros() / 1000 + ANSWERED_BEFORE_MILLIS < deadline;
     envelope.reply_to.is_some() && !envelope.deadline.is_some_and(in_time)
 }
 

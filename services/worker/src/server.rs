@@ -1,6 +1,5 @@
 //! Builds the worker and runs it until shutdown.
 
-use crate::clock::now_micros;
 use crate::dispatch::Stop;
 use crate::execute::Executor;
 use crate::lanes;
@@ -8,6 +7,7 @@ use crate::members::Members;
 use crate::programs::Programs;
 use crate::recorder::{Recorder, drain_spool};
 use forebay_broker::{Consumers, ConsumersConfig, Limits, Publisher, PublisherConfig, PublisherState, Queue, Topology};
+use forebay_contract::unix_micros;
 use forebay_runtime::health::Health;
 use forebay_runtime::settings::Settings;
 use forebay_runtime::shutdown::Shutdown;
@@ -109,7 +109,7 @@ impl Worker {
             id: Uuid::new_v4(),
             name: self.settings.worker_name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            started_at: now_micros(),
+            started_at: unix_micros(),
             concurrency: i32::try_from(concurrency).unwrap_or(i32::MAX),
             running: 0,
             queues: Vec::new(),
@@ -157,7 +157,7 @@ async fn observe(publisher: Publisher, health: Health) {
 
 async fn maintain(store: Store, retention: Duration) {
     loop {
-        if let Err(error) = store.maintain(now_micros(), retention).await {
+        if let Err(error) = store.maintain(unix_micros(), retention).await {
             tracing::warn!(%error, "the history's partitions could not be maintained; trying again later");
         }
         tokio::time::sleep(MAINTAIN_EVERY).await;

@@ -45,10 +45,6 @@ struct VersionOnly {
     envelope: u32,
 }
 
-fn newer_or(version: u32, error: DecodeError) -> DecodeError {
-    if version > ENVELOPE_VERSION { DecodeError::Newer(version) } else { error }
-}
-
 /// How an execution ended, less the body.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "lowercase")]
@@ -140,17 +136,15 @@ pub fn encode_envelope(envelope: &Envelope, expires_in: Option<Duration>) -> Mes
 /// [`DecodeError`]: such a message can never be executed.
 pub fn decode_envelope(properties: &BasicProperties, body: Bytes) -> Result<Envelope, DecodeError> {
     let headers = properties.headers().as_ref().ok_or(DecodeError::Field("headers"))?;
-    let call: Call<'static> = match parse_json(headers, header::CALL) {
+    let call: Call<'static> = match parse_json::<Call<'static>>(headers, header::CALL) {
+        Ok(call) if call.envelope > ENVELOPE_VERSION => return Err(DecodeError::Newer(call.envelope)),
         Ok(call) => call,
         // What is newer may have another shape.
-        Err(error) => {
-            return Err(parse_json::<VersionOnly>(headers, header::CALL)
-                .map_or(error, |call| newer_or(call.envelope, DecodeError::Field(header::CALL))));
-        }
+        Err(error) => match parse_json::<VersionOnly>(headers, header::CALL) {
+            Ok(call) if call.envelope > ENVELOPE_VERSION => return Err(DecodeError::Newer(call.envelope)),
+            _ => return Err(error),
+        },
     };
-    if call.envelope > ENVELOPE_VERSION {
-        return Err(DecodeError::Newer(call.envelope));
-    }
     let request = call.request.into_owned();
     let execution_id = properties.message_id().as_ref().and_then(|id| id.as_str().parse().ok()).ok_or(DecodeError::Field("message_id"))?;
     let trace = match string(headers, header::TRACEPARENT) {

@@ -2,6 +2,7 @@
 //! Types and their validation; no I/O.
 
 pub mod body;
+mod clock;
 pub mod definition;
 mod duration;
 pub mod envelope;
@@ -10,6 +11,7 @@ mod name;
 pub mod outcome;
 mod query;
 
+pub use clock::unix_micros;
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use id::{ExecutionId, ExecutionIdError, IdIssuer};
 pub use name::{IntegrationPath, IntegrationPathError, Name, NameError};

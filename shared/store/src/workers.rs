@@ -7,8 +7,8 @@ use crate::timestamp::Timestamp;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// How long a silent worker counts as live in listings.
-pub const WORKER_TTL: Duration = Duration::from_secs(15);
+/// How long a silent worker counts as live, in listings and where exclusive queues are assigned: three heartbeats.
+pub const WORKER_TTL: Duration = Duration::from_secs(6);
 const LONGEST_WORD: usize = 200;
 
 /// One worker, as it reports itself.

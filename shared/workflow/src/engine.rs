@@ -13,10 +13,11 @@ use forebay_contract::definition::LARGEST_MAX_BYTES;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::format_duration;
 use forebay_contract::outcome::{Ending, ErrorCode, ExecutionError, Response, StepRecord, StepStatus};
+use forebay_contract::unix_micros;
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -221,9 +222,4 @@ fn as_word(status: StepStatus) -> &'static str {
         StepStatus::Failed => "failed",
         StepStatus::Skipped => "skipped",
     }
-}
-
-pub(crate) fn unix_micros() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }

@@ -1,10 +1,10 @@
 //! The steps of one run as they are written to the history. It outlives the run's future, so that an interrupted step is told too.
 
-use crate::engine::unix_micros;
 use crate::failure::InStep;
 use crate::mapping::Value;
 use crate::weight::spend;
 use forebay_contract::outcome::{ExecutionError, StepRecord, StepStatus};
+use forebay_contract::unix_micros;
 use std::time::Instant;
 
 /// Deepest output that is kept: readers of stored JSON stop at 128 levels, of which the record takes a few.
