@@ -106,7 +106,8 @@ async fn gather(waiting: &mut mpsc::Receiver<Waiting>, batch: &mut Vec<Waiting>)
     }
 }
 
-/// Whether the batch is in the store, or will never be and was put aside. `false`: the database is away.
+/// Whether the batch is in the store, or will never be and was put aside. `false`: the database is away, or refuses a
+/// record that the broker does not take either.
 async fn write(store: &Store, publisher: &Publisher, records: &[Record]) -> bool {
     match within_timeout(store.record(records)).await {
         Ok(()) => {
@@ -118,7 +119,7 @@ async fn write(store: &Store, publisher: &Publisher, records: &[Record]) -> bool
             for record in records {
                 match within_timeout(store.record(std::slice::from_ref(record))).await {
                     Ok(()) => measure::recorded(1),
-                    Err(Some(error)) if !error.is_unavailable() => put_aside(publisher, record, &error).await,
+                    Err(Some(error)) if !error.is_unavailable() && put_aside(publisher, record, &error).await => {}
                     Err(_) => return false,
                 }
             }
@@ -139,12 +140,15 @@ async fn within_timeout(write: impl Future<Output = Result<(), StoreError>>) -> 
     }
 }
 
-async fn put_aside(publisher: &Publisher, record: &Record, error: &StoreError) {
+/// Whether the broker took it.
+async fn put_aside(publisher: &Publisher, record: &Record, error: &StoreError) -> bool {
     tracing::error!(forebay.execution.id = %record.execution_id, %error, "the database refuses an outcome; it is put aside on the 'unreadable' queue");
     let message = encode_record(&record.execution_id, serde_json::to_vec(record).unwrap_or_default());
-    if let Err(error) = publisher.publish(0, Destination::Queue(Queue::Unreadable), message).await {
+    let published = publisher.publish(0, Destination::Queue(Queue::Unreadable), message).await;
+    if let Err(error) = &published {
         tracing::error!(forebay.execution.id = %record.execution_id, %error, "the refused outcome could not be put aside");
     }
+    published.is_ok()
 }
 
 /// Writes spooled outcomes to the store whenever it is there.

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use forebay_contract::envelope::Envelope;
 use futures_util::StreamExt;
 use lapin::options::{BasicConsumeOptions, BasicQosOptions};
-use lapin::types::FieldTable;
+use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, Consumer};
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -186,21 +186,17 @@ impl Delivery {
     pub fn redeliveries(&self) -> u32 {
         let count = self.properties.headers().as_ref().and_then(|headers| headers.inner().get("x-delivery-count"));
         match count {
-            Some(lapin::types::AMQPValue::LongLongInt(count)) => u32::try_from(*count).unwrap_or_default(),
-            Some(lapin::types::AMQPValue::LongInt(count)) => u32::try_from(*count).unwrap_or_default(),
-            Some(lapin::types::AMQPValue::LongUInt(count)) => *count,
+            Some(AMQPValue::LongLongInt(count)) => u32::try_from(*count).unwrap_or_default(),
+            Some(AMQPValue::LongInt(count)) => u32::try_from(*count).unwrap_or_default(),
+            Some(AMQPValue::LongUInt(count)) => *count,
             _ => 0,
         }
     }
 
-    /// Why a message is in the `dead` queue: `expired`, `delivery_limit`, ... (the broker's first dead-lettering).
+    /// Why a message is in the `dead` queue: `expired`, `delivery_limit`, ...
     #[must_use]
     pub fn dead_because(&self) -> Option<String> {
-        let headers = self.properties.headers().as_ref()?;
-        match headers.inner().get("x-first-death-reason")? {
-            lapin::types::AMQPValue::LongString(reason) => Some(reason.to_string()),
-            _ => None,
-        }
+        last_death_reason(self.properties.headers().as_ref()?)
     }
 
     /// The message id; empty when it has none.
@@ -237,5 +233,37 @@ impl Delivery {
     /// Tells the broker that the message is done with. When the channel is gone by then, the message is delivered again.
     pub fn ack(self) {
         self.acks.done(self.tag);
+    }
+}
+
+/// The reason of the newest entry of `x-death`, which the broker puts first. The header `x-first-death-reason` would not
+/// do: a message that waited in a retry queue has expired there before.
+fn last_death_reason(headers: &FieldTable) -> Option<String> {
+    let AMQPValue::FieldArray(deaths) = headers.inner().get("x-death")? else { return None };
+    let AMQPValue::FieldTable(newest) = deaths.as_slice().first()? else { return None };
+    match newest.inner().get("reason")? {
+        AMQPValue::LongString(reason) => Some(reason.to_string()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lapin::types::{FieldArray, LongString};
+
+    fn death(reason: &str) -> AMQPValue {
+        let mut entry = FieldTable::default();
+        entry.insert("reason".into(), AMQPValue::LongString(LongString::from(reason)));
+        AMQPValue::FieldTable(entry)
+    }
+
+    #[test]
+    fn the_newest_death_counts_not_the_wait_in_a_retry_queue() {
+        let mut headers = FieldTable::default();
+        headers.insert("x-first-death-reason".into(), AMQPValue::LongString(LongString::from("expired")));
+        headers.insert("x-death".into(), AMQPValue::FieldArray(FieldArray::from(vec![death("delivery_limit"), death("expired")])));
+        assert_eq!(last_death_reason(&headers).as_deref(), Some("delivery_limit"));
+        assert_eq!(last_death_reason(&FieldTable::default()), None);
     }
 }
