@@ -2,7 +2,7 @@
 
 use crate::problem::Problem;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName};
-use forebay_contract::definition::Authentication;
+use forebay_contract::definition::{Authentication, Webhook};
 use forebay_store::{Integration, Snapshot, key_digest};
 use std::sync::Arc;
 
@@ -16,8 +16,13 @@ pub(crate) struct Authenticated {
 }
 
 /// Checks the caller's key against the snapshot: a digest look-up, no I/O.
-pub(crate) fn authenticate(integration: Arc<Integration>, headers: &HeaderMap, snapshot: &Snapshot) -> Result<Authenticated, Problem> {
-    if integration.definition.trigger.authentication == Authentication::None {
+pub(crate) fn authenticate(
+    integration: Arc<Integration>,
+    webhook: &Webhook,
+    headers: &HeaderMap,
+    snapshot: &Snapshot,
+) -> Result<Authenticated, Problem> {
+    if webhook.authentication == Authentication::None {
         return Ok(Authenticated { integration });
     }
     let tenant = &integration.definition.tenant;

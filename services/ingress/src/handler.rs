@@ -48,18 +48,27 @@ pub(crate) async fn handle(request: HttpRequest, payload: Payload, dependencies:
         Some(Route::Call { tenant, name } | Route::Execution { tenant, name, .. }) => snapshot.integration(tenant, name).cloned(),
         None => None,
     };
-    let (Some(route), Some(integration)) = (route, integration) else {
+    let webhook = integration.as_deref().and_then(|integration| integration.definition.trigger.webhook());
+    let (Some(route), Some(integration), Some(webhook)) = (route, &integration, webhook) else {
         let response = Problem::unknown_path(request.uri().path()).into_response();
         crate::measure::request(None, response.status(), started.elapsed());
         return response;
     };
-    let trace = Trace::of(&request, &integration);
-    let answer = trace.clone().around(answer(&request, payload, &dependencies, route, &integration, &snapshot, &trace)).await;
+    let trace = Trace::of(&request, integration);
+    let endpoint = Endpoint { integration, webhook };
+    let answer = trace.clone().around(answer(&request, payload, &dependencies, route, endpoint, &snapshot, &trace)).await;
     let mut response = answer.unwrap_or_else(Problem::into_response);
     trace.finish(response.status());
-    cors::allow_reading(&request, &integration.definition.trigger, &mut response);
+    cors::allow_reading(&request, webhook, &mut response);
     crate::measure::request(Some(&integration.definition), response.status(), started.elapsed());
     response
+}
+
+/// An integration that is called by HTTP.
+#[derive(Clone, Copy)]
+struct Endpoint<'a> {
+    integration: &'a Arc<Integration>,
+    webhook: &'a Webhook,
 }
 
 async fn answer(
@@ -67,18 +76,18 @@ async fn answer(
     payload: Payload,
     dependencies: &Dependencies,
     route: Route,
-    integration: &Arc<Integration>,
+    endpoint: Endpoint<'_>,
     snapshot: &Snapshot,
     trace: &Trace,
 ) -> Result<HttpResponse, Problem> {
     check_head(request)?;
-    let webhook = &integration.definition.trigger;
+    let Endpoint { integration, webhook } = endpoint;
     match route {
         Route::Execution { id, .. } => {
             if request.method() != Method::GET {
                 return Err(Problem::method_not_allowed(request.method().as_str(), "GET"));
             }
-            let call = authenticate(integration.clone(), request.headers(), snapshot)?;
+            let call = authenticate(integration.clone(), webhook, request.headers(), snapshot)?;
             executions::show(&call, &id, dependencies).await
         }
         Route::Call { .. } => {
@@ -91,8 +100,8 @@ async fn answer(
             if !webhook.methods.iter().any(|method| method.as_str() == request.method().as_str()) {
                 return Err(Problem::method_not_allowed(request.method().as_str(), &allowed_methods(webhook)));
             }
-            let call = authenticate(integration.clone(), request.headers(), snapshot)?;
-            accept(request, payload, dependencies, &call, trace).await
+            let call = authenticate(integration.clone(), webhook, request.headers(), snapshot)?;
+            accept(request, payload, dependencies, &call, webhook, trace).await
         }
     }
 }
@@ -102,17 +111,17 @@ async fn accept(
     payload: Payload,
     dependencies: &Dependencies,
     call: &Authenticated,
+    webhook: &Webhook,
     trace: &Trace,
 ) -> Result<HttpResponse, Problem> {
     let _in_flight = dependencies.in_flight.enter()?;
-    let webhook = &call.integration.definition.trigger;
     let declared_length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let max_bytes = webhook.max_bytes.min(dependencies.max_body_bytes);
     let mut share = dependencies.bodies.share();
     let body = receive(payload, declared_length, max_bytes, dependencies.body_timeout, &mut share).await?;
     let id =
         dependencies.ids.issue(call.integration.id).map_err(|_| Problem::internal("No random bytes can be had for an execution id."))?;
-    let envelope = normalize(call, request, body, id, trace.context())?;
+    let envelope = normalize(call, webhook, request, body, id, trace.context())?;
     let location = format!("/{}/executions/{id}", call.integration.definition.path());
     let preferences = Preferences::of(request.headers());
 

@@ -6,6 +6,7 @@ use actix_web::HttpRequest;
 use actix_web::http::header::HeaderMap;
 use bytes::Bytes;
 use forebay_contract::body::check_body;
+use forebay_contract::definition::Webhook;
 use forebay_contract::envelope::{Envelope, Request, TraceContext};
 use forebay_contract::{ExecutionId, read_query, unix_micros};
 
@@ -47,13 +48,13 @@ pub(crate) fn check_head(request: &HttpRequest) -> Result<(), Problem> {
 /// Builds the envelope; the query and the body are checked against the definition.
 pub(crate) fn normalize(
     call: &Authenticated,
+    webhook: &Webhook,
     request: &HttpRequest,
     body: Bytes,
     execution_id: ExecutionId,
     trace: Option<TraceContext>,
 ) -> Result<Envelope, Problem> {
     let integration = &call.integration;
-    let webhook = &integration.definition.trigger;
     let query_string = request.uri().query().unwrap_or_default();
     let query = read_query(query_string, &webhook.query).map_err(|errors| Problem::query(&errors))?;
     let headers = headers(request.headers());

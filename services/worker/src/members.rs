@@ -61,8 +61,8 @@ impl Members {
             let queues: HashMap<Uuid, Delivery> = snapshot
                 .current()
                 .integrations()
-                .filter(|integration| integration.definition.trigger.delivery.is_exclusive())
-                .map(|integration| (integration.id, integration.definition.trigger.delivery.clone()))
+                .filter(|integration| integration.definition.trigger.delivery().is_exclusive())
+                .map(|integration| (integration.id, integration.definition.trigger.delivery().clone()))
                 .collect();
             self.follow(&alive, &queues, &mut served, &mut stopping);
             stopping.retain(|task| !task.is_finished());

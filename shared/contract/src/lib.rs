@@ -3,16 +3,22 @@
 
 pub mod body;
 mod clock;
+pub mod connection;
 pub mod definition;
 mod duration;
 pub mod envelope;
+mod fields;
 mod id;
 mod name;
 pub mod outcome;
 mod query;
+pub mod schedule;
+pub mod schema;
+mod secret;
 
 pub use clock::unix_micros;
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use id::{ExecutionId, ExecutionIdError, IdIssuer};
 pub use name::{IntegrationPath, IntegrationPathError, Name, NameError};
 pub use query::{QueryError, read_query};
+pub use secret::Secret;

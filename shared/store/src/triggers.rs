@@ -226,7 +226,7 @@ impl Store {
                 name: row.get(6),
                 integration_id: id,
                 kind: TriggerKind::Webhook.as_str().to_owned(),
-                policy: policy(&definition.trigger.delivery),
+                policy: policy(definition.trigger.delivery()),
                 enabled: definition.enabled,
                 state: phase.as_str().to_owned(),
                 since: halt.as_ref().map(|halt| halt.since),

@@ -139,7 +139,7 @@ impl Engine {
             mapping_time: options.mapping_time,
             mapping_memory: options.mapping_memory,
         };
-        let max_bytes = program.definition().trigger.max_bytes;
+        let max_bytes = program.definition().trigger.max_bytes();
         let mut context = Context::of(envelope, execution.attempt, max_bytes, options.context_memory).await?;
         let input = match &program.input {
             None => None,

@@ -9,7 +9,7 @@ use crate::mapping::{CompileError, Encoding, Mapping, Template, to_json};
 use crate::respond::{CompiledRespond, CompiledStatus};
 use crate::step::http::HttpStep;
 use crate::step::url::UrlTemplate;
-use forebay_contract::definition::{Action, Definition, Delivery, HttpCall, Problem, Respond, Status, Step};
+use forebay_contract::definition::{Action, Definition, Delivery, HttpCall, HttpTarget, OnError, Problem, Respond, Status, Step};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use std::sync::Arc;
@@ -55,7 +55,8 @@ impl Program {
     /// Every problem, each with the path of its field, such as `steps[1].set: line 1, column 5: ...`.
     pub fn compile(definition: Arc<Definition>) -> Result<Self, Vec<Problem>> {
         let mut compiler = Compiler { problems: Vec::new() };
-        let ordering_key = match &definition.trigger.delivery {
+        compiler.refuse_what_is_not_built(&definition);
+        let ordering_key = match definition.trigger.delivery() {
             Delivery::ByKey { by, .. } => compiler.mapping("trigger.webhook.ordered.by", by),
             _ => None,
         };
@@ -93,7 +94,7 @@ impl Program {
             mapping_memory: options.mapping_memory,
         };
         let attempt = envelope.attempts.saturating_add(1);
-        let context = Context::of(envelope, attempt, self.definition.trigger.max_bytes, options.context_memory).await?;
+        let context = Context::of(envelope, attempt, self.definition.trigger.max_bytes(), options.context_memory).await?;
         let key = mapping.evaluate("", &budget, run_on(context.value())).await.in_step("by")?;
         let key = to_json(&key);
         if key.len() > LONGEST_KEY {
@@ -112,6 +113,25 @@ struct Compiler {
 impl Compiler {
     fn problem(&mut self, path: impl Into<String>, message: impl Into<String>) {
         self.problems.push(Problem { path: path.into(), message: message.into() });
+    }
+
+    /// Ignoring these would promise what is not done.
+    fn refuse_what_is_not_built(&mut self, definition: &Definition) {
+        let later = "is not supported by this version of Forebay";
+        let Some(webhook) = definition.trigger.webhook() else {
+            return self.problem("trigger.schedule", format!("a schedule {later}"));
+        };
+        if webhook.schema.is_some() {
+            self.problem("trigger.webhook.body.schema", format!("a schema {later}"));
+        }
+        if webhook.idempotency.key.is_some() {
+            self.problem("trigger.webhook.idempotency", format!("idempotency {later}"));
+        }
+        for step in Step::all(&definition.steps) {
+            if step.retry.is_some() || step.on_error != OnError::Fail {
+                self.problem("steps", format!("retry and on_error of the step '{}': failure handling of a step {later}", step.id));
+            }
+        }
     }
 
     fn kept<T>(&mut self, path: &str, result: Result<T, CompileError>) -> Option<Paced<T>> {
@@ -135,12 +155,20 @@ impl Compiler {
         let action = match &step.action {
             Action::Set(source) => self.mapping(&format!("{path}.set"), source).map(CompiledAction::Set),
             Action::Http(call) => self.http(&format!("{path}.http"), call).map(CompiledAction::Http),
+            other => {
+                self.problem(format!("{path}.{}", other.kind()), "this kind of step is not supported by this version of Forebay");
+                None
+            }
         };
         Some(CompiledStep { id: step.id.clone(), when: when?, timeout: step.timeout, action: action? })
     }
 
     fn http(&mut self, path: &str, call: &HttpCall) -> Option<HttpStep> {
-        let url = UrlTemplate::compile(&call.url).map(Paced::new);
+        let HttpTarget::Url(url) = &call.target else {
+            self.problem(format!("{path}.connection"), "connections are not supported by this version of Forebay");
+            return None;
+        };
+        let url = UrlTemplate::compile(url).map(Paced::new);
         let url = url.map_err(|message| self.problem(format!("{path}.url"), message)).ok();
         let mut query = Vec::with_capacity(call.query.len());
         for (name, source) in &call.query {

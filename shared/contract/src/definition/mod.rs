@@ -4,16 +4,23 @@
 //! shape, bounds that hold and no unknown field. Mappings and templates are kept as text; the workflow compiles them.
 
 mod document;
-mod fields;
 mod read;
+mod step;
 #[cfg(test)]
 mod tests;
+mod trigger;
 
+pub use crate::fields::Problem;
 pub use document::{DocumentError, documents};
-pub use fields::Problem;
+pub use step::{
+    Action, AmqpCall, Assertion, Branch, Case, Each, EmailCall, HttpCall, HttpTarget, IntegrationCall, LogLevel, LogLine, OnError,
+    SftpCall, SftpOperation, SqlCall, SqlStatement, Step, Stop, Switch, Wait,
+};
+pub use trigger::{
+    Authentication, Cors, Delivery, Idempotency, MissedRuns, OnTimeout, QueryKind, QueryParameter, ResponseWait, Schedule, Trigger, Webhook,
+};
 
 use crate::name::{IntegrationPath, Name};
-use http::Method;
 use serde_json::Value;
 use std::fmt;
 use std::time::Duration;
@@ -42,7 +49,7 @@ pub struct Definition {
     /// Whether calls are accepted.
     pub enabled: bool,
     /// What starts an execution.
-    pub trigger: Webhook,
+    pub trigger: Trigger,
     /// How often and how fast a failed execution is tried again.
     pub retry: RetryPolicy,
     /// What a final failure does to an ordered trigger.
@@ -93,134 +100,6 @@ impl fmt::Display for DefinitionError {
 }
 
 impl std::error::Error for DefinitionError {}
-
-/// A webhook trigger.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct Webhook {
-    /// Accepted methods, at least one, without repeats.
-    pub methods: Vec<Method>,
-    /// Who may call.
-    pub authentication: Authentication,
-    /// Declared query parameters in the order of the file.
-    pub query: Vec<QueryParameter>,
-    /// Most bytes of a body, as it travels and after a `Content-Encoding` is undone.
-    pub max_bytes: usize,
-    /// How accepted calls are handed to workers.
-    pub delivery: Delivery,
-    /// Whether the caller waits for the outcome; absent: 202 at once.
-    pub response: Option<ResponseWait>,
-    /// Which browser origins may call; absent: none.
-    pub cors: Option<Cors>,
-}
-
-/// Who may call a webhook.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Authentication {
-    /// A holder of an API key that is granted to the integration.
-    ApiKey,
-    /// Anybody: said out loud in the definition.
-    None,
-}
-
-/// One declared query parameter.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct QueryParameter {
-    /// As it stands in the query string; case matters.
-    pub name: String,
-    /// What its text must be.
-    pub kind: QueryKind,
-    /// Whether a call without it is refused.
-    pub required: bool,
-    /// Its value when absent: of the parameter's type.
-    pub default: Option<Value>,
-}
-
-/// Types of query parameters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum QueryKind {
-    /// Text as it is.
-    String,
-    /// A whole number of 64 bits.
-    Integer,
-    /// A JSON number.
-    Number,
-    /// `true` or `false`.
-    Boolean,
-}
-
-impl QueryKind {
-    /// The word used in definitions.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::String => "string",
-            Self::Integer => "integer",
-            Self::Number => "number",
-            Self::Boolean => "boolean",
-        }
-    }
-}
-
-/// How accepted calls are handed to workers: over a shared lane, or over an exclusive queue of the trigger's own.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Delivery {
-    /// Any worker, any number at once.
-    Lane,
-    /// One at a time, in the order of acceptance (`ordered: true`).
-    Serial,
-    /// One at a time for each key, `concurrency` keys at once (`ordered: { by, concurrency }`).
-    ByKey {
-        /// The mapping whose output is the key.
-        by: String,
-        /// Keys at once.
-        concurrency: usize,
-    },
-    /// Without order, at most this many at once in the whole cluster (`concurrency: N`).
-    Parallel(usize),
-}
-
-impl Delivery {
-    /// Whether calls travel over the trigger's own exclusive queue.
-    #[must_use]
-    pub fn is_exclusive(&self) -> bool {
-        *self != Self::Lane
-    }
-
-    /// Whether the order of acceptance is kept.
-    #[must_use]
-    pub fn is_ordered(&self) -> bool {
-        matches!(self, Self::Serial | Self::ByKey { .. })
-    }
-}
-
-/// Request-response.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ResponseWait {
-    /// Longest time the caller waits.
-    pub wait: Duration,
-    /// What the caller gets after that.
-    pub on_timeout: OnTimeout,
-}
-
-/// What a caller gets who waited in vain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnTimeout {
-    /// 504, and an execution that has not started by then never starts.
-    Error,
-    /// 202, and the execution always runs.
-    Accepted,
-}
-
-/// Cross-origin calls from browsers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Cors {
-    /// Origins such as `https://portal.example`, or `*`.
-    pub origins: Vec<String>,
-}
 
 /// How a failed execution is tried again.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -276,45 +155,6 @@ pub struct Diagnostics {
     pub steps: bool,
     /// How long payloads are kept; absent: as long as the installation keeps history.
     pub keep: Option<Duration>,
-}
-
-/// One step of a workflow.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct Step {
-    /// Unique in the workflow; `.steps.<id>` is its output.
-    pub id: String,
-    /// The mapping that decides whether the step runs; absent: it runs.
-    pub when: Option<String>,
-    /// Longest time of the step; absent: its kind's own.
-    pub timeout: Option<Duration>,
-    /// What it does.
-    pub action: Action,
-}
-
-/// What a step does.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Action {
-    /// Calls an HTTP service; output `{ status, headers, body }`.
-    Http(HttpCall),
-    /// Computes a value; its output is the mapping's.
-    Set(String),
-}
-
-/// One HTTP call.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct HttpCall {
-    /// Default: GET, or POST with a body.
-    pub method: Method,
-    /// Template of the whole address.
-    pub url: String,
-    /// Templates of query parameters, by name.
-    pub query: Vec<(String, String)>,
-    /// Templates of headers, by name.
-    pub headers: Vec<(String, String)>,
-    /// Mapping of the body: sent as JSON, or as it is when the output is a string and a Content-Type is set.
-    pub body: Option<String>,
 }
 
 /// The answer of a request-response call.

@@ -1,4 +1,5 @@
 use super::*;
+use http::Method;
 use serde_json::json;
 
 /// The design's example, less what later issues bring.
@@ -35,6 +36,10 @@ fn read(yaml: &str) -> Result<Definition, DefinitionError> {
     Definition::from_value(&documents(yaml).unwrap()[0])
 }
 
+fn webhook_of(definition: &Definition) -> &Webhook {
+    definition.trigger.webhook().unwrap()
+}
+
 fn problems(yaml: &str) -> String {
     read(yaml).unwrap_err().to_string()
 }
@@ -47,11 +52,11 @@ fn webhook(text: &str) -> String {
 fn the_designs_example_is_read_whole() {
     let definition = read(WORK_ORDER).unwrap();
     assert_eq!(definition.path().to_string(), "t37ed/CreateWorkOrder");
-    assert_eq!(definition.trigger.methods, [Method::POST]);
-    assert_eq!(definition.trigger.delivery, Delivery::Serial);
-    assert_eq!(definition.trigger.query[0].kind, QueryKind::Integer);
-    assert_eq!(definition.trigger.query[1].default, Some(json!("TheCompany")));
-    assert_eq!(definition.trigger.max_bytes, 2048);
+    assert_eq!(webhook_of(&definition).methods, [Method::POST]);
+    assert_eq!(webhook_of(&definition).delivery, Delivery::Serial);
+    assert_eq!(webhook_of(&definition).query[0].kind, QueryKind::Integer);
+    assert_eq!(webhook_of(&definition).query[1].default, Some(json!("TheCompany")));
+    assert_eq!(webhook_of(&definition).max_bytes, 2048);
     assert_eq!(definition.retry.attempts, 5);
     assert_eq!(definition.on_failure, OnFailure::Halt);
     assert_eq!(definition.steps[0].timeout, Some(Duration::from_secs(10)));
@@ -63,10 +68,10 @@ fn the_designs_example_is_read_whole() {
 #[test]
 fn the_shortest_definition_takes_the_defaults() {
     let definition = read("tenant: t\nname: n\ntrigger:\n  webhook:\n").unwrap();
-    assert_eq!(definition.trigger.methods, [Method::GET, Method::POST]);
-    assert_eq!(definition.trigger.authentication, Authentication::ApiKey);
-    assert_eq!(definition.trigger.delivery, Delivery::Lane);
-    assert_eq!(definition.trigger.response, None);
+    assert_eq!(webhook_of(&definition).methods, [Method::GET, Method::POST]);
+    assert_eq!(webhook_of(&definition).authentication, Authentication::ApiKey);
+    assert_eq!(webhook_of(&definition).delivery, Delivery::Lane);
+    assert_eq!(webhook_of(&definition).response, None);
     assert_eq!(definition.retry, RetryPolicy::default());
     assert!(definition.enabled);
 }
@@ -80,7 +85,7 @@ fn every_delivery_can_be_asked_for() {
         ("{ concurrency: 5 }", Delivery::Parallel(5)),
     ];
     for (text, delivery) in cases {
-        assert_eq!(read(&webhook(text)).unwrap().trigger.delivery, delivery, "{text}");
+        assert_eq!(read(&webhook(text)).unwrap().trigger.delivery().clone(), delivery, "{text}");
     }
 }
 
@@ -101,12 +106,18 @@ fn a_mistake_names_its_path_and_what_was_meant() {
         (webhook("{ response: { wait: 30 } }"), "trigger.webhook.response.wait: must be text, not 30"),
         (webhook("{ response: { wait: 2d } }"), "must be from 1ms to 15m, not 2d"),
         (webhook("{ cors: { origins: ['https://a.example/'] } }"), "must be origins such as"),
-        (webhook("{ idempotency: { key: .a } }"), "trigger.webhook.idempotency: idempotency is not supported by this version"),
-        ("tenant: t\nname: n\ntrigger: { schedule: { every: 15m } }".into(), "trigger.schedule: a schedule is not supported"),
+        (webhook("{ idempotency: { keep: 90d } }"), "trigger.webhook.idempotency.keep: must be from 1s to 30d, not 90d"),
+        (webhook("{ body: { schema: { type: text } } }"), "trigger.webhook.body.schema: is no JSON Schema: at /type"),
+        (
+            "tenant: t\nname: n\ntrigger: { schedule: { every: 15m, cron: '* * * * *' } }".into(),
+            "trigger.schedule: has both every and cron",
+        ),
+        ("tenant: t\nname: n\ntrigger: { schedule: { every: 15m, starting: noon } }".into(), "trigger.schedule.starting: must be a time"),
+        ("tenant: t\nname: n\ntrigger: { schedule: { every: 1m }, webhook: {} }".into(), "trigger: has both webhook and schedule"),
         (format!("{}on_failure: halt", webhook("{}")), "on_failure: halt needs an ordered trigger"),
         (format!("{}steps: [{{ id: a-b, set: '1' }}]", webhook("{}")), "steps[0].id: 'a-b' must begin with a letter"),
-        (format!("{}steps: [{{ id: a, set: '1' }}, {{ id: a, set: '1' }}]", webhook("{}")), "steps[1].id: 'a' is already"),
-        (format!("{}steps: [{{ id: a }}]", webhook("{}")), "steps[0]: needs one of http, set"),
+        (format!("{}steps: [{{ id: a, set: '1' }}, {{ id: a, set: '1' }}]", webhook("{}")), "steps: the id 'a' is given to two steps"),
+        (format!("{}steps: [{{ id: a }}]", webhook("{}")), "steps[0]: needs one of http, sql"),
         (format!("{}steps: [{{ id: a, set: '1', http: {{ url: x }} }}]", webhook("{}")), "steps[0]: has more than one"),
         (format!("{}steps: [{{ id: a, http: {{ method: GET }} }}]", webhook("{}")), "steps[0].http.url: is required"),
         (format!("{}respond: {{ status: 99 }}", webhook("{}")), "respond.status: must be a number from 200 to 599"),
@@ -120,6 +131,71 @@ fn a_mistake_names_its_path_and_what_was_meant() {
         let text = problems(&yaml);
         assert!(text.contains(expected), "{yaml}\n{text}");
     }
+}
+
+#[test]
+fn every_kind_of_step_is_read_with_those_inside_of_it() {
+    let yaml = format!(
+        "{}{}",
+        webhook("{}"),
+        r#"
+steps:
+  - id: price
+    http: { connection: erp, path: '/price/${ .input.id }', accept: [404] }
+    retry: { attempts: 3 }
+    on_error: [{ id: told, log: { message: 'no price', level: warn } }]
+  - { id: rows, sql: { connection: db, query: 'select 1 where 1 = $1', params: '[.input.id]' } }
+  - { id: both, sql: { connection: db, transaction: [{ execute: 'delete from a' }, { query: 'select 1' }] } }
+  - { id: mail, email: { connection: smtp, to: a@b.example, subject: s, text: t }, on_error: continue }
+  - { id: files, sftp: { connection: drop, list: /in, pattern: '*.csv' } }
+  - { id: file, sftp: { connection: drop, put: out.csv, body: .steps.rows } }
+  - { id: told2, amqp: { connection: bus, routing_key: orders } }
+  - { id: sub, call: { integration: Other, wait: false } }
+  - id: choice
+    switch:
+      cases: [{ when: .input.a, steps: [{ id: a, set: 1 }] }]
+      default: [{ id: b, set: 2 }]
+  - { id: lines, each: { in: .input.lines, parallel: 4, steps: [{ id: c, set: .item }] } }
+  - { id: at_once, parallel: { left: [{ id: d, set: 1 }], right: [{ id: e, set: 2 }] } }
+  - { id: sure, assert: .steps.a == 1 }
+  - { id: sure2, assert: { that: 'true', message: 'not ${ .input }' } }
+  - { id: later, wait: 15m }
+  - { id: then, wait: { until: .input.at } }
+  - { id: early, respond: { status: 202 } }
+  - { id: end, stop: { error: 'gone' }, when: .input.gone }
+"#
+    );
+    let definition = read(&yaml).unwrap();
+    let kinds: Vec<&str> = definition.steps.iter().map(|step| step.action.kind()).collect();
+    let expected = "http sql sql email sftp sftp amqp call switch each parallel assert assert wait wait respond stop";
+    assert_eq!(kinds.join(" "), expected);
+    assert_eq!(Step::all(&definition.steps).len(), 17 + 6);
+}
+
+#[test]
+fn a_mistake_in_a_step_names_the_step_and_what_was_meant() {
+    let cases = [
+        ("{ id: a, htp: {} }", "steps[0]: needs one of http"),
+        ("{ id: a, http: { connection: c, url: x } }", "steps[0].http.url: is for calls without a connection"),
+        ("{ id: a, http: { url: x, path: y } }", "steps[0].http.path: is for calls by a connection"),
+        ("{ id: a, http: { url: x, accept: [4040] } }", "steps[0].http.accept: must be a list of statuses"),
+        ("{ id: a, sql: { connection: c } }", "steps[0].sql: needs query (reads), execute (changes) or transaction"),
+        ("{ id: a, sql: { connection: c, transaction: [{}] } }", "steps[0].sql.transaction[0]: needs query or execute"),
+        ("{ id: a, email: { connection: c, text: t } }", "steps[0].email.to: is required"),
+        ("{ id: a, sftp: { connection: c, list: a, to: b } }", "steps[0].sftp.to: belongs to move"),
+        ("{ id: a, sftp: { connection: c, put: a } }", "steps[0].sftp.body: is required"),
+        ("{ id: a, switch: { cases: [{ when: x }] } }", "steps[0].switch.cases[0].steps: is required"),
+        ("{ id: a, each: { in: x, steps: [{ id: a, set: '1' }] } }", "the id 'a' is given to two steps"),
+        ("{ id: a, parallel: { left: x } }", "steps[0].parallel.left: must be a list"),
+        ("{ id: a, wait: soon }", "steps[0].wait: 'soon' is no duration"),
+        ("{ id: a, set: '1', on_error: ignore }", "steps[0].on_error: must be fail, continue or a list of steps"),
+    ];
+    for (step, expected) in cases {
+        let text = problems(&format!("{}steps: [{step}]", webhook("{}")));
+        assert!(text.contains(expected), "{step}\n{text}");
+    }
+    let text = problems(&format!("{}steps: [{{ id: a, wait: 1h }}]", webhook("{ ordered: true }")));
+    assert!(text.contains("the step 'a' waits longer than 10m"), "{text}");
 }
 
 #[test]

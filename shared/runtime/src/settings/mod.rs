@@ -8,7 +8,7 @@ mod error;
 mod log_filter;
 mod names;
 mod reader;
-mod secret;
+mod redacted_url;
 mod size;
 
 use std::net::SocketAddr;
@@ -17,8 +17,9 @@ use std::time::Duration;
 
 pub use docs::{SETTINGS, SettingDefault, SettingDoc};
 pub use error::{SettingProblem, SettingsError};
+pub use forebay_contract::Secret;
 pub use names::{UnknownVariable, unknown_variables};
-pub use secret::{RedactedUrl, Secret};
+pub use redacted_url::RedactedUrl;
 pub use size::{format_bytes, parse_bytes};
 
 use reader::Reader;

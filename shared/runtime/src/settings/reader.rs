@@ -8,7 +8,7 @@ use forebay_contract::{format_duration, parse_duration};
 
 use super::docs::{SettingDefault, SettingDoc};
 use super::error::SettingProblem;
-use super::secret::RedactedUrl;
+use super::redacted_url::RedactedUrl;
 use super::size::{format_bytes, parse_bytes};
 
 pub(super) struct Reader<'a> {

@@ -52,7 +52,7 @@ async fn a_document_keeps_the_order_of_its_keys_and_its_escaped_nul() {
         let applied = apply(&store, "t/n", more).await;
         let read = store.definition(applied.id, 1).await.unwrap().unwrap();
         assert_eq!(read, definition("t/n", more).definition);
-        assert_eq!(read.trigger.query[0].name, "zebra");
+        assert_eq!(read.trigger.webhook().unwrap().query[0].name, "zebra");
         assert_eq!(apply(&store, "t/n", more).await.change, Change::Unchanged);
         let text: String = database.client().await.query_one("select source from integration_versions", &[]).await.unwrap().get(0);
         assert!(text.starts_with("# a comment"), "{text}");

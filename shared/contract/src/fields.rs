@@ -1,6 +1,7 @@
 //! Reads the fields of one JSON object and collects every problem with its path, so that an author sees all mistakes at once.
 
 use crate::duration::parse_duration;
+use crate::name::{Name, NameError};
 use serde_json::{Map, Value};
 use std::cell::RefCell;
 use std::fmt;
@@ -23,20 +24,20 @@ impl fmt::Display for Problem {
 
 /// Problems found so far, shared by the readers of nested objects.
 #[derive(Default)]
-pub(super) struct Problems(RefCell<Vec<Problem>>);
+pub(crate) struct Problems(RefCell<Vec<Problem>>);
 
 impl Problems {
-    pub(super) fn add(&self, path: impl Into<String>, message: impl Into<String>) {
+    pub(crate) fn add(&self, path: impl Into<String>, message: impl Into<String>) {
         self.0.borrow_mut().push(Problem { path: path.into(), message: message.into() });
     }
 
-    pub(super) fn into_vec(self) -> Vec<Problem> {
+    pub(crate) fn into_vec(self) -> Vec<Problem> {
         self.0.into_inner()
     }
 }
 
 /// One object under a path. What a `take` method does not find or cannot read is `None`; a wrong value is also a problem.
-pub(super) struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     path: String,
     object: &'a Map<String, Value>,
     known: RefCell<Vec<&'static str>>,
@@ -44,7 +45,7 @@ pub(super) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn of(value: &'a Value, path: impl Into<String>, problems: &'a Problems) -> Option<Self> {
+    pub(crate) fn of(value: &'a Value, path: impl Into<String>, problems: &'a Problems) -> Option<Self> {
         let path = path.into();
         match value {
             Value::Object(object) => Some(Self { path, object, known: RefCell::default(), problems }),
@@ -55,35 +56,35 @@ impl<'a> Fields<'a> {
         }
     }
 
-    pub(super) fn path_of(&self, field: &str) -> String {
+    pub(crate) fn path_of(&self, field: &str) -> String {
         if self.path.is_empty() { field.to_owned() } else { format!("{}.{field}", self.path) }
     }
 
-    pub(super) fn problem(&self, field: &str, message: impl Into<String>) {
+    pub(crate) fn problem(&self, field: &str, message: impl Into<String>) {
         self.problems.add(self.path_of(field), message);
     }
 
-    pub(super) fn problem_here(&self, message: impl Into<String>) {
+    pub(crate) fn problem_here(&self, message: impl Into<String>) {
         self.problems.add(self.path.clone(), message);
     }
 
     /// The field's value; YAML's `field:` without a value counts as absent.
-    pub(super) fn take(&self, field: &'static str) -> Option<&'a Value> {
+    pub(crate) fn take(&self, field: &'static str) -> Option<&'a Value> {
         self.known.borrow_mut().push(field);
         self.object.get(field).filter(|value| !value.is_null())
     }
 
-    pub(super) fn object(&self, field: &'static str) -> Option<Fields<'a>> {
+    pub(crate) fn object(&self, field: &'static str) -> Option<Fields<'a>> {
         Fields::of(self.take(field)?, self.path_of(field), self.problems)
     }
 
     /// Whether the field is written, a value or none behind it.
-    pub(super) fn has_key(&self, field: &str) -> bool {
+    pub(crate) fn has_key(&self, field: &str) -> bool {
         self.object.contains_key(field)
     }
 
     /// The field's object; `field:` without a value is an empty one.
-    pub(super) fn object_or_empty(&self, field: &'static str) -> Option<Fields<'a>> {
+    pub(crate) fn object_or_empty(&self, field: &'static str) -> Option<Fields<'a>> {
         match self.take(field) {
             None if self.has_key(field) => Fields::of(empty_object(), self.path_of(field), self.problems),
             None => None,
@@ -92,7 +93,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Every entry of an object whose keys the author chooses; `name:` without a value is an empty object.
-    pub(super) fn entries(&self) -> Vec<(String, Fields<'a>)> {
+    pub(crate) fn entries(&self) -> Vec<(String, Fields<'a>)> {
         let mut entries = Vec::with_capacity(self.object.len());
         for (name, value) in self.object {
             let value = if value.is_null() { empty_object() } else { value };
@@ -101,22 +102,63 @@ impl<'a> Fields<'a> {
         entries
     }
 
-    pub(super) fn problems(&self) -> &'a Problems {
-        self.problems
+    /// A required name.
+    pub(crate) fn name(&self, field: &'static str) -> Option<Name> {
+        if self.take(field).is_none() {
+            self.problem(field, "is required");
+            return None;
+        }
+        self.text(field)?.parse().map_err(|error: NameError| self.problem(field, error.to_string())).ok()
     }
 
-    pub(super) fn text(&self, field: &'static str) -> Option<&'a str> {
+    /// A name that may be absent.
+    pub(crate) fn optional_name(&self, field: &'static str) -> Option<Name> {
+        self.take(field)?;
+        self.name(field)
+    }
+
+    /// The program of a mapping; a number or a boolean is one too.
+    pub(crate) fn mapping(&self, field: &'static str) -> Option<String> {
+        match self.take(field)? {
+            Value::Number(number) => Some(number.to_string()),
+            Value::Bool(boolean) => Some(boolean.to_string()),
+            Value::String(text) => Some(text.clone()),
+            other => self.wrong(field, "a mapping, which is text", other),
+        }
+    }
+
+    /// The objects of a list.
+    pub(crate) fn list(&self, field: &'static str) -> Option<Vec<Fields<'a>>> {
+        self.take(field)?;
+        self.list_of(field)
+    }
+
+    /// The objects of a list under a name that the author chooses.
+    pub(crate) fn list_of(&self, name: &str) -> Option<Vec<Fields<'a>>> {
+        let value = self.object.get(name)?;
+        let Some(items) = value.as_array() else { return self.wrong(name, "a list", value) };
+        let path = self.path_of(name);
+        let read = |(index, item)| Fields::of(item, format!("{path}[{index}]"), self.problems);
+        Some(items.iter().enumerate().filter_map(read).collect())
+    }
+
+    /// All names of an object whose names the author chooses.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.object.keys().cloned().collect()
+    }
+
+    pub(crate) fn text(&self, field: &'static str) -> Option<&'a str> {
         let value = self.take(field)?;
         value.as_str().or_else(|| self.wrong(field, "text", value))
     }
 
-    pub(super) fn boolean(&self, field: &'static str) -> Option<bool> {
+    pub(crate) fn boolean(&self, field: &'static str) -> Option<bool> {
         let value = self.take(field)?;
         value.as_bool().or_else(|| self.wrong(field, "true or false", value))
     }
 
     /// A whole number within the bounds, both included.
-    pub(super) fn whole(&self, field: &'static str, least: u64, most: u64) -> Option<u64> {
+    pub(crate) fn whole(&self, field: &'static str, least: u64, most: u64) -> Option<u64> {
         let value = self.take(field)?;
         value
             .as_u64()
@@ -125,7 +167,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A duration within the bounds, both included.
-    pub(super) fn duration(&self, field: &'static str, least: Duration, most: Duration) -> Option<Duration> {
+    pub(crate) fn duration(&self, field: &'static str, least: Duration, most: Duration) -> Option<Duration> {
         let text = self.text(field)?;
         match parse_duration(text) {
             Ok(duration) if duration >= least && duration <= most => Some(duration),
@@ -142,7 +184,7 @@ impl<'a> Fields<'a> {
     }
 
     /// One of a few words.
-    pub(super) fn word<T: Copy>(&self, field: &'static str, words: &[(&str, T)]) -> Option<T> {
+    pub(crate) fn word<T: Copy>(&self, field: &'static str, words: &[(&str, T)]) -> Option<T> {
         let text = self.text(field)?;
         if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == text) {
             return Some(*meaning);
@@ -153,7 +195,7 @@ impl<'a> Fields<'a> {
     }
 
     /// An object of texts such as headers, in the order of the file.
-    pub(super) fn texts(&self, field: &'static str) -> Vec<(String, String)> {
+    pub(crate) fn texts(&self, field: &'static str) -> Vec<(String, String)> {
         let Some(value) = self.take(field) else { return Vec::new() };
         let Some(object) = value.as_object() else {
             self.wrong::<()>(field, "a mapping of names to text", value);
@@ -171,14 +213,14 @@ impl<'a> Fields<'a> {
     }
 
     /// A field that a later version of Forebay will read: refused, since ignoring it would promise what is not done.
-    pub(super) fn not_yet(&self, field: &'static str, what: &str) {
+    pub(crate) fn not_yet(&self, field: &'static str, what: &str) {
         if self.take(field).is_some() {
             self.problem(field, format!("{what} is not supported by this version of Forebay; remove the field"));
         }
     }
 
     /// Reports every field that was not asked for. Call it after all others.
-    pub(super) fn finish(self) {
+    pub(crate) fn finish(self) {
         let known = self.known.borrow();
         for field in self.object.keys() {
             if !known.contains(&field.as_str()) {
@@ -201,7 +243,7 @@ fn empty_object() -> &'static Value {
 }
 
 /// A value for an error text: its kind, and its text when short.
-pub(super) fn describe(value: &Value) -> String {
+pub(crate) fn describe(value: &Value) -> String {
     match value {
         Value::Null => "nothing".to_owned(),
         Value::Bool(_) | Value::Number(_) => value.to_string(),

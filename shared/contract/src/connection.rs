@@ -1,0 +1,259 @@
+//! A connection: named credentials for a remote system, as an operator wrote it in YAML or JSON.
+//!
+//! Secrets are written as text, as `{ env: NAME }` (an environment variable of the one who applies the file) or as
+//! `{ file: PATH }`, and stored encrypted only.
+
+use crate::definition::{DefinitionError, Problem};
+use crate::name::Name;
+use crate::secret::Secret;
+use serde_json::Value;
+use std::time::Duration;
+
+mod read;
+#[cfg(test)]
+mod tests;
+
+/// One connection, checked.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Connection {
+    /// The tenant that owns it.
+    pub tenant: Name,
+    /// Its name within the tenant.
+    pub name: Name,
+    /// For people.
+    pub description: String,
+    /// Steps on a connection that is not enabled fail.
+    pub enabled: bool,
+    /// The remote system.
+    pub kind: ConnectionKind,
+}
+
+/// A remote system and how to sign in to it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ConnectionKind {
+    /// An HTTP service.
+    Http(HttpConnection),
+    /// A PostgreSQL database.
+    Postgres(DatabaseConnection),
+    /// A MySQL or MariaDB database.
+    Mysql(DatabaseConnection),
+    /// A mail server.
+    Smtp(SmtpConnection),
+    /// A file server.
+    Sftp(SftpConnection),
+    /// A message broker (AMQP 0-9-1).
+    Amqp(AmqpConnection),
+}
+
+impl ConnectionKind {
+    /// The field of a document that makes a connection this kind.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Http(_) => "http",
+            Self::Postgres(_) => "postgres",
+            Self::Mysql(_) => "mysql",
+            Self::Smtp(_) => "smtp",
+            Self::Sftp(_) => "sftp",
+            Self::Amqp(_) => "amqp",
+        }
+    }
+}
+
+/// An HTTP service.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct HttpConnection {
+    /// Its address, `http://` or `https://`; paths of steps go under it.
+    pub url: String,
+    /// How calls are authenticated.
+    pub authentication: HttpAuthentication,
+    /// Headers of every call, by name.
+    pub headers: Vec<(String, Secret)>,
+}
+
+/// How calls to an HTTP service are authenticated.
+#[derive(Debug, Clone, PartialEq)]
+pub enum HttpAuthentication {
+    /// Not at all.
+    None,
+    /// RFC 7617.
+    Basic {
+        /// User name.
+        username: String,
+        /// Password.
+        password: Secret,
+    },
+    /// A key in a header.
+    ApiKey {
+        /// The header's name.
+        header: String,
+        /// The key.
+        value: Secret,
+    },
+    /// RFC 6750.
+    Bearer(Secret),
+    /// RFC 6749, section 4.4: client credentials. The token is reused until shortly before it expires.
+    OAuth2 {
+        /// Where tokens come from.
+        token_url: String,
+        /// The client.
+        client_id: String,
+        /// Its secret.
+        client_secret: Secret,
+        /// Space-separated; empty: none asked for.
+        scope: String,
+        /// More parameters of the token request, such as `audience`.
+        parameters: Vec<(String, String)>,
+        /// Whether the client's credentials travel in the body, and not as Basic authentication.
+        in_body: bool,
+    },
+}
+
+/// A database.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct DatabaseConnection {
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Database.
+    pub database: String,
+    /// User name.
+    pub username: String,
+    /// Password; empty: none.
+    pub password: Secret,
+    /// Transport security.
+    pub tls: Tls,
+    /// Most connections of one worker.
+    pub pool: usize,
+}
+
+/// Transport security of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tls {
+    /// Required, the certificate checked against the system's authorities.
+    Require,
+    /// Required, begun in clear text (SMTP STARTTLS).
+    StartTls,
+    /// None.
+    Disable,
+}
+
+/// A mail server.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct SmtpConnection {
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Transport security.
+    pub tls: Tls,
+    /// User name and password; absent: no sign-in.
+    pub login: Option<(String, Secret)>,
+    /// The sender where a step names none.
+    pub from: String,
+}
+
+/// A file server.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct SftpConnection {
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// User name.
+    pub username: String,
+    /// How the user signs in.
+    pub login: SftpLogin,
+    /// The host key's fingerprint, `SHA256:...` as `ssh-keygen -l` writes it.
+    pub host_key: String,
+    /// Folder under which paths that are not absolute are; empty: the user's own.
+    pub folder: String,
+}
+
+/// How a user signs in to a file server.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SftpLogin {
+    /// By password.
+    Password(Secret),
+    /// By a private key.
+    PrivateKey {
+        /// OpenSSH or PEM.
+        key: Secret,
+        /// Absent: the key is not encrypted.
+        passphrase: Option<Secret>,
+    },
+}
+
+/// A message broker.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct AmqpConnection {
+    /// `amqp://` or `amqps://`, credentials included.
+    pub url: Secret,
+}
+
+/// Longest time for one attempt to reach a remote system.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+impl Connection {
+    /// Whether a document is a connection and not a definition: it has a field `connection`.
+    #[must_use]
+    pub fn is_document(document: &Value) -> bool {
+        document.get("connection").is_some()
+    }
+
+    /// Reads one connection from its JSON shape, in which every secret is text.
+    ///
+    /// # Errors
+    /// Every problem found, each with the path of the field and never the value of a secret.
+    pub fn from_value(document: &Value) -> Result<Self, DefinitionError> {
+        read::connection(document)
+    }
+
+    /// Puts a secret's text in the place of every `{ env: NAME }` and `{ file: PATH }`. `look_up` gives the text of the variable or
+    /// the file, or says why there is none.
+    ///
+    /// # Errors
+    /// Every secret that could not be found.
+    pub fn resolve_secrets(
+        document: &Value,
+        look_up: impl Fn(SecretSource<'_>) -> Result<String, String>,
+    ) -> Result<Value, DefinitionError> {
+        let mut problems = Vec::new();
+        let resolved = resolve(document, "", &look_up, &mut problems);
+        if problems.is_empty() { Ok(resolved) } else { Err(DefinitionError { problems }) }
+    }
+}
+
+/// Where a secret is to be found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecretSource<'a> {
+    /// An environment variable.
+    Env(&'a str),
+    /// A file, less a line break at its end.
+    File(&'a str),
+}
+
+fn resolve(value: &Value, path: &str, look_up: &impl Fn(SecretSource<'_>) -> Result<String, String>, problems: &mut Vec<Problem>) -> Value {
+    let Some(object) = value.as_object() else { return value.clone() };
+    let only = if object.len() == 1 { object.iter().next() } else { None };
+    let source = match only {
+        Some((kind, Value::String(name))) if kind == "env" => Some(SecretSource::Env(name)),
+        Some((kind, Value::String(name))) if kind == "file" => Some(SecretSource::File(name)),
+        _ => None,
+    };
+    if let Some(source) = source {
+        return look_up(source).map(Value::String).unwrap_or_else(|message| {
+            problems.push(Problem { path: path.to_owned(), message });
+            Value::String(String::new())
+        });
+    }
+    let inner = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    object.iter().map(|(name, value)| (name.clone(), resolve(value, &inner(name), look_up, problems))).collect()
+}

@@ -1,0 +1,66 @@
+use super::*;
+use serde_json::json;
+
+fn read(kind: &str, fields: Value) -> Result<Connection, DefinitionError> {
+    Connection::from_value(&json!({ "tenant": "t", "connection": "c", kind: fields }))
+}
+
+#[test]
+fn each_kind_is_read_with_its_defaults() {
+    let http = read("http", json!({"url": "https://erp.example/api", "authentication": {"basic": {"username": "u", "password": "p"}}}));
+    let ConnectionKind::Http(http) = http.unwrap().kind else { panic!() };
+    assert_eq!(http.authentication, HttpAuthentication::Basic { username: "u".into(), password: Secret::new("p") });
+    let database = json!({"host": "db", "database": "d", "username": "u"});
+    let ConnectionKind::Postgres(postgres) = read("postgres", database.clone()).unwrap().kind else { panic!() };
+    assert_eq!((postgres.port, postgres.tls, postgres.pool), (5432, Tls::Require, 4));
+    let ConnectionKind::Mysql(mysql) = read("mysql", database).unwrap().kind else { panic!() };
+    assert_eq!(mysql.port, 3306);
+    let ConnectionKind::Smtp(smtp) = read("smtp", json!({"host": "mail", "from": "a@b.example"})).unwrap().kind else { panic!() };
+    assert_eq!((smtp.port, smtp.tls), (587, Tls::StartTls));
+    let sftp = json!({"host": "files", "username": "u", "password": "p", "host_key": "SHA256:abc"});
+    assert_eq!(read("sftp", sftp).unwrap().kind.as_str(), "sftp");
+    assert_eq!(read("amqp", json!({"url": "amqp://a:b@host/v"})).unwrap().kind.as_str(), "amqp");
+}
+
+#[test]
+fn a_mistake_names_its_path_and_no_problem_shows_a_secret() {
+    let cases = [
+        ("http", json!({"url": "erp.example"}), "http.url: must be an address such as"),
+        ("http", json!({"url": "https://u:hunter2@erp.example"}), "http.url: must hold no user name"),
+        (
+            "http",
+            json!({"url": "https://e.example", "authentication": {"basic": {"username": "u", "password": 7}}}),
+            "basic.password: must be text",
+        ),
+        ("http", json!({"url": "https://e.example", "authentication": {"oauth": {}}}), "did you mean 'oauth2'"),
+        ("postgres", json!({"host": "h", "database": "d", "username": "u", "tls": "prefer"}), "postgres.tls: must be require or disable"),
+        ("sftp", json!({"host": "h", "username": "u", "host_key": "SHA256:x"}), "sftp: needs one of password, private_key"),
+        ("amqp", json!({"url": "http://u:hunter2@h"}), "amqp.url: must begin with amqp://"),
+        ("ftp", json!({}), "needs one of http, postgres, mysql, smtp, sftp, amqp"),
+    ];
+    for (kind, fields, expected) in cases {
+        let text = read(kind, fields).unwrap_err().to_string();
+        assert!(text.contains(expected) && !text.contains("hunter2"), "{text}");
+    }
+}
+
+#[test]
+fn secrets_come_from_the_environment_or_files_of_the_one_who_applies() {
+    let document = json!({"tenant": "t", "connection": "c", "amqp": {"url": {"env": "BUS"}}});
+    let found = Connection::resolve_secrets(&document, |source| match source {
+        SecretSource::Env("BUS") => Ok("amqp://b".into()),
+        other => Err(format!("{other:?}")),
+    });
+    assert_eq!(found.unwrap()["amqp"]["url"], "amqp://b");
+    let missing = Connection::resolve_secrets(&document, |_| Err("the variable BUS is not set".into()));
+    assert_eq!(missing.unwrap_err().to_string(), "amqp.url: the variable BUS is not set");
+}
+
+#[test]
+fn a_connection_never_prints_its_secrets() {
+    let http = read(
+        "http",
+        json!({"url": "https://e.example", "authentication": {"bearer": {"token": "hunter2"}}, "headers": {"X-Key": "hunter2"}}),
+    );
+    assert!(!format!("{http:?}").contains("hunter2"));
+}

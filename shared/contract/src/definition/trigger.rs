@@ -1,0 +1,228 @@
+//! What starts an execution: a webhook or a schedule.
+
+use crate::schedule::Timing;
+use http::Method;
+use serde_json::Value;
+use std::time::Duration;
+
+/// What starts an execution.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Trigger {
+    /// A call by HTTP.
+    Webhook(Webhook),
+    /// The clock.
+    Schedule(Schedule),
+}
+
+impl Trigger {
+    /// The webhook; absent for a schedule.
+    #[must_use]
+    pub fn webhook(&self) -> Option<&Webhook> {
+        match self {
+            Self::Webhook(webhook) => Some(webhook),
+            Self::Schedule(_) => None,
+        }
+    }
+
+    /// The schedule; absent for a webhook.
+    #[must_use]
+    pub fn schedule(&self) -> Option<&Schedule> {
+        match self {
+            Self::Webhook(_) => None,
+            Self::Schedule(schedule) => Some(schedule),
+        }
+    }
+
+    /// How accepted calls or due runs are handed to workers.
+    #[must_use]
+    pub fn delivery(&self) -> &Delivery {
+        match self {
+            Self::Webhook(webhook) => &webhook.delivery,
+            Self::Schedule(schedule) => &schedule.delivery,
+        }
+    }
+
+    /// Most bytes of a body.
+    #[must_use]
+    pub fn max_bytes(&self) -> usize {
+        match self {
+            Self::Webhook(webhook) => webhook.max_bytes,
+            Self::Schedule(_) => super::LARGEST_MAX_BYTES,
+        }
+    }
+}
+
+/// A schedule trigger.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Schedule {
+    /// When runs are due.
+    pub timing: Timing,
+    /// [`Delivery::Lane`]: a run may overlap the one before. [`Delivery::Serial`] (`ordered: true`): never.
+    pub delivery: Delivery,
+    /// What becomes of runs that were due while no scheduler ran.
+    pub missed: MissedRuns,
+    /// Each run is put off by a random time up to this; zero: none.
+    pub jitter: Duration,
+    /// What the workflow gets as `.body`.
+    pub input: Value,
+}
+
+/// What becomes of runs that were due while no scheduler ran, or while the integration was disabled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MissedRuns {
+    /// They are left out.
+    Skip,
+    /// One run makes up for all of them.
+    Once,
+    /// Each is made up for, the oldest first.
+    All,
+}
+
+/// A webhook trigger.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Webhook {
+    /// Accepted methods, at least one, without repeats.
+    pub methods: Vec<Method>,
+    /// Who may call.
+    pub authentication: Authentication,
+    /// Declared query parameters in the order of the file.
+    pub query: Vec<QueryParameter>,
+    /// Most bytes of a body, as it travels and after a `Content-Encoding` is undone.
+    pub max_bytes: usize,
+    /// How accepted calls are handed to workers.
+    pub delivery: Delivery,
+    /// Whether the caller waits for the outcome; absent: 202 at once.
+    pub response: Option<ResponseWait>,
+    /// Which browser origins may call; absent: none.
+    pub cors: Option<Cors>,
+    /// JSON Schema of the body; absent: any.
+    pub schema: Option<Value>,
+    /// How a repeated call is known.
+    pub idempotency: Idempotency,
+}
+
+/// How a repeated call is known. The header `Idempotency-Key` counts on every webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Idempotency {
+    /// Mapping that gives the key, instead of the header; null: none.
+    pub key: Option<String>,
+    /// How long a key is known after its first call.
+    pub keep: Duration,
+}
+
+impl Default for Idempotency {
+    fn default() -> Self {
+        Self { key: None, keep: Duration::from_secs(24 * 3600) }
+    }
+}
+
+/// Who may call a webhook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Authentication {
+    /// A holder of an API key that is granted to the integration.
+    ApiKey,
+    /// Anybody: said out loud in the definition.
+    None,
+}
+
+/// One declared query parameter.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct QueryParameter {
+    /// As it stands in the query string; case matters.
+    pub name: String,
+    /// What its text must be.
+    pub kind: QueryKind,
+    /// Whether a call without it is refused.
+    pub required: bool,
+    /// Its value when absent: of the parameter's type.
+    pub default: Option<Value>,
+}
+
+/// Types of query parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueryKind {
+    /// Text as it is.
+    String,
+    /// A whole number of 64 bits.
+    Integer,
+    /// A JSON number.
+    Number,
+    /// `true` or `false`.
+    Boolean,
+}
+
+impl QueryKind {
+    /// The word used in definitions.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::Integer => "integer",
+            Self::Number => "number",
+            Self::Boolean => "boolean",
+        }
+    }
+}
+
+/// How accepted calls are handed to workers: over a shared lane, or over an exclusive queue of the trigger's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delivery {
+    /// Any worker, any number at once.
+    Lane,
+    /// One at a time, in the order of acceptance (`ordered: true`).
+    Serial,
+    /// One at a time for each key, `concurrency` keys at once (`ordered: { by, concurrency }`).
+    ByKey {
+        /// The mapping whose output is the key.
+        by: String,
+        /// Keys at once.
+        concurrency: usize,
+    },
+    /// Without order, at most this many at once in the whole cluster (`concurrency: N`).
+    Parallel(usize),
+}
+
+impl Delivery {
+    /// Whether calls travel over the trigger's own exclusive queue.
+    #[must_use]
+    pub fn is_exclusive(&self) -> bool {
+        *self != Self::Lane
+    }
+
+    /// Whether the order of acceptance is kept.
+    #[must_use]
+    pub fn is_ordered(&self) -> bool {
+        matches!(self, Self::Serial | Self::ByKey { .. })
+    }
+}
+
+/// Request-response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ResponseWait {
+    /// Longest time the caller waits.
+    pub wait: Duration,
+    /// What the caller gets after that.
+    pub on_timeout: OnTimeout,
+}
+
+/// What a caller gets who waited in vain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnTimeout {
+    /// 504, and an execution that has not started by then never starts.
+    Error,
+    /// 202, and the execution always runs.
+    Accepted,
+}
+
+/// Cross-origin calls from browsers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Cors {
+    /// Origins such as `https://portal.example`, or `*`.
+    pub origins: Vec<String>,
+}

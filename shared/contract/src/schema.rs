@@ -1,0 +1,75 @@
+//! JSON Schema of bodies.
+
+use jsonschema::{PatternOptions, Validator};
+use serde::Serialize;
+use serde_json::Value;
+
+/// Problems that are reported of one body.
+const MOST_PROBLEMS: usize = 50;
+
+/// A JSON Schema (draft 2020-12 unless its `$schema` says another), compiled once a version.
+#[derive(Debug)]
+pub struct BodySchema(Validator);
+
+/// One place where a body does not fit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SchemaProblem {
+    /// JSON Pointer (RFC 6901) of the value; empty: the whole body.
+    pub pointer: String,
+    /// What does not fit.
+    pub detail: String,
+}
+
+impl BodySchema {
+    /// Compiles a schema. References to other documents are refused, and patterns are matched in linear time.
+    ///
+    /// # Errors
+    /// What is wrong with the schema, and where.
+    pub fn compile(schema: &Value) -> Result<Self, String> {
+        let compiled = jsonschema::options().with_pattern_options(PatternOptions::regex()).build(schema);
+        compiled.map(Self).map_err(|error| {
+            let place = error.instance_path().to_string();
+            let place = if place.is_empty() { String::new() } else { format!("at {place}: ") };
+            format!("is no JSON Schema: {place}{error}")
+        })
+    }
+
+    /// Everything that does not fit, at most 50 problems.
+    #[must_use]
+    pub fn problems(&self, body: &Value) -> Vec<SchemaProblem> {
+        if self.0.is_valid(body) {
+            return Vec::new();
+        }
+        let problem = |error: jsonschema::ValidationError<'_>| {
+            let detail = error.masked_with("the value").to_string();
+            SchemaProblem { pointer: error.instance_path().to_string(), detail: detail.chars().take(500).collect() }
+        };
+        self.0.iter_errors(body).take(MOST_PROBLEMS).map(problem).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn every_value_that_does_not_fit_is_named_with_its_pointer() {
+        let schema = json!({"type": "object", "required": ["id"], "properties": {
+            "lines": {"type": "array", "items": {"properties": {"count": {"type": "integer", "minimum": 1}}}}}});
+        let schema = BodySchema::compile(&schema).unwrap();
+        assert_eq!(schema.problems(&json!({"id": 1, "lines": [{"count": 2}]})), []);
+        let problems = schema.problems(&json!({"lines": [{"count": 2}, {"count": 0}, {"count": "x"}]}));
+        let pointers: Vec<&str> = problems.iter().map(|problem| problem.pointer.as_str()).collect();
+        assert_eq!(pointers.len(), 3, "{problems:?}");
+        assert!(pointers.contains(&"") && pointers.contains(&"/lines/1/count") && pointers.contains(&"/lines/2/count"), "{problems:?}");
+    }
+
+    #[test]
+    fn a_schema_that_is_none_is_refused_with_the_place() {
+        let error = BodySchema::compile(&json!({"properties": {"a": {"type": "text"}}})).unwrap_err();
+        assert!(error.contains("/properties/a/type"), "{error}");
+        assert!(BodySchema::compile(&json!({"$ref": "https://elsewhere.example/schema.json"})).is_err());
+        assert!(BodySchema::compile(&json!({"$ref": "file:///etc/passwd"})).is_err());
+    }
+}
