@@ -82,6 +82,8 @@ pub(crate) fn normalize(
         reply_to: None,
         trace,
         attempts: 0,
+        once: false,
+        due_at: None,
     })
 }
 

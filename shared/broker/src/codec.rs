@@ -36,7 +36,16 @@ struct Call<'a> {
     deadline: Option<i64>,
     #[serde(default)]
     attempts: u32,
+    #[serde(default, skip_serializing_if = "is_false")]
+    once: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    due_at: Option<i64>,
     request: Cow<'a, Request>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// All that is read of a [`Call`] of an unknown shape.
@@ -102,6 +111,8 @@ pub fn encode_envelope(envelope: &Envelope, expires_in: Option<Duration>) -> Mes
         received_at: envelope.received_at,
         deadline: envelope.deadline,
         attempts: envelope.attempts,
+        once: envelope.once,
+        due_at: envelope.due_at,
         request: Cow::Borrowed(&envelope.request),
     };
     // Strings and JSON values always serialize; an empty header would be refused by the worker, visibly.
@@ -166,6 +177,8 @@ pub fn decode_envelope(properties: &BasicProperties, body: Bytes) -> Result<Enve
         reply_to: properties.reply_to().as_ref().map(|name| name.as_str().to_owned()),
         trace,
         attempts: call.attempts,
+        once: call.once,
+        due_at: call.due_at,
     })
 }
 
@@ -281,6 +294,8 @@ mod tests {
             reply_to: Some("reply.x".into()),
             trace: Some(TraceContext { traceparent: "00-1-2-01".into(), tracestate: None }),
             attempts: 2,
+            once: true,
+            due_at: Some(1_700_000_000_000),
         }
     }
 

@@ -15,7 +15,7 @@ pub const ENVELOPE_VERSION: u32 = 1;
 /// much as 200 bytes of body, so what only Forebay reads is one JSON text.
 pub mod header {
     /// Everything of the call but its body, as JSON (text): `envelope` (its version), `tenant`, `integration`, `integrationId`, `version`,
-    /// `receivedAt`, `deadline`, `attempts` and `request`.
+    /// `receivedAt`, `deadline`, `attempts`, `once`, `dueAt` and `request`.
     pub const CALL: &str = "forebay-call";
     /// W3C trace context (text).
     pub const TRACEPARENT: &str = "traceparent";
@@ -88,4 +88,9 @@ pub struct Envelope {
     pub trace: Option<TraceContext>,
     /// Attempts before this message: more than 0 after a delayed retry.
     pub attempts: u32,
+    /// Whether this execution may be published more than once (a repeated call, a due run, a call by another execution): the worker
+    /// claims it in the store before it runs.
+    pub once: bool,
+    /// Milliseconds of Unix time at which a scheduled run was due; absent: it was called.
+    pub due_at: Option<i64>,
 }

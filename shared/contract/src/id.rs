@@ -71,6 +71,18 @@ impl IdIssuer {
         Ok(self.with_tag(unique, integration))
     }
 
+    /// The id that is always the same for an integration, a time in milliseconds of Unix time and a name, such as that of a due run.
+    #[must_use]
+    pub fn derive(&self, integration: Uuid, millis: i64, name: &str) -> ExecutionId {
+        let millis = u64::try_from(millis).unwrap_or_default();
+        let mut unique = [0; UNIQUE_BYTES];
+        unique[..6].copy_from_slice(&millis.to_be_bytes()[2..]);
+        let mut mac = self.mac_over(&unique[..6], integration);
+        mac.update(name.as_bytes());
+        unique[6..].copy_from_slice(&mac.finalize().into_bytes()[..UNIQUE_BYTES - 6]);
+        self.with_tag(unique, integration)
+    }
+
     /// The id whose unique part is known, as it is read back from the store.
     #[must_use]
     pub fn restore(&self, unique: Uuid, integration: Uuid) -> ExecutionId {
@@ -143,6 +155,17 @@ impl<'de> serde::Deserialize<'de> for ExecutionId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_derived_id_is_the_same_for_the_same_name_and_counts_as_issued() {
+        let (ids, integration) = (IdIssuer::new(b"k"), Uuid::from_u128(1));
+        let id = ids.derive(integration, 1_700_000_000_000, "due");
+        assert_eq!(id, ids.derive(integration, 1_700_000_000_000, "due"));
+        assert_ne!(id, ids.derive(integration, 1_700_000_000_000, "other"));
+        assert_ne!(id, ids.derive(Uuid::from_u128(2), 1_700_000_000_000, "due"));
+        assert_eq!(id.issued_at_millis(), 1_700_000_000_000);
+        assert!(ids.is_issued(&id, integration));
+    }
 
     #[test]
     fn an_issued_id_survives_text_and_is_recognised() {

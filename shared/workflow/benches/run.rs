@@ -64,6 +64,8 @@ fn envelope(body: String) -> Result<Envelope, Failure> {
         reply_to: None,
         trace: None,
         attempts: 0,
+        once: false,
+        due_at: None,
     })
 }
 

@@ -62,6 +62,8 @@ pub fn envelope(body: &str) -> Envelope {
         reply_to: None,
         trace: None,
         attempts: 0,
+        once: false,
+        due_at: None,
     }
 }
 
