@@ -109,6 +109,7 @@ impl Stack {
             .env("FOREBAY_DATABASE_URL", &self.database_url)
             .env("FOREBAY_QUEUE_PREFIX", &self.prefix)
             .env("FOREBAY_LANES", "1")
+            .env("FOREBAY_SECRET_KEY", "0123456789abcdef0123456789abcdef")
             .stdin(Stdio::null())
             .kill_on_drop(true);
         command
@@ -203,7 +204,7 @@ impl Stack {
 /// Deletes the installation's queues: each quorum queue left behind reserves file handles of the broker for good.
 fn delete_queues(url: &str, prefix: &str, triggers: &[String]) {
     let names = ["call.0", "work.0", "dead", "outcomes", "unreadable"].map(str::to_owned);
-    let retries = [1, 2, 5, 10, 30, 60, 120, 300].map(|seconds| format!("retry.{}.0", seconds * 1000));
+    let retries = [1, 2, 5, 10, 30, 60, 120, 300, 3600, 21_600, 86_400].map(|seconds| format!("retry.{}.0", seconds * 1000));
     let names: Vec<String> = names.into_iter().chain(retries).chain(triggers.iter().map(|id| format!("trigger.{id}"))).collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let deleting = async {

@@ -8,3 +8,4 @@ mod delivery;
 mod keys;
 mod tracing;
 mod transport;
+mod workflows;

@@ -113,6 +113,7 @@ fn status_word(status: StepStatus) -> &'static str {
         StepStatus::Succeeded => "succeeded",
         StepStatus::Failed => "failed",
         StepStatus::Skipped => "skipped",
+        StepStatus::Waiting => "waiting",
     }
 }
 

@@ -5,7 +5,7 @@ use crate::error::StoreError;
 use crate::payload;
 use crate::record::{StoredRequest, StoredResponse, accepted_at, accepted_at_of};
 use crate::timestamp::Timestamp;
-use forebay_contract::outcome::{ErrorCode, ExecutionError, ExecutionStatus, StepRecord};
+use forebay_contract::outcome::{Ending, ErrorCode, ExecutionError, ExecutionStatus, Response, StepRecord};
 use forebay_contract::{ExecutionId, IdIssuer};
 use std::collections::HashMap;
 use tokio_postgres::Row;
@@ -55,6 +55,22 @@ pub struct ExecutionOutcome {
     pub row: ExecutionRow,
     /// The answer, as long as it is kept.
     pub output: Option<StoredResponse>,
+}
+
+impl ExecutionOutcome {
+    /// How it ended; `None` while it has not, or where its answer is not kept.
+    #[must_use]
+    pub fn ending(&self) -> Option<Ending> {
+        match self.row.status {
+            ExecutionStatus::Queued | ExecutionStatus::Running => None,
+            ExecutionStatus::Expired => Some(Ending::Expired),
+            ExecutionStatus::Failed => self.row.error.clone().map(Ending::Failed),
+            ExecutionStatus::Succeeded => {
+                let StoredResponse { status, headers, body } = self.output.clone()?;
+                Some(Ending::Succeeded(Response { status, headers, body }))
+            }
+        }
+    }
 }
 
 /// An execution with everything that is kept of it.
@@ -204,5 +220,5 @@ fn execution_error(row: &Row) -> Option<ExecutionError> {
     let code: ErrorCode = serde_json::from_value(code.into()).unwrap_or(ErrorCode::Internal);
     let message = row.get::<_, Option<String>>(14).unwrap_or_default();
     let transient = row.get::<_, Option<bool>>(15).unwrap_or_default();
-    Some(ExecutionError { code, step: row.get(13), message, transient })
+    Some(ExecutionError { code, step: row.get(13), message, transient, retry_after: None })
 }

@@ -7,12 +7,15 @@
 //!
 //! PostgreSQL 15 or newer, reached directly or through a pooler in session mode: LISTEN needs a session.
 
+mod claims;
 mod connection;
+mod connections;
 mod definitions;
 mod error;
 mod executions;
 mod grants;
 mod installation;
+mod kept;
 mod keys;
 mod listen;
 mod listing;
@@ -23,22 +26,26 @@ mod payload;
 mod record;
 mod record_write;
 mod retention;
+mod seal;
 mod snapshot;
 mod timestamp;
 mod triggers;
 mod watch;
 mod workers;
 
+pub use claims::{FirstCall, KnownCall};
 pub use connection::{Store, StoreOptions};
+pub use connections::{ConnectionRow, SealedConnection};
 pub use definitions::{Applied, Change, IntegrationRow, NewDefinition};
 pub use error::StoreError;
 pub use executions::{ExecutionDetail, ExecutionOutcome, ExecutionRow, FinishedExecution};
 pub use keys::{CreatedKey, KeyRow, NewKey, key_digest};
 pub use listen::WorkerWatch;
 pub use listing::Filter;
-pub use migrations::MigrationReport;
-pub use record::{Record, StoredRequest, StoredResponse, TriggerKind};
+pub use migrations::{MigrationReport, SCHEMA_VERSION};
+pub use record::{KeptBatch, Record, StoredRequest, StoredResponse, TriggerKind};
 pub use retention::MaintenanceReport;
+pub use seal::SecretKeys;
 pub use snapshot::{ApiKey, Integration, Snapshot};
 pub use triggers::{Decision, TriggerPhase, TriggerRow, TriggerState};
 pub use watch::{SnapshotHandle, WatchOptions};

@@ -14,7 +14,13 @@ struct Migration {
 }
 
 /// Applied ones are never edited: their checksums are compared at each start.
-const MIGRATIONS: &[Migration] = &[Migration { version: 1, name: "initial", sql: include_str!("../migrations/0001_initial.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, name: "initial", sql: include_str!("../migrations/0001_initial.sql") },
+    Migration { version: 4, name: "workflows", sql: include_str!("../migrations/0004_workflows.sql") },
+];
+
+/// The version of the schema that this program brings a database to.
+pub const SCHEMA_VERSION: i32 = MIGRATIONS[MIGRATIONS.len() - 1].version;
 
 /// Any number that no other program on the same database is likely to use: "forebay" in ASCII.
 const LOCK: i64 = 0x66_6f72_6562_6179;
@@ -71,7 +77,7 @@ async fn run(transaction: &Transaction<'_>) -> Result<MigrationReport, StoreErro
     }
     installation::make_key(transaction).await?;
     partitions::create_coming(transaction, Timestamp::now()).await?;
-    Ok(MigrationReport { applied, version: newest() })
+    Ok(MigrationReport { applied, version: SCHEMA_VERSION })
 }
 
 /// The version that the database has; an error unless every applied migration is one of this program's.
@@ -86,17 +92,13 @@ async fn verify_applied(transaction: &Transaction<'_>) -> Result<i32, StoreError
         let checksum: String = row.get(1);
         let Some(migration) = MIGRATIONS.iter().find(|migration| migration.version == version) else {
             let database = rows.last().map_or(version, |last| last.get(0));
-            return Err(StoreError::Newer { database, program: newest() });
+            return Err(StoreError::Newer { database, program: SCHEMA_VERSION });
         };
         if migration.checksum() != checksum {
             return Err(StoreError::OtherMigration { version, name: migration.name });
         }
     }
     Ok(version)
-}
-
-fn newest() -> i32 {
-    MIGRATIONS.last().map_or(0, |migration| migration.version)
 }
 
 impl Migration {

@@ -1,5 +1,6 @@
 //! All that accepting a call needs to know, in memory.
 
+use crate::connections::SealedConnection;
 use crate::triggers::TriggerState;
 use forebay_contract::Name;
 use forebay_contract::definition::Definition;
@@ -38,6 +39,7 @@ pub struct Snapshot {
     pub(crate) integrations: HashMap<Uuid, Arc<Integration>>,
     pub(crate) keys: Arc<HashMap<[u8; 32], Arc<ApiKey>>>,
     pub(crate) triggers: Arc<HashMap<Uuid, TriggerState>>,
+    pub(crate) connections: Arc<HashMap<(Name, Name), Arc<SealedConnection>>>,
     pub(crate) generation: u64,
 }
 
@@ -75,6 +77,12 @@ impl Snapshot {
     #[must_use]
     pub fn trigger_state(&self, integration: Uuid) -> Option<&TriggerState> {
         self.triggers.get(&integration)
+    }
+
+    /// A tenant's connection, encrypted as it is stored.
+    #[must_use]
+    pub fn connection(&self, tenant: &Name, name: &Name) -> Option<&Arc<SealedConnection>> {
+        self.connections.get(&(tenant.clone(), name.clone()))
     }
 
     /// Counts the snapshots of this process, from 1.

@@ -11,12 +11,18 @@
 //! static ALLOCATOR: forebay_workflow::mapping::CountingAllocator = forebay_workflow::mapping::CountingAllocator::system();
 //! ```
 
+mod action;
 mod body;
+mod branches;
+mod compile;
 mod context;
 mod engine;
 mod evaluate;
 mod failure;
+mod flow;
 mod header;
+mod host;
+mod journal;
 pub mod mapping;
 mod payload;
 mod program;
@@ -27,5 +33,7 @@ mod step_log;
 mod weight;
 
 pub use engine::{Engine, EngineError, EngineOptions, ExecutionContext, InjectTrace, Run};
+pub use flow::jittered;
+pub use host::{CallEnd, Host, HostFuture, NoHost, OutgoingCall};
 pub use mapping::STACK_BYTES;
 pub use program::Program;

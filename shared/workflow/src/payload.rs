@@ -1,12 +1,16 @@
 //! From the output of a `body` mapping to the bytes of a request or an answer.
 
+use crate::body::read_body;
+use crate::context;
 use crate::failure;
+use crate::header::content_type_of;
 use crate::mapping::{Value, to_json};
 use crate::weight;
 use bytes::Bytes;
 use data_encoding::BASE64;
 use forebay_contract::body::BodyKind;
-use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use forebay_contract::definition::LARGEST_MAX_BYTES;
+use forebay_contract::outcome::{ErrorCode, ExecutionError, Response};
 
 pub(crate) const JSON: &str = "application/json";
 
@@ -37,6 +41,17 @@ fn bytes_of(output: &Value, is_json: bool) -> Result<Bytes, ExecutionError> {
             format!("body: the text in `base64` is no Base64 (RFC 4648, with padding): {error}"),
         )),
     }
+}
+
+/// The answer of another integration as the output of the step that called it.
+pub(crate) async fn answer_value(id: &str, response: Response) -> Result<Value, ExecutionError> {
+    let Response { status, headers, body } = response;
+    let shown = context::headers(headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    let content_type = content_type_of(&headers).map(str::to_owned);
+    let read = move || read_body(content_type.as_deref(), None, &body, LARGEST_MAX_BYTES);
+    let body = weight::run(false, read).await?.map_err(|error| failure::permanent(ErrorCode::Body, error.to_string()))?;
+    let members = [("executionId", Value::string(id)), ("status", Value::from(i64::from(status))), ("headers", shown), ("body", body)];
+    Ok(Value::object(members))
 }
 
 #[cfg(test)]

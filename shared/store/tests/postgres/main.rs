@@ -14,3 +14,4 @@ mod samples;
 mod snapshot;
 mod triggers;
 mod workers;
+mod workflows;
