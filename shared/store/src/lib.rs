@@ -1,4 +1,4 @@
-//! The only user of Postgres: migrations, definitions, keys, executions, triggers, workers.
+//! The only user of Postgres: migrations, definitions, keys, executions, schedules, triggers, workers.
 //!
 //! [`Store`] is a pool and is cheap to clone. Accepting a request needs none of its functions: [`Store::watch`] keeps a
 //! [`Snapshot`] of definitions and key digests in memory, fresh within a second and alive while the database is away.
@@ -23,6 +23,8 @@ mod payload;
 mod record;
 mod record_write;
 mod retention;
+mod schedule_listing;
+mod schedules;
 mod snapshot;
 mod timestamp;
 mod triggers;
@@ -39,6 +41,8 @@ pub use listing::Filter;
 pub use migrations::MigrationReport;
 pub use record::{Record, StoredRequest, StoredResponse, TriggerKind};
 pub use retention::MaintenanceReport;
+pub use schedule_listing::ScheduleRow;
+pub use schedules::{DueSchedule, ScheduleStep};
 pub use snapshot::{ApiKey, Integration, Snapshot};
 pub use triggers::{Decision, TriggerPhase, TriggerRow, TriggerState};
 pub use watch::{SnapshotHandle, WatchOptions};
