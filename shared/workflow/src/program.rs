@@ -118,14 +118,13 @@ impl Compiler {
     /// Ignoring these would promise what is not done.
     fn refuse_what_is_not_built(&mut self, definition: &Definition) {
         let later = "is not supported by this version of Forebay";
-        let Some(webhook) = definition.trigger.webhook() else {
-            return self.problem("trigger.schedule", format!("a schedule {later}"));
-        };
-        if webhook.schema.is_some() {
-            self.problem("trigger.webhook.body.schema", format!("a schema {later}"));
-        }
-        if webhook.idempotency.key.is_some() {
-            self.problem("trigger.webhook.idempotency", format!("idempotency {later}"));
+        if let Some(webhook) = definition.trigger.webhook() {
+            if webhook.schema.is_some() {
+                self.problem("trigger.webhook.body.schema", format!("a schema {later}"));
+            }
+            if webhook.idempotency.key.is_some() {
+                self.problem("trigger.webhook.idempotency", format!("idempotency {later}"));
+            }
         }
         for step in Step::all(&definition.steps) {
             if step.retry.is_some() || step.on_error != OnError::Fail {
