@@ -6,5 +6,6 @@ mod balance;
 mod contract;
 mod delivery;
 mod keys;
+mod schedules;
 mod tracing;
 mod transport;
