@@ -144,7 +144,7 @@ impl Stack {
         self.command(&["apply", file.to_str().unwrap(), "--yes"]).await;
     }
 
-    /// Starts a service (`ingress`, `worker`, `dev`) and waits until it is ready.
+    /// Starts a service (`ingress`, `worker`, `scheduler`, `dev`) and waits until it is ready.
     pub async fn start(&self, service: &str) -> Process {
         self.start_with(service, &[]).await
     }
@@ -169,6 +169,14 @@ impl Stack {
             assert!(begun.elapsed() < PATIENCE, "{service} is not ready\n{}", log());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// Runs SQL in the installation's database, past Forebay; the rows as plain text.
+    pub async fn sql(&self, statement: &str) -> String {
+        let output =
+            Command::new("psql").args(["-qAt", "-v", "ON_ERROR_STOP=1", &self.database_url, "-c", statement]).output().await.unwrap();
+        assert!(output.status.success(), "{statement}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
     }
 
     /// Sends a request and reads the answer.

@@ -6,6 +6,7 @@ mod balance;
 mod contract;
 mod delivery;
 mod keys;
+mod schedules;
 mod tracing;
 mod transport;
 mod workflows;

@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Ingress,
     /// Runs workflows: RabbitMQ to outcome
     Worker,
+    /// Publishes the due runs of schedules: clock to RabbitMQ
+    Scheduler,
     /// Brings the tables of the database up to date
     Migrate,
     /// Asks a running process whether it is ready (exit 0) or not (exit 1)
@@ -49,6 +51,11 @@ pub(crate) enum Command {
     Executions {
         #[command(subcommand)]
         command: Executions,
+    },
+    /// Schedules: what is due, and runs out of turn
+    Schedules {
+        #[command(subcommand)]
+        command: Schedules,
     },
     /// Triggers, and what to do with halted ones
     Triggers {
@@ -161,6 +168,31 @@ pub(crate) enum Executions {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum Schedules {
+    /// Lists schedules, when each is due next, and how its last run went
+    List {
+        /// Of this tenant only
+        #[arg(long)]
+        tenant: Option<Name>,
+    },
+    /// Runs a schedule once, now; its other runs stay as they are
+    Run {
+        /// The integration, such as t37ed/NightlyReport
+        #[arg(value_name = "TENANT/NAME")]
+        path: IntegrationPath,
+    },
+    /// Shows when the next runs of a schedule are due; of a file without asking the database
+    Preview {
+        /// A file of definitions, or an applied integration such as t37ed/NightlyReport
+        #[arg(value_name = "FILE|TENANT/NAME")]
+        what: String,
+        /// Due times of each schedule
+        #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        count: u32,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum Triggers {
     /// Lists triggers and whether they run
     List {
@@ -201,12 +233,13 @@ pub(crate) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<(Cli
 /// The verbs, with a flag for every setting: shown by the verbs that use it, taken by all.
 fn command() -> clap::Command {
     let mut command = Cli::command();
-    for verb in ["dev", "ingress", "worker"] {
+    for verb in ["dev", "ingress", "worker", "scheduler"] {
         command = command.mut_subcommand(verb, |verb| verb.args(SETTINGS.iter().map(|doc| setting_arg(doc, true))));
     }
-    for verb in ["migrate", "apply", "keys", "executions", "triggers"] {
+    for verb in ["migrate", "apply", "keys", "executions", "schedules", "triggers"] {
         command = command.mut_subcommand(verb, |verb| show(verb, "FOREBAY_DATABASE_URL"));
     }
+    command = command.mut_subcommand("schedules", |verb| show(show(verb, "FOREBAY_AMQP_URL"), "FOREBAY_QUEUE_PREFIX"));
     command = command.mut_subcommand("invoke", |verb| show(verb, "FOREBAY_HTTP_LISTEN"));
     command = command.mut_subcommand("health", |verb| show(verb, "FOREBAY_ADMIN_LISTEN"));
     command.args(SETTINGS.iter().map(|doc| setting_arg(doc, false)))

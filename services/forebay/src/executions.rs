@@ -71,6 +71,7 @@ fn object(execution: &ExecutionRow) -> Map<String, Value> {
         "integration": execution.integration,
         "integrationId": execution.integration_id.to_string(),
         "version": execution.version,
+        "trigger": execution.trigger,
         "status": execution.status.as_str(),
         "attempts": execution.attempts,
         "acceptedAt": rfc3339(execution.accepted_at),
@@ -164,6 +165,7 @@ fn text(detail: &ExecutionDetail) -> String {
             if row.halted { ", halted its trigger" } else { "" },
             if row.skipped { ", skipped" } else { "" }
         ),
+        format!("started by   {}", row.trigger),
         format!("accepted     {}", rfc3339(row.accepted_at)),
         format!("started      {}", row.started_at.map_or_else(|| "never".to_owned(), rfc3339)),
         format!("ended        {}", row.ended_at.map_or_else(|| "not yet".to_owned(), rfc3339)),

@@ -86,7 +86,7 @@ impl Executor {
             execution_id: envelope.execution_id,
             integration_id: envelope.integration_id,
             version: envelope.version,
-            trigger_kind: TriggerKind::Webhook,
+            trigger_kind: if envelope.due_at.is_some() { TriggerKind::Schedule } else { TriggerKind::Webhook },
             status: ExecutionStatus::Expired,
             attempts: 0,
             started_at: None,

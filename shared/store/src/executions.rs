@@ -24,6 +24,8 @@ pub struct ExecutionRow {
     pub integration_id: Uuid,
     /// The version of the definition that ran.
     pub version: i32,
+    /// What started it: `webhook` or `schedule`.
+    pub trigger: String,
     /// Where it stands.
     pub status: ExecutionStatus,
     /// Attempts.
@@ -99,7 +101,8 @@ pub struct FinishedExecution {
 
 /// In the order that [`execution_row`] reads.
 pub(crate) const COLUMNS: &str = "e.id, e.integration_id, e.version, e.status, e.attempts, e.started_at, e.ended_at, e.worker,
-    e.response_status, e.redeliveries, e.halted, e.skipped, e.error_code, e.error_step, e.error_message, e.error_transient";
+    e.response_status, e.redeliveries, e.halted, e.skipped, e.error_code, e.error_step, e.error_message, e.error_transient,
+    e.trigger_kind";
 
 impl Store {
     /// Of these ids (the unique parts), those that are recorded as ended.
@@ -192,10 +195,11 @@ pub(crate) fn execution_row(row: &Row, issuer: &IdIssuer) -> Result<ExecutionRow
     let (unique, integration_id): (Uuid, Uuid) = (row.get(0), row.get(1));
     Ok(ExecutionRow {
         id: issuer.restore(unique, integration_id),
-        tenant: row.get(16),
-        integration: row.get(17),
+        tenant: row.get(17),
+        integration: row.get(18),
         integration_id,
         version: row.get(2),
+        trigger: row.get(16),
         status: read_status(row.get(3))?,
         attempts: row.get(4),
         redeliveries: row.get(9),

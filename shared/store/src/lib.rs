@@ -1,4 +1,4 @@
-//! The only user of Postgres: migrations, definitions, keys, executions, triggers, workers.
+//! The only user of Postgres: migrations, definitions, keys, executions, schedules, triggers, workers.
 //!
 //! [`Store`] is a pool and is cheap to clone. Accepting a request needs none of its functions: [`Store::watch`] keeps a
 //! [`Snapshot`] of definitions and key digests in memory, fresh within a second and alive while the database is away.
@@ -26,6 +26,8 @@ mod payload;
 mod record;
 mod record_write;
 mod retention;
+mod schedule_listing;
+mod schedules;
 mod seal;
 mod snapshot;
 mod timestamp;
@@ -45,6 +47,8 @@ pub use listing::Filter;
 pub use migrations::{MigrationReport, SCHEMA_VERSION};
 pub use record::{KeptBatch, Record, StoredRequest, StoredResponse, TriggerKind};
 pub use retention::MaintenanceReport;
+pub use schedule_listing::ScheduleRow;
+pub use schedules::{DueSchedule, ScheduleStep};
 pub use seal::SecretKeys;
 pub use snapshot::{ApiKey, Integration, Snapshot};
 pub use triggers::{Decision, TriggerPhase, TriggerRow, TriggerState};

@@ -16,6 +16,7 @@ struct Migration {
 /// Applied ones are never edited: their checksums are compared at each start.
 const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "initial", sql: include_str!("../migrations/0001_initial.sql") },
+    Migration { version: 2, name: "schedules", sql: include_str!("../migrations/0002_schedules.sql") },
     Migration { version: 4, name: "workflows", sql: include_str!("../migrations/0004_workflows.sql") },
 ];
 

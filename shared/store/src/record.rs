@@ -14,6 +14,8 @@ use uuid::Uuid;
 pub enum TriggerKind {
     /// An HTTP call.
     Webhook,
+    /// A due time, or a person who asked for a run of a schedule.
+    Schedule,
 }
 
 impl TriggerKind {
@@ -22,6 +24,7 @@ impl TriggerKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Webhook => "webhook",
+            Self::Schedule => "schedule",
         }
     }
 }

@@ -45,9 +45,7 @@ impl Compiler {
     /// Ignoring these would promise what is not done.
     fn refuse_what_is_not_built(&mut self, definition: &Definition) {
         let later = "is not supported by this version of Forebay";
-        let Some(webhook) = definition.trigger.webhook() else {
-            return self.problem("trigger.schedule", format!("a schedule {later}"));
-        };
+        let Some(webhook) = definition.trigger.webhook() else { return };
         if webhook.schema.is_some() {
             self.problem("trigger.webhook.body.schema", format!("a schema {later}"));
         }

@@ -40,6 +40,7 @@ impl Context {
             ("id", Value::string(envelope.execution_id.to_string())),
             ("attempt", Value::from(i64::from(attempt))),
             ("receivedAt", rfc3339(envelope.received_at)),
+            ("dueAt", envelope.due_at.map_or(Value::NULL, |millis| rfc3339(millis.saturating_mul(1000)))),
         ];
         let fixed = vec![
             ("request", request(&envelope.request, envelope.content_type.as_deref())),

@@ -11,6 +11,7 @@ mod partitions;
 mod proxy;
 mod records;
 mod samples;
+mod schedules;
 mod snapshot;
 mod triggers;
 mod workers;
