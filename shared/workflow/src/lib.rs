@@ -16,6 +16,7 @@ mod context;
 mod engine;
 mod evaluate;
 mod failure;
+mod format;
 mod header;
 pub mod mapping;
 mod payload;

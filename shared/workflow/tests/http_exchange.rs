@@ -91,7 +91,9 @@ async fn an_answer_is_read_as_its_content_type_says() {
         "/empty" => reply(204, &[], ""),
         "/gzip" => reply(200, &[("content-type", "application/json"), ("content-encoding", "gzip")], gzipped),
         "/latin1" => reply(200, &[("content-type", "text/plain")], &b"\xf6"[..]),
-        "/utf16" => reply(200, &[("content-type", "text/plain; charset=utf-16")], "hi"),
+        "/charset" => reply(200, &[("content-type", "text/plain; charset=ebcdic")], "hi"),
+        "/xml" => reply(200, &[("content-type", "text/xml")], "<a b='1'>x</a>"),
+        "/html" => reply(200, &[("content-type", "text/xml")], "<!DOCTYPE html><a>"),
         "/odd" => reply(200, &[("content-type", "nonsense")], "hi"),
         other => panic!("{other}"),
     })
@@ -104,7 +106,9 @@ async fn an_answer_is_read_as_its_content_type_says() {
         ("/empty", 204, Value::Null),
         ("/gzip", 200, json!({"a": 1})),
         ("/latin1", 200, binary(json!("text/plain"), "9g==", 1)),
-        ("/utf16", 200, binary(json!("text/plain; charset=utf-16"), "aGk=", 2)),
+        ("/charset", 200, binary(json!("text/plain; charset=ebcdic"), "aGk=", 2)),
+        ("/xml", 200, json!({"a": {"@b": "1", "#text": "x"}})),
+        ("/html", 200, binary(json!("text/xml"), "PCFET0NUWVBFIGh0bWw+PGE+", 18)),
         ("/odd", 200, binary(json!("nonsense"), "aGk=", 2)),
     ];
     for (path, status, body) in cases {
