@@ -229,3 +229,24 @@ fn a_program_that_can_give_another_result_each_time_says_so() {
     assert!(Template::compile("a/${ .id }", Encoding::None).unwrap().is_deterministic());
     assert!(!Template::compile("a/${ .id }/${ uuid }", Encoding::None).unwrap().is_deterministic());
 }
+
+/// The examples of docs/data.md: lines of tables that end in a program and what it gives.
+#[test]
+fn what_the_documentation_shows_is_what_programs_give() {
+    let text = include_str!("../../../../../docs/data.md");
+    let rows = r#"[{k: "b", n: 1}, {k: "a", n: 2}, {k: "b", n: 3}] as $rows | "#;
+    let mut shown = 0;
+    for line in text.lines() {
+        let line = line.replace("\\|", "\u{0}");
+        let cells: Vec<String> = line.split('|').map(|cell| cell.trim().replace('\u{0}', "|")).collect();
+        let [.., program, expected, _] = cells.as_slice() else { continue };
+        let code = |cell: &str| cell.strip_prefix('`').and_then(|cell| cell.strip_suffix('`')).map(str::to_owned);
+        let (Some(program), Some(expected)) = (code(program), code(expected.trim_end_matches(", always"))) else { continue };
+        if parse_json(expected.as_bytes()).is_err() || program.starts_with('<') {
+            continue;
+        }
+        assert_eq!(run(&format!("{rows}{program}"), "null").as_deref(), Ok(expected.as_str()), "{program}");
+        shown += 1;
+    }
+    assert!(shown > 40, "{shown}");
+}
