@@ -4,11 +4,13 @@ mod charset;
 mod csv;
 mod multipart;
 mod xml;
+mod xml_characters;
 
 pub use charset::Charset;
 pub use csv::{CsvError, CsvField, CsvFields, CsvFormat, separator_of};
 pub use multipart::{MultipartError, Part, Parts};
-pub use xml::{DEEPEST_XML, XmlError, XmlEvents, is_xml_character, is_xml_name, read_xml, xml_text};
+pub use xml::{DEEPEST_XML, XmlError, XmlEvents, read_xml, xml_text};
+pub use xml_characters::{is_xml_character, is_xml_name};
 
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use mime::Mime;
