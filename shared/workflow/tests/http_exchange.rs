@@ -60,6 +60,12 @@ async fn a_request_s_body_takes_the_form_that_its_content_type_asks_for() {
             "a=1&b=x%20y",
         ),
         ("headers: { content-type: text/xml }, body: '\"<a/>\"'", "text/xml", "<a/>"),
+        (
+            "headers: { content-type: text/xml }, body: '{ a: { \"@b\": 1 } }'",
+            "text/xml",
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?><a b=\"1\"/>",
+        ),
+        ("headers: { Content-Type: text/csv }, body: '[{ a: 1 }]'", "text/csv", "a\r\n1\r\n"),
         ("headers: { Content-Type: image/png }, body: '{ base64: \"aGk=\" }'", "image/png", "hi"),
         ("headers: { Content-Type: application/vnd.acme+json }, body: '[1]'", "application/vnd.acme+json", "[1]"),
     ];
@@ -78,6 +84,16 @@ async fn a_request_s_body_takes_the_form_that_its_content_type_asks_for() {
     let got = server.got().split_off(cases.len());
     assert_eq!((got[0].header("content-type"), got[0].body.len()), (None, 0));
     assert_eq!(got[1].header("content-length"), Some("0"), "some servers answer 411 to a POST without it");
+}
+
+#[tokio::test]
+async fn a_multipart_request_has_the_boundary_of_its_body_in_its_content_type() {
+    let server = Server::with_json("1").await;
+    json_answer(&call(&server, "/", "headers: { Content-Type: multipart/form-data }, body: '{ a: \"x\" }'")).await;
+    let got = server.got().remove(0);
+    let boundary = got.header("content-type").and_then(|text| text.strip_prefix("multipart/form-data; boundary=")).unwrap();
+    let expected = format!("--{boundary}\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nx\r\n--{boundary}--\r\n");
+    assert_eq!(&got.body[..], expected.as_bytes());
 }
 
 #[tokio::test]
