@@ -20,6 +20,7 @@ mod engine;
 mod evaluate;
 mod failure;
 mod flow;
+mod format;
 mod header;
 mod host;
 mod journal;

@@ -110,7 +110,12 @@ impl CompiledAction {
 
     /// Whether the output comes from outside, so that doing it again may give another one. It is kept, once it is there.
     pub(crate) fn reaches_out(&self) -> bool {
-        matches!(self, Self::Http(_) | Self::Call(_))
+        match self {
+            Self::Http(_) | Self::Call(_) => true,
+            // The time and random numbers come from outside too.
+            Self::Set(mapping) => !mapping.program().is_deterministic(),
+            _ => false,
+        }
     }
 
     /// Whether doing it again would do something again: what was kept is made durable before it begins.

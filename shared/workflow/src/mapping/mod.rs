@@ -17,6 +17,7 @@ mod functions;
 mod library;
 mod limits;
 mod meter;
+mod natives;
 mod objects;
 mod patterns;
 mod program;
@@ -30,9 +31,11 @@ mod walk;
 pub use allocation::{CountingAllocator, memory_is_counted};
 pub use error::{CompileError, MappingError};
 pub use limits::{Limits, MAX_DEPTH, STACK_BYTES};
+pub(crate) use meter::{metered, reserve, tick};
 pub use program::Mapping;
 pub use shape::MAX_SOURCE_BYTES;
 pub use template::{Encoding, Template};
+pub(crate) use value::Text;
 pub use value::{ParseError, Value, parse_json, to_json};
 
 #[cfg(test)]

@@ -7,10 +7,10 @@ use crate::context::{self, Context};
 use crate::engine::{Engine, run_on};
 use crate::evaluate::{Budget, Paced};
 use crate::failure::{permanent, transient};
-use crate::header::{HeaderTemplate, content_type_of, render_headers};
+use crate::header::{HeaderTemplate, content_type_of, render_headers, set_content_type};
 use crate::host::Host;
 use crate::mapping::{Mapping, Template, Value};
-use crate::payload::{self, JSON};
+use crate::payload;
 use crate::weight;
 use forebay_contract::Name;
 use forebay_contract::body::{BodyError, decode_body};
@@ -106,10 +106,9 @@ impl HttpStep {
         let mut body = None;
         if let Some(mapping) = &self.body {
             let output = mapping.evaluate("body", budget, run_on(context)).await?;
-            body = Some(payload::encode(output, content_type_of(&headers)).await?);
-            if content_type_of(&headers).is_none() {
-                headers.push((CONTENT_TYPE.to_string(), JSON.to_owned()));
-            }
+            let payload = payload::encode(output, content_type_of(&headers)).await?;
+            set_content_type(&mut headers, payload.content_type);
+            body = Some(payload.bytes);
         }
         let mut request = Request::new(self.method.clone(), url);
         *request.headers_mut() = caller.headers(headers)?;
