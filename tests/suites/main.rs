@@ -5,6 +5,7 @@
 mod balance;
 mod contract;
 mod delivery;
+mod idempotency;
 mod keys;
 mod schedules;
 mod tracing;

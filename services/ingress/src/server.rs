@@ -1,5 +1,6 @@
 //! Builds the ingress and runs it until shutdown.
 
+use crate::checks::CheckCache;
 use crate::dispatch::Dispatch;
 use crate::handler::{Dependencies, handle};
 use crate::limit::InFlight;
@@ -85,6 +86,7 @@ impl Ingress {
         let dependencies = web::Data::new(Dependencies {
             snapshot,
             dispatch: Dispatch { publisher, replies, topology, store: store.clone() },
+            checks: CheckCache::default(),
             store,
             ids,
             in_flight: InFlight::new(settings.max_in_flight),

@@ -37,6 +37,19 @@ pub(crate) fn read_body(
     metered(&limits, || Ok(read(kind, content_type, &bytes))).unwrap_or_else(|error| Err(beyond_bounds(name, &error)))
 }
 
+/// What mappings see as `.body`, as JSON: what a schema is held against.
+///
+/// # Errors
+/// As [`forebay_contract::body::check_body`].
+pub fn body_value(
+    content_type: Option<&str>,
+    content_encoding: Option<&str>,
+    bytes: &[u8],
+    max_bytes: usize,
+) -> Result<serde_json::Value, BodyError> {
+    read_body(content_type, content_encoding, bytes, max_bytes).map(|value| serde_json::Value::from(&value))
+}
+
 fn read(kind: BodyKind, content_type: Option<&str>, bytes: &[u8]) -> Result<Value, BodyError> {
     let malformed = |kind: &'static str, error: &dyn std::error::Error| BodyError::Malformed { kind, detail: error.to_string() };
     match kind {

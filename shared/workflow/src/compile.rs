@@ -21,7 +21,9 @@ pub(crate) struct Parts {
 
 pub(crate) fn compile(definition: &Definition) -> Result<Parts, Vec<Problem>> {
     let mut compiler = Compiler { problems: Vec::new() };
-    compiler.refuse_what_is_not_built(definition);
+    if let Some(key) = definition.trigger.webhook().and_then(|webhook| webhook.idempotency.key.as_ref()) {
+        compiler.mapping("trigger.webhook.idempotency.key", key);
+    }
     let ordering_key = match definition.trigger.delivery() {
         Delivery::ByKey { by, .. } => compiler.mapping("trigger.webhook.ordered.by", by),
         _ => None,
@@ -40,18 +42,6 @@ struct Compiler {
 impl Compiler {
     fn problem(&mut self, path: impl Into<String>, message: impl Into<String>) {
         self.problems.push(Problem { path: path.into(), message: message.into() });
-    }
-
-    /// Ignoring these would promise what is not done.
-    fn refuse_what_is_not_built(&mut self, definition: &Definition) {
-        let later = "is not supported by this version of Forebay";
-        let Some(webhook) = definition.trigger.webhook() else { return };
-        if webhook.schema.is_some() {
-            self.problem("trigger.webhook.body.schema", format!("a schema {later}"));
-        }
-        if webhook.idempotency.key.is_some() {
-            self.problem("trigger.webhook.idempotency", format!("idempotency {later}"));
-        }
     }
 
     fn kept<T>(&mut self, path: &str, result: Result<T, CompileError>) -> Option<Paced<T>> {

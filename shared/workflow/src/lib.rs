@@ -24,6 +24,7 @@ mod format;
 mod header;
 mod host;
 mod journal;
+mod key;
 pub mod mapping;
 mod payload;
 mod program;
@@ -33,8 +34,10 @@ mod step;
 mod step_log;
 mod weight;
 
+pub use body::body_value;
 pub use engine::{Engine, EngineError, EngineOptions, ExecutionContext, InjectTrace, Run};
 pub use flow::jittered;
 pub use host::{CallEnd, Host, HostFuture, NoHost, OutgoingCall};
+pub use key::KeyMapping;
 pub use mapping::STACK_BYTES;
 pub use program::Program;

@@ -1,22 +1,17 @@
 //! A definition, compiled: what runs and what the engine asks of it.
 
 use crate::compile;
-use crate::context::Context;
-use crate::engine::{EngineOptions, run_on};
-use crate::evaluate::{Budget, Paced};
-use crate::failure::{self, InStep};
-use crate::mapping::{Mapping, Template, to_json};
+use crate::evaluate::Paced;
+use crate::key::key;
+use crate::mapping::{Mapping, Template};
 use crate::respond::CompiledRespond;
 use crate::step::http::HttpStep;
 use forebay_contract::Name;
 use forebay_contract::definition::{Action, Definition, LogLevel, OnError, Problem, RetryPolicy, Step};
 use forebay_contract::envelope::Envelope;
-use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use forebay_contract::outcome::ExecutionError;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-/// Longest ordering key, in bytes of JSON: keys are held in memory for each waiting execution.
-const LONGEST_KEY: usize = 1024;
+use std::time::Duration;
 
 /// One version of a definition, compiled. Compile it once and share it.
 pub struct Program {
@@ -172,24 +167,10 @@ impl Program {
     /// # Errors
     /// An unreadable body, a mapping that fails, or a key of more than 1024 bytes. Transient only where slow threads are too busy.
     pub async fn ordering_key(&self, envelope: &Envelope) -> Result<String, ExecutionError> {
-        let Some(mapping) = &self.ordering_key else { return Ok("null".to_owned()) };
-        let options = EngineOptions::default();
-        let budget = Budget {
-            tenant: envelope.tenant.clone(),
-            // Its own bound, so that a wait for a slow thread ends too.
-            deadline: Instant::now() + options.mapping_time * 5,
-            mapping_time: options.mapping_time,
-            mapping_memory: options.mapping_memory,
-        };
-        let attempt = envelope.attempts.saturating_add(1);
-        let context = Context::of(envelope, attempt, self.definition.trigger.max_bytes(), options.context_memory).await?;
-        let key = mapping.evaluate("", &budget, run_on(context.value())).await.in_step("by")?;
-        let key = to_json(&key);
-        if key.len() > LONGEST_KEY {
-            let message = format!("the key has {} bytes, more than {LONGEST_KEY}; use a part of it that is shorter", key.len());
-            return Err(failure::permanent(ErrorCode::Limit, message).in_step("by"));
+        match &self.ordering_key {
+            Some(mapping) => key(mapping, "by", envelope, self.definition.trigger.max_bytes()).await,
+            None => Ok("null".to_owned()),
         }
-        Ok(String::from_utf8_lossy(&key).into_owned())
     }
 }
 
