@@ -12,6 +12,7 @@
 //! ```
 
 mod body;
+pub mod connector;
 mod context;
 mod engine;
 mod evaluate;
