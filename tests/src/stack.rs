@@ -137,11 +137,21 @@ impl Stack {
         (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stderr).into_owned())
     }
 
+    /// Writes a text into a file of the installation's folder; its path.
+    pub fn file(&self, text: &str) -> String {
+        let file = self.folder.join(format!("{}.yaml", Uuid::new_v4()));
+        std::fs::write(&file, text).unwrap();
+        file.to_str().unwrap().to_owned()
+    }
+
     /// Applies definitions written as YAML.
     pub async fn apply(&self, yaml: &str) {
-        let file = self.folder.join(format!("{}.yaml", Uuid::new_v4()));
-        std::fs::write(&file, yaml).unwrap();
-        self.command(&["apply", file.to_str().unwrap(), "--yes"]).await;
+        self.command(&["apply", &self.file(yaml), "--yes"]).await;
+    }
+
+    /// Stores connections written as YAML.
+    pub async fn connect(&self, yaml: &str) {
+        self.command(&["connections", "apply", &self.file(yaml)]).await;
     }
 
     /// Starts a service (`ingress`, `worker`, `scheduler`, `dev`) and waits until it is ready.
@@ -184,6 +194,12 @@ impl Stack {
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         Answer { status, headers, body: response.bytes().await.unwrap().to_vec() }
+    }
+
+    /// The database's URL, which is the test's own.
+    #[must_use]
+    pub fn database_url(&self) -> &str {
+        &self.database_url
     }
 
     /// POSTs JSON.

@@ -1,6 +1,6 @@
 //! `forebay apply`: reads files, checks every definition, shows what would change, asks, applies.
 
-mod files;
+pub(crate) mod files;
 
 use std::collections::HashMap;
 use std::io::{BufRead, IsTerminal};

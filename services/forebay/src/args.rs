@@ -45,6 +45,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Keys,
     },
+    /// Connections: named credentials of remote systems
+    Connections {
+        #[command(subcommand)]
+        command: Connections,
+    },
     /// Calls an integration through the ingress
     Invoke(Invoke),
     /// The history of executions
@@ -115,6 +120,42 @@ pub(crate) enum Keys {
     },
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum Connections {
+    /// Stores connections of files, or folders with *.yaml, *.yml and *.json; their secrets are encrypted
+    Apply {
+        /// Files or folders; folders are searched to the bottom
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+    },
+    /// Lists connections, without their secrets
+    List {
+        /// Of this tenant only
+        #[arg(long)]
+        tenant: Option<Name>,
+    },
+    /// Lets steps use a connection
+    Enable {
+        /// The connection, such as t37ed/erp
+        #[arg(value_name = "TENANT/NAME")]
+        path: IntegrationPath,
+    },
+    /// Makes steps fail that use a connection
+    Disable {
+        /// The connection, such as t37ed/erp
+        #[arg(value_name = "TENANT/NAME")]
+        path: IntegrationPath,
+    },
+    /// Deletes a connection
+    Delete {
+        /// The connection, such as t37ed/erp
+        #[arg(value_name = "TENANT/NAME")]
+        path: IntegrationPath,
+    },
+    /// Encrypts all connections by the first key of FOREBAY_SECRET_KEY, after a new one was put first
+    Rotate,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Invoke {
     /// The integration, such as t37ed/CreateWorkOrder
@@ -159,6 +200,17 @@ pub(crate) enum Executions {
         /// Most executions that are listed
         #[arg(long, value_name = "N", default_value_t = 50)]
         limit: u32,
+    },
+    /// Runs a failed or expired execution once more: what its steps have done is not done again
+    Retry {
+        /// The execution's id
+        id: ExecutionId,
+        /// With the latest version of the definition, and not with the one that accepted it
+        #[arg(long)]
+        latest: bool,
+        /// From its first step, whatever was done before
+        #[arg(long)]
+        from_start: bool,
     },
     /// Shows one execution with its steps, and its input and answer where they are kept
     Show {
@@ -236,10 +288,12 @@ fn command() -> clap::Command {
     for verb in ["dev", "ingress", "worker", "scheduler"] {
         command = command.mut_subcommand(verb, |verb| verb.args(SETTINGS.iter().map(|doc| setting_arg(doc, true))));
     }
-    for verb in ["migrate", "apply", "keys", "executions", "schedules", "triggers"] {
+    for verb in ["migrate", "apply", "keys", "connections", "executions", "schedules", "triggers"] {
         command = command.mut_subcommand(verb, |verb| show(verb, "FOREBAY_DATABASE_URL"));
     }
     command = command.mut_subcommand("schedules", |verb| show(show(verb, "FOREBAY_AMQP_URL"), "FOREBAY_QUEUE_PREFIX"));
+    command = command.mut_subcommand("connections", |verb| show(verb, "FOREBAY_SECRET_KEY"));
+    command = command.mut_subcommand("executions", |verb| show(show(verb, "FOREBAY_AMQP_URL"), "FOREBAY_QUEUE_PREFIX"));
     command = command.mut_subcommand("invoke", |verb| show(verb, "FOREBAY_HTTP_LISTEN"));
     command = command.mut_subcommand("health", |verb| show(verb, "FOREBAY_ADMIN_LISTEN"));
     command.args(SETTINGS.iter().map(|doc| setting_arg(doc, false)))

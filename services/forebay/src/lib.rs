@@ -2,12 +2,14 @@
 
 mod apply;
 mod args;
+mod connections;
 mod error;
 mod executions;
 mod health;
 mod invoke;
 mod keys;
 mod output;
+mod retry;
 mod schedules;
 mod services;
 mod triggers;
@@ -73,7 +75,8 @@ async fn perform(cli: Cli, settings: Settings) -> Result<(), Error> {
         Command::Apply(apply) => apply::apply(&output, &settings, &apply).await,
         Command::Keys { command } => keys::perform(&output, &client_store(&settings).await?, command).await,
         Command::Invoke(invoke) => invoke::invoke(&output, &settings, invoke).await,
-        Command::Executions { command } => executions::perform(&output, &client_store(&settings).await?, command).await,
+        Command::Connections { command } => connections::perform(&output, &settings, command).await,
+        Command::Executions { command } => executions::perform(&output, &settings, command).await,
         Command::Schedules { command } => schedules::perform(&output, &settings, command).await,
         Command::Triggers { command } => triggers::perform(&output, &client_store(&settings).await?, command).await,
     }

@@ -14,6 +14,7 @@ use forebay_runtime::health::Health;
 use forebay_runtime::settings::Settings;
 use forebay_runtime::shutdown::Shutdown;
 use forebay_store::{SecretKeys, SnapshotHandle, Store, StoreError, WorkerRow};
+use forebay_workflow::connector::ReachError;
 use forebay_workflow::{Engine, EngineError, EngineOptions};
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +34,9 @@ pub enum WorkerError {
     /// A setting cannot be used.
     #[error("FOREBAY_SECRET_KEY: {0}")]
     SecretKey(String),
+    /// A setting cannot be used.
+    #[error("FOREBAY_PRIVATE_ADDRESSES: {0}")]
+    Reach(String),
     /// The store could not be asked.
     #[error("the worker cannot be built")]
     Store(#[from] StoreError),
@@ -60,6 +64,7 @@ impl Worker {
         let mut options = EngineOptions::default();
         // A step's call continues the trace of its span.
         options.inject = Some(Arc::new(forebay_runtime::telemetry::current_traceparent));
+        options.reach = settings.private_addresses.parse().map_err(|error: ReachError| WorkerError::Reach(error.to_string()))?;
         let engine = Engine::new(options)?;
         let limits = Limits { max_length: settings.queue_max_length, max_bytes: settings.queue_max_bytes };
         let topology = Topology::new(&settings.queue_prefix, settings.lanes, limits);

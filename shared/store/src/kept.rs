@@ -36,6 +36,18 @@ impl Store {
         Ok(())
     }
 
+    /// Forgets everything that is kept of an execution: it begins from its start.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn forget_kept_steps(&self, id: &ExecutionId) -> Result<(), StoreError> {
+        let operation = "forget kept steps";
+        let client = self.client(operation).await?;
+        let sql = "delete from execution_payloads where execution_id = $1 and accepted_at = $2 and kind like 'kept/%'";
+        client.execute(sql, &[&id.unique(), &Timestamp(accepted_at(id))]).await.map_err(StoreError::during(operation))?;
+        Ok(())
+    }
+
     /// Everything that is kept, and the number that the next batch gets.
     ///
     /// # Errors

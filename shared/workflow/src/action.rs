@@ -33,6 +33,10 @@ impl Execution<'_> {
                 let caller = Caller { engine: self.engine, host: &*self.execution.host, envelope: self.envelope, path };
                 call.run(caller, timeout, &scope.context, &self.budget).await.map(Done::Output)
             }
+            CompiledAction::Sql(call) => {
+                let (host, context) = (&*self.execution.host, scope.context.value());
+                call.run(self.engine, host, timeout, context, &self.budget).await.map(Done::Output)
+            }
             CompiledAction::Call(call) => within(timeout.or(Some(CALL_TIMEOUT)), "call", self.call(call, scope, path)).await,
             CompiledAction::Set(mapping) => within(timeout, "set", self.mapping("set", mapping, scope)).await.map(Done::Output),
             CompiledAction::Assert { that, message } => within(timeout, "assert", self.assert(that, message.as_ref(), scope)).await,

@@ -8,6 +8,7 @@ use crate::program::{
 };
 use crate::respond::{CompiledRespond, CompiledStatus};
 use crate::step::http::{HttpStep, Target};
+use crate::step::sql::{SqlStep, SqlText};
 use crate::step::url::{PathTemplate, UrlTemplate};
 use forebay_contract::definition::{Action, Definition, Delivery, HttpCall, HttpTarget, OnError, Problem, Respond, Status, Step, Wait};
 
@@ -136,7 +137,17 @@ impl Compiler {
                 let error = self.optional_text(&format!("{path}.error"), stop.error.as_ref())?;
                 Some(CompiledAction::Stop { error })
             }
-            Action::Sql(_) | Action::Email(_) | Action::Sftp(_) | Action::Amqp(_) => {
+            Action::Sql(call) => {
+                let mut statements = Vec::with_capacity(call.statements.len());
+                for (index, statement) in call.statements.iter().enumerate() {
+                    let place = if call.is_transaction { format!("{path}.transaction[{index}].params") } else { format!("{path}.params") };
+                    let params = self.optional_mapping(&place, statement.params.as_ref());
+                    let (text, reads_only) = (statement.text.clone(), statement.reads_only);
+                    statements.extend(params.map(|params| SqlText { text, params, reads_only }));
+                }
+                Some(CompiledAction::Sql(SqlStep { connection: call.connection.clone(), statements, is_transaction: call.is_transaction }))
+            }
+            Action::Email(_) | Action::Sftp(_) | Action::Amqp(_) => {
                 self.problem(path, "this kind of step is not supported by this version of Forebay");
                 None
             }

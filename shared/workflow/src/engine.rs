@@ -1,5 +1,6 @@
 //! Runs a program on an envelope: input, steps in order, answer, within a deadline and bounds of memory.
 
+use crate::connector::{Connectors, Reach};
 use crate::context::Context;
 use crate::evaluate::Budget;
 use crate::failure::{self, InStep};
@@ -41,6 +42,8 @@ pub struct EngineOptions {
     pub remote_bytes: usize,
     /// Most bytes of the body of an answer to the caller. Default [`LARGEST_MAX_BYTES`]: it travels in one message of the broker.
     pub answer_bytes: usize,
+    /// Where steps may connect to. Default: everywhere.
+    pub reach: Reach,
     /// The trace of the current span; absent, or when it gives `None`: the envelope's trace is sent on.
     pub inject: Option<InjectTrace>,
 }
@@ -54,6 +57,7 @@ impl Default for EngineOptions {
             step_timeout: Duration::from_secs(30),
             remote_bytes: 8 * 1024 * 1024,
             answer_bytes: LARGEST_MAX_BYTES,
+            reach: Reach::allow(),
             inject: None,
         }
     }
@@ -69,6 +73,7 @@ pub struct EngineError(#[source] ClientError);
 pub struct Engine {
     options: Arc<EngineOptions>,
     client: reqwest::Client,
+    connectors: Connectors,
 }
 
 /// What is known of one execution beside its envelope.
@@ -141,7 +146,8 @@ impl Engine {
     /// # Errors
     /// When the HTTP client cannot be made.
     pub fn new(options: EngineOptions) -> Result<Self, EngineError> {
-        Ok(Self { options: Arc::new(options), client: client().map_err(EngineError)? })
+        let (client, connectors) = (client(&options.reach).map_err(EngineError)?, Connectors::new(options.reach.clone()));
+        Ok(Self { options: Arc::new(options), client, connectors })
     }
 
     /// Runs the program on the envelope, once. Whatever goes wrong, a panic included, is the ending of this run only.
@@ -191,6 +197,10 @@ impl Engine {
 
     pub(crate) fn client(&self) -> &reqwest::Client {
         &self.client
+    }
+
+    pub(crate) fn connectors(&self) -> &Connectors {
+        &self.connectors
     }
 }
 

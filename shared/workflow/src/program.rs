@@ -6,6 +6,7 @@ use crate::key::key;
 use crate::mapping::{Mapping, Template};
 use crate::respond::CompiledRespond;
 use crate::step::http::HttpStep;
+use crate::step::sql::SqlStep;
 use forebay_contract::Name;
 use forebay_contract::definition::{Action, Definition, LogLevel, OnError, Problem, RetryPolicy, Step};
 use forebay_contract::envelope::Envelope;
@@ -40,6 +41,7 @@ pub(crate) enum CompiledOnError {
 
 pub(crate) enum CompiledAction {
     Http(HttpStep),
+    Sql(SqlStep),
     Call(CompiledCall),
     Set(Paced<Mapping>),
     Switch(CompiledSwitch),
@@ -90,6 +92,7 @@ impl CompiledAction {
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Http(_) => "http",
+            Self::Sql(_) => "sql",
             Self::Call(_) => "call",
             Self::Set(_) => "set",
             Self::Switch(_) => "switch",
@@ -106,7 +109,7 @@ impl CompiledAction {
     /// Whether the output comes from outside, so that doing it again may give another one. It is kept, once it is there.
     pub(crate) fn reaches_out(&self) -> bool {
         match self {
-            Self::Http(_) | Self::Call(_) => true,
+            Self::Http(_) | Self::Sql(_) | Self::Call(_) => true,
             // The time and random numbers come from outside too.
             Self::Set(mapping) => !mapping.program().is_deterministic(),
             _ => false,
@@ -117,6 +120,7 @@ impl CompiledAction {
     pub(crate) fn has_effect(&self) -> bool {
         match self {
             Self::Http(call) => call.has_effect,
+            Self::Sql(call) => call.has_effect(),
             Self::Call(_) => true,
             _ => false,
         }

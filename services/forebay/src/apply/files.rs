@@ -7,7 +7,7 @@ use crate::error::Error;
 const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 
 /// The files among `paths`, and those in its folders, to the bottom and by name. Hidden ones in folders are left out.
-pub(super) fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
+pub(crate) fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
     let mut files = Vec::new();
     for path in paths {
         let metadata = std::fs::metadata(path).map_err(|source| cannot_read(path, source))?;

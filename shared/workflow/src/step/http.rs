@@ -3,6 +3,7 @@
 use super::client::MOST_REDIRECTS;
 use super::url::{PathTemplate, UrlTemplate};
 use crate::body::{binary, read_body};
+use crate::connector::Reach;
 use crate::context::{self, Context};
 use crate::engine::{Engine, run_on};
 use crate::evaluate::{Budget, Paced};
@@ -110,6 +111,8 @@ impl HttpStep {
             set_content_type(&mut headers, payload.content_type);
             body = Some(payload.bytes);
         }
+        let reach = caller.engine.connectors().reach();
+        reach.check_url(&url).map_err(|refused| permanent(ErrorCode::Unreachable, refused.to_string()))?;
         let mut request = Request::new(self.method.clone(), url);
         *request.headers_mut() = caller.headers(headers)?;
         let expects_body = [Method::POST, Method::PUT, Method::PATCH].contains(&self.method);
@@ -282,6 +285,9 @@ pub(crate) fn wrong_kind(connection: &Connection, wanted: &str) -> ExecutionErro
 }
 
 fn unreachable(target: &Called, error: reqwest::Error) -> ExecutionError {
+    if let Some(refused) = Reach::refusal_in(&error) {
+        return permanent(ErrorCode::Unreachable, format!("{target}: {refused}"));
+    }
     let is_connect = error.is_connect();
     let error = error.without_url();
     let mut causes = Vec::new();
