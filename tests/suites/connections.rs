@@ -1,20 +1,9 @@
 //! Connections, the steps that use them, and executions that are tried again by hand.
 
+use crate::databases::postgres_connection;
 use forebay_tests::{Sink, Stack, eventually};
 use serde_json::json;
 use std::time::Duration;
-
-/// The test's own database, as a connection.
-fn postgres(stack: &Stack) -> String {
-    let rest = stack.database_url().split_once("://").unwrap().1;
-    let (login, place) = rest.split_once('@').unwrap();
-    let (address, database) = place.split_once('/').unwrap();
-    let (host, port) = address.split_once(':').unwrap();
-    let (user, password) = login.split_once(':').unwrap_or((login, ""));
-    format!(
-        "tenant: t1\nconnection: db\npostgres: {{ host: {host}, port: {port}, database: {database}, username: {user}, password: '{password}', tls: disable }}\n"
-    )
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_serves_steps_until_it_is_disabled_and_shows_no_secret() {
@@ -76,7 +65,7 @@ async fn secrets_come_from_the_environment_and_a_missing_one_is_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn sql_steps_read_and_write_and_a_transaction_is_all_or_nothing() {
     let stack = Stack::new().await;
-    stack.connect(&postgres(&stack)).await;
+    stack.connect(&postgres_connection(&stack, "t1", "db")).await;
     stack
         .apply(
             "

@@ -5,7 +5,9 @@
 mod balance;
 mod connections;
 mod contract;
+mod databases;
 mod delivery;
+mod examples;
 mod idempotency;
 mod keys;
 mod schedules;
