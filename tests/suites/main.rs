@@ -8,6 +8,7 @@ mod contract;
 mod databases;
 mod delivery;
 mod examples;
+mod hostile;
 mod idempotency;
 mod keys;
 mod schedules;

@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use forebay_contract::definition::{Definition, documents};
 use forebay_contract::envelope::Request;
-use forebay_contract::outcome::ExecutionStatus;
+use forebay_contract::outcome::{ExecutionStatus, KeptStep};
 use forebay_contract::{ExecutionId, IdIssuer};
 use forebay_store::{Filter, NewDefinition, Record, Store, StoreOptions, StoredRequest, TriggerKind, WatchOptions};
 use std::error::Error;
@@ -48,6 +48,7 @@ async fn measure(url: &str, rows: usize) -> Outcome<()> {
     let issuer = IdIssuer::new(&store.id_key().await?);
     let integrations = snapshots(&store).await?;
     records(&store, &issuer, integrations[0]).await?;
+    kept(&store, &issuer, integrations[0]).await?;
     fill(&store, &client, &issuer, &integrations, rows).await?;
     listings(&store, &issuer, integrations[0]).await
 }
@@ -111,6 +112,24 @@ async fn records(store: &Store, issuer: &IdIssuer, integration: Uuid) -> Outcome
             say(&format!("record {size} {what}"), &mut took);
         }
     }
+    Ok(())
+}
+
+/// What a workflow with several effects pays for each but the last, and what a resume costs.
+async fn kept(store: &Store, issuer: &IdIssuer, integration: Uuid) -> Outcome<()> {
+    let (mut keeping, mut reading) = (Vec::new(), Vec::new());
+    let step = KeptStep { path: "send".to_owned(), output: format!("\"{}\"", "x".repeat(1000)).into_bytes() };
+    for _ in 0..300 {
+        let id = issuer.issue(integration)?;
+        let began = Instant::now();
+        store.keep_steps(&id, 0, std::slice::from_ref(&step)).await?;
+        keeping.push(began.elapsed());
+        let began = Instant::now();
+        store.kept_steps(&id).await?;
+        reading.push(began.elapsed());
+    }
+    say("keep one output of 1 kB", &mut keeping);
+    say("read what was kept", &mut reading);
     Ok(())
 }
 
