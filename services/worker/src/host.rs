@@ -182,8 +182,13 @@ impl ExecutionHost {
         {
             return Ok(ending);
         }
-        let unavailable = |_| ExecutionError::transient(ErrorCode::Unreachable, "no replies can be received from the broker now");
-        let mut waiting = self.executor.replies.expect(envelope.execution_id).map_err(unavailable)?;
+        // The step's timeout bounds the wait for the connection on which replies come.
+        let mut waiting = loop {
+            match self.executor.replies.expect(envelope.execution_id) {
+                Ok(waiting) => break waiting,
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        };
         envelope.reply_to = Some(waiting.reply_to().to_owned());
         let (id, integration) = (envelope.execution_id, envelope.integration_id);
         self.publish(envelope, delivery, true).await?;
