@@ -7,17 +7,20 @@
 
 mod check;
 mod dial;
+mod http_auth;
 mod pool;
 mod reach;
 mod sql;
 mod tls;
 
+pub use http_auth::Headers;
 pub use reach::{Reach, ReachError, Refused, SETTING as REACH_SETTING};
 pub use sql::Statement;
 
 use crate::failure::permanent;
 use forebay_contract::connection::{Connection, ConnectionKind};
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use http_auth::Tokens;
 use pool::Pools;
 use reqwest::Url;
 use sql::mysql::MysqlSessions;
@@ -49,6 +52,7 @@ struct Shared {
     reach: Reach,
     postgres: Pools<PostgresSessions>,
     mysql: Pools<MysqlSessions>,
+    tokens: Tokens,
     closer: Once,
 }
 
@@ -56,7 +60,13 @@ impl Connectors {
     /// No session yet: each is made when a step needs it.
     #[must_use]
     pub fn new(reach: Reach) -> Self {
-        let shared = Shared { reach, postgres: Pools::new(DATABASE_IDLE), mysql: Pools::new(DATABASE_IDLE), closer: Once::new() };
+        let shared = Shared {
+            reach,
+            postgres: Pools::new(DATABASE_IDLE),
+            mysql: Pools::new(DATABASE_IDLE),
+            tokens: Tokens::default(),
+            closer: Once::new(),
+        };
         Self { shared: Arc::new(shared) }
     }
 
@@ -109,7 +119,7 @@ impl<'a> Target<'a> {
         if connection.enabled {
             return Ok(target);
         }
-        Err(permanent(ErrorCode::Definition, format!("{target} is not enabled: set `enabled: true` and apply it")))
+        Err(permanent(ErrorCode::Connection, format!("{target} is not enabled: set `enabled: true` and apply it")))
     }
 
     /// The step needs another kind of connection.

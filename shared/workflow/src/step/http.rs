@@ -3,7 +3,7 @@
 use super::client::MOST_REDIRECTS;
 use super::url::{PathTemplate, UrlTemplate};
 use crate::body::{binary, read_body};
-use crate::connector::Reach;
+use crate::connector::{Headers, Reach};
 use crate::context::{self, Context};
 use crate::engine::{Engine, run_on};
 use crate::evaluate::{Budget, Paced};
@@ -19,10 +19,11 @@ use forebay_contract::connection::{Connection, ConnectionKind};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::format_duration;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Method, StatusCode};
 use reqwest::{Request, Response, Url};
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Characters of a failed answer's body that go into the message.
@@ -67,10 +68,10 @@ impl HttpStep {
         context: &Context,
         budget: &Budget,
     ) -> Result<Value, ExecutionError> {
-        let request = self.request(caller, context.value(), budget).await?;
-        let target = Called::of(&request);
+        let call = self.call(caller, context.value(), budget).await?;
+        let target = Called::of(&call.request);
         let timeout = timeout.unwrap_or(caller.engine.options().step_timeout);
-        match tokio::time::timeout(timeout, exchange(caller, request, &target, &self.accept)).await {
+        match tokio::time::timeout(timeout, exchange(caller, call, &target, &self.accept)).await {
             Ok(result) => result,
             Err(_) => {
                 let message = format!("{target} did not answer within {}; the request may have been carried out", format_duration(timeout));
@@ -79,24 +80,25 @@ impl HttpStep {
         }
     }
 
-    async fn url(&self, caller: Caller<'_>, context: &Value, budget: &Budget) -> Result<Url, ExecutionError> {
+    async fn url(&self, caller: Caller<'_>, context: &Value, budget: &Budget) -> Result<(Url, Option<Arc<Connection>>), ExecutionError> {
         let context = context.clone();
         match &self.target {
             Target::Url(url) => {
                 let address = url.evaluate("url", budget, move |url, limits| url.render(&context, limits)).await?;
-                super::url::parse(&address)
+                Ok((super::url::parse(&address)?, None))
             }
             Target::Connection { connection, path } => {
                 let connection = caller.host.connection(connection)?;
                 let ConnectionKind::Http(http) = &connection.kind else { return Err(wrong_kind(&connection, "http")) };
                 let path = path.evaluate("path", budget, move |path, limits| path.render(&context, limits)).await?;
-                super::url::under(&http.url, &path)
+                let url = super::url::under(&http.url, &path)?;
+                Ok((url, Some(connection)))
             }
         }
     }
 
-    async fn request(&self, caller: Caller<'_>, context: &Value, budget: &Budget) -> Result<Request, ExecutionError> {
-        let mut url = self.url(caller, context, budget).await?;
+    async fn call(&self, caller: Caller<'_>, context: &Value, budget: &Budget) -> Result<Call, ExecutionError> {
+        let (mut url, connection) = self.url(caller, context, budget).await?;
         for (name, value) in &self.query {
             let for_value = context.clone();
             let render = move |template: &Template, limits: &_| template.render(&for_value, limits);
@@ -114,6 +116,7 @@ impl HttpStep {
         let reach = caller.engine.connectors().reach();
         reach.check_url(&url).map_err(|refused| permanent(ErrorCode::Unreachable, refused.to_string()))?;
         let mut request = Request::new(self.method.clone(), url);
+        let set_by_step = headers.iter().map(|(name, _)| name.clone()).collect();
         *request.headers_mut() = caller.headers(headers)?;
         let expects_body = [Method::POST, Method::PUT, Method::PATCH].contains(&self.method);
         if body.is_none() && expects_body {
@@ -121,8 +124,50 @@ impl HttpStep {
             request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         *request.body_mut() = body.map(Into::into);
-        Ok(request)
+        Ok(Call { request, set_by_step, connection })
     }
+}
+
+/// A call that is ready but for the headers of its connection.
+struct Call {
+    request: Request,
+    /// Names in lower case: the step's own headers win over the connection's.
+    set_by_step: Vec<String>,
+    connection: Option<Arc<Connection>>,
+}
+
+impl Call {
+    /// Sends it with the headers of its connection. A token that is refused may have been withdrawn before its end: the call is
+    /// made once more with a new one, since a 401 says that nothing was carried out.
+    async fn send(self, caller: Caller<'_>, target: &Called) -> Result<Response, ExecutionError> {
+        let (client, connectors) = (caller.engine.client(), caller.engine.connectors());
+        let Some(connection) = &self.connection else { return send(client, self.request, target).await };
+        let ConnectionKind::Http(http) = &connection.kind else { return Err(wrong_kind(connection, "http")) };
+        let authorization = connectors.authorize(client, connection, http).await?;
+        let is_ours = !self.set_by_step.iter().any(|name| name == AUTHORIZATION.as_str());
+        let again = self.request.try_clone().filter(|_| is_ours);
+        let response = send(client, with(self.request, &authorization, &self.set_by_step), target).await?;
+        let Some(again) = again.filter(|_| response.status() == StatusCode::UNAUTHORIZED) else { return Ok(response) };
+        if !connectors.invalidate(connection, http, &authorization).await {
+            return Ok(response);
+        }
+        let authorization = connectors.authorize(client, connection, http).await?;
+        send(client, with(again, &authorization, &self.set_by_step), target).await
+    }
+}
+
+/// The connection's headers, over those that Forebay sets by itself.
+fn with(mut request: Request, authorization: &Headers, set_by_step: &[String]) -> Request {
+    for (name, value) in authorization {
+        if !set_by_step.iter().any(|set| set == name.as_str()) {
+            request.headers_mut().insert(name.clone(), value.clone());
+        }
+    }
+    request
+}
+
+async fn send(client: &reqwest::Client, request: Request, target: &Called) -> Result<Response, ExecutionError> {
+    client.execute(request).await.map_err(|error| unreachable(target, error))
 }
 
 impl Caller<'_> {
@@ -173,9 +218,9 @@ impl std::fmt::Display for Called {
     }
 }
 
-async fn exchange(caller: Caller<'_>, request: Request, target: &Called, accept: &[u16]) -> Result<Value, ExecutionError> {
-    let is_head = request.method() == Method::HEAD;
-    let response = caller.engine.client().execute(request).await.map_err(|error| unreachable(target, error))?;
+async fn exchange(caller: Caller<'_>, call: Call, target: &Called, accept: &[u16]) -> Result<Value, ExecutionError> {
+    let is_head = call.request.method() == Method::HEAD;
+    let response = call.send(caller, target).await?;
     let (status, headers) = (response.status(), response.headers().clone());
     if !status.is_success() && !accept.contains(&status.as_u16()) {
         return Err(refused(response, target).await);

@@ -278,7 +278,7 @@ async fn a_server_that_cannot_be_signed_in_to_is_told_with_what_to_do() {
     let mut disabled = (*database()).clone();
     disabled.enabled = false;
     let error = refused(&connectors, &Arc::new(disabled), one()).await;
-    assert_permanent(&error, ErrorCode::Definition, &["is not enabled"]);
+    assert_permanent(&error, ErrorCode::Connection, &["is not enabled"]);
 }
 
 #[tokio::test]

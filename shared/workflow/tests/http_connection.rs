@@ -1,0 +1,178 @@
+//! HTTP calls by a connection: its address, its headers, and how it is authenticated.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a suite")]
+
+mod support;
+
+use forebay_contract::Name;
+use forebay_contract::connection::Connection;
+use forebay_contract::outcome::{ErrorCode, ExecutionError, KeptStep, Response};
+use forebay_workflow::{CallEnd, Engine, ExecutionContext, Host, HostFuture, NoHost, OutgoingCall, Run};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use support::*;
+
+/// Knows one connection, `erp`.
+struct Known(Arc<Connection>);
+
+impl Host for Known {
+    fn keep<'a>(&'a self, steps: &'a [KeptStep]) -> HostFuture<'a, bool> {
+        NoHost.keep(steps)
+    }
+
+    fn answer(&self, response: &Response) {
+        NoHost.answer(response);
+    }
+
+    fn call<'a>(&'a self, call: OutgoingCall) -> HostFuture<'a, Result<CallEnd, ExecutionError>> {
+        NoHost.call(call)
+    }
+
+    fn connection(&self, name: &Name) -> Result<Arc<Connection>, ExecutionError> {
+        if *name == self.0.name { Ok(Arc::clone(&self.0)) } else { NoHost.connection(name) }
+    }
+}
+
+fn erp(server: &Server, authentication: Value) -> Arc<Known> {
+    let http = json!({
+        "url": format!("http://{}/api", server.address),
+        "authentication": authentication,
+        "headers": { "X-Plant": "12", "Idempotency-Key": "of-the-connection" },
+    });
+    Arc::new(Known(Arc::new(Connection::from_value(&json!({ "tenant": "t37ed", "connection": "erp", "http": http })).unwrap())))
+}
+
+const CALL: &str = "steps: [{ id: call, http: { connection: erp, path: 'orders/${ .body.id }', method: POST, body: .body } }]";
+
+async fn run_with(engine: &Engine, host: &Arc<Known>, steps: &str) -> Run {
+    let execution = ExecutionContext { host: host.clone(), ..once() };
+    engine.run(&program(steps), &envelope(r#"{"id":"a/b"}"#), execution).await
+}
+
+fn oauth2(server: &Server, fields: Value) -> Value {
+    let mut oauth2 = json!({
+        "token_url": format!("http://{}/token", server.address), "client_id": "client:1", "client_secret": "s3cr3t&",
+    });
+    oauth2.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    json!({ "oauth2": oauth2 })
+}
+
+/// Gives the tokens `t1`, `t2`, ... at /token, each for `life` seconds.
+fn token(given: &AtomicUsize, life: u64) -> Reply {
+    let number = given.fetch_add(1, Ordering::SeqCst) + 1;
+    let answer = json!({ "access_token": format!("t{number}"), "token_type": "Bearer", "expires_in": life });
+    reply(200, &[("content-type", "application/json")], answer.to_string())
+}
+
+#[tokio::test]
+async fn a_call_goes_under_the_connections_address_with_its_headers_and_credentials() {
+    for (authentication, header, expected) in [
+        (json!({ "basic": { "username": "u", "password": "p" } }), "authorization", "Basic dTpw"),
+        (json!({ "api_key": { "value": "k" } }), "x-api-key", "k"),
+        (json!({ "api_key": { "header": "X-Key", "value": "k" } }), "x-key", "k"),
+        (json!({ "bearer": { "token": "t" } }), "authorization", "Bearer t"),
+    ] {
+        let server = Server::with_json("1").await;
+        response(run_with(&engine(), &erp(&server, authentication), CALL).await);
+        let got = server.got().remove(0);
+        assert_eq!((got.target.as_str(), got.header(header), got.header("x-plant")), ("/api/orders/a%2Fb", Some(expected), Some("12")));
+        assert_eq!(got.header("idempotency-key"), Some("of-the-connection"));
+    }
+}
+
+#[tokio::test]
+async fn the_steps_own_headers_win_over_the_connections() {
+    let server = Server::with_json("1").await;
+    let host = erp(&server, json!({ "bearer": { "token": "t" } }));
+    let steps = "steps: [{ id: call, http: { connection: erp, headers: { X-Plant: '7', authorization: mine } } }]";
+    response(run_with(&engine(), &host, steps).await);
+    let got = server.got().remove(0);
+    assert_eq!((got.header("x-plant"), got.header("authorization")), (Some("7"), Some("mine")));
+    assert_eq!(got.headers.get_all("x-plant").iter().count(), 1);
+}
+
+#[tokio::test]
+async fn a_token_is_fetched_once_for_calls_at_once_and_reused() {
+    let given = Arc::new(AtomicUsize::new(0));
+    let counter = given.clone();
+    let server = Server::start(move |got| if got.target == "/token" { token(&counter, 3600) } else { reply(200, &[], "") }).await;
+    let host = erp(&server, oauth2(&server, json!({ "scope": "a b", "parameters": { "audience": "erp" } })));
+    let engine = engine();
+    let runs = (0..5).map(|_| run_with(&engine, &host, CALL));
+    for run in futures_util::future::join_all(runs).await {
+        response(run);
+    }
+    let asked: Vec<_> = server.got().into_iter().filter(|got| got.target == "/token").collect();
+    assert_eq!(asked.len(), 1);
+    assert_eq!(asked[0].body, "grant_type=client_credentials&scope=a%20b&audience=erp");
+    // RFC 6749, section 2.3.1: client%3A1:s3cr3t%26
+    assert_eq!(asked[0].header("authorization"), Some("Basic Y2xpZW50JTNBMTpzM2NyM3QlMjY="));
+    let calls: Vec<_> = server.got().into_iter().filter(|got| got.target != "/token").collect();
+    assert!(calls.len() == 5 && calls.iter().all(|got| got.header("authorization") == Some("Bearer t1")), "{calls:?}");
+}
+
+#[tokio::test]
+async fn a_token_in_its_last_seconds_is_not_used_again() {
+    let given = Arc::new(AtomicUsize::new(0));
+    let counter = given.clone();
+    let server = Server::start(move |got| if got.target == "/token" { token(&counter, 29) } else { reply(200, &[], "") }).await;
+    let (engine, host) = (engine(), erp(&server, oauth2(&server, json!({ "credentials_in": "body" }))));
+    for _ in 0..2 {
+        response(run_with(&engine, &host, CALL).await);
+    }
+    assert_eq!(given.load(Ordering::SeqCst), 2);
+    assert_eq!(server.got()[0].body, "grant_type=client_credentials&client_id=client%3A1&client_secret=s3cr3t%26");
+    assert_eq!(server.got()[0].header("authorization"), None);
+}
+
+#[tokio::test]
+async fn a_refused_token_is_replaced_and_the_call_made_once_more() {
+    let given = Arc::new(AtomicUsize::new(0));
+    let counter = given.clone();
+    let server = Server::start(move |got| match (got.target.as_str(), got.header("authorization")) {
+        ("/token", _) => token(&counter, 3600),
+        (_, Some("Bearer t2")) => reply(200, &[], ""),
+        _ => reply(401, &[], ""),
+    })
+    .await;
+    let (engine, host) = (engine(), erp(&server, oauth2(&server, json!({}))));
+    response(run_with(&engine, &host, CALL).await);
+    let bodies: Vec<_> = server.got().into_iter().filter(|got| got.target != "/token").map(|got| got.body).collect();
+    assert_eq!(bodies, [r#"{"id":"a/b"}"#, r#"{"id":"a/b"}"#]);
+    response(run_with(&engine, &host, CALL).await);
+    assert_eq!(given.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_call_that_stays_refused_fails_after_the_second_time() {
+    let given = Arc::new(AtomicUsize::new(0));
+    let counter = given.clone();
+    let server = Server::start(move |got| if got.target == "/token" { token(&counter, 3600) } else { reply(401, &[], "no") }).await;
+    let host = erp(&server, oauth2(&server, json!({})));
+    let error = error(run_with(&engine(), &host, CALL).await);
+    assert!(error.code == ErrorCode::Remote && !error.transient && error.message.contains("401"), "{error:?}");
+    assert_eq!(server.got().len(), 4);
+}
+
+#[tokio::test]
+async fn a_token_that_is_not_given_says_what_the_server_said_and_no_secret() {
+    for (status, body, transient, expected) in [
+        (
+            401,
+            r#"{"error":"invalid_client","error_description":"unknown client","echo":"s3cr3t&"}"#,
+            false,
+            "invalid_client: unknown client",
+        ),
+        (503, "s3cr3t&", true, "token_url answered 503"),
+        (200, "{}", false, "without an `access_token`"),
+        (200, r#"{"access_token":"x","token_type":"mac"}"#, false, "'mac'"),
+    ] {
+        let server = Server::start(move |_| reply(status, &[], body)).await;
+        let host = erp(&server, oauth2(&server, json!({})));
+        let error = error(run_with(&engine(), &host, CALL).await);
+        assert!(error.transient == transient && error.message.contains(expected) && !error.message.contains("s3cr3t"), "{error:?}");
+        assert!(error.message.starts_with("connection 'erp' (http at 127.0.0.1:"), "{error}");
+        assert_eq!(server.got().len(), 1);
+    }
+}
