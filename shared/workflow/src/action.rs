@@ -28,11 +28,10 @@ impl Execution<'_> {
             keep_before_effect(self.state, &*self.execution.host).await;
         }
         let timeout = step.timeout;
+        let caller = Caller { engine: self.engine, host: &*self.execution.host, envelope: self.envelope, path };
         match &step.action {
-            CompiledAction::Http(call) => {
-                let caller = Caller { engine: self.engine, host: &*self.execution.host, envelope: self.envelope, path };
-                call.run(caller, timeout, &scope.context, &self.budget).await.map(Done::Output)
-            }
+            CompiledAction::Http(call) => call.run(caller, timeout, &scope.context, &self.budget).await.map(Done::Output),
+            CompiledAction::Email(call) => call.run(caller, timeout, scope.context.value(), &self.budget).await.map(Done::Output),
             CompiledAction::Sql(call) => {
                 let (host, context) = (&*self.execution.host, scope.context.value());
                 call.run(self.engine, host, timeout, context, &self.budget).await.map(Done::Output)

@@ -36,25 +36,25 @@ pub(crate) fn compile(definition: &Definition) -> Result<Parts, Vec<Problem>> {
 }
 
 /// Collects problems; what could not be compiled is `None`.
-struct Compiler {
+pub(crate) struct Compiler {
     problems: Vec<Problem>,
 }
 
 impl Compiler {
-    fn problem(&mut self, path: impl Into<String>, message: impl Into<String>) {
+    pub(crate) fn problem(&mut self, path: impl Into<String>, message: impl Into<String>) {
         self.problems.push(Problem { path: path.into(), message: message.into() });
     }
 
-    fn kept<T>(&mut self, path: &str, result: Result<T, CompileError>) -> Option<Paced<T>> {
+    pub(crate) fn kept<T>(&mut self, path: &str, result: Result<T, CompileError>) -> Option<Paced<T>> {
         result.map(Paced::new).map_err(|error| self.problem(path, error.to_string())).ok()
     }
 
-    fn mapping(&mut self, path: &str, source: &str) -> Option<Paced<Mapping>> {
+    pub(crate) fn mapping(&mut self, path: &str, source: &str) -> Option<Paced<Mapping>> {
         self.kept(path, Mapping::compile(source))
     }
 
     /// A mapping that may be absent: the outer `None` is a problem.
-    fn optional_mapping(&mut self, path: &str, source: Option<&String>) -> Option<Option<Paced<Mapping>>> {
+    pub(crate) fn optional_mapping(&mut self, path: &str, source: Option<&String>) -> Option<Option<Paced<Mapping>>> {
         match source {
             None => Some(None),
             Some(source) => self.mapping(path, source).map(Some),
@@ -147,7 +147,8 @@ impl Compiler {
                 }
                 Some(CompiledAction::Sql(SqlStep { connection: call.connection.clone(), statements, is_transaction: call.is_transaction }))
             }
-            Action::Email(_) | Action::Sftp(_) | Action::Amqp(_) => {
+            Action::Email(call) => self.email(path, call).map(CompiledAction::Email),
+            Action::Sftp(_) | Action::Amqp(_) => {
                 self.problem(path, "this kind of step is not supported by this version of Forebay");
                 None
             }

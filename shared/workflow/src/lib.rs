@@ -15,6 +15,7 @@ mod action;
 mod body;
 mod branches;
 mod compile;
+mod compile_remote;
 pub mod connector;
 mod context;
 mod engine;

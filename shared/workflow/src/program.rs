@@ -5,6 +5,7 @@ use crate::evaluate::Paced;
 use crate::key::key;
 use crate::mapping::{Mapping, Template};
 use crate::respond::CompiledRespond;
+use crate::step::email::EmailStep;
 use crate::step::http::HttpStep;
 use crate::step::sql::SqlStep;
 use forebay_contract::Name;
@@ -42,6 +43,7 @@ pub(crate) enum CompiledOnError {
 pub(crate) enum CompiledAction {
     Http(HttpStep),
     Sql(SqlStep),
+    Email(EmailStep),
     Call(CompiledCall),
     Set(Paced<Mapping>),
     Switch(CompiledSwitch),
@@ -93,6 +95,7 @@ impl CompiledAction {
         match self {
             Self::Http(_) => "http",
             Self::Sql(_) => "sql",
+            Self::Email(_) => "email",
             Self::Call(_) => "call",
             Self::Set(_) => "set",
             Self::Switch(_) => "switch",
@@ -109,7 +112,7 @@ impl CompiledAction {
     /// Whether the output comes from outside, so that doing it again may give another one. It is kept, once it is there.
     pub(crate) fn reaches_out(&self) -> bool {
         match self {
-            Self::Http(_) | Self::Sql(_) | Self::Call(_) => true,
+            Self::Http(_) | Self::Sql(_) | Self::Email(_) | Self::Call(_) => true,
             // The time and random numbers come from outside too.
             Self::Set(mapping) => !mapping.program().is_deterministic(),
             _ => false,
@@ -121,7 +124,7 @@ impl CompiledAction {
         match self {
             Self::Http(call) => call.has_effect,
             Self::Sql(call) => call.has_effect(),
-            Self::Call(_) => true,
+            Self::Email(_) | Self::Call(_) => true,
             _ => false,
         }
     }

@@ -7,12 +7,14 @@
 
 mod check;
 mod dial;
+mod email;
 mod http_auth;
 mod pool;
 mod reach;
 mod sql;
 mod tls;
 
+pub use email::{Mail, MailFile};
 pub use http_auth::Headers;
 pub use reach::{Reach, ReachError, Refused, SETTING as REACH_SETTING};
 pub use sql::Statement;

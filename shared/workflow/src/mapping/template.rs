@@ -27,6 +27,8 @@ pub enum Encoding {
     Authority,
     /// For the value of a header: a control character other than a tab is an error, and so are arrays and objects.
     HeaderValue,
+    /// For HTML, between tags or in a quoted attribute: the characters `& < > " '` are escaped; arrays and objects are errors.
+    Html,
 }
 
 /// A compiled template. Cheap to clone; shared by all threads.
@@ -155,6 +157,7 @@ fn encoded(value: &Value, encoding: Encoding, expression: &str) -> Result<String
             Some(character) => Err(not_insertable(format!("a text with {character:?}, which no host or port has"))),
             None => Ok(text),
         },
+        Encoding::Html => Ok(html_escaped(&text)),
         Encoding::PathSegment if text == "." || text == ".." => Err(not_insertable(format!("`{text}`, which would lead to another path"))),
         Encoding::PathSegment | Encoding::QueryValue => Ok(percent_encoded(&text)),
         Encoding::HeaderValue => match text.chars().find(|character| character.is_control() && *character != '\t') {
@@ -196,6 +199,21 @@ fn moved(source: &str, start: usize, error: CompileError) -> CompileError {
     let line_start = source[..start].rfind('\n').map_or(0, |newline| newline + 1);
     let column = if error.line == 1 { error.column + source[line_start..start].chars().count() } else { error.column };
     CompileError { line: error.line + lines_before, column, ..error }
+}
+
+fn html_escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
 }
 
 fn percent_encoded(text: &str) -> String {

@@ -5,13 +5,17 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod email;
 mod mysql;
 mod postgres;
 
+use forebay_contract::Name;
 use forebay_contract::connection::Connection;
+use forebay_contract::outcome::{Ending, KeptStep, Response};
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use forebay_workflow::connector::{Bounds, Connectors, Reach, Statement};
 use forebay_workflow::mapping::{Value, to_json};
+use forebay_workflow::{CallEnd, ExecutionContext, Host, HostFuture, NoHost, OutgoingCall};
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,6 +70,37 @@ async fn rows(connectors: &Connectors, connection: &Arc<Connection>, statement: 
 
 async fn refused(connectors: &Connectors, connection: &Arc<Connection>, statement: Statement) -> ExecutionError {
     connectors.sql(connection, vec![statement], false, BOUNDS).await.unwrap_err()
+}
+
+/// Knows one connection.
+struct Known(Arc<Connection>);
+
+impl Host for Known {
+    fn keep<'a>(&'a self, steps: &'a [KeptStep]) -> HostFuture<'a, bool> {
+        NoHost.keep(steps)
+    }
+
+    fn answer(&self, response: &Response) {
+        NoHost.answer(response);
+    }
+
+    fn call<'a>(&'a self, call: OutgoingCall) -> HostFuture<'a, Result<CallEnd, ExecutionError>> {
+        NoHost.call(call)
+    }
+
+    fn connection(&self, name: &Name) -> Result<Arc<Connection>, ExecutionError> {
+        if *name == self.0.name { Ok(Arc::clone(&self.0)) } else { NoHost.connection(name) }
+    }
+}
+
+/// Runs a workflow whose steps know the connection, and gives its answer.
+async fn run_on(connection: Arc<Connection>, steps: &str, body: &Json) -> Result<Json, ExecutionError> {
+    let execution = ExecutionContext { host: Arc::new(Known(connection)), ..support::once() };
+    match support::engine().run(&support::program(steps), &support::envelope(&body.to_string()), execution).await.ending {
+        Ending::Succeeded(response) => Ok(serde_json::from_slice(&response.body).unwrap_or_default()),
+        Ending::Failed(error) => Err(error),
+        Ending::Expired => panic!("expired"),
+    }
 }
 
 /// A name that no other test has.
