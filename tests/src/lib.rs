@@ -4,10 +4,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a harness that fails has to fail the test, with the place")]
 
+mod sftp;
 mod sink;
 mod smtp;
 mod stack;
 
+pub use sftp::FileServer;
 pub use sink::{Seen, Sink};
 pub use smtp::{MailServer, ReceivedMail};
 pub use stack::{Answer, Process, Stack, eventually};

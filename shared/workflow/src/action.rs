@@ -31,6 +31,7 @@ impl Execution<'_> {
         let caller = Caller { engine: self.engine, host: &*self.execution.host, envelope: self.envelope, path };
         match &step.action {
             CompiledAction::Http(call) => call.run(caller, timeout, &scope.context, &self.budget).await.map(Done::Output),
+            CompiledAction::Sftp(call) => call.run(caller, timeout, scope.context.value(), &self.budget).await.map(Done::Output),
             CompiledAction::Email(call) => call.run(caller, timeout, scope.context.value(), &self.budget).await.map(Done::Output),
             CompiledAction::Sql(call) => {
                 let (host, context) = (&*self.execution.host, scope.context.value());

@@ -148,7 +148,8 @@ impl Compiler {
                 Some(CompiledAction::Sql(SqlStep { connection: call.connection.clone(), statements, is_transaction: call.is_transaction }))
             }
             Action::Email(call) => self.email(path, call).map(CompiledAction::Email),
-            Action::Sftp(_) | Action::Amqp(_) => {
+            Action::Sftp(call) => self.sftp(path, call).map(CompiledAction::Sftp),
+            Action::Amqp(_) => {
                 self.problem(path, "this kind of step is not supported by this version of Forebay");
                 None
             }

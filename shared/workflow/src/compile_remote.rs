@@ -4,7 +4,8 @@ use crate::compile::Compiler;
 use crate::evaluate::Paced;
 use crate::mapping::{Encoding, Template};
 use crate::step::email::EmailStep;
-use forebay_contract::definition::EmailCall;
+use crate::step::sftp::{Operation, SftpStep};
+use forebay_contract::definition::{EmailCall, SftpCall, SftpOperation};
 
 impl Compiler {
     fn template(&mut self, path: &str, source: &str, encoding: Encoding) -> Option<Paced<Template>> {
@@ -44,5 +45,33 @@ impl Compiler {
             html: html?,
             attachments: attachments?,
         })
+    }
+
+    pub(crate) fn sftp(&mut self, path: &str, call: &SftpCall) -> Option<SftpStep> {
+        let mut text = |field: &str, source: &String| self.template(&format!("{path}.{field}"), source, Encoding::Scalar);
+        let operation = match &call.operation {
+            SftpOperation::List { path: folder, pattern } => {
+                let folder = text("list", folder);
+                let pattern = match pattern {
+                    Some(pattern) => Some(text("pattern", pattern)?),
+                    None => None,
+                };
+                Operation::List { path: folder?, pattern }
+            }
+            SftpOperation::Get { path: file, content_type } => {
+                Operation::Get { path: text("get", file)?, content_type: content_type.clone() }
+            }
+            SftpOperation::Put { path: file, body, content_type } => {
+                let file = text("put", file);
+                let body = self.mapping(&format!("{path}.body"), body);
+                Operation::Put { path: file?, body: body?, content_type: content_type.clone() }
+            }
+            SftpOperation::Move { path: file, to } => {
+                let (file, to) = (text("move", file), text("to", to));
+                Operation::Move { path: file?, to: to? }
+            }
+            SftpOperation::Delete { path: file } => Operation::Delete { path: text("delete", file)? },
+        };
+        Some(SftpStep { connection: call.connection.clone(), operation })
     }
 }

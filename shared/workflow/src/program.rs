@@ -7,6 +7,7 @@ use crate::mapping::{Mapping, Template};
 use crate::respond::CompiledRespond;
 use crate::step::email::EmailStep;
 use crate::step::http::HttpStep;
+use crate::step::sftp::SftpStep;
 use crate::step::sql::SqlStep;
 use forebay_contract::Name;
 use forebay_contract::definition::{Action, Definition, LogLevel, OnError, Problem, RetryPolicy, Step};
@@ -44,6 +45,7 @@ pub(crate) enum CompiledAction {
     Http(HttpStep),
     Sql(SqlStep),
     Email(EmailStep),
+    Sftp(SftpStep),
     Call(CompiledCall),
     Set(Paced<Mapping>),
     Switch(CompiledSwitch),
@@ -96,6 +98,7 @@ impl CompiledAction {
             Self::Http(_) => "http",
             Self::Sql(_) => "sql",
             Self::Email(_) => "email",
+            Self::Sftp(_) => "sftp",
             Self::Call(_) => "call",
             Self::Set(_) => "set",
             Self::Switch(_) => "switch",
@@ -112,7 +115,7 @@ impl CompiledAction {
     /// Whether the output comes from outside, so that doing it again may give another one. It is kept, once it is there.
     pub(crate) fn reaches_out(&self) -> bool {
         match self {
-            Self::Http(_) | Self::Sql(_) | Self::Email(_) | Self::Call(_) => true,
+            Self::Http(_) | Self::Sql(_) | Self::Email(_) | Self::Sftp(_) | Self::Call(_) => true,
             // The time and random numbers come from outside too.
             Self::Set(mapping) => !mapping.program().is_deterministic(),
             _ => false,
@@ -124,6 +127,7 @@ impl CompiledAction {
         match self {
             Self::Http(call) => call.has_effect,
             Self::Sql(call) => call.has_effect(),
+            Self::Sftp(call) => call.has_effect(),
             Self::Email(_) | Self::Call(_) => true,
             _ => false,
         }

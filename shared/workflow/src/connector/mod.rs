@@ -11,12 +11,16 @@ mod email;
 mod http_auth;
 mod pool;
 mod reach;
+mod sftp;
+mod sftp_session;
 mod sql;
 mod tls;
 
 pub use email::{Mail, MailFile};
 pub use http_auth::Headers;
 pub use reach::{Reach, ReachError, Refused, SETTING as REACH_SETTING};
+pub(crate) use sftp::type_of;
+pub use sftp::{FileAction, RemotePath};
 pub use sql::Statement;
 
 use crate::failure::permanent;

@@ -3,6 +3,7 @@
 pub(crate) mod client;
 pub(crate) mod email;
 pub(crate) mod http;
+pub(crate) mod sftp;
 pub(crate) mod sql;
 pub(crate) mod url;
 

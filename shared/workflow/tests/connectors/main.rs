@@ -8,6 +8,7 @@ mod support;
 mod email;
 mod mysql;
 mod postgres;
+mod sftp;
 
 use forebay_contract::Name;
 use forebay_contract::connection::Connection;

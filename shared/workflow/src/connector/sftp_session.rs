@@ -1,0 +1,167 @@
+//! An SFTP session: the host key checked, signed in.
+
+use super::{Reach, Target, dial};
+use crate::failure::{permanent, transient};
+use forebay_contract::connection::{SftpConnection, SftpLogin};
+use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use russh::client::{self, AuthResult, Handle, KeyboardInteractiveAuthResponse};
+use russh::keys::{HashAlg, PrivateKeyWithHashAlg, PublicKeyOrCertificate, decode_secret_key};
+use russh::{Disconnect, MethodKind};
+use russh_sftp::client::error::Error as SftpError;
+use russh_sftp::client::rawsession::RawSftpSession;
+use russh_sftp::protocol::{Packet, StatusCode};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// Renames over a file that is there, which version 3 of the protocol does not.
+const POSIX_RENAME: &str = "posix-rename@openssh.com";
+
+pub(super) struct Session {
+    pub files: RawSftpSession,
+    handle: Handle<HostKey>,
+    renames_over: bool,
+}
+
+/// Compares the host's key with the one that the connection names.
+struct HostKey {
+    expected: String,
+    found: Arc<OnceLock<String>>,
+}
+
+impl client::Handler for HostKey {
+    type Error = russh::Error;
+
+    async fn check_server_key(&mut self, key: &PublicKeyOrCertificate) -> Result<bool, russh::Error> {
+        let found = key.public_key().fingerprint(HashAlg::Sha256).to_string();
+        let is_expected = found == self.expected.trim_end_matches('=');
+        let _ = self.found.set(found);
+        Ok(is_expected)
+    }
+}
+
+impl Session {
+    /// # Errors
+    /// `Connection` for a host key, a login or a private key that is not right; `Unreachable`.
+    pub(super) async fn open(reach: &Reach, target: &Target<'_>, sftp: &SftpConnection, timeout: Duration) -> Result<Self, ExecutionError> {
+        let stream = dial::dial(reach, target, &sftp.host, sftp.port).await?;
+        let found = Arc::new(OnceLock::new());
+        let handler = HostKey { expected: sftp.host_key.trim().to_owned(), found: found.clone() };
+        let config = Arc::new(client::Config { inactivity_timeout: Some(timeout), ..client::Config::default() });
+        let connected = client::connect_stream(config, stream, handler).await;
+        let mut handle = connected.map_err(|error| match (error, found.get()) {
+            (russh::Error::UnknownKey, Some(found)) => permanent(
+                ErrorCode::Connection,
+                format!(
+                    "{target} has the host key {found}, and the connection's host_key is {}; where the server's key was changed \
+                     (ask its operator), put the new one into the connection",
+                    sftp.host_key
+                ),
+            ),
+            (error, _) => broke_off(target, &error),
+        })?;
+        sign_in(target, sftp, &mut handle).await?;
+        let channel = handle.channel_open_session().await.map_err(|error| broke_off(target, &error))?;
+        let refused = |error: russh::Error| permanent(ErrorCode::Remote, format!("{target} offers no SFTP: {error}"));
+        channel.request_subsystem(true, "sftp").await.map_err(refused)?;
+        let files = RawSftpSession::new(channel.into_stream());
+        files.set_timeout(timeout.as_secs().max(1));
+        let version = files.init().await.map_err(|error| failed(target, "offers no SFTP", &error))?;
+        Ok(Self { files, handle, renames_over: version.extensions.contains_key(POSIX_RENAME) })
+    }
+
+    /// Renames over a file that is there; where the server cannot do that at once, the file there is removed first.
+    pub(super) async fn rename(&self, from: &str, to: &str) -> Result<(), SftpError> {
+        if self.renames_over {
+            let mut paths = Vec::with_capacity(from.len() + to.len() + 8);
+            for path in [from, to] {
+                paths.extend(u32::try_from(path.len()).unwrap_or(u32::MAX).to_be_bytes());
+                paths.extend(path.as_bytes());
+            }
+            return match self.files.extended(POSIX_RENAME, paths).await? {
+                Packet::Status(status) if status.status_code == StatusCode::Ok => Ok(()),
+                Packet::Status(status) => Err(SftpError::Status(status)),
+                _ => Err(SftpError::UnexpectedPacket),
+            };
+        }
+        let Err(error) = self.files.rename(from, to).await else { return Ok(()) };
+        // The source must be there, or the file at the target would be lost for nothing.
+        if self.files.stat(from).await.is_err() || self.files.remove(to).await.is_err() {
+            return Err(error);
+        }
+        self.files.rename(from, to).await.map(|_| ())
+    }
+
+    /// Nobody waits for the farewell.
+    pub(super) fn end(self) {
+        tokio::spawn(async move {
+            let _ = self.handle.disconnect(Disconnect::ByApplication, "", "").await;
+        });
+    }
+}
+
+async fn sign_in(target: &Target<'_>, sftp: &SftpConnection, handle: &mut Handle<HostKey>) -> Result<(), ExecutionError> {
+    let lost = |error: russh::Error| broke_off(target, &error);
+    let user = sftp.username.as_str();
+    let is_in = match &sftp.login {
+        SftpLogin::Password(password) => match handle.authenticate_password(user, password.expose()).await.map_err(lost)? {
+            AuthResult::Success => true,
+            // Servers that ask by PAM know no other way.
+            AuthResult::Failure { remaining_methods, .. } if remaining_methods.contains(&MethodKind::KeyboardInteractive) => {
+                answer_prompts(handle, user, password.expose()).await.map_err(lost)?
+            }
+            AuthResult::Failure { .. } => false,
+        },
+        SftpLogin::PrivateKey { key, passphrase } => {
+            let key = decode_secret_key(key.expose(), passphrase.as_ref().map(|passphrase| passphrase.expose()));
+            let key = key.map_err(|error| {
+                permanent(ErrorCode::Connection, format!("{target}: private_key cannot be read (with its passphrase): {error}"))
+            })?;
+            let hash = handle.best_supported_rsa_hash().await.map_err(lost)?.flatten();
+            let key = PrivateKeyWithHashAlg::new(Arc::new(key), hash);
+            handle.authenticate_publickey(user, key).await.map_err(lost)?.success()
+        }
+    };
+    if is_in {
+        return Ok(());
+    }
+    let which = if matches!(sftp.login, SftpLogin::Password(_)) { "password" } else { "private_key" };
+    Err(permanent(ErrorCode::Connection, format!("{target} does not accept the login; check username and {which}")))
+}
+
+/// Every question is taken as one for the password (RFC 4256).
+async fn answer_prompts(handle: &mut Handle<HostKey>, user: &str, password: &str) -> Result<bool, russh::Error> {
+    let mut answer = handle.authenticate_keyboard_interactive_start(user, None).await?;
+    // The questions, then perhaps an empty round; a server that asks on does not like the answer.
+    for _ in 0..3 {
+        match answer {
+            KeyboardInteractiveAuthResponse::Success => return Ok(true),
+            KeyboardInteractiveAuthResponse::Failure { .. } => return Ok(false),
+            KeyboardInteractiveAuthResponse::InfoRequest { prompts, .. } => {
+                let answers = prompts.iter().map(|_| password.to_owned()).collect();
+                answer = handle.authenticate_keyboard_interactive_respond(answers).await?;
+            }
+        }
+    }
+    Ok(matches!(answer, KeyboardInteractiveAuthResponse::Success))
+}
+
+fn broke_off(target: &Target<'_>, error: &russh::Error) -> ExecutionError {
+    transient(ErrorCode::Unreachable, format!("{target} broke off before anything was done: {}", dial::cause(error)))
+}
+
+/// What the server says of a file. `Failure` stands for anything, a full disk too.
+pub(super) fn failed(target: &Target<'_>, what: &str, error: &SftpError) -> ExecutionError {
+    match error {
+        SftpError::Status(status) => {
+            let said = status.error_message.trim();
+            let code = status.status_code;
+            let why =
+                if said.is_empty() || said.eq_ignore_ascii_case(&code.to_string()) { code.to_string() } else { format!("{code}: {said}") };
+            let message = format!("{target}: {what}: {why}");
+            let is_for_good =
+                matches!(code, StatusCode::NoSuchFile | StatusCode::PermissionDenied | StatusCode::OpUnsupported | StatusCode::BadMessage);
+            if is_for_good { permanent(ErrorCode::Remote, message) } else { transient(ErrorCode::Remote, message) }
+        }
+        error => transient(ErrorCode::Unreachable, format!("{target}: {what}: the connection broke off: {error}")),
+    }
+}

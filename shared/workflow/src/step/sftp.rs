@@ -1,0 +1,78 @@
+//! The `sftp` step: renders paths and contents, and works on files.
+
+use super::http::{Caller, wrong_kind};
+use super::rendered;
+use crate::connector::{Bounds, FileAction, RemotePath, type_of};
+use crate::engine::run_on;
+use crate::evaluate::{Budget, Paced};
+use crate::mapping::{Mapping, Template, Value};
+use crate::payload;
+use forebay_contract::Name;
+use forebay_contract::connection::ConnectionKind;
+use forebay_contract::outcome::ExecutionError;
+use std::time::Duration;
+
+/// Text and bytes as they are, everything else as JSON.
+const UNKNOWN: &str = "application/octet-stream";
+
+/// An `sftp` step, compiled.
+pub(crate) struct SftpStep {
+    pub connection: Name,
+    pub operation: Operation,
+}
+
+/// As [`forebay_contract::definition::SftpOperation`].
+pub(crate) enum Operation {
+    List { path: Paced<Template>, pattern: Option<Paced<Template>> },
+    Get { path: Paced<Template>, content_type: Option<String> },
+    Put { path: Paced<Template>, body: Paced<Mapping>, content_type: Option<String> },
+    Move { path: Paced<Template>, to: Paced<Template> },
+    Delete { path: Paced<Template> },
+}
+
+impl SftpStep {
+    pub(crate) fn has_effect(&self) -> bool {
+        !matches!(self.operation, Operation::List { .. } | Operation::Get { .. })
+    }
+
+    pub(crate) async fn run(
+        &self,
+        caller: Caller<'_>,
+        timeout: Option<Duration>,
+        context: &Value,
+        budget: &Budget,
+    ) -> Result<Value, ExecutionError> {
+        let connection = caller.host.connection(&self.connection)?;
+        if !matches!(connection.kind, ConnectionKind::Sftp(_)) {
+            return Err(wrong_kind(&connection, "sftp"));
+        }
+        let path_of = async |part: &str, template: &Paced<Template>| {
+            let text = rendered(part, template, context, budget).await?;
+            Ok::<_, ExecutionError>(RemotePath { text, is_inserted: template.program().starts_with_expression() })
+        };
+        let action = match &self.operation {
+            Operation::List { path, pattern } => {
+                let pattern = match pattern {
+                    Some(pattern) => Some(rendered("pattern", pattern, context, budget).await?),
+                    None => None,
+                };
+                FileAction::List { path: path_of("path", path).await?, pattern }
+            }
+            Operation::Get { path, content_type } => {
+                FileAction::Get { path: path_of("path", path).await?, content_type: content_type.clone() }
+            }
+            Operation::Put { path, body, content_type } => {
+                let path = path_of("path", path).await?;
+                let output = body.evaluate("body", budget, run_on(context)).await?;
+                let content_type = content_type.as_deref().or_else(|| type_of(&path.text)).unwrap_or(UNKNOWN);
+                let bytes = payload::encode(output, Some(content_type)).await?.bytes;
+                FileAction::Put { path, bytes, id: format!("{}/{}", caller.envelope.execution_id, caller.path) }
+            }
+            Operation::Move { path, to } => FileAction::Move { path: path_of("path", path).await?, to: path_of("to", to).await? },
+            Operation::Delete { path } => FileAction::Delete { path: path_of("path", path).await? },
+        };
+        let options = caller.engine.options();
+        let bounds = Bounds { timeout: timeout.unwrap_or(options.step_timeout), most_bytes: options.remote_bytes };
+        caller.engine.connectors().sftp(&connection, action, bounds).await
+    }
+}
