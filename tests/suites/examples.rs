@@ -1,7 +1,7 @@
 //! The definitions of `examples/`, against the kinds of server that they are for.
 
 use crate::databases::{Mariadb, postgres_connection};
-use forebay_tests::{Answer, Process, Sink, Stack};
+use forebay_tests::{Answer, FileServer, MailServer, Process, Sink, Stack};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -137,4 +137,45 @@ async fn a_push_event_is_fanned_out_with_its_signature() {
     let chat = seen.iter().find(|call| call.path == "/chat/messages").unwrap();
     assert_eq!(chat.body, r#"{"text":"Monalisa pushed 3 commits to main"}"#);
     assert!(seen.iter().filter(|call| call.path.starts_with("/builds")).all(|call| call.signature.as_deref() == Some("sha256=abc")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_price_list_goes_from_a_file_server_into_the_shop_with_a_report_by_mail() {
+    let (stack, shop) = (Stack::new().await, Sink::start(Duration::ZERO).await);
+    let (files, mail) = (FileServer::start().await, MailServer::start().await);
+    let folder = files.files();
+    std::fs::create_dir_all(folder.join("done")).unwrap();
+    std::fs::write(folder.join("prices.csv"), "item;price\nA-1;12,50\nA-2;7\nB-1;0,10\n").unwrap();
+    let key = files.private_key().lines().map(|line| format!("    {line}\n")).collect::<String>();
+    stack
+        .connect(&format!(
+            "tenant: t37ed\nconnection: drop\nsftp:\n  host: 127.0.0.1\n  port: {}\n  username: {}\n  host_key: '{}'\n  folder: {}\n  private_key: |\n{key}---\n\
+             {}---\ntenant: t37ed\nconnection: mail\nsmtp: {{ host: 127.0.0.1, port: {}, tls: disable, from: forebay@acme.example }}\n",
+            files.port(),
+            files.username(),
+            files.host_key(),
+            folder.display(),
+            http_connection("shop", shop.address()),
+            mail.port(),
+        ))
+        .await;
+    stack.apply(&example("price-list-import.yaml")).await;
+    let _worker = stack.start("worker").await;
+    stack.command(&["schedules", "run", "t37ed/PriceListImport"]).await;
+    let ended = stack.ended("PriceListImport", 1).await;
+    assert_eq!(ended[0]["status"], "succeeded", "{ended:?}");
+    let mut puts: Vec<(String, String)> = shop.seen().into_iter().map(|call| (call.path, call.body)).collect();
+    puts.sort();
+    let expected =
+        [("/shop/prices/A-1", r#"{"price":12.50}"#), ("/shop/prices/A-2", r#"{"price":7}"#), ("/shop/prices/B-1", r#"{"price":0.10}"#)];
+    let expected: Vec<(String, String)> = expected.iter().map(|(path, body)| ((*path).to_owned(), (*body).to_owned())).collect();
+    let numbers = |puts: &[(String, String)]| -> Vec<(String, Value)> {
+        puts.iter().map(|(path, body)| (path.clone(), serde_json::from_str(body).unwrap())).collect()
+    };
+    assert_eq!(numbers(&puts), numbers(&expected));
+    let mails = mail.mails();
+    assert_eq!((mails.len(), &mails[0].to), (1, &vec!["purchasing@acme.example".to_owned()]));
+    assert!(mails[0].data.contains("Subject: Price list: 3 rows, 0 refused") && mails[0].data.contains("rows.csv"), "{}", mails[0].data);
+    let done = std::fs::read_dir(folder.join("done")).unwrap().count();
+    assert_eq!((done, folder.join("prices.csv").exists()), (1, false));
 }
