@@ -9,6 +9,7 @@ mod connection;
 mod consumer;
 mod error;
 mod publisher;
+mod remote;
 mod replies;
 mod topology;
 
@@ -18,5 +19,6 @@ pub use codec::{
 pub use consumer::{Consumers, ConsumersConfig, Delivery, Subscription};
 pub use error::{BrokerError, PublishError};
 pub use publisher::{Destination, Publisher, PublisherConfig, PublisherState};
+pub use remote::{RemoteError, RemoteMessage, RemotePublisher, endpoint};
 pub use replies::{Replies, Waiting};
 pub use topology::{Limits, Queue, Topology, order_of, stable_hash};

@@ -32,6 +32,10 @@ impl Execution<'_> {
         match &step.action {
             CompiledAction::Http(call) => call.run(caller, timeout, &scope.context, &self.budget).await.map(Done::Output),
             CompiledAction::Sftp(call) => call.run(caller, timeout, scope.context.value(), &self.budget).await.map(Done::Output),
+            CompiledAction::Amqp(call) => {
+                let (context, input) = (scope.context.value(), scope.context.input());
+                call.run(caller, timeout, context, input, &self.budget).await.map(Done::Output)
+            }
             CompiledAction::Email(call) => call.run(caller, timeout, scope.context.value(), &self.budget).await.map(Done::Output),
             CompiledAction::Sql(call) => {
                 let (host, context) = (&*self.execution.host, scope.context.value());

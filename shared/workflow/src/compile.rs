@@ -149,10 +149,7 @@ impl Compiler {
             }
             Action::Email(call) => self.email(path, call).map(CompiledAction::Email),
             Action::Sftp(call) => self.sftp(path, call).map(CompiledAction::Sftp),
-            Action::Amqp(_) => {
-                self.problem(path, "this kind of step is not supported by this version of Forebay");
-                None
-            }
+            Action::Amqp(call) => self.amqp(path, call).map(CompiledAction::Amqp),
         }
     }
 

@@ -3,9 +3,10 @@
 use crate::compile::Compiler;
 use crate::evaluate::Paced;
 use crate::mapping::{Encoding, Template};
+use crate::step::amqp::AmqpStep;
 use crate::step::email::EmailStep;
 use crate::step::sftp::{Operation, SftpStep};
-use forebay_contract::definition::{EmailCall, SftpCall, SftpOperation};
+use forebay_contract::definition::{AmqpCall, EmailCall, SftpCall, SftpOperation};
 
 impl Compiler {
     fn template(&mut self, path: &str, source: &str, encoding: Encoding) -> Option<Paced<Template>> {
@@ -73,5 +74,18 @@ impl Compiler {
             SftpOperation::Delete { path: file } => Operation::Delete { path: text("delete", file)? },
         };
         Some(SftpStep { connection: call.connection.clone(), operation })
+    }
+
+    pub(crate) fn amqp(&mut self, path: &str, call: &AmqpCall) -> Option<AmqpStep> {
+        let exchange = self.template(&format!("{path}.exchange"), &call.exchange, Encoding::Scalar);
+        let routing_key = self.template(&format!("{path}.routing_key"), &call.routing_key, Encoding::Scalar);
+        let mut headers = Vec::with_capacity(call.headers.len());
+        for (name, source) in &call.headers {
+            let template = self.template(&format!("{path}.headers.{name}"), source, Encoding::Scalar);
+            headers.extend(template.map(|template| (name.clone(), template)));
+        }
+        let body = self.optional_mapping(&format!("{path}.body"), call.body.as_ref());
+        let (connection, content_type) = (call.connection.clone(), call.content_type.clone());
+        Some(AmqpStep { connection, exchange: exchange?, routing_key: routing_key?, headers, content_type, body: body? })
     }
 }

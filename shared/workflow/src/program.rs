@@ -5,6 +5,7 @@ use crate::evaluate::Paced;
 use crate::key::key;
 use crate::mapping::{Mapping, Template};
 use crate::respond::CompiledRespond;
+use crate::step::amqp::AmqpStep;
 use crate::step::email::EmailStep;
 use crate::step::http::HttpStep;
 use crate::step::sftp::SftpStep;
@@ -46,6 +47,7 @@ pub(crate) enum CompiledAction {
     Sql(SqlStep),
     Email(EmailStep),
     Sftp(SftpStep),
+    Amqp(AmqpStep),
     Call(CompiledCall),
     Set(Paced<Mapping>),
     Switch(CompiledSwitch),
@@ -99,6 +101,7 @@ impl CompiledAction {
             Self::Sql(_) => "sql",
             Self::Email(_) => "email",
             Self::Sftp(_) => "sftp",
+            Self::Amqp(_) => "amqp",
             Self::Call(_) => "call",
             Self::Set(_) => "set",
             Self::Switch(_) => "switch",
@@ -115,7 +118,7 @@ impl CompiledAction {
     /// Whether the output comes from outside, so that doing it again may give another one. It is kept, once it is there.
     pub(crate) fn reaches_out(&self) -> bool {
         match self {
-            Self::Http(_) | Self::Sql(_) | Self::Email(_) | Self::Sftp(_) | Self::Call(_) => true,
+            Self::Http(_) | Self::Sql(_) | Self::Email(_) | Self::Sftp(_) | Self::Amqp(_) | Self::Call(_) => true,
             // The time and random numbers come from outside too.
             Self::Set(mapping) => !mapping.program().is_deterministic(),
             _ => false,
@@ -128,7 +131,7 @@ impl CompiledAction {
             Self::Http(call) => call.has_effect,
             Self::Sql(call) => call.has_effect(),
             Self::Sftp(call) => call.has_effect(),
-            Self::Email(_) | Self::Call(_) => true,
+            Self::Email(_) | Self::Amqp(_) | Self::Call(_) => true,
             _ => false,
         }
     }

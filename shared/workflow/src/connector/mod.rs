@@ -5,6 +5,7 @@
 //! [`Reach`] permits. Failures name the connection and its address, never a credential; they are `transient` where another attempt
 //! may go better, and say so where an effect may have happened all the same.
 
+mod amqp;
 mod check;
 mod dial;
 mod email;
@@ -24,6 +25,7 @@ pub use sftp::{FileAction, RemotePath};
 pub use sql::Statement;
 
 use crate::failure::permanent;
+use amqp::AmqpPools;
 use forebay_contract::connection::{Connection, ConnectionKind};
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use http_auth::Tokens;
@@ -44,8 +46,8 @@ pub struct Bounds {
     pub most_bytes: usize,
 }
 
-/// How long a database session may be unused. Servers and what is between close them after some minutes or hours.
-const DATABASE_IDLE: Duration = Duration::from_secs(300);
+/// How long a session with a database or broker may be unused. Servers and what is between close them after some minutes or hours.
+const LONGEST_IDLE: Duration = Duration::from_secs(300);
 const LOOK_FOR_IDLE: Duration = Duration::from_secs(5);
 
 /// Sessions with remote systems. Clones share them; one is enough for a process.
@@ -58,6 +60,7 @@ struct Shared {
     reach: Reach,
     postgres: Pools<PostgresSessions>,
     mysql: Pools<MysqlSessions>,
+    amqp: AmqpPools,
     tokens: Tokens,
     closer: Once,
 }
@@ -68,8 +71,9 @@ impl Connectors {
     pub fn new(reach: Reach) -> Self {
         let shared = Shared {
             reach,
-            postgres: Pools::new(DATABASE_IDLE),
-            mysql: Pools::new(DATABASE_IDLE),
+            postgres: Pools::new(LONGEST_IDLE),
+            mysql: Pools::new(LONGEST_IDLE),
+            amqp: Pools::new(LONGEST_IDLE),
             tokens: Tokens::default(),
             closer: Once::new(),
         };
@@ -85,7 +89,7 @@ impl Connectors {
     /// Sessions that are open at the moment.
     #[must_use]
     pub fn sessions(&self) -> usize {
-        self.shared.postgres.sessions() + self.shared.mysql.sessions()
+        self.shared.postgres.sessions() + self.shared.mysql.sessions() + self.shared.amqp.sessions()
     }
 
     fn postgres(&self) -> &Pools<PostgresSessions> {
@@ -98,6 +102,11 @@ impl Connectors {
         &self.shared.mysql
     }
 
+    fn amqp_pools(&self) -> &AmqpPools {
+        self.close_idle_from_now_on();
+        &self.shared.amqp
+    }
+
     /// Started by the first step, which runs on the runtime that `new` need not have.
     fn close_idle_from_now_on(&self) {
         self.shared.closer.call_once(|| {
@@ -108,6 +117,7 @@ impl Connectors {
                     let Some(shared) = shared.upgrade() else { return };
                     shared.postgres.close_idle();
                     shared.mysql.close_idle();
+                    shared.amqp.close_idle();
                 }
             });
         });

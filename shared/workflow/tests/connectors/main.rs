@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod amqp;
 mod email;
 mod mysql;
 mod postgres;

@@ -1,0 +1,161 @@
+//! Publishing to brokers that are not Forebay's own: exchanges and queues that somebody else keeps.
+
+use crate::connection::chain;
+use crate::error::BrokerError;
+use bytes::Bytes;
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::uri::{AMQPScheme, AMQPUri};
+use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ErrorKind};
+use std::net::IpAddr;
+use std::time::Duration;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const HEARTBEAT: u16 = 10;
+/// Longest short string (AMQP 0-9-1, section 4.2.5.3).
+const LONGEST_NAME: usize = 255;
+const PERSISTENT: u8 = 2;
+
+/// A message for somebody else's broker.
+#[derive(Debug, Clone, Default)]
+pub struct RemoteMessage {
+    /// Empty: the default exchange, which takes a queue's name as the routing key.
+    pub exchange: String,
+    /// The routing key.
+    pub routing_key: String,
+    /// Headers, all of them texts.
+    pub headers: Vec<(String, String)>,
+    /// The body's media type.
+    pub content_type: String,
+    /// `message_id`.
+    pub id: String,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// Why a message was not published.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RemoteError {
+    /// A name of more than 255 bytes: not sent.
+    #[error("{0} has more than {LONGEST_NAME} bytes")]
+    TooLong(&'static str),
+    /// Returned: no queue takes the routing key.
+    #[error("no queue takes messages of this exchange and routing key")]
+    Unroutable,
+    /// The queue is full, or the broker could not keep the message.
+    #[error("the broker did not take the message: a queue is full")]
+    Refused,
+    /// The broker says that it cannot be: there is no such exchange, or the user may not write there.
+    #[error("{0}")]
+    Forbidden(String),
+    /// The connection ended: the message may have been published.
+    #[error("{0}")]
+    Lost(String),
+}
+
+/// One connection with one channel. It ends when it is dropped.
+pub struct RemotePublisher {
+    connection: Connection,
+    channel: Channel,
+}
+
+/// Host and port of a URL.
+///
+/// # Errors
+/// [`BrokerError::Url`].
+pub fn endpoint(url: &str) -> Result<(String, u16), BrokerError> {
+    let uri: AMQPUri = url.parse().map_err(|error: String| BrokerError::Url(error))?;
+    Ok((uri.authority.host, uri.authority.port))
+}
+
+impl RemotePublisher {
+    /// Connects and signs in. `address` is where the host is, checked by the caller; with TLS the host's name is needed for its
+    /// certificate and resolved again: whoever is there has to prove that name.
+    ///
+    /// # Errors
+    /// [`BrokerError`].
+    pub async fn connect(url: &str, address: IpAddr) -> Result<Self, BrokerError> {
+        let mut uri: AMQPUri = url.parse().map_err(|error: String| BrokerError::Url(error))?;
+        uri.query.heartbeat.get_or_insert(HEARTBEAT);
+        let shown = format!("{}:{}", uri.authority.host, uri.authority.port);
+        if uri.scheme == AMQPScheme::AMQP {
+            uri.authority.host = address.to_string();
+        }
+        let open = async {
+            let properties = ConnectionProperties::default().with_connection_name("forebay connector".into());
+            let connection = Connection::connect_uri(uri, properties).await?;
+            let channel = connection.create_channel().await?;
+            channel.confirm_select(ConfirmSelectOptions::default()).await?;
+            Ok(Self { connection, channel })
+        };
+        match tokio::time::timeout(CONNECT_TIMEOUT, open).await {
+            Ok(Ok(publisher)) => Ok(publisher),
+            Ok(Err(source)) => Err(BrokerError::Connect { address: shown, source }),
+            Err(_) => Err(BrokerError::Timeout { address: shown, after: CONNECT_TIMEOUT }),
+        }
+    }
+
+    /// Whether the next message can be published.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.connection.status().connected() && self.channel.status().connected()
+    }
+
+    /// Publishes one message, persistent, and waits until the broker has it in a queue. One at a time: a returned message would be
+    /// taken for another one's.
+    ///
+    /// # Errors
+    /// [`RemoteError`]; with [`RemoteError::Lost`] the message may have been published.
+    pub async fn publish(&mut self, message: &RemoteMessage) -> Result<(), RemoteError> {
+        let (exchange, routing_key) = (short("exchange", &message.exchange)?, short("routing_key", &message.routing_key)?);
+        let mut headers = FieldTable::default();
+        for (name, value) in &message.headers {
+            headers.insert(short("a header's name", name)?, AMQPValue::LongString(value.as_str().into()));
+        }
+        let properties = BasicProperties::default()
+            .with_message_id(short("the message's id", &message.id)?)
+            .with_content_type(short("content_type", &message.content_type)?)
+            .with_delivery_mode(PERSISTENT)
+            .with_headers(headers);
+        let options = BasicPublishOptions { mandatory: true, immediate: false };
+        let sent = self.channel.basic_publish(exchange, routing_key, options, &message.body, properties).await;
+        let confirmation = match sent {
+            Ok(confirm) => confirm.await,
+            Err(error) => Err(error),
+        };
+        match confirmation.map_err(|error| of_lapin(&error))? {
+            Confirmation::Ack(None) | Confirmation::NotRequested => Ok(()),
+            Confirmation::Ack(Some(_)) => Err(RemoteError::Unroutable),
+            Confirmation::Nack(_) => Err(RemoteError::Refused),
+        }
+    }
+}
+
+fn short(what: &'static str, text: &str) -> Result<ShortString, RemoteError> {
+    if text.len() > LONGEST_NAME { Err(RemoteError::TooLong(what)) } else { Ok(text.into()) }
+}
+
+fn of_lapin(error: &lapin::Error) -> RemoteError {
+    let ErrorKind::ProtocolError(protocol) = error.kind() else { return RemoteError::Lost(chain(error)) };
+    match protocol.kind() {
+        AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND | AMQPSoftError::ACCESSREFUSED | AMQPSoftError::PRECONDITIONFAILED)
+        | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED | AMQPHardError::NOTIMPLEMENTED) => {
+            RemoteError::Forbidden(protocol.get_message().to_string())
+        }
+        _ => RemoteError::Lost(chain(error)),
+    }
+}
+
+impl BrokerError {
+    /// Whether the broker was reached and does not accept user name, password or virtual host.
+    #[must_use]
+    pub fn is_refused_login(&self) -> bool {
+        let Self::Connect { source, .. } = self else { return false };
+        let ErrorKind::ProtocolError(protocol) = source.kind() else { return false };
+        matches!(
+            protocol.kind(),
+            AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED | AMQPSoftError::NOTFOUND) | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED)
+        )
+    }
+}
