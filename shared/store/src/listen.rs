@@ -26,6 +26,7 @@ pub(crate) enum Part {
     Integrations,
     Keys,
     Triggers,
+    Tenants,
 }
 
 impl Part {
@@ -34,6 +35,7 @@ impl Part {
             Self::Integrations => "integrations",
             Self::Keys => "keys",
             Self::Triggers => "triggers",
+            Self::Tenants => "tenants",
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::definitions::{read_definition, read_name};
 use crate::error::StoreError;
 use crate::listen::Part;
 use crate::snapshot::{ApiKey, Integration, Snapshot};
-use crate::triggers;
+use crate::{tenants, triggers};
 use deadpool_postgres::Transaction;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -20,9 +20,10 @@ struct Generations {
     integrations: i64,
     keys: i64,
     triggers: i64,
+    tenants: i64,
 }
 
-const NOTHING: Generations = Generations { integrations: -1, keys: -1, triggers: -1 };
+const NOTHING: Generations = Generations { integrations: -1, keys: -1, triggers: -1, tenants: -1 };
 
 /// Keeps the newest snapshot and what it was made of.
 pub(crate) struct Loader {
@@ -58,6 +59,9 @@ impl Loader {
         if stored.triggers != self.loaded.triggers {
             next.triggers = Arc::new(triggers::load_halted(&transaction).await?);
         }
+        if stored.tenants != self.loaded.tenants {
+            next.docs = Arc::new(tenants::load(&transaction).await?);
+        }
         transaction.commit().await.map_err(failed)?;
         next.generation += 1;
         self.snapshot = Arc::new(next);
@@ -71,7 +75,7 @@ async fn read_generations(client: &impl deadpool_postgres::GenericClient) -> Res
     let statement = client.prepare_cached("select part, generation from snapshot_generations").await.map_err(failed)?;
     let rows = client.query(&statement, &[]).await.map_err(failed)?;
     let of = |part: Part| rows.iter().find(|row| row.get::<_, &str>(0) == part.as_str()).map_or(0, |row| row.get(1));
-    Ok(Generations { integrations: of(Part::Integrations), keys: of(Part::Keys), triggers: of(Part::Triggers) })
+    Ok(Generations { integrations: of(Part::Integrations), keys: of(Part::Keys), triggers: of(Part::Triggers), tenants: of(Part::Tenants) })
 }
 
 /// Brings the integrations from the generation `loaded` to `stored`. A database that was restored from a backup is older than what is

@@ -14,7 +14,10 @@ struct Migration {
 }
 
 /// Applied ones are never edited: their checksums are compared at each start.
-const MIGRATIONS: &[Migration] = &[Migration { version: 1, name: "initial", sql: include_str!("../migrations/0001_initial.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, name: "initial", sql: include_str!("../migrations/0001_initial.sql") },
+    Migration { version: 3, name: "tenants", sql: include_str!("../migrations/0003_tenants.sql") },
+];
 
 /// Any number that no other program on the same database is likely to use: "forebay" in ASCII.
 const LOCK: i64 = 0x66_6f72_6562_6179;

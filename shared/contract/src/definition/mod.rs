@@ -4,6 +4,7 @@
 //! shape, bounds that hold and no unknown field. Mappings and templates are kept as text; the workflow compiles them.
 
 mod document;
+mod places;
 mod read;
 mod step;
 #[cfg(test)]
@@ -11,7 +12,8 @@ mod tests;
 mod trigger;
 
 pub use crate::fields::Problem;
-pub use document::{DocumentError, documents};
+pub use document::{DocumentError, documents, to_yaml};
+pub use places::{Place, Places};
 pub use step::{
     Action, AmqpCall, Assertion, Branch, Case, Each, EmailCall, HttpCall, HttpTarget, IntegrationCall, LogLevel, LogLine, OnError,
     SftpCall, SftpOperation, SqlCall, SqlStatement, Step, Stop, Switch, Wait,

@@ -224,6 +224,19 @@ fn pauses_grow_by_the_factor_up_to_the_maximum_and_end_with_the_attempts() {
     assert_eq!(pauses, [seconds(1), seconds(3), seconds(5), None]);
 }
 
+#[test]
+fn a_document_written_as_yaml_reads_back_the_same() {
+    let texts = ["no", "1.0", "2026-12-01", "a: b", "line\nline\n", "line\n\n", " x", "# x", "\u{0}", "", "'", "~", "0o7", "- a"];
+    for text in texts {
+        let document = json!({"tenant": "t", "zebra": text, "apple": [text, 1, 1.5, null, true, {"a": {}}]});
+        assert_eq!(documents(&to_yaml(&document)).unwrap(), [document], "{text:?}");
+    }
+    let document = documents(WORK_ORDER).unwrap().remove(0);
+    let written = to_yaml(&document);
+    assert!(written.starts_with("tenant: t37ed\nname: CreateWorkOrder\n"), "{written}");
+    assert_eq!(documents(&written).unwrap(), [document]);
+}
+
 proptest::proptest! {
     /// Whatever a file holds, reading it ends with a definition or with problems, never with a panic.
     #[test]

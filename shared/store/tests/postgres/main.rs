@@ -13,4 +13,5 @@ mod records;
 mod samples;
 mod snapshot;
 mod triggers;
+mod versions;
 mod workers;
