@@ -33,7 +33,12 @@ respond: { status: 201, headers: { Location: '/w/${ .input.id }' }, body: '{ id:
 "#;
 
 fn read(yaml: &str) -> Result<Definition, DefinitionError> {
-    Definition::from_value(&documents(yaml).unwrap()[0])
+    let document = documents(yaml).unwrap().remove(0);
+    let read = Definition::from_value(&document);
+    if read.is_ok() {
+        published::tests::assert_valid(&document);
+    }
+    read
 }
 
 fn webhook_of(definition: &Definition) -> &Webhook {
