@@ -131,16 +131,30 @@ impl Stack {
 
     /// Runs a client verb that must fail; exit code and error text.
     pub async fn command_fails(&self, arguments: &[&str]) -> (i32, String) {
+        let (code, _, error) = self.command_ends(arguments).await;
+        assert!(code != 0, "forebay {arguments:?} succeeded");
+        (code, error)
+    }
+
+    /// Runs a client verb; exit code, output and error text.
+    pub async fn command_ends(&self, arguments: &[&str]) -> (i32, String, String) {
         let output = self.prepare(arguments).output().await.unwrap();
-        assert!(!output.status.success(), "forebay {arguments:?} succeeded");
-        (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stderr).into_owned())
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
+    }
+
+    /// Writes a file into the installation's folder and gives its path.
+    #[must_use]
+    pub fn file(&self, name: &str, text: &str) -> String {
+        let file = self.folder.join(name);
+        std::fs::write(&file, text).unwrap();
+        file.to_str().unwrap().to_owned()
     }
 
     /// Applies definitions written as YAML.
     pub async fn apply(&self, yaml: &str) {
-        let file = self.folder.join(format!("{}.yaml", Uuid::new_v4()));
-        std::fs::write(&file, yaml).unwrap();
-        self.command(&["apply", file.to_str().unwrap(), "--yes"]).await;
+        let file = self.file(&format!("{}.yaml", Uuid::new_v4()), yaml);
+        self.command(&["apply", &file, "--yes"]).await;
     }
 
     /// Starts a service (`ingress`, `worker`, `dev`) and waits until it is ready.

@@ -5,6 +5,8 @@
 mod balance;
 mod contract;
 mod delivery;
+mod documents;
 mod keys;
 mod tracing;
 mod transport;
+mod versions;

@@ -1,8 +1,11 @@
 //! The command line: verbs by clap's derive, one flag a setting from the table of settings.
 
+mod definitions;
+
+pub(crate) use definitions::{Apply, Export, Paths, Rollback, Tenants, Versions};
+
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use forebay_contract::outcome::ExecutionStatus;
@@ -38,10 +41,27 @@ pub(crate) enum Command {
     Health,
     /// Applies definitions: files, or folders with *.yaml, *.yml and *.json
     Apply(Apply),
+    /// Shows what `apply` would change; exit code 1 when something differs
+    Diff(Paths),
+    /// Checks files without any service: every problem with its file and line
+    Validate(Paths),
+    /// Prints the JSON Schema of definitions and connections, for editors
+    Schema,
+    /// Prints stored definitions as they were applied
+    Export(Export),
+    /// Lists the versions of an integration
+    Versions(Versions),
+    /// Makes an older version's definition the newest version
+    Rollback(Rollback),
     /// API keys of partner systems
     Keys {
         #[command(subcommand)]
         command: Keys,
+    },
+    /// Tenants and their settings
+    Tenants {
+        #[command(subcommand)]
+        command: Tenants,
     },
     /// Calls an integration through the ingress
     Invoke(Invoke),
@@ -55,16 +75,6 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Triggers,
     },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Apply {
-    /// Files or folders; folders are searched to the bottom
-    #[arg(required = true, value_name = "PATH")]
-    pub(crate) paths: Vec<PathBuf>,
-    /// Do not ask
-    #[arg(long, short)]
-    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -204,7 +214,7 @@ fn command() -> clap::Command {
     for verb in ["dev", "ingress", "worker"] {
         command = command.mut_subcommand(verb, |verb| verb.args(SETTINGS.iter().map(|doc| setting_arg(doc, true))));
     }
-    for verb in ["migrate", "apply", "keys", "executions", "triggers"] {
+    for verb in ["migrate", "apply", "diff", "export", "versions", "rollback", "keys", "tenants", "executions", "triggers"] {
         command = command.mut_subcommand(verb, |verb| show(verb, "FOREBAY_DATABASE_URL"));
     }
     command = command.mut_subcommand("invoke", |verb| show(verb, "FOREBAY_HTTP_LISTEN"));

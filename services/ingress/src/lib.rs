@@ -5,6 +5,7 @@
 mod authenticate;
 mod cors;
 mod dispatch;
+mod documents;
 mod executions;
 mod handler;
 mod limit;

@@ -24,6 +24,7 @@ mod respond;
 mod slow_pool;
 mod step;
 mod step_log;
+pub mod trial;
 mod weight;
 
 pub use engine::{Engine, EngineError, EngineOptions, ExecutionContext, InjectTrace, Run};

@@ -95,6 +95,14 @@ impl Template {
         self.parts.iter().all(|part| matches!(part, Part::Text(_)))
     }
 
+    /// The expressions in the order of the text.
+    pub(crate) fn expressions(&self) -> impl Iterator<Item = &Mapping> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Text(_) => None,
+            Part::Expression(mapping, _) => Some(mapping),
+        })
+    }
+
     /// The template with `1` in the place of each expression.
     pub(crate) fn with_ones(&self) -> String {
         let text = |part: &Part| match part {

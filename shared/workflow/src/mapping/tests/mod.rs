@@ -4,6 +4,7 @@ mod hostile;
 mod hostile_sources;
 mod hostile_values;
 mod language;
+mod located;
 mod templates;
 mod values;
 

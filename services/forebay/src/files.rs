@@ -7,7 +7,7 @@ use crate::error::Error;
 const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 
 /// The files among `paths`, and those in its folders, to the bottom and by name. Hidden ones in folders are left out.
-pub(super) fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
+pub(crate) fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
     let mut files = Vec::new();
     for path in paths {
         let metadata = std::fs::metadata(path).map_err(|source| cannot_read(path, source))?;
@@ -52,7 +52,7 @@ fn cannot_read(path: &Path, source: std::io::Error) -> Error {
 }
 
 /// The text of each of `count` documents, comments included. Where the separators do not tell, each gets the whole text.
-pub(super) fn sources(text: &str, count: usize) -> Vec<String> {
+pub(crate) fn sources(text: &str, count: usize) -> Vec<String> {
     let mut parts = vec![String::new()];
     for line in text.split_inclusive('\n') {
         if line.trim_end() == "---" {

@@ -1,0 +1,75 @@
+//! Arguments of the verbs that work on definitions.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use forebay_contract::{IntegrationPath, Name};
+use forebay_store::DocsAccess;
+
+#[derive(Debug, Args)]
+pub(crate) struct Apply {
+    /// Files or folders; folders are searched to the bottom
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Do not ask; without a terminal nothing is asked anyway
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Paths {
+    /// Files or folders; folders are searched to the bottom
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(disable_version_flag = true)]
+pub(crate) struct Export {
+    /// The integration, such as t37ed/CreateWorkOrder [default: all]
+    #[arg(value_name = "TENANT/NAME", conflicts_with = "tenant")]
+    pub(crate) path: Option<IntegrationPath>,
+    /// All integrations of this tenant
+    #[arg(long)]
+    pub(crate) tenant: Option<Name>,
+    /// An older version of the one integration
+    #[arg(long, value_name = "N", requires = "path")]
+    pub(crate) version: Option<i32>,
+    /// Write FOLDER/TENANT/NAME.yaml (or .json) instead of printing
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) to: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Versions {
+    /// The integration, such as t37ed/CreateWorkOrder
+    #[arg(value_name = "TENANT/NAME")]
+    pub(crate) path: IntegrationPath,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rollback {
+    /// The integration, such as t37ed/CreateWorkOrder
+    #[arg(value_name = "TENANT/NAME")]
+    pub(crate) path: IntegrationPath,
+    /// The version whose definition becomes the newest version [default: the one before the current]
+    #[arg(long, value_name = "N")]
+    pub(crate) to: Option<i32>,
+    /// Do not ask; without a terminal nothing is asked anyway
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Tenants {
+    /// Lists tenants with their settings
+    List,
+    /// Changes a tenant's settings, effective within a second
+    Set {
+        /// The tenant
+        tenant: Name,
+        /// Who may read /TENANT and /TENANT/openapi.json: open (everybody), key (any API key of the tenant), off (nobody)
+        #[arg(long, value_name = "open|key|off")]
+        docs: DocsAccess,
+    },
+}
