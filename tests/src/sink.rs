@@ -14,6 +14,8 @@ pub struct Seen {
     pub body: String,
     /// The `Idempotency-Key` header.
     pub idempotency_key: Option<String>,
+    /// The `X-Hub-Signature-256` header.
+    pub signature: Option<String>,
     /// The `traceparent` header.
     pub traceparent: Option<String>,
     /// When it had arrived whole.
@@ -27,6 +29,7 @@ pub struct Sink {
     address: String,
     seen: Arc<Mutex<Vec<Seen>>>,
     status: Arc<Mutex<u16>>,
+    body: Arc<Mutex<String>>,
 }
 
 impl Sink {
@@ -36,14 +39,15 @@ impl Sink {
         let address = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
         let status = Arc::new(Mutex::new(200));
-        let (memory, code) = (seen.clone(), status.clone());
+        let body = Arc::new(Mutex::new("{\"ok\":true}".to_owned()));
+        let (memory, code, text) = (seen.clone(), status.clone(), body.clone());
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                tokio::spawn(serve(stream, memory.clone(), code.clone(), delay));
+                tokio::spawn(serve(stream, memory.clone(), code.clone(), text.clone(), delay));
             }
         });
-        Self { address, seen, status }
+        Self { address, seen, status, body }
     }
 
     /// `http://127.0.0.1:PORT`.
@@ -58,13 +62,18 @@ impl Sink {
         self.seen.lock().unwrap().clone()
     }
 
+    /// The body of answers from now on, JSON.
+    pub fn answer_body(&self, json: &str) {
+        json.clone_into(&mut self.body.lock().unwrap());
+    }
+
     /// The status of answers from now on.
     pub fn answer_with(&self, status: u16) {
         *self.status.lock().unwrap() = status;
     }
 }
 
-async fn serve(mut stream: TcpStream, memory: Arc<Mutex<Vec<Seen>>>, code: Arc<Mutex<u16>>, delay: Duration) {
+async fn serve(mut stream: TcpStream, memory: Arc<Mutex<Vec<Seen>>>, code: Arc<Mutex<u16>>, text: Arc<Mutex<String>>, delay: Duration) {
     let mut buffer = Vec::new();
     loop {
         let head_end = loop {
@@ -95,6 +104,7 @@ async fn serve(mut stream: TcpStream, memory: Arc<Mutex<Vec<Seen>>>, code: Arc<M
                 path: head.split(' ').nth(1).unwrap_or_default().to_owned(),
                 body,
                 idempotency_key: header("idempotency-key"),
+                signature: header("x-hub-signature-256"),
                 traceparent: header("traceparent"),
                 began,
                 ended: began,
@@ -104,7 +114,8 @@ async fn serve(mut stream: TcpStream, memory: Arc<Mutex<Vec<Seen>>>, code: Arc<M
         tokio::time::sleep(delay).await;
         let code = *code.lock().unwrap();
         memory.lock().unwrap()[index].ended = Instant::now();
-        let answer = format!("HTTP/1.1 {code} X\r\ncontent-type: application/json\r\ncontent-length: 11\r\n\r\n{{\"ok\":true}}");
+        let text = text.lock().unwrap().clone();
+        let answer = format!("HTTP/1.1 {code} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{text}", text.len());
         if stream.write_all(answer.as_bytes()).await.is_err() {
             return;
         }

@@ -109,6 +109,7 @@ impl Stack {
             .env("FOREBAY_DATABASE_URL", &self.database_url)
             .env("FOREBAY_QUEUE_PREFIX", &self.prefix)
             .env("FOREBAY_LANES", "1")
+            .env("FOREBAY_SECRET_KEY", "0123456789abcdef0123456789abcdef")
             .stdin(Stdio::null())
             .kill_on_drop(true);
         command
@@ -145,19 +146,28 @@ impl Stack {
 
     /// Writes a file into the installation's folder and gives its path.
     #[must_use]
-    pub fn file(&self, name: &str, text: &str) -> String {
+    pub fn named_file(&self, name: &str, text: &str) -> String {
         let file = self.folder.join(name);
         std::fs::write(&file, text).unwrap();
         file.to_str().unwrap().to_owned()
     }
 
-    /// Applies definitions written as YAML.
-    pub async fn apply(&self, yaml: &str) {
-        let file = self.file(&format!("{}.yaml", Uuid::new_v4()), yaml);
-        self.command(&["apply", &file, "--yes"]).await;
+    /// Writes a text into a file of the installation's folder; its path.
+    pub fn file(&self, text: &str) -> String {
+        self.named_file(&format!("{}.yaml", Uuid::new_v4()), text)
     }
 
-    /// Starts a service (`ingress`, `worker`, `dev`) and waits until it is ready.
+    /// Applies definitions written as YAML.
+    pub async fn apply(&self, yaml: &str) {
+        self.command(&["apply", &self.file(yaml), "--yes"]).await;
+    }
+
+    /// Stores connections written as YAML.
+    pub async fn connect(&self, yaml: &str) {
+        self.command(&["connections", "apply", &self.file(yaml)]).await;
+    }
+
+    /// Starts a service (`ingress`, `worker`, `scheduler`, `dev`) and waits until it is ready.
     pub async fn start(&self, service: &str) -> Process {
         self.start_with(service, &[]).await
     }
@@ -184,11 +194,25 @@ impl Stack {
         }
     }
 
+    /// Runs SQL in the installation's database, past Forebay; the rows as plain text.
+    pub async fn sql(&self, statement: &str) -> String {
+        let output =
+            Command::new("psql").args(["-qAt", "-v", "ON_ERROR_STOP=1", &self.database_url, "-c", statement]).output().await.unwrap();
+        assert!(output.status.success(), "{statement}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// Sends a request and reads the answer.
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         Answer { status, headers, body: response.bytes().await.unwrap().to_vec() }
+    }
+
+    /// The database's URL, which is the test's own.
+    #[must_use]
+    pub fn database_url(&self) -> &str {
+        &self.database_url
     }
 
     /// POSTs JSON.
@@ -217,7 +241,7 @@ impl Stack {
 /// Deletes the installation's queues: each quorum queue left behind reserves file handles of the broker for good.
 fn delete_queues(url: &str, prefix: &str, triggers: &[String]) {
     let names = ["call.0", "work.0", "dead", "outcomes", "unreadable"].map(str::to_owned);
-    let retries = [1, 2, 5, 10, 30, 60, 120, 300].map(|seconds| format!("retry.{}.0", seconds * 1000));
+    let retries = [1, 2, 5, 10, 30, 60, 120, 300, 3600, 21_600, 86_400].map(|seconds| format!("retry.{}.0", seconds * 1000));
     let names: Vec<String> = names.into_iter().chain(retries).chain(triggers.iter().map(|id| format!("trigger.{id}"))).collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let deleting = async {

@@ -3,10 +3,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests are not seen as tests by the lint")]
 
 mod balance;
+mod connections;
 mod contract;
+mod databases;
 mod delivery;
 mod documents;
+mod examples;
+mod idempotency;
 mod keys;
+mod schedules;
 mod tracing;
 mod transport;
 mod versions;
+mod workflows;

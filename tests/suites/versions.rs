@@ -19,16 +19,17 @@ fn second() -> String {
 #[tokio::test]
 async fn diff_tells_what_apply_would_change_and_apply_makes_versions_of_what_differs_only() {
     let stack = Stack::new().await;
-    let file = stack.file("all.yaml", &format!("{FIRST}---\n{OTHER}"));
+    let file = stack.named_file("all.yaml", &format!("{FIRST}---\n{OTHER}"));
     let (code, text, _) = stack.command_ends(&["diff", &file]).await;
     assert!(code == 1 && text.contains("t1/answer  created"), "{code} {text}");
-    // Without a terminal nothing is asked.
-    stack.command(&["apply", &file]).await;
+    let (code, error) = stack.command_fails(&["apply", &file]).await;
+    assert!(code == 2 && error.contains("t1/answer  created") && error.contains("no terminal to ask on"), "{error}");
+    stack.command(&["apply", &file, "--yes"]).await;
     assert_eq!(stack.command_ends(&["diff", &file]).await, (0, String::new(), String::new()));
     assert_eq!(stack.command_json(&["diff", &file]).await, json!([]));
 
     let changed = format!("# another comment\n{}enabled: false\n---\n{OTHER}", second());
-    let file = stack.file("all.yaml", &changed);
+    let file = stack.named_file("all.yaml", &changed);
     let (code, text, _) = stack.command_ends(&["diff", &file]).await;
     assert_eq!(code, 1);
     for line in ["t1/answer  changed, version 1 -> 2", "IT IS DISABLED", "-   version: 1", "+   version: 2", "+ enabled: false"] {
@@ -40,7 +41,7 @@ async fn diff_tells_what_apply_would_change_and_apply_makes_versions_of_what_dif
     assert_eq!((code, differs.as_array().unwrap().len(), &differs[0]["enabled"]), (1, 1, &json!(false)));
     assert_eq!(differs[0]["differences"][1], json!({"path": "enabled", "after": false}));
 
-    let applied = stack.command_json(&["apply", &file]).await;
+    let applied = stack.command_json(&["apply", &file, "--yes"]).await;
     let change = |index: usize| (applied[index]["change"].as_str().unwrap(), applied[index]["version"].as_i64().unwrap());
     assert_eq!((change(0), change(1)), (("updated", 2), ("unchanged", 1)));
 }
@@ -48,7 +49,7 @@ async fn diff_tells_what_apply_would_change_and_apply_makes_versions_of_what_dif
 #[tokio::test]
 async fn one_wrong_definition_of_many_applies_nothing() {
     let stack = Stack::new().await;
-    let file = stack.file("all.yaml", &format!("{FIRST}---\n{OTHER}steps:\n  - id: a\n    set: '1 +'\n"));
+    let file = stack.named_file("all.yaml", &format!("{FIRST}---\n{OTHER}steps:\n  - id: a\n    set: '1 +'\n"));
     let (code, error) = stack.command_fails(&["apply", &file]).await;
     assert!(code == 1 && error.contains("all.yaml:15: steps[0].set: line 1, column 4") && error.contains("nothing was applied"), "{error}");
     assert_eq!(stack.command_json(&["export"]).await, json!([]));
@@ -76,10 +77,10 @@ async fn a_rollback_makes_the_older_definition_the_newest_version_and_calls_get_
     assert!(error.contains("one version only"), "{error}");
     stack.apply(&second()).await;
     answers("2").await;
-    let rolled = stack.command_json(&["rollback", "t1/answer"]).await;
+    let rolled = stack.command_json(&["rollback", "t1/answer", "--yes"]).await;
     assert_eq!((&rolled["version"], &rolled["sameAs"]), (&json!(3), &json!(1)));
     answers("1").await;
-    stack.command(&["rollback", "t1/answer", "--to", "2"]).await;
+    stack.command(&["rollback", "t1/answer", "--to", "2", "--yes"]).await;
     answers("2").await;
 
     let versions = stack.command_json(&["versions", "t1/answer"]).await;
@@ -106,7 +107,7 @@ async fn what_is_exported_is_what_was_applied_byte_for_byte_and_applying_it_chan
     assert_eq!(stack.command(&["export"]).await, format!("{}---\n{OTHER}# no line break at the end", second()));
     assert_eq!(stack.command_json(&["export", "t2/other"]).await["name"], "other");
     assert_eq!(stack.command_json(&["export", "--tenant", "t2"]).await.as_array().unwrap().len(), 1);
-    let folder = stack.file("marker", "");
+    let folder = stack.named_file("marker", "");
     let folder = folder.replace("marker", "exported");
     stack.command(&["export", "--to", &folder]).await;
     assert_eq!(std::fs::read_to_string(format!("{folder}/t1/answer.yaml")).unwrap(), second());

@@ -6,6 +6,7 @@ pub(crate) use definitions::{Apply, Export, Paths, Rollback, Tenants, Versions};
 
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use forebay_contract::outcome::ExecutionStatus;
@@ -35,6 +36,8 @@ pub(crate) enum Command {
     Ingress,
     /// Runs workflows: RabbitMQ to outcome
     Worker,
+    /// Publishes the due runs of schedules: clock to RabbitMQ
+    Scheduler,
     /// Brings the tables of the database up to date
     Migrate,
     /// Asks a running process whether it is ready (exit 0) or not (exit 1)
@@ -63,12 +66,22 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Tenants,
     },
+    /// Connections: named credentials of remote systems
+    Connections {
+        #[command(subcommand)]
+        command: Connections,
+    },
     /// Calls an integration through the ingress
     Invoke(Invoke),
     /// The history of executions
     Executions {
         #[command(subcommand)]
         command: Executions,
+    },
+    /// Schedules: what is due, and runs out of turn
+    Schedules {
+        #[command(subcommand)]
+        command: Schedules,
     },
     /// Triggers, and what to do with halted ones
     Triggers {
@@ -118,6 +131,42 @@ pub(crate) enum Keys {
     },
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum Connections {
+    /// Stores connections of files, or folders with *.yaml, *.yml and *.json; their secrets are encrypted
+    Apply {
+        /// Files or folders; folders are searched to the bottom
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+    },
+    /// Lists connections, without their secrets
+    List {
+        /// Of this tenant only
+        #[arg(long)]
+        tenant: Option<Name>,
+    },
+    /// Lets steps use a connection
+    Enable {
+        /// The connection, such as t37ed/erp
+        #[arg(value_name = "TENANT/NAME")]
+        path: IntegrationPath,
+    },
+    /// Makes steps fail that use a connection
+    Disable {
+        /// The connection, such as t37ed/erp
+        #[arg(value_name = "TENANT/NAME")]
+        path: IntegrationPath,
+    },
+    /// Deletes a connection
+    Delete {
+        /// The connection, such as t37ed/erp
+        #[arg(value_name = "TENANT/NAME")]
+        path: IntegrationPath,
+    },
+    /// Encrypts all connections by the first key of FOREBAY_SECRET_KEY, after a new one was put first
+    Rotate,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Invoke {
     /// The integration, such as t37ed/CreateWorkOrder
@@ -163,10 +212,46 @@ pub(crate) enum Executions {
         #[arg(long, value_name = "N", default_value_t = 50)]
         limit: u32,
     },
+    /// Runs a failed or expired execution once more: what its steps have done is not done again
+    Retry {
+        /// The execution's id
+        id: ExecutionId,
+        /// With the latest version of the definition, and not with the one that accepted it
+        #[arg(long)]
+        latest: bool,
+        /// From its first step, whatever was done before
+        #[arg(long)]
+        from_start: bool,
+    },
     /// Shows one execution with its steps, and its input and answer where they are kept
     Show {
         /// The execution's id
         id: ExecutionId,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Schedules {
+    /// Lists schedules, when each is due next, and how its last run went
+    List {
+        /// Of this tenant only
+        #[arg(long)]
+        tenant: Option<Name>,
+    },
+    /// Runs a schedule once, now; its other runs stay as they are
+    Run {
+        /// The integration, such as t37ed/NightlyReport
+        #[arg(value_name = "TENANT/NAME")]
+        path: IntegrationPath,
+    },
+    /// Shows when the next runs of a schedule are due; of a file without asking the database
+    Preview {
+        /// A file of definitions, or an applied integration such as t37ed/NightlyReport
+        #[arg(value_name = "FILE|TENANT/NAME")]
+        what: String,
+        /// Due times of each schedule
+        #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        count: u32,
     },
 }
 
@@ -211,12 +296,30 @@ pub(crate) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<(Cli
 /// The verbs, with a flag for every setting: shown by the verbs that use it, taken by all.
 fn command() -> clap::Command {
     let mut command = Cli::command();
-    for verb in ["dev", "ingress", "worker"] {
+    for verb in ["dev", "ingress", "worker", "scheduler"] {
         command = command.mut_subcommand(verb, |verb| verb.args(SETTINGS.iter().map(|doc| setting_arg(doc, true))));
     }
-    for verb in ["migrate", "apply", "diff", "export", "versions", "rollback", "keys", "tenants", "executions", "triggers"] {
+    for verb in [
+        "migrate",
+        "apply",
+        "diff",
+        "export",
+        "versions",
+        "rollback",
+        "keys",
+        "tenants",
+        "connections",
+        "executions",
+        "schedules",
+        "triggers",
+    ] {
         command = command.mut_subcommand(verb, |verb| show(verb, "FOREBAY_DATABASE_URL"));
     }
+    command = command.mut_subcommand("schedules", |verb| show(show(verb, "FOREBAY_AMQP_URL"), "FOREBAY_QUEUE_PREFIX"));
+    for verb in ["apply", "connections"] {
+        command = command.mut_subcommand(verb, |verb| show(verb, "FOREBAY_SECRET_KEY"));
+    }
+    command = command.mut_subcommand("executions", |verb| show(show(verb, "FOREBAY_AMQP_URL"), "FOREBAY_QUEUE_PREFIX"));
     command = command.mut_subcommand("invoke", |verb| show(verb, "FOREBAY_HTTP_LISTEN"));
     command = command.mut_subcommand("health", |verb| show(verb, "FOREBAY_ADMIN_LISTEN"));
     command.args(SETTINGS.iter().map(|doc| setting_arg(doc, false)))

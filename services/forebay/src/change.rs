@@ -103,17 +103,23 @@ pub(crate) fn summary<'a>(tense: &str, applied: impl Iterator<Item = &'a Applied
     format!("{tense}: {created} created, {updated} updated, {unchanged} unchanged")
 }
 
-/// Shows the plan where a person reads, and asks where one can answer.
+/// Shows the plan where a person reads, and asks unless that was answered before by `--yes`.
 ///
 /// # Errors
-/// The answer is no, or it cannot be read.
+/// The answer is no, or nobody can be asked.
 pub(crate) fn agreed(planned: &[Planned], yes: bool, is_json: bool) -> Result<(), Error> {
-    let asks = !yes && std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    if asks || !is_json {
+    if !yes || !is_json {
         planned.iter().filter(|one| one.is_change()).for_each(|one| note(&one.text()));
         note(&summary("to apply", planned.iter().map(|one| &one.applied)));
     }
-    if asks && !confirmed()? {
+    if yes {
+        return Ok(());
+    }
+    if !std::io::stdin().is_terminal() {
+        let text = "there is no terminal to ask on, so nothing was applied: add --yes to apply without asking";
+        return Err(Error::Usage(text.to_owned()));
+    }
+    if !confirmed()? {
         return Err(Error::Failed("nothing was applied".to_owned()));
     }
     Ok(())

@@ -6,6 +6,7 @@ use forebay_runtime::metrics::MetricsError;
 use forebay_runtime::settings::SettingsError;
 use forebay_runtime::shutdown::ShutdownError;
 use forebay_runtime::telemetry::TelemetryError;
+use forebay_scheduler::{RunNowError, SchedulerError};
 use forebay_store::StoreError;
 use forebay_worker::WorkerError;
 
@@ -65,6 +66,12 @@ pub enum Error {
     /// The worker cannot start or failed.
     #[error(transparent)]
     Worker(#[from] WorkerError),
+    /// The scheduler cannot start or failed.
+    #[error(transparent)]
+    Scheduler(#[from] SchedulerError),
+    /// A schedule could not be run at once.
+    #[error(transparent)]
+    RunNow(#[from] RunNowError),
 }
 
 impl Error {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use forebay_contract::ExecutionId;
 use forebay_contract::outcome::{StepRecord, StepStatus};
+use forebay_runtime::settings::Settings;
 use forebay_store::{ExecutionDetail, ExecutionRow, Filter, Store, StoredRequest, StoredResponse};
 use serde_json::{Map, Value, json};
 
@@ -12,7 +13,8 @@ use crate::error::Error;
 use crate::output::{Output, Row, pretty, rfc3339, to_the_second};
 
 /// `forebay executions ...`.
-pub(crate) async fn perform(output: &Output, store: &Store, command: Executions) -> Result<(), Error> {
+pub(crate) async fn perform(output: &Output, settings: &Settings, command: Executions) -> Result<(), Error> {
+    let store = crate::client_store(settings).await?;
     match command {
         Executions::List { tenant, integration, status, since, limit } => {
             let since = since.map(micros_ago);
@@ -21,7 +23,8 @@ pub(crate) async fn perform(output: &Output, store: &Store, command: Executions)
             let columns = ["execution", "integration", "status", "accepted", "took", "attempts", "answer", "error"];
             output.listing(&columns, rows, "no executions")
         }
-        Executions::Show { id } => show(output, store, &id).await,
+        Executions::Show { id } => show(output, &store, &id).await,
+        Executions::Retry { id, latest, from_start } => crate::retry::retry(output, settings, &store, &id, latest, from_start).await,
     }
 }
 
@@ -71,6 +74,7 @@ fn object(execution: &ExecutionRow) -> Map<String, Value> {
         "integration": execution.integration,
         "integrationId": execution.integration_id.to_string(),
         "version": execution.version,
+        "trigger": execution.trigger,
         "status": execution.status.as_str(),
         "attempts": execution.attempts,
         "acceptedAt": rfc3339(execution.accepted_at),
@@ -113,6 +117,7 @@ fn status_word(status: StepStatus) -> &'static str {
         StepStatus::Succeeded => "succeeded",
         StepStatus::Failed => "failed",
         StepStatus::Skipped => "skipped",
+        StepStatus::Waiting => "waiting",
     }
 }
 
@@ -163,6 +168,7 @@ fn text(detail: &ExecutionDetail) -> String {
             if row.halted { ", halted its trigger" } else { "" },
             if row.skipped { ", skipped" } else { "" }
         ),
+        format!("started by   {}", row.trigger),
         format!("accepted     {}", rfc3339(row.accepted_at)),
         format!("started      {}", row.started_at.map_or_else(|| "never".to_owned(), rfc3339)),
         format!("ended        {}", row.ended_at.map_or_else(|| "not yet".to_owned(), rfc3339)),

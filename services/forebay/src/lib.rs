@@ -3,6 +3,7 @@
 mod apply;
 mod args;
 mod change;
+mod connections;
 mod difference;
 mod documents;
 mod error;
@@ -13,6 +14,8 @@ mod health;
 mod invoke;
 mod keys;
 mod output;
+mod retry;
+mod schedules;
 mod services;
 mod tenants;
 mod triggers;
@@ -77,6 +80,7 @@ async fn perform(cli: Cli, settings: Settings) -> Result<(), Error> {
         Command::Dev => services::run(services::Services::Dev, &settings).await,
         Command::Ingress => services::run(services::Services::Ingress, &settings).await,
         Command::Worker => services::run(services::Services::Worker, &settings).await,
+        Command::Scheduler => services::run(services::Services::Scheduler, &settings).await,
         Command::Migrate => services::migrate(&output, &settings).await,
         Command::Health => health::health(&output, settings.admin_listen).await,
         Command::Apply(apply) => apply::apply(&output, &settings, &apply).await,
@@ -89,7 +93,9 @@ async fn perform(cli: Cli, settings: Settings) -> Result<(), Error> {
         Command::Tenants { command } => tenants::perform(&output, &client_store(&settings).await?, command).await,
         Command::Keys { command } => keys::perform(&output, &client_store(&settings).await?, command).await,
         Command::Invoke(invoke) => invoke::invoke(&output, &settings, invoke).await,
-        Command::Executions { command } => executions::perform(&output, &client_store(&settings).await?, command).await,
+        Command::Connections { command } => connections::perform(&output, &settings, command).await,
+        Command::Executions { command } => executions::perform(&output, &settings, command).await,
+        Command::Schedules { command } => schedules::perform(&output, &settings, command).await,
         Command::Triggers { command } => triggers::perform(&output, &client_store(&settings).await?, command).await,
     }
 }

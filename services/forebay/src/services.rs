@@ -6,8 +6,9 @@ use forebay_runtime::health::Health;
 use forebay_runtime::settings::{Settings, unknown_variables};
 use forebay_runtime::shutdown::Shutdown;
 use forebay_runtime::{metrics, panics, telemetry};
+use forebay_scheduler::Scheduler;
 use forebay_store::{MigrationReport, SnapshotHandle, Store, StoreOptions, WatchOptions};
-use forebay_worker::{Worker, WorkerError};
+use forebay_worker::Worker;
 use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +29,7 @@ pub(crate) enum Services {
     Dev,
     Ingress,
     Worker,
+    Scheduler,
 }
 
 impl Services {
@@ -36,15 +38,20 @@ impl Services {
             Self::Dev => "forebay-dev",
             Self::Ingress => "forebay-ingress",
             Self::Worker => "forebay-worker",
+            Self::Scheduler => "forebay-scheduler",
         }
     }
 
     fn has_ingress(self) -> bool {
-        self != Self::Worker
+        matches!(self, Self::Dev | Self::Ingress)
     }
 
     fn has_worker(self) -> bool {
-        self != Self::Ingress
+        matches!(self, Self::Dev | Self::Worker)
+    }
+
+    fn has_scheduler(self) -> bool {
+        matches!(self, Self::Dev | Self::Scheduler)
     }
 }
 
@@ -108,6 +115,7 @@ async fn serve(services: Services, settings: &Settings) -> Result<(), Error> {
 struct Built {
     ingress: Option<Ingress>,
     worker: Option<Worker>,
+    scheduler: Option<Scheduler>,
 }
 
 async fn build(services: Services, settings: &Settings, store: Store, watched: SnapshotHandle, health: &Health) -> Result<Built, Error> {
@@ -116,41 +124,52 @@ async fn build(services: Services, settings: &Settings, store: Store, watched: S
         false => None,
     };
     let worker = match services.has_worker() {
-        true => Some(Worker::build(settings, store, watched, health.clone()).await?),
+        true => Some(Worker::build(settings, store.clone(), watched.clone(), health.clone()).await?),
         false => None,
     };
-    Ok(Built { ingress, worker })
+    let scheduler = match services.has_scheduler() {
+        true => Some(Scheduler::build(settings, store, watched, health.clone()).await?),
+        false => None,
+    };
+    Ok(Built { ingress, worker, scheduler })
 }
 
 /// Runs what was built to its end. When one service fails, the others are stopped as by a signal.
 async fn drain_together(built: Built, shutdown: &Shutdown) -> Result<(), Error> {
-    // The worker runs on the runtime's threads, whose stacks are large enough for mappings; this one's may not be.
-    let worker = built.worker.map(|worker| {
-        let shutdown = shutdown.clone();
-        tokio::spawn(async move {
-            let ended = worker.run_until(shutdown.clone()).await;
-            shutdown.trigger();
-            ended
-        })
-    });
+    let mut services = Vec::new();
+    if let Some(worker) = built.worker {
+        services.push(("worker", spawn(worker.run_until(shutdown.clone()), shutdown)));
+    }
+    if let Some(scheduler) = built.scheduler {
+        services.push(("scheduler", spawn(scheduler.run_until(shutdown.clone()), shutdown)));
+    }
     let ingress = match built.ingress {
         Some(ingress) => ingress.run_until(shutdown.clone()).await,
         None => Ok(()),
     };
-    if ingress.is_err() || worker.is_none() {
+    if ingress.is_err() || services.is_empty() {
         shutdown.trigger();
     }
-    if let Some(worker) = worker {
-        worker_ended(worker).await?;
+    let mut first_failure = Ok(());
+    for (name, service) in services {
+        let ended = service.await.unwrap_or_else(|error| Err(Error::Failed(format!("the {name} ended early: {error}"))));
+        first_failure = first_failure.and(ended);
     }
+    first_failure?;
     Ok(ingress?)
 }
 
-async fn worker_ended(worker: JoinHandle<Result<(), WorkerError>>) -> Result<(), Error> {
-    match worker.await {
-        Ok(ended) => Ok(ended?),
-        Err(error) => Err(Error::Failed(format!("the worker ended early: {error}"))),
-    }
+/// Runs a service on the runtime's threads, whose stacks are large enough for mappings; this one's may not be. Its end stops the others.
+fn spawn<E: Into<Error>>(
+    service: impl Future<Output = Result<(), E>> + Send + 'static,
+    shutdown: &Shutdown,
+) -> JoinHandle<Result<(), Error>> {
+    let shutdown = shutdown.clone();
+    tokio::spawn(async move {
+        let ended = service.await.map_err(Into::into);
+        shutdown.trigger();
+        ended
+    })
 }
 
 /// For the person who started `forebay dev`; other processes say it in their logs.

@@ -5,6 +5,7 @@ use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use forebay_contract::definition::{Authentication, Webhook};
 use forebay_store::{Integration, Snapshot, key_digest};
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// The header that carries an API key, besides `Authorization: Bearer`.
 pub(crate) const API_KEY_HEADER: HeaderName = HeaderName::from_static("x-api-key");
@@ -13,6 +14,8 @@ pub(crate) const API_KEY_HEADER: HeaderName = HeaderName::from_static("x-api-key
 #[derive(Debug, Clone)]
 pub(crate) struct Authenticated {
     pub(crate) integration: Arc<Integration>,
+    /// The caller's key; absent where the endpoint is open.
+    pub(crate) key: Option<Uuid>,
 }
 
 /// Checks the caller's key against the snapshot: a digest look-up, no I/O.
@@ -23,7 +26,7 @@ pub(crate) fn authenticate(
     snapshot: &Snapshot,
 ) -> Result<Authenticated, Problem> {
     if webhook.authentication == Authentication::None {
-        return Ok(Authenticated { integration });
+        return Ok(Authenticated { integration, key: None });
     }
     let tenant = &integration.definition.tenant;
     let Some(presented) = presented_key(headers) else { return Err(Problem::no_key(tenant.as_str())) };
@@ -32,7 +35,7 @@ pub(crate) fn authenticate(
         // Another tenant's key is no key here; that it exists is not for this caller to learn.
         Some(key) if key.tenant != *tenant => Err(Problem::wrong_key(tenant.as_str())),
         Some(key) if !key.integrations.contains(&integration.id) => Err(Problem::no_grant(&integration.definition.path().to_string())),
-        Some(_) => Ok(Authenticated { integration }),
+        Some(key) => Ok(Authenticated { integration, key: Some(key.id) }),
         None => Err(Problem::wrong_key(tenant.as_str())),
     }
 }

@@ -1,11 +1,11 @@
 //! From an envelope to a confirmed message, and from a reply to an outcome. Handlers see no broker beyond this.
 
-use forebay_broker::{Destination, Message, PublishError, Publisher, Queue, Replies, Topology, encode_envelope, stable_hash};
+use forebay_broker::{Destination, Message, PublishError, Publisher, Queue, Replies, Topology, encode_envelope, order_of};
 use forebay_contract::ExecutionId;
 use forebay_contract::definition::{Delivery, OnTimeout};
 use forebay_contract::envelope::Envelope;
-use forebay_contract::outcome::{Ending, ExecutionStatus, Response};
-use forebay_store::{ExecutionOutcome, Store};
+use forebay_contract::outcome::Ending;
+use forebay_store::Store;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -39,8 +39,8 @@ pub(crate) enum Answer {
 impl Dispatch {
     /// Publishes a call that nobody waits for; `Ok` means confirmed by the broker.
     pub(crate) async fn accept(&self, envelope: &Envelope, delivery: &Delivery) -> Result<(), PublishError> {
-        let queue = self.queue(envelope, delivery, Queue::Work);
-        self.publish(order(envelope, delivery), queue, encode_envelope(envelope, None)).await
+        let queue = self.topology.queue_of(envelope, delivery, false);
+        self.publish(order_of(envelope, delivery), queue, encode_envelope(envelope, None)).await
     }
 
     /// Publishes a call and waits for its outcome.
@@ -48,7 +48,7 @@ impl Dispatch {
         let started = tokio::time::Instant::now();
         let mut waiting = self.replies.expect(envelope.execution_id).map_err(|_| PublishError::Unavailable)?;
         envelope.reply_to = Some(waiting.reply_to().to_owned());
-        let queue = self.queue(&envelope, delivery, Queue::Call);
+        let queue = self.topology.queue_of(&envelope, delivery, true);
         let mut expires_in = None;
         if wait.on_timeout == OnTimeout::Error {
             envelope.deadline = Some(envelope.received_at / 1000 + i64::try_from(wait.longest.as_millis()).unwrap_or(i64::MAX));
@@ -56,7 +56,7 @@ impl Dispatch {
             expires_in = matches!(queue, Queue::Call(_)).then_some(wait.longest);
         }
         let message = encode_envelope(&envelope, expires_in);
-        self.publish(order(&envelope, delivery), queue, message).await?;
+        self.publish(order_of(&envelope, delivery), queue, message).await?;
         let recorded = self.recorded(envelope.integration_id, envelope.execution_id, waiting.lost());
         tokio::select! {
             reply = waiting.reply() => Ok(Answer::Ended(reply.ending)),
@@ -70,7 +70,7 @@ impl Dispatch {
         lost.await;
         loop {
             if let Ok(Some(outcome)) = self.store.execution(integration, &id).await
-                && let Some(ending) = ending_of(outcome)
+                && let Some(ending) = outcome.ending()
             {
                 return ending;
             }
@@ -83,32 +83,5 @@ impl Dispatch {
         let result = self.publisher.publish(order, Destination::Queue(queue), message).await;
         crate::measure::publish(&result, started.elapsed());
         result
-    }
-
-    fn queue(&self, envelope: &Envelope, delivery: &Delivery, lane: fn(u16) -> Queue) -> Queue {
-        match delivery.is_exclusive() {
-            true => Queue::Trigger(envelope.integration_id),
-            false => lane(self.topology.lane_of(envelope.tenant.as_str())),
-        }
-    }
-}
-
-/// `None` while it has not ended.
-fn ending_of(outcome: ExecutionOutcome) -> Option<Ending> {
-    match outcome.row.status {
-        ExecutionStatus::Queued | ExecutionStatus::Running => None,
-        ExecutionStatus::Expired => Some(Ending::Expired),
-        ExecutionStatus::Failed => outcome.row.error.map(Ending::Failed),
-        ExecutionStatus::Succeeded => {
-            outcome.output.map(|output| Ending::Succeeded(Response { status: output.status, headers: output.headers, body: output.body }))
-        }
-    }
-}
-
-/// Calls of an ordered trigger share a channel; others spread over all of them.
-fn order(envelope: &Envelope, delivery: &Delivery) -> u64 {
-    match delivery.is_ordered() {
-        true => stable_hash(envelope.integration_id.as_bytes()),
-        false => stable_hash(envelope.execution_id.unique().as_bytes()),
     }
 }

@@ -2,10 +2,12 @@
 //! route -> authenticate -> limit -> normalize -> publish (confirmed) -> 202, or await the reply.
 
 use crate::authenticate::{Authenticated, authenticate};
+use crate::checks::CheckCache;
 use crate::cors;
 use crate::dispatch::{Answer, Dispatch, Wait};
 use crate::documents::Documents;
 use crate::executions;
+use crate::idempotency::{Known, know, replayed};
 use crate::limit::InFlight;
 use crate::normalize::{check_head, normalize};
 use crate::prefer::Preferences;
@@ -17,7 +19,9 @@ use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderVa
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use forebay_broker::PublishError;
 use forebay_contract::definition::{OnTimeout, Webhook};
+use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{Ending, Response};
 use forebay_contract::{ExecutionId, IdIssuer};
 use forebay_store::{Integration, Snapshot, SnapshotHandle, Store};
@@ -32,6 +36,7 @@ pub(crate) struct Dependencies {
     pub(crate) snapshot: SnapshotHandle,
     pub(crate) store: Store,
     pub(crate) dispatch: Dispatch,
+    pub(crate) checks: CheckCache,
     pub(crate) ids: IdIssuer,
     pub(crate) in_flight: InFlight,
     pub(crate) bodies: BodyBudget,
@@ -130,12 +135,38 @@ async fn accept(
     let body = receive(payload, declared_length, max_bytes, dependencies.body_timeout, &mut share).await?;
     let id =
         dependencies.ids.issue(call.integration.id).map_err(|_| Problem::internal("No random bytes can be had for an execution id."))?;
-    let envelope = normalize(call, webhook, request, body, id, trace.context())?;
-    let location = format!("/{}/executions/{id}", call.integration.definition.path());
+    let mut envelope = normalize(call, webhook, request, body, id, trace.context())?;
+    let checks = dependencies.checks.of(&call.integration, webhook)?;
+    if let Some(checks) = &checks {
+        checks.body(&envelope, webhook.max_bytes).await?;
+    }
+    let path = call.integration.definition.path();
+    let location = |id: ExecutionId| format!("/{path}/executions/{id}");
     let preferences = Preferences::of(request.headers());
+    let response = webhook.response.filter(|_| !preferences.respond_async);
+    let first = match know(call, webhook, checks.as_deref(), request.headers(), &envelope, dependencies).await? {
+        Known::No => None,
+        Known::First(known) => {
+            envelope.once = Envelope::new_message();
+            Some(known)
+        }
+        Known::Ended(id, ending) if response.is_some() => return Ok(replayed(ended(id, ending, &location(id)))),
+        Known::Running(id) if response.is_some() => return Err(Problem::still_running(id, &location(id))),
+        Known::Ended(id, _) | Known::Running(id) => return Ok(replayed(accepted(id, &location(id)))),
+    };
+    let location = location(id);
+    let not_accepted = async |error: PublishError| {
+        if let Some(known) = first.filter(|_| !error.may_be_delivered()) {
+            // Should this fail, the next call with the key is published under the same id.
+            let _ = dependencies.store.forget_call(&known).await;
+        }
+        Err(Problem::not_accepted(&error))
+    };
 
-    let Some(response) = webhook.response.filter(|_| !preferences.respond_async) else {
-        dependencies.dispatch.accept(&envelope, &webhook.delivery).await.map_err(|error| Problem::not_accepted(&error))?;
+    let Some(response) = response else {
+        if let Err(error) = dependencies.dispatch.accept(&envelope, &webhook.delivery).await {
+            return not_accepted(error).await;
+        }
         let mut answer = accepted(id, &location);
         if preferences.respond_async {
             answer.headers_mut().insert(PREFERENCE_APPLIED, HeaderValue::from_static("respond-async"));
@@ -144,18 +175,28 @@ async fn accept(
     };
     let longest = preferences.wait.map_or(response.wait, |preferred| preferred.min(response.wait));
     let wait = Wait { longest, on_timeout: response.on_timeout };
-    let answered = dependencies.dispatch.call(envelope, &webhook.delivery, wait).await;
-    let mut answer = match answered.map_err(|error| Problem::not_accepted(&error))? {
-        Answer::Ended(Ending::Succeeded(response)) => respond(id, response),
-        Answer::Ended(Ending::Failed(error)) => Problem::execution_failed(id, &location, &error).into_response(),
-        Answer::TimedOut if response.on_timeout == OnTimeout::Accepted => accepted(id, &location),
-        Answer::TimedOut | Answer::Ended(Ending::Expired) => Problem::execution_timeout(id, &location, longest).into_response(),
+    let mut answer = match dependencies.dispatch.call(envelope, &webhook.delivery, wait).await {
+        Err(error) => return not_accepted(error).await,
+        Ok(Answer::Ended(Ending::Expired)) | Ok(Answer::TimedOut) if response.on_timeout == OnTimeout::Error => {
+            Problem::execution_timeout(id, &location, longest).into_response()
+        }
+        Ok(Answer::TimedOut) => accepted(id, &location),
+        Ok(Answer::Ended(ending)) => ended(id, ending, &location),
     };
     if let Some(preferred) = preferences.wait {
         let applied = HeaderValue::try_from(format!("wait={}", preferred.as_secs()));
         answer.headers_mut().insert(PREFERENCE_APPLIED, applied.unwrap_or_else(|_| HeaderValue::from_static("wait")));
     }
     Ok(answer)
+}
+
+/// The answer to a caller who waits for an execution that has ended.
+fn ended(id: ExecutionId, ending: Ending, location: &str) -> HttpResponse {
+    match ending {
+        Ending::Succeeded(response) => respond(id, response),
+        Ending::Failed(error) => Problem::execution_failed(id, location, &error).into_response(),
+        Ending::Expired => Problem::execution_timeout(id, location, Duration::ZERO).into_response(),
+    }
 }
 
 /// Accepted and confirmed by the broker.

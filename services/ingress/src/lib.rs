@@ -3,11 +3,13 @@
 //! Accepting a call reads and writes no database: definitions and key digests are a snapshot in memory.
 
 mod authenticate;
+mod checks;
 mod cors;
 mod dispatch;
 mod documents;
 mod executions;
 mod handler;
+mod idempotency;
 mod limit;
 mod measure;
 mod normalize;

@@ -82,7 +82,8 @@ pub(crate) fn normalize(
         reply_to: None,
         trace,
         attempts: 0,
-        once: false,
+        once: None,
+        resumes: false,
         due_at: None,
     })
 }

@@ -7,6 +7,7 @@ use forebay_broker::PublishError;
 use forebay_contract::ExecutionId;
 use forebay_contract::body::{ACCEPTED_ENCODINGS, BodyError};
 use forebay_contract::outcome::ExecutionError;
+use forebay_contract::schema::SchemaProblem;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
@@ -108,6 +109,49 @@ impl Problem {
                 Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "Body too large", detail).with("maxBytes", *limit)
             }
         }
+    }
+
+    pub(crate) fn schema(problems: &[SchemaProblem]) -> Self {
+        let shown = problems.iter().take(3).map(|problem| {
+            let place = if problem.pointer.is_empty() { "the body" } else { problem.pointer.as_str() };
+            format!("{place}: {}", problem.detail)
+        });
+        let more = problems.len().checked_sub(3).filter(|more| *more > 0).map_or_else(String::new, |more| format!("; and {more} more"));
+        let detail = format!("The body does not fit the endpoint's schema: {}{more}.", shown.collect::<Vec<_>>().join("; "));
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "schema", "Body does not fit the schema", detail)
+            .with("errors", serde_json::to_value(problems).unwrap_or_default())
+    }
+
+    pub(crate) fn invalid_idempotency_key(longest: usize) -> Self {
+        let detail = format!("The Idempotency-Key must have 1 to {longest} visible ASCII characters.");
+        Self::new(StatusCode::BAD_REQUEST, "invalid-idempotency-key", "Invalid Idempotency-Key", detail)
+    }
+
+    pub(crate) fn no_idempotency_key(error: &ExecutionError) -> Self {
+        let detail = format!("The call has no usable idempotency key: the endpoint's mapping of it failed ({}).", error.code.as_str());
+        Self::new(StatusCode::BAD_REQUEST, "invalid-idempotency-key", "No idempotency key", detail)
+    }
+
+    pub(crate) fn key_reused(id: ExecutionId) -> Self {
+        let detail = "The idempotency key was used for another request; use a new key for a new request.";
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused", "Idempotency key reused", detail)
+            .with("executionId", id.to_string())
+    }
+
+    pub(crate) fn still_running(id: ExecutionId, location: &str) -> Self {
+        let detail = "The first call with this idempotency key is still being executed; its outcome will be at Location.";
+        Self::new(StatusCode::CONFLICT, "idempotency-conflict", "Still running", detail)
+            .with("executionId", id.to_string())
+            .with_header(LOCATION, location)
+            .with_header(crate::EXECUTION_ID_HEADER, id.to_string())
+            .with_retry_after(Duration::from_secs(1))
+    }
+
+    pub(crate) fn keys_unavailable() -> Self {
+        let detail = "Idempotency keys cannot be looked up at the moment. Nothing was accepted and nothing will be executed; call again.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable", detail)
+            .with("mayBeDelivered", false)
+            .with_retry_after(Duration::from_secs(1))
     }
 
     pub(crate) fn body_interrupted(cause: &str) -> Self {

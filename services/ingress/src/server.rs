@@ -1,5 +1,6 @@
 //! Builds the ingress and runs it until shutdown.
 
+use crate::checks::CheckCache;
 use crate::dispatch::Dispatch;
 use crate::documents::Documents;
 use crate::handler::{Dependencies, handle};
@@ -86,6 +87,7 @@ impl Ingress {
         let dependencies = web::Data::new(Dependencies {
             snapshot,
             dispatch: Dispatch { publisher, replies, topology, store: store.clone() },
+            checks: CheckCache::default(),
             store,
             ids,
             in_flight: InFlight::new(settings.max_in_flight),

@@ -1,11 +1,11 @@
 //! Running the workflow, with its retries: in process, or later by way of a delayed queue.
 
 use crate::execute::{Claimed, Executor};
-use forebay_broker::{Destination, Queue, encode_envelope, stable_hash};
-use forebay_contract::outcome::{Ending, ErrorCode, ExecutionError, ExecutionStatus, StepRecord};
+use crate::host::ExecutionHost;
+use forebay_contract::outcome::{Ending, ErrorCode, ExecutionError, ExecutionStatus, KeptStep, Response, StepRecord};
 use forebay_contract::unix_micros;
 use forebay_store::Record;
-use forebay_workflow::{ExecutionContext, Program};
+use forebay_workflow::{ExecutionContext, Program, jittered};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,8 +16,11 @@ const MOST_REDELIVERIES: u32 = 20;
 /// In-process retrying of one delivery stays well below RabbitMQ's acknowledgement timeout of 30 minutes.
 const LONGEST_RETRYING: Duration = Duration::from_secs(15 * 60);
 const SHOWN_AFTER: Duration = Duration::from_secs(1);
-/// Seconds of the delayed queues. A pause is rounded up to one of them: each is a queue of its own at the broker.
-const DELAYS: [u32; 8] = [1, 2, 5, 10, 30, 60, 120, 300];
+/// Longest `wait` for which an execution of a lane keeps its place.
+const LONGEST_WAIT_IN_LANE: Duration = Duration::from_secs(1);
+/// Longest `wait` on an exclusive queue, where everything behind waits too; together with the execution's own time well below RabbitMQ's
+/// acknowledgement timeout.
+const LONGEST_WAIT_IN_ORDER: Duration = Duration::from_secs(10 * 60);
 
 /// An execution as far as this delivery took it.
 pub(crate) struct Attempted {
@@ -29,50 +32,89 @@ pub(crate) struct Attempted {
     pub(crate) attempts: u32,
     /// The pause after which it is to be tried again; absent: this was the last attempt.
     pub(crate) again_after: Option<Duration>,
+    /// Milliseconds of Unix time until which a `wait` puts it off.
+    pub(crate) waits_until: Option<i64>,
+    /// What a `respond` step answered already.
+    pub(crate) answered: Option<Response>,
+    /// Outputs that a later attempt needs and that are not durable yet.
+    pub(crate) unkept: Vec<KeptStep>,
+    /// The last attempt's side of the worker, which knows what is durable.
+    pub(crate) host: Arc<ExecutionHost>,
 }
 
 impl Executor {
     /// Attempts until the workflow succeeds, fails for good, or has to be tried again by a later delivery. `attempts_before` counts for the
     /// execution, `allowance_used` against its retry policy. `None`: the delivery was lost meanwhile.
     pub(crate) async fn attempt(
-        &self,
+        self: &Arc<Self>,
         program: Result<Arc<Program>, ExecutionError>,
         claimed: &Claimed<'_>,
         attempts_before: u32,
         allowance_used: u32,
     ) -> Option<Attempted> {
-        let Claimed { envelope, delivery, lost, .. } = claimed;
+        let Claimed { envelope, redeliveries, lost, lane, .. } = claimed;
         let mut attempts = attempts_before + 1;
         let not_run = |ending, attempts| {
-            Some(Attempted { ending, steps: Vec::new(), started_at: None, ended_at: unix_micros(), attempts, again_after: None })
+            Some(Attempted {
+                ending,
+                steps: Vec::new(),
+                started_at: None,
+                ended_at: unix_micros(),
+                attempts,
+                again_after: None,
+                waits_until: None,
+                answered: None,
+                unkept: Vec::new(),
+                host: Arc::new(ExecutionHost::new(self.clone(), claimed, Vec::new(), 0)),
+            })
         };
-        if envelope.deadline.is_some_and(|deadline| unix_micros() / 1000 >= deadline) {
+        // One that goes on after a wait has begun in time.
+        if !envelope.resumes && envelope.deadline.is_some_and(|deadline| unix_micros() / 1000 >= deadline) {
             return not_run(Ending::Expired, attempts_before);
         }
-        if delivery.redeliveries() > MOST_REDELIVERIES {
-            let message = format!("the execution was begun {} times and its worker went away each time", delivery.redeliveries());
-            return not_run(Ending::Failed(ExecutionError { code: ErrorCode::Crashed, step: None, message, transient: false }), attempts);
+        if *redeliveries > MOST_REDELIVERIES {
+            let message = format!("the execution was begun {redeliveries} times and its worker went away each time");
+            return not_run(Ending::Failed(ExecutionError::permanent(ErrorCode::Crashed, message)), attempts);
         }
         let program = match program {
             Ok(program) => program,
             Err(error) => return not_run(Ending::Failed(error), attempts),
         };
+        let is_repeated = claimed.redelivered || attempts_before > 0 || envelope.resumes;
+        let (kept, batches) = match is_repeated && program.keeps_steps() {
+            true => self.kept_before(envelope, lost).await?,
+            false => (Vec::new(), 0),
+        };
+        let host = Arc::new(ExecutionHost::new(self.clone(), claimed, kept, batches));
+        let (longest_wait_in_place, extra) = match lane {
+            Some(_) => (LONGEST_WAIT_IN_LANE, Duration::ZERO),
+            None => (LONGEST_WAIT_IN_ORDER, if program.waits() { LONGEST_WAIT_IN_ORDER } else { Duration::ZERO }),
+        };
         let give_up_at = tokio::time::Instant::now() + LONGEST_RETRYING;
-        let mut first_started_at = None;
+        let (mut first_started_at, mut unkept) = (None, Vec::new());
         loop {
-            let deadline = tokio::time::Instant::now() + self.execution_timeout;
-            let context = ExecutionContext { attempt: attempts, deadline: deadline.into(), cancel: (*lost).clone() };
+            let context = ExecutionContext {
+                attempt: attempts,
+                deadline: std::time::Instant::now() + self.execution_timeout + extra,
+                cancel: (*lost).clone(),
+                kept: host.kept(),
+                unkept: std::mem::take(&mut unkept),
+                longest_wait_in_place,
+                may_be_put_off: lane.is_some(),
+                host: host.clone(),
+            };
             crate::measure::running(1.0);
             let run = self.engine.run(&program, envelope, context).await;
             crate::measure::running(-1.0);
             let started_at = *first_started_at.get_or_insert(run.started_at);
             let pause = match &run.ending {
-                Ending::Failed(error) if error.transient && !lost.is_cancelled() => {
-                    program.definition().retry.pause_after(attempts - attempts_before + allowance_used)
+                Ending::Failed(error) if !lost.is_cancelled() && run.waits_until.is_none() => {
+                    program.definition().retry.pause_after_error(attempts - attempts_before + allowance_used, error)
                 }
                 _ => None,
             };
-            let later = pause.filter(|pause| claimed.retry_lane.is_some() && *pause >= Duration::from_secs(1));
+            let comes_back = lane.is_some_and(|lane| !lane.is_awaited);
+            let later = pause.filter(|pause| comes_back && *pause >= Duration::from_secs(1));
             let here = pause.filter(|pause| later.is_none() && tokio::time::Instant::now() + *pause < give_up_at);
             let Some(pause) = here else {
                 return Some(Attempted {
@@ -82,40 +124,18 @@ impl Executor {
                     ended_at: run.ended_at,
                     attempts,
                     again_after: later,
+                    waits_until: run.waits_until,
+                    answered: run.answered,
+                    unkept: run.unkept,
+                    host,
                 });
             };
+            unkept = run.unkept;
             tokio::select! {
                 () = lost.cancelled() => return None,
-                () = tokio::time::sleep(pause) => attempts += 1,
+                () = tokio::time::sleep(jittered(pause)) => attempts += 1,
             }
         }
-    }
-
-    /// Puts the execution into a delayed queue, from which it returns to its lane: it holds neither a place nor a worker meanwhile.
-    /// `false`: the broker did not take it.
-    pub(crate) async fn try_again_later(&self, claimed: &Claimed<'_>, attempted: &Attempted, lane: u16, pause: Duration) -> bool {
-        let delay = DELAYS.into_iter().find(|seconds| u64::from(*seconds) >= pause.as_secs()).unwrap_or(DELAYS[DELAYS.len() - 1]);
-        let mut envelope = claimed.envelope.clone();
-        envelope.attempts = attempted.attempts;
-        let queue = Queue::Retry { lane, delay: delay * 1000 };
-        let order = stable_hash(envelope.execution_id.unique().as_bytes());
-        let published = self.publisher.publish(order, Destination::Queue(queue), encode_envelope(&envelope, None)).await;
-        if let Err(error) = &published {
-            tracing::warn!(forebay.execution.id = %envelope.execution_id, %error, "a retry could not be put off; the execution is delivered again at once");
-            return false;
-        }
-        let error = match &attempted.ending {
-            Ending::Failed(error) => Some(error.clone()),
-            _ => None,
-        };
-        self.show(Record {
-            status: ExecutionStatus::Queued,
-            attempts: i32::try_from(attempted.attempts).unwrap_or(i32::MAX),
-            started_at: attempted.started_at,
-            error,
-            ..self.empty_record(&envelope)
-        });
-        true
     }
 
     /// Records that an execution is running when it takes long enough for somebody to ask; short ones cost no write.
@@ -140,7 +160,7 @@ impl Executor {
     }
 
     /// Writes a state that is not the end. Nothing depends on it: when it is lost, the execution is shown as it was before.
-    fn show(&self, record: Record) {
+    pub(crate) fn show(&self, record: Record) {
         let recorder = self.recorder.clone();
         tokio::spawn(async move { recorder.record(record, false).await });
     }

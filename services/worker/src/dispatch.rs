@@ -20,8 +20,16 @@ pub(crate) enum Keying {
     Serial,
     /// The mapping `by` of the version that accepted the call.
     ByMapping,
-    /// Each its own. `retry_lane`: the work lane to which delayed retries return; absent: retries are made in process.
-    Each { retry_lane: Option<u16> },
+    /// Each its own, on an exclusive queue (`lane` is absent) or on the lane of this number.
+    Each { lane: Option<Lane> },
+}
+
+/// A shared lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lane {
+    pub(crate) number: u16,
+    /// Whether its callers wait for outcomes: retries are made in process then.
+    pub(crate) is_awaited: bool,
 }
 
 /// Why dispatching ended.
@@ -59,12 +67,12 @@ pub(crate) async fn dispatch(
     let mut running: JoinSet<Done> = JoinSet::new();
     let lost = subscription.lost().clone();
     let ending = CancellationToken::new();
-    let (ordered, retry_lane) = match keying {
-        Keying::Each { retry_lane } => (false, retry_lane),
+    let (ordered, lane) = match keying {
+        Keying::Each { lane } => (false, lane),
         Keying::Serial | Keying::ByMapping => (true, None),
     };
     let (executor, places) = (executor.clone(), places.clone());
-    let starter = Starter { executor, places, lost: lost.clone(), ending: ending.clone(), retry_lane, ordered };
+    let starter = Starter { executor, places, lost: lost.clone(), ending: ending.clone(), lane, ordered };
     let mut number: u64 = 0;
     let mut end = End::Stopped;
     loop {
@@ -148,21 +156,22 @@ struct Starter {
     places: Arc<Semaphore>,
     lost: CancellationToken,
     ending: CancellationToken,
-    retry_lane: Option<u16>,
+    lane: Option<Lane>,
     ordered: bool,
 }
 
 impl Starter {
     fn start(&self, running: &mut JoinSet<Done>, key: String, (delivery, envelope): Job) {
         let (executor, places, lost, ending) = (self.executor.clone(), self.places.clone(), self.lost.clone(), self.ending.clone());
-        let (retry_lane, ordered) = (self.retry_lane, self.ordered);
+        let (lane, ordered) = (self.lane, self.ordered);
         running.spawn(async move {
             let place = tokio::select! {
                 biased;
                 () = ending.cancelled() => return (key, None, Executed::Left),
                 place = places.acquire_owned() => place,
             };
-            let claimed = Claimed { envelope: &envelope, delivery: &delivery, lost: &lost, retry_lane, ordered };
+            let (redelivered, redeliveries) = (delivery.redelivered(), delivery.redeliveries());
+            let claimed = Claimed { envelope: &envelope, redelivered, redeliveries, lost: &lost, lane, ordered, depth: 0 };
             let executed = executor.execute(claimed, move || drop(place)).await;
             (key, Some(delivery), executed)
         });

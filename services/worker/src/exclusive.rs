@@ -21,7 +21,7 @@ pub(crate) async fn serve(executor: Arc<Executor>, consumers: Consumers, integra
     let (keying, places, prefetch) = match policy {
         Delivery::Serial => (Keying::Serial, 1, SERIAL_PREFETCH),
         Delivery::ByKey { concurrency, .. } => (Keying::ByMapping, concurrency, prefetch_of(concurrency, 4)),
-        Delivery::Parallel(concurrency) => (Keying::Each { retry_lane: None }, concurrency, prefetch_of(concurrency, 2)),
+        Delivery::Parallel(concurrency) => (Keying::Each { lane: None }, concurrency, prefetch_of(concurrency, 2)),
         Delivery::Lane => return,
     };
     let places = Arc::new(Semaphore::new(places));

@@ -4,13 +4,16 @@
 //! acknowledgement comes after both. What is lost between them is delivered again.
 
 use crate::attempt::Attempted;
+use crate::connections::Connections;
+use crate::dispatch::Lane;
 use crate::measure;
 use crate::programs::{NoProgram, Programs};
 use crate::recorder::Recorder;
-use forebay_broker::{Delivery, Destination, Publisher, Reply, encode_reply};
+use forebay_broker::{Destination, Publisher, Replies, Reply, Topology, encode_reply};
 use forebay_contract::definition::{Definition, OnFailure};
 use forebay_contract::envelope::Envelope;
-use forebay_contract::outcome::{Ending, ExecutionError};
+use forebay_contract::outcome::{Ending, ExecutionError, KeptStep};
+use forebay_contract::{ExecutionId, IdIssuer};
 use forebay_store::{Decision, SnapshotHandle, Store};
 use forebay_workflow::{Engine, Program};
 use std::sync::Arc;
@@ -28,6 +31,10 @@ pub(crate) struct Executor {
     pub(crate) programs: Programs,
     pub(crate) recorder: Recorder,
     pub(crate) publisher: Publisher,
+    pub(crate) replies: Replies,
+    pub(crate) topology: Topology,
+    pub(crate) connections: Connections,
+    pub(crate) ids: IdIssuer,
     pub(crate) worker: String,
     pub(crate) execution_timeout: Duration,
 }
@@ -46,24 +53,38 @@ pub(crate) enum Executed {
 /// A delivery that this worker executes.
 pub(crate) struct Claimed<'a> {
     pub(crate) envelope: &'a Envelope,
-    pub(crate) delivery: &'a Delivery,
+    /// Whether it was delivered before, and how often the broker counted that.
+    pub(crate) redelivered: bool,
+    pub(crate) redeliveries: u32,
     /// Cancelled when the delivery is no longer this worker's.
     pub(crate) lost: &'a CancellationToken,
-    /// The work lane to which a delayed retry returns; absent where order is kept or a caller waits.
-    pub(crate) retry_lane: Option<u16>,
+    /// The lane that it came on; absent on an exclusive queue.
+    pub(crate) lane: Option<Lane>,
     /// Whether a next execution waits for this one.
     pub(crate) ordered: bool,
+    /// Calls of integrations around this one.
+    pub(crate) depth: u8,
 }
 
 impl Executor {
     /// Executes a call. `before_recording` is called once the workflow has ended: a lane gives its place to the next one there.
-    pub(crate) async fn execute(&self, claimed: Claimed<'_>, before_recording: impl FnOnce() + Send) -> Executed {
-        let Claimed { envelope, delivery, lost, retry_lane, .. } = claimed;
+    pub(crate) async fn execute(self: &Arc<Self>, claimed: Claimed<'_>, before_recording: impl FnOnce() + Send) -> Executed {
+        let Claimed { envelope, redelivered, lost, lane, .. } = claimed;
         let (mut attempts_before, mut allowance_used) = (envelope.attempts, envelope.attempts);
-        if delivery.redelivered() {
+        if let Some(message) = envelope.once {
+            match self.claim(envelope, message, lost).await {
+                Some(true) => {}
+                // Another message of the same execution came first.
+                Some(false) => return Executed::Recorded,
+                None => return Executed::Left,
+            }
+        }
+        if redelivered {
             measure::redelivered();
             match self.recorded_before(envelope, lost).await {
                 None => {}
+                // Of an attempt before this message, which tries again.
+                Some(finished) if finished.attempts <= stored(envelope.attempts) && !finished.halted => {}
                 Some(finished) if !finished.halted => return Executed::Recorded,
                 Some(finished) => match self.decision(envelope) {
                     None => return self.stay_halted(envelope, lost).await,
@@ -84,22 +105,53 @@ impl Executor {
             _ => return Executed::Left,
         };
         before_recording();
-        if let (Some(pause), Some(lane)) = (attempted.again_after, retry_lane) {
-            let put_off = self.try_again_later(&claimed, &attempted, lane, pause).await;
-            return if put_off { Executed::Recorded } else { Executed::Left };
+        let put_off = match (attempted.waits_until, attempted.again_after, lane) {
+            (Some(until), _, Some(lane)) => self.put_off_until(&claimed, &attempted, lane, until).await,
+            (None, Some(pause), Some(lane)) => self.try_again_later(&claimed, &attempted, lane, pause).await,
+            _ => return self.end(&claimed, attempted, definition).await,
+        };
+        if put_off { Executed::Recorded } else { Executed::Left }
+    }
+
+    /// Whether the execution is that of this message; `None`: the delivery was lost before the store could tell.
+    async fn claim(&self, envelope: &Envelope, message: i64, lost: &CancellationToken) -> Option<bool> {
+        loop {
+            match self.store.claim_execution(&envelope.execution_id, message).await {
+                Ok(is_ours) => return Some(is_ours),
+                Err(error) => tracing::warn!(forebay.execution.id = %envelope.execution_id, %error, "an execution waits for the store"),
+            }
+            tokio::select! {
+                () = lost.cancelled() => return None,
+                () = tokio::time::sleep(PAUSE) => {}
+            }
         }
-        self.end(&claimed, attempted, definition).await
+    }
+
+    /// What the store keeps of earlier deliveries, and the number of the next batch. `None`: the delivery was lost meanwhile.
+    pub(crate) async fn kept_before(&self, envelope: &Envelope, lost: &CancellationToken) -> Option<(Vec<KeptStep>, u32)> {
+        loop {
+            match self.store.kept_steps(&envelope.execution_id).await {
+                Ok(kept) => return Some(kept),
+                Err(error) => tracing::warn!(forebay.execution.id = %envelope.execution_id, %error, "an execution waits for what it kept"),
+            }
+            tokio::select! {
+                () = lost.cancelled() => return None,
+                () = tokio::time::sleep(PAUSE) => {}
+            }
+        }
     }
 
     /// Replies, records, and halts the trigger where the definition says so.
     async fn end(&self, claimed: &Claimed<'_>, mut attempted: Attempted, definition: Option<&Definition>) -> Executed {
-        let Claimed { envelope, delivery, lost, ordered, .. } = claimed;
+        let Claimed { envelope, redeliveries, lost, ordered, .. } = claimed;
         let fails = matches!(attempted.ending, Ending::Failed(_));
         let halts = fails && definition.is_some_and(|definition| definition.on_failure == OnFailure::Halt);
-        self.reply(envelope, &attempted.ending);
+        if attempted.answered.is_none() {
+            self.reply(envelope, &attempted.ending);
+        }
         let started_at = attempted.started_at.unwrap_or(attempted.ended_at);
         measure::finished(envelope, attempted.ending.status(), started_at, attempted.ended_at);
-        let record = self.record_of(envelope, &mut attempted, definition, delivery.redeliveries(), halts);
+        let record = self.record_of(envelope, &mut attempted, definition, *redeliveries, halts);
         if let Err(error) = self.recorder.record(record, *ordered).await {
             tracing::warn!(forebay.execution.id = %envelope.execution_id, %error, "the execution will be delivered again");
             return Executed::Left;
@@ -129,9 +181,13 @@ impl Executor {
     }
 
     pub(crate) fn reply(&self, envelope: &Envelope, ending: &Ending) {
-        let Some(reply_to) = &envelope.reply_to else { return };
-        let message = encode_reply(&Reply { execution_id: envelope.execution_id, ending: ending.clone() });
-        self.publisher.post(Destination::Named(reply_to.clone()), message);
+        self.reply_with(envelope.execution_id, envelope.reply_to.as_deref(), ending);
+    }
+
+    pub(crate) fn reply_with(&self, execution_id: ExecutionId, reply_to: Option<&str>, ending: &Ending) {
+        let Some(reply_to) = reply_to else { return };
+        let message = encode_reply(&Reply { execution_id, ending: ending.clone() });
+        self.publisher.post(Destination::Named(reply_to.to_owned()), message);
         measure::replied();
     }
 
@@ -156,4 +212,8 @@ impl Executor {
         }
         span
     }
+}
+
+fn stored(attempts: u32) -> i32 {
+    i32::try_from(attempts).unwrap_or(i32::MAX)
 }

@@ -73,7 +73,7 @@ impl Executor {
             return Executed::Halted;
         }
         let message = "the execution failed; its worker went away before it could say why the trigger is halted".to_owned();
-        let error = ExecutionError { code: ErrorCode::Crashed, step: None, message, transient: false };
+        let error = ExecutionError::permanent(ErrorCode::Crashed, message);
         self.halt(envelope, &error, lost).await
     }
 

@@ -1,6 +1,6 @@
 //! The shared lanes, which every worker consumes, and the queue of what died in them.
 
-use crate::dispatch::{Keying, Stop, dispatch, put_aside};
+use crate::dispatch::{Keying, Lane, Stop, dispatch, put_aside};
 use crate::execute::{Executed, Executor};
 use forebay_broker::{Consumers, Delivery, Queue};
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
@@ -13,13 +13,14 @@ const DEAD_PREFETCH: u16 = 50;
 
 /// Consumes one lane until stopped. `places` are shared by the lanes of a kind.
 pub(crate) async fn serve(executor: Arc<Executor>, consumers: Consumers, lane: Queue, places: Arc<Semaphore>, prefetch: u16, stop: Stop) {
-    let retry_lane = match lane {
-        Queue::Work(number) => Some(number),
-        _ => None,
+    let keying = match lane {
+        Queue::Work(number) => Keying::Each { lane: Some(Lane { number, is_awaited: false }) },
+        Queue::Call(number) => Keying::Each { lane: Some(Lane { number, is_awaited: true }) },
+        _ => Keying::Each { lane: None },
     };
     while !stop.gently.is_cancelled() {
         match consumers.subscribe(lane, prefetch).await {
-            Ok(subscription) => _ = dispatch(&executor, subscription, Keying::Each { retry_lane }, &places, &stop).await,
+            Ok(subscription) => _ = dispatch(&executor, subscription, keying, &places, &stop).await,
             Err(error) => tracing::debug!(?lane, %error, "the lane cannot be consumed; trying again"),
         }
         pause(&stop).await;
@@ -59,7 +60,7 @@ async fn bury(executor: &Executor, delivery: Delivery) -> bool {
                 "the broker gave the execution up ({}): its workers went away each time they had begun it",
                 reason.unwrap_or("unknown")
             );
-            let error = ExecutionError { code: ErrorCode::Crashed, step: None, message, transient: false };
+            let error = ExecutionError::permanent(ErrorCode::Crashed, message);
             executor.fail(&envelope, error, delivery.redeliveries()).await
         }
     };

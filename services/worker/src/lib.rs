@@ -2,14 +2,17 @@
 
 mod assignment;
 mod attempt;
+mod connections;
 mod dispatch;
 mod exclusive;
 mod execute;
 mod halts;
+mod host;
 mod lanes;
 mod measure;
 mod members;
 mod programs;
+mod put_off;
 mod record;
 mod recorder;
 mod server;

@@ -69,5 +69,5 @@ impl Programs {
 }
 
 fn failure(message: String) -> ExecutionError {
-    ExecutionError { code: ErrorCode::Definition, step: None, message, transient: false }
+    ExecutionError::permanent(ErrorCode::Definition, message)
 }

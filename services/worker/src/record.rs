@@ -6,7 +6,7 @@ use forebay_contract::definition::Definition;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{Ending, ExecutionError, ExecutionStatus};
 use forebay_contract::unix_micros;
-use forebay_store::{Record, StoredRequest, StoredResponse, TriggerKind};
+use forebay_store::{KeptBatch, Record, StoredRequest, StoredResponse, TriggerKind};
 
 /// A reply posted this long before the caller's deadline reaches it.
 const ANSWERED_BEFORE_MILLIS: i64 = 500;
@@ -55,7 +55,7 @@ impl Executor {
         // A failed execution always keeps the input that its retry needs.
         let failed = error.is_some();
         let keeps_input = diagnostics.input || failed;
-        let keeps_output = diagnostics.output || may_be_asked_for_later(envelope);
+        let keeps_output = diagnostics.output || envelope.once.is_some() || may_be_asked_for_later(envelope);
         let mut steps = std::mem::take(&mut attempted.steps);
         if !diagnostics.steps {
             steps.iter_mut().for_each(|step| step.output = None);
@@ -71,6 +71,8 @@ impl Executor {
             redeliveries: i32::try_from(redeliveries).unwrap_or(i32::MAX),
             input: keeps_input.then(|| stored_request(envelope)),
             output: response.filter(|_| keeps_output).map(StoredResponse::from),
+            kept: (failed && !attempted.unkept.is_empty()).then(|| KeptBatch::new(attempted.host.batches(), &attempted.unkept)),
+            ends_kept: !failed && attempted.host.batches() > 0,
             // What a retry by hand needs is kept as long as the history is.
             keep: diagnostics.keep.filter(|_| !failed),
             halted,
@@ -84,7 +86,7 @@ impl Executor {
             execution_id: envelope.execution_id,
             integration_id: envelope.integration_id,
             version: envelope.version,
-            trigger_kind: TriggerKind::Webhook,
+            trigger_kind: if envelope.due_at.is_some() { TriggerKind::Schedule } else { TriggerKind::Webhook },
             status: ExecutionStatus::Expired,
             attempts: 0,
             started_at: None,
@@ -93,6 +95,8 @@ impl Executor {
             error: None,
             response_status: None,
             steps: Vec::new(),
+            kept: None,
+            ends_kept: false,
             redeliveries: 0,
             input: None,
             output: None,

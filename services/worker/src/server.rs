@@ -1,17 +1,20 @@
 //! Builds the worker and runs it until shutdown.
 
+use crate::connections::Connections;
 use crate::dispatch::Stop;
 use crate::execute::Executor;
 use crate::lanes;
 use crate::members::Members;
 use crate::programs::Programs;
 use crate::recorder::{Recorder, drain_spool};
-use forebay_broker::{Consumers, ConsumersConfig, Limits, Publisher, PublisherConfig, PublisherState, Queue, Topology};
+use forebay_broker::{Consumers, ConsumersConfig, Limits, Publisher, PublisherConfig, PublisherState, Queue, Replies, Topology};
+use forebay_contract::IdIssuer;
 use forebay_contract::unix_micros;
 use forebay_runtime::health::Health;
 use forebay_runtime::settings::Settings;
 use forebay_runtime::shutdown::Shutdown;
-use forebay_store::{SnapshotHandle, Store, WorkerRow};
+use forebay_store::{SecretKeys, SnapshotHandle, Store, StoreError, WorkerRow};
+use forebay_workflow::connector::ReachError;
 use forebay_workflow::{Engine, EngineError, EngineOptions};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +31,15 @@ const MAINTAIN_EVERY: Duration = Duration::from_secs(600);
 /// Why the worker could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
+    /// A setting cannot be used.
+    #[error("FOREBAY_SECRET_KEY: {0}")]
+    SecretKey(String),
+    /// A setting cannot be used.
+    #[error("FOREBAY_PRIVATE_ADDRESSES: {0}")]
+    Reach(String),
+    /// The store could not be asked.
+    #[error("the worker cannot be built")]
+    Store(#[from] StoreError),
     /// The workflow engine could not be made.
     #[error("the workflow engine cannot be started")]
     Engine(#[from] EngineError),
@@ -48,11 +60,11 @@ impl Worker {
     ///
     /// # Errors
     /// [`WorkerError`].
-    #[allow(clippy::unused_async, reason = "called inside the runtime on which its tasks are spawned, like the other services' build")]
     pub async fn build(settings: &Settings, store: Store, snapshot: SnapshotHandle, health: Health) -> Result<Self, WorkerError> {
         let mut options = EngineOptions::default();
         // A step's call continues the trace of its span.
         options.inject = Some(Arc::new(forebay_runtime::telemetry::current_traceparent));
+        options.reach = settings.private_addresses.parse().map_err(|error: ReachError| WorkerError::Reach(error.to_string()))?;
         let engine = Engine::new(options)?;
         let limits = Limits { max_length: settings.queue_max_length, max_bytes: settings.queue_max_bytes };
         let topology = Topology::new(&settings.queue_prefix, settings.lanes, limits);
@@ -67,7 +79,14 @@ impl Worker {
         };
         let publisher = Publisher::start(publisher_config, topology.clone(), broker_shutdown.clone());
         let consumers = Consumers::new(ConsumersConfig { url, name }, topology.clone());
+        let replies =
+            Replies::start(settings.amqp_url.expose().to_owned(), settings.worker_name.clone(), topology.clone(), broker_shutdown.clone());
+        let keys = settings.secret_key.as_ref().map(SecretKeys::parse).transpose().map_err(WorkerError::SecretKey)?;
         let executor = Executor {
+            ids: IdIssuer::new(&store.id_key().await?),
+            connections: Connections::new(snapshot.clone(), keys),
+            replies,
+            topology: topology.clone(),
             engine,
             programs: Programs::new(store.clone(), snapshot.clone()),
             recorder: Recorder::start(store.clone(), publisher.clone()),

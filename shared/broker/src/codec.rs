@@ -36,8 +36,10 @@ struct Call<'a> {
     deadline: Option<i64>,
     #[serde(default)]
     attempts: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    once: Option<i64>,
     #[serde(default, skip_serializing_if = "is_false")]
-    once: bool,
+    resumes: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     due_at: Option<i64>,
     request: Cow<'a, Request>,
@@ -112,6 +114,7 @@ pub fn encode_envelope(envelope: &Envelope, expires_in: Option<Duration>) -> Mes
         deadline: envelope.deadline,
         attempts: envelope.attempts,
         once: envelope.once,
+        resumes: envelope.resumes,
         due_at: envelope.due_at,
         request: Cow::Borrowed(&envelope.request),
     };
@@ -178,6 +181,7 @@ pub fn decode_envelope(properties: &BasicProperties, body: Bytes) -> Result<Enve
         trace,
         attempts: call.attempts,
         once: call.once,
+        resumes: call.resumes,
         due_at: call.due_at,
     })
 }
@@ -196,7 +200,7 @@ pub fn encode_reply(reply: &Reply) -> Message {
     let mut body = body;
     if head_text.len() > LARGEST_REPLY_HEAD {
         let message = format!("the answer's headers (or the error's text) are larger than {LARGEST_REPLY_HEAD} bytes; make them smaller");
-        let error = ExecutionError { code: ErrorCode::Limit, step: Some("respond".to_owned()), message, transient: false };
+        let error = ExecutionError::permanent(ErrorCode::Limit, message).in_step("respond");
         head_text = serde_json::to_string(&ReplyHead::Failed { error: Cow::Owned(error) }).unwrap_or_default();
         body = Bytes::new();
     }
@@ -294,7 +298,8 @@ mod tests {
             reply_to: Some("reply.x".into()),
             trace: Some(TraceContext { traceparent: "00-1-2-01".into(), tracestate: None }),
             attempts: 2,
-            once: true,
+            once: Some(-5),
+            resumes: true,
             due_at: Some(1_700_000_000_000),
         }
     }
@@ -321,7 +326,7 @@ mod tests {
     #[test]
     fn every_kind_of_reply_survives_the_way_over_the_broker() {
         let response = Response { status: 201, headers: vec![("x-a".into(), "ö".into())], body: Bytes::from_static(b"\0") };
-        let error = ExecutionError { code: ErrorCode::Mapping, step: Some("input".into()), message: "no".into(), transient: false };
+        let error = ExecutionError::permanent(ErrorCode::Mapping, "no").in_step("input");
         for ending in [Ending::Succeeded(response), Ending::Failed(error), Ending::Expired] {
             let reply = Reply { execution_id: envelope().execution_id, ending };
             let message = encode_reply(&reply);

@@ -19,4 +19,4 @@ pub use consumer::{Consumers, ConsumersConfig, Delivery, Subscription};
 pub use error::{BrokerError, PublishError};
 pub use publisher::{Destination, Publisher, PublisherConfig, PublisherState};
 pub use replies::{Replies, Waiting};
-pub use topology::{Limits, Queue, Topology, stable_hash};
+pub use topology::{Limits, Queue, Topology, order_of, stable_hash};

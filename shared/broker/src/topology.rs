@@ -2,6 +2,8 @@
 //!
 //! Arguments are the same on every version of RabbitMQ from 3.10 to 4.x.
 
+use forebay_contract::definition::Delivery;
+use forebay_contract::envelope::Envelope;
 use lapin::options::QueueDeclareOptions;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, Connection};
@@ -85,6 +87,17 @@ impl Topology {
     #[must_use]
     pub fn lane_of(&self, tenant: &str) -> u16 {
         (stable_hash(tenant.as_bytes()) % u64::from(self.lanes)) as u16
+    }
+
+    /// The queue on which a call travels to its worker: the trigger's own where its delivery asks for one, else the tenant's lane.
+    #[must_use]
+    pub fn queue_of(&self, envelope: &Envelope, delivery: &Delivery, is_awaited: bool) -> Queue {
+        let lane = self.lane_of(envelope.tenant.as_str());
+        match (delivery.is_exclusive(), is_awaited) {
+            (true, _) => Queue::Trigger(envelope.integration_id),
+            (false, true) => Queue::Call(lane),
+            (false, false) => Queue::Work(lane),
+        }
     }
 
     /// Every shared lane, calls first.
@@ -180,6 +193,15 @@ pub(crate) fn expiration(remaining: Duration) -> ShortString {
 #[must_use]
 pub fn stable_hash(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// What orders publishing: calls of an ordered trigger share a channel, others spread over all of them.
+#[must_use]
+pub fn order_of(envelope: &Envelope, delivery: &Delivery) -> u64 {
+    match delivery.is_ordered() {
+        true => stable_hash(envelope.integration_id.as_bytes()),
+        false => stable_hash(envelope.execution_id.unique().as_bytes()),
+    }
 }
 
 #[cfg(test)]

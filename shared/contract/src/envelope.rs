@@ -15,7 +15,7 @@ pub const ENVELOPE_VERSION: u32 = 1;
 /// much as 200 bytes of body, so what only Forebay reads is one JSON text.
 pub mod header {
     /// Everything of the call but its body, as JSON (text): `envelope` (its version), `tenant`, `integration`, `integrationId`, `version`,
-    /// `receivedAt`, `deadline`, `attempts`, `once`, `dueAt` and `request`.
+    /// `receivedAt`, `deadline`, `attempts`, `once`, `resumes`, `dueAt` and `request`.
     pub const CALL: &str = "forebay-call";
     /// W3C trace context (text).
     pub const TRACEPARENT: &str = "traceparent";
@@ -88,9 +88,21 @@ pub struct Envelope {
     pub trace: Option<TraceContext>,
     /// Attempts before this message: more than 0 after a delayed retry.
     pub attempts: u32,
-    /// Whether this execution may be published more than once (a repeated call, a due run, a call by another execution): the worker
-    /// claims it in the store before it runs.
-    pub once: bool,
+    /// Set where this execution may be published more than once (a repeated call, a due run, a call by another execution): a random
+    /// number of this message ([`Envelope::new_message`]), which claims the execution in the store before it runs.
+    pub once: Option<i64>,
+    /// Whether the execution was put off by a `wait`, and goes on with what it kept.
+    pub resumes: bool,
     /// Milliseconds of Unix time at which a scheduled run was due; absent: it was called.
     pub due_at: Option<i64>,
+}
+
+impl Envelope {
+    /// A number for [`Envelope::once`].
+    #[must_use]
+    pub fn new_message() -> Option<i64> {
+        let mut bytes = [0; 8];
+        // Without random bytes the time tells messages apart as well as it can.
+        getrandom::fill(&mut bytes).map_or_else(|_| Some(crate::unix_micros()), |()| Some(i64::from_be_bytes(bytes)))
+    }
 }

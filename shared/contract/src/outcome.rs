@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
+use std::time::Duration;
 
 /// Where an execution stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -67,6 +68,30 @@ pub struct ExecutionError {
     pub message: String,
     /// Whether another attempt may go better.
     pub transient: bool,
+    /// How long the remote system asks to be left alone (`Retry-After`); known to the attempt that met it only.
+    #[serde(skip)]
+    pub retry_after: Option<Duration>,
+}
+
+impl ExecutionError {
+    /// A failure that the same input meets again, in no step yet.
+    #[must_use]
+    pub fn permanent(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, step: None, message: message.into(), transient: false, retry_after: None }
+    }
+
+    /// A failure that another attempt may not meet, in no step yet.
+    #[must_use]
+    pub fn transient(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { transient: true, ..Self::permanent(code, message) }
+    }
+
+    /// Names the step or part of the definition in which it happened, where that is not known yet.
+    #[must_use]
+    pub fn in_step(mut self, step: &str) -> Self {
+        self.step.get_or_insert_with(|| step.to_owned());
+        self
+    }
 }
 
 impl fmt::Display for ExecutionError {
@@ -98,6 +123,10 @@ pub enum ErrorCode {
     Crashed,
     /// The definition's version is unknown to the store.
     Definition,
+    /// A condition of the workflow does not hold (`assert`), or the workflow ended itself as failed (`stop`).
+    Refused,
+    /// A connection is missing, not enabled, or its credentials are not accepted.
+    Connection,
     /// A defect of Forebay.
     Internal,
 }
@@ -115,6 +144,8 @@ impl ErrorCode {
             Self::Limit => "limit",
             Self::Crashed => "crashed",
             Self::Definition => "definition",
+            Self::Refused => "refused",
+            Self::Connection => "connection",
             Self::Internal => "internal",
         }
     }
@@ -154,6 +185,15 @@ impl Ending {
     }
 }
 
+/// What a step gave, kept so that no later attempt repeats the step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptStep {
+    /// The step's id; inside a loop with the item before it, such as `lines[3]/send`.
+    pub path: String,
+    /// Its output as JSON.
+    pub output: Vec<u8>,
+}
+
 /// One step as it went, for the history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StepRecord {
@@ -183,4 +223,6 @@ pub enum StepStatus {
     Failed,
     /// Its `when` said no.
     Skipped,
+    /// The execution is put off until a time.
+    Waiting,
 }

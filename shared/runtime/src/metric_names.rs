@@ -41,6 +41,10 @@ metrics_table! {
     describe_gauge     STORE_CONNECTED = "forebay_store_connected", Count, "1 while the store answers";
     describe_gauge     SNAPSHOT_AGE_SECONDS = "forebay_snapshot_age_seconds", Seconds, "Age of the definitions and keys in memory";
     describe_gauge     TRIGGER_HALTED = "forebay_trigger_halted", Count, "1 while an ordered trigger waits for a person; labels tenant, integration";
+    describe_counter   SCHEDULER_DUE_TOTAL = "forebay_scheduler_due_total", Count, "Due times that were handled, missed ones included; labels tenant, integration";
+    describe_counter   SCHEDULER_PUBLISHED_TOTAL = "forebay_scheduler_published_total", Count, "Runs published; labels tenant, integration";
+    describe_counter   SCHEDULER_FAILED_TOTAL = "forebay_scheduler_failed_total", Count, "Publishes of a due run that failed and are tried again; label result";
+    describe_histogram SCHEDULER_LAG_SECONDS = "forebay_scheduler_lag_seconds", Seconds, "Time from a due time, its jitter included, to the broker's confirm";
     describe_counter   REPLIES_TOTAL = "forebay_replies_total", Count, "Replies sent to waiting calls; label result";
     describe_counter   PANICS_TOTAL = "forebay_panics_total", Count, "Panics in this process, caught ones included";
 }

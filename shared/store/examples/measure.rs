@@ -130,6 +130,8 @@ fn record(execution_id: ExecutionId, integration_id: Uuid) -> Record {
         response_status: Some(200),
         steps: Vec::new(),
         redeliveries: 0,
+        kept: None,
+        ends_kept: false,
         input: None,
         output: None,
         keep: None,

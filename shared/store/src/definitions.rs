@@ -3,6 +3,7 @@
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::listen::{self, Part};
+use crate::schedules;
 use crate::timestamp::Timestamp;
 use deadpool_postgres::Transaction;
 use forebay_contract::definition::Definition;
@@ -100,6 +101,7 @@ impl Store {
         }
         write_integrations(&transaction, definitions, &applied, generation).await?;
         write_versions(&transaction, definitions, &applied, by).await?;
+        schedules::place(&transaction, definitions, &applied).await?;
         listen::announce_change(&transaction).await?;
         transaction.commit().await.map_err(failed)?;
         Ok(applied)

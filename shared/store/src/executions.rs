@@ -5,7 +5,7 @@ use crate::error::StoreError;
 use crate::payload;
 use crate::record::{StoredRequest, StoredResponse, accepted_at, accepted_at_of};
 use crate::timestamp::Timestamp;
-use forebay_contract::outcome::{ErrorCode, ExecutionError, ExecutionStatus, StepRecord};
+use forebay_contract::outcome::{Ending, ErrorCode, ExecutionError, ExecutionStatus, Response, StepRecord};
 use forebay_contract::{ExecutionId, IdIssuer};
 use std::collections::HashMap;
 use tokio_postgres::Row;
@@ -24,6 +24,8 @@ pub struct ExecutionRow {
     pub integration_id: Uuid,
     /// The version of the definition that ran.
     pub version: i32,
+    /// What started it: `webhook` or `schedule`.
+    pub trigger: String,
     /// Where it stands.
     pub status: ExecutionStatus,
     /// Attempts.
@@ -57,6 +59,22 @@ pub struct ExecutionOutcome {
     pub output: Option<StoredResponse>,
 }
 
+impl ExecutionOutcome {
+    /// How it ended; `None` while it has not, or where its answer is not kept.
+    #[must_use]
+    pub fn ending(&self) -> Option<Ending> {
+        match self.row.status {
+            ExecutionStatus::Queued | ExecutionStatus::Running => None,
+            ExecutionStatus::Expired => Some(Ending::Expired),
+            ExecutionStatus::Failed => self.row.error.clone().map(Ending::Failed),
+            ExecutionStatus::Succeeded => {
+                let StoredResponse { status, headers, body } = self.output.clone()?;
+                Some(Ending::Succeeded(Response { status, headers, body }))
+            }
+        }
+    }
+}
+
 /// An execution with everything that is kept of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExecutionDetail {
@@ -83,7 +101,8 @@ pub struct FinishedExecution {
 
 /// In the order that [`execution_row`] reads.
 pub(crate) const COLUMNS: &str = "e.id, e.integration_id, e.version, e.status, e.attempts, e.started_at, e.ended_at, e.worker,
-    e.response_status, e.redeliveries, e.halted, e.skipped, e.error_code, e.error_step, e.error_message, e.error_transient";
+    e.response_status, e.redeliveries, e.halted, e.skipped, e.error_code, e.error_step, e.error_message, e.error_transient,
+    e.trigger_kind";
 
 impl Store {
     /// Of these ids (the unique parts), those that are recorded as ended.
@@ -176,10 +195,11 @@ pub(crate) fn execution_row(row: &Row, issuer: &IdIssuer) -> Result<ExecutionRow
     let (unique, integration_id): (Uuid, Uuid) = (row.get(0), row.get(1));
     Ok(ExecutionRow {
         id: issuer.restore(unique, integration_id),
-        tenant: row.get(16),
-        integration: row.get(17),
+        tenant: row.get(17),
+        integration: row.get(18),
         integration_id,
         version: row.get(2),
+        trigger: row.get(16),
         status: read_status(row.get(3))?,
         attempts: row.get(4),
         redeliveries: row.get(9),
@@ -204,5 +224,5 @@ fn execution_error(row: &Row) -> Option<ExecutionError> {
     let code: ErrorCode = serde_json::from_value(code.into()).unwrap_or(ErrorCode::Internal);
     let message = row.get::<_, Option<String>>(14).unwrap_or_default();
     let transient = row.get::<_, Option<bool>>(15).unwrap_or_default();
-    Some(ExecutionError { code, step: row.get(13), message, transient })
+    Some(ExecutionError { code, step: row.get(13), message, transient, retry_after: None })
 }

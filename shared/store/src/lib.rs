@@ -1,4 +1,4 @@
-//! The only user of Postgres: migrations, definitions, keys, executions, triggers, workers.
+//! The only user of Postgres: migrations, definitions, keys, executions, schedules, triggers, workers.
 //!
 //! [`Store`] is a pool and is cheap to clone. Accepting a request needs none of its functions: [`Store::watch`] keeps a
 //! [`Snapshot`] of definitions and key digests in memory, fresh within a second and alive while the database is away.
@@ -7,12 +7,15 @@
 //!
 //! PostgreSQL 15 or newer, reached directly or through a pooler in session mode: LISTEN needs a session.
 
+mod claims;
 mod connection;
+mod connections;
 mod definitions;
 mod error;
 mod executions;
 mod grants;
 mod installation;
+mod kept;
 mod keys;
 mod listen;
 mod listing;
@@ -23,6 +26,9 @@ mod payload;
 mod record;
 mod record_write;
 mod retention;
+mod schedule_listing;
+mod schedules;
+mod seal;
 mod snapshot;
 mod tenants;
 mod timestamp;
@@ -31,16 +37,21 @@ mod versions;
 mod watch;
 mod workers;
 
+pub use claims::{FirstCall, KnownCall};
 pub use connection::{Store, StoreOptions};
+pub use connections::{ConnectionRow, SealedConnection};
 pub use definitions::{Applied, Change, IntegrationRow, NewDefinition};
 pub use error::StoreError;
 pub use executions::{ExecutionDetail, ExecutionOutcome, ExecutionRow, FinishedExecution};
 pub use keys::{CreatedKey, KeyRow, NewKey, key_digest};
 pub use listen::WorkerWatch;
 pub use listing::Filter;
-pub use migrations::MigrationReport;
-pub use record::{Record, StoredRequest, StoredResponse, TriggerKind};
+pub use migrations::{MigrationReport, SCHEMA_VERSION};
+pub use record::{KeptBatch, Record, StoredRequest, StoredResponse, TriggerKind};
 pub use retention::MaintenanceReport;
+pub use schedule_listing::ScheduleRow;
+pub use schedules::{DueSchedule, ScheduleStep};
+pub use seal::SecretKeys;
 pub use snapshot::{ApiKey, Integration, Snapshot};
 pub use tenants::{DocsAccess, TenantRow};
 pub use triggers::{Decision, TriggerPhase, TriggerRow, TriggerState};

@@ -27,6 +27,7 @@ pub(crate) enum Part {
     Keys,
     Triggers,
     Tenants,
+    Connections,
 }
 
 impl Part {
@@ -36,6 +37,7 @@ impl Part {
             Self::Keys => "keys",
             Self::Triggers => "triggers",
             Self::Tenants => "tenants",
+            Self::Connections => "connections",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! From the database to a snapshot. Only what has changed is read and parsed again.
 
 use crate::connection::Store;
+use crate::connections;
 use crate::definitions::{read_definition, read_name};
 use crate::error::StoreError;
 use crate::listen::Part;
@@ -21,9 +22,10 @@ struct Generations {
     keys: i64,
     triggers: i64,
     tenants: i64,
+    connections: i64,
 }
 
-const NOTHING: Generations = Generations { integrations: -1, keys: -1, triggers: -1, tenants: -1 };
+const NOTHING: Generations = Generations { integrations: -1, keys: -1, triggers: -1, tenants: -1, connections: -1 };
 
 /// Keeps the newest snapshot and what it was made of.
 pub(crate) struct Loader {
@@ -62,6 +64,9 @@ impl Loader {
         if stored.tenants != self.loaded.tenants {
             next.docs = Arc::new(tenants::load(&transaction).await?);
         }
+        if stored.connections != self.loaded.connections {
+            next.connections = Arc::new(connections::load(&transaction).await?);
+        }
         transaction.commit().await.map_err(failed)?;
         next.generation += 1;
         self.snapshot = Arc::new(next);
@@ -75,7 +80,13 @@ async fn read_generations(client: &impl deadpool_postgres::GenericClient) -> Res
     let statement = client.prepare_cached("select part, generation from snapshot_generations").await.map_err(failed)?;
     let rows = client.query(&statement, &[]).await.map_err(failed)?;
     let of = |part: Part| rows.iter().find(|row| row.get::<_, &str>(0) == part.as_str()).map_or(0, |row| row.get(1));
-    Ok(Generations { integrations: of(Part::Integrations), keys: of(Part::Keys), triggers: of(Part::Triggers), tenants: of(Part::Tenants) })
+    Ok(Generations {
+        integrations: of(Part::Integrations),
+        keys: of(Part::Keys),
+        triggers: of(Part::Triggers),
+        tenants: of(Part::Tenants),
+        connections: of(Part::Connections),
+    })
 }
 
 /// Brings the integrations from the generation `loaded` to `stored`. A database that was restored from a backup is older than what is

@@ -5,7 +5,7 @@ use crate::record::{StoredRequest, StoredResponse};
 use bytes::Bytes;
 use flate2::{Compress, Compression, FlushCompress, Status, read::DeflateDecoder};
 use forebay_contract::envelope::Request;
-use forebay_contract::outcome::StepRecord;
+use forebay_contract::outcome::{KeptStep, StepRecord};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::borrow::Cow;
@@ -71,6 +71,16 @@ impl Packer {
         let mut content = serde_json::to_vec(steps).unwrap_or_default();
         if content.len() > LARGEST_STEPS {
             content = serde_json::to_vec(&without_large_outputs(steps)).unwrap_or_default();
+        }
+        self.pack(content)
+    }
+
+    /// For each step: the path's length, the path, the output's length, the output.
+    pub(crate) fn kept(&mut self, steps: &[KeptStep]) -> Packed {
+        let mut content = Vec::new();
+        for part in steps.iter().flat_map(|step| [step.path.as_bytes(), &step.output]) {
+            content.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
+            content.extend_from_slice(part);
         }
         self.pack(content)
     }
@@ -153,6 +163,22 @@ pub(crate) fn read_steps(encoding: &str, content: Vec<u8>) -> Result<Vec<StepRec
     read_json(&unpack(encoding, content)?)
 }
 
+pub(crate) fn read_kept(encoding: &str, content: Vec<u8>) -> Result<Vec<KeptStep>, StoreError> {
+    let damaged = || StoreError::Damaged { what: "kept steps" };
+    let content = unpack(encoding, content)?;
+    let (mut left, mut parts) = (content.as_slice(), Vec::new());
+    while let Some((length, rest)) = left.split_first_chunk::<LENGTH_BYTES>() {
+        let (part, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize).ok_or_else(damaged)?;
+        parts.push(part);
+        left = rest;
+    }
+    let step = |pair: &[&[u8]]| match pair {
+        [path, output] => Ok(KeptStep { path: String::from_utf8_lossy(path).into_owned(), output: output.to_vec() }),
+        _ => Err(damaged()),
+    };
+    parts.chunks(2).map(step).collect()
+}
+
 fn split(content: Vec<u8>) -> Result<(Bytes, Bytes), StoreError> {
     let damaged = || StoreError::Damaged { what: "payload" };
     let mut content = Bytes::from(content);
@@ -218,6 +244,16 @@ mod tests {
         let read = read_steps(packed.encoding, packed.content).unwrap();
         assert_eq!((&read[0], &read[2]), (&steps[0], &steps[2]));
         assert!(read[1].output.as_ref().unwrap().as_str().unwrap().contains("left out"));
+    }
+
+    #[test]
+    fn kept_steps_are_read_back_byte_for_byte() {
+        let step = |path: &str, output: &[u8]| KeptStep { path: path.to_owned(), output: output.to_vec() };
+        for steps in [vec![], vec![step("a", b"1"), step("lines[3]/b", &[0, 255]), step("", b"")], vec![step("a", &[b'x'; 10_000])]] {
+            let packed = Packer::new().kept(&steps);
+            assert_eq!(read_kept(packed.encoding, packed.content).unwrap(), steps);
+        }
+        assert!(read_kept(IDENTITY, vec![0, 0, 0, 9, 1]).is_err());
     }
 
     #[test]

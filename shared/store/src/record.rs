@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use forebay_contract::ExecutionId;
 use forebay_contract::envelope::Request;
-use forebay_contract::outcome::{ExecutionError, ExecutionStatus, Response, StepRecord};
+use forebay_contract::outcome::{ExecutionError, ExecutionStatus, KeptStep, Response, StepRecord};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use uuid::Uuid;
@@ -14,6 +14,8 @@ use uuid::Uuid;
 pub enum TriggerKind {
     /// An HTTP call.
     Webhook,
+    /// A due time, or a person who asked for a run of a schedule.
+    Schedule,
 }
 
 impl TriggerKind {
@@ -22,6 +24,7 @@ impl TriggerKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Webhook => "webhook",
+            Self::Schedule => "schedule",
         }
     }
 }
@@ -86,6 +89,12 @@ pub struct Record {
     pub response_status: Option<u16>,
     /// The steps as they went; kept when there are any.
     pub steps: Vec<StepRecord>,
+    /// Outputs that a retry by hand needs, and the number of their batch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<KeptBatch>,
+    /// Whether outputs are kept of it that end with it.
+    #[serde(default)]
+    pub ends_kept: bool,
     /// How often the broker had to deliver it again.
     pub redeliveries: i32,
     /// The call, where diagnostics or a later retry ask for it.
@@ -98,6 +107,31 @@ pub struct Record {
     pub halted: bool,
     /// Whether a person decided to go on without it.
     pub skipped: bool,
+}
+
+/// A batch of kept outputs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptBatch {
+    /// Its number.
+    pub number: u32,
+    /// Path and output of each step.
+    steps: Vec<(String, String)>,
+}
+
+impl KeptBatch {
+    /// A batch.
+    #[must_use]
+    pub fn new(number: u32, steps: &[KeptStep]) -> Self {
+        // Outputs are JSON, which is UTF-8.
+        let text = |step: &KeptStep| (step.path.clone(), String::from_utf8_lossy(&step.output).into_owned());
+        Self { number, steps: steps.iter().map(text).collect() }
+    }
+
+    /// The steps.
+    #[must_use]
+    pub fn steps(&self) -> Vec<KeptStep> {
+        self.steps.iter().map(|(path, output)| KeptStep { path: path.clone(), output: output.clone().into_bytes() }).collect()
+    }
 }
 
 /// Bytes as base64 text.

@@ -2,6 +2,7 @@
 
 use crate::connection::Store;
 use crate::error::StoreError;
+use crate::kept;
 use crate::payload::{INPUT, OUTPUT, Packed, Packer, STEPS};
 use crate::record::{Record, accepted_at};
 use crate::timestamp::Timestamp;
@@ -40,16 +41,22 @@ const UPSERT: &str = "
 
 const INSERT_PAYLOADS: &str = "
     insert into execution_payloads (execution_id, accepted_at, kind, encoding, content, expires_at)
-    select * from unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::text[], $5::bytea[], $6::timestamptz[])";
+    select * from unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::text[], $5::bytea[], $6::timestamptz[])
+    on conflict (execution_id, accepted_at, kind) do update set encoding = excluded.encoding, content = excluded.content";
 
 /// The bounds let the planner look into the partitions of these ids only.
-const DELETE_PAYLOADS: &str = "delete from execution_payloads where execution_id = any($1) and accepted_at >= $2 and accepted_at <= $3";
+const DELETE_PAYLOADS: &str = "delete from execution_payloads
+    where execution_id = any($1) and accepted_at >= $2 and accepted_at <= $3 and kind in ('input', 'output', 'steps')";
+
+/// The same of outputs that were kept for later attempts, of executions for which there will be none.
+const DELETE_KEPT: &str = "delete from execution_payloads
+    where execution_id = any($1) and accepted_at >= $2 and accepted_at <= $3 and kind like 'kept/%'";
 
 /// One payload with the row that it is of.
 struct Payload {
     execution: Uuid,
     accepted_at: i64,
-    kind: &'static str,
+    kind: Cow<'static, str>,
     packed: Packed,
     expires_at: Option<i64>,
 }
@@ -88,7 +95,11 @@ impl Store {
         let written = upsert(&transaction, records).await?;
         let stored_before: Vec<&Record> = records.iter().copied().filter(|record| may_be_stored(record)).collect();
         if !stored_before.is_empty() {
-            delete_payloads(&transaction, &stored_before, &written).await?;
+            delete_payloads(&transaction, DELETE_PAYLOADS, &stored_before, &written).await?;
+        }
+        let ending: Vec<&Record> = records.iter().copied().filter(|record| record.ends_kept).collect();
+        if !ending.is_empty() {
+            delete_payloads(&transaction, DELETE_KEPT, &ending, &written).await?;
         }
         let payloads: Vec<&Payload> = payloads.iter().filter(|payload| written.binary_search(&payload.execution).is_ok()).collect();
         for chunk in chunks(&payloads) {
@@ -124,13 +135,19 @@ fn pack(records: &[&Record]) -> Vec<Payload> {
     let mut payloads = Vec::new();
     let mut packer = None;
     for record in records {
-        if record.input.is_none() && record.output.is_none() && record.steps.is_empty() {
+        if !has_payloads(record) {
             continue;
         }
         let packer = packer.get_or_insert_with(Packer::new);
         let accepted_at = accepted_at(&record.execution_id);
         let expires_at = record.keep.map(|keep| accepted_at.saturating_add(Timestamp::micros(keep)));
-        let payload = |kind, packed, expires_at| Payload { execution: record.execution_id.unique(), accepted_at, kind, packed, expires_at };
+        let payload = |kind: &'static str, packed, expires_at| Payload {
+            execution: record.execution_id.unique(),
+            accepted_at,
+            kind: kind.into(),
+            packed,
+            expires_at,
+        };
         if let Some(input) = &record.input {
             payloads.push(payload(INPUT, packer.input(input), expires_at));
         }
@@ -140,15 +157,22 @@ fn pack(records: &[&Record]) -> Vec<Payload> {
         if !record.steps.is_empty() {
             payloads.push(payload(STEPS, packer.steps(&record.steps), expires_at));
         }
+        if let Some(batch) = &record.kept {
+            let kept = payload("", packer.kept(&batch.steps()), None);
+            payloads.push(Payload { kind: kept::kind(batch.number).into(), ..kept });
+        }
     }
     payloads
 }
 
 /// Whether the execution may have a row already, and with it payloads that this record must replace.
 fn may_be_stored(record: &Record) -> bool {
-    let has_payloads = record.input.is_some() || record.output.is_some() || !record.steps.is_empty();
     // A batch whose outcome was unknown is written again as it was: its payloads are then in the way.
-    has_payloads || record.attempts > 1 || record.redeliveries > 0
+    has_payloads(record) || record.ends_kept || record.attempts > 1 || record.redeliveries > 0
+}
+
+fn has_payloads(record: &Record) -> bool {
+    record.input.is_some() || record.output.is_some() || !record.steps.is_empty() || record.kept.is_some()
 }
 
 /// Writes the rows; the ids of those that were written, sorted.
@@ -207,14 +231,14 @@ async fn upsert(client: &impl GenericClient, records: &[&Record]) -> Result<Vec<
     Ok(written)
 }
 
-async fn delete_payloads(client: &impl GenericClient, records: &[&Record], written: &[Uuid]) -> Result<(), StoreError> {
+async fn delete_payloads(client: &impl GenericClient, sql: &str, records: &[&Record], written: &[Uuid]) -> Result<(), StoreError> {
     let failed = StoreError::during("replace payloads");
     let ids = records.iter().map(|record| record.execution_id).filter(|id| written.binary_search(&id.unique()).is_ok());
     let ids: Vec<_> = ids.collect();
     // They are sorted, and ids begin with the time.
     let (Some(first), Some(last)) = (ids.first().map(accepted_at), ids.last().map(accepted_at)) else { return Ok(()) };
     let uniques: Vec<Uuid> = ids.iter().map(|id| id.unique()).collect();
-    let statement = client.prepare_cached(DELETE_PAYLOADS).await.map_err(failed)?;
+    let statement = client.prepare_cached(sql).await.map_err(failed)?;
     client.execute(&statement, &[&uniques, &Timestamp(first), &Timestamp(last)]).await.map_err(failed)?;
     Ok(())
 }
@@ -223,7 +247,7 @@ async fn insert_payloads(client: &impl GenericClient, payloads: &[&Payload]) -> 
     let failed = StoreError::during("write payloads");
     let executions: Vec<Uuid> = payloads.iter().map(|payload| payload.execution).collect();
     let accepted: Vec<Timestamp> = payloads.iter().map(|payload| Timestamp(payload.accepted_at)).collect();
-    let kinds: Vec<&str> = payloads.iter().map(|payload| payload.kind).collect();
+    let kinds: Vec<&str> = payloads.iter().map(|payload| &*payload.kind).collect();
     let encodings: Vec<&str> = payloads.iter().map(|payload| payload.packed.encoding).collect();
     let contents: Vec<&[u8]> = payloads.iter().map(|payload| payload.packed.content.as_slice()).collect();
     let expire: Vec<Option<Timestamp>> = payloads.iter().map(|payload| payload.expires_at.map(Timestamp)).collect();

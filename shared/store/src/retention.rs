@@ -13,6 +13,8 @@ const LOCK: i64 = 0x66_6f72_6562_617a;
 const ROWS_AT_ONCE: i64 = 5_000;
 /// A worker that has been silent for so long is forgotten.
 const SILENT_WORKER: &str = "1 hour";
+/// Longer than a message stays in a queue, or than a key for repeated calls is known.
+const OLD_CLAIM: &str = "60 days";
 const OPERATION: &str = "maintain";
 
 /// What one upkeep did.
@@ -78,6 +80,10 @@ impl Store {
         report.payloads_deleted = deleted;
         let statement = format!("delete from workers where last_seen < now() - interval '{SILENT_WORKER}'");
         client.execute(&statement, &[]).await.map_err(StoreError::during(OPERATION))?;
+        for (table, column, age) in [("execution_claims", "claimed_at", OLD_CLAIM), ("idempotency_keys", "expires_at", "0 s")] {
+            let statement = format!("delete from {table} where {column} < now() - interval '{age}'");
+            client.execute(&statement, &[]).await.map_err(StoreError::during(OPERATION))?;
+        }
         report.complete = true;
         Ok(report)
     }

@@ -1,5 +1,6 @@
 //! All that accepting a call needs to know, in memory.
 
+use crate::connections::SealedConnection;
 use crate::tenants::DocsAccess;
 use crate::triggers::TriggerState;
 use forebay_contract::Name;
@@ -40,6 +41,7 @@ pub struct Snapshot {
     pub(crate) keys: Arc<HashMap<[u8; 32], Arc<ApiKey>>>,
     pub(crate) triggers: Arc<HashMap<Uuid, TriggerState>>,
     pub(crate) docs: Arc<HashMap<Arc<str>, DocsAccess>>,
+    pub(crate) connections: Arc<HashMap<(Name, Name), Arc<SealedConnection>>>,
     pub(crate) generation: u64,
 }
 
@@ -91,6 +93,12 @@ impl Snapshot {
     #[must_use]
     pub fn trigger_state(&self, integration: Uuid) -> Option<&TriggerState> {
         self.triggers.get(&integration)
+    }
+
+    /// A tenant's connection, encrypted as it is stored.
+    #[must_use]
+    pub fn connection(&self, tenant: &Name, name: &Name) -> Option<&Arc<SealedConnection>> {
+        self.connections.get(&(tenant.clone(), name.clone()))
     }
 
     /// Counts the snapshots of this process, from 1.

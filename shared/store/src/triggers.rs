@@ -9,7 +9,7 @@ use crate::record_write::bounded_message;
 use crate::timestamp::Timestamp;
 use crate::workers::WORKER_TTL;
 use deadpool_postgres::Transaction;
-use forebay_contract::definition::Delivery;
+use forebay_contract::definition::{Delivery, Trigger};
 use forebay_contract::outcome::ExecutionError;
 use forebay_contract::{ExecutionId, IntegrationPath, Name};
 use std::collections::HashMap;
@@ -225,7 +225,7 @@ impl Store {
                 tenant: row.get(5),
                 name: row.get(6),
                 integration_id: id,
-                kind: TriggerKind::Webhook.as_str().to_owned(),
+                kind: kind(&definition.trigger).as_str().to_owned(),
                 policy: policy(definition.trigger.delivery()),
                 enabled: definition.enabled,
                 state: phase.as_str().to_owned(),
@@ -266,6 +266,13 @@ fn halt(row: &Row) -> Result<Option<TriggerState>, StoreError> {
         since: since.0,
         decision: row.get::<_, Option<&str>>(4).and_then(Decision::of_word),
     }))
+}
+
+fn kind(trigger: &Trigger) -> TriggerKind {
+    match trigger {
+        Trigger::Webhook(_) => TriggerKind::Webhook,
+        Trigger::Schedule(_) => TriggerKind::Schedule,
+    }
 }
 
 fn policy(delivery: &Delivery) -> String {

@@ -10,7 +10,6 @@ use forebay_workflow::mapping::CountingAllocator;
 use forebay_workflow::{Engine, EngineOptions, ExecutionContext, Program};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 #[global_allocator]
@@ -64,7 +63,8 @@ fn envelope(body: String) -> Result<Envelope, Failure> {
         reply_to: None,
         trace: None,
         attempts: 0,
-        once: false,
+        once: None,
+        resumes: false,
         due_at: None,
     })
 }
@@ -77,7 +77,7 @@ fn program(rest: &str) -> Result<Program, Failure> {
 
 async fn run(engine: &Engine, program: &Program, envelope: &Envelope) -> Result<(), Failure> {
     let deadline = Instant::now() + Duration::from_secs(60);
-    let run = engine.run(program, envelope, ExecutionContext { attempt: 1, deadline, cancel: CancellationToken::new() }).await;
+    let run = engine.run(program, envelope, ExecutionContext::once(deadline)).await;
     match run.ending {
         Ending::Succeeded(_) => Ok(()),
         other => Err(format!("{other:?}").into()),

@@ -1,15 +1,23 @@
 //! From the bytes of a body to the value that mappings see as `.body`.
 
-use crate::mapping::{Value, parse_json};
+use crate::format::{read_csv, read_form, read_multipart, xml_value};
+use crate::mapping::{Limits, MappingError, Value, metered, parse_json};
 use data_encoding::BASE64;
-use forebay_contract::body::{BodyError, BodyKind, Charset, decode_body};
-use percent_encoding::percent_decode_str;
+use forebay_contract::body::{BodyError, BodyKind, Charset, decode_body, required_boundary, xml_text};
+use std::time::Duration;
 
-/// Reads a body as what its Content-Type says: JSON as it is, form fields as an object, text as a string, anything else as
-/// `{ base64, contentType, size }`. An empty body is `null`.
+/// Most memory of the value of one body: 24 times the largest body, which the densest JSON needs.
+const MOST_MEMORY: usize = 384 * 1024 * 1024;
+/// Bodies are read at 50 MB/s and more.
+const LONGEST_TIME: Duration = Duration::from_secs(10);
+/// Reading recurses over the levels of a value only.
+const STACK_BYTES: usize = 1024 * 1024;
+
+/// Reads a body as what its Content-Type says: JSON as it is, XML, CSV, forms and `multipart/form-data` by the rules of
+/// [`crate::format`], text as a string, anything else as `{ base64, contentType, size }`. An empty body is `null`.
 ///
 /// # Errors
-/// As [`forebay_contract::body::check_body`]; `max_bytes` bounds the decoded body.
+/// As [`forebay_contract::body::check_body`]; `max_bytes` bounds the decoded body. And a body whose value takes too much memory.
 pub(crate) fn read_body(
     content_type: Option<&str>,
     content_encoding: Option<&str>,
@@ -24,13 +32,59 @@ pub(crate) fn read_body(
     if bytes.is_empty() {
         return Ok(Value::NULL);
     }
+    let name = name_of(&kind);
+    let limits = Limits { deadline: LONGEST_TIME, memory: MOST_MEMORY, stack: STACK_BYTES, cancel: None };
+    metered(&limits, || Ok(read(kind, content_type, &bytes))).unwrap_or_else(|error| Err(beyond_bounds(name, &error)))
+}
+
+/// What mappings see as `.body`, as JSON: what a schema is held against.
+///
+/// # Errors
+/// As [`forebay_contract::body::check_body`].
+pub fn body_value(
+    content_type: Option<&str>,
+    content_encoding: Option<&str>,
+    bytes: &[u8],
+    max_bytes: usize,
+) -> Result<serde_json::Value, BodyError> {
+    read_body(content_type, content_encoding, bytes, max_bytes).map(|value| serde_json::Value::from(&value))
+}
+
+fn read(kind: BodyKind, content_type: Option<&str>, bytes: &[u8]) -> Result<Value, BodyError> {
+    let malformed = |kind: &'static str, error: &dyn std::error::Error| BodyError::Malformed { kind, detail: error.to_string() };
     match kind {
-        BodyKind::Json => parse_json(&bytes).map_err(|error| BodyError::Malformed { kind: "JSON", detail: error.to_string() }),
-        BodyKind::Form => Ok(form(text("form data", &bytes)?)),
-        BodyKind::Text(Charset::Utf8) => Ok(Value::string(text("UTF-8 text", &bytes)?)),
-        BodyKind::Text(Charset::Latin1) => Ok(Value::string(bytes.iter().copied().map(char::from).collect::<String>())),
-        BodyKind::Binary => Ok(binary(content_type, &bytes)),
+        BodyKind::Json => parse_json(bytes).map_err(|error| malformed("JSON", &error)),
+        BodyKind::Xml(charset) => xml_value(&xml_text(charset, bytes)?).map_err(|error| malformed("XML", &error)),
+        BodyKind::Csv(format, charset) => read_csv(&charset.decode("CSV", bytes)?, format).map_err(|error| malformed("CSV", &error)),
+        BodyKind::Form => Ok(read_form(&Charset::Utf8.decode("form data", bytes)?)),
+        BodyKind::Multipart { boundary } => {
+            let boundary = required_boundary(boundary.as_deref())?;
+            read_multipart(bytes, boundary).map_err(|error| malformed("multipart/form-data", &error))
+        }
+        BodyKind::Text(charset) => Ok(Value::string(charset.decode("text", bytes)?)),
+        BodyKind::Binary => Ok(binary(content_type, bytes)),
     }
+}
+
+fn name_of(kind: &BodyKind) -> &'static str {
+    match kind {
+        BodyKind::Json => "JSON",
+        BodyKind::Xml(_) => "XML",
+        BodyKind::Csv(..) => "CSV",
+        BodyKind::Form => "form data",
+        BodyKind::Multipart { .. } => "multipart/form-data",
+        BodyKind::Text(_) => "text",
+        BodyKind::Binary => "data",
+    }
+}
+
+fn beyond_bounds(kind: &'static str, error: &MappingError) -> BodyError {
+    let detail = match error {
+        MappingError::Memory { limit } => format!("read, it takes more than {} MiB of memory; send less at a time", limit / (1024 * 1024)),
+        MappingError::Deadline { limit } => format!("it could not be read within {limit:?}; send less at a time"),
+        _ => "it is nested too deeply".to_owned(),
+    };
+    BodyError::Malformed { kind, detail }
 }
 
 /// What a body is that nothing is promised about.
@@ -41,36 +95,6 @@ pub(crate) fn binary(content_type: Option<&str>, bytes: &[u8]) -> Value {
         ("contentType", content_type.map_or(Value::NULL, Value::string)),
         ("size", Value::from(size)),
     ])
-}
-
-fn text<'b>(kind: &'static str, bytes: &'b [u8]) -> Result<&'b str, BodyError> {
-    // A byte order mark belongs to the encoding, not to the text.
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    std::str::from_utf8(bytes).map_err(|error| BodyError::Malformed { kind, detail: format!("byte {} is not UTF-8", error.valid_up_to()) })
-}
-
-/// Form fields as texts; a repeated field is an array of its values in order. Bytes that are no UTF-8 become U+FFFD.
-fn form(text: &str) -> Value {
-    let mut fields: Vec<(String, Vec<Value>)> = Vec::new();
-    let mut places = std::collections::HashMap::new();
-    for pair in text.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let (name, value) = (form_text(name), Value::string(form_text(value)));
-        let place = *places.entry(name.clone()).or_insert(fields.len());
-        match fields.get_mut(place) {
-            Some((_, values)) => values.push(value),
-            None => fields.push((name, vec![value])),
-        }
-    }
-    let one_or_array = |mut values: Vec<Value>| match values.len() {
-        1 => values.remove(0),
-        _ => Value::array(values),
-    };
-    Value::object(fields.into_iter().map(|(name, values)| (name, one_or_array(values))))
-}
-
-fn form_text(text: &str) -> String {
-    percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]
@@ -92,7 +116,36 @@ mod tests {
             (Some("text/plain"), "söme".as_bytes(), json!("söme")),
             (Some("text/plain"), b"\xef\xbb\xbfx", json!("x")),
             (Some("text/plain; charset=iso-8859-1"), b"s\xf6me", json!("söme")),
-            (Some("application/xml"), b"<a/>", json!("<a/>")),
+            (Some("text/plain; charset=windows-1252"), b"\x80", json!("€")),
+            (Some("text/plain; charset=utf-16"), b"\xfe\xff\0\xf6", json!("ö")),
+            (Some("application/xml"), b"<a/>", json!({"a": null})),
+            (
+                Some("application/soap+xml; charset=iso-8859-1"),
+                b"<a x='1'><b>\xf6</b><b/><c y='&amp;'>t</c></a>",
+                json!({"a": {"@x": "1", "b": ["ö", null], "c": {"@y": "&", "#text": "t"}}}),
+            ),
+            (
+                Some("text/csv"),
+                b"a,,a\r\n1,\"x,y\",3,4\r\n5\r\n",
+                json!([
+                    {"a": "1", "column_2": "x,y", "a_3": "3", "column_4": "4"},
+                    {"a": "5"},
+                ]),
+            ),
+            (Some("text/csv; header=absent"), b"a;b\n1;2,5\n", json!([["a", "b"], ["1", "2,5"]])),
+            (Some("text/tab-separated-values"), b"a,b\tc\n1\t2", json!([{"a,b": "1", "c": "2"}])),
+            (
+                Some("multipart/form-data; boundary=X"),
+                b"--X\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n\
+                  --X\r\nContent-Disposition: form-data; name=a\r\n\r\n2\r\n\
+                  --X\r\nContent-Disposition: form-data; name=f; filename=x.xml\r\nContent-Type: text/xml\r\n\r\n<a/>\r\n\
+                  --X\r\nContent-Disposition: form-data; name=g; filename=x.bin\r\n\r\nhi\r\n--X--",
+                json!({
+                    "a": ["1", "2"],
+                    "f": {"filename": "x.xml", "contentType": "text/xml", "size": 4, "text": "<a/>"},
+                    "g": {"filename": "x.bin", "contentType": null, "size": 2, "base64": "aGk="},
+                }),
+            ),
             (
                 Some("application/x-www-form-urlencoded"),
                 b"a=1&b=x+y&b=%C3%B6&c&=e&a%20b=%FF",
@@ -113,7 +166,9 @@ mod tests {
             ("application/json", None, b"\"\xff\"", "not valid JSON"),
             ("text/plain", None, b"\xf6", "byte 0 is not UTF-8"),
             ("text/plain", Some("gzip"), b"x", "not valid gzip"),
-            ("text/plain; charset=utf-16", None, b"x", "'utf-16'"),
+            ("text/plain; charset=utf-99", None, b"x", "'utf-99'"),
+            ("application/xml", None, b"<a>\n<b></a>", "not valid XML: line 2"),
+            ("multipart/form-data; boundary=X", None, b"--X\r\n", "part 1"),
         ];
         for (content_type, encoding, bytes, expected) in cases {
             let error = read_body(Some(content_type), *encoding, bytes, 1 << 20).err().unwrap().to_string();

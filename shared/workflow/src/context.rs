@@ -7,6 +7,8 @@ use crate::weight;
 use forebay_contract::envelope::{Envelope, Request};
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use std::panic::catch_unwind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The context of one execution: built once, extended as steps end. Values are shared, so a new one copies names only.
 pub(crate) struct Context {
@@ -18,9 +20,13 @@ pub(crate) struct Context {
     /// Outputs by step id, in the order in which the steps ran.
     steps: Vec<(String, Value)>,
     value: Value,
-    /// Memory that outputs may still take, in bytes.
-    memory_left: usize,
-    memory_limit: usize,
+    memory: Arc<Memory>,
+}
+
+/// What outputs may still take of an execution's memory, in bytes; shared by its branches.
+struct Memory {
+    left: AtomicUsize,
+    limit: usize,
 }
 
 impl Context {
@@ -34,6 +40,7 @@ impl Context {
             ("id", Value::string(envelope.execution_id.to_string())),
             ("attempt", Value::from(i64::from(attempt))),
             ("receivedAt", rfc3339(envelope.received_at)),
+            ("dueAt", envelope.due_at.map_or(Value::NULL, |millis| rfc3339(millis.saturating_mul(1000)))),
         ];
         let fixed = vec![
             ("request", request(&envelope.request, envelope.content_type.as_deref())),
@@ -43,8 +50,8 @@ impl Context {
             ("tenant", Value::string(envelope.tenant.as_str())),
             ("integration", Value::string(envelope.integration.as_str())),
         ];
-        let mut context =
-            Self { fixed, body, input: Value::NULL, steps: Vec::new(), value: Value::NULL, memory_left: memory_limit, memory_limit };
+        let memory = Arc::new(Memory { left: memory_limit.into(), limit: memory_limit });
+        let mut context = Self { fixed, body, input: Value::NULL, steps: Vec::new(), value: Value::NULL, memory };
         context.rebuild()?;
         Ok(context)
     }
@@ -76,8 +83,61 @@ impl Context {
     /// As [`Context::set_input`].
     pub(crate) fn add_step(&mut self, id: &str, output: Value) -> Result<(), ExecutionError> {
         self.take_memory(&output)?;
-        self.steps.push((id.to_owned(), output));
+        self.set_step(id, output);
         self.rebuild()
+    }
+
+    fn set_step(&mut self, id: &str, output: Value) {
+        match self.steps.iter_mut().find(|(known, _)| known == id) {
+            Some((_, known)) => *known = output,
+            None => self.steps.push((id.to_owned(), output)),
+        }
+    }
+
+    /// The context of a branch that runs beside others.
+    pub(crate) fn branch(&self) -> Self {
+        Self {
+            fixed: self.fixed.clone(),
+            body: self.body.clone(),
+            input: self.input.clone(),
+            steps: self.steps.clone(),
+            value: self.value.clone(),
+            memory: self.memory.clone(),
+        }
+    }
+
+    /// The context of one item of a loop: a branch with `.item` and `.index`.
+    ///
+    /// # Errors
+    /// An item that nests too deeply.
+    pub(crate) fn of_item(&self, index: usize, item: Value) -> Result<Self, ExecutionError> {
+        let mut context = self.branch();
+        context.fixed.retain(|(name, _)| *name != "item" && *name != "index");
+        context.fixed.push(("item", item));
+        context.fixed.push(("index", Value::from(index)));
+        context.rebuild()?;
+        Ok(context)
+    }
+
+    /// Takes over the outputs of a branch.
+    ///
+    /// # Errors
+    /// As [`Context::set_input`].
+    pub(crate) fn join(&mut self, branch: Self) -> Result<(), ExecutionError> {
+        for (id, output) in branch.steps {
+            self.set_step(&id, output);
+        }
+        self.rebuild()
+    }
+
+    /// Forgets a loop's item: its outputs take no memory any more.
+    pub(crate) fn release(self, since: &Self) {
+        for (id, output) in &self.steps {
+            if !since.steps.iter().any(|(known, _)| known == id) {
+                let weight = usize::MAX - weight::spend(output, usize::MAX).unwrap_or(usize::MAX);
+                self.memory.left.fetch_add(weight, Ordering::Relaxed);
+            }
+        }
     }
 
     fn rebuild(&mut self) -> Result<(), ExecutionError> {
@@ -92,17 +152,15 @@ impl Context {
         Ok(())
     }
 
-    fn take_memory(&mut self, value: &Value) -> Result<(), ExecutionError> {
-        match weight::spend(value, self.memory_left) {
-            Some(left) => self.memory_left = left,
-            None => {
-                let limit = self.memory_limit / (1024 * 1024);
-                let message =
-                    format!("the input and the outputs of the steps take more than {limit} MiB together; keep only what later steps need");
-                return Err(failure::permanent(ErrorCode::Limit, message));
-            }
+    fn take_memory(&self, value: &Value) -> Result<(), ExecutionError> {
+        let take = |left| weight::spend(value, left);
+        if self.memory.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok() {
+            return Ok(());
         }
-        Ok(())
+        let limit = self.memory.limit / (1024 * 1024);
+        let message =
+            format!("the input and the outputs of the steps take more than {limit} MiB together; keep only what later steps need");
+        Err(failure::permanent(ErrorCode::Limit, message))
     }
 }
 

@@ -1,25 +1,27 @@
 //! Runs a program on an envelope: input, steps in order, answer, within a deadline and bounds of memory.
 
+use crate::connector::{Connectors, Reach};
 use crate::context::Context;
 use crate::evaluate::Budget;
 use crate::failure::{self, InStep};
+use crate::flow::{Execution, Flow, Scope, State};
+use crate::host::{Host, NoHost};
+use crate::journal::Journal;
 use crate::mapping::{Mapping, Value};
-use crate::program::{CompiledAction, CompiledStep, Program};
+use crate::program::Program;
 use crate::respond::{self, Answer};
 use crate::step::client::{ClientError, client};
-use crate::step::http::Caller;
 use crate::step_log::StepLog;
 use forebay_contract::definition::LARGEST_MAX_BYTES;
 use forebay_contract::envelope::Envelope;
-use forebay_contract::format_duration;
-use forebay_contract::outcome::{Ending, ErrorCode, ExecutionError, Response, StepRecord, StepStatus};
+use forebay_contract::outcome::{Ending, ExecutionError, KeptStep, Response, StepRecord};
 use forebay_contract::unix_micros;
 use futures_util::FutureExt;
+use std::fmt;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
 
 /// Gives the `traceparent` and `tracestate` of the current span, for calls to other systems; `None` when there is no trace.
 pub type InjectTrace = Arc<dyn Fn() -> Option<(String, Option<String>)> + Send + Sync>;
@@ -40,6 +42,8 @@ pub struct EngineOptions {
     pub remote_bytes: usize,
     /// Most bytes of the body of an answer to the caller. Default [`LARGEST_MAX_BYTES`]: it travels in one message of the broker.
     pub answer_bytes: usize,
+    /// Where steps may connect to. Default: everywhere.
+    pub reach: Reach,
     /// The trace of the current span; absent, or when it gives `None`: the envelope's trace is sent on.
     pub inject: Option<InjectTrace>,
 }
@@ -53,6 +57,7 @@ impl Default for EngineOptions {
             step_timeout: Duration::from_secs(30),
             remote_bytes: 8 * 1024 * 1024,
             answer_bytes: LARGEST_MAX_BYTES,
+            reach: Reach::allow(),
             inject: None,
         }
     }
@@ -68,10 +73,11 @@ pub struct EngineError(#[source] ClientError);
 pub struct Engine {
     options: Arc<EngineOptions>,
     client: reqwest::Client,
+    connectors: Connectors,
 }
 
 /// What is known of one execution beside its envelope.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ExecutionContext {
     /// From 1; mappings see it as `.execution.attempt`.
     pub attempt: u32,
@@ -79,13 +85,53 @@ pub struct ExecutionContext {
     pub deadline: Instant,
     /// Cancelled: the execution ends at once, as failed with [`Crashed`](forebay_contract::outcome::ErrorCode::Crashed).
     pub cancel: CancellationToken,
+    /// What earlier attempts did that is durable.
+    pub kept: Vec<KeptStep>,
+    /// What earlier attempts did that is not durable yet.
+    pub unkept: Vec<KeptStep>,
+    /// Longest `wait` that is waited for in place.
+    pub longest_wait_in_place: Duration,
+    /// Whether a longer `wait` may put the execution off.
+    pub may_be_put_off: bool,
+    /// The process around it.
+    pub host: Arc<dyn Host>,
+}
+
+impl ExecutionContext {
+    /// A first attempt outside of a worker.
+    #[must_use]
+    pub fn once(deadline: Instant) -> Self {
+        let (cancel, host) = (CancellationToken::new(), Arc::new(NoHost));
+        Self {
+            attempt: 1,
+            deadline,
+            cancel,
+            kept: Vec::new(),
+            unkept: Vec::new(),
+            longest_wait_in_place: Duration::MAX,
+            may_be_put_off: false,
+            host,
+        }
+    }
+}
+
+impl fmt::Debug for ExecutionContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExecutionContext").field("attempt", &self.attempt).field("deadline", &self.deadline).finish_non_exhaustive()
+    }
 }
 
 /// One execution as it went.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
-    /// Succeeded or failed; never [`Ending::Expired`].
+    /// Succeeded or failed; never [`Ending::Expired`]. Without meaning where `waits_until` is set.
     pub ending: Ending,
+    /// The execution is put off until this time, in milliseconds of Unix time; what is `unkept` must be kept before.
+    pub waits_until: Option<i64>,
+    /// The answer of a `respond` step, which the host has had already.
+    pub answered: Option<Response>,
+    /// Outputs that a later attempt would need and that are not durable yet.
+    pub unkept: Vec<KeptStep>,
     /// The steps that were reached, in order; outputs where the definition's diagnostics ask for them.
     pub steps: Vec<StepRecord>,
     /// Microseconds of Unix time.
@@ -100,106 +146,84 @@ impl Engine {
     /// # Errors
     /// When the HTTP client cannot be made.
     pub fn new(options: EngineOptions) -> Result<Self, EngineError> {
-        Ok(Self { options: Arc::new(options), client: client().map_err(EngineError)? })
+        let (client, connectors) = (client(&options.reach).map_err(EngineError)?, Connectors::new(options.reach.clone()));
+        Ok(Self { options: Arc::new(options), client, connectors })
     }
 
     /// Runs the program on the envelope, once. Whatever goes wrong, a panic included, is the ending of this run only.
     ///
     /// Needs a Tokio runtime with time and I/O, whose threads have at least the usual 2 MiB of stack. The future may be dropped:
     /// nothing of the run goes on then, but a remote system may already have been called.
-    pub async fn run(&self, program: &Program, envelope: &Envelope, execution: ExecutionContext) -> Run {
+    pub async fn run(&self, program: &Program, envelope: &Envelope, mut execution: ExecutionContext) -> Run {
         let (started_at, started) = (unix_micros(), Instant::now());
-        let mut log = StepLog::new(program.definition().diagnostics.steps);
-        let work = AssertUnwindSafe(self.execute(program, envelope, &execution, &mut log)).catch_unwind();
+        let journal = Journal::new(std::mem::take(&mut execution.kept), std::mem::take(&mut execution.unkept));
+        let log = StepLog::new(program.definition().diagnostics.steps);
+        let state = Mutex::new(State { log, journal, answered: None });
+        let budget = Budget {
+            tenant: envelope.tenant.clone(),
+            deadline: execution.deadline,
+            mapping_time: self.options.mapping_time,
+            mapping_memory: self.options.mapping_memory,
+        };
+        let run = Execution { engine: self, program, envelope, execution: &execution, budget, state: &state };
+        let work = AssertUnwindSafe(run.execute()).catch_unwind();
         let result = tokio::select! {
             biased;
             () = execution.cancel.cancelled() => Err(failure::withdrawn()),
             () = tokio::time::sleep_until(execution.deadline.into()) => Err(failure::deadline_reached()),
             result = work => result.unwrap_or_else(|payload| Err(failure::panicked(&*payload))),
         };
-        let ending = match result {
-            Ok(response) => Ending::Succeeded(response),
-            Err(error) => Ending::Failed(log.interrupted(error)),
+        let mut state = state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let (ending, waits_until) = match result {
+            Ok(Ok(response)) => (Ending::Succeeded(response), None),
+            Ok(Err(until)) => (Ending::Failed(failure::withdrawn()), Some(until)),
+            Err(error) => (Ending::Failed(state.log.interrupted(error)), None),
         };
         let took = i64::try_from(started.elapsed().as_micros()).unwrap_or(i64::MAX);
-        Run { ending, steps: log.into_records(), started_at, ended_at: started_at.saturating_add(took) }
+        Run {
+            ending,
+            waits_until,
+            answered: state.answered,
+            steps: state.log.into_records(),
+            unkept: state.journal.into_unkept(),
+            started_at,
+            ended_at: started_at.saturating_add(took),
+        }
     }
 
-    async fn execute(
-        &self,
-        program: &Program,
-        envelope: &Envelope,
-        execution: &ExecutionContext,
-        log: &mut StepLog,
-    ) -> Result<Response, ExecutionError> {
-        let options = &*self.options;
-        let budget = Budget {
-            tenant: envelope.tenant.clone(),
-            deadline: execution.deadline,
-            mapping_time: options.mapping_time,
-            mapping_memory: options.mapping_memory,
-        };
+    pub(crate) fn options(&self) -> &EngineOptions {
+        &self.options
+    }
+
+    pub(crate) fn client(&self) -> &reqwest::Client {
+        &self.client
+    }
+
+    pub(crate) fn connectors(&self) -> &Connectors {
+        &self.connectors
+    }
+}
+
+impl Execution<'_> {
+    /// The answer, or until when it is put off.
+    async fn execute(&self) -> Result<Result<Response, i64>, ExecutionError> {
+        let (options, program) = (self.engine.options(), self.program);
         let max_bytes = program.definition().trigger.max_bytes();
-        let mut context = Context::of(envelope, execution.attempt, max_bytes, options.context_memory).await?;
+        let mut context = Context::of(self.envelope, self.execution.attempt, max_bytes, options.context_memory).await?;
         let input = match &program.input {
             None => None,
-            Some(mapping) => Some(mapping.evaluate("", &budget, run_on(context.value())).await.in_step("input")?),
+            Some(mapping) => Some(mapping.evaluate("", &self.budget, run_on(context.value())).await.in_step("input")?),
         };
         context.set_input(input).in_step("input")?;
-
-        let mut last_output = None;
-        for step in &program.steps {
-            if execution.cancel.is_cancelled() {
-                return Err(failure::withdrawn());
-            }
-            log.begin(&step.id);
-            let span = tracing::info_span!(
-                "step",
-                forebay.step.id = step.id,
-                forebay.step.kind = step.action.kind(),
-                forebay.step.status = tracing::field::Empty
-            );
-            let result = self.step(step, &context, envelope, &budget).instrument(span.clone()).await;
-            let result = result.and_then(|output| {
-                context.add_step(&step.id, output.clone().unwrap_or(Value::NULL))?;
-                Ok(output)
-            });
-            let status = log.end(&result);
-            span.record("forebay.step.status", as_word(status));
-            if let Some(output) = result.in_step(&step.id)? {
-                last_output = Some(output);
-            }
+        let mut scope = Scope { context, last: None, prefix: String::new() };
+        if let Flow::Wait(until) = self.steps(&program.steps, &mut scope).await? {
+            return Ok(Err(until));
         }
-        let answer = Answer { context: &context, last_output: last_output.as_ref(), most_bytes: options.answer_bytes };
-        respond::answer(program.respond.as_ref(), answer, &budget).await.in_step("respond")
-    }
-
-    /// The step's output; `None` when its `when` says no.
-    async fn step(
-        &self,
-        step: &CompiledStep,
-        context: &Context,
-        envelope: &Envelope,
-        budget: &Budget,
-    ) -> Result<Option<Value>, ExecutionError> {
-        if let Some(when) = &step.when
-            && !when.evaluate("when", budget, run_on(context.value())).await?.is_truthy()
-        {
-            return Ok(None);
+        if let Some(answered) = self.state().answered.clone() {
+            return Ok(Ok(answered));
         }
-        match &step.action {
-            CompiledAction::Set(mapping) => {
-                let output = mapping.evaluate("set", budget, run_on(context.value()));
-                match step.timeout {
-                    None => output.await.map(Some),
-                    Some(timeout) => tokio::time::timeout(timeout, output).await.unwrap_or_else(|_| Err(too_slow(timeout))).map(Some),
-                }
-            }
-            CompiledAction::Http(call) => {
-                let caller = Caller { client: &self.client, options: &self.options, envelope, step: &step.id };
-                call.run(caller, step.timeout, context, budget).await.map(Some)
-            }
-        }
+        let answer = Answer { context: &scope.context, last_output: scope.last.as_ref(), most_bytes: options.answer_bytes };
+        respond::answer(program.respond.as_ref(), answer, &self.budget).await.in_step("respond").map(Ok)
     }
 }
 
@@ -209,17 +233,4 @@ pub(crate) fn run_on(
 ) -> impl Fn(&Mapping, &crate::mapping::Limits) -> Result<Value, crate::mapping::MappingError> + Send + 'static {
     let context = context.clone();
     move |mapping, limits| mapping.run(&context, limits)
-}
-
-fn too_slow(timeout: Duration) -> ExecutionError {
-    let message = format!("set: the mapping did not end within the step's timeout of {}", format_duration(timeout));
-    failure::permanent(ErrorCode::Timeout, message)
-}
-
-fn as_word(status: StepStatus) -> &'static str {
-    match status {
-        StepStatus::Succeeded => "succeeded",
-        StepStatus::Failed => "failed",
-        StepStatus::Skipped => "skipped",
-    }
 }

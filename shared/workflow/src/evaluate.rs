@@ -44,6 +44,10 @@ impl<P> Paced<P> {
     pub(crate) fn new(program: P) -> Self {
         Self { program: Arc::new(program), is_slow: Arc::default() }
     }
+
+    pub(crate) fn program(&self) -> &P {
+        &self.program
+    }
 }
 
 impl<P: Send + Sync + 'static> Paced<P> {

@@ -5,12 +5,12 @@ use forebay_contract::outcome::{ErrorCode, ExecutionError};
 
 /// A failure that the same input meets again.
 pub(crate) fn permanent(code: ErrorCode, message: impl Into<String>) -> ExecutionError {
-    ExecutionError { code, step: None, message: message.into(), transient: false }
+    ExecutionError::permanent(code, message)
 }
 
 /// A failure that another attempt may not meet.
 pub(crate) fn transient(code: ErrorCode, message: impl Into<String>) -> ExecutionError {
-    ExecutionError { code, step: None, message: message.into(), transient: true }
+    ExecutionError::transient(code, message)
 }
 
 /// The whole execution ran into its deadline.
@@ -44,16 +44,9 @@ pub(crate) fn of_mapping(part: &str, error: MappingError) -> ExecutionError {
     }
 }
 
-/// Names the step or part of the definition in which it happened.
+/// Names the step or part of the definition in which it happened, where that is not known yet.
 pub(crate) trait InStep {
     fn in_step(self, step: &str) -> Self;
-}
-
-impl InStep for ExecutionError {
-    fn in_step(mut self, step: &str) -> Self {
-        self.step = Some(step.to_owned());
-        self
-    }
 }
 
 impl<T> InStep for Result<T, ExecutionError> {

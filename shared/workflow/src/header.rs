@@ -52,3 +52,11 @@ pub(crate) async fn render_headers(
 pub(crate) fn content_type_of(headers: &[(String, String)]) -> Option<&str> {
     headers.iter().find(|(name, _)| name == "content-type").map(|(_, value)| value.as_str())
 }
+
+/// Sets the Content-Type in the place of the one that is there.
+pub(crate) fn set_content_type(headers: &mut Vec<(String, String)>, content_type: String) {
+    match headers.iter_mut().find(|(name, _)| name == "content-type") {
+        Some((_, value)) => *value = content_type,
+        None => headers.push(("content-type".to_owned(), content_type)),
+    }
+}

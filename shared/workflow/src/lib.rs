@@ -11,12 +11,21 @@
 //! static ALLOCATOR: forebay_workflow::mapping::CountingAllocator = forebay_workflow::mapping::CountingAllocator::system();
 //! ```
 
+mod action;
 mod body;
+mod branches;
+mod compile;
+pub mod connector;
 mod context;
 mod engine;
 mod evaluate;
 mod failure;
+mod flow;
+mod format;
 mod header;
+mod host;
+mod journal;
+mod key;
 pub mod mapping;
 mod payload;
 mod program;
@@ -27,6 +36,10 @@ mod step_log;
 pub mod trial;
 mod weight;
 
+pub use body::body_value;
 pub use engine::{Engine, EngineError, EngineOptions, ExecutionContext, InjectTrace, Run};
+pub use flow::jittered;
+pub use host::{CallEnd, Host, HostFuture, NoHost, OutgoingCall};
+pub use key::KeyMapping;
 pub use mapping::STACK_BYTES;
 pub use program::Program;

@@ -4,9 +4,9 @@ use crate::context::Context;
 use crate::engine::run_on;
 use crate::evaluate::{Budget, Paced};
 use crate::failure;
-use crate::header::{HeaderTemplate, content_type_of, render_headers};
+use crate::header::{HeaderTemplate, content_type_of, render_headers, set_content_type};
 use crate::mapping::{Mapping, Value};
-use crate::payload::{self, JSON};
+use crate::payload;
 use bytes::Bytes;
 use forebay_contract::outcome::{ErrorCode, ExecutionError, Response};
 
@@ -51,19 +51,17 @@ pub(crate) async fn answer(respond: Option<&CompiledRespond>, answer: Answer<'_>
         Some(mapping) => mapping.evaluate("body", budget, run_on(context)).await?,
         None => answer.last_output.unwrap_or_else(|| answer.context.input()).clone(),
     };
-    let body = payload::encode(output, content_type_of(&headers)).await?;
-    if body.len() > answer.most_bytes {
+    let payload = payload::encode(output, content_type_of(&headers)).await?;
+    if payload.bytes.len() > answer.most_bytes {
         let message = format!(
             "body: the answer has {} bytes, more than the {} that fit into one; answer with less, or in pages",
-            body.len(),
+            payload.bytes.len(),
             answer.most_bytes
         );
         return Err(failure::permanent(ErrorCode::Limit, message));
     }
-    if content_type_of(&headers).is_none() {
-        headers.push(("content-type".to_owned(), JSON.to_owned()));
-    }
-    Ok(Response { status, headers, body })
+    set_content_type(&mut headers, payload.content_type);
+    Ok(Response { status, headers, body: payload.bytes })
 }
 
 async fn status(status: &CompiledStatus, context: &Value, budget: &Budget) -> Result<u16, ExecutionError> {

@@ -1,6 +1,5 @@
 //! The steps of one run as they are written to the history. It outlives the run's future, so that an interrupted step is told too.
 
-use crate::failure::InStep;
 use crate::mapping::Value;
 use crate::weight::spend;
 use forebay_contract::outcome::{ExecutionError, StepRecord, StepStatus};
@@ -13,39 +12,55 @@ const DEEPEST_KEPT: usize = 100;
 /// Most memory of the outputs that are kept of one execution: they travel to the store in one record.
 const MOST_KEPT_BYTES: usize = 16 * 1024 * 1024;
 
+/// Most steps that are written down of one execution, loops included; failures are, whatever came before.
+const MOST_RECORDS: usize = 1000;
+
 pub(crate) struct StepLog {
     keep_outputs: bool,
     /// Memory that kept outputs may still take, in bytes.
     keep_left: usize,
     records: Vec<StepRecord>,
-    current: Option<Current>,
+    /// Steps that were begun and have not ended, the innermost last.
+    open: Vec<Open>,
 }
 
-struct Current {
-    id: String,
+struct Open {
+    path: String,
     started_at: i64,
     started: Instant,
 }
 
+/// How a step went.
+pub(crate) enum StepEnd<'a> {
+    Succeeded(&'a Value),
+    Skipped,
+    /// The execution is put off until the step can go on.
+    Waits,
+    Failed(&'a ExecutionError),
+}
+
 impl StepLog {
     pub(crate) fn new(keep_outputs: bool) -> Self {
-        Self { keep_outputs, keep_left: MOST_KEPT_BYTES, records: Vec::new(), current: None }
+        Self { keep_outputs, keep_left: MOST_KEPT_BYTES, records: Vec::new(), open: Vec::new() }
     }
 
-    pub(crate) fn begin(&mut self, id: &str) {
-        self.current = Some(Current { id: id.to_owned(), started_at: unix_micros(), started: Instant::now() });
+    pub(crate) fn begin(&mut self, path: &str) {
+        self.open.push(Open { path: path.to_owned(), started_at: unix_micros(), started: Instant::now() });
     }
 
-    /// Ends the step that was begun; `Ok(None)` means that it was skipped.
-    pub(crate) fn end(&mut self, result: &Result<Option<Value>, ExecutionError>) -> StepStatus {
-        let (status, output, error) = match result {
-            Ok(Some(output)) => (StepStatus::Succeeded, self.kept(output), None),
-            Ok(None) => (StepStatus::Skipped, None, None),
-            Err(error) => (StepStatus::Failed, None, Some(error.message.clone())),
+    /// Ends the step that was begun.
+    pub(crate) fn end(&mut self, path: &str, end: &StepEnd<'_>) -> StepStatus {
+        let (status, output, error) = match end {
+            StepEnd::Succeeded(output) => (StepStatus::Succeeded, self.kept(output), None),
+            StepEnd::Skipped => (StepStatus::Skipped, None, None),
+            StepEnd::Waits => (StepStatus::Waiting, None, None),
+            StepEnd::Failed(error) => (StepStatus::Failed, None, Some(error.message.clone())),
         };
-        if let Some(Current { id, started_at, started }) = self.current.take() {
+        let Some(at) = self.open.iter().rposition(|open| open.path == path) else { return status };
+        let Open { path, started_at, started } = self.open.remove(at);
+        if self.records.len() < MOST_RECORDS || status == StepStatus::Failed {
             let took = i64::try_from(started.elapsed().as_micros()).unwrap_or(i64::MAX);
-            self.records.push(StepRecord { id, status, started_at, took, output, error });
+            self.records.push(StepRecord { id: path, status, started_at, took, output, error });
         }
         status
     }
@@ -67,11 +82,13 @@ impl StepLog {
         Some(serde_json::Value::from(output))
     }
 
-    /// The run ended with `error`; a step that was under way failed with it.
+    /// The run ended with `error`; steps that were under way failed with it.
     pub(crate) fn interrupted(&mut self, error: ExecutionError) -> ExecutionError {
-        let Some(step) = self.current.as_ref().map(|current| current.id.clone()) else { return error };
-        let error = error.in_step(&step);
-        self.end(&Err(error.clone()));
+        let Some(path) = self.open.last().map(|open| open.path.clone()) else { return error };
+        let error = error.in_step(&path);
+        while let Some(path) = self.open.last().map(|open| open.path.clone()) {
+            self.end(&path, &StepEnd::Failed(&error));
+        }
         error
     }
 

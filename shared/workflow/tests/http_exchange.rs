@@ -60,6 +60,12 @@ async fn a_request_s_body_takes_the_form_that_its_content_type_asks_for() {
             "a=1&b=x%20y",
         ),
         ("headers: { content-type: text/xml }, body: '\"<a/>\"'", "text/xml", "<a/>"),
+        (
+            "headers: { content-type: text/xml }, body: '{ a: { \"@b\": 1 } }'",
+            "text/xml",
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?><a b=\"1\"/>",
+        ),
+        ("headers: { Content-Type: text/csv }, body: '[{ a: 1 }]'", "text/csv", "a\r\n1\r\n"),
         ("headers: { Content-Type: image/png }, body: '{ base64: \"aGk=\" }'", "image/png", "hi"),
         ("headers: { Content-Type: application/vnd.acme+json }, body: '[1]'", "application/vnd.acme+json", "[1]"),
     ];
@@ -81,6 +87,16 @@ async fn a_request_s_body_takes_the_form_that_its_content_type_asks_for() {
 }
 
 #[tokio::test]
+async fn a_multipart_request_has_the_boundary_of_its_body_in_its_content_type() {
+    let server = Server::with_json("1").await;
+    json_answer(&call(&server, "/", "headers: { Content-Type: multipart/form-data }, body: '{ a: \"x\" }'")).await;
+    let got = server.got().remove(0);
+    let boundary = got.header("content-type").and_then(|text| text.strip_prefix("multipart/form-data; boundary=")).unwrap();
+    let expected = format!("--{boundary}\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nx\r\n--{boundary}--\r\n");
+    assert_eq!(&got.body[..], expected.as_bytes());
+}
+
+#[tokio::test]
 async fn an_answer_is_read_as_its_content_type_says() {
     // `{"a":1}`
     let gzipped: &[u8] = &[31, 139, 8, 0, 0, 0, 0, 0, 2, 3, 171, 86, 74, 84, 178, 50, 172, 5, 0, 175, 172, 27, 86, 7, 0, 0, 0];
@@ -91,7 +107,9 @@ async fn an_answer_is_read_as_its_content_type_says() {
         "/empty" => reply(204, &[], ""),
         "/gzip" => reply(200, &[("content-type", "application/json"), ("content-encoding", "gzip")], gzipped),
         "/latin1" => reply(200, &[("content-type", "text/plain")], &b"\xf6"[..]),
-        "/utf16" => reply(200, &[("content-type", "text/plain; charset=utf-16")], "hi"),
+        "/charset" => reply(200, &[("content-type", "text/plain; charset=ebcdic")], "hi"),
+        "/xml" => reply(200, &[("content-type", "text/xml")], "<a b='1'>x</a>"),
+        "/html" => reply(200, &[("content-type", "text/xml")], "<!DOCTYPE html><a>"),
         "/odd" => reply(200, &[("content-type", "nonsense")], "hi"),
         other => panic!("{other}"),
     })
@@ -104,7 +122,9 @@ async fn an_answer_is_read_as_its_content_type_says() {
         ("/empty", 204, Value::Null),
         ("/gzip", 200, json!({"a": 1})),
         ("/latin1", 200, binary(json!("text/plain"), "9g==", 1)),
-        ("/utf16", 200, binary(json!("text/plain; charset=utf-16"), "aGk=", 2)),
+        ("/charset", 200, binary(json!("text/plain; charset=ebcdic"), "aGk=", 2)),
+        ("/xml", 200, json!({"a": {"@b": "1", "#text": "x"}})),
+        ("/html", 200, binary(json!("text/xml"), "PCFET0NUWVBFIGh0bWw+PGE+", 18)),
         ("/odd", 200, binary(json!("nonsense"), "aGk=", 2)),
     ];
     for (path, status, body) in cases {

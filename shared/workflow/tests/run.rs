@@ -24,13 +24,21 @@ async fn a_mapping_sees_the_request_the_body_and_the_execution() {
         },
         "query": {"customerid": 7},
         "body": {"a": 1},
-        "execution": {"id": envelope.execution_id.to_string(), "attempt": 1, "receivedAt": "2025-11-24T16:00:00.123456Z"},
+        "execution": {"id": envelope.execution_id.to_string(), "attempt": 1, "receivedAt": "2025-11-24T16:00:00.123456Z", "dueAt": null},
         "tenant": "t37ed",
         "integration": "Order",
         "input": null,
         "steps": {},
     });
     assert_eq!(seen, expected);
+}
+
+#[tokio::test]
+async fn a_scheduled_run_sees_when_it_was_due() {
+    let mut envelope = envelope("null");
+    envelope.due_at = Some(1_764_000_000_000);
+    let run = engine().run(&program("input: .execution.dueAt"), &envelope, once()).await;
+    assert_eq!(text(run), r#""2025-11-24T16:00:00Z""#);
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ pub(crate) struct Apply {
     /// Files or folders; folders are searched to the bottom
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
-    /// Do not ask; without a terminal nothing is asked anyway
+    /// Apply without asking
     #[arg(long, short)]
     pub(crate) yes: bool,
 }
@@ -55,7 +55,7 @@ pub(crate) struct Rollback {
     /// The version whose definition becomes the newest version [default: the one before the current]
     #[arg(long, value_name = "N")]
     pub(crate) to: Option<i32>,
-    /// Do not ask; without a terminal nothing is asked anyway
+    /// Apply without asking
     #[arg(long, short)]
     pub(crate) yes: bool,
 }

@@ -27,6 +27,7 @@ pub use trigger::{
 };
 
 use crate::name::{IntegrationPath, Name};
+use crate::outcome::ExecutionError;
 use serde_json::Value;
 use std::fmt;
 use std::time::Duration;
@@ -119,9 +120,22 @@ pub struct RetryPolicy {
     pub factor: f64,
     /// Longest pause.
     pub max: Duration,
+    /// Whether failures that the same input meets again (a 4xx, a mapping, an assert) are tried again too (`on: any`).
+    pub on_any: bool,
 }
 
 impl RetryPolicy {
+    /// The pause after the given attempt (1 is the first) has failed with `error`; `None` when it is not tried again. A remote system
+    /// that asks for a longer pause gets it, up to [`LONGEST_BACKOFF`].
+    #[must_use]
+    pub fn pause_after_error(&self, attempt: u32, error: &ExecutionError) -> Option<Duration> {
+        if !error.transient && !self.on_any {
+            return None;
+        }
+        let asked = error.retry_after.unwrap_or_default().min(LONGEST_BACKOFF);
+        self.pause_after(attempt).map(|pause| pause.max(asked))
+    }
+
     /// The pause after the given attempt (1 is the first) has failed; `None` when it was the last.
     #[must_use]
     pub fn pause_after(&self, attempt: u32) -> Option<Duration> {
@@ -136,7 +150,7 @@ impl RetryPolicy {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { attempts: 1, first: Duration::from_secs(1), factor: 2.0, max: LONGEST_BACKOFF }
+        Self { attempts: 1, first: Duration::from_secs(1), factor: 2.0, max: LONGEST_BACKOFF, on_any: false }
     }
 }
 

@@ -95,6 +95,7 @@ settings_table! {
     LOG_FORMAT = setting("FOREBAY_LOG_FORMAT", "log-format", "text|json", Text("text"), "form of the log on standard error");
     OTLP_ENDPOINT = secret(setting("OTEL_EXPORTER_OTLP_ENDPOINT", "otel-exporter-otlp-endpoint", "URL", Unset, "collector that gets traces over OTLP HTTP, such as http://127.0.0.1:4318; /v1/traces is added"));
     OTEL_SERVICE_NAME = setting("OTEL_SERVICE_NAME", "otel-service-name", "TEXT", Computed("forebay-ingress, forebay-worker, ..."), "service name in traces");
+    PRIVATE_ADDRESSES = setting("FOREBAY_PRIVATE_ADDRESSES", "private-addresses", "deny|allow|CIDR,...", Computed("allow where all listeners are on loopback, else deny"), "private addresses that steps may reach, such as 10.1.0.0/16");
     RETENTION = setting("FOREBAY_RETENTION", "retention", "DURATION", Text("30d"), "time that the history of executions is kept");
 }
 
@@ -117,6 +118,6 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), SETTINGS.len());
-        assert_eq!(SETTINGS.len(), 28);
+        assert_eq!(SETTINGS.len(), 29);
     }
 }

@@ -52,6 +52,9 @@ pub struct Settings {
     pub queue_prefix: String,
     /// Protects credentials at rest and signs execution ids.
     pub secret_key: Option<Secret>,
+    /// Private addresses that steps may reach: `deny`, `allow` or a list of networks. On a machine of one's own, which listens on
+    /// loopback only, all of them; else none.
+    pub private_addresses: String,
     /// Executions at once in a worker for the shared lanes; 1 to 10000.
     pub worker_concurrency: usize,
     /// Name of this process among the others; 1 to 128 visible ASCII characters.
@@ -168,8 +171,11 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
     });
     let otlp_endpoint = reader.url(&docs::OTLP_ENDPOINT, &["http", "https"]);
     let otel_service_name = reader.value(&docs::OTEL_SERVICE_NAME, |text| Ok(text.to_owned()));
+    let private_addresses = reader.value(&docs::PRIVATE_ADDRESSES, |text| Ok(text.to_owned()));
     let retention = reader.duration(&docs::RETENTION, TEN_YEARS);
 
+    let is_local = [http_listen, console_listen, admin_listen].iter().flatten().all(|listen| listen.ip().is_loopback());
+    let private_addresses = private_addresses.unwrap_or_else(|| if is_local { "allow" } else { "deny" }.to_owned());
     Some(Settings {
         amqp_url: amqp_url?,
         database_url: database_url?,
@@ -197,6 +203,7 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
         log_format: log_format?,
         otlp_endpoint,
         otel_service_name,
+        private_addresses,
         retention: retention?,
     })
 }

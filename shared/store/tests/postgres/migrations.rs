@@ -1,5 +1,5 @@
 use crate::database::{with_empty_database, with_store, with_unmade_database};
-use forebay_store::{Store, StoreError};
+use forebay_store::{SCHEMA_VERSION, Store, StoreError};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn eight_processes_may_create_the_database_at_once() {
@@ -31,7 +31,7 @@ async fn eight_processes_may_migrate_at_once_and_one_does_the_work() {
         let mut busy = 0;
         for task in tasks {
             let (report, key) = task.await.unwrap();
-            assert_eq!(report.version, 3);
+            assert_eq!(report.version, SCHEMA_VERSION);
             busy += usize::from(!report.applied.is_empty());
             keys.push(key);
         }
@@ -49,7 +49,7 @@ async fn a_database_that_a_newer_program_migrated_is_refused() {
         let sql = "insert into forebay_migrations (version, name, checksum) values (99, 'later', 'x')";
         database.client().await.batch_execute(sql).await.unwrap();
         let error = store.migrate().await.unwrap_err();
-        assert!(matches!(error, StoreError::Newer { database: 99, program: 3 }), "{error}");
+        assert!(matches!(error, StoreError::Newer { database: 99, program: SCHEMA_VERSION }), "{error}");
         assert!(error.to_string().contains("run a newer Forebay"), "{error}");
     })
     .await;

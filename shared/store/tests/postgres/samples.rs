@@ -68,6 +68,8 @@ impl Sample {
             response_status: Some(200),
             steps: Vec::new(),
             redeliveries: 0,
+            kept: None,
+            ends_kept: false,
             input: None,
             output: None,
             halted: false,
@@ -89,7 +91,7 @@ impl Sample {
 }
 
 pub(crate) fn error(message: &str) -> ExecutionError {
-    ExecutionError { code: ErrorCode::Remote, step: Some("price".to_owned()), message: message.to_owned(), transient: true }
+    ExecutionError::transient(ErrorCode::Remote, message).in_step("price")
 }
 
 pub(crate) fn request(body: &str) -> StoredRequest {

@@ -9,7 +9,7 @@ use jaq_core::native::{Filter, Fun};
 use jaq_core::{Native, RunPtr};
 
 use super::program::Metered;
-use super::{functions, objects, patterns, walk};
+use super::{functions, natives, objects, patterns, walk};
 
 /// Definitions of jaq that are natives of ours, because they are faster so or must answer to the meter.
 const REPLACED_DEFINITIONS: &[(&str, usize)] = &[
@@ -75,9 +75,9 @@ const ABSENT: &[(&str, &str)] = &[
     ("halt_error", "a mapping cannot stop the process; `error(\"...\")` ends it with an error"),
     ("debug", "a mapping prints nothing; the console shows what each step got and gave"),
     ("stderr", "a mapping prints nothing; the console shows what each step got and gave"),
-    ("localtime", "its result would depend on the server; use `gmtime`, which is UTC"),
-    ("strflocaltime", "its result would depend on the server; use `strftime`, which is UTC"),
-    ("tobytes", "a value is JSON; use `@base64` and `@base64d`"),
+    ("localtime", "its result would depend on the server; use `gmtime`, which is UTC, or `in_timezone(\"Europe/Stockholm\")`"),
+    ("strflocaltime", "its result would depend on the server; use `format_date(format; \"Europe/Stockholm\")`"),
+    ("tobytes", "a value is JSON; use `to_base64` and `from_base64`"),
     ("get_search_list", "a mapping reads no files"),
     ("modulemeta", "a mapping reads no files"),
     ("jn", "it can loop for long"),
@@ -98,7 +98,8 @@ struct Library {
 fn library() -> &'static Library {
     static LIBRARY: OnceLock<Library> = OnceLock::new();
     LIBRARY.get_or_init(|| {
-        let ours = jaq_core::load::parse(include_str!("library.jq"), |parser| parser.defs()).unwrap_or_default();
+        let parsed = |text| jaq_core::load::parse(text, |parser| parser.defs()).unwrap_or_default();
+        let ours = [parsed(include_str!("library.jq")), parsed(include_str!("tables.jq"))].concat();
         let ours_by_name: HashSet<_> = ours.iter().map(|definition| (definition.name, definition.args.len())).collect();
         let is_replaced = |definition: &Definition| {
             let signature = (definition.name, definition.args.len());
@@ -119,15 +120,38 @@ fn library() -> &'static Library {
 /// jaq compiles all that it is given, and keeps it with the program: 150 KiB a mapping, were it always everything.
 pub(super) fn definitions_for<'s>(program: &Term<&'s str>) -> Vec<Def<&'s str>> {
     let library = library();
+    let wanted = indices_needed(program);
+    let kept = library.definitions.iter().enumerate().filter(|(index, _)| wanted.contains(index));
+    kept.map(|(_, definition)| definition.clone()).collect()
+}
+
+/// The definitions that `program` needs, by their indices.
+fn indices_needed(program: &Term<&str>) -> HashSet<usize> {
     let mut wanted: HashSet<usize> = HashSet::new();
     let mut pending = indices_of_called(program);
     while let Some(index) = pending.pop() {
         if wanted.insert(index) {
-            pending.extend(indices_of_called(&library.definitions[index].body));
+            pending.extend(indices_of_called(&library().definitions[index].body));
         }
     }
-    let kept = library.definitions.iter().enumerate().filter(|(index, _)| wanted.contains(index));
-    kept.map(|(_, definition)| definition.clone()).collect()
+    wanted
+}
+
+/// False when `program` can call a function whose result is another each time. A definition of the program's own that has the name
+/// of such a function counts as one.
+pub(super) fn is_deterministic(program: &Term<&str>) -> bool {
+    let definitions = indices_needed(program).into_iter().map(|index| &library().definitions[index].body);
+    !definitions.chain([program]).any(calls_not_deterministic)
+}
+
+fn calls_not_deterministic(term: &Term<&str>) -> bool {
+    let mut found = false;
+    walk::each_term(term, &mut |term| {
+        if let Term::Call(name, arguments) = term {
+            found |= natives::NOT_DETERMINISTIC.contains(&(*name, arguments.len()));
+        }
+    });
+    found
 }
 
 /// The definitions with the name of a function that `term` calls.
@@ -148,7 +172,7 @@ pub(super) fn natives() -> impl Iterator<Item = Fun<Metered>> {
         let renamed = RENAMED_NATIVES.iter().find(|(old, _)| *old == name);
         (renamed.map_or(name, |(_, new)| *new), arguments, function)
     });
-    let ours = functions::functions().into_iter().chain(objects::functions()).chain(patterns::functions());
+    let ours = functions::functions().into_iter().chain(objects::functions()).chain(patterns::functions()).chain(natives::functions());
     theirs.chain(ours.map(|(name, arguments, run): Filter<RunPtr<Metered>>| (name, arguments, Native::<Metered>::new(run))))
 }
 

@@ -20,6 +20,8 @@ use super::limits::{Limits, MAX_DEPTH};
 const TICKS_PER_LOOK: i64 = 512;
 /// Copying this many bytes counts as one tick.
 const BYTES_PER_TICK: usize = 256;
+/// Bytes that are read, digested or encoded in a second, at worst.
+const SLOWEST_BYTES_PER_SECOND: f64 = if cfg!(debug_assertions) { 10e6 } else { 100e6 };
 /// Stack set aside for each step of a path, which jaq keeps in a list that is dropped recursively.
 const STACK_PER_PATH_STEP: usize = 640;
 
@@ -76,7 +78,7 @@ pub(super) fn enter() {
 
 /// Called for each `units` of work in a native operation; a unit is about as much as comparing two numbers.
 #[inline]
-pub(super) fn tick(units: usize) {
+pub(crate) fn tick(units: usize) {
     let here = 0_u8;
     let address = std::hint::black_box(&raw const here) as usize;
     METER.with(|meter| {
@@ -98,7 +100,7 @@ fn spend(meter: &Meter, units: usize) {
 
 /// Called before `bytes` are allocated in one go, or copied.
 #[inline]
-pub(super) fn reserve(bytes: usize) {
+pub(crate) fn reserve(bytes: usize) {
     METER.with(|meter| {
         let wanted = isize::try_from(bytes).unwrap_or(isize::MAX);
         if held().saturating_add(wanted) > meter.held_limit.get() {
@@ -147,6 +149,15 @@ pub(super) fn time_left() -> Option<Duration> {
     RUN.with_borrow(|run| run.as_ref()?.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())))
 }
 
+/// Called before `bytes` are worked on by code that does not look at the meter: gives up where the time that is left is too short for
+/// them, so that a first try with little time does not overrun it by much.
+pub(super) fn foresee(bytes: usize) {
+    tick(bytes / BYTES_PER_TICK);
+    if time_left().is_some_and(|left| bytes as f64 > left.as_secs_f64() * SLOWEST_BYTES_PER_SECOND) {
+        stop(Stop::Deadline);
+    }
+}
+
 /// Sets the meter for the length of its life, and puts back what was there before: runs may nest.
 struct Armed {
     fuel: i64,
@@ -186,7 +197,7 @@ impl Drop for Armed {
 /// Runs `work` within `limits`.
 ///
 /// Whatever `work` has built is dropped when it is given up, so nothing of it is left behind.
-pub(super) fn metered<T>(limits: &Limits, work: impl FnOnce() -> Result<T, MappingError>) -> Result<T, MappingError> {
+pub(crate) fn metered<T>(limits: &Limits, work: impl FnOnce() -> Result<T, MappingError>) -> Result<T, MappingError> {
     let armed = Armed::new(limits);
     let result = catch_unwind(AssertUnwindSafe(work));
     drop(armed);

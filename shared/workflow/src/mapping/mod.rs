@@ -18,6 +18,7 @@ mod library;
 mod limits;
 mod locate;
 mod meter;
+mod natives;
 mod objects;
 mod patterns;
 mod program;
@@ -32,9 +33,11 @@ pub use allocation::{CountingAllocator, memory_is_counted};
 pub use error::{CompileError, MappingError};
 pub use limits::{Limits, MAX_DEPTH, STACK_BYTES};
 pub use locate::Located;
+pub(crate) use meter::{metered, reserve, tick};
 pub use program::Mapping;
 pub use shape::MAX_SOURCE_BYTES;
 pub use template::{Encoding, Template};
+pub(crate) use value::Text;
 pub use value::{ParseError, Value, parse_json, to_json};
 
 #[cfg(test)]

@@ -48,6 +48,7 @@ pub struct Mapping(Arc<Compiled>);
 struct Compiled {
     source: String,
     filter: Filter<Metered>,
+    is_deterministic: bool,
 }
 
 impl fmt::Debug for Mapping {
@@ -69,13 +70,19 @@ impl Mapping {
             let thread = thread.spawn_scoped(scope, || compile(source)).map_err(|error| error.to_string())?;
             thread.join().map_err(|_| "the jq compiler panicked".to_string())
         });
-        let filter = compiled.map_err(|message| CompileError::at(source, 0, format!("cannot compile: {message}")))??;
-        Ok(Mapping(Arc::new(Compiled { source: source.to_string(), filter })))
+        let compiled = compiled.map_err(|message| CompileError::at(source, 0, format!("cannot compile: {message}")))??;
+        Ok(Mapping(Arc::new(compiled)))
     }
 
     /// The program as it was written.
     pub fn source(&self) -> &str {
         &self.0.source
+    }
+
+    /// False when the program can call a function whose result is another each time, as `now` and `uuid`: what such a program gave
+    /// must be kept where it may not change when it runs again.
+    pub fn is_deterministic(&self) -> bool {
+        self.0.is_deterministic
     }
 
     /// Runs the program over `input`, and gives its one output.
@@ -119,18 +126,19 @@ fn failed(exception: Exn<'_, Value>) -> MappingError {
     MappingError::Failed { message }
 }
 
-fn compile(source: &str) -> Result<Filter<Metered>, CompileError> {
+fn compile(source: &str) -> Result<Compiled, CompileError> {
     let arena = Arena::default();
     let term = parse(source)?;
     shape::check_term(source, &term)?;
     let term = rewrite::rewrite(term, source, &arena);
+    let is_deterministic = library::is_deterministic(&term);
     let mut prelude: Vec<Def<&str>> = library::definitions_for(&term);
     prelude.push(Def { name: MAIN, args: Vec::new(), body: term });
     let main = File { code: MAIN, path: () };
     let internal = |what: &str| CompileError::at(source, 0, format!("cannot compile: {what}"));
     let modules = Loader::new(prelude).load(&arena, main).map_err(|_| internal("the prelude does not load"))?;
     let compiler = Compiler::<_, Metered>::default().with_funs(library::natives());
-    compiler.compile(modules).map_err(|errors| {
+    let filter = compiler.compile(modules).map_err(|errors| {
         let first = errors.into_iter().flat_map(|(_file, errors)| errors).next();
         match first {
             Some((name, undefined)) => {
@@ -138,7 +146,8 @@ fn compile(source: &str) -> Result<Filter<Metered>, CompileError> {
             }
             None => internal("no reason given"),
         }
-    })
+    })?;
+    Ok(Compiled { source: source.to_string(), filter, is_deterministic })
 }
 
 fn parse(source: &str) -> Result<Term<&str>, CompileError> {

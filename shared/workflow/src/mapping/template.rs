@@ -103,6 +103,11 @@ impl Template {
         })
     }
 
+    /// False when an expression [is not](Mapping::is_deterministic).
+    pub fn is_deterministic(&self) -> bool {
+        self.parts.iter().all(|part| !matches!(part, Part::Expression(mapping, _) if !mapping.is_deterministic()))
+    }
+
     /// The template with `1` in the place of each expression.
     pub(crate) fn with_ones(&self) -> String {
         let text = |part: &Part| match part {

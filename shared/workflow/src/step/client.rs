@@ -1,5 +1,6 @@
 //! The one HTTP client of a process: connections are kept and reused over executions.
 
+use crate::connector::Reach;
 use reqwest::redirect::{Attempt, Policy};
 use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
@@ -21,9 +22,10 @@ pub(crate) enum ClientError {
     Client(#[source] reqwest::Error),
 }
 
-pub(crate) fn client() -> Result<reqwest::Client, ClientError> {
+pub(crate) fn client(reach: &Reach) -> Result<reqwest::Client, ClientError> {
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls()?)
+        .dns_resolver(reach.dns_resolver())
         .redirect(Policy::custom(follow_within_origin))
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_idle_timeout(IDLE_TIMEOUT)

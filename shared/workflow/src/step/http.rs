@@ -1,23 +1,27 @@
 //! The `http` step: renders a request, sends it, and reads the answer as `{ status, headers, body }`.
 
 use super::client::MOST_REDIRECTS;
-use super::url::UrlTemplate;
+use super::url::{PathTemplate, UrlTemplate};
 use crate::body::{binary, read_body};
+use crate::connector::Reach;
 use crate::context::{self, Context};
-use crate::engine::{EngineOptions, run_on};
+use crate::engine::{Engine, run_on};
 use crate::evaluate::{Budget, Paced};
 use crate::failure::{permanent, transient};
-use crate::header::{HeaderTemplate, content_type_of, render_headers};
+use crate::header::{HeaderTemplate, content_type_of, render_headers, set_content_type};
+use crate::host::Host;
 use crate::mapping::{Mapping, Template, Value};
-use crate::payload::{self, JSON};
+use crate::payload;
 use crate::weight;
+use forebay_contract::Name;
 use forebay_contract::body::{BodyError, decode_body};
+use forebay_contract::connection::{Connection, ConnectionKind};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::format_duration;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Method, StatusCode};
-use reqwest::{Request, Response};
+use reqwest::{Request, Response, Url};
 use std::error::Error;
 use std::time::Duration;
 
@@ -27,20 +31,31 @@ const SHOWN_CHARACTERS: usize = 200;
 /// An `http` step, compiled.
 pub(crate) struct HttpStep {
     pub method: Method,
-    pub url: Paced<UrlTemplate>,
+    pub target: Target,
     /// Values are rendered as plain text and encoded whole.
     pub query: Vec<(String, Paced<Template>)>,
     pub headers: Vec<HeaderTemplate>,
     pub body: Option<Paced<Mapping>>,
+    /// Statuses beside 2xx that are no failure.
+    pub accept: Vec<u16>,
+    /// Whether a repetition may do something again.
+    pub has_effect: bool,
+}
+
+/// Where a call goes.
+pub(crate) enum Target {
+    Url(Paced<UrlTemplate>),
+    Connection { connection: Name, path: Paced<PathTemplate> },
 }
 
 /// Who calls: what the call needs beside its definition.
 #[derive(Clone, Copy)]
 pub(crate) struct Caller<'a> {
-    pub client: &'a reqwest::Client,
-    pub options: &'a EngineOptions,
+    pub engine: &'a Engine,
+    pub host: &'a dyn Host,
     pub envelope: &'a Envelope,
-    pub step: &'a str,
+    /// The step, with the item before it inside a loop.
+    pub path: &'a str,
 }
 
 impl HttpStep {
@@ -53,9 +68,9 @@ impl HttpStep {
         budget: &Budget,
     ) -> Result<Value, ExecutionError> {
         let request = self.request(caller, context.value(), budget).await?;
-        let target = Target::of(&request);
-        let timeout = timeout.unwrap_or(caller.options.step_timeout);
-        match tokio::time::timeout(timeout, exchange(caller, request, &target)).await {
+        let target = Called::of(&request);
+        let timeout = timeout.unwrap_or(caller.engine.options().step_timeout);
+        match tokio::time::timeout(timeout, exchange(caller, request, &target, &self.accept)).await {
             Ok(result) => result,
             Err(_) => {
                 let message = format!("{target} did not answer within {}; the request may have been carried out", format_duration(timeout));
@@ -64,10 +79,24 @@ impl HttpStep {
         }
     }
 
+    async fn url(&self, caller: Caller<'_>, context: &Value, budget: &Budget) -> Result<Url, ExecutionError> {
+        let context = context.clone();
+        match &self.target {
+            Target::Url(url) => {
+                let address = url.evaluate("url", budget, move |url, limits| url.render(&context, limits)).await?;
+                super::url::parse(&address)
+            }
+            Target::Connection { connection, path } => {
+                let connection = caller.host.connection(connection)?;
+                let ConnectionKind::Http(http) = &connection.kind else { return Err(wrong_kind(&connection, "http")) };
+                let path = path.evaluate("path", budget, move |path, limits| path.render(&context, limits)).await?;
+                super::url::under(&http.url, &path)
+            }
+        }
+    }
+
     async fn request(&self, caller: Caller<'_>, context: &Value, budget: &Budget) -> Result<Request, ExecutionError> {
-        let for_url = context.clone();
-        let address = self.url.evaluate("url", budget, move |url, limits| url.render(&for_url, limits)).await?;
-        let mut url = super::url::parse(&address)?;
+        let mut url = self.url(caller, context, budget).await?;
         for (name, value) in &self.query {
             let for_value = context.clone();
             let render = move |template: &Template, limits: &_| template.render(&for_value, limits);
@@ -78,11 +107,12 @@ impl HttpStep {
         let mut body = None;
         if let Some(mapping) = &self.body {
             let output = mapping.evaluate("body", budget, run_on(context)).await?;
-            body = Some(payload::encode(output, content_type_of(&headers)).await?);
-            if content_type_of(&headers).is_none() {
-                headers.push((CONTENT_TYPE.to_string(), JSON.to_owned()));
-            }
+            let payload = payload::encode(output, content_type_of(&headers)).await?;
+            set_content_type(&mut headers, payload.content_type);
+            body = Some(payload.bytes);
         }
+        let reach = caller.engine.connectors().reach();
+        reach.check_url(&url).map_err(|refused| permanent(ErrorCode::Unreachable, refused.to_string()))?;
         let mut request = Request::new(self.method.clone(), url);
         *request.headers_mut() = caller.headers(headers)?;
         let expects_body = [Method::POST, Method::PUT, Method::PATCH].contains(&self.method);
@@ -102,12 +132,12 @@ impl Caller<'_> {
         for (name, value) in rendered {
             insert_if_absent(&mut headers, &name, &value)?;
         }
-        insert_if_absent(&mut headers, "idempotency-key", &format!("{}/{}", self.envelope.execution_id, self.step))?;
+        insert_if_absent(&mut headers, "idempotency-key", &format!("{}/{}", self.envelope.execution_id, self.path))?;
         if headers.contains_key("traceparent") {
             return Ok(headers);
         }
         let of_envelope = || self.envelope.trace.as_ref().map(|trace| (trace.traceparent.clone(), trace.tracestate.clone()));
-        let trace = self.options.inject.as_ref().and_then(|inject| inject()).or_else(of_envelope);
+        let trace = self.engine.options().inject.as_ref().and_then(|inject| inject()).or_else(of_envelope);
         if let Some((traceparent, tracestate)) = trace {
             insert_if_absent(&mut headers, "traceparent", &traceparent)?;
             if let Some(tracestate) = tracestate {
@@ -127,9 +157,9 @@ fn insert_if_absent(headers: &mut HeaderMap, name: &str, value: &str) -> Result<
 }
 
 /// How a call is named in messages: without the query, which may hold what is nobody's business.
-struct Target(String);
+struct Called(String);
 
-impl Target {
+impl Called {
     fn of(request: &Request) -> Self {
         let url = request.url();
         let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
@@ -137,25 +167,25 @@ impl Target {
     }
 }
 
-impl std::fmt::Display for Target {
+impl std::fmt::Display for Called {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-async fn exchange(caller: Caller<'_>, request: Request, target: &Target) -> Result<Value, ExecutionError> {
+async fn exchange(caller: Caller<'_>, request: Request, target: &Called, accept: &[u16]) -> Result<Value, ExecutionError> {
     let is_head = request.method() == Method::HEAD;
-    let response = caller.client.execute(request).await.map_err(|error| unreachable(target, error))?;
+    let response = caller.engine.client().execute(request).await.map_err(|error| unreachable(target, error))?;
     let (status, headers) = (response.status(), response.headers().clone());
-    if !status.is_success() {
+    if !status.is_success() && !accept.contains(&status.as_u16()) {
         return Err(refused(response, target).await);
     }
-    let bytes = if is_head { Vec::new() } else { read_bounded(response, caller.options.remote_bytes, target).await? };
-    let body = body(&headers, bytes, caller.options.remote_bytes, target).await?;
+    let bytes = if is_head { Vec::new() } else { read_bounded(response, caller.engine.options().remote_bytes, target).await? };
+    let body = body(&headers, bytes, caller.engine.options().remote_bytes, target).await?;
     Ok(Value::object([("status", Value::from(i64::from(status.as_u16()))), ("headers", header_object(&headers)), ("body", body)]))
 }
 
-async fn read_bounded(mut response: Response, most_bytes: usize, target: &Target) -> Result<Vec<u8>, ExecutionError> {
+async fn read_bounded(mut response: Response, most_bytes: usize, target: &Called) -> Result<Vec<u8>, ExecutionError> {
     let too_large = || {
         let message = format!("{target} answered with more than {most_bytes} bytes; ask it for less, or for pages");
         permanent(ErrorCode::Limit, message)
@@ -173,7 +203,7 @@ async fn read_bounded(mut response: Response, most_bytes: usize, target: &Target
     Ok(bytes)
 }
 
-async fn body(headers: &HeaderMap, bytes: Vec<u8>, most_bytes: usize, target: &Target) -> Result<Value, ExecutionError> {
+async fn body(headers: &HeaderMap, bytes: Vec<u8>, most_bytes: usize, target: &Called) -> Result<Value, ExecutionError> {
     let text_of = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).map(str::to_owned);
     let (content_type, encoding) = (text_of(CONTENT_TYPE), text_of(CONTENT_ENCODING));
     let aside = weight::are_many(bytes.len()) || encoding.is_some();
@@ -210,8 +240,9 @@ fn header_object(headers: &HeaderMap) -> Value {
 }
 
 /// The failure for a status other than 2xx: a 5xx and the statuses that ask to come again are worth another attempt.
-async fn refused(mut response: Response, target: &Target) -> ExecutionError {
+async fn refused(mut response: Response, target: &Called) -> ExecutionError {
     let status = response.status();
+    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?));
     let mut message = format!("{target} answered {status}");
     if status.is_redirection() {
         message.push_str(&format!(
@@ -231,10 +262,32 @@ async fn refused(mut response: Response, target: &Target) -> ExecutionError {
     }
     let comes_again =
         status.is_server_error() || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS].contains(&status);
-    ExecutionError { transient: comes_again, ..permanent(ErrorCode::Remote, message) }
+    ExecutionError { transient: comes_again, retry_after, ..permanent(ErrorCode::Remote, message) }
 }
 
-fn unreachable(target: &Target, error: reqwest::Error) -> ExecutionError {
+/// Seconds, or a date (RFC 9110, section 10.2.3).
+fn retry_after(text: &str) -> Option<Duration> {
+    if let Ok(seconds) = text.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = jiff::fmt::rfc2822::parse(text.trim()).ok()?.timestamp();
+    Some(Duration::try_from(at.duration_since(jiff::Timestamp::now())).unwrap_or_default())
+}
+
+/// A step names a connection of another kind.
+pub(crate) fn wrong_kind(connection: &Connection, wanted: &str) -> ExecutionError {
+    let message = format!(
+        "the connection '{}' is of the kind {}; this step needs one of the kind {wanted}",
+        connection.name,
+        connection.kind.as_str()
+    );
+    permanent(ErrorCode::Connection, message)
+}
+
+fn unreachable(target: &Called, error: reqwest::Error) -> ExecutionError {
+    if let Some(refused) = Reach::refusal_in(&error) {
+        return permanent(ErrorCode::Unreachable, format!("{target}: {refused}"));
+    }
     let is_connect = error.is_connect();
     let error = error.without_url();
     let mut causes = Vec::new();

@@ -2,4 +2,5 @@
 
 pub(crate) mod client;
 pub(crate) mod http;
+pub(crate) mod sql;
 pub(crate) mod url;

@@ -33,6 +33,33 @@ impl UrlTemplate {
     }
 }
 
+/// The path of a call by a connection, with its query.
+pub(crate) struct PathTemplate(UrlTemplate);
+
+/// Stands for the connection's address while a path is compiled and rendered, so that each value is encoded for its place.
+const BASE: &str = "http://connection/";
+
+impl PathTemplate {
+    /// As [`UrlTemplate::compile`].
+    pub(crate) fn compile(source: &str) -> Result<Self, String> {
+        UrlTemplate::compile(&format!("{BASE}{}", source.trim_start_matches('/'))).map(Self)
+    }
+
+    /// Path and query without a slash at the start.
+    pub(crate) fn render(&self, context: &Value, limits: &Limits) -> Result<String, MappingError> {
+        let address = self.0.render(context, limits)?;
+        Ok(address.strip_prefix(BASE).unwrap_or_default().to_owned())
+    }
+}
+
+/// An address under that of a connection.
+pub(crate) fn under(base: &str, path: &str) -> Result<Url, ExecutionError> {
+    if path.is_empty() {
+        return parse(base);
+    }
+    parse(&format!("{}/{path}", base.trim_end_matches('/')))
+}
+
 /// The address that a template gave.
 pub(crate) fn parse(address: &str) -> Result<Url, ExecutionError> {
     check(address).map_err(|problem| permanent(ErrorCode::Mapping, format!("url: the address {problem}")))

@@ -14,7 +14,6 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub const LONG: Duration = Duration::from_secs(20);
@@ -62,7 +61,8 @@ pub fn envelope(body: &str) -> Envelope {
         reply_to: None,
         trace: None,
         attempts: 0,
-        once: false,
+        once: None,
+        resumes: false,
         due_at: None,
     }
 }
@@ -82,7 +82,7 @@ pub fn once() -> ExecutionContext {
 }
 
 pub fn within(time: Duration) -> ExecutionContext {
-    ExecutionContext { attempt: 1, deadline: Instant::now() + time, cancel: CancellationToken::new() }
+    ExecutionContext::once(Instant::now() + time)
 }
 
 pub async fn run(rest: &str, body: &str) -> Run {

@@ -87,6 +87,7 @@ fn retry(fields: Fields<'_>) -> RetryPolicy {
         }
         backoff.finish();
     }
+    policy.on_any = fields.word("on", &[("transient", false), ("any", true)]).unwrap_or(false);
     fields.finish();
     policy
 }

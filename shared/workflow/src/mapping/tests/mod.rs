@@ -1,8 +1,10 @@
 //! Tests of the module as a whole.
 
 mod hostile;
+mod hostile_formats;
 mod hostile_sources;
 mod hostile_values;
+mod integration;
 mod language;
 mod located;
 mod templates;

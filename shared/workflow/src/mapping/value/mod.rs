@@ -14,6 +14,7 @@ mod text;
 mod updates;
 mod write;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 pub(super) use arithmetic::described;
@@ -23,7 +24,7 @@ pub(super) use order::is_nan;
 pub(super) use paths::positions_of;
 pub(super) use read::parse_text;
 pub use read::{ParseError, parse_json};
-use text::Text;
+pub(crate) use text::Text;
 pub use write::to_json;
 pub(super) use write::{json_size, shortened, text_of};
 
@@ -93,6 +94,11 @@ impl Value {
         Value::from_members(members.into_iter().map(|(name, value)| (Text::new(name), value)).collect())
     }
 
+    /// As [`Value::object`], of names that other objects share.
+    pub(crate) fn object_sharing(members: impl IntoIterator<Item = (Text, Value)>) -> Self {
+        Value::from_members(members.into_iter().collect())
+    }
+
     pub(super) fn from_items(items: Vec<Value>) -> Self {
         let depth = depth_over(items.iter());
         Value::new(Repr::Arr(Arc::new(Array { depth, items })))
@@ -126,6 +132,15 @@ impl Value {
         match &self.repr {
             Repr::Str(text) => Some(text),
             _ => None,
+        }
+    }
+
+    /// What a string, number or boolean is as text; `None` for the others.
+    pub(crate) fn scalar_text(&self) -> Option<Cow<'_, str>> {
+        match &self.repr {
+            Repr::Str(text) => Some(Cow::Borrowed(text)),
+            Repr::Num(_) | Repr::Bool(_) => Some(Cow::Owned(text_of(self))),
+            Repr::Null | Repr::Arr(_) | Repr::Obj(_) => None,
         }
     }
 

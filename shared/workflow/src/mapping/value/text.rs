@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 /// A string, and the name of a member. It hashes and compares as its text does, so that a member is found by any `&str`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(in crate::mapping) struct Text(Arc<String>);
+pub(crate) struct Text(Arc<String>);
 
 impl Text {
-    pub(in crate::mapping) fn new(text: impl Into<String>) -> Self {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
         Text(Arc::new(text.into()))
     }
 

@@ -1,5 +1,17 @@
 //! Bodies: what a Content-Type promises, and whether the bytes keep the promise.
 
+mod charset;
+mod csv;
+mod multipart;
+mod xml;
+mod xml_characters;
+
+pub use charset::Charset;
+pub use csv::{CsvError, CsvField, CsvFields, CsvFormat, separator_of};
+pub use multipart::{MultipartError, Part, Parts};
+pub use xml::{DEEPEST_XML, XmlError, XmlEvents, read_xml, xml_text};
+pub use xml_characters::{is_xml_character, is_xml_name};
+
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use mime::Mime;
 use std::borrow::Cow;
@@ -12,25 +24,25 @@ pub const DEEPEST_JSON: usize = 512;
 pub const ACCEPTED_ENCODINGS: &str = "gzip, deflate, identity";
 
 /// What a body is read as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BodyKind {
     /// `application/json` or `+json`.
     Json,
+    /// `application/xml`, `text/xml` or `+xml`, and the charset of its Content-Type.
+    Xml(Option<Charset>),
+    /// `text/csv` or `text/tab-separated-values`.
+    Csv(CsvFormat, Charset),
     /// `application/x-www-form-urlencoded`.
     Form,
-    /// `text/*`, XML included.
+    /// `multipart/form-data`.
+    Multipart {
+        /// What stands between the parts; a body cannot be read without.
+        boundary: Option<String>,
+    },
+    /// Any other `text/*`.
     Text(Charset),
     /// Anything else, or no Content-Type.
     Binary,
-}
-
-/// Charsets that text is read in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Charset {
-    /// UTF-8 and its subset US-ASCII; the default.
-    Utf8,
-    /// ISO-8859-1.
-    Latin1,
 }
 
 /// Why a body is refused.
@@ -72,25 +84,28 @@ impl BodyKind {
             _ => {}
         }
         let mime: Mime = text.parse().map_err(|_| BodyError::ContentType(text.chars().take(80).collect()))?;
-        let charset = mime.get_param(mime::CHARSET).map(|charset| charset.as_str().to_ascii_lowercase());
-        let utf8_only = |kind, charset: Option<String>| match charset.as_deref() {
-            None | Some("utf-8" | "utf8" | "us-ascii") => Ok(kind),
-            Some(other) => Err(BodyError::Charset(other.to_owned(), "utf-8")),
+        let named = mime.get_param(mime::CHARSET).map(|charset| Charset::named(charset.as_str()));
+        let utf8_only = |kind| match named {
+            None | Some(Ok(Charset::Utf8)) => Ok(kind),
+            Some(_) => Err(BodyError::Charset(mime.get_param(mime::CHARSET).map_or_else(String::new, |name| name.to_string()), "utf-8")),
         };
         if mime.subtype() == mime::JSON || mime.suffix() == Some(mime::JSON) {
-            return utf8_only(Self::Json, charset);
+            return utf8_only(Self::Json);
         }
         if mime.essence_str() == "application/x-www-form-urlencoded" {
-            return utf8_only(Self::Form, charset);
+            return utf8_only(Self::Form);
         }
-        let is_xml = mime.subtype() == mime::XML || mime.suffix() == Some(mime::XML);
-        if mime.type_() != mime::TEXT && !is_xml {
-            return Ok(Self::Binary);
+        if mime.subtype() == mime::XML || mime.suffix() == Some(mime::XML) {
+            return Ok(Self::Xml(named.transpose()?));
         }
-        match charset.as_deref() {
-            None | Some("utf-8" | "utf8" | "us-ascii") => Ok(Self::Text(Charset::Utf8)),
-            Some("iso-8859-1" | "latin1") => Ok(Self::Text(Charset::Latin1)),
-            Some(other) => Err(BodyError::Charset(other.to_owned(), "utf-8 or iso-8859-1")),
+        let has_header = !mime.get_param("header").is_some_and(|header| header.as_str().eq_ignore_ascii_case("absent"));
+        let csv = |separator| CsvFormat { separator, has_header };
+        match mime.essence_str() {
+            "text/csv" | "application/csv" => Ok(Self::Csv(csv(None), named.unwrap_or(Ok(Charset::Utf8))?)),
+            "text/tab-separated-values" => Ok(Self::Csv(csv(Some(b'\t')), named.unwrap_or(Ok(Charset::Utf8))?)),
+            "multipart/form-data" => Ok(Self::Multipart { boundary: multipart::boundary(&mime) }),
+            _ if mime.type_() == mime::TEXT => Ok(Self::Text(named.unwrap_or(Ok(Charset::Utf8))?)),
+            _ => Ok(Self::Binary),
         }
     }
 }
@@ -112,9 +127,34 @@ pub fn check_body(content_type: Option<&str>, content_encoding: Option<&str>, bo
     match kind {
         BodyKind::Json => check_json(&decoded),
         BodyKind::Form => check_utf8("form data", &decoded),
-        BodyKind::Text(Charset::Utf8) => check_utf8("UTF-8 text", &decoded),
-        BodyKind::Text(Charset::Latin1) | BodyKind::Binary => Ok(()),
+        BodyKind::Xml(charset) => {
+            let text = xml_text(charset, &decoded)?;
+            read_xml(&text, &mut ()).map_err(|error| BodyError::Malformed { kind: "XML", detail: error.to_string() })
+        }
+        BodyKind::Csv(format, charset) => {
+            let text = charset.decode("CSV", &decoded)?;
+            let mut fields = CsvFields::new(&text, format.separator.unwrap_or_else(|| separator_of(&text)));
+            let error = fields.find_map(Result::err);
+            error.map_or(Ok(()), |error| Err(BodyError::Malformed { kind: "CSV", detail: error.to_string() }))
+        }
+        BodyKind::Multipart { boundary } => {
+            let mut parts = Parts::new(&decoded, required_boundary(boundary.as_deref())?);
+            let error = parts.find_map(Result::err);
+            error.map_or(Ok(()), |error| Err(BodyError::Malformed { kind: MULTIPART, detail: error.to_string() }))
+        }
+        BodyKind::Text(charset) => charset.decode("text", &decoded).map(|_| ()),
+        BodyKind::Binary => Ok(()),
     }
+}
+
+const MULTIPART: &str = "multipart/form-data";
+
+/// The boundary that a multipart body must have.
+///
+/// # Errors
+/// [`BodyError::Malformed`] without one.
+pub fn required_boundary(boundary: Option<&str>) -> Result<&str, BodyError> {
+    boundary.ok_or_else(|| BodyError::Malformed { kind: MULTIPART, detail: "the Content-Type has no boundary".to_owned() })
 }
 
 /// Undoes a Content-Encoding, at most to `max_bytes`. Without one the bytes are borrowed.
@@ -208,7 +248,14 @@ mod tests {
             (Some("image/png"), b"\x89PNG\0"),
             (Some("text/plain"), "söme\0text".as_bytes()),
             (Some("text/plain; charset=iso-8859-1"), b"\xf6"),
-            (Some("application/xml"), b"<a/>"),
+            (Some("text/plain; charset=utf-16"), b"a\0"),
+            (
+                Some("application/xml"),
+                b"<?xml version='1.0' encoding='iso-8859-1'?><!-- \xf6 --><a b='&#246;&amp;\xf6'>x<![CDATA[<]]></a>\n",
+            ),
+            (Some("application/soap+xml; charset=utf-16"), b"<\0a\0/\0>\0"),
+            (Some("text/csv"), b"a,b\n1,\"2\n\"\n"),
+            (Some("multipart/form-data; boundary=\"X Y\""), b"--X Y\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n--X Y--"),
             (Some("application/x-www-form-urlencoded"), b"a=1&b=%FF"),
         ];
         for (content_type, body) in cases {
@@ -225,9 +272,17 @@ mod tests {
             (JSON, b"\"\0\"", "control character"),
             (JSON, b" ", "EOF"),
             (Some("text/plain"), b"\xf6", "byte 0 is not UTF-8"),
-            (Some("text/plain; charset=utf-16"), b"ab", "'utf-16' is not supported"),
+            (Some("text/plain; charset=ebcdic"), b"ab", "'ebcdic' is not supported"),
             (Some("application/json; charset=latin1"), b"{}", "'latin1' is not supported"),
             (Some("nonsense"), b"ab", "'nonsense'"),
+            (Some("application/xml; charset=nonsense"), b"<a/>", "'nonsense' is not supported"),
+            (Some("application/xml"), b"<?xml version='1.0' encoding='nonsense'?><a/>", "'nonsense' is not supported"),
+            (Some("application/xml"), b"<a>\xf6</a>", "byte 3 is not UTF-8"),
+            (Some("application/xml"), b"<a>\n</b>", "line 2"),
+            (Some("application/xml"), b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>", "a DOCTYPE is not accepted"),
+            (Some("text/csv"), b"a\n\"b", "line 2: a field begins with a quote"),
+            (Some("multipart/form-data"), b"--X--", "no boundary"),
+            (Some("multipart/form-data; boundary=X"), b"--Y--", "not in the body"),
         ];
         for (content_type, body, expected) in cases {
             let error = check_body(*content_type, None, body, MAX).unwrap_err().to_string();

@@ -1,0 +1,30 @@
+//! Any bytes as a body of each Content-Type: accepted or refused, with a reason that names the type.
+#![no_main]
+
+use forebay_contract::body::{Parts, check_body};
+use libfuzzer_sys::fuzz_target;
+
+const CONTENT_TYPES: [&str; 9] = [
+    "application/json",
+    "application/xml",
+    "text/xml; charset=utf-16",
+    "text/csv; header=absent",
+    "text/plain; charset=windows-1252",
+    "text/plain; charset=shift_jis",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data; boundary=X",
+    "application/octet-stream",
+];
+
+fuzz_target!(|input: (u8, bool, &[u8])| {
+    let (choice, is_gzip, body) = input;
+    let content_type = CONTENT_TYPES[usize::from(choice) % CONTENT_TYPES.len()];
+    if let Err(error) = check_body(Some(content_type), is_gzip.then_some("gzip"), body, 1 << 20) {
+        assert!(!error.to_string().is_empty());
+    }
+    if content_type.starts_with("multipart") {
+        // Parts never overlap, so they are not more than the body.
+        let bytes: usize = Parts::new(body, "X").flatten().map(|part| part.bytes.len()).sum();
+        assert!(bytes <= body.len());
+    }
+});

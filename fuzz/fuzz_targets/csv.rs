@@ -1,0 +1,30 @@
+//! Any text as CSV: what the ingress accepts is read, and rows come back the same when they are written and read again.
+#![no_main]
+
+use forebay_contract::body::check_body;
+use forebay_workflow::mapping::{CountingAllocator, Limits, Mapping, MappingError, Value};
+use libfuzzer_sys::fuzz_target;
+use std::sync::LazyLock;
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator::system();
+
+// Fields that a row lacks are empty ones after a round, so the second round is compared with the first.
+const PROGRAM: &str = r#"
+def round($header): to_csv({$header}) | from_csv({separator: ",", $header});
+def same($header): from_csv({$header}) | round($header) as $once | $once | round($header) == $once;
+same(true) and same(false)"#;
+
+#[allow(clippy::unwrap_used)]
+static SAME: LazyLock<Mapping> = LazyLock::new(|| Mapping::compile(PROGRAM).unwrap());
+
+fuzz_target!(|text: &str| {
+    let text = text.trim_start_matches('\u{feff}');
+    let limits = Limits { deadline: std::time::Duration::from_secs(5), ..Limits::inline() };
+    let is_accepted = check_body(Some("text/csv"), None, text.as_bytes(), usize::MAX).is_ok();
+    match SAME.run(&Value::string(text), &limits) {
+        Ok(same) => assert!(is_accepted && same.as_bool() == Some(true), "accepted: {is_accepted}, the same: {same}"),
+        Err(MappingError::Failed { message }) => assert!(!is_accepted, "accepted, but: {message}"),
+        Err(error) => panic!("{error}"),
+    }
+});

@@ -1,0 +1,32 @@
+//! Any text as XML: what the ingress accepts is read, and comes back the same when it is written and read again.
+#![no_main]
+
+use forebay_contract::body::check_body;
+use forebay_workflow::mapping::{CountingAllocator, Limits, Mapping, MappingError, Value};
+use libfuzzer_sys::fuzz_target;
+use std::sync::LazyLock;
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator::system();
+
+#[allow(clippy::unwrap_used)]
+static READ: LazyLock<Mapping> = LazyLock::new(|| Mapping::compile("from_xml").unwrap());
+#[allow(clippy::unwrap_used)]
+static ROUND: LazyLock<Mapping> = LazyLock::new(|| Mapping::compile("from_xml as $x | $x | to_xml | from_xml | . == $x").unwrap());
+
+fuzz_target!(|text: &str| {
+    // A byte order mark is the charset's, and the check undoes it.
+    let text = text.trim_start_matches('\u{feff}');
+    let limits = Limits { deadline: std::time::Duration::from_secs(5), ..Limits::inline() };
+    let input = Value::string(text);
+    let is_accepted = !text.is_empty() && check_body(Some("text/xml; charset=utf-8"), None, text.as_bytes(), usize::MAX).is_ok();
+    match READ.run(&input, &limits) {
+        Ok(_) => assert!(is_accepted, "read, but not accepted"),
+        Err(MappingError::Failed { message }) => assert!(!is_accepted, "accepted, but not read: {message}"),
+        Err(error) => panic!("{error}"),
+    }
+    if is_accepted {
+        let comes_back = ROUND.run(&input, &limits).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(comes_back.as_bool(), Some(true));
+    }
+});

@@ -1,0 +1,124 @@
+//! The `connections` verbs.
+
+use std::path::PathBuf;
+
+use forebay_contract::connection::{Connection, SecretSource};
+use forebay_contract::definition::documents;
+use forebay_runtime::settings::Settings;
+use forebay_store::{ConnectionRow, SecretKeys, Store};
+use serde_json::{Value, json};
+
+use crate::args::Connections;
+use crate::error::Error;
+use crate::output::{Output, Row, note, rfc3339, to_the_second};
+
+/// `forebay connections ...`.
+pub(crate) async fn perform(output: &Output, settings: &Settings, command: Connections) -> Result<(), Error> {
+    let store = crate::client_store(settings).await?;
+    match command {
+        Connections::Apply { paths } => {
+            let connections = read_all(&paths)?;
+            if connections.is_empty() {
+                return Err(Error::Usage("the files hold no connection: a document with a field `connection`".to_owned()));
+            }
+            store_all(output, settings, &store, &connections).await
+        }
+        Connections::List { tenant } => {
+            let rows = store.list_connections(tenant.as_ref()).await?.into_iter().map(row).collect();
+            output.listing(&["connection", "kind", "enabled", "updated", "description"], rows, "no connections")
+        }
+        Connections::Enable { path } => {
+            store.enable_connection(&path.tenant, &path.name, true, &keys(settings)?).await?;
+            output.one(&format!("{path}: steps may use it"), &json!({ "connection": path.to_string(), "enabled": true }))
+        }
+        Connections::Disable { path } => {
+            store.enable_connection(&path.tenant, &path.name, false, &keys(settings)?).await?;
+            output.one(&format!("{path}: steps that use it fail"), &json!({ "connection": path.to_string(), "enabled": false }))
+        }
+        Connections::Delete { path } => {
+            store.delete_connection(&path.tenant, &path.name).await?;
+            output.one(&format!("deleted {path}"), &json!({ "connection": path.to_string(), "deleted": true }))
+        }
+        Connections::Rotate => {
+            let count = store.reseal_connections(&keys(settings)?).await?;
+            let text = format!("{count} encrypted anew: keys after the first in FOREBAY_SECRET_KEY are not needed any more");
+            output.one(&text, &json!({ "reencrypted": count }))
+        }
+    }
+}
+
+/// The keys that protect credentials.
+pub(crate) fn keys(settings: &Settings) -> Result<SecretKeys, Error> {
+    let Some(key) = &settings.secret_key else {
+        return Err(Error::Usage(
+            "credentials are stored encrypted: set FOREBAY_SECRET_KEY (`openssl rand -hex 32` makes one), the same for every process"
+                .to_owned(),
+        ));
+    };
+    SecretKeys::parse(key).map_err(|problem| Error::Usage(format!("FOREBAY_SECRET_KEY: {problem}")))
+}
+
+/// The connections among the documents of files, with their secrets found. Definitions are left out.
+pub(crate) fn read_all(paths: &[PathBuf]) -> Result<Vec<(Connection, Value)>, Error> {
+    let (mut connections, mut problems) = (Vec::new(), Vec::new());
+    for file in crate::files::find(paths)? {
+        let text =
+            std::fs::read_to_string(&file).map_err(|source| Error::Io { doing: format!("cannot read {}", file.display()), source })?;
+        let documents = documents(&text).map_err(|error| Error::Failed(format!("{}: {error}", file.display())))?;
+        for document in documents.iter().filter(|document| Connection::is_document(document)) {
+            let read = Connection::resolve_secrets(document, look_up).and_then(|found| Ok((Connection::from_value(&found)?, found)));
+            match read {
+                Ok(connection) => connections.push(connection),
+                Err(error) => problems.extend(error.problems.iter().map(|problem| format!("{}: {problem}", file.display()))),
+            }
+        }
+    }
+    if problems.is_empty() {
+        return Ok(connections);
+    }
+    problems.iter().for_each(|problem| note(problem));
+    Err(Error::Failed(format!("{} of the connections cannot be used: nothing was stored", problems.len())))
+}
+
+fn look_up(source: SecretSource<'_>) -> Result<String, String> {
+    match source {
+        SecretSource::Env(name) => std::env::var(name).map_err(|_| format!("the environment variable {name} is not set")),
+        SecretSource::File(path) => match std::fs::read_to_string(path) {
+            Ok(text) => Ok(text.trim_end_matches(['\r', '\n']).to_owned()),
+            Err(error) => Err(format!("{path} cannot be read: {error}")),
+        },
+    }
+}
+
+/// Stores connections, and says which.
+pub(crate) async fn store_all(
+    output: &Output,
+    settings: &Settings,
+    store: &Store,
+    connections: &[(Connection, Value)],
+) -> Result<(), Error> {
+    let keys = keys(settings)?;
+    let mut rows = Vec::with_capacity(connections.len());
+    for (connection, document) in connections {
+        store.put_connection(connection, document, &keys).await?;
+        let path = format!("{}/{}", connection.tenant, connection.name);
+        let object = json!({ "connection": path, "kind": connection.kind.as_str(), "enabled": connection.enabled });
+        rows.push(Row { cells: vec!["stored".to_owned(), path, connection.kind.as_str().to_owned()], object });
+    }
+    output.listing(&["change", "connection", "kind"], rows, "nothing")
+}
+
+fn row(connection: ConnectionRow) -> Row {
+    let path = format!("{}/{}", connection.tenant, connection.name);
+    let object = json!({
+        "id": connection.id.to_string(),
+        "tenant": connection.tenant.as_str(),
+        "name": connection.name.as_str(),
+        "kind": connection.kind,
+        "enabled": connection.enabled,
+        "description": connection.description,
+        "updatedAt": rfc3339(connection.updated_at),
+    });
+    let enabled = if connection.enabled { "yes" } else { "no" }.to_owned();
+    Row { cells: vec![path, connection.kind, enabled, to_the_second(connection.updated_at), connection.description], object }
+}

@@ -1,0 +1,86 @@
+//! `forebay executions retry`: a failed execution once more, after what it has done or from its start.
+
+use std::time::Duration;
+
+use forebay_broker::{Destination, Limits, Publisher, PublisherConfig, Topology, encode_envelope, order_of};
+use forebay_contract::ExecutionId;
+use forebay_contract::envelope::Envelope;
+use forebay_contract::outcome::ExecutionStatus;
+use forebay_runtime::settings::Settings;
+use forebay_store::Store;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::Error;
+use crate::output::Output;
+
+/// Longest wait for a connection to the broker.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Publishes the execution again under its id: the same steps send the same idempotency keys.
+pub(crate) async fn retry(
+    output: &Output,
+    settings: &Settings,
+    store: &Store,
+    id: &ExecutionId,
+    latest: bool,
+    from_start: bool,
+) -> Result<(), Error> {
+    let refused = |text: String| Error::Failed(format!("{id} is not tried again: {text}"));
+    let Some(detail) = store.execution_detail(id).await? else {
+        return Err(refused("there is no such execution in the history".to_owned()));
+    };
+    let row = detail.row;
+    if !matches!(row.status, ExecutionStatus::Failed | ExecutionStatus::Expired) {
+        return Err(refused(format!("it is {}, and only failed or expired ones are", row.status)));
+    }
+    if row.halted && !row.skipped {
+        let text = format!("it halts its trigger: `forebay triggers resume {}/{}` runs it again", row.tenant, row.integration);
+        return Err(refused(text));
+    }
+    let Some(input) = detail.input else { return Err(refused("its input is not kept any more".to_owned())) };
+    let path = format!("{}/{}", row.tenant, row.integration).parse().map_err(|_| refused("its integration cannot be named".to_owned()))?;
+    let integration = store.integration(&path).await?;
+    if from_start {
+        store.forget_kept_steps(id).await?;
+    }
+    let version = if latest { integration.version } else { row.version };
+    let envelope = Envelope {
+        execution_id: *id,
+        tenant: integration.definition.tenant.clone(),
+        integration: integration.definition.name.clone(),
+        integration_id: integration.id,
+        version,
+        request: input.request,
+        content_type: input.content_type,
+        content_encoding: input.content_encoding,
+        body: input.body,
+        received_at: row.accepted_at,
+        deadline: None,
+        reply_to: None,
+        trace: None,
+        attempts: u32::try_from(row.attempts).unwrap_or_default(),
+        once: None,
+        resumes: false,
+        due_at: None,
+    };
+    let limits = Limits { max_length: settings.queue_max_length, max_bytes: settings.queue_max_bytes };
+    let topology = Topology::new(&settings.queue_prefix, settings.lanes, limits);
+    let config = PublisherConfig {
+        url: settings.amqp_url.expose().to_owned(),
+        name: "forebay command".to_owned(),
+        channels: 1,
+        confirm_timeout: settings.confirm_timeout,
+    };
+    let shutdown = CancellationToken::new();
+    let publisher = Publisher::start(config, topology.clone(), shutdown.clone());
+    let _ends_with_this = shutdown.drop_guard();
+    // Not connected after that: publishing says so.
+    let _ = tokio::time::timeout(PATIENCE, publisher.ready()).await;
+    let delivery = integration.definition.trigger.delivery();
+    let queue = topology.queue_of(&envelope, delivery, false);
+    let published = publisher.publish(order_of(&envelope, delivery), Destination::Queue(queue), encode_envelope(&envelope, None)).await;
+    published.map_err(|error| refused(format!("the broker did not take it: {error}")))?;
+    let object = json!({ "executionId": id.to_string(), "version": version, "attempt": envelope.attempts + 1 });
+    output.one(&format!("{id} runs again (attempt {}, version {version})", envelope.attempts + 1), &object)
+}

@@ -1,0 +1,87 @@
+//! What some endpoints check of a call beside its shape: a schema of the body, and an idempotency key that a mapping gives. Compiled once
+//! a version, when the first call comes.
+
+use crate::problem::Problem;
+use forebay_contract::definition::Webhook;
+use forebay_contract::envelope::Envelope;
+use forebay_contract::schema::BodySchema;
+use forebay_store::Integration;
+use forebay_workflow::{KeyMapping, body_value};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use uuid::Uuid;
+
+/// More versions than are in use at once; past it the cache starts over.
+const MOST_VERSIONS: usize = 10_000;
+/// Larger bodies are checked on a thread for blocking work.
+const LARGE_BODY: usize = 64 * 1024;
+
+/// The compiled checks of one version.
+pub(crate) struct Checks {
+    schema: Option<BodySchema>,
+    key: Option<KeyMapping>,
+}
+
+/// All of them.
+#[derive(Default)]
+pub(crate) struct CheckCache(Mutex<HashMap<(Uuid, i32), Arc<Checks>>>);
+
+impl CheckCache {
+    /// `None` for an endpoint that checks nothing more.
+    pub(crate) fn of(&self, integration: &Integration, webhook: &Webhook) -> Result<Option<Arc<Checks>>, Problem> {
+        if webhook.schema.is_none() && webhook.idempotency.key.is_none() {
+            return Ok(None);
+        }
+        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let version = (integration.id, integration.version);
+        if let Some(checks) = cache.get(&version) {
+            return Ok(Some(checks.clone()));
+        }
+        // Both were compiled when the definition was applied.
+        let broken = |what: &str, error: String| {
+            tracing::error!(forebay.integration.id = %integration.id, error, "the {what} of an endpoint does not compile");
+            Problem::internal("The endpoint's definition cannot be used.")
+        };
+        let schema = webhook.schema.as_ref().map(BodySchema::compile).transpose().map_err(|error| broken("schema", error))?;
+        let key = webhook.idempotency.key.as_deref().map(KeyMapping::compile).transpose();
+        let key = key.map_err(|error| broken("idempotency key", error.to_string()))?;
+        if cache.len() >= MOST_VERSIONS {
+            cache.clear();
+        }
+        let checks = Arc::new(Checks { schema, key });
+        cache.insert(version, checks.clone());
+        Ok(Some(checks))
+    }
+}
+
+impl Checks {
+    /// Holds the body against the schema. A call without a body by a method that has none is not held against it.
+    pub(crate) async fn body(self: &Arc<Self>, envelope: &Envelope, max_bytes: usize) -> Result<(), Problem> {
+        let has_no_body = envelope.body.is_empty() && ["GET", "DELETE"].contains(&envelope.request.method.as_str());
+        if self.schema.is_none() || has_no_body {
+            return Ok(());
+        }
+        let (checks, body) = (self.clone(), envelope.body.clone());
+        let (content_type, encoding) = (envelope.content_type.clone(), envelope.content_encoding.clone());
+        let check = move || checks.problems(content_type.as_deref(), encoding.as_deref(), &body, max_bytes);
+        match envelope.body.len() > LARGE_BODY || envelope.content_encoding.is_some() {
+            true => tokio::task::spawn_blocking(check).await.unwrap_or_else(|_| Err(Problem::internal("The body could not be checked."))),
+            false => check(),
+        }
+    }
+
+    fn problems(&self, content_type: Option<&str>, encoding: Option<&str>, body: &[u8], max_bytes: usize) -> Result<(), Problem> {
+        let Some(schema) = &self.schema else { return Ok(()) };
+        let value = body_value(content_type, encoding, body, max_bytes).map_err(|error| Problem::body(&error))?;
+        let problems = schema.problems(&value);
+        if problems.is_empty() { Ok(()) } else { Err(Problem::schema(&problems)) }
+    }
+
+    /// The key that the definition's mapping gives; `None`: there is no such mapping. The inner `None`: the call has no key.
+    pub(crate) async fn key(&self, envelope: &Envelope, max_bytes: usize) -> Result<Option<Option<String>>, Problem> {
+        match &self.key {
+            None => Ok(None),
+            Some(mapping) => mapping.key(envelope, max_bytes).await.map(Some).map_err(|error| Problem::no_idempotency_key(&error)),
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! The scheduler's metrics.
+
+use forebay_broker::PublishError;
+use forebay_contract::envelope::Envelope;
+use forebay_runtime::metric_names as names;
+use forebay_store::Integration;
+use std::time::Duration;
+
+const MILLIS: f64 = 1000.0;
+
+pub(crate) fn due(integration: &Integration, count: usize) {
+    let (tenant, name) = (integration.definition.tenant.to_string(), integration.definition.name.to_string());
+    metrics::counter!(names::SCHEDULER_DUE_TOTAL, "tenant" => tenant, "integration" => name).increment(count as u64);
+}
+
+/// `lag`: milliseconds since the run was to be published.
+pub(crate) fn published(envelope: &Envelope, lag: i64) {
+    let (tenant, integration) = (envelope.tenant.to_string(), envelope.integration.to_string());
+    metrics::counter!(names::SCHEDULER_PUBLISHED_TOTAL, "tenant" => tenant, "integration" => integration).increment(1);
+    metrics::histogram!(names::SCHEDULER_LAG_SECONDS).record(lag.max(0) as f64 / MILLIS);
+}
+
+pub(crate) fn publish(result: &Result<(), PublishError>, took: Duration) {
+    let word = result.as_ref().map_or_else(PublishError::as_str, |()| "confirmed");
+    metrics::counter!(names::PUBLISH_TOTAL, "result" => word).increment(1);
+    match result {
+        Ok(()) => metrics::histogram!(names::PUBLISH_DURATION_SECONDS).record(took.as_secs_f64()),
+        Err(error) => metrics::counter!(names::SCHEDULER_FAILED_TOTAL, "result" => error.as_str()).increment(1),
+    }
+}

@@ -1,0 +1,125 @@
+//! From a due time to a confirmed message on the same queues, and in the same envelope, as a call.
+
+use crate::measure;
+use crate::plan::{Plan, jitter, plan};
+use forebay_broker::{Destination, PublishError, Publisher, Topology, encode_envelope, stable_hash};
+use forebay_contract::definition::Schedule;
+use forebay_contract::envelope::{Envelope, Request};
+use forebay_contract::{ExecutionId, IdIssuer, unix_micros};
+use forebay_store::{DueSchedule, Integration, ScheduleStep};
+use futures_util::future::join_all;
+use std::time::{Duration, Instant};
+
+const MICROS: i64 = 1000;
+/// What tells the id of a due run from other ids that are derived for the same moment.
+const ID_NAME: &str = "schedule";
+const CONTENT_TYPE: &str = "application/json";
+/// No further run of a schedule is begun in a claim that has taken as long.
+const LONGEST_CLAIM: Duration = Duration::from_secs(5);
+
+/// Publishes due runs.
+#[derive(Clone)]
+pub(crate) struct Publishing {
+    pub(crate) publisher: Publisher,
+    pub(crate) topology: Topology,
+    pub(crate) ids: IdIssuer,
+}
+
+impl Publishing {
+    /// Publishes what is due of each schedule: schedules at once, the runs of each one after another.
+    pub(crate) async fn due(&self, due: Vec<DueSchedule>) -> Vec<ScheduleStep> {
+        join_all(due.iter().map(|due| self.schedule(due))).await.into_iter().flatten().collect()
+    }
+
+    async fn schedule(&self, due: &DueSchedule) -> Option<ScheduleStep> {
+        let integration = &due.integration;
+        let schedule = integration.definition.trigger.schedule()?;
+        let id_of = |millis| self.ids.derive(integration.id, millis, ID_NAME);
+        let now = due.now / MICROS;
+        let Plan { runs, mut next, mut wake, left_out, left_out_more } = plan(schedule, ceil_millis(due.next_due_at), now, id_of);
+        if left_out > 0 {
+            let (count, more) = (left_out, if left_out_more { " or more" } else { "" });
+            let (tenant, name) = (integration.definition.tenant.as_str(), integration.definition.name.as_str());
+            tracing::warn!(
+                integration.tenant = tenant,
+                integration.name = name,
+                schedule.left_out = count,
+                schedule.run = runs.len(),
+                "{count}{more} missed runs are left out, as `missed` says"
+            );
+        }
+        let began = Instant::now();
+        let (mut published, mut handled) = (None, left_out);
+        for run in runs {
+            if began.elapsed() > LONGEST_CLAIM {
+                (next, wake) = (Some(run), Some(now));
+                break;
+            }
+            let id = id_of(run);
+            let envelope = envelope(integration, schedule, id, run, true);
+            if let Err(error) = self.publish(&envelope, schedule).await {
+                let pause = i64::try_from(error.retry_after().as_millis()).unwrap_or(i64::MAX);
+                tracing::warn!(
+                    integration.tenant = %envelope.tenant,
+                    integration.name = %envelope.integration,
+                    forebay.execution.id = %id,
+                    %error,
+                    "a due run could not be published; trying again"
+                );
+                (next, wake) = (Some(run), Some(now + pause));
+                break;
+            }
+            measure::published(&envelope, unix_micros() / MICROS - run - jitter(schedule, run, &id));
+            handled += 1;
+            published = Some((run * MICROS, id.unique()));
+        }
+        measure::due(integration, handled);
+        let micros = |millis: i64| millis.saturating_mul(MICROS);
+        Some(ScheduleStep { integration_id: integration.id, next_due_at: next.map(micros), wake_at: wake.map(micros), published })
+    }
+
+    /// Publishes one run; `Ok` means confirmed by the broker.
+    pub(crate) async fn publish(&self, envelope: &Envelope, schedule: &Schedule) -> Result<(), PublishError> {
+        let queue = self.topology.queue_of(envelope, &schedule.delivery, false);
+        let order = stable_hash(envelope.integration_id.as_bytes());
+        let started = Instant::now();
+        let result = self.publisher.publish(order, Destination::Queue(queue), encode_envelope(envelope, None)).await;
+        measure::publish(&result, started.elapsed());
+        result
+    }
+}
+
+/// A row that a person has set by hand may stand between two milliseconds.
+fn ceil_millis(micros: i64) -> i64 {
+    micros.div_euclid(MICROS) + i64::from(micros.rem_euclid(MICROS) != 0)
+}
+
+/// The envelope of a run. `once`: whether it may be published again under the same id.
+pub(crate) fn envelope(integration: &Integration, schedule: &Schedule, id: ExecutionId, due: i64, once: bool) -> Envelope {
+    let definition = &integration.definition;
+    Envelope {
+        execution_id: id,
+        tenant: definition.tenant.clone(),
+        integration: definition.name.clone(),
+        integration_id: integration.id,
+        version: integration.version,
+        request: Request {
+            method: "SCHEDULE".to_owned(),
+            path: format!("/{}/{}", definition.tenant, definition.name),
+            query_string: String::new(),
+            query: serde_json::Map::new(),
+            headers: vec![("content-type".to_owned(), CONTENT_TYPE.to_owned())],
+        },
+        content_type: Some(CONTENT_TYPE.to_owned()),
+        content_encoding: None,
+        body: schedule.input.to_string().into_bytes().into(),
+        received_at: unix_micros(),
+        deadline: None,
+        reply_to: None,
+        trace: None,
+        attempts: 0,
+        once: if once { Envelope::new_message() } else { None },
+        resumes: false,
+        due_at: Some(due),
+    }
+}

@@ -1,0 +1,111 @@
+//! Builds the scheduler and runs it until shutdown: looks at what is due, publishes it, sleeps until the next due time or a change.
+
+use crate::publish::Publishing;
+use crate::run_now::publishing;
+use forebay_broker::PublisherState;
+use forebay_contract::IdIssuer;
+use forebay_runtime::health::Health;
+use forebay_runtime::settings::Settings;
+use forebay_runtime::shutdown::Shutdown;
+use forebay_store::{SnapshotHandle, Store, StoreError};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Schedules in one claim.
+const MOST_AT_ONCE: u32 = 64;
+/// Longest sleep: what was changed behind our back is noticed then.
+const LONGEST_SLEEP: Duration = Duration::from_secs(5);
+/// Pause when all that is due is another scheduler's at the moment.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(50);
+const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
+/// How often the broker is looked at while it is away.
+const BROKER_PAUSE: Duration = Duration::from_millis(100);
+/// The names of its health checks.
+const BROKER: &str = "scheduler broker";
+const DATABASE: &str = "scheduler database";
+
+/// Why the scheduler could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum SchedulerError {
+    /// The store could not give the installation's key.
+    #[error("the installation's id key cannot be read")]
+    Store(#[from] StoreError),
+}
+
+/// A built scheduler.
+pub struct Scheduler {
+    publishing: Publishing,
+    store: Store,
+    snapshot: SnapshotHandle,
+    health: Health,
+    broker_shutdown: CancellationToken,
+}
+
+impl Scheduler {
+    /// Starts the connection to the broker, which may come later; nothing is published yet.
+    ///
+    /// # Errors
+    /// [`SchedulerError`].
+    pub async fn build(settings: &Settings, store: Store, snapshot: SnapshotHandle, health: Health) -> Result<Self, SchedulerError> {
+        let ids = IdIssuer::new(&store.id_key().await?);
+        let broker_shutdown = CancellationToken::new();
+        let name = format!("{} scheduler", settings.worker_name);
+        let publishing = publishing(settings, ids, &name, broker_shutdown.clone());
+        health.expect(BROKER);
+        health.expect(DATABASE);
+        Ok(Self { publishing, store, snapshot, health, broker_shutdown })
+    }
+
+    /// Publishes what is due until shutdown. What it is publishing then is finished first.
+    ///
+    /// # Errors
+    /// None at present; what fails while running is tried again.
+    pub async fn run_until(mut self, shutdown: Shutdown) -> Result<(), SchedulerError> {
+        let mut backoff = FIRST_BACKOFF;
+        while !shutdown.is_triggered() {
+            let pause = match self.round().await {
+                Ok(pause) => {
+                    backoff = FIRST_BACKOFF;
+                    pause
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "due runs have to wait; trying again");
+                    self.health.set(DATABASE, false, "away");
+                    backoff = (backoff * 2).min(LONGEST_BACKOFF);
+                    backoff / 2
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.snapshot.changed() => {}
+                () = shutdown.wait() => {}
+            }
+        }
+        self.health.stopping();
+        self.broker_shutdown.cancel();
+        Ok(())
+    }
+
+    /// One look at what is due; how long to sleep then.
+    async fn round(&self) -> Result<Duration, StoreError> {
+        let state = self.publishing.publisher.state();
+        let detail = match state {
+            PublisherState::Ready => "publishing",
+            PublisherState::Blocked => "the broker accepts no messages (memory or disk alarm)",
+            PublisherState::Away => "no connection",
+        };
+        self.health.set(BROKER, state == PublisherState::Ready, detail);
+        // Nothing is claimed that could not be published.
+        if state != PublisherState::Ready {
+            return Ok(BROKER_PAUSE);
+        }
+        let claimed = self.store.claim_schedules(MOST_AT_ONCE, |due| self.publishing.due(due)).await?;
+        self.health.set(DATABASE, true, "connected");
+        if claimed > 0 {
+            return Ok(Duration::ZERO);
+        }
+        let next = self.store.until_next_schedule().await?.unwrap_or(LONGEST_SLEEP);
+        Ok(if next.is_zero() { SHORTEST_SLEEP } else { next.min(LONGEST_SLEEP) })
+    }
+}

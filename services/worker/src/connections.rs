@@ -1,0 +1,53 @@
+//! Connections as steps use them: out of the snapshot, decrypted once.
+
+use forebay_contract::Name;
+use forebay_contract::connection::Connection;
+use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use forebay_store::{SealedConnection, SecretKeys, SnapshotHandle};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The connection as it was stored when it was opened, and what it is.
+type Opened = (Arc<SealedConnection>, Arc<Connection>);
+
+pub(crate) struct Connections {
+    snapshot: SnapshotHandle,
+    keys: Option<SecretKeys>,
+    opened: Mutex<HashMap<(Name, Name), Opened>>,
+}
+
+impl Connections {
+    pub(crate) fn new(snapshot: SnapshotHandle, keys: Option<SecretKeys>) -> Self {
+        Self { snapshot, keys, opened: Mutex::default() }
+    }
+
+    /// A tenant's connection that steps may use.
+    pub(crate) fn get(&self, tenant: &Name, name: &Name) -> Result<Arc<Connection>, ExecutionError> {
+        let refused = |message: String| ExecutionError::permanent(ErrorCode::Connection, message);
+        let Some(sealed) = self.snapshot.current().connection(tenant, name).cloned() else {
+            return Err(refused(format!(
+                "there is no connection '{name}' in the tenant '{tenant}': `forebay connections list --tenant {tenant}` shows those there are"
+            )));
+        };
+        let key = (tenant.clone(), name.clone());
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = match opened.get(&key) {
+            Some((known, connection)) if Arc::ptr_eq(known, &sealed) || **known == *sealed => connection.clone(),
+            _ => {
+                let Some(keys) = &self.keys else {
+                    return Err(refused(format!("the connection '{name}' cannot be decrypted: this worker has no FOREBAY_SECRET_KEY")));
+                };
+                let connection = sealed.open(keys).map_err(|error| refused(format!("the connection '{name}' cannot be used: {error}")))?;
+                let connection = Arc::new(connection);
+                opened.insert(key, (sealed, connection.clone()));
+                connection
+            }
+        };
+        match connection.enabled {
+            true => Ok(connection),
+            false => Err(refused(format!(
+                "the connection '{name}' is not enabled: `forebay connections enable {tenant}/{name}` lets steps use it"
+            ))),
+        }
+    }
+}

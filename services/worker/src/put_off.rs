@@ -1,0 +1,68 @@
+//! Executions that go on later, by way of delayed queues from which they return to their lane: meanwhile they hold neither a place nor
+//! a worker.
+
+use crate::attempt::Attempted;
+use crate::dispatch::Lane;
+use crate::execute::{Claimed, Executor};
+use forebay_broker::{Destination, Queue, encode_envelope, stable_hash};
+use forebay_contract::envelope::Envelope;
+use forebay_contract::outcome::{Ending, ExecutionError, ExecutionStatus};
+use forebay_contract::unix_micros;
+use forebay_store::Record;
+use std::time::Duration;
+
+/// Seconds of the delayed queues: each is a queue of its own at the broker.
+const DELAYS: [u32; 11] = [1, 2, 5, 10, 30, 60, 120, 300, 3600, 21_600, 86_400];
+
+impl Executor {
+    /// Puts a failed execution off, its pause rounded up to one of the delays. `false`: it was not, and is delivered again at once.
+    pub(crate) async fn try_again_later(&self, claimed: &Claimed<'_>, attempted: &Attempted, lane: Lane, pause: Duration) -> bool {
+        if !attempted.host.keep_at_last(&attempted.unkept).await {
+            return false;
+        }
+        let delay = DELAYS.into_iter().find(|seconds| u64::from(*seconds) >= pause.as_secs()).unwrap_or(DELAYS[DELAYS.len() - 1]);
+        let envelope = Envelope { attempts: attempted.attempts, ..claimed.envelope.clone() };
+        let error = match &attempted.ending {
+            Ending::Failed(error) => Some(error.clone()),
+            _ => None,
+        };
+        self.put_off(&envelope, attempted, lane, delay, ExecutionStatus::Queued, error).await
+    }
+
+    /// Puts an execution off that waits, by hops none of which is too long: a wait of days is a few of them.
+    pub(crate) async fn put_off_until(&self, claimed: &Claimed<'_>, attempted: &Attempted, lane: Lane, until: i64) -> bool {
+        if !attempted.host.keep_at_last(&attempted.unkept).await {
+            return false;
+        }
+        let left = u64::try_from(until - unix_micros() / 1000).unwrap_or_default() / 1000;
+        let delay = DELAYS.into_iter().rev().find(|seconds| u64::from(*seconds) <= left).unwrap_or(DELAYS[0]);
+        let envelope = Envelope { resumes: true, ..claimed.envelope.clone() };
+        self.put_off(&envelope, attempted, lane, delay, ExecutionStatus::Running, None).await
+    }
+
+    async fn put_off(
+        &self,
+        envelope: &Envelope,
+        attempted: &Attempted,
+        lane: Lane,
+        delay: u32,
+        status: ExecutionStatus,
+        error: Option<ExecutionError>,
+    ) -> bool {
+        let queue = Queue::Retry { lane: lane.number, delay: delay * 1000 };
+        let order = stable_hash(envelope.execution_id.unique().as_bytes());
+        let published = self.publisher.publish(order, Destination::Queue(queue), encode_envelope(envelope, None)).await;
+        if let Err(error) = &published {
+            tracing::warn!(forebay.execution.id = %envelope.execution_id, %error, "an execution could not be put off; it is delivered again at once");
+            return false;
+        }
+        self.show(Record {
+            status,
+            attempts: i32::try_from(attempted.attempts).unwrap_or(i32::MAX),
+            started_at: attempted.started_at,
+            error,
+            ..self.empty_record(envelope)
+        });
+        true
+    }
+}

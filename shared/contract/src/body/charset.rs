@@ -1,0 +1,146 @@
+//! Charsets: the names of text encodings, and text from bytes and back.
+
+use super::BodyError;
+use encoding_rs::Encoding;
+use std::borrow::Cow;
+
+/// What is said of a charset that is not known.
+const KNOWN: &str = "utf-8, iso-8859-1, windows-1252, utf-16 or another name of the WHATWG Encoding Standard";
+
+/// The charset of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Charset {
+    /// UTF-8 and its subset US-ASCII; the default.
+    Utf8,
+    /// ISO-8859-1, strictly: a byte is the character of the same number. The Encoding Standard would read it as windows-1252.
+    Latin1,
+    /// Any other that the WHATWG Encoding Standard names, UTF-16 among them.
+    Other(&'static Encoding),
+}
+
+impl Charset {
+    /// The charset with this name, in upper or lower case.
+    ///
+    /// # Errors
+    /// [`BodyError::Charset`] for a name that is not known.
+    pub fn named(name: &str) -> Result<Self, BodyError> {
+        let lower = name.trim().to_ascii_lowercase();
+        match lower.as_str() {
+            "utf-8" | "utf8" | "us-ascii" | "ascii" => return Ok(Self::Utf8),
+            "iso-8859-1" | "latin1" | "iso8859-1" | "iso_8859-1" => return Ok(Self::Latin1),
+            _ => {}
+        }
+        let known = Encoding::for_label_no_replacement(lower.as_bytes());
+        known.map(Self::Other).ok_or_else(|| BodyError::Charset(name.chars().take(60).collect(), KNOWN))
+    }
+
+    /// The charset that a byte order mark at the start of `bytes` names, and the length of the mark.
+    pub fn of_mark(bytes: &[u8]) -> Option<(Self, usize)> {
+        match Encoding::for_bom(bytes)? {
+            (encoding, length) if encoding == encoding_rs::UTF_8 => Some((Self::Utf8, length)),
+            (encoding, length) => Some((Self::Other(encoding), length)),
+        }
+    }
+
+    /// Its name, in lower case.
+    pub fn name(self) -> String {
+        match self {
+            Self::Utf8 => "utf-8".to_owned(),
+            Self::Latin1 => "iso-8859-1".to_owned(),
+            Self::Other(encoding) => encoding.name().to_ascii_lowercase(),
+        }
+    }
+
+    /// The text that `bytes` are. A byte order mark belongs to the encoding, not to the text; one of UTF-16 says which UTF-16 it is,
+    /// and without one `utf-16` is little endian, as the Encoding Standard has it.
+    ///
+    /// # Errors
+    /// [`BodyError::Malformed`] with `kind` for bytes that are not of this charset.
+    pub fn decode<'b>(self, kind: &'static str, bytes: &'b [u8]) -> Result<Cow<'b, str>, BodyError> {
+        match self {
+            Self::Utf8 => {
+                let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+                let not_utf8 = |error: std::str::Utf8Error| BodyError::Malformed {
+                    kind,
+                    detail: format!("byte {} is not UTF-8", error.valid_up_to()),
+                };
+                std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(not_utf8)
+            }
+            Self::Latin1 if bytes.is_ascii() => std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|_| not_of(kind, self)),
+            Self::Latin1 => Ok(Cow::Owned(bytes.iter().copied().map(char::from).collect())),
+            Self::Other(named) => {
+                let is_utf16 = |encoding| encoding == encoding_rs::UTF_16LE || encoding == encoding_rs::UTF_16BE;
+                let (encoding, bytes) = match Encoding::for_bom(bytes) {
+                    Some((marked, length)) if is_utf16(named) && is_utf16(marked) => (marked, &bytes[length..]),
+                    _ => (named, bytes),
+                };
+                encoding.decode_without_bom_handling_and_without_replacement(bytes).ok_or_else(|| not_of(kind, self))
+            }
+        }
+    }
+
+    /// The bytes of `text`. UTF-16 begins with a byte order mark, other charsets have none.
+    ///
+    /// # Errors
+    /// The first character that this charset does not have.
+    pub fn encode(self, text: &str) -> Result<Cow<'_, [u8]>, char> {
+        match self {
+            Self::Utf8 => Ok(Cow::Borrowed(text.as_bytes())),
+            Self::Latin1 if text.is_ascii() => Ok(Cow::Borrowed(text.as_bytes())),
+            Self::Latin1 => text.chars().map(|character| u8::try_from(u32::from(character)).map_err(|_| character)).collect(),
+            Self::Other(encoding) if encoding == encoding_rs::UTF_16LE => Ok(utf16(text, u16::to_le_bytes).into()),
+            Self::Other(encoding) if encoding == encoding_rs::UTF_16BE => Ok(utf16(text, u16::to_be_bytes).into()),
+            Self::Other(encoding) => {
+                let (bytes, _, has_unmappable) = encoding.encode(text);
+                if !has_unmappable {
+                    return Ok(bytes);
+                }
+                let is_missing = |character: &char| encoding.encode(character.encode_utf8(&mut [0; 4])).2;
+                Err(text.chars().find(is_missing).unwrap_or(char::REPLACEMENT_CHARACTER))
+            }
+        }
+    }
+}
+
+fn not_of(kind: &'static str, charset: Charset) -> BodyError {
+    BodyError::Malformed { kind, detail: format!("its bytes are not {}", charset.name()) }
+}
+
+fn utf16(text: &str, to_bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
+    std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(to_bytes).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_comes_back_from_its_bytes_in_every_charset() {
+        for (name, bytes) in [
+            ("utf-8", &b"\xc3\xb6"[..]),
+            ("ISO-8859-1", b"\xf6"),
+            ("windows-1252", b"\xf6"),
+            ("utf-16", b"\xff\xfe\xf6\0"),
+            ("utf-16be", b"\xfe\xff\0\xf6"),
+            ("ibm866", b""),
+        ] {
+            let charset = Charset::named(name).unwrap();
+            let text = if bytes.is_empty() { "" } else { "ö" };
+            assert_eq!(charset.decode("text", bytes).unwrap(), text, "{name}");
+            if !bytes.is_empty() {
+                assert_eq!(charset.encode(text).unwrap(), bytes, "{name}");
+            }
+        }
+        assert_eq!(Charset::named("utf-16").unwrap().decode("text", b"a\0").unwrap(), "a");
+        assert_eq!(Charset::named("windows-1252").unwrap().decode("text", b"\x80").unwrap(), "€");
+        assert_eq!(Charset::Latin1.decode("text", b"\x80").unwrap(), "\u{80}");
+    }
+
+    #[test]
+    fn what_does_not_fit_a_charset_is_named() {
+        assert_eq!(Charset::Latin1.encode("a€"), Err('€'));
+        assert_eq!(Charset::named("windows-1252").unwrap().encode("€ 你"), Err('你'));
+        assert!(Charset::named("utf-16").unwrap().decode("text", b"abc").is_err());
+        assert!(matches!(Charset::named("ebcdic"), Err(BodyError::Charset(..))));
+    }
+}

@@ -1,0 +1,205 @@
+//! Connections: named credentials, stored encrypted.
+
+use crate::connection::Store;
+use crate::definitions::read_name;
+use crate::error::StoreError;
+use crate::listen::{self, Part};
+use crate::seal::SecretKeys;
+use crate::timestamp::Timestamp;
+use deadpool_postgres::Transaction;
+use forebay_contract::Name;
+use forebay_contract::connection::Connection;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// A connection as it is stored.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SealedConnection {
+    id: Uuid,
+    content: Vec<u8>,
+    by: Vec<u8>,
+}
+
+impl SealedConnection {
+    /// Decrypts it.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`]: it was encrypted by another key; [`StoreError::Damaged`].
+    pub fn open(&self, keys: &SecretKeys) -> Result<Connection, StoreError> {
+        let text = keys.open(self.id.as_bytes(), &self.content, &self.by)?;
+        let document: Value = serde_json::from_slice(&text).map_err(|_| StoreError::Damaged { what: "connection" })?;
+        Connection::from_value(&document).map_err(|_| StoreError::Damaged { what: "connection" })
+    }
+}
+
+impl std::fmt::Debug for SealedConnection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SealedConnection({})", self.id)
+    }
+}
+
+/// A connection in a listing: what may be shown of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionRow {
+    /// Its id.
+    pub id: Uuid,
+    /// Its tenant.
+    pub tenant: Name,
+    /// Its name.
+    pub name: Name,
+    /// `http`, `postgres`, ...
+    pub kind: String,
+    /// For people.
+    pub description: String,
+    /// Whether steps may use it.
+    pub enabled: bool,
+    /// Microseconds of Unix time.
+    pub updated_at: i64,
+}
+
+const OPERATION: &str = "write a connection";
+
+impl Store {
+    /// Creates or replaces a connection. `document` is what `connection` was read from, every secret as text.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn put_connection(&self, connection: &Connection, document: &Value, keys: &SecretKeys) -> Result<Uuid, StoreError> {
+        let failed = StoreError::during(OPERATION);
+        let mut client = self.client(OPERATION).await?;
+        let transaction = client.transaction().await.map_err(failed)?;
+        listen::next_generation(&transaction, Part::Connections).await?;
+        let (tenant, name) = (connection.tenant.as_str(), connection.name.as_str());
+        let known = transaction.query_opt("select id from connections where tenant = $1 and name = $2", &[&tenant, &name]).await;
+        let id = known.map_err(failed)?.map_or_else(Uuid::new_v4, |row| row.get(0));
+        let sealed = keys.seal(id.as_bytes(), document.to_string().into_bytes())?;
+        let sql = "insert into connections (id, tenant, name, kind, description, enabled, sealed, sealed_by)
+                   values ($1, $2, $3, $4, $5, $6, $7, $8)
+                   on conflict (id) do update set kind = excluded.kind, description = excluded.description, enabled = excluded.enabled,
+                       sealed = excluded.sealed, sealed_by = excluded.sealed_by, updated_at = now()";
+        let kind = connection.kind.as_str();
+        transaction
+            .execute(
+                sql,
+                &[&id, &tenant, &name, &kind, &connection.description, &connection.enabled, &sealed.content, &sealed.by.as_slice()],
+            )
+            .await
+            .map_err(failed)?;
+        listen::announce_change(&transaction).await?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(id)
+    }
+
+    /// All connections, or those of a tenant, by tenant and name.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn list_connections(&self, tenant: Option<&Name>) -> Result<Vec<ConnectionRow>, StoreError> {
+        let operation = "list connections";
+        let client = self.client(operation).await?;
+        let sql = "select id, tenant, name, kind, description, enabled, updated_at from connections
+                   where $1::text is null or tenant = $1 order by tenant, name";
+        let rows = client.query(sql, &[&tenant.map(Name::as_str)]).await.map_err(StoreError::during(operation))?;
+        let read = |row: &tokio_postgres::Row| {
+            Ok(ConnectionRow {
+                id: row.get(0),
+                tenant: read_name(row.get(1))?,
+                name: read_name(row.get(2))?,
+                kind: row.get(3),
+                description: row.get(4),
+                enabled: row.get(5),
+                updated_at: row.get::<_, Timestamp>(6).0,
+            })
+        };
+        rows.iter().map(read).collect()
+    }
+
+    /// One connection.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], as [`SealedConnection::open`], or what the server says.
+    pub async fn connection(&self, tenant: &Name, name: &Name, keys: &SecretKeys) -> Result<Connection, StoreError> {
+        self.document(tenant, name, keys)
+            .await
+            .and_then(|(_, document)| Connection::from_value(&document).map_err(|_| StoreError::Damaged { what: "connection" }))
+    }
+
+    /// Lets steps use a connection, or not.
+    ///
+    /// # Errors
+    /// As [`Store::connection`].
+    pub async fn enable_connection(&self, tenant: &Name, name: &Name, enabled: bool, keys: &SecretKeys) -> Result<(), StoreError> {
+        let (_, mut document) = self.document(tenant, name, keys).await?;
+        document["enabled"] = enabled.into();
+        let connection = Connection::from_value(&document).map_err(|_| StoreError::Damaged { what: "connection" })?;
+        self.put_connection(&connection, &document, keys).await.map(drop)
+    }
+
+    /// Deletes a connection; steps that use it fail from then on.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], or what the server says.
+    pub async fn delete_connection(&self, tenant: &Name, name: &Name) -> Result<(), StoreError> {
+        let operation = "delete a connection";
+        let failed = StoreError::during(operation);
+        let mut client = self.client(operation).await?;
+        let transaction = client.transaction().await.map_err(failed)?;
+        listen::next_generation(&transaction, Part::Connections).await?;
+        let sql = "delete from connections where tenant = $1 and name = $2";
+        if transaction.execute(sql, &[&tenant.as_str(), &name.as_str()]).await.map_err(failed)? == 0 {
+            return Err(not_found(tenant, name));
+        }
+        listen::announce_change(&transaction).await?;
+        transaction.commit().await.map_err(failed)
+    }
+
+    /// Encrypts everything anew that the first key did not encrypt; how many connections that were.
+    ///
+    /// # Errors
+    /// As [`SealedConnection::open`], or what the server says; what was encrypted anew until then stays so.
+    pub async fn reseal_connections(&self, keys: &SecretKeys) -> Result<usize, StoreError> {
+        let client = self.client(OPERATION).await?;
+        let rows = client.query("select tenant, name, sealed_by from connections", &[]).await.map_err(StoreError::during(OPERATION))?;
+        drop(client);
+        let mut resealed = 0;
+        for row in rows {
+            if keys.is_current(row.get(2)) {
+                continue;
+            }
+            let (tenant, name) = (read_name(row.get(0))?, read_name(row.get(1))?);
+            let (_, document) = self.document(&tenant, &name, keys).await?;
+            let connection = Connection::from_value(&document).map_err(|_| StoreError::Damaged { what: "connection" })?;
+            self.put_connection(&connection, &document, keys).await?;
+            resealed += 1;
+        }
+        Ok(resealed)
+    }
+
+    async fn document(&self, tenant: &Name, name: &Name, keys: &SecretKeys) -> Result<(Uuid, Value), StoreError> {
+        let operation = "read a connection";
+        let client = self.client(operation).await?;
+        let sql = "select id, sealed, sealed_by from connections where tenant = $1 and name = $2";
+        let row = client.query_opt(sql, &[&tenant.as_str(), &name.as_str()]).await.map_err(StoreError::during(operation))?;
+        let row = row.ok_or_else(|| not_found(tenant, name))?;
+        let id: Uuid = row.get(0);
+        let text = keys.open(id.as_bytes(), row.get(1), row.get(2))?;
+        Ok((id, serde_json::from_slice(&text).map_err(|_| StoreError::Damaged { what: "connection" })?))
+    }
+}
+
+fn not_found(tenant: &Name, name: &Name) -> StoreError {
+    StoreError::NotFound { what: format!("the connection {tenant}/{name}") }
+}
+
+/// All of them: there are few.
+pub(crate) async fn load(transaction: &Transaction<'_>) -> Result<HashMap<(Name, Name), Arc<SealedConnection>>, StoreError> {
+    let rows = transaction.query("select tenant, name, id, sealed, sealed_by from connections", &[]).await;
+    let mut connections = HashMap::new();
+    for row in rows.map_err(StoreError::during("load connections"))? {
+        let sealed = SealedConnection { id: row.get(2), content: row.get(3), by: row.get(4) };
+        connections.insert((read_name(row.get(0))?, read_name(row.get(1))?), Arc::new(sealed));
+    }
+    Ok(connections)
+}

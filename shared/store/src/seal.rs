@@ -1,0 +1,125 @@
+//! Encryption at rest: AES-256-GCM under keys that come from the environment.
+
+use crate::error::StoreError;
+use forebay_contract::Secret;
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use sha2::{Digest, Sha256};
+
+/// Shortest text of a key: 16 random bytes as hexadecimal, or more.
+const SHORTEST_KEY: usize = 32;
+const KEY_ID_BYTES: usize = 8;
+
+/// The keys of an installation. The first one encrypts; all of them decrypt, so that a new key can be put first and the old one taken
+/// out once everything is encrypted anew.
+pub struct SecretKeys(Vec<Key>);
+
+struct Key {
+    id: [u8; KEY_ID_BYTES],
+    key: LessSafeKey,
+}
+
+/// What is stored: the nonce, then the ciphertext with its tag.
+pub(crate) struct Sealed {
+    pub(crate) content: Vec<u8>,
+    pub(crate) by: [u8; KEY_ID_BYTES],
+}
+
+impl SecretKeys {
+    /// Reads `FOREBAY_SECRET_KEY`: one key, or several with commas between them, the one that encrypts first.
+    ///
+    /// # Errors
+    /// What is wrong with it, without the text itself.
+    pub fn parse(text: &Secret) -> Result<Self, String> {
+        let mut keys = Vec::new();
+        for text in text.expose().split(',').map(str::trim) {
+            if text.len() < SHORTEST_KEY {
+                return Err(format!("each key must have at least {SHORTEST_KEY} characters: `openssl rand -hex 32` makes one"));
+            }
+            let bytes = Sha256::digest(text);
+            let id_of = Sha256::digest(bytes);
+            let mut id = [0; KEY_ID_BYTES];
+            id.copy_from_slice(&id_of[..KEY_ID_BYTES]);
+            let key = UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| "the key cannot be used".to_owned())?;
+            keys.push(Key { id, key: LessSafeKey::new(key) });
+        }
+        Ok(Self(keys))
+    }
+
+    /// Whether a text was encrypted by the key that encrypts now.
+    pub(crate) fn is_current(&self, by: &[u8]) -> bool {
+        self.0.first().is_some_and(|key| key.id == by)
+    }
+
+    /// `place` is what the text belongs to: it cannot be moved to another place.
+    pub(crate) fn seal(&self, place: &[u8], text: Vec<u8>) -> Result<Sealed, StoreError> {
+        let failed = || StoreError::Invalid { what: "the secret key", reason: "cannot encrypt".to_owned() };
+        let key = self.0.first().ok_or_else(failed)?;
+        let mut nonce = [0; NONCE_LEN];
+        getrandom::fill(&mut nonce).map_err(|source| StoreError::Random { source })?;
+        let mut sealed = text;
+        key.key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(place), &mut sealed).map_err(|_| failed())?;
+        let mut content = nonce.to_vec();
+        content.append(&mut sealed);
+        Ok(Sealed { content, by: key.id })
+    }
+
+    pub(crate) fn open(&self, place: &[u8], content: &[u8], by: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let missing = "was encrypted by another FOREBAY_SECRET_KEY: give that one too, after a comma";
+        let key = self.0.iter().find(|key| key.id == by);
+        let key = key.ok_or_else(|| StoreError::Invalid { what: "the connection", reason: missing.to_owned() })?;
+        let damaged = StoreError::Damaged { what: "connection" };
+        let Some((nonce, sealed)) = content.split_at_checked(NONCE_LEN) else { return Err(damaged) };
+        let Ok(nonce) = Nonce::try_assume_unique_for_key(nonce) else { return Err(damaged) };
+        let mut sealed = sealed.to_vec();
+        let Ok(text) = key.key.open_in_place(nonce, Aad::from(place), &mut sealed) else { return Err(damaged) };
+        Ok(text.to_vec())
+    }
+}
+
+impl std::fmt::Debug for SecretKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SecretKeys({})", self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(text: &str) -> SecretKeys {
+        SecretKeys::parse(&Secret::new(text)).unwrap()
+    }
+
+    const OLD: &str = "0123456789abcdef0123456789abcdef";
+    const NEW: &str = "fedcba9876543210fedcba9876543210";
+
+    #[test]
+    fn a_text_opens_in_its_place_only_and_never_looks_the_same_twice() {
+        let keys = keys(OLD);
+        let (one, two) = (keys.seal(b"a", b"hunter2".to_vec()).unwrap(), keys.seal(b"a", b"hunter2".to_vec()).unwrap());
+        assert_ne!(one.content, two.content);
+        assert_eq!(keys.open(b"a", &one.content, &one.by).unwrap(), b"hunter2");
+        assert!(matches!(keys.open(b"b", &one.content, &one.by), Err(StoreError::Damaged { .. })));
+        let mut bent = one.content.clone();
+        bent[20] ^= 1;
+        assert!(keys.open(b"a", &bent, &one.by).is_err());
+        assert!(keys.open(b"a", &[1], &one.by).is_err());
+    }
+
+    #[test]
+    fn a_new_key_encrypts_while_the_old_one_still_opens() {
+        let sealed = keys(OLD).seal(b"a", b"x".to_vec()).unwrap();
+        let both = keys(&format!("{NEW}, {OLD}"));
+        assert_eq!(both.open(b"a", &sealed.content, &sealed.by).unwrap(), b"x");
+        assert!(!both.is_current(&sealed.by));
+        assert!(both.is_current(&both.seal(b"a", b"x".to_vec()).unwrap().by));
+        let error = keys(NEW).open(b"a", &sealed.content, &sealed.by).unwrap_err();
+        assert!(error.to_string().contains("another FOREBAY_SECRET_KEY"), "{error}");
+    }
+
+    #[test]
+    fn a_short_key_is_refused_without_being_repeated() {
+        let error = SecretKeys::parse(&Secret::new("hunter2")).unwrap_err();
+        assert!(error.contains("openssl rand") && !error.contains("hunter2"), "{error}");
+    }
+}

@@ -1,0 +1,203 @@
+//! Compiles a definition: every mapping and template in it, with all problems at once.
+
+use crate::evaluate::Paced;
+use crate::header::{HeaderTemplate, refusal};
+use crate::mapping::{CompileError, Encoding, Mapping, Template};
+use crate::program::{
+    CompiledAction, CompiledBranch, CompiledCall, CompiledCase, CompiledEach, CompiledOnError, CompiledStep, CompiledSwitch, CompiledWait,
+};
+use crate::respond::{CompiledRespond, CompiledStatus};
+use crate::step::http::{HttpStep, Target};
+use crate::step::sql::{SqlStep, SqlText};
+use crate::step::url::{PathTemplate, UrlTemplate};
+use forebay_contract::definition::{Action, Definition, Delivery, HttpCall, HttpTarget, OnError, Problem, Respond, Status, Step, Wait};
+
+/// Everything of a program that is compiled.
+pub(crate) struct Parts {
+    pub ordering_key: Option<Paced<Mapping>>,
+    pub input: Option<Paced<Mapping>>,
+    pub steps: Vec<CompiledStep>,
+    pub respond: Option<CompiledRespond>,
+}
+
+pub(crate) fn compile(definition: &Definition) -> Result<Parts, Vec<Problem>> {
+    let mut compiler = Compiler { problems: Vec::new() };
+    if let Some(key) = definition.trigger.webhook().and_then(|webhook| webhook.idempotency.key.as_ref()) {
+        compiler.mapping("trigger.webhook.idempotency.key", key);
+    }
+    let ordering_key = match definition.trigger.delivery() {
+        Delivery::ByKey { by, .. } => compiler.mapping("trigger.webhook.ordered.by", by),
+        _ => None,
+    };
+    let input = definition.input.as_ref().and_then(|source| compiler.mapping("input", source));
+    let steps = compiler.steps("steps", &definition.steps);
+    let respond = definition.respond.as_ref().and_then(|respond| compiler.respond("respond", respond));
+    if compiler.problems.is_empty() { Ok(Parts { ordering_key, input, steps, respond }) } else { Err(compiler.problems) }
+}
+
+/// Collects problems; what could not be compiled is `None`.
+struct Compiler {
+    problems: Vec<Problem>,
+}
+
+impl Compiler {
+    fn problem(&mut self, path: impl Into<String>, message: impl Into<String>) {
+        self.problems.push(Problem { path: path.into(), message: message.into() });
+    }
+
+    fn kept<T>(&mut self, path: &str, result: Result<T, CompileError>) -> Option<Paced<T>> {
+        result.map(Paced::new).map_err(|error| self.problem(path, error.to_string())).ok()
+    }
+
+    fn mapping(&mut self, path: &str, source: &str) -> Option<Paced<Mapping>> {
+        self.kept(path, Mapping::compile(source))
+    }
+
+    /// A mapping that may be absent: the outer `None` is a problem.
+    fn optional_mapping(&mut self, path: &str, source: Option<&String>) -> Option<Option<Paced<Mapping>>> {
+        match source {
+            None => Some(None),
+            Some(source) => self.mapping(path, source).map(Some),
+        }
+    }
+
+    /// A template whose insertions stay as they are.
+    fn text(&mut self, path: &str, source: &str) -> Option<Paced<Template>> {
+        self.kept(path, Template::compile(source, Encoding::None))
+    }
+
+    /// As [`Compiler::optional_mapping`].
+    fn optional_text(&mut self, path: &str, source: Option<&String>) -> Option<Option<Paced<Template>>> {
+        match source {
+            None => Some(None),
+            Some(source) => self.text(path, source).map(Some),
+        }
+    }
+
+    fn steps(&mut self, path: &str, steps: &[Step]) -> Vec<CompiledStep> {
+        steps.iter().enumerate().filter_map(|(index, step)| self.step(&format!("{path}[{index}]"), step)).collect()
+    }
+
+    fn step(&mut self, path: &str, step: &Step) -> Option<CompiledStep> {
+        let when = self.optional_mapping(&format!("{path}.when"), step.when.as_ref());
+        let on_error = match &step.on_error {
+            OnError::Fail => CompiledOnError::Fail,
+            OnError::Continue => CompiledOnError::Continue,
+            OnError::Steps(steps) => CompiledOnError::Steps(self.steps(&format!("{path}.on_error"), steps)),
+        };
+        let action = self.action(&format!("{path}.{}", step.action.kind()), &step.action);
+        Some(CompiledStep { id: step.id.clone(), when: when?, timeout: step.timeout, retry: step.retry, on_error, action: action? })
+    }
+
+    fn action(&mut self, path: &str, action: &Action) -> Option<CompiledAction> {
+        match action {
+            Action::Http(call) => self.http(path, call).map(CompiledAction::Http),
+            Action::Call(call) => {
+                let body = self.optional_mapping(&format!("{path}.body"), call.body.as_ref());
+                let query = self.optional_mapping(&format!("{path}.query"), call.query.as_ref());
+                let (integration, wait) = (call.integration.clone(), call.wait);
+                Some(CompiledAction::Call(CompiledCall { integration, wait, body: body?, query: query? }))
+            }
+            Action::Set(source) => self.mapping(path, source).map(CompiledAction::Set),
+            Action::Switch(switch) => {
+                let mut cases = Vec::with_capacity(switch.cases.len());
+                for (index, case) in switch.cases.iter().enumerate() {
+                    let when = self.mapping(&format!("{path}.cases[{index}].when"), &case.when);
+                    let steps = self.steps(&format!("{path}.cases[{index}].steps"), &case.steps);
+                    cases.extend(when.map(|when| CompiledCase { when, steps }));
+                }
+                let default = self.steps(&format!("{path}.default"), &switch.default);
+                Some(CompiledAction::Switch(CompiledSwitch { cases, default }))
+            }
+            Action::Each(each) => {
+                let items = self.mapping(&format!("{path}.in"), &each.items);
+                let steps = self.steps(&format!("{path}.steps"), &each.steps);
+                let output = self.optional_mapping(&format!("{path}.output"), each.output.as_ref());
+                Some(CompiledAction::Each(CompiledEach { items: items?, parallel: each.parallel, steps, output: output? }))
+            }
+            Action::Parallel(branches) => {
+                let compiled = branches.iter().map(|branch| {
+                    let steps = self.steps(&format!("{path}.{}", branch.name), &branch.steps);
+                    CompiledBranch { name: branch.name.clone(), steps }
+                });
+                Some(CompiledAction::Parallel(compiled.collect()))
+            }
+            Action::Assert(assertion) => {
+                let that = self.mapping(path, &assertion.that);
+                let message = self.optional_text(&format!("{path}.message"), assertion.message.as_ref());
+                Some(CompiledAction::Assert { that: that?, message: message? })
+            }
+            Action::Log(line) => Some(CompiledAction::Log { message: self.text(path, &line.message)?, level: line.level }),
+            Action::Wait(Wait::For(pause)) => Some(CompiledAction::Wait(CompiledWait::For(*pause))),
+            Action::Wait(Wait::Until(source)) => {
+                self.mapping(&format!("{path}.until"), source).map(|mapping| CompiledAction::Wait(CompiledWait::Until(mapping)))
+            }
+            Action::Respond(respond) => self.respond(path, respond).map(CompiledAction::Respond),
+            Action::Stop(stop) => {
+                let error = self.optional_text(&format!("{path}.error"), stop.error.as_ref())?;
+                Some(CompiledAction::Stop { error })
+            }
+            Action::Sql(call) => {
+                let mut statements = Vec::with_capacity(call.statements.len());
+                for (index, statement) in call.statements.iter().enumerate() {
+                    let place = if call.is_transaction { format!("{path}.transaction[{index}].params") } else { format!("{path}.params") };
+                    let params = self.optional_mapping(&place, statement.params.as_ref());
+                    let (text, reads_only) = (statement.text.clone(), statement.reads_only);
+                    statements.extend(params.map(|params| SqlText { text, params, reads_only }));
+                }
+                Some(CompiledAction::Sql(SqlStep { connection: call.connection.clone(), statements, is_transaction: call.is_transaction }))
+            }
+            Action::Email(_) | Action::Sftp(_) | Action::Amqp(_) => {
+                self.problem(path, "this kind of step is not supported by this version of Forebay");
+                None
+            }
+        }
+    }
+
+    fn http(&mut self, path: &str, call: &HttpCall) -> Option<HttpStep> {
+        let (field, target) = match &call.target {
+            HttpTarget::Url(url) => ("url", UrlTemplate::compile(url).map(|url| Target::Url(Paced::new(url)))),
+            HttpTarget::Connection { connection, path } => {
+                let path = PathTemplate::compile(path);
+                ("path", path.map(|path| Target::Connection { connection: connection.clone(), path: Paced::new(path) }))
+            }
+        };
+        let target = target.map_err(|message| self.problem(format!("{path}.{field}"), message)).ok();
+        let mut query = Vec::with_capacity(call.query.len());
+        for (name, source) in &call.query {
+            let template = self.kept(&format!("{path}.query.{name}"), Template::compile(source, Encoding::Scalar));
+            query.extend(template.map(|template| (name.clone(), template)));
+        }
+        let headers = self.headers(path, &call.headers, true);
+        let body = self.optional_mapping(&format!("{path}.body"), call.body.as_ref());
+        let (method, accept, has_effect) = (call.method.clone(), call.accept.clone(), !call.is_safe());
+        Some(HttpStep { method, target: target?, query, headers, body: body?, accept, has_effect })
+    }
+
+    fn respond(&mut self, path: &str, respond: &Respond) -> Option<CompiledRespond> {
+        let status = match &respond.status {
+            Status::Fixed(status) => Some(CompiledStatus::Fixed(*status)),
+            Status::Mapping(source) => self.mapping(&format!("{path}.status"), source).map(CompiledStatus::Mapping),
+        };
+        let headers = self.headers(path, &respond.headers, false);
+        let body = self.optional_mapping(&format!("{path}.body"), respond.body.as_ref());
+        Some(CompiledRespond { status: status?, headers, body: body? })
+    }
+
+    fn headers(&mut self, path: &str, headers: &[(String, String)], in_request: bool) -> Vec<HeaderTemplate> {
+        let mut compiled: Vec<HeaderTemplate> = Vec::with_capacity(headers.len());
+        for (written, source) in headers {
+            let name = written.to_ascii_lowercase();
+            let path = format!("{path}.headers.{written}");
+            if let Some(refusal) = refusal(&name, in_request) {
+                self.problem(&path, refusal);
+            }
+            if compiled.iter().any(|header| header.name == name) {
+                self.problem(&path, "is given twice; header names are equal in capital and small letters");
+            }
+            let template = self.kept(&path, Template::compile(source, Encoding::HeaderValue));
+            compiled.extend(template.map(|value| HeaderTemplate { written: written.clone(), name, value }));
+        }
+        compiled
+    }
+}

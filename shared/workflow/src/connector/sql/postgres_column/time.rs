@@ -1,0 +1,63 @@
+//! PostgreSQL's dates and times: days or microseconds since the year 2000.
+
+use super::Read;
+use jiff::civil::{Date, Time};
+use jiff::{Span, civil};
+
+const EPOCH: Date = civil::date(2000, 1, 1);
+const MICROS_OF_DAY: i64 = 86_400_000_000;
+
+pub(super) fn date(days: i32) -> Read<String> {
+    match days {
+        i32::MAX => return Ok("infinity".to_owned()),
+        i32::MIN => return Ok("-infinity".to_owned()),
+        _ => {}
+    }
+    Ok(day(i64::from(days))?.to_string())
+}
+
+fn day(days: i64) -> Read<Date> {
+    let far = || "the date is too far from now: cast it to text in the SQL";
+    let span = Span::new().try_days(days).map_err(|_| far())?;
+    EPOCH.checked_add(span).map_err(|_| far().into())
+}
+
+pub(super) fn time(micros: i64) -> Read<String> {
+    if micros == MICROS_OF_DAY {
+        return Ok("24:00:00".to_owned());
+    }
+    of_day(micros).map(|time| time.to_string())
+}
+
+fn of_day(micros: i64) -> Read<Time> {
+    Ok(Time::midnight().checked_add(Span::new().try_microseconds(micros)?)?)
+}
+
+/// `zone` is `Z` or nothing.
+pub(super) fn timestamp(micros: i64, zone: &str) -> Read<String> {
+    match micros {
+        i64::MAX => return Ok("infinity".to_owned()),
+        i64::MIN => return Ok("-infinity".to_owned()),
+        _ => {}
+    }
+    let date = day(micros.div_euclid(MICROS_OF_DAY))?;
+    Ok(format!("{date}T{}{zone}", of_day(micros.rem_euclid(MICROS_OF_DAY))?))
+}
+
+/// ISO 8601, as `P1Y2M3DT4H5M6.5S`; `PT0S` for none. The parts may have signs of their own.
+pub(super) fn interval(months: i32, days: i32, micros: i64) -> String {
+    let part = |number: i64, unit: &str| if number == 0 { String::new() } else { format!("{number}{unit}") };
+    let (seconds, fraction) = (micros / 1_000_000 % 60, (micros % 1_000_000).abs());
+    let sign = if micros < 0 && seconds == 0 { "-" } else { "" };
+    let seconds = match fraction {
+        0 => part(seconds, "S"),
+        _ => format!("{sign}{seconds}.{}S", format!("{fraction:06}").trim_end_matches('0')),
+    };
+    let time = format!("{}{}{seconds}", part(micros / 3_600_000_000, "H"), part(micros / 60_000_000 % 60, "M"));
+    let date = format!("{}{}{}", part(i64::from(months / 12), "Y"), part(i64::from(months % 12), "M"), part(days.into(), "D"));
+    match (date.is_empty(), time.is_empty()) {
+        (true, true) => "PT0S".to_owned(),
+        (_, true) => format!("P{date}"),
+        _ => format!("P{date}T{time}"),
+    }
+}

@@ -1,0 +1,188 @@
+//! Runs lists of steps: each step with its condition, its retries, what it kept and what its failure does.
+
+use crate::context::Context;
+use crate::engine::{Engine, ExecutionContext, run_on};
+use crate::evaluate::Budget;
+use crate::failure;
+use crate::journal::Journal;
+use crate::mapping::Value;
+use crate::program::{CompiledOnError, CompiledStep, Program};
+use crate::step_log::{StepEnd, StepLog};
+use forebay_contract::envelope::Envelope;
+use forebay_contract::outcome::{ExecutionError, Response, StepStatus};
+use std::pin::Pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tracing::Instrument;
+
+/// One run, as its steps see it.
+pub(crate) struct Execution<'a> {
+    pub engine: &'a Engine,
+    pub program: &'a Program,
+    pub envelope: &'a Envelope,
+    pub execution: &'a ExecutionContext,
+    pub budget: Budget,
+    pub state: &'a Mutex<State>,
+}
+
+/// What outlives the future of a run, so that an interrupted run is told too. Never locked over an await.
+pub(crate) struct State {
+    pub log: StepLog,
+    pub journal: Journal,
+    /// What a `respond` step answered.
+    pub answered: Option<Response>,
+}
+
+pub(crate) fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Where a list of steps runs.
+pub(crate) struct Scope {
+    pub context: Context,
+    /// The output of the last step that ran.
+    pub last: Option<Value>,
+    /// What stands before the ids of steps in paths: empty, or such as `lines[3]/`.
+    pub prefix: String,
+}
+
+/// How a list of steps came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flow {
+    /// All have run.
+    Next,
+    /// A `stop` ended the workflow well.
+    Stop,
+    /// It is put off until this time, in milliseconds of Unix time.
+    Wait(i64),
+}
+
+/// What one attempt of a step gave.
+pub(crate) enum Done {
+    Output(Value),
+    Ends(Flow),
+}
+
+pub(crate) type Steps<'s> = Pin<Box<dyn Future<Output = Result<Flow, ExecutionError>> + Send + 's>>;
+
+impl Execution<'_> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        lock(self.state)
+    }
+
+    pub(crate) fn steps<'s>(&'s self, steps: &'s [CompiledStep], scope: &'s mut Scope) -> Steps<'s> {
+        Box::pin(async move {
+            for step in steps {
+                if self.execution.cancel.is_cancelled() {
+                    return Err(failure::withdrawn());
+                }
+                let flow = self.step(step, scope).await?;
+                if flow != Flow::Next {
+                    return Ok(flow);
+                }
+            }
+            Ok(Flow::Next)
+        })
+    }
+
+    async fn step(&self, step: &CompiledStep, scope: &mut Scope) -> Result<Flow, ExecutionError> {
+        let path = format!("{}{}", scope.prefix, step.id);
+        self.state().log.begin(&path);
+        let span = tracing::info_span!(
+            "step",
+            forebay.step.id = path,
+            forebay.step.kind = step.action.kind(),
+            forebay.step.status = tracing::field::Empty
+        );
+        let done = self.until_done(step, scope, &path).instrument(span.clone()).await;
+        let done = done.and_then(|done| {
+            match &done {
+                None => scope.context.add_step(&step.id, Value::NULL)?,
+                Some(Done::Output(output)) => scope.context.add_step(&step.id, output.clone())?,
+                Some(Done::Ends(_)) => {}
+            }
+            Ok(done)
+        });
+        let status = self.state().log.end(
+            &path,
+            &match &done {
+                Ok(None) => StepEnd::Skipped,
+                Ok(Some(Done::Output(output))) => StepEnd::Succeeded(output),
+                Ok(Some(Done::Ends(Flow::Wait(_)))) => StepEnd::Waits,
+                Ok(Some(Done::Ends(_))) => StepEnd::Succeeded(&Value::NULL),
+                Err(error) => StepEnd::Failed(error),
+            },
+        );
+        span.record("forebay.step.status", as_word(status));
+        match done {
+            Ok(None) => Ok(Flow::Next),
+            Ok(Some(Done::Output(output))) => {
+                scope.last = Some(output);
+                Ok(Flow::Next)
+            }
+            Ok(Some(Done::Ends(flow))) => Ok(flow),
+            Err(error) => self.after_error(step, scope, &path, error.in_step(&path)).await,
+        }
+    }
+
+    /// What the step gives at last; `None` when its `when` says no.
+    async fn until_done(&self, step: &CompiledStep, scope: &mut Scope, path: &str) -> Result<Option<Done>, ExecutionError> {
+        if let Some(when) = &step.when
+            && !when.evaluate("when", &self.budget, run_on(scope.context.value())).await?.is_truthy()
+        {
+            return Ok(None);
+        }
+        let reaches_out = step.action.reaches_out();
+        if reaches_out && let Some(output) = self.state().journal.output(path) {
+            return Ok(Some(Done::Output(output)));
+        }
+        let mut attempt = 1;
+        loop {
+            let error = match self.act(step, scope, path).await {
+                Ok(done) => {
+                    if reaches_out && let Done::Output(output) = &done {
+                        self.state().journal.add(path, output, step.action.has_effect());
+                    }
+                    return Ok(Some(done));
+                }
+                Err(error) => error,
+            };
+            let Some(pause) = step.retry.and_then(|retry| retry.pause_after_error(attempt, &error)) else { return Err(error) };
+            tokio::time::sleep(jittered(pause)).await;
+            attempt += 1;
+        }
+    }
+
+    async fn after_error(&self, step: &CompiledStep, scope: &mut Scope, path: &str, error: ExecutionError) -> Result<Flow, ExecutionError> {
+        let handler = match &step.on_error {
+            CompiledOnError::Fail => return Err(error),
+            CompiledOnError::Continue => &[][..],
+            CompiledOnError::Steps(steps) => steps,
+        };
+        let described = [("code", Value::string(error.code.as_str())), ("message", Value::string(error.message.as_str()))];
+        let output = Value::object([("error", Value::object(described))]);
+        if step.action.reaches_out() {
+            self.state().journal.add(path, &output, step.action.has_effect());
+        }
+        scope.context.add_step(&step.id, output.clone())?;
+        scope.last = Some(output);
+        self.steps(handler, scope).await
+    }
+}
+
+/// A pause made 20 % shorter or longer by chance, so that what failed together does not come again together.
+#[must_use]
+pub fn jittered(pause: Duration) -> Duration {
+    let mut byte = [128_u8];
+    let _ = getrandom::fill(&mut byte);
+    pause.mul_f64(0.8 + 0.4 * f64::from(byte[0]) / 255.0)
+}
+
+fn as_word(status: StepStatus) -> &'static str {
+    match status {
+        StepStatus::Succeeded => "succeeded",
+        StepStatus::Failed => "failed",
+        StepStatus::Skipped => "skipped",
+        StepStatus::Waiting => "waiting",
+    }
+}

@@ -1,0 +1,64 @@
+//! The `sql` step: parameters by mappings, statements as written.
+
+use super::http::wrong_kind;
+use crate::connector::{Bounds, Statement};
+use crate::engine::{Engine, run_on};
+use crate::evaluate::{Budget, Paced};
+use crate::failure::permanent;
+use crate::host::Host;
+use crate::mapping::{Mapping, Value};
+use forebay_contract::Name;
+use forebay_contract::connection::ConnectionKind;
+use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use std::time::Duration;
+
+/// A `sql` step, compiled.
+pub(crate) struct SqlStep {
+    pub connection: Name,
+    pub statements: Vec<SqlText>,
+    pub is_transaction: bool,
+}
+
+/// One statement.
+pub(crate) struct SqlText {
+    pub text: String,
+    pub params: Option<Paced<Mapping>>,
+    pub reads_only: bool,
+}
+
+impl SqlStep {
+    pub(crate) fn has_effect(&self) -> bool {
+        self.statements.iter().any(|statement| !statement.reads_only)
+    }
+
+    pub(crate) async fn run(
+        &self,
+        engine: &Engine,
+        host: &dyn Host,
+        timeout: Option<Duration>,
+        context: &Value,
+        budget: &Budget,
+    ) -> Result<Value, ExecutionError> {
+        let connection = host.connection(&self.connection)?;
+        if !matches!(connection.kind, ConnectionKind::Postgres(_) | ConnectionKind::Mysql(_)) {
+            return Err(wrong_kind(&connection, "postgres or mysql"));
+        }
+        let mut statements = Vec::with_capacity(self.statements.len());
+        for statement in &self.statements {
+            let params = match &statement.params {
+                None => Vec::new(),
+                Some(mapping) => {
+                    let output = mapping.evaluate("params", budget, run_on(context)).await?;
+                    let list = output.as_array().map(<[Value]>::to_vec);
+                    list.ok_or_else(|| {
+                        let message = format!("params: the mapping must give a list, one value a parameter, and gave {}", output.kind());
+                        permanent(ErrorCode::Mapping, message)
+                    })?
+                }
+            };
+            statements.push(Statement { text: statement.text.clone(), params, reads_only: statement.reads_only });
+        }
+        let bounds = Bounds { timeout: timeout.unwrap_or(engine.options().step_timeout), most_bytes: engine.options().remote_bytes };
+        engine.connectors().sql(&connection, statements, self.is_transaction, bounds).await
+    }
+}

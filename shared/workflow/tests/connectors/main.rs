@@ -1,0 +1,103 @@
+//! Connectors against real servers: PostgreSQL at FOREBAY_DATABASE_URL, MariaDB at FOREBAY_MARIADB_URL, RabbitMQ at
+//! FOREBAY_AMQP_URL (else the system's own on their standard ports), an sshd and a mail server that the tests start.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod mysql;
+mod postgres;
+
+use forebay_contract::connection::Connection;
+use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use forebay_workflow::connector::{Bounds, Connectors, Reach, Statement};
+use forebay_workflow::mapping::{Value, to_json};
+use serde_json::{Value as Json, json};
+use std::sync::Arc;
+use std::time::Duration;
+
+const BOUNDS: Bounds = Bounds { timeout: Duration::from_secs(20), most_bytes: 8 * 1024 * 1024 };
+
+fn connectors() -> Connectors {
+    Connectors::new(Reach::allow())
+}
+
+/// `fields` are those of the kind, such as `{"postgres": {...}}`.
+fn connection(fields: Json) -> Arc<Connection> {
+    let mut document = json!({ "tenant": "t37ed", "connection": "remote" });
+    document.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    Arc::new(Connection::from_value(&document).unwrap())
+}
+
+/// Host, port, user, password and database of an address.
+fn parts(url: &str) -> (String, u16, String, String, String) {
+    let url = reqwest::Url::parse(url).unwrap();
+    let database = url.path().trim_start_matches('/').to_owned();
+    let password = url.password().unwrap_or_default().to_owned();
+    (url.host_str().unwrap().to_owned(), url.port().unwrap(), url.username().to_owned(), password, database)
+}
+
+fn from_env(variable: &str, default: &str) -> String {
+    std::env::var(variable).unwrap_or_else(|_| default.to_owned())
+}
+
+/// Kept exactly as it was written.
+fn text(value: &Value) -> String {
+    String::from_utf8(to_json(value)).unwrap()
+}
+
+fn json_of(value: &Value) -> Json {
+    serde_json::from_slice(&to_json(value)).unwrap()
+}
+
+fn query(text: &str, params: Json) -> Statement {
+    Statement { reads_only: true, ..execute(text, params) }
+}
+
+fn execute(text: &str, params: Json) -> Statement {
+    let params = params.as_array().unwrap().iter().map(Value::from).collect();
+    Statement { text: text.to_owned(), params, reads_only: false }
+}
+
+async fn rows(connectors: &Connectors, connection: &Arc<Connection>, statement: Statement) -> Json {
+    let output = connectors.sql(connection, vec![statement], false, BOUNDS).await.unwrap();
+    json_of(&output)["rows"].clone()
+}
+
+async fn refused(connectors: &Connectors, connection: &Arc<Connection>, statement: Statement) -> ExecutionError {
+    connectors.sql(connection, vec![statement], false, BOUNDS).await.unwrap_err()
+}
+
+/// A name that no other test has.
+fn unique(what: &str) -> String {
+    format!("{what}_{}", uuid::Uuid::new_v4().simple())
+}
+
+async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    for _ in 0..200 {
+        if holds().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("never: {what}");
+}
+
+#[track_caller]
+fn assert_permanent(error: &ExecutionError, code: ErrorCode, parts: &[&str]) {
+    assert!(!error.transient && error.code == code, "{error:?}");
+    assert_says(error, parts);
+}
+
+#[track_caller]
+fn assert_transient(error: &ExecutionError, code: ErrorCode, parts: &[&str]) {
+    assert!(error.transient && error.code == code, "{error:?}");
+    assert_says(error, parts);
+}
+
+#[track_caller]
+fn assert_says(error: &ExecutionError, parts: &[&str]) {
+    for part in parts {
+        assert!(error.message.contains(part), "no '{part}' in: {error}");
+    }
+}

@@ -1,0 +1,159 @@
+//! Connections, the steps that use them, and executions that are tried again by hand.
+
+use crate::databases::postgres_connection;
+use forebay_tests::{Sink, Stack, eventually};
+use serde_json::json;
+use std::time::Duration;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_serves_steps_until_it_is_disabled_and_shows_no_secret() {
+    let (stack, sink) = (Stack::new().await, Sink::start(Duration::ZERO).await);
+    stack
+        .connect(&format!(
+            "tenant: t1\nconnection: erp\ndescription: the ERP\nhttp: {{ url: '{}/base/', authentication: {{ bearer: {{ token: hunter2-token }} }} }}\n",
+            sink.address()
+        ))
+        .await;
+    let listed = stack.command(&["connections", "list", "--output", "json"]).await;
+    assert!(listed.contains("erp") && !listed.contains("hunter2"), "{listed}");
+    stack
+        .apply(
+            "
+tenant: t1
+name: priced
+trigger: { webhook: { authentication: none, response: { wait: 20s } } }
+steps: [{ id: price, http: { connection: erp, path: '/price/${ .body.id }?full=${ .body.full }' } }]
+respond: { body: .steps.price.body }
+",
+        )
+        .await;
+    let (ingress, _worker) = (stack.start("ingress").await, stack.start("worker").await);
+    let body = r#"{"id": "a/b c", "full": "x&y"}"#;
+    let answer = stack.post(&ingress, "/t1/priced", body).await;
+    assert_eq!((answer.status, answer.json()), (200, json!({"ok": true})));
+    assert_eq!(sink.seen()[0].path, "/base/price/a%2Fb%20c?full=x%26y");
+
+    stack.command(&["connections", "disable", "t1/erp"]).await;
+    eventually("the connection is disabled", || async { (stack.post(&ingress, "/t1/priced", body).await.status == 500).then_some(()) })
+        .await;
+    let failed = stack.executions("priced").await.into_iter().find(|execution| execution["status"] == "failed");
+    let failed = match failed {
+        Some(failed) => failed,
+        None => {
+            eventually("it is recorded", || async { stack.executions("priced").await.into_iter().find(|e| e["status"] == "failed") }).await
+        }
+    };
+    assert_eq!(failed["error"]["code"], "connection");
+    assert!(failed["error"]["message"].as_str().unwrap().contains("forebay connections enable t1/erp"), "{failed}");
+
+    stack.command(&["connections", "enable", "t1/erp"]).await;
+    eventually("the connection is enabled", || async { (stack.post(&ingress, "/t1/priced", body).await.status == 200).then_some(()) })
+        .await;
+    stack.command(&["connections", "delete", "t1/erp"]).await;
+    eventually("the connection is gone", || async { (stack.post(&ingress, "/t1/priced", body).await.status == 500).then_some(()) }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_come_from_the_environment_and_a_missing_one_is_named() {
+    let stack = Stack::new().await;
+    let file = stack.file("tenant: t1\nconnection: bus\namqp: { url: { env: FOREBAY_TEST_NO_SUCH } }\n");
+    let (code, error) = stack.command_fails(&["connections", "apply", &file]).await;
+    assert_eq!(code, 1);
+    assert!(error.contains("amqp.url: the environment variable FOREBAY_TEST_NO_SUCH is not set"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sql_steps_read_and_write_and_a_transaction_is_all_or_nothing() {
+    let stack = Stack::new().await;
+    stack.connect(&postgres_connection(&stack, "t1", "db")).await;
+    stack
+        .apply(
+            "
+tenant: t1
+name: orders
+trigger: { webhook: { authentication: none, response: { wait: 20s } } }
+steps:
+  - { id: make, sql: { connection: db, execute: 'create table if not exists orders (id text primary key, amount numeric, at timestamptz)' } }
+  - id: write
+    sql:
+      connection: db
+      transaction:
+        - { execute: 'insert into orders values ($1, $2, $3)', params: '[.body.id, .body.amount, \"2026-01-02T03:04:05Z\"]' }
+        - { execute: 'insert into orders values ($1, 1, null)', params: '[.body.other]' }
+        - { query: 'select count(*) as n from orders' }
+  - { id: read, sql: { connection: db, query: 'select * from orders where id = $1', params: '[.body.id]' } }
+respond: { body: '{ n: .steps.write[2].rows[0].n, row: .steps.read.rows[0] }' }
+",
+        )
+        .await;
+    let (ingress, _worker) = (stack.start("ingress").await, stack.start("worker").await);
+    let answer = stack.post(&ingress, "/t1/orders", r#"{"id": "a'; drop table orders --", "amount": 12.50, "other": "b"}"#).await;
+    let expected = json!({"n": 2, "row": {"id": "a'; drop table orders --", "amount": 12.5, "at": "2026-01-02T03:04:05Z"}});
+    assert_eq!((answer.status, answer.json()), (200, expected));
+    // The second statement meets the row that is there already, so the first is undone.
+    assert_eq!(stack.post(&ingress, "/t1/orders", r#"{"id": "c", "amount": 1, "other": "b"}"#).await.status, 500);
+    let answer = stack.post(&ingress, "/t1/orders", r#"{"id": "c", "amount": 1, "other": "d"}"#).await;
+    assert_eq!((answer.status, &answer.json()["n"]), (200, &json!(4)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_by_hand_goes_on_after_what_was_done_or_from_the_start() {
+    let (stack, sink, broken) = (Stack::new().await, Sink::start(Duration::ZERO).await, Sink::start(Duration::ZERO).await);
+    broken.answer_with(400);
+    let yaml = |url: &str| {
+        format!(
+            "
+tenant: t1
+name: fixed
+trigger: {{ webhook: {{ authentication: none }} }}
+steps:
+  - {{ id: good, http: {{ method: POST, url: '{}/good' }} }}
+  - {{ id: bad, http: {{ method: POST, url: '{url}/bad' }} }}
+",
+            sink.address()
+        )
+    };
+    stack.apply(&yaml(broken.address())).await;
+    let (ingress, _worker) = (stack.start("ingress").await, stack.start("worker").await);
+    let id = stack.post(&ingress, "/t1/fixed", "{}").await.json()["executionId"].as_str().unwrap().to_owned();
+    assert_eq!(stack.ended("fixed", 1).await[0]["status"], "failed");
+    let is = async |status: &str, attempts: u64| {
+        eventually(&format!("attempt {attempts} has {status}"), || async {
+            let execution = stack.executions("fixed").await.remove(0);
+            (execution["status"] == status && execution["attempts"] == attempts).then_some(())
+        })
+        .await;
+    };
+    // The version that accepted it still calls what is broken.
+    stack.apply(&yaml(sink.address())).await;
+    stack.command(&["executions", "retry", &id]).await;
+    is("failed", 2).await;
+    assert_eq!((sink.seen().len(), broken.seen().len()), (1, 2));
+    stack.command(&["executions", "retry", &id, "--latest"]).await;
+    is("succeeded", 3).await;
+    let paths: Vec<String> = sink.seen().into_iter().map(|seen| seen.path).collect();
+    assert_eq!(paths, ["/good", "/bad"]);
+    let (code, error) = stack.command_fails(&["executions", "retry", &id]).await;
+    assert!(code == 1 && error.contains("it is succeeded"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn private_addresses_are_out_of_reach_where_the_operator_says_so() {
+    let (stack, sink) = (Stack::new().await, Sink::start(Duration::ZERO).await);
+    let yaml = format!(
+        "
+tenant: t1
+name: reaches
+trigger: {{ webhook: {{ authentication: none, response: {{ wait: 20s }} }} }}
+steps: [{{ id: a, http: {{ url: '{}/x' }} }}]
+",
+        sink.address()
+    );
+    stack.apply(&yaml).await;
+    let ingress = stack.start("ingress").await;
+    let _worker = stack.start_with("worker", &[("FOREBAY_PRIVATE_ADDRESSES", "deny")]).await;
+    assert_eq!(stack.post(&ingress, "/t1/reaches", "{}").await.status, 500);
+    let ended = stack.ended("reaches", 1).await;
+    assert!(ended[0]["error"]["message"].as_str().unwrap().contains("FOREBAY_PRIVATE_ADDRESSES"), "{ended:?}");
+    assert!(sink.seen().is_empty());
+}
