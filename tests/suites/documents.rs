@@ -64,9 +64,7 @@ impl Documented {
 
     async fn set_docs(&self, access: &str, path: &str, status: u16) {
         self.stack.command(&["tenants", "set", "t1", "--docs", access]).await;
-        let begun = std::time::Instant::now();
         eventually("the setting is effective", || async { (self.get(path, None).await.status == status).then_some(()) }).await;
-        println!("effective after {:?}", begun.elapsed());
     }
 }
 
@@ -90,7 +88,7 @@ async fn the_openapi_document_has_every_enabled_endpoint_with_its_parameters_bod
     assert!(document["paths"]["/t1/order"]["get"].get("requestBody").is_none());
     assert_eq!(order["security"], json!([{"apiKey": []}, {"bearer": []}]));
     let statuses = |operation: &Value| operation["responses"].as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
-    assert_eq!(statuses(order), "202 400 401 403 404 408 409 413 414 415 422 429 431 503");
+    assert_eq!(statuses(order), "202 400 401 403 404 408 413 414 415 422 429 431 503");
     let price = &document["paths"]["/t1/price"]["get"];
     assert_eq!(statuses(price), "201 202 400 404 408 409 413 414 415 422 429 431 500 503 504");
     assert_eq!(price["security"], json!([]));
@@ -133,7 +131,7 @@ async fn the_page_is_made_of_the_same_and_nothing_in_it_is_active() {
 }
 
 #[tokio::test]
-async fn the_documents_are_open_behind_a_key_or_not_there_as_the_tenant_chooses_within_a_second() {
+async fn the_documents_are_open_behind_a_key_or_not_there_as_the_tenant_chooses() {
     let documented = ready().await;
     for path in ["/t1", "/t1/openapi.json"] {
         let without = documented.get(path, None).await;

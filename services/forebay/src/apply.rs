@@ -1,42 +1,68 @@
 //! `forebay apply`, `diff` and `validate`: files, checked, against what is stored.
 
-use std::path::PathBuf;
-
 use forebay_runtime::settings::Settings;
 use serde_json::Value;
 
 use crate::args::{Apply, Paths};
 use crate::change::{self, agreed, plan, summary};
+use crate::connections;
 use crate::documents::{Documents, Found, counted};
 use crate::error::Error;
-use crate::output::{Output, note, pretty, write};
+use crate::output::{Output, Row, note, pretty, write};
 
-/// `forebay apply`: all or nothing.
+/// `forebay apply`: nothing is written unless all of it is right. Connections come first, since the definitions' steps use them.
 pub(crate) async fn apply(output: &Output, settings: &Settings, apply: &Apply) -> Result<(), Error> {
-    let documents = read_storable(&apply.paths, "nothing was applied")?;
+    let documents = Documents::read_right(&apply.paths, "nothing was applied")?;
+    let connections = if documents.connections.is_empty() {
+        Vec::new()
+    } else {
+        connections::keys(settings)?;
+        connections::read_all(&apply.paths)?
+    };
     let store = crate::client_store(settings).await?;
     let planned = plan(&store, &documents.definitions).await?;
-    let applied = if planned.iter().any(change::Planned::is_change) {
-        agreed(&planned, apply.yes, output.is_json())?;
+    let is_change = planned.iter().any(change::Planned::is_change);
+    if is_change || !connections.is_empty() {
+        agreed(&planned, &documents.connections, apply.yes, output.is_json())?;
+    }
+    let stored = connections::store_all(settings, &store, &connections).await?;
+    let applied = if is_change {
         store.apply(&documents.definitions, &author()).await?
     } else {
         planned.into_iter().map(|one| one.applied).collect()
     };
-    output.listing(&["change", "integration", "version"], applied.iter().map(change::row).collect(), "nothing")?;
-    if !output.is_json() {
+    show(output, stored, applied.iter().map(change::row).collect())?;
+    if !output.is_json() && !applied.is_empty() {
         note(&summary("applied", applied.iter()));
     }
     Ok(())
 }
 
-/// `forebay diff`: what `apply` would change.
+/// One array for programs; for people a table for each kind.
+fn show(output: &Output, connections: Vec<Row>, definitions: Vec<Row>) -> Result<(), Error> {
+    if output.is_json() {
+        return output.listing(&[], connections.into_iter().chain(definitions).collect(), "");
+    }
+    if !connections.is_empty() {
+        output.listing(&connections::COLUMNS, connections, "")?;
+    }
+    if !definitions.is_empty() {
+        output.listing(&["change", "integration", "version"], definitions, "")?;
+    }
+    Ok(())
+}
+
+/// `forebay diff`: what `apply` would change. Connections are not compared: what is stored of them is encrypted.
 ///
 /// # Errors
 /// [`Error::Differs`] when something would.
 pub(crate) async fn diff(output: &Output, settings: &Settings, paths: &Paths) -> Result<(), Error> {
-    let documents = read_storable(&paths.paths, "nothing was compared")?;
+    let documents = Documents::read_right(&paths.paths, "nothing was compared")?;
     let planned = plan(&crate::client_store(settings).await?, &documents.definitions).await?;
     let changed = || planned.iter().filter(|one| one.is_change());
+    for connection in &documents.connections {
+        note(&format!("the connection {connection} is not compared: `apply` stores it"));
+    }
     if output.is_json() {
         write(&pretty(&changed().map(change::Planned::object).collect::<Value>()))?;
     } else if changed().next().is_some() {
@@ -59,17 +85,6 @@ pub(crate) fn validate(output: &Output, paths: &Paths) -> Result<(), Error> {
         write(&problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
     }
     if problems.is_empty() { Ok(()) } else { Err(Error::Failed(counted(problems.len(), "problem"))) }
-}
-
-/// What the store takes.
-fn read_storable(paths: &[PathBuf], undone: &str) -> Result<Documents, Error> {
-    let documents = Documents::read_right(paths, undone)?;
-    // Left out silently, a connection would be missing where a step looks for it.
-    if let Some(connection) = documents.connections.first() {
-        let place = format!("{}: the connection {}", connection.file, connection.path);
-        return Err(Error::Failed(format!("{place} is right, but this version of Forebay stores definitions only: {undone}")));
-    }
-    Ok(documents)
 }
 
 /// Who uses the command, for the history.

@@ -2,7 +2,7 @@
 
 mod definitions;
 
-pub(crate) use definitions::{Apply, Export, Paths, Rollback, Tenants, Versions};
+pub(crate) use definitions::{Apply, Export, Paths, Rollback, Tenants, Try, Versions};
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -48,6 +48,8 @@ pub(crate) enum Command {
     Diff(Paths),
     /// Checks files without any service: every problem with its file and line
     Validate(Paths),
+    /// Runs a definition on an example without any service: mappings run, and what would be sent is shown
+    Try(Try),
     /// Prints the JSON Schema of definitions and connections, for editors
     Schema,
     /// Prints stored definitions as they were applied
@@ -350,7 +352,7 @@ fn setting_flags(matches: &ArgMatches) -> HashMap<&'static str, String> {
     flags
 }
 
-fn key_value(text: &str) -> Result<(String, String), String> {
+pub(crate) fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write NAME=VALUE".to_owned()),

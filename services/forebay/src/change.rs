@@ -107,10 +107,13 @@ pub(crate) fn summary<'a>(tense: &str, applied: impl Iterator<Item = &'a Applied
 ///
 /// # Errors
 /// The answer is no, or nobody can be asked.
-pub(crate) fn agreed(planned: &[Planned], yes: bool, is_json: bool) -> Result<(), Error> {
+pub(crate) fn agreed(planned: &[Planned], connections: &[String], yes: bool, is_json: bool) -> Result<(), Error> {
     if !yes || !is_json {
+        connections.iter().for_each(|path| note(&format!("the connection {path} is stored, whether it differs or not")));
         planned.iter().filter(|one| one.is_change()).for_each(|one| note(&one.text()));
-        note(&summary("to apply", planned.iter().map(|one| &one.applied)));
+        if !planned.is_empty() {
+            note(&summary("to apply", planned.iter().map(|one| &one.applied)));
+        }
     }
     if yes {
         return Ok(());

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use forebay_contract::IntegrationPath;
 use forebay_contract::connection::Connection;
 use forebay_contract::definition::{Definition, Place, Places, Problem, documents};
 use forebay_store::NewDefinition;
@@ -20,18 +21,10 @@ use crate::output::note;
 pub(crate) struct Documents {
     /// Definitions of integrations that are right.
     pub(crate) definitions: Vec<NewDefinition>,
-    /// Connections that are right.
-    pub(crate) connections: Vec<NewConnection>,
+    /// `tenant/name` of connections that are right but for their secrets, which are not looked up.
+    pub(crate) connections: Vec<String>,
     /// Everything that is wrong.
     pub(crate) problems: Vec<Found>,
-}
-
-/// A connection as it is written: its secrets are not looked up.
-pub(crate) struct NewConnection {
-    /// `tenant/name`, in a namespace of its own beside integrations.
-    pub(crate) path: String,
-    /// The file that it stands in.
-    pub(crate) file: String,
 }
 
 /// A problem with its place.
@@ -92,7 +85,7 @@ impl Documents {
         let read = Self::read(paths)?;
         if read.problems.is_empty() {
             let is_empty = read.definitions.is_empty() && read.connections.is_empty();
-            return if is_empty { Err(Error::Usage("the files hold no definition".to_owned())) } else { Ok(read) };
+            return if is_empty { Err(Error::Usage("the files hold no definition and no connection".to_owned())) } else { Ok(read) };
         }
         read.problems.iter().for_each(|problem| note(&problem.to_string()));
         Err(Error::Failed(format!("{}: {undone}", counted(read.problems.len(), "problem"))))
@@ -112,7 +105,7 @@ impl Documents {
         // Read a second time, for the places, only where something is wrong.
         let mut places: Option<Vec<Places>> = None;
         for (index, (document, source)) in read.into_iter().zip(sources).enumerate() {
-            let Err(problems) = self.add_document(&shown, document, source) else { continue };
+            let Err(problems) = self.add_document(document, source) else { continue };
             let places = places.get_or_insert_with(|| Places::of_documents(text)).get(index);
             for problem in problems {
                 let place = places.and_then(|places| places.find(&problem.path));
@@ -122,10 +115,9 @@ impl Documents {
     }
 
     /// The one place where documents part by their kind.
-    fn add_document(&mut self, file: &str, document: Value, source: String) -> Result<(), Vec<Problem>> {
+    fn add_document(&mut self, document: Value, source: String) -> Result<(), Vec<Problem>> {
         if Connection::is_document(&document) {
-            let path = check_connection(&document)?;
-            self.connections.push(NewConnection { path, file: file.to_owned() });
+            self.connections.push(check_connection(&document)?);
         } else {
             let definition = check_definition(&document)?;
             self.definitions.push(NewDefinition { definition, document, source });
@@ -136,7 +128,7 @@ impl Documents {
     fn refuse_repeats(&mut self) {
         let mut seen: HashMap<String, usize> = HashMap::new();
         let definitions = self.definitions.iter().map(|new| new.definition.path().to_string());
-        let connections = self.connections.iter().map(|new| format!("the connection {}", new.path));
+        let connections = self.connections.iter().map(|path| format!("the connection {path}"));
         for path in definitions.chain(connections) {
             *seen.entry(path).or_default() += 1;
         }
@@ -147,6 +139,38 @@ impl Documents {
             self.problems.push(Found { file: path, document: 1, place: None, problem });
         }
     }
+}
+
+/// One definition of a file, whose mappings need not compile, with the places of its fields.
+///
+/// # Errors
+/// The file cannot be read, holds no or another definition, or several without a name that tells which; the shape is wrong.
+pub(crate) fn read_one(file: &Path, wanted: Option<&IntegrationPath>) -> Result<(Definition, Places), Error> {
+    let shown = file.display();
+    let text = std::fs::read_to_string(file).map_err(|source| Error::Io { doing: format!("cannot read {shown}"), source })?;
+    let read = documents(&text).map_err(|error| Error::Failed(format!("{shown}: {error}")))?;
+    let mut places = Places::of_documents(&text);
+    places.resize_with(read.len(), Places::default);
+    let is_wanted = |document: &Value| {
+        let is_named = |path: &IntegrationPath| document["tenant"] == path.tenant.as_str() && document["name"] == path.name.as_str();
+        !Connection::is_document(document) && wanted.is_none_or(is_named)
+    };
+    let mut chosen = read.iter().zip(places).enumerate().filter(|(_, (document, _))| is_wanted(document));
+    let Some((index, (document, places))) = chosen.next() else {
+        let what = wanted.map_or_else(|| "a definition".to_owned(), ToString::to_string);
+        return Err(Error::Usage(format!("{shown} does not hold {what}")));
+    };
+    if chosen.next().is_some() {
+        return Err(Error::Usage(format!("{shown} holds several definitions: name one by --integration TENANT/NAME")));
+    }
+    let definition = Definition::from_value(document).map_err(|error| {
+        let found = error.problems.into_iter().map(|problem| {
+            let place = places.find(&problem.path);
+            Found { file: shown.to_string(), document: index + 1, place, problem }.to_string()
+        });
+        Error::Failed(found.collect::<Vec<_>>().join("\n"))
+    })?;
+    Ok((definition, places))
 }
 
 /// Of the right shape, and every mapping and template compiles.
@@ -209,7 +233,7 @@ mod tests {
     fn connections_are_kept_beside_definitions_and_their_secrets_are_not_looked_up() {
         let good = read(&format!("{GOOD}---\ntenant: t\nconnection: bus\namqp: {{ url: {{ env: NOT_SET_ANYWHERE }} }}\n"));
         assert!(good.problems.is_empty(), "{:?}", good.problems);
-        assert_eq!((good.definitions.len(), good.connections.len(), good.connections[0].path.as_str()), (1, 1, "t/bus"));
+        assert_eq!((good.definitions.len(), good.connections.len(), good.connections[0].as_str()), (1, 1, "t/bus"));
         let bad = read("tenant: t\nconnection: bus\namqp: { uri: x }\n");
         assert!(bad.problems.iter().any(|problem| problem.to_string().contains("did you mean 'url'")), "{:?}", bad.problems);
     }

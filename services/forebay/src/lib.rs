@@ -18,6 +18,7 @@ mod retry;
 mod schedules;
 mod services;
 mod tenants;
+mod trial;
 mod triggers;
 mod versions;
 
@@ -86,6 +87,7 @@ async fn perform(cli: Cli, settings: Settings) -> Result<(), Error> {
         Command::Apply(apply) => apply::apply(&output, &settings, &apply).await,
         Command::Diff(paths) => apply::diff(&output, &settings, &paths).await,
         Command::Validate(paths) => apply::validate(&output, &paths),
+        Command::Try(tried) => trial::perform(&output, &tried).await,
         Command::Schema => output::write(forebay_contract::definition::DOCUMENT_SCHEMA),
         Command::Export(export) => export::export(&output, &client_store(&settings).await?, &export).await,
         Command::Versions(versions) => versions::versions(&output, &client_store(&settings).await?, &versions).await,

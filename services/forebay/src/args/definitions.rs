@@ -6,6 +6,8 @@ use clap::{Args, Subcommand};
 use forebay_contract::{IntegrationPath, Name};
 use forebay_store::DocsAccess;
 
+use super::key_value;
+
 #[derive(Debug, Args)]
 pub(crate) struct Apply {
     /// Files or folders; folders are searched to the bottom
@@ -58,6 +60,37 @@ pub(crate) struct Rollback {
     /// Apply without asking
     #[arg(long, short)]
     pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Try {
+    /// The file of the definition
+    #[arg(value_name = "FILE", required_unless_present = "mapping")]
+    pub(crate) file: Option<PathBuf>,
+    /// A file with the body of an example call [default: none, and the input of a schedule]
+    #[arg(long, value_name = "EXAMPLE")]
+    pub(crate) input: Option<PathBuf>,
+    /// Type of the body [default: by the example's name and content]
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) content_type: Option<String>,
+    /// The method [default: POST with --input where it is accepted, else the definition's first]
+    #[arg(long, value_name = "METHOD")]
+    pub(crate) method: Option<String>,
+    /// A query parameter; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = key_value)]
+    pub(crate) query: Vec<(String, String)>,
+    /// A header; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = key_value)]
+    pub(crate) header: Vec<(String, String)>,
+    /// The definition, of a file that holds several
+    #[arg(long, value_name = "TENANT/NAME")]
+    pub(crate) integration: Option<IntegrationPath>,
+    /// A JSON file with outputs of steps that reach out: an object of step ids
+    #[arg(long, value_name = "FILE.json", conflicts_with = "mapping")]
+    pub(crate) steps: Option<PathBuf>,
+    /// Runs this jq program alone; it sees the body as .body and as .input
+    #[arg(long, value_name = "JQ")]
+    pub(crate) mapping: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -33,14 +33,21 @@ pub(super) fn answers(endpoint: Endpoint<'_>) -> Vec<Answer> {
     let mut problem = |status: u16, headers: &'static [&'static str], meaning: &str| {
         answers.push(Answer { status: status.to_string(), meaning: meaning.to_owned(), kind: AnswerKind::Problem, headers });
     };
-    problem(400, &[], "A query parameter is missing or of another type, or the body is not what its Content-Type says.");
+    problem(
+        400,
+        &[],
+        "A query parameter is missing or of another type, the body is not what its Content-Type says, or the idempotency key is not valid.",
+    );
     if webhook.authentication == Authentication::ApiKey {
         problem(401, &["WWW-Authenticate"], "No API key, or one that is not valid here.");
         problem(403, &[], "The API key is valid, but not for this endpoint.");
     }
     problem(404, &[], "The endpoint was disabled.");
     problem(408, &[], "The body did not arrive in time.");
-    problem(409, &["Retry-After"], "A call with the same idempotency key is still running.");
+    if webhook.response.is_some() {
+        let meaning = "The first call with the same idempotency key is still being executed; its outcome will be at Location.";
+        problem(409, &["Location", "Forebay-Execution-Id", "Retry-After"], meaning);
+    }
     problem(413, &[], &format!("The body is larger than {} bytes.", endpoint.max_bytes));
     problem(414, &[], "The path and query are too long.");
     problem(415, &["Accept-Encoding"], "A charset or Content-Encoding that is not supported.");
@@ -65,7 +72,7 @@ fn good_answers(endpoint: Endpoint<'_>, status: Option<&Status>) -> Vec<Answer> 
         status: "202".to_owned(),
         meaning,
         kind: AnswerKind::Accepted,
-        headers: &["Location", "Forebay-Execution-Id", "Preference-Applied"],
+        headers: &["Location", "Forebay-Execution-Id", "Preference-Applied", "Idempotent-Replayed"],
     };
     let Some(response) = endpoint.webhook.response else {
         return vec![accepted("Accepted and stored durably. The outcome will be at Location.".to_owned())];
@@ -76,7 +83,8 @@ fn good_answers(endpoint: Endpoint<'_>, status: Option<&Status>) -> Vec<Answer> 
         Some(Status::Mapping(_)) => "2XX".to_owned(),
     };
     let meaning = "The answer of the workflow.".to_owned();
-    let workflows = Answer { status, meaning, kind: AnswerKind::OfWorkflow, headers: &["Forebay-Execution-Id", "Preference-Applied"] };
+    let headers = &["Forebay-Execution-Id", "Preference-Applied", "Idempotent-Replayed"];
+    let workflows = Answer { status, meaning, kind: AnswerKind::OfWorkflow, headers };
     if workflows.status == "202" {
         return vec![workflows];
     }

@@ -54,7 +54,9 @@ fn path_item(endpoint: Endpoint<'_>) -> Value {
 fn operation(endpoint: Endpoint<'_>, method: &str) -> Value {
     let Endpoint { definition, webhook, .. } = endpoint;
     let mut parameters: Vec<Value> = webhook.query.iter().map(query_parameter).collect();
-    parameters.push(json!({ "$ref": "#/components/parameters/IdempotencyKey" }));
+    if webhook.idempotency.key.is_none() {
+        parameters.push(json!({ "$ref": "#/components/parameters/IdempotencyKey" }));
+    }
     parameters.push(json!({ "$ref": "#/components/parameters/Prefer" }));
     let mut operation = json!({
         "operationId": format!("{}_{}", definition.name, method.to_ascii_lowercase()),
@@ -196,6 +198,7 @@ fn headers() -> Value {
         "Location": header("Where the execution's outcome is or will be."),
         "Forebay-Execution-Id": header("The execution's id."),
         "Preference-Applied": header("The preference that was followed (RFC 7240)."),
+        "Idempotent-Replayed": header("`true` where this is the answer of an earlier call with the same idempotency key."),
         "Retry-After": header("Seconds after which another try makes sense."),
         "WWW-Authenticate": header("How to authenticate."),
         "Accept-Encoding": header("The content encodings that are supported."),

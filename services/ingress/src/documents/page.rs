@@ -68,7 +68,11 @@ fn section(html: &mut String, tenant: &str, endpoint: Endpoint<'_>) {
     if webhook.delivery.is_ordered() {
         html.push_str("<li>Calls are executed in the order in which they were accepted.</li>\n");
     }
-    html.push_str("<li><code>Idempotency-Key: TEXT</code> makes it safe to send a call again.</li>\n</ul>\n");
+    let repeated = match webhook.idempotency.key {
+        None => "<code>Idempotency-Key: TEXT</code> makes it safe to send a call again.",
+        Some(_) => "A call is known by what it holds: sent again, it is not executed again.",
+    };
+    html.push_str(&format!("<li>{repeated}</li>\n</ul>\n"));
     parameters(html, &webhook.query);
     if methods.iter().any(|method| *method != "GET") {
         html.push_str(&format!("<h3>Body</h3>\n<p>At most {} bytes.</p>\n", endpoint.max_bytes));

@@ -11,6 +11,10 @@ pub(super) struct Scope {
     pub(super) fixed: Vec<(String, Value)>,
     pub(super) input: Value,
     pub(super) steps: Vec<(String, Value)>,
+    /// The output of the last step that ran.
+    pub(super) last: Option<Value>,
+    /// What stands before the ids of steps in paths: empty, or such as `lines[3]/`.
+    pub(super) prefix: String,
 }
 
 impl Scope {
@@ -20,12 +24,18 @@ impl Scope {
         Value::object(self.fixed.iter().cloned().chain(own))
     }
 
-    /// The scope of one item of a loop.
-    pub(super) fn of_item(&self, index: usize, item: Value) -> Self {
+    pub(super) fn add_step(&mut self, id: &str, output: Value) {
+        self.steps.retain(|(known, _)| known != id);
+        self.steps.push((id.to_owned(), output));
+    }
+
+    /// The scope of one item of the loop `id`.
+    pub(super) fn of_item(&self, id: &str, index: usize, item: Value) -> Self {
         let mut scope = self.clone();
         scope.fixed.retain(|(name, _)| name != "item" && name != "index");
-        let index = i64::try_from(index).unwrap_or(i64::MAX);
         scope.fixed.extend([("item".to_owned(), item), ("index".to_owned(), Value::from(index))]);
+        scope.last = None;
+        scope.prefix = format!("{}{id}[{index}]/", self.prefix);
         scope
     }
 
