@@ -132,16 +132,29 @@ impl Stack {
 
     /// Runs a client verb that must fail; exit code and error text.
     pub async fn command_fails(&self, arguments: &[&str]) -> (i32, String) {
+        let (code, _, error) = self.command_ends(arguments).await;
+        assert!(code != 0, "forebay {arguments:?} succeeded");
+        (code, error)
+    }
+
+    /// Runs a client verb; exit code, output and error text.
+    pub async fn command_ends(&self, arguments: &[&str]) -> (i32, String, String) {
         let output = self.prepare(arguments).output().await.unwrap();
-        assert!(!output.status.success(), "forebay {arguments:?} succeeded");
-        (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stderr).into_owned())
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
+    }
+
+    /// Writes a file into the installation's folder and gives its path.
+    #[must_use]
+    pub fn named_file(&self, name: &str, text: &str) -> String {
+        let file = self.folder.join(name);
+        std::fs::write(&file, text).unwrap();
+        file.to_str().unwrap().to_owned()
     }
 
     /// Writes a text into a file of the installation's folder; its path.
     pub fn file(&self, text: &str) -> String {
-        let file = self.folder.join(format!("{}.yaml", Uuid::new_v4()));
-        std::fs::write(&file, text).unwrap();
-        file.to_str().unwrap().to_owned()
+        self.named_file(&format!("{}.yaml", Uuid::new_v4()), text)
     }
 
     /// Applies definitions written as YAML.

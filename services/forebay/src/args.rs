@@ -1,5 +1,9 @@
 //! The command line: verbs by clap's derive, one flag a setting from the table of settings.
 
+mod definitions;
+
+pub(crate) use definitions::{Apply, Export, Paths, Rollback, Tenants, Try, Versions};
+
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -40,10 +44,29 @@ pub(crate) enum Command {
     Health,
     /// Applies definitions: files, or folders with *.yaml, *.yml and *.json
     Apply(Apply),
+    /// Shows what `apply` would change; exit code 1 when something differs
+    Diff(Paths),
+    /// Checks files without any service: every problem with its file and line
+    Validate(Paths),
+    /// Runs a definition on an example without any service: mappings run, and what would be sent is shown
+    Try(Try),
+    /// Prints the JSON Schema of definitions and connections, for editors
+    Schema,
+    /// Prints stored definitions as they were applied
+    Export(Export),
+    /// Lists the versions of an integration
+    Versions(Versions),
+    /// Makes an older version's definition the newest version
+    Rollback(Rollback),
     /// API keys of partner systems
     Keys {
         #[command(subcommand)]
         command: Keys,
+    },
+    /// Tenants and their settings
+    Tenants {
+        #[command(subcommand)]
+        command: Tenants,
     },
     /// Connections: named credentials of remote systems
     Connections {
@@ -67,16 +90,6 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Triggers,
     },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Apply {
-    /// Files or folders; folders are searched to the bottom
-    #[arg(required = true, value_name = "PATH")]
-    pub(crate) paths: Vec<PathBuf>,
-    /// Do not ask
-    #[arg(long, short)]
-    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -288,11 +301,26 @@ fn command() -> clap::Command {
     for verb in ["dev", "ingress", "worker", "scheduler"] {
         command = command.mut_subcommand(verb, |verb| verb.args(SETTINGS.iter().map(|doc| setting_arg(doc, true))));
     }
-    for verb in ["migrate", "apply", "keys", "connections", "executions", "schedules", "triggers"] {
+    for verb in [
+        "migrate",
+        "apply",
+        "diff",
+        "export",
+        "versions",
+        "rollback",
+        "keys",
+        "tenants",
+        "connections",
+        "executions",
+        "schedules",
+        "triggers",
+    ] {
         command = command.mut_subcommand(verb, |verb| show(verb, "FOREBAY_DATABASE_URL"));
     }
     command = command.mut_subcommand("schedules", |verb| show(show(verb, "FOREBAY_AMQP_URL"), "FOREBAY_QUEUE_PREFIX"));
-    command = command.mut_subcommand("connections", |verb| show(verb, "FOREBAY_SECRET_KEY"));
+    for verb in ["apply", "connections"] {
+        command = command.mut_subcommand(verb, |verb| show(verb, "FOREBAY_SECRET_KEY"));
+    }
     command = command.mut_subcommand("executions", |verb| show(show(verb, "FOREBAY_AMQP_URL"), "FOREBAY_QUEUE_PREFIX"));
     command = command.mut_subcommand("invoke", |verb| show(verb, "FOREBAY_HTTP_LISTEN"));
     command = command.mut_subcommand("health", |verb| show(verb, "FOREBAY_ADMIN_LISTEN"));
@@ -324,7 +352,7 @@ fn setting_flags(matches: &ArgMatches) -> HashMap<&'static str, String> {
     flags
 }
 
-fn key_value(text: &str) -> Result<(String, String), String> {
+pub(crate) fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write NAME=VALUE".to_owned()),

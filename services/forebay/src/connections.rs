@@ -12,6 +12,9 @@ use crate::args::Connections;
 use crate::error::Error;
 use crate::output::{Output, Row, note, rfc3339, to_the_second};
 
+/// Of the listing of connections that were stored.
+pub(crate) const COLUMNS: [&str; 3] = ["change", "connection", "kind"];
+
 /// `forebay connections ...`.
 pub(crate) async fn perform(output: &Output, settings: &Settings, command: Connections) -> Result<(), Error> {
     let store = crate::client_store(settings).await?;
@@ -21,7 +24,7 @@ pub(crate) async fn perform(output: &Output, settings: &Settings, command: Conne
             if connections.is_empty() {
                 return Err(Error::Usage("the files hold no connection: a document with a field `connection`".to_owned()));
             }
-            store_all(output, settings, &store, &connections).await
+            output.listing(&COLUMNS, store_all(settings, &store, &connections).await?, "nothing")
         }
         Connections::List { tenant } => {
             let rows = store.list_connections(tenant.as_ref()).await?.into_iter().map(row).collect();
@@ -61,7 +64,7 @@ pub(crate) fn keys(settings: &Settings) -> Result<SecretKeys, Error> {
 /// The connections among the documents of files, with their secrets found. Definitions are left out.
 pub(crate) fn read_all(paths: &[PathBuf]) -> Result<Vec<(Connection, Value)>, Error> {
     let (mut connections, mut problems) = (Vec::new(), Vec::new());
-    for file in crate::apply::files::find(paths)? {
+    for file in crate::files::find(paths)? {
         let text =
             std::fs::read_to_string(&file).map_err(|source| Error::Io { doing: format!("cannot read {}", file.display()), source })?;
         let documents = documents(&text).map_err(|error| Error::Failed(format!("{}: {error}", file.display())))?;
@@ -90,22 +93,20 @@ fn look_up(source: SecretSource<'_>) -> Result<String, String> {
     }
 }
 
-/// Stores connections, and says which.
-pub(crate) async fn store_all(
-    output: &Output,
-    settings: &Settings,
-    store: &Store,
-    connections: &[(Connection, Value)],
-) -> Result<(), Error> {
+/// Stores connections; a row of [`COLUMNS`] for each.
+pub(crate) async fn store_all(settings: &Settings, store: &Store, connections: &[(Connection, Value)]) -> Result<Vec<Row>, Error> {
+    if connections.is_empty() {
+        return Ok(Vec::new());
+    }
     let keys = keys(settings)?;
     let mut rows = Vec::with_capacity(connections.len());
     for (connection, document) in connections {
         store.put_connection(connection, document, &keys).await?;
         let path = format!("{}/{}", connection.tenant, connection.name);
-        let object = json!({ "connection": path, "kind": connection.kind.as_str(), "enabled": connection.enabled });
+        let object = json!({ "connection": path, "change": "stored", "kind": connection.kind.as_str(), "enabled": connection.enabled });
         rows.push(Row { cells: vec!["stored".to_owned(), path, connection.kind.as_str().to_owned()], object });
     }
-    output.listing(&["change", "connection", "kind"], rows, "nothing")
+    Ok(rows)
 }
 
 fn row(connection: ConnectionRow) -> Row {

@@ -26,6 +26,9 @@ pub enum Error {
     /// What was asked for could not be done, for the reason in the text.
     #[error("{0}")]
     Failed(String),
+    /// The files differ from what is stored; said by the output already.
+    #[error("something differs")]
+    Differs,
     /// The store refused or is away.
     #[error(transparent)]
     Store(#[from] StoreError),

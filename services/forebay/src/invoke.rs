@@ -86,8 +86,13 @@ fn read_data(data: &str) -> Result<(Vec<u8>, &'static str), Error> {
         let kind = if is_json(&body) { "application/json" } else { "text/plain" };
         return Ok((body, kind));
     };
-    let body = std::fs::read(file).map_err(|source| Error::Io { doing: format!("cannot read {file}"), source })?;
-    let kind = match Path::new(file).extension().and_then(|extension| extension.to_str()) {
+    read_example(Path::new(file))
+}
+
+/// The body in a file and what its type probably is.
+pub(crate) fn read_example(file: &Path) -> Result<(Vec<u8>, &'static str), Error> {
+    let body = std::fs::read(file).map_err(|source| Error::Io { doing: format!("cannot read {}", file.display()), source })?;
+    let kind = match file.extension().and_then(|extension| extension.to_str()) {
         Some("json") => "application/json",
         Some("xml") => "application/xml",
         Some("csv") => "text/csv",

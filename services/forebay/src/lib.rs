@@ -2,9 +2,14 @@
 
 mod apply;
 mod args;
+mod change;
 mod connections;
+mod difference;
+mod documents;
 mod error;
 mod executions;
+mod export;
+mod files;
 mod health;
 mod invoke;
 mod keys;
@@ -12,7 +17,10 @@ mod output;
 mod retry;
 mod schedules;
 mod services;
+mod tenants;
+mod trial;
 mod triggers;
+mod versions;
 
 pub use error::Error;
 
@@ -48,6 +56,10 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// Writes an error and its causes to standard error and gives its exit code.
 pub fn report(error: &Error) -> ExitCode {
+    if matches!(error, Error::Differs) {
+        // What differs was the output.
+        return exit_code(error.exit_code());
+    }
     let mut text = format!("error: {error}");
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
@@ -73,6 +85,14 @@ async fn perform(cli: Cli, settings: Settings) -> Result<(), Error> {
         Command::Migrate => services::migrate(&output, &settings).await,
         Command::Health => health::health(&output, settings.admin_listen).await,
         Command::Apply(apply) => apply::apply(&output, &settings, &apply).await,
+        Command::Diff(paths) => apply::diff(&output, &settings, &paths).await,
+        Command::Validate(paths) => apply::validate(&output, &paths),
+        Command::Try(tried) => trial::perform(&output, &tried).await,
+        Command::Schema => output::write(forebay_contract::definition::DOCUMENT_SCHEMA),
+        Command::Export(export) => export::export(&output, &client_store(&settings).await?, &export).await,
+        Command::Versions(versions) => versions::versions(&output, &client_store(&settings).await?, &versions).await,
+        Command::Rollback(rollback) => versions::rollback(&output, &client_store(&settings).await?, &rollback).await,
+        Command::Tenants { command } => tenants::perform(&output, &client_store(&settings).await?, command).await,
         Command::Keys { command } => keys::perform(&output, &client_store(&settings).await?, command).await,
         Command::Invoke(invoke) => invoke::invoke(&output, &settings, invoke).await,
         Command::Connections { command } => connections::perform(&output, &settings, command).await,

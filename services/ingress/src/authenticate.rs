@@ -40,7 +40,8 @@ pub(crate) fn authenticate(
     }
 }
 
-fn presented_key(headers: &HeaderMap) -> Option<&str> {
+/// The key that a call carries, in either header.
+pub(crate) fn presented_key(headers: &HeaderMap) -> Option<&str> {
     if let Some(value) = headers.get(API_KEY_HEADER) {
         return value.to_str().ok().map(str::trim).filter(|key| !key.is_empty());
     }

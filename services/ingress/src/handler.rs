@@ -5,6 +5,7 @@ use crate::authenticate::{Authenticated, authenticate};
 use crate::checks::CheckCache;
 use crate::cors;
 use crate::dispatch::{Answer, Dispatch, Wait};
+use crate::documents::Documents;
 use crate::executions;
 use crate::idempotency::{Known, know, replayed};
 use crate::limit::InFlight;
@@ -39,6 +40,7 @@ pub(crate) struct Dependencies {
     pub(crate) ids: IdIssuer,
     pub(crate) in_flight: InFlight,
     pub(crate) bodies: BodyBudget,
+    pub(crate) documents: Documents,
     pub(crate) max_body_bytes: usize,
     pub(crate) body_timeout: Duration,
     pub(crate) retention: Duration,
@@ -49,9 +51,15 @@ pub(crate) async fn handle(request: HttpRequest, payload: Payload, dependencies:
     let started = std::time::Instant::now();
     let snapshot = dependencies.snapshot.current();
     let route = Route::of(request.uri().path());
+    if let Some(Route::Documents { tenant, kind }) = &route {
+        let shown = check_head(&request).and_then(|()| dependencies.documents.show(&request, tenant, *kind, &snapshot));
+        let response = shown.unwrap_or_else(Problem::into_response);
+        crate::measure::request(None, response.status(), started.elapsed());
+        return response;
+    }
     let integration = match &route {
         Some(Route::Call { tenant, name } | Route::Execution { tenant, name, .. }) => snapshot.integration(tenant, name).cloned(),
-        None => None,
+        Some(Route::Documents { .. }) | None => None,
     };
     let webhook = integration.as_deref().and_then(|integration| integration.definition.trigger.webhook());
     let (Some(route), Some(integration), Some(webhook)) = (route, &integration, webhook) else {
@@ -88,6 +96,7 @@ async fn answer(
     check_head(request)?;
     let Endpoint { integration, webhook } = endpoint;
     match route {
+        Route::Documents { .. } => Err(Problem::unknown_path(request.uri().path())),
         Route::Execution { id, .. } => {
             if request.method() != Method::GET {
                 return Err(Problem::method_not_allowed(request.method().as_str(), "GET"));

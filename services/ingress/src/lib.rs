@@ -6,6 +6,7 @@ mod authenticate;
 mod checks;
 mod cors;
 mod dispatch;
+mod documents;
 mod executions;
 mod handler;
 mod idempotency;

@@ -70,6 +70,19 @@ impl Problem {
             .with_header(WWW_AUTHENTICATE, format!("Bearer realm=\"{realm}\", error=\"invalid_token\""))
     }
 
+    /// A browser that is shown this asks its user for a key.
+    pub(crate) fn no_key_for_documents(realm: &str) -> Self {
+        let detail = "These pages need an API key of the tenant: send it as 'X-API-Key: KEY' or 'Authorization: Bearer KEY', or give it as the password when a browser asks.";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "API key needed", detail)
+            .with_header(WWW_AUTHENTICATE, format!("Bearer realm=\"{realm}\", Basic realm=\"{realm}\", charset=\"UTF-8\""))
+    }
+
+    pub(crate) fn wrong_key_for_documents(realm: &str) -> Self {
+        let challenge = format!("Bearer realm=\"{realm}\", error=\"invalid_token\", Basic realm=\"{realm}\", charset=\"UTF-8\"");
+        let detail = "The API key is not one of this tenant. Check that it is complete and was not deleted.";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "API key not valid", detail).with_header(WWW_AUTHENTICATE, challenge)
+    }
+
     pub(crate) fn no_grant(path: &str) -> Self {
         let detail = format!("The API key is valid, but not for '{}'. Ask the operator to grant it.", shown(path));
         Self::new(StatusCode::FORBIDDEN, "forbidden", "API key without a grant", detail)

@@ -2,6 +2,7 @@
 
 use crate::checks::CheckCache;
 use crate::dispatch::Dispatch;
+use crate::documents::Documents;
 use crate::handler::{Dependencies, handle};
 use crate::limit::InFlight;
 use crate::measure;
@@ -91,6 +92,7 @@ impl Ingress {
             ids,
             in_flight: InFlight::new(settings.max_in_flight),
             bodies: BodyBudget::new(BODY_BUDGET),
+            documents: Documents::new(settings.max_body_bytes),
             max_body_bytes: settings.max_body_bytes,
             body_timeout: settings.body_timeout,
             retention: settings.retention,

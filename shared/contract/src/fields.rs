@@ -222,6 +222,8 @@ impl<'a> Fields<'a> {
     /// Reports every field that was not asked for. Call it after all others.
     pub(crate) fn finish(self) {
         let known = self.known.borrow();
+        #[cfg(test)]
+        RECORDED.with_borrow_mut(|objects| objects.push((self.path.clone(), known.clone())));
         for field in self.object.keys() {
             if !known.contains(&field.as_str()) {
                 let hint = did_you_mean(field, &known);
@@ -235,6 +237,19 @@ impl<'a> Fields<'a> {
         self.problem(field, format!("must be {wanted}, not {}", describe(value)));
         None
     }
+}
+
+#[cfg(test)]
+thread_local! {
+    static RECORDED: RefCell<Vec<(String, Vec<&'static str>)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What `read` gives, and every object that it read: its path and the fields that are known there.
+#[cfg(test)]
+pub(crate) fn recorded<T>(read: impl FnOnce() -> T) -> (T, Vec<(String, Vec<&'static str>)>) {
+    RECORDED.take();
+    let result = read();
+    (result, RECORDED.take())
 }
 
 fn empty_object() -> &'static Value {

@@ -119,7 +119,7 @@ mod tests {
     use serde_json::json;
 
     fn parameter(name: &str, kind: QueryKind, required: bool, default: Option<Value>) -> QueryParameter {
-        QueryParameter { name: name.to_owned(), kind, required, default }
+        QueryParameter { name: name.to_owned(), description: String::new(), kind, required, default }
     }
 
     fn declared() -> Vec<QueryParameter> {

@@ -26,6 +26,7 @@ pub(crate) enum Part {
     Integrations,
     Keys,
     Triggers,
+    Tenants,
     Connections,
 }
 
@@ -35,6 +36,7 @@ impl Part {
             Self::Integrations => "integrations",
             Self::Keys => "keys",
             Self::Triggers => "triggers",
+            Self::Tenants => "tenants",
             Self::Connections => "connections",
         }
     }

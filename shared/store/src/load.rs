@@ -6,7 +6,7 @@ use crate::definitions::{read_definition, read_name};
 use crate::error::StoreError;
 use crate::listen::Part;
 use crate::snapshot::{ApiKey, Integration, Snapshot};
-use crate::triggers;
+use crate::{tenants, triggers};
 use deadpool_postgres::Transaction;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -21,10 +21,11 @@ struct Generations {
     integrations: i64,
     keys: i64,
     triggers: i64,
+    tenants: i64,
     connections: i64,
 }
 
-const NOTHING: Generations = Generations { integrations: -1, keys: -1, triggers: -1, connections: -1 };
+const NOTHING: Generations = Generations { integrations: -1, keys: -1, triggers: -1, tenants: -1, connections: -1 };
 
 /// Keeps the newest snapshot and what it was made of.
 pub(crate) struct Loader {
@@ -60,6 +61,9 @@ impl Loader {
         if stored.triggers != self.loaded.triggers {
             next.triggers = Arc::new(triggers::load_halted(&transaction).await?);
         }
+        if stored.tenants != self.loaded.tenants {
+            next.docs = Arc::new(tenants::load(&transaction).await?);
+        }
         if stored.connections != self.loaded.connections {
             next.connections = Arc::new(connections::load(&transaction).await?);
         }
@@ -80,6 +84,7 @@ async fn read_generations(client: &impl deadpool_postgres::GenericClient) -> Res
         integrations: of(Part::Integrations),
         keys: of(Part::Keys),
         triggers: of(Part::Triggers),
+        tenants: of(Part::Tenants),
         connections: of(Part::Connections),
     })
 }

@@ -17,6 +17,7 @@ struct Migration {
 const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "initial", sql: include_str!("../migrations/0001_initial.sql") },
     Migration { version: 2, name: "schedules", sql: include_str!("../migrations/0002_schedules.sql") },
+    Migration { version: 3, name: "tenants", sql: include_str!("../migrations/0003_tenants.sql") },
     Migration { version: 4, name: "workflows", sql: include_str!("../migrations/0004_workflows.sql") },
 ];
 
@@ -65,7 +66,7 @@ async fn run(transaction: &Transaction<'_>) -> Result<MigrationReport, StoreErro
         .map_err(failed)?;
     let known = verify_applied(transaction).await?;
     let mut applied = Vec::new();
-    for migration in MIGRATIONS.iter().filter(|migration| migration.version > known) {
+    for migration in MIGRATIONS.iter().filter(|migration| !known.contains(&migration.version)) {
         transaction.batch_execute(migration.sql).await.map_err(failed)?;
         transaction
             .execute(
@@ -81,15 +82,15 @@ async fn run(transaction: &Transaction<'_>) -> Result<MigrationReport, StoreErro
     Ok(MigrationReport { applied, version: SCHEMA_VERSION })
 }
 
-/// The version that the database has; an error unless every applied migration is one of this program's.
-async fn verify_applied(transaction: &Transaction<'_>) -> Result<i32, StoreError> {
+/// The versions that the database has; an error unless every applied migration is one of this program's.
+async fn verify_applied(transaction: &Transaction<'_>) -> Result<Vec<i32>, StoreError> {
     let rows = transaction
         .query("select version, checksum from forebay_migrations order by version", &[])
         .await
         .map_err(StoreError::during(OPERATION))?;
-    let mut version = 0;
+    let mut versions = Vec::with_capacity(rows.len());
     for row in &rows {
-        version = row.get(0);
+        let version: i32 = row.get(0);
         let checksum: String = row.get(1);
         let Some(migration) = MIGRATIONS.iter().find(|migration| migration.version == version) else {
             let database = rows.last().map_or(version, |last| last.get(0));
@@ -98,8 +99,9 @@ async fn verify_applied(transaction: &Transaction<'_>) -> Result<i32, StoreError
         if migration.checksum() != checksum {
             return Err(StoreError::OtherMigration { version, name: migration.name });
         }
+        versions.push(version);
     }
-    Ok(version)
+    Ok(versions)
 }
 
 impl Migration {

@@ -1,6 +1,7 @@
 //! All that accepting a call needs to know, in memory.
 
 use crate::connections::SealedConnection;
+use crate::tenants::DocsAccess;
 use crate::triggers::TriggerState;
 use forebay_contract::Name;
 use forebay_contract::definition::Definition;
@@ -32,13 +33,14 @@ pub struct ApiKey {
     pub integrations: HashSet<Uuid>,
 }
 
-/// The installation at one moment. Look-ups do no I/O and allocate nothing.
+/// The installation at one moment. Look-ups do no I/O, and those that a call needs allocate nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
     pub(crate) tenants: HashMap<Arc<str>, HashMap<Arc<str>, Arc<Integration>>>,
     pub(crate) integrations: HashMap<Uuid, Arc<Integration>>,
     pub(crate) keys: Arc<HashMap<[u8; 32], Arc<ApiKey>>>,
     pub(crate) triggers: Arc<HashMap<Uuid, TriggerState>>,
+    pub(crate) docs: Arc<HashMap<Arc<str>, DocsAccess>>,
     pub(crate) connections: Arc<HashMap<(Name, Name), Arc<SealedConnection>>>,
     pub(crate) generation: u64,
 }
@@ -48,6 +50,20 @@ impl Snapshot {
     #[must_use]
     pub fn integration(&self, tenant: &str, name: &str) -> Option<&Arc<Integration>> {
         self.tenants.get(tenant)?.get(name)
+    }
+
+    /// The integrations of a tenant by name, disabled ones included; `None`: no such tenant has any.
+    #[must_use]
+    pub fn tenant_integrations(&self, tenant: &str) -> Option<Vec<&Arc<Integration>>> {
+        let mut integrations: Vec<&Arc<Integration>> = self.tenants.get(tenant)?.values().collect();
+        integrations.sort_by(|a, b| a.definition.name.cmp(&b.definition.name));
+        Some(integrations)
+    }
+
+    /// Who may read the documents that are made of the tenant's definitions.
+    #[must_use]
+    pub fn docs_access(&self, tenant: &str) -> DocsAccess {
+        self.docs.get(tenant).copied().unwrap_or_default()
     }
 
     /// The integration with this id.

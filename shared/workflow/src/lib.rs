@@ -34,6 +34,7 @@ mod respond;
 mod slow_pool;
 mod step;
 mod step_log;
+pub mod trial;
 mod weight;
 
 pub use body::body_value;

@@ -2,7 +2,12 @@ use super::*;
 use serde_json::json;
 
 fn read(kind: &str, fields: Value) -> Result<Connection, DefinitionError> {
-    Connection::from_value(&json!({ "tenant": "t", "connection": "c", kind: fields }))
+    let document = json!({ "tenant": "t", "connection": "c", kind: fields });
+    let read = Connection::from_value(&document);
+    if read.is_ok() {
+        crate::definition::published_tests::assert_valid(&document);
+    }
+    read
 }
 
 #[test]

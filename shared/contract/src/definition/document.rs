@@ -33,3 +33,11 @@ pub fn documents(text: &str) -> Result<Vec<Value>, DocumentError> {
 fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or("not readable as YAML").to_owned()
 }
+
+/// A document as YAML, in the order of its fields; JSON, which is YAML too, where a value has no plain form that reads back the same.
+#[must_use]
+pub fn to_yaml(document: &Value) -> String {
+    let written = serde_saphyr::to_string(document).unwrap_or_default();
+    let reads_back = documents(&written).is_ok_and(|read| read == std::slice::from_ref(document));
+    if reads_back { written } else { format!("{document:#}\n") }
+}

@@ -4,6 +4,8 @@
 //! shape, bounds that hold and no unknown field. Mappings and templates are kept as text; the workflow compiles them.
 
 mod document;
+mod places;
+mod published;
 mod read;
 mod step;
 #[cfg(test)]
@@ -11,7 +13,11 @@ mod tests;
 mod trigger;
 
 pub use crate::fields::Problem;
-pub use document::{DocumentError, documents};
+pub use document::{DocumentError, documents, to_yaml};
+pub use places::{Place, Places};
+pub use published::DOCUMENT_SCHEMA;
+#[cfg(test)]
+pub(crate) use published::tests as published_tests;
 pub use step::{
     Action, AmqpCall, Assertion, Branch, Case, Each, EmailCall, HttpCall, HttpTarget, IntegrationCall, LogLevel, LogLine, OnError,
     SftpCall, SftpOperation, SqlCall, SqlStatement, Step, Stop, Switch, Wait,

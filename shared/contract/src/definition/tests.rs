@@ -33,7 +33,12 @@ respond: { status: 201, headers: { Location: '/w/${ .input.id }' }, body: '{ id:
 "#;
 
 fn read(yaml: &str) -> Result<Definition, DefinitionError> {
-    Definition::from_value(&documents(yaml).unwrap()[0])
+    let document = documents(yaml).unwrap().remove(0);
+    let read = Definition::from_value(&document);
+    if read.is_ok() {
+        published::tests::assert_valid(&document);
+    }
+    read
 }
 
 fn webhook_of(definition: &Definition) -> &Webhook {
@@ -222,6 +227,19 @@ fn pauses_grow_by_the_factor_up_to_the_maximum_and_end_with_the_attempts() {
     let pauses: Vec<_> = (1..=4).map(|attempt| policy.pause_after(attempt)).collect();
     let seconds = |s| Some(Duration::from_secs(s));
     assert_eq!(pauses, [seconds(1), seconds(3), seconds(5), None]);
+}
+
+#[test]
+fn a_document_written_as_yaml_reads_back_the_same() {
+    let texts = ["no", "1.0", "2026-12-01", "a: b", "line\nline\n", "line\n\n", " x", "# x", "\u{0}", "", "'", "~", "0o7", "- a"];
+    for text in texts {
+        let document = json!({"tenant": "t", "zebra": text, "apple": [text, 1, 1.5, null, true, {"a": {}}]});
+        assert_eq!(documents(&to_yaml(&document)).unwrap(), [document], "{text:?}");
+    }
+    let document = documents(WORK_ORDER).unwrap().remove(0);
+    let written = to_yaml(&document);
+    assert!(written.starts_with("tenant: t37ed\nname: CreateWorkOrder\n"), "{written}");
+    assert_eq!(documents(&written).unwrap(), [document]);
 }
 
 proptest::proptest! {

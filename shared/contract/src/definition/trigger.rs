@@ -134,6 +134,8 @@ pub enum Authentication {
 pub struct QueryParameter {
     /// As it stands in the query string; case matters.
     pub name: String,
+    /// For people.
+    pub description: String,
     /// What its text must be.
     pub kind: QueryKind,
     /// Whether a call without it is refused.

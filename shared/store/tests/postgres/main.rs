@@ -14,5 +14,6 @@ mod samples;
 mod schedules;
 mod snapshot;
 mod triggers;
+mod versions;
 mod workers;
 mod workflows;

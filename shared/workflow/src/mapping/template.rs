@@ -97,6 +97,14 @@ impl Template {
         self.parts.iter().all(|part| matches!(part, Part::Text(_)))
     }
 
+    /// The expressions in the order of the text.
+    pub(crate) fn expressions(&self) -> impl Iterator<Item = &Mapping> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Text(_) => None,
+            Part::Expression(mapping, _) => Some(mapping),
+        })
+    }
+
     /// False when an expression [is not](Mapping::is_deterministic).
     pub fn is_deterministic(&self) -> bool {
         self.parts.iter().all(|part| !matches!(part, Part::Expression(mapping, _) if !mapping.is_deterministic()))

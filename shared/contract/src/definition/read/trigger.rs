@@ -119,9 +119,9 @@ fn query(fields: Fields<'_>) -> Vec<QueryParameter> {
         if required && default.is_some() {
             fields.problem("default", "a required parameter has no default: remove one of the two");
         }
-        fields.take("description");
+        let description = fields.text("description").unwrap_or_default().to_owned();
         fields.finish();
-        parameters.push(QueryParameter { name, kind, required, default });
+        parameters.push(QueryParameter { name, description, kind, required, default });
     }
     parameters
 }

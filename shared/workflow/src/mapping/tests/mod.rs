@@ -6,6 +6,7 @@ mod hostile_sources;
 mod hostile_values;
 mod integration;
 mod language;
+mod located;
 mod templates;
 mod values;
 

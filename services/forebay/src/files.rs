@@ -52,7 +52,7 @@ fn cannot_read(path: &Path, source: std::io::Error) -> Error {
 }
 
 /// The text of each of `count` documents, comments included. Where the separators do not tell, each gets the whole text.
-pub(super) fn sources(text: &str, count: usize) -> Vec<String> {
+pub(crate) fn sources(text: &str, count: usize) -> Vec<String> {
     let mut parts = vec![String::new()];
     for line in text.split_inclusive('\n') {
         if line.trim_end() == "---" {

@@ -1,0 +1,203 @@
+//! What differs between two documents, field by field, for people and for programs.
+
+use serde_json::{Map, Value, json};
+
+/// Longest value on one line, in characters.
+const LONGEST_SHOWN: usize = 100;
+/// Texts with more lines than this are shown whole, not compared line by line: comparing costs the product of their lengths.
+const MOST_COMPARED_LINES: usize = 1000;
+
+/// One field that differs.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Difference {
+    /// Such as `trigger.webhook.methods`; a step is named by its id: `steps[price].set`.
+    pub(crate) path: String,
+    /// `None`: the field is new.
+    pub(crate) before: Option<Value>,
+    /// `None`: the field is gone.
+    pub(crate) after: Option<Value>,
+}
+
+/// Every innermost field that differs, in the order of `after`, then what is gone.
+pub(crate) fn differences(before: &Value, after: &Value) -> Vec<Difference> {
+    let mut found = Vec::new();
+    compare("", Some(before), Some(after), &mut found);
+    found
+}
+
+impl Difference {
+    pub(crate) fn object(&self) -> Value {
+        let mut object = Map::from_iter([("path".to_owned(), json!(self.path))]);
+        object.extend(self.before.clone().map(|value| ("before".to_owned(), value)));
+        object.extend(self.after.clone().map(|value| ("after".to_owned(), value)));
+        Value::Object(object)
+    }
+
+    /// `path`, `+ path` or `- path`.
+    pub(crate) fn short(&self) -> String {
+        match (&self.before, &self.after) {
+            (None, _) => format!("+ {}", self.path),
+            (_, None) => format!("- {}", self.path),
+            _ => self.path.clone(),
+        }
+    }
+
+    /// Lines for people; texts of several lines are compared line by line.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        match (&self.before, &self.after) {
+            (None, Some(after)) => shown_whole('+', &self.path, after),
+            (Some(before), None) => shown_whole('-', &self.path, before),
+            (Some(Value::String(before)), Some(Value::String(after)))
+                if before.trim_end().contains('\n') || after.trim_end().contains('\n') =>
+            {
+                let mut lines = vec![format!("~ {}:", self.path)];
+                lines.extend(compare_lines(before, after));
+                lines
+            }
+            (Some(before), Some(after)) => vec![format!("~ {}: {} -> {}", self.path, shown(before), shown(after))],
+            (None, None) => Vec::new(),
+        }
+    }
+}
+
+fn compare(path: &str, before: Option<&Value>, after: Option<&Value>, found: &mut Vec<Difference>) {
+    if before == after {
+        return;
+    }
+    match (before, after) {
+        (Some(Value::Object(before)), Some(Value::Object(after))) => {
+            for name in after.keys().chain(before.keys().filter(|name| !after.contains_key(*name))) {
+                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                compare(&path, before.get(name), after.get(name), found);
+            }
+        }
+        (Some(Value::Array(before)), Some(Value::Array(after))) => compare_lists(path, before, after, found),
+        _ => found.push(Difference { path: path.to_owned(), before: before.cloned(), after: after.cloned() }),
+    }
+}
+
+/// Steps are matched by their id, so that a step put in between is one difference and not a change of all after it.
+fn compare_lists(path: &str, before: &[Value], after: &[Value], found: &mut Vec<Difference>) {
+    let (Some(old), Some(new)) = (ids(before), ids(after)) else {
+        if before.len() == after.len() && before.iter().chain(after).all(|item| item.is_object() || item.is_array()) {
+            for (index, (before, after)) in before.iter().zip(after).enumerate() {
+                compare(&format!("{path}[{index}]"), Some(before), Some(after), found);
+            }
+        } else {
+            let list = |items: &[Value]| Some(Value::Array(items.to_vec()));
+            found.push(Difference { path: path.to_owned(), before: list(before), after: list(after) });
+        }
+        return;
+    };
+    let of = |list: &[&str], items: &[Value], id: &str| list.iter().position(|known| *known == id).map(|index| items[index].clone());
+    for id in new.iter().chain(old.iter().filter(|id| !new.contains(*id))) {
+        compare(&format!("{path}[{id}]"), of(&old, before, id).as_ref(), of(&new, after, id).as_ref(), found);
+    }
+    let kept = |list: &[&str], other: &[&str]| list.iter().filter(|id| other.contains(*id)).map(|id| json!(id)).collect::<Vec<_>>();
+    let (old_order, new_order) = (kept(&old, &new), kept(&new, &old));
+    if old_order != new_order {
+        let path = format!("{path} (order)");
+        found.push(Difference { path, before: Some(old_order.into()), after: Some(new_order.into()) });
+    }
+}
+
+/// The ids of a list of objects that all have one of their own.
+fn ids(items: &[Value]) -> Option<Vec<&str>> {
+    let ids: Vec<&str> = items.iter().map(|item| item.get("id")?.as_str()).collect::<Option<_>>()?;
+    let is_unique = ids.iter().enumerate().all(|(index, id)| !ids[..index].contains(id));
+    is_unique.then_some(ids)
+}
+
+fn shown_whole(sign: char, path: &str, value: &Value) -> Vec<String> {
+    match value {
+        Value::String(text) if text.trim_end().contains('\n') => {
+            let mut lines = vec![format!("{sign} {path}:")];
+            lines.extend(text.lines().map(|line| format!("    {sign} {line}")));
+            lines
+        }
+        Value::Object(fields) if !fields.is_empty() && shown(value).ends_with("...") => {
+            let mut lines = vec![format!("{sign} {path}:")];
+            for (name, value) in fields {
+                lines.extend(shown_whole(sign, name, value).into_iter().map(|line| format!("    {line}")));
+            }
+            lines
+        }
+        value => vec![format!("{sign} {path}: {}", shown(value))],
+    }
+}
+
+fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(LONGEST_SHOWN) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
+    }
+}
+
+/// The lines of both texts: `-` gone, `+` new, and the others, by their longest common subsequence.
+fn compare_lines(before: &str, after: &str) -> Vec<String> {
+    let (old, new): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
+    let line = |sign: char, text: &str| format!("    {sign} {text}");
+    if old.len() > MOST_COMPARED_LINES || new.len() > MOST_COMPARED_LINES {
+        return old.iter().map(|text| line('-', text)).chain(new.iter().map(|text| line('+', text))).collect();
+    }
+    // common[i][j]: length of the longest common subsequence of old[i..] and new[j..].
+    let mut common = vec![vec![0_u32; new.len() + 1]; old.len() + 1];
+    for i in (0..old.len()).rev() {
+        for j in (0..new.len()).rev() {
+            common[i][j] = if old[i] == new[j] { common[i + 1][j + 1] + 1 } else { common[i + 1][j].max(common[i][j + 1]) };
+        }
+    }
+    let (mut i, mut j) = (0, 0);
+    let mut lines = Vec::new();
+    while i < old.len() || j < new.len() {
+        if i < old.len() && j < new.len() && old[i] == new[j] {
+            lines.push(line(' ', old[i]));
+            (i, j) = (i + 1, j + 1);
+        } else if j >= new.len() || (i < old.len() && common[i + 1][j] >= common[i][j + 1]) {
+            lines.push(line('-', old[i]));
+            i += 1;
+        } else {
+            lines.push(line('+', new[j]));
+            j += 1;
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(before: Value, after: Value) -> Vec<String> {
+        differences(&before, &after).iter().flat_map(Difference::lines).collect()
+    }
+
+    #[test]
+    fn fields_are_added_changed_and_removed_by_their_path() {
+        let before = json!({"a": {"b": 1, "c": [1, 2]}, "d": "x", "same": {"e": 1}});
+        let after = json!({"a": {"b": 2, "c": [1]}, "same": {"e": 1}, "f": {"g": true}});
+        assert_eq!(lines(before, after), ["~ a.b: 1 -> 2", "~ a.c: [1,2] -> [1]", "+ f: {\"g\":true}", "- d: \"x\""]);
+        assert_eq!(differences(&json!({"a": 1}), &json!({"a": 1})), []);
+    }
+
+    #[test]
+    fn a_step_put_in_between_is_one_difference_and_a_new_order_is_told() {
+        let step = |id: &str, set: &str| json!({"id": id, "set": set});
+        let before = json!({"steps": [step("a", "1"), step("b", "2"), step("c", "3")]});
+        let after = json!({"steps": [step("a", "1"), step("new", "9"), step("c", "3"), step("b", "4")]});
+        let expected = [
+            "+ steps[new]: {\"id\":\"new\",\"set\":\"9\"}",
+            "~ steps[b].set: \"2\" -> \"4\"",
+            "~ steps (order): [\"a\",\"b\",\"c\"] -> [\"a\",\"c\",\"b\"]",
+        ];
+        assert_eq!(lines(before, after), expected);
+    }
+
+    #[test]
+    fn a_program_of_several_lines_is_compared_line_by_line() {
+        let before = json!({"input": "{\n  a: .a,\n  b: .b\n}\n"});
+        let after = json!({"input": "{\n  a: .a,\n  b: .c\n}\n"});
+        assert_eq!(lines(before, after), ["~ input:", "      {", "        a: .a,", "    -   b: .b", "    +   b: .c", "      }"]);
+    }
+}

@@ -1,0 +1,249 @@
+//! From files to checked documents, split by kind, with every problem and its place.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use forebay_contract::IntegrationPath;
+use forebay_contract::connection::Connection;
+use forebay_contract::definition::{Definition, Place, Places, Problem, documents};
+use forebay_store::NewDefinition;
+use forebay_workflow::Program;
+use serde_json::{Value, json};
+
+use crate::error::Error;
+use crate::files;
+use crate::output::note;
+
+/// What files hold. Everything is checked, so that an author sees all mistakes at once.
+#[derive(Default)]
+pub(crate) struct Documents {
+    /// Definitions of integrations that are right.
+    pub(crate) definitions: Vec<NewDefinition>,
+    /// `tenant/name` of connections that are right but for their secrets, which are not looked up.
+    pub(crate) connections: Vec<String>,
+    /// Everything that is wrong.
+    pub(crate) problems: Vec<Found>,
+}
+
+/// A problem with its place.
+#[derive(Debug)]
+pub(crate) struct Found {
+    file: String,
+    /// Counts the documents of the file from 1.
+    document: usize,
+    place: Option<Place>,
+    problem: Problem,
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.place {
+            Some(place) => write!(f, "{}:{}: {}", self.file, place.line, self.problem),
+            None if self.document > 1 => write!(f, "{} (document {}): {}", self.file, self.document, self.problem),
+            None => write!(f, "{}: {}", self.file, self.problem),
+        }
+    }
+}
+
+impl Found {
+    pub(crate) fn object(&self) -> Value {
+        json!({
+            "file": self.file,
+            "document": self.document,
+            "line": self.place.map(|place| place.line),
+            "column": self.place.map(|place| place.column),
+            "path": self.problem.path,
+            "message": self.problem.message,
+        })
+    }
+}
+
+impl Documents {
+    /// Reads files and folders.
+    ///
+    /// # Errors
+    /// A path that cannot be read, or that holds no file of ours; what is wrong in the files is in `problems`.
+    pub(crate) fn read(paths: &[PathBuf]) -> Result<Self, Error> {
+        let files = files::find(paths)?;
+        if files.is_empty() {
+            return Err(Error::Usage("there is no *.yaml, *.yml or *.json file in what was given".to_owned()));
+        }
+        let mut all = Self::default();
+        for file in &files {
+            let read = std::fs::read_to_string(file);
+            let text = read.map_err(|source| Error::Io { doing: format!("cannot read {}", file.display()), source })?;
+            all.add_file(file, &text);
+        }
+        all.refuse_repeats();
+        Ok(all)
+    }
+
+    /// As [`Documents::read`], for verbs that need all of it to be right: says what is wrong and fails. `undone` ends the error's text.
+    pub(crate) fn read_right(paths: &[PathBuf], undone: &str) -> Result<Self, Error> {
+        let read = Self::read(paths)?;
+        if read.problems.is_empty() {
+            let is_empty = read.definitions.is_empty() && read.connections.is_empty();
+            return if is_empty { Err(Error::Usage("the files hold no definition and no connection".to_owned())) } else { Ok(read) };
+        }
+        read.problems.iter().for_each(|problem| note(&problem.to_string()));
+        Err(Error::Failed(format!("{}: {undone}", counted(read.problems.len(), "problem"))))
+    }
+
+    fn add_file(&mut self, file: &Path, text: &str) {
+        let shown = file.display().to_string();
+        let read = match documents(text) {
+            Ok(read) => read,
+            Err(error) => {
+                let place = (error.line > 0).then_some(Place { line: error.line, column: error.column });
+                let problem = Problem { path: String::new(), message: error.to_string() };
+                return self.problems.push(Found { file: shown, document: 1, place, problem });
+            }
+        };
+        let sources = files::sources(text, read.len());
+        // Read a second time, for the places, only where something is wrong.
+        let mut places: Option<Vec<Places>> = None;
+        for (index, (document, source)) in read.into_iter().zip(sources).enumerate() {
+            let Err(problems) = self.add_document(document, source) else { continue };
+            let places = places.get_or_insert_with(|| Places::of_documents(text)).get(index);
+            for problem in problems {
+                let place = places.and_then(|places| places.find(&problem.path));
+                self.problems.push(Found { file: shown.clone(), document: index + 1, place, problem });
+            }
+        }
+    }
+
+    /// The one place where documents part by their kind.
+    fn add_document(&mut self, document: Value, source: String) -> Result<(), Vec<Problem>> {
+        if Connection::is_document(&document) {
+            self.connections.push(check_connection(&document)?);
+        } else {
+            let definition = check_definition(&document)?;
+            self.definitions.push(NewDefinition { definition, document, source });
+        }
+        Ok(())
+    }
+
+    fn refuse_repeats(&mut self) {
+        let mut seen: HashMap<String, usize> = HashMap::new();
+        let definitions = self.definitions.iter().map(|new| new.definition.path().to_string());
+        let connections = self.connections.iter().map(|path| format!("the connection {path}"));
+        for path in definitions.chain(connections) {
+            *seen.entry(path).or_default() += 1;
+        }
+        let mut repeated: Vec<(String, usize)> = seen.into_iter().filter(|(_, count)| *count > 1).collect();
+        repeated.sort();
+        for (path, count) in repeated {
+            let problem = Problem { path: String::new(), message: format!("is defined {count} times in these files") };
+            self.problems.push(Found { file: path, document: 1, place: None, problem });
+        }
+    }
+}
+
+/// One definition of a file, whose mappings need not compile, with the places of its fields.
+///
+/// # Errors
+/// The file cannot be read, holds no or another definition, or several without a name that tells which; the shape is wrong.
+pub(crate) fn read_one(file: &Path, wanted: Option<&IntegrationPath>) -> Result<(Definition, Places), Error> {
+    let shown = file.display();
+    let text = std::fs::read_to_string(file).map_err(|source| Error::Io { doing: format!("cannot read {shown}"), source })?;
+    let read = documents(&text).map_err(|error| Error::Failed(format!("{shown}: {error}")))?;
+    let mut places = Places::of_documents(&text);
+    places.resize_with(read.len(), Places::default);
+    let is_wanted = |document: &Value| {
+        let is_named = |path: &IntegrationPath| document["tenant"] == path.tenant.as_str() && document["name"] == path.name.as_str();
+        !Connection::is_document(document) && wanted.is_none_or(is_named)
+    };
+    let mut chosen = read.iter().zip(places).enumerate().filter(|(_, (document, _))| is_wanted(document));
+    let Some((index, (document, places))) = chosen.next() else {
+        let what = wanted.map_or_else(|| "a definition".to_owned(), ToString::to_string);
+        return Err(Error::Usage(format!("{shown} does not hold {what}")));
+    };
+    if chosen.next().is_some() {
+        return Err(Error::Usage(format!("{shown} holds several definitions: name one by --integration TENANT/NAME")));
+    }
+    let definition = Definition::from_value(document).map_err(|error| {
+        let found = error.problems.into_iter().map(|problem| {
+            let place = places.find(&problem.path);
+            Found { file: shown.to_string(), document: index + 1, place, problem }.to_string()
+        });
+        Error::Failed(found.collect::<Vec<_>>().join("\n"))
+    })?;
+    Ok((definition, places))
+}
+
+/// Of the right shape, and every mapping and template compiles.
+pub(crate) fn check_definition(document: &Value) -> Result<Definition, Vec<Problem>> {
+    let definition = Definition::from_value(document).map_err(|error| error.problems)?;
+    Program::compile(Arc::new(definition.clone()))?;
+    Ok(definition)
+}
+
+/// Of the right shape, whatever its secrets are: they are not looked up here.
+fn check_connection(document: &Value) -> Result<String, Vec<Problem>> {
+    // Fits wherever a secret stands, the address of a broker included.
+    let any_secret = |_: forebay_contract::connection::SecretSource<'_>| Ok("amqp://secret".to_owned());
+    let resolved = Connection::resolve_secrets(document, any_secret).map_err(|error| error.problems)?;
+    let connection = Connection::from_value(&resolved).map_err(|error| error.problems)?;
+    Ok(format!("{}/{}", connection.tenant, connection.name))
+}
+
+/// `1 problem`, `2 problems`.
+pub(crate) fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "tenant: t\nname: A\ntrigger: { webhook: {} }\n";
+
+    fn read(text: &str) -> Documents {
+        let mut documents = Documents::default();
+        documents.add_file(Path::new("a.yaml"), text);
+        documents
+    }
+
+    #[test]
+    fn every_problem_names_its_file_and_line() {
+        let read = read(&format!("{GOOD}---\ntenant: t\nname: B\ntrigger: {{ webhook: {{}} }}\ninput: '.body |'\nstepz: []\n"));
+        assert_eq!(read.definitions.len(), 1);
+        let problems: Vec<String> = read.problems.iter().map(ToString::to_string).collect();
+        assert_eq!(problems.len(), 1, "what cannot be read is not compiled: {problems:?}");
+        assert!(problems[0].starts_with("a.yaml:9: stepz: unknown field"), "{problems:?}");
+        assert_eq!(read.problems[0].object()["document"], 2);
+    }
+
+    #[test]
+    fn a_mapping_that_does_not_compile_is_found_at_its_step() {
+        let read = read(&format!("{GOOD}steps:\n  - id: a\n    set: '1 +'\n"));
+        let problem = read.problems[0].to_string();
+        assert!(problem.starts_with("a.yaml:6: steps[0].set: line 1, column 4"), "{problem}");
+    }
+
+    #[test]
+    fn text_that_is_no_yaml_is_a_problem_with_its_line() {
+        let read = read("a: 1\nb: [1\nc: 2\n");
+        assert!(read.problems[0].to_string().starts_with("a.yaml:3: line 3"), "{}", read.problems[0]);
+    }
+
+    #[test]
+    fn connections_are_kept_beside_definitions_and_their_secrets_are_not_looked_up() {
+        let good = read(&format!("{GOOD}---\ntenant: t\nconnection: bus\namqp: {{ url: {{ env: NOT_SET_ANYWHERE }} }}\n"));
+        assert!(good.problems.is_empty(), "{:?}", good.problems);
+        assert_eq!((good.definitions.len(), good.connections.len(), good.connections[0].as_str()), (1, 1, "t/bus"));
+        let bad = read("tenant: t\nconnection: bus\namqp: { uri: x }\n");
+        assert!(bad.problems.iter().any(|problem| problem.to_string().contains("did you mean 'url'")), "{:?}", bad.problems);
+    }
+
+    #[test]
+    fn the_examples_are_right_and_none_is_defined_twice() {
+        let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+        assert!(Documents::read_right(std::slice::from_ref(&examples), "").unwrap().definitions.len() >= 4);
+        let twice = Documents::read(&[examples.join("item-price.yaml"), examples.join("../examples/item-price.yaml")]).unwrap();
+        assert_eq!(twice.problems.len(), 1);
+        assert_eq!(twice.problems[0].to_string(), "t37ed/ItemPrice: is defined 2 times in these files");
+    }
+}

@@ -1,0 +1,299 @@
+//! `forebay try`: a definition, or one mapping, on an example, with no service and nothing sent.
+
+use std::path::Path;
+
+use forebay_contract::definition::{Definition, Places, Webhook};
+use forebay_contract::envelope::{Envelope, Request};
+use forebay_contract::schema::BodySchema;
+use forebay_contract::{IdIssuer, IntegrationPath, read_query, unix_micros};
+use forebay_workflow::body_value;
+use forebay_workflow::trial::{Fault, Tried, TriedStep, try_definition, try_mapping};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::args::Try;
+use crate::documents::read_one;
+use crate::error::Error;
+use crate::invoke::read_example;
+use crate::output::{Output, pretty, write};
+
+/// The caret stands this far to the right.
+const INDENT: &str = "    ";
+
+/// `forebay try`.
+///
+/// # Errors
+/// The first fault of the definition or the mapping; what was reached before it is the output.
+pub(crate) async fn perform(output: &Output, tried: &Try) -> Result<(), Error> {
+    let read = tried.file.as_deref().map(|file| read_one(file, tried.integration.as_ref())).transpose()?;
+    let envelope = envelope(tried, read.as_ref().map(|(definition, _)| definition))?;
+    let (result, place) = match (&tried.mapping, &read) {
+        (Some(source), _) => (of_mapping(source, &envelope, output).await?, Located { file: None, places: None }),
+        (None, Some((definition, places))) => {
+            let given = given(tried.steps.as_deref())?;
+            let result = try_definition(definition, &envelope, &given).await;
+            let place = Located { file: tried.file.as_deref(), places: Some(places) };
+            show(output, &result, &place)?;
+            (result.fault, place)
+        }
+        // The command line asks for one of them.
+        (None, None) => return Err(Error::Usage("name a file, or give a --mapping".to_owned())),
+    };
+    match result {
+        Some(fault) => Err(Error::Failed(described(&fault, &place))),
+        None => Ok(()),
+    }
+}
+
+async fn of_mapping(source: &str, envelope: &Envelope, output: &Output) -> Result<Option<Fault>, Error> {
+    match try_mapping(source, envelope).await {
+        Ok(value) => write(&pretty(&value)).map(|()| None),
+        Err(fault) => {
+            if output.is_json() {
+                write(&pretty(&json!({ "fault": fault_object(&fault, &Located { file: None, places: None }) })))?;
+            }
+            Ok(Some(fault))
+        }
+    }
+}
+
+/// The example as the ingress would put it into an envelope, which it refuses for the same reasons.
+fn envelope(tried: &Try, definition: Option<&Definition>) -> Result<Envelope, Error> {
+    let webhook = definition.and_then(|definition| definition.trigger.webhook());
+    let schedule = definition.and_then(|definition| definition.trigger.schedule());
+    let (body, guessed) = match (&tried.input, schedule) {
+        (Some(file), _) => read_example(file).map(|(body, kind)| (body, Some(kind)))?,
+        (None, Some(schedule)) => (schedule.input.to_string().into_bytes(), Some("application/json")),
+        (None, None) => (Vec::new(), None),
+    };
+    let content_type = tried.content_type.as_deref().or(guessed).map(str::to_owned);
+    let path: IntegrationPath = match definition {
+        Some(definition) => definition.path(),
+        None => "try/mapping".parse().map_err(|_| Error::Usage("a mapping needs a file here".to_owned()))?,
+    };
+    let query_string = form_urlencoded(&tried.query);
+    let query = match webhook {
+        Some(webhook) => read_query(&query_string, &webhook.query).map_err(|errors| {
+            Error::Failed(format!(
+                "such a call gets 400: {}; give parameters as --query NAME=VALUE",
+                errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+            ))
+        })?,
+        None => tried.query.iter().map(|(name, value)| (name.clone(), json!(value))).collect(),
+    };
+    let mut headers: Vec<(String, String)> = content_type.iter().map(|kind| ("content-type".to_owned(), kind.clone())).collect();
+    headers.extend(tried.header.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())));
+    if let Some(webhook) = webhook.filter(|_| tried.input.is_some()) {
+        check_schema(webhook, content_type.as_deref(), &body)?;
+    }
+    let no_id = |error| Error::Failed(format!("there are no random bytes for an id: {error}"));
+    Ok(Envelope {
+        execution_id: IdIssuer::new(&[0; 32]).issue(Uuid::nil()).map_err(no_id)?,
+        request: Request { method: method(tried, webhook, schedule.is_some()), path: format!("/{path}"), query_string, query, headers },
+        tenant: path.tenant,
+        integration: path.name,
+        integration_id: Uuid::nil(),
+        version: 1,
+        content_type,
+        content_encoding: None,
+        body: body.into(),
+        received_at: unix_micros(),
+        deadline: None,
+        reply_to: None,
+        trace: None,
+        attempts: 0,
+        once: None,
+        resumes: false,
+        due_at: schedule.map(|_| unix_micros() / 1000),
+    })
+}
+
+fn method(tried: &Try, webhook: Option<&Webhook>, is_scheduled: bool) -> String {
+    if let Some(method) = &tried.method {
+        return method.to_ascii_uppercase();
+    }
+    let accepted = |wanted: &str| webhook.is_none_or(|webhook| webhook.methods.iter().any(|method| method.as_str() == wanted));
+    match webhook.and_then(|webhook| webhook.methods.first()) {
+        _ if is_scheduled => "SCHEDULE".to_owned(),
+        _ if tried.input.is_some() && accepted("POST") => "POST".to_owned(),
+        Some(method) => method.to_string(),
+        None => "GET".to_owned(),
+    }
+}
+
+fn form_urlencoded(query: &[(String, String)]) -> String {
+    let mut url = reqwest::Url::parse("http://forebay").ok();
+    if let Some(url) = url.as_mut().filter(|_| !query.is_empty()) {
+        url.query_pairs_mut().extend_pairs(query);
+    }
+    url.and_then(|url| url.query().map(str::to_owned)).unwrap_or_default()
+}
+
+fn check_schema(webhook: &Webhook, content_type: Option<&str>, body: &[u8]) -> Result<(), Error> {
+    let Some(schema) = &webhook.schema else { return Ok(()) };
+    let schema = BodySchema::compile(schema).map_err(|error| Error::Failed(format!("trigger.webhook.body.schema: {error}")))?;
+    let value = body_value(content_type, None, body, webhook.max_bytes);
+    let value = value.map_err(|error| Error::Failed(format!("such a call is refused: {error}")))?;
+    let mut lines = vec!["such a call gets 422: the example does not fit the schema of the body".to_owned()];
+    lines.extend(schema.problems(&value).iter().map(|problem| format!("{INDENT}{}: {}", problem.pointer, problem.detail)));
+    if lines.len() > 1 { Err(Error::Failed(lines.join("\n"))) } else { Ok(()) }
+}
+
+/// Outputs by the ids of steps.
+fn given(file: Option<&Path>) -> Result<Map<String, Value>, Error> {
+    let Some(file) = file else { return Ok(Map::new()) };
+    let shown = file.display();
+    let text = std::fs::read_to_string(file).map_err(|source| Error::Io { doing: format!("cannot read {shown}"), source })?;
+    match serde_json::from_str(&text) {
+        Ok(Value::Object(given)) => Ok(given),
+        Ok(_) => Err(Error::Usage(format!("{shown}: must be an object: the id of each step with its output"))),
+        Err(error) => Err(Error::Usage(format!("{shown} is no JSON: {error}"))),
+    }
+}
+
+/// Where the definition stands; both absent for a mapping alone.
+struct Located<'a> {
+    file: Option<&'a Path>,
+    places: Option<&'a Places>,
+}
+
+impl Located<'_> {
+    /// The line of the field in its file.
+    fn line(&self, part: &str) -> Option<u64> {
+        self.places?.find(part).map(|place| place.line)
+    }
+}
+
+fn show(output: &Output, tried: &Tried, place: &Located<'_>) -> Result<(), Error> {
+    if output.is_json() {
+        return write(&pretty(&json!({
+            "input": tried.input,
+            "steps": tried.steps.iter().map(step_object).collect::<Value>(),
+            "answer": tried.answer,
+            "fault": tried.fault.as_ref().map(|fault| fault_object(fault, place)),
+        })));
+    }
+    let mut text = String::new();
+    if let Some(input) = &tried.input {
+        section(&mut text, "input", input);
+    }
+    for step in &tried.steps {
+        let title = format!("{}  {}  {}", step.path, step.kind, step.outcome.as_str());
+        match &step.request {
+            Some(request) => {
+                section(&mut text, &format!("{title}; it would send"), request);
+                section(&mut text, "  output", &step.output);
+            }
+            None => section(&mut text, &title, &step.output),
+        }
+    }
+    if let Some(answer) = &tried.answer {
+        section(&mut text, "answer", answer);
+    }
+    if text.is_empty() { Ok(()) } else { write(&text) }
+}
+
+fn section(text: &mut String, title: &str, value: &Value) {
+    text.push_str(&format!("{title}\n"));
+    for line in pretty(value).lines() {
+        text.push_str(&format!("{INDENT}{line}\n"));
+    }
+}
+
+fn step_object(step: &TriedStep) -> Value {
+    json!({ "path": step.path, "kind": step.kind, "outcome": step.outcome.as_str(), "output": step.output, "request": step.request })
+}
+
+fn fault_object(fault: &Fault, place: &Located<'_>) -> Value {
+    let at = fault.place.as_ref();
+    json!({
+        "path": fault.part,
+        "fileLine": place.line(&fault.part),
+        "message": fault.message,
+        "line": at.map(|at| at.line),
+        "column": at.map(|at| at.column),
+        "snippet": at.map(|at| at.snippet.as_str()),
+        "value": at.and_then(|at| at.value.as_deref()),
+    })
+}
+
+/// `FILE:LINE: FIELD: line 1, column 22: MESSAGE`, the line of the program with a caret below the piece, and the value that it was given.
+fn described(fault: &Fault, place: &Located<'_>) -> String {
+    let mut text = String::new();
+    match (place.file, place.line(&fault.part)) {
+        (Some(file), Some(line)) => text.push_str(&format!("{}:{line}: ", file.display())),
+        (Some(file), None) => text.push_str(&format!("{}: ", file.display())),
+        (None, _) => {}
+    }
+    if !fault.part.is_empty() {
+        text.push_str(&format!("{}: ", fault.part));
+    }
+    let Some(at) = &fault.place else { return text + &fault.message };
+    text.push_str(&format!("line {}, column {}: {}", at.line, at.column, fault.message));
+    if let Some(line) = fault.source.lines().nth(at.line.saturating_sub(1)) {
+        // A tab stays one, so that the caret stands below its piece whatever a tab is wide.
+        let before: String = line.chars().take(at.column.saturating_sub(1)).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        let carets = "^".repeat(at.snippet.chars().count().max(1));
+        text.push_str(&format!("\n{INDENT}{line}\n{INDENT}{before}{carets}"));
+    }
+    if let Some(value) = &at.value {
+        text.push_str(&format!("\n  on {value}"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    fn example(name: &str, text: &str) -> PathBuf {
+        let file = std::env::temp_dir().join(format!("forebay-try-{}-{name}", Uuid::new_v4()));
+        std::fs::write(&file, text).unwrap();
+        file
+    }
+
+    fn of(definition: &str, body: &str) -> Try {
+        Try {
+            file: Some(example("definition.yaml", definition)),
+            input: Some(example("body.json", body)),
+            content_type: None,
+            method: None,
+            query: Vec::new(),
+            header: Vec::new(),
+            integration: None,
+            steps: None,
+            mapping: None,
+        }
+    }
+
+    async fn fails(tried: Try) -> String {
+        perform(&Output::new(crate::output::Format::Text), &tried).await.unwrap_err().to_string()
+    }
+
+    #[tokio::test]
+    async fn a_fault_is_shown_with_its_line_a_caret_and_the_value() {
+        let definition = "tenant: t\nname: n\ntrigger: { webhook: {} }\nsteps:\n  - id: a\n    set: '{ n: (.body.c | tonumber) }'\n";
+        let error = fails(of(definition, r#"{"c": "x"}"#)).await;
+        let (first, rest) = error.split_once('\n').unwrap();
+        assert!(first.contains("definition.yaml:6: steps[0].set: line 1, column 17: "), "{error}");
+        assert_eq!(rest, "    { n: (.body.c | tonumber) }\n                    ^^^^^^^^\n  on \"x\"");
+    }
+
+    #[tokio::test]
+    async fn an_example_that_the_ingress_refuses_is_refused() {
+        let definition = "tenant: t\nname: n\ntrigger: { webhook: { query: { id: { type: integer, required: true } }, body: { schema: { required: [c] } } } }\n";
+        let mut tried = of(definition, "{}");
+        assert!(fails(tried).await.starts_with("such a call gets 400: "));
+        tried = of(definition, "{}");
+        tried.query = vec![("id".to_owned(), "5".to_owned())];
+        assert!(fails(tried).await.starts_with("such a call gets 422: "));
+    }
+
+    #[tokio::test]
+    async fn the_example_definitions_run_on_an_example() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/item-price.yaml");
+        let tried = Try { file: Some(file), input: None, query: vec![("itemno".to_owned(), "A-100".to_owned())], ..of("", "") };
+        perform(&Output::new(crate::output::Format::Text), &tried).await.unwrap();
+    }
+}

@@ -1,0 +1,98 @@
+//! The answers that a call of an endpoint can get, as the HTTP contract has them.
+
+use super::Endpoint;
+use forebay_contract::definition::{Authentication, OnTimeout, Status};
+use forebay_contract::format_duration;
+
+/// One answer.
+pub(super) struct Answer {
+    /// Such as `202`, or `2XX` where a mapping gives the status.
+    pub(super) status: String,
+    /// What it means.
+    pub(super) meaning: String,
+    pub(super) kind: AnswerKind,
+    /// Headers that say more.
+    pub(super) headers: &'static [&'static str],
+}
+
+/// What its body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AnswerKind {
+    /// `{ executionId, status }`.
+    Accepted,
+    /// What the workflow answers.
+    OfWorkflow,
+    /// RFC 9457.
+    Problem,
+}
+
+/// In the order of their status.
+pub(super) fn answers(endpoint: Endpoint<'_>) -> Vec<Answer> {
+    let Endpoint { definition, webhook, .. } = endpoint;
+    let mut answers = Vec::new();
+    let mut problem = |status: u16, headers: &'static [&'static str], meaning: &str| {
+        answers.push(Answer { status: status.to_string(), meaning: meaning.to_owned(), kind: AnswerKind::Problem, headers });
+    };
+    problem(
+        400,
+        &[],
+        "A query parameter is missing or of another type, the body is not what its Content-Type says, or the idempotency key is not valid.",
+    );
+    if webhook.authentication == Authentication::ApiKey {
+        problem(401, &["WWW-Authenticate"], "No API key, or one that is not valid here.");
+        problem(403, &[], "The API key is valid, but not for this endpoint.");
+    }
+    problem(404, &[], "The endpoint was disabled.");
+    problem(408, &[], "The body did not arrive in time.");
+    if webhook.response.is_some() {
+        let meaning = "The first call with the same idempotency key is still being executed; its outcome will be at Location.";
+        problem(409, &["Location", "Forebay-Execution-Id", "Retry-After"], meaning);
+    }
+    problem(413, &[], &format!("The body is larger than {} bytes.", endpoint.max_bytes));
+    problem(414, &[], "The path and query are too long.");
+    problem(415, &["Accept-Encoding"], "A charset or Content-Encoding that is not supported.");
+    let schema = if webhook.schema.is_some() { "The body does not fit its schema, or the" } else { "The" };
+    problem(422, &[], &format!("{schema} idempotency key was used with another request before."));
+    problem(429, &["Retry-After"], "Too many calls at once. Nothing was accepted.");
+    problem(431, &[], "The headers are too large.");
+    if webhook.response.is_some() {
+        problem(500, &["Location", "Forebay-Execution-Id"], "The execution failed; its id is in the problem.");
+    }
+    problem(503, &["Retry-After"], "Not accepted at the moment; the text says whether it may still be delivered.");
+    if let Some(response) = webhook.response.filter(|response| response.on_timeout == OnTimeout::Error) {
+        let meaning = format!("No answer within {}. The outcome, if there is one, will be at Location.", format_duration(response.wait));
+        problem(504, &["Location", "Forebay-Execution-Id"], &meaning);
+    }
+    answers.splice(0..0, good_answers(endpoint, definition.respond.as_ref().map(|respond| &respond.status)));
+    answers
+}
+
+fn good_answers(endpoint: Endpoint<'_>, status: Option<&Status>) -> Vec<Answer> {
+    let accepted = |meaning: String| Answer {
+        status: "202".to_owned(),
+        meaning,
+        kind: AnswerKind::Accepted,
+        headers: &["Location", "Forebay-Execution-Id", "Preference-Applied", "Idempotent-Replayed"],
+    };
+    let Some(response) = endpoint.webhook.response else {
+        return vec![accepted("Accepted and stored durably. The outcome will be at Location.".to_owned())];
+    };
+    let status = match status {
+        None => "200".to_owned(),
+        Some(Status::Fixed(status)) => status.to_string(),
+        Some(Status::Mapping(_)) => "2XX".to_owned(),
+    };
+    let meaning = "The answer of the workflow.".to_owned();
+    let headers = &["Forebay-Execution-Id", "Preference-Applied", "Idempotent-Replayed"];
+    let workflows = Answer { status, meaning, kind: AnswerKind::OfWorkflow, headers };
+    if workflows.status == "202" {
+        return vec![workflows];
+    }
+    let late = if response.on_timeout == OnTimeout::Accepted {
+        format!(", or no answer within {}", format_duration(response.wait))
+    } else {
+        String::new()
+    };
+    let accepted = accepted(format!("Accepted, as `Prefer: respond-async` asked{late}. The outcome will be at Location."));
+    vec![workflows, accepted]
+}

@@ -1,0 +1,166 @@
+//! `GET /{tenant}` and `/{tenant}/openapi.json`: what a partner needs to know, made of the tenant's definitions in memory.
+
+mod answers;
+mod openapi;
+mod page;
+
+use crate::authenticate::presented_key;
+use crate::problem::Problem;
+use actix_web::http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue,
+    IF_NONE_MATCH, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpRequest, HttpResponse};
+use data_encoding::{BASE64, HEXLOWER};
+use forebay_contract::definition::{Definition, Webhook};
+use forebay_store::{DocsAccess, Snapshot, key_digest};
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What is made of a tenant's definitions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// OpenAPI 3.1.
+    OpenApi,
+    /// HTML.
+    Page,
+}
+
+/// Documents by tenant, each made once a snapshot.
+pub(crate) struct Documents {
+    /// Of this process, for every body.
+    max_body_bytes: usize,
+    made: Mutex<HashMap<String, (u64, Arc<Made>)>>,
+}
+
+/// Both documents of one tenant.
+struct Made {
+    openapi: String,
+    /// With [`page::ORIGIN`] where the address of this installation stands.
+    page: String,
+}
+
+/// An integration that is called by HTTP and accepts calls.
+#[derive(Clone, Copy)]
+struct Endpoint<'a> {
+    definition: &'a Definition,
+    webhook: &'a Webhook,
+    version: i32,
+    /// Of a body, by the definition and by this process.
+    max_bytes: usize,
+}
+
+impl Documents {
+    pub(crate) fn new(max_body_bytes: usize) -> Self {
+        Self { max_body_bytes, made: Mutex::default() }
+    }
+
+    /// Answers a request for one of a tenant's documents.
+    pub(crate) fn show(&self, request: &HttpRequest, tenant: &str, kind: Kind, snapshot: &Snapshot) -> Result<HttpResponse, Problem> {
+        let access = snapshot.docs_access(tenant);
+        if snapshot.tenant_integrations(tenant).is_none() || access == DocsAccess::Off {
+            return Err(Problem::unknown_path(request.uri().path()));
+        }
+        if ![Method::GET, Method::HEAD].contains(request.method()) {
+            return Err(Problem::method_not_allowed(request.method().as_str(), "GET, HEAD"));
+        }
+        if access == DocsAccess::Key {
+            check_key(tenant, request.headers(), snapshot)?;
+        }
+        let made = self.made(tenant, snapshot);
+        Ok(match kind {
+            Kind::OpenApi => {
+                let mut answer = answer(request, access, "application/json", made.openapi.clone());
+                if access == DocsAccess::Open {
+                    // Viewers of OpenAPI run in browsers, on pages of their own.
+                    answer.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+                }
+                answer
+            }
+            Kind::Page => {
+                let text = made.page.replace(page::ORIGIN, &origin(request));
+                let mut answer = answer(request, access, "text/html; charset=utf-8", text);
+                answer.headers_mut().insert(CONTENT_SECURITY_POLICY, content_security_policy());
+                answer
+            }
+        })
+    }
+
+    fn made(&self, tenant: &str, snapshot: &Snapshot) -> Arc<Made> {
+        let generation = snapshot.generation();
+        let known = |documents: &HashMap<String, (u64, Arc<Made>)>| {
+            documents.get(tenant).filter(|(made_of, _)| *made_of == generation).map(|(_, made)| made.clone())
+        };
+        if let Some(made) = known(&self.made.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return made;
+        }
+        // Made outside of the lock: a large tenant must not hold up another's readers. Two may make the same, which harms nobody.
+        let integrations = snapshot.tenant_integrations(tenant).unwrap_or_default();
+        let mut endpoints = Vec::with_capacity(integrations.len());
+        for integration in integrations {
+            let definition = &*integration.definition;
+            if let (true, Some(webhook)) = (definition.enabled, definition.trigger.webhook()) {
+                let max_bytes = webhook.max_bytes.min(self.max_body_bytes);
+                endpoints.push(Endpoint { definition, webhook, version: integration.version, max_bytes });
+            }
+        }
+        let made = Arc::new(Made { openapi: openapi::document(tenant, &endpoints).to_string(), page: page::page(tenant, &endpoints) });
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant.to_owned(), (generation, made.clone()));
+        made
+    }
+}
+
+/// Any key of the tenant opens its documents. A browser asks its user for one: as the password of Basic authentication.
+fn check_key(tenant: &str, headers: &HeaderMap, snapshot: &Snapshot) -> Result<(), Problem> {
+    let basic = basic_password(headers);
+    let Some(presented) = presented_key(headers).or(basic.as_deref()) else { return Err(Problem::no_key_for_documents(tenant)) };
+    match snapshot.key(&key_digest(presented)) {
+        Some(key) if key.tenant.as_str() == tenant => Ok(()),
+        _ => Err(Problem::wrong_key_for_documents(tenant)),
+    }
+}
+
+/// RFC 7617; the user name does not matter.
+fn basic_password(headers: &HeaderMap) -> Option<String> {
+    let (scheme, credentials) = headers.get(AUTHORIZATION)?.to_str().ok()?.trim().split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = String::from_utf8(BASE64.decode(credentials.trim().as_bytes()).ok()?).ok()?;
+    let (_, password) = decoded.split_once(':')?;
+    (!password.is_empty()).then(|| password.to_owned())
+}
+
+fn answer(request: &HttpRequest, access: DocsAccess, content_type: &'static str, text: String) -> HttpResponse {
+    let etag = format!("\"{}\"", HEXLOWER.encode(&Sha256::digest(&text)[..16]));
+    let is_known = request.headers().get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()).is_some_and(|known| names(known, &etag));
+    let mut response = HttpResponse::build(if is_known { StatusCode::NOT_MODIFIED } else { StatusCode::OK });
+    // To be asked again each time: a setting that closes the documents is effective at once.
+    let cache = if access == DocsAccess::Open { "no-cache" } else { "private, no-cache" };
+    response.insert_header((ETAG, etag)).insert_header((CACHE_CONTROL, cache)).insert_header((CONTENT_TYPE, content_type));
+    response.insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff")).insert_header((REFERRER_POLICY, "no-referrer"));
+    if is_known { response.finish() } else { response.body(text) }
+}
+
+/// RFC 9110, section 13.1.2: weak comparison.
+fn names(known: &str, etag: &str) -> bool {
+    known.split(',').map(str::trim).any(|one| one == "*" || one.trim_start_matches("W/") == etag)
+}
+
+/// The style of the page is all that it may load.
+fn content_security_policy() -> HeaderValue {
+    let style = BASE64.encode(&Sha256::digest(page::STYLE));
+    let policy = format!("default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+    HeaderValue::try_from(policy).unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))
+}
+
+/// Where the caller found this installation. The text goes into a page and from there into a shell: only what a host and port can be.
+fn origin(request: &HttpRequest) -> String {
+    let connection = request.connection_info();
+    let fits = |host: &str| !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".:-[]".contains(&b));
+    let host = if fits(connection.host()) { connection.host() } else { "HOST" };
+    let scheme = if connection.scheme() == "https" { "https" } else { "http" };
+    format!("{scheme}://{host}")
+}

@@ -1,0 +1,241 @@
+//! OpenAPI 3.1 of a tenant's endpoints.
+
+use super::Endpoint;
+use super::answers::{Answer, AnswerKind, answers};
+use forebay_contract::definition::{Authentication, QueryKind};
+use serde_json::{Map, Value, json};
+
+const PROBLEM: &str = "application/problem+json";
+
+/// The whole document. Paths begin at the root, so that the server is a relative address and the document the same for all readers.
+pub(super) fn document(tenant: &str, endpoints: &[Endpoint<'_>]) -> Value {
+    let mut paths = Map::new();
+    for endpoint in endpoints {
+        let path = format!("/{tenant}/{}", endpoint.definition.name);
+        paths.insert(path.clone(), path_item(*endpoint));
+        paths.insert(format!("{path}/executions/{{executionId}}"), executions(*endpoint));
+    }
+    let mut security_schemes = Map::new();
+    if endpoints.iter().any(|endpoint| is_behind_key(*endpoint)) {
+        security_schemes.insert("apiKey".to_owned(), json!({ "type": "apiKey", "in": "header", "name": "X-API-Key" }));
+        security_schemes.insert("bearer".to_owned(), json!({ "type": "http", "scheme": "bearer" }));
+    }
+    // Each change of a definition is a version more, so the sum grows with every change and is the same on every replica.
+    let version: i64 = endpoints.iter().map(|endpoint| i64::from(endpoint.version)).sum();
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": tenant,
+            "version": version.to_string(),
+            "description": format!("The integrations of {tenant}. A call that was answered with 202 is stored durably and will be executed."),
+        },
+        "servers": [{ "url": "/" }],
+        "paths": paths,
+        "components": { "securitySchemes": security_schemes, "schemas": schemas(), "headers": headers(), "parameters": parameters() },
+    })
+}
+
+fn is_behind_key(endpoint: Endpoint<'_>) -> bool {
+    endpoint.webhook.authentication == Authentication::ApiKey
+}
+
+fn security(endpoint: Endpoint<'_>) -> Value {
+    if is_behind_key(endpoint) { json!([{ "apiKey": [] }, { "bearer": [] }]) } else { json!([]) }
+}
+
+fn path_item(endpoint: Endpoint<'_>) -> Value {
+    let mut item = Map::new();
+    for method in &endpoint.webhook.methods {
+        item.insert(method.as_str().to_ascii_lowercase(), operation(endpoint, method.as_str()));
+    }
+    Value::Object(item)
+}
+
+fn operation(endpoint: Endpoint<'_>, method: &str) -> Value {
+    let Endpoint { definition, webhook, .. } = endpoint;
+    let mut parameters: Vec<Value> = webhook.query.iter().map(query_parameter).collect();
+    if webhook.idempotency.key.is_none() {
+        parameters.push(json!({ "$ref": "#/components/parameters/IdempotencyKey" }));
+    }
+    parameters.push(json!({ "$ref": "#/components/parameters/Prefer" }));
+    let mut operation = json!({
+        "operationId": format!("{}_{}", definition.name, method.to_ascii_lowercase()),
+        "summary": definition.name.as_str(),
+        "description": definition.description,
+        "parameters": parameters,
+        "responses": answers(endpoint).iter().map(|answer| (answer.status.clone(), response(answer))).collect::<Map<_, _>>(),
+        "security": security(endpoint),
+    });
+    // RFC 9110, section 9.3.1: content of a GET has no defined meaning, so no client should be generated that sends one.
+    if method != "GET" {
+        operation["requestBody"] = request_body(endpoint);
+    }
+    operation
+}
+
+fn query_parameter(parameter: &forebay_contract::definition::QueryParameter) -> Value {
+    let mut schema = json!({ "type": parameter.kind.as_str() });
+    if parameter.kind == QueryKind::Integer {
+        schema["format"] = json!("int64");
+    }
+    if let Some(default) = &parameter.default {
+        schema["default"] = default.clone();
+    }
+    let mut written = json!({ "name": parameter.name, "in": "query", "required": parameter.required, "schema": schema });
+    if !parameter.description.is_empty() {
+        written["description"] = json!(parameter.description);
+    }
+    written
+}
+
+fn request_body(endpoint: Endpoint<'_>) -> Value {
+    let webhook = endpoint.webhook;
+    let description = format!("At most {} bytes, as it travels and after a Content-Encoding is undone.", endpoint.max_bytes);
+    let content = match &webhook.schema {
+        Some(schema) => json!({ "application/json": { "schema": embedded(endpoint, schema) } }),
+        None => json!({ "application/json": { "schema": true }, "*/*": {} }),
+    };
+    json!({ "description": description, "content": content, "required": webhook.schema.is_some() })
+}
+
+/// A schema with references in it gets an address of its own, since `#/...` would otherwise mean a place in the whole document.
+fn embedded(endpoint: Endpoint<'_>, schema: &Value) -> Value {
+    let mut schema = schema.clone();
+    if let Value::Object(fields) = &mut schema
+        && !fields.contains_key("$id")
+        && has_reference(&Value::Object(fields.clone()))
+    {
+        fields.insert("$id".to_owned(), json!(format!("https://forebay.dev/bodies/{}", endpoint.definition.path())));
+    }
+    schema
+}
+
+fn has_reference(schema: &Value) -> bool {
+    match schema {
+        Value::Object(fields) => fields.iter().any(|(name, value)| name == "$ref" || name == "$dynamicRef" || has_reference(value)),
+        Value::Array(items) => items.iter().any(has_reference),
+        _ => false,
+    }
+}
+
+fn response(answer: &Answer) -> Value {
+    let content = match answer.kind {
+        AnswerKind::Accepted => json!({ "application/json": { "schema": { "$ref": "#/components/schemas/Accepted" } } }),
+        AnswerKind::OfWorkflow => json!({ "*/*": {} }),
+        AnswerKind::Problem => json!({ PROBLEM: { "schema": { "$ref": "#/components/schemas/Problem" } } }),
+    };
+    let headers: Map<String, Value> =
+        answer.headers.iter().map(|name| ((*name).to_owned(), json!({ "$ref": format!("#/components/headers/{name}") }))).collect();
+    json!({ "description": answer.meaning, "headers": headers, "content": content })
+}
+
+/// `GET /{tenant}/{name}/executions/{id}`.
+fn executions(endpoint: Endpoint<'_>) -> Value {
+    let problem =
+        |meaning: &str| response(&Answer { status: String::new(), meaning: meaning.to_owned(), kind: AnswerKind::Problem, headers: &[] });
+    let mut responses = json!({
+        "200": {
+            "description": "Where the execution stands.",
+            "headers": { "Forebay-Execution-Id": { "$ref": "#/components/headers/Forebay-Execution-Id" } },
+            "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Execution" } } },
+        },
+        "404": problem("No execution with this id was accepted here, or it is older than the history that is kept."),
+        "503": problem("The history cannot be read at the moment."),
+    });
+    if is_behind_key(endpoint) {
+        responses["401"] = problem("No API key, or one that is not valid here.");
+        responses["403"] = problem("The API key is valid, but not for this endpoint.");
+    }
+    let id = json!({ "name": "executionId", "in": "path", "required": true, "schema": { "type": "string" } });
+    json!({ "get": {
+        "operationId": format!("{}_execution", endpoint.definition.name),
+        "summary": format!("An execution of {}", endpoint.definition.name),
+        "parameters": [id],
+        "responses": responses,
+        "security": security(endpoint),
+    } })
+}
+
+fn schemas() -> Value {
+    json!({
+        "Accepted": {
+            "type": "object",
+            "required": ["executionId", "status"],
+            "properties": { "executionId": { "type": "string" }, "status": { "const": "queued" } },
+        },
+        "Execution": {
+            "type": "object",
+            "required": ["executionId", "status"],
+            "properties": {
+                "executionId": { "type": "string" },
+                "status": { "enum": ["queued", "running", "succeeded", "failed", "expired"] },
+                "attempts": { "type": "integer" },
+                "error": { "type": "object", "properties": { "code": { "type": "string" }, "step": { "type": ["string", "null"] } } },
+                "response": {
+                    "type": "object",
+                    "description": "What the workflow answers, or would have answered.",
+                    "properties": { "status": { "type": "integer" }, "headers": { "type": "object" }, "body": true },
+                },
+            },
+        },
+        "Problem": {
+            "description": "RFC 9457. `type` never changes once it is published.",
+            "type": "object",
+            "required": ["type", "title", "status", "detail"],
+            "properties": {
+                "type": { "type": "string", "format": "uri" },
+                "title": { "type": "string" },
+                "status": { "type": "integer" },
+                "detail": { "type": "string" },
+            },
+        },
+    })
+}
+
+fn headers() -> Value {
+    let header = |description: &str| json!({ "description": description, "schema": { "type": "string" } });
+    json!({
+        "Location": header("Where the execution's outcome is or will be."),
+        "Forebay-Execution-Id": header("The execution's id."),
+        "Preference-Applied": header("The preference that was followed (RFC 7240)."),
+        "Idempotent-Replayed": header("`true` where this is the answer of an earlier call with the same idempotency key."),
+        "Retry-After": header("Seconds after which another try makes sense."),
+        "WWW-Authenticate": header("How to authenticate."),
+        "Accept-Encoding": header("The content encodings that are supported."),
+    })
+}
+
+fn parameters() -> Value {
+    json!({
+        "IdempotencyKey": {
+            "name": "Idempotency-Key", "in": "header", "required": false, "schema": { "type": "string" },
+            "description": "Sent again with the same request, the call is not executed again: the first execution's answer is given.",
+        },
+        "Prefer": {
+            "name": "Prefer", "in": "header", "required": false, "schema": { "type": "string" },
+            "description": "RFC 7240: `respond-async` for 202 at once, `wait=n` to wait n seconds at most.",
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use forebay_contract::definition::{Definition, documents};
+
+    #[test]
+    fn a_bodys_schema_is_in_the_document_and_its_references_stay_in_it() {
+        let yaml = "tenant: t1\nname: a\ntrigger: { webhook: { methods: [POST], body: { schema: {
+            required: [id], properties: { id: { $ref: '#/$defs/id' } }, $defs: { id: { type: integer } } } } } }\n";
+        let definition = Definition::from_value(&documents(yaml).unwrap()[0]).unwrap();
+        let webhook = definition.trigger.webhook().unwrap();
+        let endpoint = Endpoint { definition: &definition, webhook, version: 3, max_bytes: 1000 };
+        let document = document("t1", &[endpoint]);
+        let body = &document["paths"]["/t1/a"]["post"]["requestBody"];
+        assert_eq!((&body["required"], &document["info"]["version"]), (&json!(true), &json!("3")));
+        let schema = &body["content"]["application/json"]["schema"];
+        assert_eq!((&schema["required"], &schema["$id"]), (&json!(["id"]), &json!("https://forebay.dev/bodies/t1/a")));
+        let plain = embedded(endpoint, &json!({"type": "object"}));
+        assert_eq!(plain, json!({"type": "object"}), "without a reference it needs no address");
+    }
+}

@@ -1,0 +1,191 @@
+//! The readable page of a tenant's endpoints: one text of HTML without any script, font or image.
+
+use super::Endpoint;
+use super::answers::answers;
+use forebay_contract::definition::{Authentication, QueryKind, QueryParameter};
+use forebay_contract::format_duration;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// Stands for scheme, host and port until the page is sent. No definition can hold it: a NUL is not escaped but replaced.
+pub(super) const ORIGIN: &str = "\0origin\0";
+
+/// Its hash is in the Content-Security-Policy.
+pub(super) const STYLE: &str = "
+:root { color-scheme: light dark; --line: #8886; --soft: #8881; }
+body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 56rem; padding: 1rem; overflow-wrap: anywhere; }
+h1 { margin: 1rem 0 .5rem; } h2 { border-top: 1px solid var(--line); margin-top: 2.5rem; padding-top: 1rem; } h3 { margin-bottom: .25rem; }
+code, pre { font: .875rem/1.5 ui-monospace, monospace; }
+pre { background: var(--soft); border-radius: .4rem; overflow-x: auto; padding: .75rem; }
+.table { overflow-x: auto; } table { border-collapse: collapse; } th, td { border-bottom: 1px solid var(--line); padding: .3rem .8rem .3rem 0; text-align: left; vertical-align: top; }
+";
+
+/// The whole page, with [`ORIGIN`] in the place of this installation's address.
+pub(super) fn page(tenant: &str, endpoints: &[Endpoint<'_>]) -> String {
+    let name = escaped(tenant);
+    let mut html = format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <title>{name}</title><style>{STYLE}</style></head><body>\n<h1>{name}</h1>\n\
+         <p>The same for programs: <a href=\"/{name}/openapi.json\">openapi.json</a> (OpenAPI 3.1).</p>\n"
+    );
+    if endpoints.iter().any(|endpoint| endpoint.webhook.authentication == Authentication::ApiKey) {
+        html.push_str("<p>An API key travels as <code>X-API-Key: KEY</code> or <code>Authorization: Bearer KEY</code>.</p>\n");
+    }
+    if endpoints.is_empty() {
+        html.push_str("<p>There is no endpoint that accepts calls.</p>\n");
+    } else {
+        html.push_str("<ul>\n");
+        for Endpoint { definition, .. } in endpoints {
+            html.push_str(&format!("<li><a href=\"#{0}\">{0}</a></li>\n", escaped(definition.name.as_str())));
+        }
+        html.push_str("</ul>\n");
+    }
+    for endpoint in endpoints {
+        section(&mut html, tenant, *endpoint);
+    }
+    html.push_str("</body></html>\n");
+    html
+}
+
+fn section(html: &mut String, tenant: &str, endpoint: Endpoint<'_>) {
+    let Endpoint { definition, webhook, .. } = endpoint;
+    let name = escaped(definition.name.as_str());
+    let methods: Vec<&str> = webhook.methods.iter().map(|method| method.as_str()).collect();
+    html.push_str(&format!("<h2 id=\"{name}\">{name}</h2>\n"));
+    if !definition.description.is_empty() {
+        html.push_str(&format!("<p>{}</p>\n", escaped(&definition.description)));
+    }
+    html.push_str(&format!("<p><code>{} /{}/{name}</code></p>\n<ul>\n", methods.join(" | "), escaped(tenant)));
+    let who = match webhook.authentication {
+        Authentication::ApiKey => "Needs an API key that is granted to it.",
+        Authentication::None => "Open: needs no API key.",
+    };
+    html.push_str(&format!("<li>{who}</li>\n"));
+    let when = match webhook.response {
+        None => "Answers 202 once the call is stored; the outcome is at <code>Location</code>.".to_owned(),
+        Some(response) => format!("Waits for the outcome, {} at most.", format_duration(response.wait)),
+    };
+    html.push_str(&format!("<li>{when}</li>\n"));
+    if webhook.delivery.is_ordered() {
+        html.push_str("<li>Calls are executed in the order in which they were accepted.</li>\n");
+    }
+    let repeated = match webhook.idempotency.key {
+        None => "<code>Idempotency-Key: TEXT</code> makes it safe to send a call again.",
+        Some(_) => "A call is known by what it holds: sent again, it is not executed again.",
+    };
+    html.push_str(&format!("<li>{repeated}</li>\n</ul>\n"));
+    parameters(html, &webhook.query);
+    if methods.iter().any(|method| *method != "GET") {
+        html.push_str(&format!("<h3>Body</h3>\n<p>At most {} bytes.</p>\n", endpoint.max_bytes));
+        if let Some(schema) = &webhook.schema {
+            html.push_str(&format!("<p>JSON that fits this schema:</p>\n<pre>{}</pre>\n", escaped(&format!("{schema:#}"))));
+        }
+    }
+    html.push_str(&format!("<h3>A call</h3>\n<pre>{}</pre>\n", curl(tenant, endpoint)));
+    html.push_str("<h3>Answers</h3>\n<div class=\"table\"><table>\n");
+    for answer in answers(endpoint) {
+        html.push_str(&format!("<tr><td><code>{}</code></td><td>{}</td></tr>\n", escaped(&answer.status), escaped(&answer.meaning)));
+    }
+    html.push_str("</table></div>\n");
+}
+
+fn parameters(html: &mut String, parameters: &[QueryParameter]) {
+    if parameters.is_empty() {
+        return;
+    }
+    html.push_str("<h3>Query parameters</h3>\n<div class=\"table\"><table>\n<tr><th>Name</th><th>Type</th><th></th><th></th></tr>\n");
+    for parameter in parameters {
+        let default = parameter.default.as_ref().map(|value| format!("default {value}"));
+        let presence = default.unwrap_or_else(|| if parameter.required { "required" } else { "optional" }.to_owned());
+        html.push_str(&format!(
+            "<tr><td><code>{}</code></td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
+            escaped(&parameter.name),
+            parameter.kind.as_str(),
+            escaped(&presence),
+            escaped(&parameter.description)
+        ));
+    }
+    html.push_str("</table></div>\n");
+}
+
+/// A line to paste into a shell, as HTML.
+fn curl(tenant: &str, endpoint: Endpoint<'_>) -> String {
+    let webhook = endpoint.webhook;
+    let method = webhook.methods.iter().find(|method| method.as_str() == "POST").or(webhook.methods.first());
+    let method = method.map_or("GET", |method| method.as_str());
+    let query: Vec<String> = webhook.query.iter().filter(|parameter| parameter.required).map(example).collect();
+    let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
+    let mut line = format!("curl -i '{ORIGIN}/{}/{}{}'", escaped(tenant), escaped(endpoint.definition.name.as_str()), escaped(&query));
+    if method != "GET" && method != "POST" {
+        line.push_str(&format!(" -X {method}"));
+    }
+    if webhook.authentication == Authentication::ApiKey {
+        line.push_str(" -H 'X-API-Key: KEY'");
+    }
+    if method != "GET" && method != "DELETE" {
+        line.push_str(" -H 'Content-Type: application/json' -d '{}'");
+    }
+    line
+}
+
+/// Percent-encoded, so that no name of a parameter leaves the quotes of the shell.
+fn example(parameter: &QueryParameter) -> String {
+    let value = match parameter.kind {
+        QueryKind::String => "TEXT",
+        QueryKind::Integer => "1",
+        QueryKind::Number => "1.5",
+        QueryKind::Boolean => "true",
+    };
+    format!("{}={value}", utf8_percent_encode(&parameter.name, NON_ALPHANUMERIC))
+}
+
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            '\0' => escaped.push('\u{fffd}'),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use forebay_contract::definition::Definition;
+
+    fn page_of(yaml: &str) -> String {
+        let document = forebay_contract::definition::documents(yaml).unwrap().remove(0);
+        let definition = Definition::from_value(&document).unwrap();
+        let webhook = definition.trigger.webhook().unwrap();
+        page("t1", &[Endpoint { definition: &definition, webhook, version: 1, max_bytes: 1000 }])
+    }
+
+    #[test]
+    fn nothing_that_a_definition_says_leaves_its_place_in_the_page() {
+        let html = page_of(
+            "tenant: t1\nname: a\ndescription: \"<script>alert(1)</script>\\0origin\\0\"\ntrigger: { webhook: { methods: [POST], query: {
+               \"'; rm -rf / #<b>\": { required: true, description: '<i>' }, q: { default: '\"><img>' } },
+               body: { schema: { title: '</pre><script>' } } } }\n",
+        );
+        for inside in ["<script", "<b>", "<i>", "<img", "'; rm", "</pre><script"] {
+            assert!(!html.contains(inside), "{inside}\n{html}");
+        }
+        assert!(html.contains("&lt;script&gt;alert(1)&lt;/script&gt;\u{fffd}origin\u{fffd}"), "{html}");
+        assert_eq!(html.matches(ORIGIN).count(), 1);
+    }
+
+    #[test]
+    fn a_call_is_shown_as_a_line_for_the_shell() {
+        let html =
+            page_of("tenant: t1\nname: a\ntrigger: { webhook: { methods: [GET], query: { id: { type: integer, required: true } } } }\n");
+        assert!(html.contains("<pre>curl -i '\0origin\0/t1/a?id=1' -H 'X-API-Key: KEY'</pre>"), "{html}");
+        let html = page_of("tenant: t1\nname: a\ntrigger: { webhook: { methods: [PUT], authentication: none } }\n");
+        assert!(html.contains("/t1/a' -X PUT -H 'Content-Type: application/json' -d '{}'</pre>"), "{html}");
+    }
+}

@@ -1,0 +1,73 @@
+//! What mappings see in a trial, and how they are evaluated: each is compiled when it is reached.
+
+use super::fault::Fault;
+use crate::mapping::{Encoding, Limits, Mapping, Template, Value};
+use serde_json::Value as Json;
+
+/// The context of a trial.
+#[derive(Clone)]
+pub(super) struct Scope {
+    /// Everything but `input` and `steps`.
+    pub(super) fixed: Vec<(String, Value)>,
+    pub(super) input: Value,
+    pub(super) steps: Vec<(String, Value)>,
+    /// The output of the last step that ran.
+    pub(super) last: Option<Value>,
+    /// What stands before the ids of steps in paths: empty, or such as `lines[3]/`.
+    pub(super) prefix: String,
+}
+
+impl Scope {
+    pub(super) fn value(&self) -> Value {
+        let steps = Value::object(self.steps.clone());
+        let own = [("input".to_owned(), self.input.clone()), ("steps".to_owned(), steps)];
+        Value::object(self.fixed.iter().cloned().chain(own))
+    }
+
+    pub(super) fn add_step(&mut self, id: &str, output: Value) {
+        self.steps.retain(|(known, _)| known != id);
+        self.steps.push((id.to_owned(), output));
+    }
+
+    /// The scope of one item of the loop `id`.
+    pub(super) fn of_item(&self, id: &str, index: usize, item: Value) -> Self {
+        let mut scope = self.clone();
+        scope.fixed.retain(|(name, _)| name != "item" && name != "index");
+        scope.fixed.extend([("item".to_owned(), item), ("index".to_owned(), Value::from(index))]);
+        scope.last = None;
+        scope.prefix = format!("{}{id}[{index}]/", self.prefix);
+        scope
+    }
+
+    pub(super) fn mapping(&self, part: &str, source: &str) -> Result<Value, Fault> {
+        evaluate(part, source, &self.value())
+    }
+
+    /// For what is shown only.
+    pub(super) fn json(&self, part: &str, source: &str) -> Result<Json, Fault> {
+        self.mapping(part, source).map(|value| Json::from(&value))
+    }
+
+    pub(super) fn template(&self, part: &str, source: &str, encoding: Encoding) -> Result<String, Fault> {
+        let template = Template::compile(source, encoding).map_err(|error| Fault::compile(part, source, error))?;
+        let input = self.value();
+        let error = match template.render(&input, &Limits::default()) {
+            Ok(text) => return Ok(text),
+            Err(error) => error,
+        };
+        for mapping in template.expressions() {
+            let start = source.find(&format!("${{{}}}", mapping.source())).map_or(0, |dollar| dollar + 2);
+            if let Err(error) = mapping.run(&input, &Limits::default()) {
+                return Err(Fault::run(part, mapping, &input, &error).in_template(source, start));
+            }
+        }
+        // The expressions are right, and what one of them gave does not fit.
+        Err(Fault { source: source.to_owned(), ..Fault::new(part, error.to_string()) })
+    }
+}
+
+/// Compiles and runs one mapping.
+pub(super) fn evaluate(part: &str, source: &str, input: &Value) -> Result<Value, Fault> {
+    let mapping = Mapping::compile(source).map_err(|error| Fault::compile(part, source, error))?;
+    mapping.run(input, &Limits::default()).map_err(|error| Fault::run(part, &mapping, input, &error))
+}
