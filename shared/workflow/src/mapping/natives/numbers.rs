@@ -154,7 +154,9 @@ impl<'p> Pattern<'p> {
 
 /// The decimal point and what stands between groups of digits.
 fn separators<'v>(function: &str, options: &Options<'v>) -> Result<(&'v str, &'v str), Error<Value>> {
-    let (point, separator) = (options.text("decimal")?.unwrap_or("."), options.text("group")?.unwrap_or(","));
+    let point = options.text("decimal")?.unwrap_or(".");
+    // Where the comma is the decimal point, the point is what stands between groups.
+    let separator = options.text("group")?.unwrap_or(if point == "," { "." } else { "," });
     if point.is_empty() || point.len() > LONGEST_SEPARATOR || separator.len() > LONGEST_SEPARATOR {
         return Err(failed(
             function,
