@@ -54,6 +54,17 @@ respond: { body: .steps.price.body }
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_connection_is_tested_by_the_command_and_a_wrong_one_says_what_to_do() {
+    let (stack, sink) = (Stack::new().await, Sink::start(Duration::ZERO).await);
+    stack.connect(&format!("tenant: t1\nconnection: erp\nhttp: {{ url: '{}' }}\n", sink.address())).await;
+    let text = stack.command(&["connections", "test", "t1/erp"]).await;
+    assert!(text.contains("t1/erp works: HTTP service, answered 200 OK"), "{text}");
+    sink.answer_with(401);
+    let (code, error) = stack.command_fails(&["connections", "test", "t1/erp"]).await;
+    assert!(code == 1 && error.contains("check authentication"), "{code} {error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn secrets_come_from_the_environment_and_a_missing_one_is_named() {
     let stack = Stack::new().await;
     let file = stack.file("tenant: t1\nconnection: bus\namqp: { url: { env: FOREBAY_TEST_NO_SUCH } }\n");

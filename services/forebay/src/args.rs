@@ -147,6 +147,12 @@ pub(crate) enum Connections {
         #[arg(long)]
         tenant: Option<Name>,
     },
+    /// Connects and signs in as a step would, and changes nothing; exit code 1 where that fails
+    Test {
+        /// The connection, such as t37ed/erp
+        #[arg(value_name = "TENANT/NAME")]
+        path: IntegrationPath,
+    },
     /// Lets steps use a connection
     Enable {
         /// The connection, such as t37ed/erp
@@ -321,6 +327,7 @@ fn command() -> clap::Command {
     for verb in ["apply", "connections"] {
         command = command.mut_subcommand(verb, |verb| show(verb, "FOREBAY_SECRET_KEY"));
     }
+    command = command.mut_subcommand("connections", |verb| show(verb, "FOREBAY_PRIVATE_ADDRESSES"));
     command = command.mut_subcommand("executions", |verb| show(show(verb, "FOREBAY_AMQP_URL"), "FOREBAY_QUEUE_PREFIX"));
     command = command.mut_subcommand("invoke", |verb| show(verb, "FOREBAY_HTTP_LISTEN"));
     command = command.mut_subcommand("health", |verb| show(verb, "FOREBAY_ADMIN_LISTEN"));

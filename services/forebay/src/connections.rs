@@ -6,6 +6,8 @@ use forebay_contract::connection::{Connection, SecretSource};
 use forebay_contract::definition::documents;
 use forebay_runtime::settings::Settings;
 use forebay_store::{ConnectionRow, SecretKeys, Store};
+use forebay_workflow::connector::ReachError;
+use forebay_workflow::{Engine, EngineOptions};
 use serde_json::{Value, json};
 
 use crate::args::Connections;
@@ -30,6 +32,11 @@ pub(crate) async fn perform(output: &Output, settings: &Settings, command: Conne
             let rows = store.list_connections(tenant.as_ref()).await?.into_iter().map(row).collect();
             output.listing(&["connection", "kind", "enabled", "updated", "description"], rows, "no connections")
         }
+        Connections::Test { path } => {
+            let connection = store.connection(&path.tenant, &path.name, &keys(settings)?).await?;
+            let reached = engine(settings)?.test(&connection).await.map_err(Error::Failed)?;
+            output.one(&format!("{path} works: {reached}"), &json!({ "connection": path.to_string(), "works": true, "reached": reached }))
+        }
         Connections::Enable { path } => {
             store.enable_connection(&path.tenant, &path.name, true, &keys(settings)?).await?;
             output.one(&format!("{path}: steps may use it"), &json!({ "connection": path.to_string(), "enabled": true }))
@@ -48,6 +55,14 @@ pub(crate) async fn perform(output: &Output, settings: &Settings, command: Conne
             output.one(&text, &json!({ "reencrypted": count }))
         }
     }
+}
+
+/// Reaches what a worker with these settings reaches.
+fn engine(settings: &Settings) -> Result<Engine, Error> {
+    let mut options = EngineOptions::default();
+    let reach = settings.private_addresses.parse();
+    options.reach = reach.map_err(|error: ReachError| Error::Usage(format!("FOREBAY_PRIVATE_ADDRESSES: {error}")))?;
+    Engine::new(options).map_err(|error| Error::Failed(error.to_string()))
 }
 
 /// The keys that protect credentials.

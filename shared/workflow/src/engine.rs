@@ -12,6 +12,7 @@ use crate::program::Program;
 use crate::respond::{self, Answer};
 use crate::step::client::{ClientError, client};
 use crate::step_log::StepLog;
+use forebay_contract::connection::Connection;
 use forebay_contract::definition::LARGEST_MAX_BYTES;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{Ending, ExecutionError, KeptStep, Response, StepRecord};
@@ -189,6 +190,14 @@ impl Engine {
             started_at,
             ended_at: started_at.saturating_add(took),
         }
+    }
+
+    /// Whether a connection works: see [`Connectors::test`].
+    ///
+    /// # Errors
+    /// What is wrong, and what to do.
+    pub async fn test(&self, connection: &Connection) -> Result<String, String> {
+        self.connectors.test(&self.client, connection).await
     }
 
     pub(crate) fn options(&self) -> &EngineOptions {

@@ -1,22 +1,97 @@
 //! Whether a connection works, for the operator who wrote it.
 
-use super::{Connectors, Target, sql};
-use forebay_contract::connection::{Connection, ConnectionKind};
+use super::amqp::AmqpSessions;
+use super::sftp_session::{Session, failed};
+use super::{Connectors, Reach, Target, dial, sql};
+use crate::failure::{permanent, transient};
+use deadpool::managed::Manager;
+use forebay_contract::connection::{AmqpConnection, Connection, ConnectionKind, HttpConnection, SftpConnection, SmtpConnection};
+use forebay_contract::format_duration;
+use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use reqwest::{StatusCode, Url};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Longest time of one test.
+const LONGEST: Duration = Duration::from_secs(20);
 
 impl Connectors {
-    /// Connects and signs in anew, changes nothing, and says what was reached: `PostgreSQL 15.6, database 'crm', as 'forebay'`.
+    /// Connects and signs in anew, changes nothing, and says what was reached: `PostgreSQL 15.6, database 'crm', as 'forebay'`. A
+    /// connection that is not enabled can be tested too.
     ///
     /// # Errors
     /// What is wrong, and what to do.
-    pub async fn test(&self, connection: &Connection) -> Result<String, String> {
-        let connection = Arc::new(connection.clone());
+    pub async fn test(&self, client: &reqwest::Client, connection: &Connection) -> Result<String, String> {
+        let mut connection = connection.clone();
+        connection.enabled = true;
+        let connection = Arc::new(connection);
         let target = Target(&connection);
-        let reached = match &connection.kind {
-            ConnectionKind::Postgres(database) => sql::postgres::test(self, &connection, database).await,
-            ConnectionKind::Mysql(database) => sql::mysql::test(self, &connection, database).await,
-            _ => Err(target.is_no("connection that can be tested")),
+        let reach = async {
+            match &connection.kind {
+                ConnectionKind::Http(http) => self.test_http(client, &connection, http).await,
+                ConnectionKind::Postgres(database) => sql::postgres::test(self, &connection, database).await,
+                ConnectionKind::Mysql(database) => sql::mysql::test(self, &connection, database).await,
+                ConnectionKind::Smtp(smtp) => self.test_smtp(&target, smtp).await,
+                ConnectionKind::Sftp(sftp) => self.test_sftp(&target, sftp).await,
+                ConnectionKind::Amqp(amqp) => self.test_amqp(&connection, amqp).await,
+            }
         };
+        let reached = tokio::time::timeout(LONGEST, reach).await;
+        let reached = reached.unwrap_or_else(|_| {
+            let message = format!("{target} did not answer within {}; check host, port and what is between", format_duration(LONGEST));
+            Err(transient(ErrorCode::Timeout, message))
+        });
         reached.map_err(|error| error.message)
+    }
+
+    /// A GET of the address itself: what it answers says little but for 401 and 403, since paths of steps go under it.
+    async fn test_http(
+        &self,
+        client: &reqwest::Client,
+        connection: &Arc<Connection>,
+        http: &HttpConnection,
+    ) -> Result<String, ExecutionError> {
+        let target = Target(connection);
+        // Without the token that is kept: its client may be refused by now.
+        let headers = Self::new(self.reach().clone()).authorize(client, connection, http).await?;
+        let wrong = |code, what: String| permanent(code, format!("{target}: {what}"));
+        let url = Url::parse(&http.url).map_err(|error| wrong(ErrorCode::Connection, format!("url cannot be read: {error}")))?;
+        self.reach().check_url(&url).map_err(|refused| wrong(ErrorCode::Unreachable, refused.to_string()))?;
+        let response = client.get(url).headers(headers.into_iter().collect()).send().await.map_err(|error| {
+            let why = Reach::refusal_in(&error).map_or_else(|| dial::cause(&error), ToString::to_string);
+            wrong(ErrorCode::Unreachable, format!("it could not be reached: {why}; check url"))
+        })?;
+        let status = response.status();
+        if [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status) {
+            return Err(wrong(ErrorCode::Connection, format!("it answered {status} to GET {}; check authentication", http.url)));
+        }
+        Ok(format!("HTTP service, answered {status} to GET {}", http.url))
+    }
+
+    async fn test_smtp(&self, target: &Target<'_>, smtp: &SmtpConnection) -> Result<String, ExecutionError> {
+        let mut session = self.smtp_session(target, smtp).await?;
+        let name = session.server_info().name().to_owned();
+        let _ = session.quit().await;
+        Ok(match &smtp.login {
+            Some((username, _)) => format!("mail server {name}, as '{username}'"),
+            None => format!("mail server {name}, without a sign-in"),
+        })
+    }
+
+    async fn test_sftp(&self, target: &Target<'_>, sftp: &SftpConnection) -> Result<String, ExecutionError> {
+        let session = Session::open(self.reach(), target, sftp, LONGEST).await?;
+        let folder = if sftp.folder.is_empty() { "." } else { &sftp.folder };
+        let found = session.files.stat(folder).await;
+        let found = found.map_err(|error| failed(target, &format!("the folder '{folder}' cannot be used"), &error))?;
+        session.end();
+        if !found.attrs.is_dir() {
+            return Err(permanent(ErrorCode::Connection, format!("{target}: '{folder}' is no folder; check folder")));
+        }
+        Ok(format!("file server, folder '{folder}', as '{}'", sftp.username))
+    }
+
+    async fn test_amqp(&self, connection: &Arc<Connection>, amqp: &AmqpConnection) -> Result<String, ExecutionError> {
+        AmqpSessions::new(connection, amqp, self.reach()).create().await?;
+        Ok("message broker, signed in".to_owned())
     }
 }

@@ -6,6 +6,7 @@
 mod support;
 
 mod amqp;
+mod check;
 mod email;
 mod mysql;
 mod postgres;

@@ -164,6 +164,6 @@ async fn a_server_that_cannot_be_signed_in_to_is_told_with_what_to_do() {
 
 #[tokio::test]
 async fn a_test_of_the_connection_says_what_was_reached() {
-    let reached = connectors().test(&database()).await.unwrap();
+    let reached = support::engine().test(&database()).await.unwrap();
     assert!(reached.contains("MariaDB") && reached.contains("as 'root@"), "{reached}");
 }

@@ -297,8 +297,8 @@ async fn steps_at_once_share_the_pool_and_a_changed_connection_gets_a_new_one() 
 
 #[tokio::test]
 async fn a_test_of_the_connection_says_what_was_reached_or_is_wrong() {
-    let reached = connectors().test(&database()).await.unwrap();
+    let reached = support::engine().test(&database()).await.unwrap();
     assert!(reached.starts_with("PostgreSQL ") && reached.contains("as 'postgres'"), "{reached}");
-    let wrong = connectors().test(&with(json!({ "database": "no_such_database" }))).await.unwrap_err();
+    let wrong = support::engine().test(&with(json!({ "database": "no_such_database" }))).await.unwrap_err();
     assert!(wrong.contains("there is no database"), "{wrong}");
 }
