@@ -98,7 +98,7 @@ async fn a_fault_tells_its_field_its_place_and_the_value_and_what_came_before_is
     let tried = tried(workflow, r#"{"n": "x"}"#, json!({})).await;
     let fault = tried.fault.as_ref().unwrap();
     let place = fault.place.as_ref().unwrap();
-    assert_eq!((fault.part.as_str(), place.line, place.column), ("steps[1].log.message", 1, 18));
+    assert_eq!((fault.part.as_str(), place.line, place.column), ("steps[1].log.message", 1, 19));
     assert_eq!((place.snippet.as_str(), place.value.as_deref()), ("tonumber", Some("\"x\"")));
     assert_eq!((told(&tried).len(), &tried.answer), (1, &None));
 }
