@@ -156,7 +156,7 @@ steps: [{{ id: call, http: {{ method: POST, url: '{}/late' }} }}]
 #[tokio::test]
 async fn an_execution_that_takes_long_is_shown_as_running() {
     let stack = Stack::new().await;
-    let sink = Sink::start(Duration::from_secs(4)).await;
+    let sink = Sink::start(Duration::from_secs(6)).await;
     let definition = format!(
         "
 tenant: t1

@@ -25,6 +25,8 @@ pub(crate) enum ClientError {
 pub(crate) fn client(reach: &Reach) -> Result<reqwest::Client, ClientError> {
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls()?)
+        // A proxy of the environment would resolve names past the policy.
+        .no_proxy()
         .dns_resolver(reach.dns_resolver())
         .redirect(Policy::custom(follow_within_origin))
         .connect_timeout(CONNECT_TIMEOUT)
