@@ -219,3 +219,35 @@ steps:
     let ended = stack.ended("early", 1).await;
     assert_eq!((&ended[0]["status"], sink.seen().len()), (&json!("succeeded"), 1));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_items_do_at_once_is_kept_of_all_of_them() {
+    let (stack, sink, broken) = (Stack::new().await, Sink::start(Duration::from_millis(20)).await, Sink::start(Duration::ZERO).await);
+    broken.answer_with(400);
+    let yaml = format!(
+        "
+tenant: t1
+name: items
+trigger: {{ webhook: {{ authentication: none }} }}
+steps:
+  - id: lines
+    each:
+      in: '[range(24)]'
+      parallel: 8
+      steps:
+        - {{ id: first, http: {{ method: POST, url: '{0}/first', body: .item }} }}
+        - {{ id: second, http: {{ method: POST, url: '{0}/second', body: .item }} }}
+  - {{ id: last, http: {{ method: POST, url: '{1}/last' }} }}
+",
+        sink.address(),
+        broken.address()
+    );
+    stack.apply(&yaml).await;
+    let (ingress, _worker) = serving(&stack).await;
+    let id = stack.post(&ingress, "/t1/items", "{}").await.json()["executionId"].as_str().unwrap().to_owned();
+    assert_eq!(stack.ended("items", 1).await[0]["status"], "failed");
+    broken.answer_with(200);
+    stack.command(&["executions", "retry", &id]).await;
+    eventually("success", || async { (stack.executions("items").await[0]["status"] == "succeeded").then_some(()) }).await;
+    assert_eq!(sink.seen().len(), 48, "each call of each item is made once");
+}

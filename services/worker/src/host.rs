@@ -58,7 +58,7 @@ impl ExecutionHost {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The number of the next batch: how many there are.
+    /// The number of the next batch; 0: nothing was kept.
     pub(crate) fn batches(&self) -> u32 {
         self.next_batch.load(Ordering::Relaxed)
     }
@@ -261,11 +261,11 @@ impl ExecutionHost {
 impl Host for ExecutionHost {
     fn keep<'a>(&'a self, steps: &'a [KeptStep]) -> HostFuture<'a, bool> {
         Box::pin(async move {
-            let batch = self.next_batch.load(Ordering::Relaxed);
+            // Taken before the write: branches keep at the same time. The number of a write that fails stays unused.
+            let batch = self.next_batch.fetch_add(1, Ordering::Relaxed);
             let kept = tokio::time::timeout(KEEP_PATIENCE, self.executor.store.keep_steps(&self.id, batch, steps)).await;
             match kept {
                 Ok(Ok(())) => {
-                    self.next_batch.fetch_add(1, Ordering::Relaxed);
                     self.kept.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(steps);
                     true
                 }
