@@ -1,6 +1,5 @@
 //! What a step does, one kind after the other; loops and branches are in `branches`.
 
-use crate::engine::run_on;
 use crate::evaluate::Paced;
 use crate::failure::{self, permanent};
 use crate::flow::{Done, Execution, Flow, Scope};
@@ -10,7 +9,7 @@ use crate::mapping::{Mapping, Template, Value, to_json};
 use crate::payload;
 use crate::program::{CompiledAction, CompiledCall, CompiledStep, CompiledWait};
 use crate::respond::{self, Answer};
-use crate::step::http::Caller;
+use crate::step::Caller;
 use forebay_contract::definition::LogLevel;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use forebay_contract::{format_duration, unix_micros};
@@ -37,10 +36,7 @@ impl Execution<'_> {
                 call.run(caller, timeout, context, input, &self.budget).await.map(Done::Output)
             }
             CompiledAction::Email(call) => call.run(caller, timeout, scope.context.value(), &self.budget).await.map(Done::Output),
-            CompiledAction::Sql(call) => {
-                let (host, context) = (&*self.execution.host, scope.context.value());
-                call.run(self.engine, host, timeout, context, &self.budget).await.map(Done::Output)
-            }
+            CompiledAction::Sql(call) => call.run(caller, timeout, scope.context.value(), &self.budget).await.map(Done::Output),
             CompiledAction::Call(call) => within(timeout.or(Some(CALL_TIMEOUT)), "call", self.call(call, scope, path)).await,
             CompiledAction::Set(mapping) => within(timeout, "set", self.mapping("set", mapping, scope)).await.map(Done::Output),
             CompiledAction::Assert { that, message } => within(timeout, "assert", self.assert(that, message.as_ref(), scope)).await,
@@ -66,12 +62,11 @@ impl Execution<'_> {
     }
 
     pub(crate) async fn mapping(&self, part: &str, mapping: &Paced<Mapping>, scope: &Scope) -> Result<Value, ExecutionError> {
-        mapping.evaluate(part, &self.budget, run_on(scope.context.value())).await
+        mapping.output(part, scope.context.value(), &self.budget).await
     }
 
     async fn template(&self, part: &str, template: &Paced<Template>, scope: &Scope) -> Result<String, ExecutionError> {
-        let context = scope.context.value().clone();
-        template.evaluate(part, &self.budget, move |template, limits| template.render(&context, limits)).await
+        template.text(part, scope.context.value(), &self.budget).await
     }
 
     async fn assert(&self, that: &Paced<Mapping>, message: Option<&Paced<Template>>, scope: &Scope) -> Result<Done, ExecutionError> {

@@ -7,10 +7,9 @@ use crate::failure::{self, InStep};
 use crate::flow::{Execution, Flow, Scope, State};
 use crate::host::{Host, NoHost};
 use crate::journal::Journal;
-use crate::mapping::{Mapping, Value};
 use crate::program::Program;
 use crate::respond::{self, Answer};
-use crate::step::client::{ClientError, client};
+use crate::step::client::client;
 use crate::step_log::StepLog;
 use forebay_contract::connection::Connection;
 use forebay_contract::definition::LARGEST_MAX_BYTES;
@@ -67,7 +66,7 @@ impl Default for EngineOptions {
 /// Why an [`Engine`] cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot make the HTTP client of the workflow engine")]
-pub struct EngineError(#[source] ClientError);
+pub struct EngineError(#[source] reqwest::Error);
 
 /// Runs programs. Clones share the HTTP client and its connections; one is enough for a process.
 #[derive(Clone)]
@@ -221,7 +220,7 @@ impl Execution<'_> {
         let mut context = Context::of(self.envelope, self.execution.attempt, max_bytes, options.context_memory).await?;
         let input = match &program.input {
             None => None,
-            Some(mapping) => Some(mapping.evaluate("", &self.budget, run_on(context.value())).await.in_step("input")?),
+            Some(mapping) => Some(mapping.output("", context.value(), &self.budget).await.in_step("input")?),
         };
         context.set_input(input).in_step("input")?;
         let mut scope = Scope { context, last: None, prefix: String::new() };
@@ -234,12 +233,4 @@ impl Execution<'_> {
         let answer = Answer { context: &scope.context, last_output: scope.last.as_ref(), most_bytes: options.answer_bytes };
         respond::answer(program.respond.as_ref(), answer, &self.budget).await.in_step("respond").map(Ok)
     }
-}
-
-/// Runs a mapping on a context, for [`Paced::evaluate`](crate::evaluate::Paced::evaluate).
-pub(crate) fn run_on(
-    context: &Value,
-) -> impl Fn(&Mapping, &crate::mapping::Limits) -> Result<Value, crate::mapping::MappingError> + Send + 'static {
-    let context = context.clone();
-    move |mapping, limits| mapping.run(&context, limits)
 }

@@ -4,7 +4,7 @@
 //! the slow threads keep a loop without an end away from the threads that serve everybody.
 
 use crate::failure;
-use crate::mapping::{Limits, MappingError};
+use crate::mapping::{Limits, Mapping, MappingError, Template, Value};
 use crate::slow_pool::SlowPool;
 use forebay_contract::Name;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
@@ -47,6 +47,22 @@ impl<P> Paced<P> {
 
     pub(crate) fn program(&self) -> &P {
         &self.program
+    }
+}
+
+impl Paced<Mapping> {
+    /// The mapping's output on a context.
+    pub(crate) async fn output(&self, part: &str, context: &Value, budget: &Budget) -> Result<Value, ExecutionError> {
+        let context = context.clone();
+        self.evaluate(part, budget, move |mapping, limits| mapping.run(&context, limits)).await
+    }
+}
+
+impl Paced<Template> {
+    /// The template's text on a context.
+    pub(crate) async fn text(&self, part: &str, context: &Value, budget: &Budget) -> Result<String, ExecutionError> {
+        let context = context.clone();
+        self.evaluate(part, budget, move |template, limits| template.render(&context, limits)).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! Runs lists of steps: each step with its condition, its retries, what it kept and what its failure does.
 
 use crate::context::Context;
-use crate::engine::{Engine, ExecutionContext, run_on};
+use crate::engine::{Engine, ExecutionContext};
 use crate::evaluate::Budget;
 use crate::failure;
 use crate::journal::Journal;
@@ -128,7 +128,7 @@ impl Execution<'_> {
     /// What the step gives at last; `None` when its `when` says no.
     async fn until_done(&self, step: &CompiledStep, scope: &mut Scope, path: &str) -> Result<Option<Done>, ExecutionError> {
         if let Some(when) = &step.when
-            && !when.evaluate("when", &self.budget, run_on(scope.context.value())).await?.is_truthy()
+            && !when.output("when", scope.context.value(), &self.budget).await?.is_truthy()
         {
             return Ok(None);
         }

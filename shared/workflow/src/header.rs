@@ -37,8 +37,7 @@ pub(crate) async fn render_headers(
     let mut rendered = Vec::with_capacity(headers.len() + 1);
     for header in headers {
         let part = format!("headers.{}", header.written);
-        let context = context.clone();
-        let value = header.value.evaluate(&part, budget, move |template, limits| template.render(&context, limits)).await?;
+        let value = header.value.text(&part, context, budget).await?;
         let value = value.trim();
         if HeaderValue::from_bytes(value.as_bytes()).is_err() {
             let message = format!("{part}: the value holds a line break or another control character; take it out, for example with gsub");

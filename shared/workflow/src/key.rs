@@ -1,7 +1,7 @@
 //! Keys that mappings make of a call: the one that orders it, and the one by which a repeated call is known.
 
 use crate::context::Context;
-use crate::engine::{EngineOptions, run_on};
+use crate::engine::EngineOptions;
 use crate::evaluate::{Budget, Paced};
 use crate::failure::{self, InStep};
 use crate::mapping::{CompileError, Mapping, to_json};
@@ -45,7 +45,7 @@ pub(crate) async fn key(mapping: &Paced<Mapping>, part: &str, envelope: &Envelop
     };
     let attempt = envelope.attempts.saturating_add(1);
     let context = Context::of(envelope, attempt, max_bytes, options.context_memory).await?;
-    let key = mapping.evaluate("", &budget, run_on(context.value())).await.in_step(part)?;
+    let key = mapping.output("", context.value(), &budget).await.in_step(part)?;
     let key = to_json(&key);
     if key.len() > LONGEST_KEY {
         let message = format!("the key has {} bytes, more than {LONGEST_KEY}; use a part of it that is shorter", key.len());

@@ -1,7 +1,6 @@
 //! The answer to the caller.
 
 use crate::context::Context;
-use crate::engine::run_on;
 use crate::evaluate::{Budget, Paced};
 use crate::failure;
 use crate::header::{HeaderTemplate, content_type_of, render_headers, set_content_type};
@@ -48,7 +47,7 @@ pub(crate) async fn answer(respond: Option<&CompiledRespond>, answer: Answer<'_>
         return Ok(Response { status, headers, body: Bytes::new() });
     }
     let output = match respond.and_then(|respond| respond.body.as_ref()) {
-        Some(mapping) => mapping.evaluate("body", budget, run_on(context)).await?,
+        Some(mapping) => mapping.output("body", context, budget).await?,
         None => answer.last_output.unwrap_or_else(|| answer.context.input()).clone(),
     };
     let payload = payload::encode(output, content_type_of(&headers)).await?;
@@ -69,7 +68,7 @@ async fn status(status: &CompiledStatus, context: &Value, budget: &Budget) -> Re
         CompiledStatus::Fixed(status) => return Ok(*status),
         CompiledStatus::Mapping(mapping) => mapping,
     };
-    let output = mapping.evaluate("status", budget, run_on(context)).await?;
+    let output = mapping.output("status", context, budget).await?;
     let status = output.as_i64().and_then(|number| u16::try_from(number).ok()).filter(|status| (200..=599).contains(status));
     status.ok_or_else(|| {
         let message = format!("status: the mapping must give a whole number from 200 to 599, and gave {output}");

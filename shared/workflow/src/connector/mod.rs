@@ -23,6 +23,7 @@ pub use reach::{Reach, ReachError, Refused, SETTING as REACH_SETTING};
 pub(crate) use sftp::type_of;
 pub use sftp::{FileAction, RemotePath};
 pub use sql::Statement;
+pub(crate) use tls::client_config;
 
 use crate::failure::permanent;
 use amqp::AmqpPools;

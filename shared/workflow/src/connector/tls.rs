@@ -16,7 +16,7 @@ static AUTHORITIES: LazyLock<Vec<CertificateDer<'static>>> = LazyLock::new(|| {
 });
 
 /// For a client that checks the server's certificate.
-pub(super) fn client_config() -> ClientConfig {
+pub(crate) fn client_config() -> ClientConfig {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(AUTHORITIES.iter().cloned());
     ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))

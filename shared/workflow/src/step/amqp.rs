@@ -1,9 +1,6 @@
 //! The `amqp` step: renders a message and publishes it.
 
-use super::http::{Caller, wrong_kind};
-use super::rendered;
-use crate::connector::Bounds;
-use crate::engine::run_on;
+use super::{Caller, wrong_kind};
 use crate::evaluate::{Budget, Paced};
 use crate::mapping::{Mapping, Template, Value};
 use crate::payload;
@@ -38,21 +35,19 @@ impl AmqpStep {
         if !matches!(connection.kind, ConnectionKind::Amqp(_)) {
             return Err(wrong_kind(&connection, "amqp"));
         }
-        let exchange = rendered("exchange", &self.exchange, context, budget).await?;
-        let routing_key = rendered("routing_key", &self.routing_key, context, budget).await?;
+        let exchange = self.exchange.text("exchange", context, budget).await?;
+        let routing_key = self.routing_key.text("routing_key", context, budget).await?;
         let mut headers = Vec::with_capacity(self.headers.len());
         for (name, value) in &self.headers {
-            headers.push((name.clone(), rendered(&format!("headers.{name}"), value, context, budget).await?));
+            headers.push((name.clone(), value.text(&format!("headers.{name}"), context, budget).await?));
         }
         let output = match &self.body {
-            Some(mapping) => mapping.evaluate("body", budget, run_on(context)).await?,
+            Some(mapping) => mapping.output("body", context, budget).await?,
             None => input.clone(),
         };
         let payload = payload::encode(output, self.content_type.as_deref()).await?;
-        let id = format!("{}/{}", caller.envelope.execution_id, caller.path);
+        let id = caller.idempotency_key();
         let message = RemoteMessage { exchange, routing_key, headers, content_type: payload.content_type, id, body: payload.bytes };
-        let options = caller.engine.options();
-        let bounds = Bounds { timeout: timeout.unwrap_or(options.step_timeout), most_bytes: options.remote_bytes };
-        caller.engine.connectors().amqp(&connection, message, bounds).await
+        caller.engine.connectors().amqp(&connection, message, caller.bounds(timeout)).await
     }
 }

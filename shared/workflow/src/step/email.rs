@@ -1,9 +1,7 @@
 //! The `email` step: renders a mail and sends it.
 
-use super::http::{Caller, wrong_kind};
-use super::rendered;
-use crate::connector::{Bounds, Mail, MailFile};
-use crate::engine::run_on;
+use super::{Caller, wrong_kind};
+use crate::connector::{Mail, MailFile};
 use crate::evaluate::{Budget, Paced};
 use crate::failure::permanent;
 use crate::mapping::{Mapping, Template, Value};
@@ -41,34 +39,32 @@ impl EmailStep {
             return Err(wrong_kind(&connection, "smtp"));
         }
         let one = async |part: &str, template: &Option<Paced<Template>>| match template {
-            Some(template) => rendered(part, template, context, budget).await.map(Some),
+            Some(template) => template.text(part, context, budget).await.map(Some),
             None => Ok(None),
         };
         let list = async |part: &str, templates: &[Paced<Template>]| {
             let mut texts = Vec::with_capacity(templates.len());
             for template in templates {
-                texts.push(rendered(part, template, context, budget).await?);
+                texts.push(template.text(part, context, budget).await?);
             }
             Ok::<_, ExecutionError>(texts)
         };
         let mail = Mail {
-            id: format!("{}/{}", caller.envelope.execution_id, caller.path),
+            id: caller.idempotency_key(),
             from: one("from", &self.from).await?,
             to: list("to", &self.to).await?,
             cc: list("cc", &self.cc).await?,
             bcc: list("bcc", &self.bcc).await?,
             reply_to: one("reply_to", &self.reply_to).await?,
-            subject: rendered("subject", &self.subject, context, budget).await?,
+            subject: self.subject.text("subject", context, budget).await?,
             text: one("text", &self.text).await?,
             html: one("html", &self.html).await?,
             attachments: match &self.attachments {
-                Some(mapping) => attachments(&mapping.evaluate("attachments", budget, run_on(context)).await?)?,
+                Some(mapping) => attachments(&mapping.output("attachments", context, budget).await?)?,
                 None => Vec::new(),
             },
         };
-        let options = caller.engine.options();
-        let bounds = Bounds { timeout: timeout.unwrap_or(options.step_timeout), most_bytes: options.remote_bytes };
-        caller.engine.connectors().email(&connection, mail, bounds).await
+        caller.engine.connectors().email(&connection, mail, caller.bounds(timeout)).await
     }
 }
 

@@ -2,21 +2,19 @@
 
 use super::client::MOST_REDIRECTS;
 use super::url::{PathTemplate, UrlTemplate};
+use super::{Caller, wrong_kind};
 use crate::body::{binary, read_body};
 use crate::connector::{Headers, Reach};
 use crate::context::{self, Context};
-use crate::engine::{Engine, run_on};
 use crate::evaluate::{Budget, Paced};
 use crate::failure::{permanent, transient};
 use crate::header::{HeaderTemplate, content_type_of, render_headers, set_content_type};
-use crate::host::Host;
 use crate::mapping::{Mapping, Template, Value};
 use crate::payload;
 use crate::weight;
 use forebay_contract::Name;
 use forebay_contract::body::{BodyError, decode_body};
 use forebay_contract::connection::{Connection, ConnectionKind};
-use forebay_contract::envelope::Envelope;
 use forebay_contract::format_duration;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
@@ -47,16 +45,6 @@ pub(crate) struct HttpStep {
 pub(crate) enum Target {
     Url(Paced<UrlTemplate>),
     Connection { connection: Name, path: Paced<PathTemplate> },
-}
-
-/// Who calls: what the call needs beside its definition.
-#[derive(Clone, Copy)]
-pub(crate) struct Caller<'a> {
-    pub engine: &'a Engine,
-    pub host: &'a dyn Host,
-    pub envelope: &'a Envelope,
-    /// The step, with the item before it inside a loop.
-    pub path: &'a str,
 }
 
 impl HttpStep {
@@ -100,15 +88,13 @@ impl HttpStep {
     async fn call(&self, caller: Caller<'_>, context: &Value, budget: &Budget) -> Result<Call, ExecutionError> {
         let (mut url, connection) = self.url(caller, context, budget).await?;
         for (name, value) in &self.query {
-            let for_value = context.clone();
-            let render = move |template: &Template, limits: &_| template.render(&for_value, limits);
-            let value = value.evaluate(&format!("query.{name}"), budget, render).await?;
+            let value = value.text(&format!("query.{name}"), context, budget).await?;
             super::url::add_query(&mut url, name, &value);
         }
         let mut headers = render_headers(&self.headers, context, budget).await?;
         let mut body = None;
         if let Some(mapping) = &self.body {
-            let output = mapping.evaluate("body", budget, run_on(context)).await?;
+            let output = mapping.output("body", context, budget).await?;
             let payload = payload::encode(output, content_type_of(&headers)).await?;
             set_content_type(&mut headers, payload.content_type);
             body = Some(payload.bytes);
@@ -177,7 +163,7 @@ impl Caller<'_> {
         for (name, value) in rendered {
             insert_if_absent(&mut headers, &name, &value)?;
         }
-        insert_if_absent(&mut headers, "idempotency-key", &format!("{}/{}", self.envelope.execution_id, self.path))?;
+        insert_if_absent(&mut headers, "idempotency-key", &self.idempotency_key())?;
         if headers.contains_key("traceparent") {
             return Ok(headers);
         }
@@ -317,16 +303,6 @@ fn retry_after(text: &str) -> Option<Duration> {
     }
     let at = jiff::fmt::rfc2822::parse(text.trim()).ok()?.timestamp();
     Some(Duration::try_from(at.duration_since(jiff::Timestamp::now())).unwrap_or_default())
-}
-
-/// A step names a connection of another kind.
-pub(crate) fn wrong_kind(connection: &Connection, wanted: &str) -> ExecutionError {
-    let message = format!(
-        "the connection '{}' is of the kind {}; this step needs one of the kind {wanted}",
-        connection.name,
-        connection.kind.as_str()
-    );
-    permanent(ErrorCode::Connection, message)
 }
 
 fn unreachable(target: &Called, error: reqwest::Error) -> ExecutionError {

@@ -8,12 +8,44 @@ pub(crate) mod sftp;
 pub(crate) mod sql;
 pub(crate) mod url;
 
-use crate::evaluate::{Budget, Paced};
-use crate::mapping::{Template, Value};
-use forebay_contract::outcome::ExecutionError;
+use crate::connector::Bounds;
+use crate::engine::Engine;
+use crate::failure::permanent;
+use crate::host::Host;
+use forebay_contract::connection::Connection;
+use forebay_contract::envelope::Envelope;
+use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use std::time::Duration;
 
-/// The text of a template; `part` names it in the error.
-async fn rendered(part: &str, template: &Paced<Template>, context: &Value, budget: &Budget) -> Result<String, ExecutionError> {
-    let context = context.clone();
-    template.evaluate(part, budget, move |template, limits| template.render(&context, limits)).await
+/// Who calls: what the call needs beside its definition.
+#[derive(Clone, Copy)]
+pub(crate) struct Caller<'a> {
+    pub engine: &'a Engine,
+    pub host: &'a dyn Host,
+    pub envelope: &'a Envelope,
+    /// The step, with the item before it inside a loop.
+    pub path: &'a str,
+}
+
+impl Caller<'_> {
+    /// What tells a repetition of this step from another one.
+    fn idempotency_key(self) -> String {
+        format!("{}/{}", self.envelope.execution_id, self.path)
+    }
+
+    /// The bounds of a step with this timeout, or with none of its own.
+    fn bounds(self, timeout: Option<Duration>) -> Bounds {
+        let options = self.engine.options();
+        Bounds { timeout: timeout.unwrap_or(options.step_timeout), most_bytes: options.remote_bytes }
+    }
+}
+
+/// A step names a connection of another kind.
+pub(crate) fn wrong_kind(connection: &Connection, wanted: &str) -> ExecutionError {
+    let message = format!(
+        "the connection '{}' is of the kind {}; this step needs one of the kind {wanted}",
+        connection.name,
+        connection.kind.as_str()
+    );
+    permanent(ErrorCode::Connection, message)
 }

@@ -1,9 +1,7 @@
 //! The `sftp` step: renders paths and contents, and works on files.
 
-use super::http::{Caller, wrong_kind};
-use super::rendered;
-use crate::connector::{Bounds, FileAction, RemotePath, type_of};
-use crate::engine::run_on;
+use super::{Caller, wrong_kind};
+use crate::connector::{FileAction, RemotePath, type_of};
 use crate::evaluate::{Budget, Paced};
 use crate::mapping::{Mapping, Template, Value};
 use crate::payload;
@@ -47,13 +45,13 @@ impl SftpStep {
             return Err(wrong_kind(&connection, "sftp"));
         }
         let path_of = async |part: &str, template: &Paced<Template>| {
-            let text = rendered(part, template, context, budget).await?;
+            let text = template.text(part, context, budget).await?;
             Ok::<_, ExecutionError>(RemotePath { text, is_inserted: template.program().starts_with_expression() })
         };
         let action = match &self.operation {
             Operation::List { path, pattern } => {
                 let pattern = match pattern {
-                    Some(pattern) => Some(rendered("pattern", pattern, context, budget).await?),
+                    Some(pattern) => Some(pattern.text("pattern", context, budget).await?),
                     None => None,
                 };
                 FileAction::List { path: path_of("path", path).await?, pattern }
@@ -63,16 +61,14 @@ impl SftpStep {
             }
             Operation::Put { path, body, content_type } => {
                 let path = path_of("path", path).await?;
-                let output = body.evaluate("body", budget, run_on(context)).await?;
+                let output = body.output("body", context, budget).await?;
                 let content_type = content_type.as_deref().or_else(|| type_of(&path.text)).unwrap_or(UNKNOWN);
                 let bytes = payload::encode(output, Some(content_type)).await?.bytes;
-                FileAction::Put { path, bytes, id: format!("{}/{}", caller.envelope.execution_id, caller.path) }
+                FileAction::Put { path, bytes, id: caller.idempotency_key() }
             }
             Operation::Move { path, to } => FileAction::Move { path: path_of("path", path).await?, to: path_of("to", to).await? },
             Operation::Delete { path } => FileAction::Delete { path: path_of("path", path).await? },
         };
-        let options = caller.engine.options();
-        let bounds = Bounds { timeout: timeout.unwrap_or(options.step_timeout), most_bytes: options.remote_bytes };
-        caller.engine.connectors().sftp(&connection, action, bounds).await
+        caller.engine.connectors().sftp(&connection, action, caller.bounds(timeout)).await
     }
 }

@@ -1,11 +1,9 @@
 //! The `sql` step: parameters by mappings, statements as written.
 
-use super::http::wrong_kind;
-use crate::connector::{Bounds, Statement};
-use crate::engine::{Engine, run_on};
+use super::{Caller, wrong_kind};
+use crate::connector::Statement;
 use crate::evaluate::{Budget, Paced};
 use crate::failure::permanent;
-use crate::host::Host;
 use crate::mapping::{Mapping, Value};
 use forebay_contract::Name;
 use forebay_contract::connection::ConnectionKind;
@@ -33,13 +31,12 @@ impl SqlStep {
 
     pub(crate) async fn run(
         &self,
-        engine: &Engine,
-        host: &dyn Host,
+        caller: Caller<'_>,
         timeout: Option<Duration>,
         context: &Value,
         budget: &Budget,
     ) -> Result<Value, ExecutionError> {
-        let connection = host.connection(&self.connection)?;
+        let connection = caller.host.connection(&self.connection)?;
         if !matches!(connection.kind, ConnectionKind::Postgres(_) | ConnectionKind::Mysql(_)) {
             return Err(wrong_kind(&connection, "postgres or mysql"));
         }
@@ -48,7 +45,7 @@ impl SqlStep {
             let params = match &statement.params {
                 None => Vec::new(),
                 Some(mapping) => {
-                    let output = mapping.evaluate("params", budget, run_on(context)).await?;
+                    let output = mapping.output("params", context, budget).await?;
                     let list = output.as_array().map(<[Value]>::to_vec);
                     list.ok_or_else(|| {
                         let message = format!("params: the mapping must give a list, one value a parameter, and gave {}", output.kind());
@@ -58,7 +55,6 @@ impl SqlStep {
             };
             statements.push(Statement { text: statement.text.clone(), params, reads_only: statement.reads_only });
         }
-        let bounds = Bounds { timeout: timeout.unwrap_or(engine.options().step_timeout), most_bytes: engine.options().remote_bytes };
-        engine.connectors().sql(&connection, statements, self.is_transaction, bounds).await
+        caller.engine.connectors().sql(&connection, statements, self.is_transaction, caller.bounds(timeout)).await
     }
 }
