@@ -4,7 +4,6 @@ use crate::evaluate::Paced;
 use crate::failure::{self, permanent};
 use crate::flow::{Done, Execution, Flow, Scope};
 use crate::host::{CallEnd, OutgoingCall};
-use crate::journal::keep_before_effect;
 use crate::mapping::{Mapping, Template, Value, to_json};
 use crate::payload;
 use crate::program::{CompiledAction, CompiledCall, CompiledStep, CompiledWait};
@@ -24,7 +23,7 @@ impl Execution<'_> {
     /// One attempt.
     pub(crate) async fn act(&self, step: &CompiledStep, scope: &mut Scope, path: &str) -> Result<Done, ExecutionError> {
         if step.action.has_effect() {
-            keep_before_effect(self.state, &*self.execution.host).await;
+            self.keep_before_effect().await;
         }
         let timeout = step.timeout;
         let caller = Caller { engine: self.engine, host: &*self.execution.host, envelope: self.envelope, path };

@@ -18,10 +18,14 @@ pub(crate) struct Parts {
     pub input: Option<Paced<Mapping>>,
     pub steps: Vec<CompiledStep>,
     pub respond: Option<CompiledRespond>,
+    /// Whether a step waits.
+    pub waits: bool,
+    /// Whether a later attempt may find outputs that an earlier one kept. The output of the only step ends the execution.
+    pub keeps_steps: bool,
 }
 
 pub(crate) fn compile(definition: &Definition) -> Result<Parts, Vec<Problem>> {
-    let mut compiler = Compiler { problems: Vec::new() };
+    let mut compiler = Compiler::default();
     if let Some(key) = definition.trigger.webhook().and_then(|webhook| webhook.idempotency.key.as_ref()) {
         compiler.mapping("trigger.webhook.idempotency.key", key);
     }
@@ -32,12 +36,21 @@ pub(crate) fn compile(definition: &Definition) -> Result<Parts, Vec<Problem>> {
     let input = definition.input.as_ref().and_then(|source| compiler.mapping("input", source));
     let steps = compiler.steps("steps", &definition.steps);
     let respond = definition.respond.as_ref().and_then(|respond| compiler.respond("respond", respond));
-    if compiler.problems.is_empty() { Ok(Parts { ordering_key, input, steps, respond }) } else { Err(compiler.problems) }
+    let Compiler { problems, step_count, reaches_out, waits } = compiler;
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    Ok(Parts { ordering_key, input, steps, respond, waits, keeps_steps: waits || reaches_out && step_count > 1 })
 }
 
 /// Collects problems; what could not be compiled is `None`.
+#[derive(Default)]
 pub(crate) struct Compiler {
     problems: Vec<Problem>,
+    /// Of all steps so far, those inside of others included.
+    step_count: usize,
+    reaches_out: bool,
+    waits: bool,
 }
 
 impl Compiler {
@@ -45,7 +58,7 @@ impl Compiler {
         self.problems.push(Problem { path: path.into(), message: message.into() });
     }
 
-    pub(crate) fn kept<T>(&mut self, path: &str, result: Result<T, CompileError>) -> Option<Paced<T>> {
+    fn kept<T>(&mut self, path: &str, result: Result<T, CompileError>) -> Option<Paced<T>> {
         result.map(Paced::new).map_err(|error| self.problem(path, error.to_string())).ok()
     }
 
@@ -61,16 +74,15 @@ impl Compiler {
         }
     }
 
-    /// A template whose insertions stay as they are.
-    fn text(&mut self, path: &str, source: &str) -> Option<Paced<Template>> {
-        self.kept(path, Template::compile(source, Encoding::None))
+    pub(crate) fn template(&mut self, path: &str, source: &str, encoding: Encoding) -> Option<Paced<Template>> {
+        self.kept(path, Template::compile(source, encoding))
     }
 
     /// As [`Compiler::optional_mapping`].
-    fn optional_text(&mut self, path: &str, source: Option<&String>) -> Option<Option<Paced<Template>>> {
+    pub(crate) fn optional_template(&mut self, path: &str, source: Option<&String>, encoding: Encoding) -> Option<Option<Paced<Template>>> {
         match source {
             None => Some(None),
-            Some(source) => self.text(path, source).map(Some),
+            Some(source) => self.template(path, source, encoding).map(Some),
         }
     }
 
@@ -86,7 +98,12 @@ impl Compiler {
             OnError::Steps(steps) => CompiledOnError::Steps(self.steps(&format!("{path}.on_error"), steps)),
         };
         let action = self.action(&format!("{path}.{}", step.action.kind()), &step.action);
-        Some(CompiledStep { id: step.id.clone(), when: when?, timeout: step.timeout, retry: step.retry, on_error, action: action? })
+        let action = action?;
+        self.step_count += 1;
+        self.reaches_out |= action.reaches_out();
+        self.waits |= matches!(action, CompiledAction::Wait(_));
+        let (id, kind) = (step.id.clone(), step.action.kind());
+        Some(CompiledStep { id, kind, when: when?, timeout: step.timeout, retry: step.retry, on_error, action })
     }
 
     fn action(&mut self, path: &str, action: &Action) -> Option<CompiledAction> {
@@ -124,17 +141,19 @@ impl Compiler {
             }
             Action::Assert(assertion) => {
                 let that = self.mapping(path, &assertion.that);
-                let message = self.optional_text(&format!("{path}.message"), assertion.message.as_ref());
+                let message = self.optional_template(&format!("{path}.message"), assertion.message.as_ref(), Encoding::None);
                 Some(CompiledAction::Assert { that: that?, message: message? })
             }
-            Action::Log(line) => Some(CompiledAction::Log { message: self.text(path, &line.message)?, level: line.level }),
+            Action::Log(line) => {
+                Some(CompiledAction::Log { message: self.template(path, &line.message, Encoding::None)?, level: line.level })
+            }
             Action::Wait(Wait::For(pause)) => Some(CompiledAction::Wait(CompiledWait::For(*pause))),
             Action::Wait(Wait::Until(source)) => {
                 self.mapping(&format!("{path}.until"), source).map(|mapping| CompiledAction::Wait(CompiledWait::Until(mapping)))
             }
             Action::Respond(respond) => self.respond(path, respond).map(CompiledAction::Respond),
             Action::Stop(stop) => {
-                let error = self.optional_text(&format!("{path}.error"), stop.error.as_ref())?;
+                let error = self.optional_template(&format!("{path}.error"), stop.error.as_ref(), Encoding::None)?;
                 Some(CompiledAction::Stop { error })
             }
             Action::Sql(call) => {
@@ -164,7 +183,7 @@ impl Compiler {
         let target = target.map_err(|message| self.problem(format!("{path}.{field}"), message)).ok();
         let mut query = Vec::with_capacity(call.query.len());
         for (name, source) in &call.query {
-            let template = self.kept(&format!("{path}.query.{name}"), Template::compile(source, Encoding::Scalar));
+            let template = self.template(&format!("{path}.query.{name}"), source, Encoding::Scalar);
             query.extend(template.map(|template| (name.clone(), template)));
         }
         let headers = self.headers(path, &call.headers, true);
@@ -194,7 +213,7 @@ impl Compiler {
             if compiled.iter().any(|header| header.name == name) {
                 self.problem(&path, "is given twice; header names are equal in capital and small letters");
             }
-            let template = self.kept(&path, Template::compile(source, Encoding::HeaderValue));
+            let template = self.template(&path, source, Encoding::HeaderValue);
             compiled.extend(template.map(|value| HeaderTemplate { written: written.clone(), name, value }));
         }
         compiled

@@ -1,26 +1,13 @@
 //! Compiles the steps on mail servers, file servers and brokers.
 
 use crate::compile::Compiler;
-use crate::evaluate::Paced;
-use crate::mapping::{Encoding, Template};
+use crate::mapping::Encoding;
 use crate::step::amqp::AmqpStep;
 use crate::step::email::EmailStep;
 use crate::step::sftp::{Operation, SftpStep};
 use forebay_contract::definition::{AmqpCall, EmailCall, SftpCall, SftpOperation};
 
 impl Compiler {
-    fn template(&mut self, path: &str, source: &str, encoding: Encoding) -> Option<Paced<Template>> {
-        self.kept(path, Template::compile(source, encoding))
-    }
-
-    /// As [`Compiler::optional_mapping`].
-    fn optional_template(&mut self, path: &str, source: Option<&String>, encoding: Encoding) -> Option<Option<Paced<Template>>> {
-        match source {
-            None => Some(None),
-            Some(source) => self.template(path, source, encoding).map(Some),
-        }
-    }
-
     pub(crate) fn email(&mut self, path: &str, call: &EmailCall) -> Option<EmailStep> {
         let one = Encoding::HeaderValue;
         let from = self.optional_template(&format!("{path}.from"), call.from.as_ref(), one);

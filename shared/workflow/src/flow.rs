@@ -9,7 +9,7 @@ use crate::mapping::Value;
 use crate::program::{CompiledOnError, CompiledStep, Program};
 use crate::step_log::{StepEnd, StepLog};
 use forebay_contract::envelope::Envelope;
-use forebay_contract::outcome::{ExecutionError, Response, StepStatus};
+use forebay_contract::outcome::{ExecutionError, KeptStep, Response, StepStatus};
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -33,7 +33,7 @@ pub(crate) struct State {
     pub answered: Option<Response>,
 }
 
-pub(crate) fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -88,12 +88,8 @@ impl Execution<'_> {
     async fn step(&self, step: &CompiledStep, scope: &mut Scope) -> Result<Flow, ExecutionError> {
         let path = format!("{}{}", scope.prefix, step.id);
         self.state().log.begin(&path);
-        let span = tracing::info_span!(
-            "step",
-            forebay.step.id = path,
-            forebay.step.kind = step.action.kind(),
-            forebay.step.status = tracing::field::Empty
-        );
+        let span =
+            tracing::info_span!("step", forebay.step.id = path, forebay.step.kind = step.kind, forebay.step.status = tracing::field::Empty);
         let done = self.until_done(step, scope, &path).instrument(span.clone()).await;
         let done = done.and_then(|done| {
             match &done {
@@ -153,6 +149,15 @@ impl Execution<'_> {
         }
     }
 
+    /// Makes durable what must be before the next effect begins. What is not goes back, also when the run is broken off meanwhile.
+    pub(crate) async fn keep_before_effect(&self) {
+        let Some(steps) = self.state().journal.take_urgent() else { return };
+        let mut taken = Taken { state: self.state, steps };
+        if self.execution.host.keep(&taken.steps).await {
+            taken.steps.clear();
+        }
+    }
+
     async fn after_error(&self, step: &CompiledStep, scope: &mut Scope, path: &str, error: ExecutionError) -> Result<Flow, ExecutionError> {
         let handler = match &step.on_error {
             CompiledOnError::Fail => return Err(error),
@@ -167,6 +172,20 @@ impl Execution<'_> {
         scope.context.add_step(&step.id, output.clone())?;
         scope.last = Some(output);
         self.steps(handler, scope).await
+    }
+}
+
+/// Steps on their way to the host; those that do not arrive return to the journal.
+struct Taken<'a> {
+    state: &'a Mutex<State>,
+    steps: Vec<KeptStep>,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        if !self.steps.is_empty() {
+            lock(self.state).journal.put_back(std::mem::take(&mut self.steps));
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! What a run asks of the process that it runs in.
 
-use crate::mapping::Value;
+use crate::failure::permanent;
 use forebay_contract::Name;
 use forebay_contract::connection::Connection;
-use forebay_contract::outcome::{ExecutionError, KeptStep, Response};
+use forebay_contract::outcome::{ErrorCode, ExecutionError, KeptStep, Response};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -68,15 +68,10 @@ impl Host for NoHost {
 
     fn call<'a>(&'a self, call: OutgoingCall) -> HostFuture<'a, Result<CallEnd, ExecutionError>> {
         let message = format!("the integration '{}' cannot be called here", call.integration);
-        Box::pin(async move { Err(crate::failure::permanent(forebay_contract::outcome::ErrorCode::Definition, message)) })
+        Box::pin(async move { Err(permanent(ErrorCode::Definition, message)) })
     }
 
     fn connection(&self, name: &Name) -> Result<Arc<Connection>, ExecutionError> {
-        Err(crate::failure::permanent(forebay_contract::outcome::ErrorCode::Connection, format!("there is no connection '{name}' here")))
+        Err(permanent(ErrorCode::Connection, format!("there is no connection '{name}' here")))
     }
-}
-
-/// The output of a step that was kept.
-pub(crate) fn kept_value(step: &[u8]) -> Option<Value> {
-    crate::mapping::parse_json(step).ok()
 }

@@ -1,7 +1,6 @@
 //! What an execution has done so far, so that no step with an effect is done twice.
 
-use crate::host::{Host, kept_value};
-use crate::mapping::{Value, to_json};
+use crate::mapping::{Value, parse_json, to_json};
 use forebay_contract::outcome::KeptStep;
 use std::collections::HashMap;
 
@@ -25,7 +24,7 @@ impl Journal {
         if self.done.is_empty() {
             return None;
         }
-        kept_value(self.done.get(path)?)
+        parse_json(self.done.get(path)?).ok()
     }
 
     pub(crate) fn add(&mut self, path: &str, output: &Value, has_effect: bool) {
@@ -52,15 +51,5 @@ impl Journal {
     /// What is not durable at the end of the run.
     pub(crate) fn into_unkept(self) -> Vec<KeptStep> {
         self.unkept
-    }
-}
-
-/// Keeps what must be kept before the next effect.
-pub(crate) async fn keep_before_effect(state: &std::sync::Mutex<crate::flow::State>, host: &dyn Host) {
-    let urgent = crate::flow::lock(state).journal.take_urgent();
-    if let Some(steps) = urgent
-        && !host.keep(&steps).await
-    {
-        crate::flow::lock(state).journal.put_back(steps);
     }
 }

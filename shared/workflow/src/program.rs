@@ -1,6 +1,6 @@
 //! A definition, compiled: what runs and what the engine asks of it.
 
-use crate::compile;
+use crate::compile::{Parts, compile};
 use crate::evaluate::Paced;
 use crate::key::key;
 use crate::mapping::{Mapping, Template};
@@ -11,7 +11,7 @@ use crate::step::http::HttpStep;
 use crate::step::sftp::SftpStep;
 use crate::step::sql::SqlStep;
 use forebay_contract::Name;
-use forebay_contract::definition::{Action, Definition, LogLevel, OnError, Problem, RetryPolicy, Step};
+use forebay_contract::definition::{Definition, LogLevel, Problem, RetryPolicy};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::ExecutionError;
 use std::sync::Arc;
@@ -24,11 +24,14 @@ pub struct Program {
     pub(crate) input: Option<Paced<Mapping>>,
     pub(crate) steps: Vec<CompiledStep>,
     pub(crate) respond: Option<CompiledRespond>,
+    waits: bool,
     keeps_steps: bool,
 }
 
 pub(crate) struct CompiledStep {
     pub id: String,
+    /// As [`Action::kind`](forebay_contract::definition::Action::kind).
+    pub kind: &'static str,
     pub when: Option<Paced<Mapping>>,
     pub timeout: Option<Duration>,
     pub retry: Option<RetryPolicy>,
@@ -95,26 +98,6 @@ pub(crate) enum CompiledWait {
 }
 
 impl CompiledAction {
-    pub(crate) fn kind(&self) -> &'static str {
-        match self {
-            Self::Http(_) => "http",
-            Self::Sql(_) => "sql",
-            Self::Email(_) => "email",
-            Self::Sftp(_) => "sftp",
-            Self::Amqp(_) => "amqp",
-            Self::Call(_) => "call",
-            Self::Set(_) => "set",
-            Self::Switch(_) => "switch",
-            Self::Each(_) => "each",
-            Self::Parallel(_) => "parallel",
-            Self::Assert { .. } => "assert",
-            Self::Log { .. } => "log",
-            Self::Wait(_) => "wait",
-            Self::Respond(_) => "respond",
-            Self::Stop { .. } => "stop",
-        }
-    }
-
     /// Whether the output comes from outside, so that doing it again may give another one. It is kept, once it is there.
     pub(crate) fn reaches_out(&self) -> bool {
         match self {
@@ -143,24 +126,14 @@ impl Program {
     /// # Errors
     /// Every problem, each with the path of its field, such as `steps[1].set: line 1, column 5: ...`.
     pub fn compile(definition: Arc<Definition>) -> Result<Self, Vec<Problem>> {
-        let parts = compile::compile(&definition)?;
-        let keeps_steps = Step::all(&definition.steps).into_iter().any(|step| is_kept(&step.action)) && definition.steps.len() > 1
-            || definition.steps.iter().any(|step| !step.action.inner().is_empty() || step.on_error != OnError::Fail)
-            || Step::all(&definition.steps).into_iter().any(|step| matches!(step.action, Action::Wait(_)));
-        Ok(Self {
-            definition,
-            ordering_key: parts.ordering_key,
-            input: parts.input,
-            steps: parts.steps,
-            respond: parts.respond,
-            keeps_steps,
-        })
+        let Parts { ordering_key, input, steps, respond, waits, keeps_steps } = compile(&definition)?;
+        Ok(Self { definition, ordering_key, input, steps, respond, waits, keeps_steps })
     }
 
     /// Whether a step waits.
     #[must_use]
     pub fn waits(&self) -> bool {
-        Step::all(&self.definition.steps).into_iter().any(|step| matches!(step.action, Action::Wait(_)))
+        self.waits
     }
 
     /// Whether a later attempt may find outputs of steps that earlier ones kept.
@@ -185,13 +158,5 @@ impl Program {
             Some(mapping) => key(mapping, "by", envelope, self.definition.trigger.max_bytes()).await,
             None => Ok("null".to_owned()),
         }
-    }
-}
-
-fn is_kept(action: &Action) -> bool {
-    match action {
-        Action::Http(call) => !call.is_safe(),
-        Action::Sql(_) | Action::Email(_) | Action::Sftp(_) | Action::Amqp(_) | Action::Call(_) => true,
-        _ => false,
     }
 }

@@ -21,6 +21,8 @@ fn parsed(text: &str) -> Value {
 /// Remembers what it was asked for.
 #[derive(Default)]
 struct Witness {
+    /// Keeping never ends.
+    is_stuck: bool,
     kept: Mutex<Vec<Vec<String>>>,
     answered: Mutex<Vec<u16>>,
     called: Mutex<Vec<(String, String)>>,
@@ -29,7 +31,8 @@ struct Witness {
 impl Host for Witness {
     fn keep<'a>(&'a self, steps: &'a [KeptStep]) -> HostFuture<'a, bool> {
         self.kept.lock().unwrap().push(steps.iter().map(|step| step.path.clone()).collect());
-        Box::pin(async { true })
+        let is_stuck = self.is_stuck;
+        Box::pin(async move { if is_stuck { std::future::pending().await } else { true } })
     }
 
     fn answer(&self, response: &Response) {
@@ -290,4 +293,29 @@ async fn a_failure_after_an_effect_leaves_what_a_later_attempt_needs() {
     let run = engine().run(&program, &envelope("{}"), execution).await;
     assert_eq!(*witness.kept.lock().unwrap(), [["a", "read"]]);
     assert_eq!(error(run).step.as_deref(), Some("b"));
+}
+
+#[tokio::test]
+async fn what_was_being_kept_when_the_run_was_broken_off_is_not_forgotten() {
+    let server = Server::with_json("1").await;
+    let mut execution = within(Duration::from_millis(500));
+    execution.host = Arc::new(Witness { is_stuck: true, ..Witness::default() });
+    let run = engine().run(&program(&FIVE_CALLS.replace("ADDRESS", &server.address)), &envelope("{}"), execution).await;
+    assert_eq!(run.unkept.iter().map(|step| step.path.as_str()).collect::<Vec<_>>(), ["a", "read"]);
+    assert_eq!(error(run).code, ErrorCode::Timeout);
+}
+
+#[test]
+fn a_program_keeps_steps_where_one_reaches_out_before_another_or_waits() {
+    let cases = [
+        ("steps: [{ id: a, set: 1 }, { id: b, set: .steps.a }]", false),
+        ("steps: [{ id: a, http: { url: 'http://a.example' } }]", false),
+        ("steps: [{ id: a, http: { url: 'http://a.example' } }, { id: b, set: .steps.a }]", true),
+        ("steps: [{ id: a, set: now }, { id: b, set: .steps.a }]", true),
+        ("steps: [{ id: a, each: { in: .body, steps: [{ id: b, http: { url: 'http://a.example' } }] } }]", true),
+        ("steps: [{ id: a, wait: 1h }]", true),
+    ];
+    for (steps, expected) in cases {
+        assert_eq!(program(steps).keeps_steps(), expected, "{steps}");
+    }
 }
