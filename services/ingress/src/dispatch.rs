@@ -9,9 +9,6 @@ use forebay_store::Store;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// How often the store is asked for an outcome whose reply was lost with the connection.
-const ASK_STORE_EVERY: Duration = Duration::from_millis(500);
-
 /// Hands calls to the workers.
 #[derive(Clone)]
 pub(crate) struct Dispatch {
@@ -68,14 +65,7 @@ impl Dispatch {
     /// The outcome out of the store, asked for once the reply can no longer arrive.
     async fn recorded(&self, integration: Uuid, id: ExecutionId, lost: impl Future<Output = ()>) -> Ending {
         lost.await;
-        loop {
-            if let Ok(Some(outcome)) = self.store.execution(integration, &id).await
-                && let Some(ending) = outcome.ending()
-            {
-                return ending;
-            }
-            tokio::time::sleep(ASK_STORE_EVERY).await;
-        }
+        self.store.ending(integration, &id).await
     }
 
     async fn publish(&self, order: u64, queue: Queue, message: Message) -> Result<(), PublishError> {

@@ -2,6 +2,7 @@
 
 use crate::execute::{Claimed, Executor};
 use crate::host::ExecutionHost;
+use crate::record::stored_count;
 use forebay_contract::outcome::{Ending, ErrorCode, ExecutionError, ExecutionStatus, KeptStep, Response, StepRecord};
 use forebay_contract::unix_micros;
 use forebay_store::Record;
@@ -80,8 +81,7 @@ impl Executor {
             Ok(program) => program,
             Err(error) => return not_run(Ending::Failed(error), attempts),
         };
-        let is_repeated = claimed.redelivered || attempts_before > 0 || envelope.resumes;
-        let (kept, batches) = match is_repeated && program.keeps_steps() {
+        let (kept, batches) = match claimed.is_repeated() && program.keeps_steps() {
             true => self.kept_before(envelope, lost).await?,
             false => (Vec::new(), 0),
         };
@@ -152,7 +152,7 @@ impl Executor {
         }
         self.show(Record {
             status: ExecutionStatus::Running,
-            attempts: i32::try_from(attempt).unwrap_or(i32::MAX),
+            attempts: stored_count(attempt),
             started_at: Some(started_at),
             ..self.empty_record(claimed.envelope)
         });

@@ -8,13 +8,14 @@ use crate::connections::Connections;
 use crate::dispatch::Lane;
 use crate::measure;
 use crate::programs::{NoProgram, Programs};
+use crate::record::stored_count;
 use crate::recorder::Recorder;
 use forebay_broker::{Destination, Publisher, Replies, Reply, Topology, encode_reply};
 use forebay_contract::definition::{Definition, OnFailure};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{Ending, ExecutionError, KeptStep};
 use forebay_contract::{ExecutionId, IdIssuer};
-use forebay_store::{Decision, SnapshotHandle, Store};
+use forebay_store::{Decision, SnapshotHandle, Store, StoreError};
 use forebay_workflow::{Engine, Program};
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,6 +67,13 @@ pub(crate) struct Claimed<'a> {
     pub(crate) depth: u8,
 }
 
+impl Claimed<'_> {
+    /// Whether an earlier delivery may have done a part.
+    pub(crate) fn is_repeated(&self) -> bool {
+        self.redelivered || self.envelope.attempts > 0 || self.envelope.resumes
+    }
+}
+
 impl Executor {
     /// Executes a call. `before_recording` is called once the workflow has ended: a lane gives its place to the next one there.
     pub(crate) async fn execute(self: &Arc<Self>, claimed: Claimed<'_>, before_recording: impl FnOnce() + Send) -> Executed {
@@ -84,7 +92,7 @@ impl Executor {
             match self.recorded_before(envelope, lost).await {
                 None => {}
                 // Of an attempt before this message, which tries again.
-                Some(finished) if finished.attempts <= stored(envelope.attempts) && !finished.halted => {}
+                Some(finished) if finished.attempts <= stored_count(envelope.attempts) && !finished.halted => {}
                 Some(finished) if !finished.halted => return Executed::Recorded,
                 Some(finished) => match self.decision(envelope) {
                     None => return self.stay_halted(envelope, lost).await,
@@ -115,30 +123,12 @@ impl Executor {
 
     /// Whether the execution is that of this message; `None`: the delivery was lost before the store could tell.
     async fn claim(&self, envelope: &Envelope, message: i64, lost: &CancellationToken) -> Option<bool> {
-        loop {
-            match self.store.claim_execution(&envelope.execution_id, message).await {
-                Ok(is_ours) => return Some(is_ours),
-                Err(error) => tracing::warn!(forebay.execution.id = %envelope.execution_id, %error, "an execution waits for the store"),
-            }
-            tokio::select! {
-                () = lost.cancelled() => return None,
-                () = tokio::time::sleep(PAUSE) => {}
-            }
-        }
+        until_answered(lost, || async { told(envelope, self.store.claim_execution(&envelope.execution_id, message).await) }).await
     }
 
     /// What the store keeps of earlier deliveries, and the number of the next batch. `None`: the delivery was lost meanwhile.
     pub(crate) async fn kept_before(&self, envelope: &Envelope, lost: &CancellationToken) -> Option<(Vec<KeptStep>, u32)> {
-        loop {
-            match self.store.kept_steps(&envelope.execution_id).await {
-                Ok(kept) => return Some(kept),
-                Err(error) => tracing::warn!(forebay.execution.id = %envelope.execution_id, %error, "an execution waits for what it kept"),
-            }
-            tokio::select! {
-                () = lost.cancelled() => return None,
-                () = tokio::time::sleep(PAUSE) => {}
-            }
-        }
+        until_answered(lost, || async { told(envelope, self.store.kept_steps(&envelope.execution_id).await) }).await
     }
 
     /// Replies, records, and halts the trigger where the definition says so.
@@ -167,17 +157,14 @@ impl Executor {
 
     /// `None` when the delivery was lost before the store could be asked.
     pub(crate) async fn program(&self, envelope: &Envelope, lost: &CancellationToken) -> Option<Result<Arc<Program>, ExecutionError>> {
-        loop {
+        let ask = || async {
             match self.programs.get(envelope.integration_id, envelope.version).await {
-                Ok(program) => return Some(Ok(program)),
-                Err(NoProgram::Never(error)) => return Some(Err(error)),
-                Err(NoProgram::NotNow) => {}
+                Ok(program) => Some(Ok(program)),
+                Err(NoProgram::Never(error)) => Some(Err(error)),
+                Err(NoProgram::NotNow) => None,
             }
-            tokio::select! {
-                () = lost.cancelled() => return None,
-                () = tokio::time::sleep(PAUSE) => {}
-            }
-        }
+        };
+        until_answered(lost, ask).await
     }
 
     pub(crate) fn reply(&self, envelope: &Envelope, ending: &Ending) {
@@ -214,6 +201,22 @@ impl Executor {
     }
 }
 
-fn stored(attempts: u32) -> i32 {
-    i32::try_from(attempts).unwrap_or(i32::MAX)
+/// Asks again and again until there is an answer; `None`: the delivery was lost meanwhile.
+pub(crate) async fn until_answered<T, F: Future<Output = Option<T>>>(lost: &CancellationToken, ask: impl Fn() -> F) -> Option<T> {
+    loop {
+        if let Some(answer) = ask().await {
+            return Some(answer);
+        }
+        tokio::select! {
+            () = lost.cancelled() => return None,
+            () = tokio::time::sleep(PAUSE) => {}
+        }
+    }
+}
+
+/// The store's answer, if it has given one.
+fn told<T>(envelope: &Envelope, answer: Result<T, StoreError>) -> Option<T> {
+    let warn =
+        |error: &StoreError| tracing::warn!(forebay.execution.id = %envelope.execution_id, %error, "an execution waits for the store");
+    answer.inspect_err(warn).ok()
 }

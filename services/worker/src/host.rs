@@ -1,6 +1,6 @@
 //! What a running execution asks of its worker: keep outputs, answer early, call another integration, find a connection.
 
-use crate::execute::{Claimed, Executor};
+use crate::execute::{Claimed, Executor, until_answered};
 use forebay_broker::{Destination, encode_envelope, order_of};
 use forebay_contract::connection::Connection;
 use forebay_contract::definition::Delivery;
@@ -45,7 +45,7 @@ impl ExecutionHost {
             tenant: envelope.tenant.clone(),
             reply_to: envelope.reply_to.clone(),
             lost: claimed.lost.clone(),
-            is_repeated: claimed.redelivered || envelope.attempts > 0 || envelope.resumes,
+            is_repeated: claimed.is_repeated(),
             may_be_put_off: claimed.lane.is_some(),
             depth: claimed.depth,
             next_batch: next_batch.into(),
@@ -65,13 +65,7 @@ impl ExecutionHost {
 
     /// Keeps outputs, however long the store is away. `false`: the delivery was lost meanwhile.
     pub(crate) async fn keep_at_last(&self, steps: &[KeptStep]) -> bool {
-        while !steps.is_empty() && !self.keep(steps).await {
-            tokio::select! {
-                () = self.lost.cancelled() => return false,
-                () = tokio::time::sleep(Duration::from_millis(500)) => {}
-            }
-        }
-        true
+        steps.is_empty() || until_answered(&self.lost, || async { self.keep(steps).await.then_some(()) }).await.is_some()
     }
 
     /// The integration that a call is for.
@@ -195,14 +189,7 @@ impl ExecutionHost {
         let lost = waiting.lost();
         let recorded = async {
             lost.await;
-            loop {
-                if let Ok(Some(outcome)) = self.executor.store.execution(integration, &id).await
-                    && let Some(ending) = outcome.ending()
-                {
-                    return ending;
-                }
-                tokio::time::sleep(Duration::from_millis(500)).await;
-            }
+            self.executor.store.ending(integration, &id).await
         };
         tokio::select! {
             reply = waiting.reply() => Ok(reply.ending),

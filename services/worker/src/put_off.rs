@@ -4,6 +4,7 @@
 use crate::attempt::Attempted;
 use crate::dispatch::Lane;
 use crate::execute::{Claimed, Executor};
+use crate::record::stored_count;
 use forebay_broker::{Destination, Queue, encode_envelope, stable_hash};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{Ending, ExecutionError, ExecutionStatus};
@@ -58,7 +59,7 @@ impl Executor {
         }
         self.show(Record {
             status,
-            attempts: i32::try_from(attempted.attempts).unwrap_or(i32::MAX),
+            attempts: stored_count(attempted.attempts),
             started_at: attempted.started_at,
             error,
             ..self.empty_record(envelope)

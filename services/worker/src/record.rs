@@ -17,8 +17,8 @@ impl Executor {
         self.reply(envelope, &Ending::Failed(error.clone()));
         let record = Record {
             status: ExecutionStatus::Failed,
-            attempts: i32::try_from(envelope.attempts).unwrap_or(i32::MAX),
-            redeliveries: i32::try_from(redeliveries).unwrap_or(i32::MAX),
+            attempts: stored_count(envelope.attempts),
+            redeliveries: stored_count(redeliveries),
             error: Some(error),
             input: Some(stored_request(envelope)),
             ..self.empty_record(envelope)
@@ -62,13 +62,13 @@ impl Executor {
         }
         Record {
             status: attempted.ending.status(),
-            attempts: i32::try_from(attempted.attempts).unwrap_or(i32::MAX),
+            attempts: stored_count(attempted.attempts),
             started_at: attempted.started_at,
             ended_at: attempted.ended_at,
             error,
             response_status: response.map(|response| response.status),
             steps,
-            redeliveries: i32::try_from(redeliveries).unwrap_or(i32::MAX),
+            redeliveries: stored_count(redeliveries),
             input: keeps_input.then(|| stored_request(envelope)),
             output: response.filter(|_| keeps_output).map(StoredResponse::from),
             kept: (failed && !attempted.unkept.is_empty()).then(|| KeptBatch::new(attempted.host.batches(), &attempted.unkept)),
@@ -105,6 +105,11 @@ impl Executor {
             skipped: false,
         }
     }
+}
+
+/// A count as it is stored.
+pub(crate) fn stored_count(count: u32) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
 }
 
 /// Whether the caller may come back for the answer: not when it had one in time.

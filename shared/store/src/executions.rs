@@ -8,6 +8,7 @@ use crate::timestamp::Timestamp;
 use forebay_contract::outcome::{Ending, ErrorCode, ExecutionError, ExecutionStatus, Response, StepRecord};
 use forebay_contract::{ExecutionId, IdIssuer};
 use std::collections::HashMap;
+use std::time::Duration;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -99,6 +100,8 @@ pub struct FinishedExecution {
     pub halted: bool,
 }
 
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
+
 /// In the order that [`execution_row`] reads.
 pub(crate) const COLUMNS: &str = "e.id, e.integration_id, e.version, e.status, e.attempts, e.started_at, e.ended_at, e.worker,
     e.response_status, e.redeliveries, e.halted, e.skipped, e.error_code, e.error_step, e.error_message, e.error_transient,
@@ -139,6 +142,19 @@ impl Store {
         let output = self.payloads(id, Some(payload::OUTPUT)).await?.pop();
         let output = output.map(|(_, encoding, content)| payload::read_output(&encoding, content)).transpose()?;
         Ok(Some(ExecutionOutcome { row, output }))
+    }
+
+    /// How an execution ended, asked for until it has: for a caller whose reply cannot arrive any more. Never ends where the answer is
+    /// not kept.
+    pub async fn ending(&self, integration_id: Uuid, id: &ExecutionId) -> Ending {
+        loop {
+            if let Ok(Some(outcome)) = self.execution(integration_id, id).await
+                && let Some(ending) = outcome.ending()
+            {
+                return ending;
+            }
+            tokio::time::sleep(ASK_AGAIN_AFTER).await;
+        }
     }
 
     /// One execution with everything that is kept of it; `None`: nothing is recorded, its history is gone, or the id was never issued.
