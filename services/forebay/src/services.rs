@@ -22,6 +22,8 @@ const OTHER_VARIABLES: [&str; 5] = ["FOREBAY_KEY", "FOREBAY_BIN", "FOREBAY_SERVI
 const CONNECTIONS: usize = 8;
 /// The health check that is not ok until the definitions are loaded.
 const DEFINITIONS: &str = "definitions";
+/// The health check that is not ok until the services are built.
+const SERVICES: &str = "services";
 
 /// What one process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +87,7 @@ async fn serve(services: Services, settings: &Settings) -> Result<(), Error> {
     let shutdown = Shutdown::on_signals(settings.drain_timeout)?;
     let health = Health::new();
     health.expect(DEFINITIONS);
+    health.expect(SERVICES);
     let admin = Admin::bind(settings.admin_listen, health.clone(), metrics).await?;
     let admin_address = admin.local_addr();
     // Outlives the shutdown's start: probes are answered, and definitions are fresh, while the services drain.
@@ -104,6 +107,8 @@ async fn serve(services: Services, settings: &Settings) -> Result<(), Error> {
     health.set(DEFINITIONS, true, "loaded");
 
     let built = build(services, settings, store, watched, &health).await?;
+    // By now each service expects its own checks. Before, the process would seem ready with nothing but its definitions.
+    health.set(SERVICES, true, "built");
     announce(services, &built, settings, &admin_address.to_string())?;
     let result = drain_together(built, &shutdown).await;
     ended.cancel();
