@@ -45,25 +45,9 @@ pub(crate) async fn retry(
         store.forget_kept_steps(id).await?;
     }
     let version = if latest { integration.version } else { row.version };
-    let envelope = Envelope {
-        execution_id: *id,
-        tenant: integration.definition.tenant.clone(),
-        integration: integration.definition.name.clone(),
-        integration_id: integration.id,
-        version,
-        request: input.request,
-        content_type: input.content_type,
-        content_encoding: input.content_encoding,
-        body: input.body,
-        received_at: row.accepted_at,
-        deadline: None,
-        reply_to: None,
-        trace: None,
-        attempts: u32::try_from(row.attempts).unwrap_or_default(),
-        once: None,
-        resumes: false,
-        due_at: None,
-    };
+    let envelope = Envelope::new(*id, path, integration.id, version, input.request, input.body);
+    let attempts = u32::try_from(row.attempts).unwrap_or_default();
+    let envelope = Envelope { received_at: row.accepted_at, attempts, ..envelope };
     let limits = Limits { max_length: settings.queue_max_length, max_bytes: settings.queue_max_bytes };
     let topology = Topology::new(&settings.queue_prefix, settings.lanes, limits);
     let config = PublisherConfig {

@@ -5,7 +5,7 @@ use std::path::Path;
 use forebay_contract::definition::{Definition, Places, Webhook};
 use forebay_contract::envelope::{Envelope, Request};
 use forebay_contract::schema::BodySchema;
-use forebay_contract::{IdIssuer, IntegrationPath, read_query, unix_micros};
+use forebay_contract::{IdIssuer, IntegrationPath, read_query};
 use forebay_workflow::body_value;
 use forebay_workflow::trial::{Fault, Tried, TriedStep, try_definition, try_mapping};
 use serde_json::{Map, Value, json};
@@ -87,25 +87,10 @@ fn envelope(tried: &Try, definition: Option<&Definition>) -> Result<Envelope, Er
         check_schema(webhook, content_type.as_deref(), &body)?;
     }
     let no_id = |error| Error::Failed(format!("there are no random bytes for an id: {error}"));
-    Ok(Envelope {
-        execution_id: IdIssuer::new(&[0; 32]).issue(Uuid::nil()).map_err(no_id)?,
-        request: Request { method: method(tried, webhook, schedule.is_some()), path: format!("/{path}"), query_string, query, headers },
-        tenant: path.tenant,
-        integration: path.name,
-        integration_id: Uuid::nil(),
-        version: 1,
-        content_type,
-        content_encoding: None,
-        body: body.into(),
-        received_at: unix_micros(),
-        deadline: None,
-        reply_to: None,
-        trace: None,
-        attempts: 0,
-        once: None,
-        resumes: false,
-        due_at: schedule.map(|_| unix_micros() / 1000),
-    })
+    let id = IdIssuer::new(&[0; 32]).issue(Uuid::nil()).map_err(no_id)?;
+    let request = Request { method: method(tried, webhook, schedule.is_some()), path: format!("/{path}"), query_string, query, headers };
+    let envelope = Envelope::new(id, path, Uuid::nil(), 1, request, body.into());
+    Ok(Envelope { due_at: schedule.map(|_| envelope.received_at / 1000), ..envelope })
 }
 
 fn method(tried: &Try, webhook: Option<&Webhook>, is_scheduled: bool) -> String {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use forebay_contract::body::check_body;
 use forebay_contract::definition::Webhook;
 use forebay_contract::envelope::{Envelope, Request, TraceContext};
-use forebay_contract::{ExecutionId, read_query, unix_micros};
+use forebay_contract::{ExecutionId, read_query};
 
 /// All header names and values of a call, in bytes. The message's header frame must stay under 64 KiB at the broker,
 /// and JSON text may need two bytes for one.
@@ -58,34 +58,17 @@ pub(crate) fn normalize(
     let query_string = request.uri().query().unwrap_or_default();
     let query = read_query(query_string, &webhook.query).map_err(|errors| Problem::query(&errors))?;
     let headers = headers(request.headers());
-    let value_of = |wanted: &str| headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
-    let (content_type, content_encoding) = (value_of("content-type"), value_of("content-encoding"));
-    check_body(content_type.as_deref(), content_encoding.as_deref(), &body, webhook.max_bytes).map_err(|error| Problem::body(&error))?;
-    Ok(Envelope {
-        execution_id,
-        tenant: integration.definition.tenant.clone(),
-        integration: integration.definition.name.clone(),
-        integration_id: integration.id,
-        version: integration.version,
-        request: Request {
-            method: request.method().as_str().to_owned(),
-            path: request.uri().path().to_owned(),
-            query_string: query_string.to_owned(),
-            query,
-            headers,
-        },
-        content_type,
-        content_encoding,
-        body,
-        received_at: unix_micros(),
-        deadline: None,
-        reply_to: None,
-        trace,
-        attempts: 0,
-        once: None,
-        resumes: false,
-        due_at: None,
-    })
+    let request = Request {
+        method: request.method().as_str().to_owned(),
+        path: request.uri().path().to_owned(),
+        query_string: query_string.to_owned(),
+        query,
+        headers,
+    };
+    let envelope = Envelope::new(execution_id, integration.definition.path(), integration.id, integration.version, request, body);
+    let Envelope { content_type, content_encoding, body, .. } = &envelope;
+    check_body(content_type.as_deref(), content_encoding.as_deref(), body, webhook.max_bytes).map_err(|error| Problem::body(&error))?;
+    Ok(Envelope { trace, ..envelope })
 }
 
 fn headers(headers: &HeaderMap) -> Vec<(String, String)> {

@@ -97,29 +97,14 @@ fn ceil_millis(micros: i64) -> i64 {
 /// The envelope of a run. `once`: whether it may be published again under the same id.
 pub(crate) fn envelope(integration: &Integration, schedule: &Schedule, id: ExecutionId, due: i64, once: bool) -> Envelope {
     let definition = &integration.definition;
-    Envelope {
-        execution_id: id,
-        tenant: definition.tenant.clone(),
-        integration: definition.name.clone(),
-        integration_id: integration.id,
-        version: integration.version,
-        request: Request {
-            method: "SCHEDULE".to_owned(),
-            path: format!("/{}/{}", definition.tenant, definition.name),
-            query_string: String::new(),
-            query: serde_json::Map::new(),
-            headers: vec![("content-type".to_owned(), CONTENT_TYPE.to_owned())],
-        },
-        content_type: Some(CONTENT_TYPE.to_owned()),
-        content_encoding: None,
-        body: schedule.input.to_string().into_bytes().into(),
-        received_at: unix_micros(),
-        deadline: None,
-        reply_to: None,
-        trace: None,
-        attempts: 0,
-        once: if once { Envelope::new_message() } else { None },
-        resumes: false,
-        due_at: Some(due),
-    }
+    let request = Request {
+        method: "SCHEDULE".to_owned(),
+        path: format!("/{}", definition.path()),
+        query_string: String::new(),
+        query: serde_json::Map::new(),
+        headers: vec![("content-type".to_owned(), CONTENT_TYPE.to_owned())],
+    };
+    let body = schedule.input.to_string().into_bytes().into();
+    let envelope = Envelope::new(id, definition.path(), integration.id, integration.version, request, body);
+    Envelope { once: if once { Envelope::new_message() } else { None }, due_at: Some(due), ..envelope }
 }

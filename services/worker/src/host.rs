@@ -4,9 +4,9 @@ use crate::execute::{Claimed, Executor, until_answered};
 use forebay_broker::{Destination, encode_envelope, order_of};
 use forebay_contract::connection::Connection;
 use forebay_contract::definition::Delivery;
-use forebay_contract::envelope::{Envelope, Request};
+use forebay_contract::envelope::{Envelope, Request, TraceContext};
 use forebay_contract::outcome::{Ending, ErrorCode, ExecutionError, ExecutionStatus, KeptStep, Response};
-use forebay_contract::{ExecutionId, Name, unix_micros};
+use forebay_contract::{ExecutionId, Name};
 use forebay_store::Integration;
 use forebay_workflow::{CallEnd, Host, HostFuture, OutgoingCall};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -101,35 +101,17 @@ impl ExecutionHost {
                 _ => {}
             }
         }
-        let content_type = Some("application/json".to_owned());
-        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-        let name = format!("{}/{}", self.id, call.path);
-        Ok(Envelope {
-            execution_id: self.executor.ids.derive(integration.id, self.id.issued_at_millis(), &name),
-            tenant: self.tenant.clone(),
-            integration: definition.name.clone(),
-            integration_id: integration.id,
-            version: integration.version,
-            request: Request {
-                method: "CALL".into(),
-                path: format!("/{}", definition.path()),
-                query_string: String::new(),
-                query,
-                headers,
-            },
-            content_type,
-            content_encoding: None,
-            body: call.body.clone().into(),
-            received_at: unix_micros(),
-            deadline: None,
-            reply_to: None,
-            trace: forebay_runtime::telemetry::current_traceparent()
-                .map(|(traceparent, tracestate)| forebay_contract::envelope::TraceContext { traceparent, tracestate }),
-            attempts: 0,
-            once: None,
-            resumes: false,
-            due_at: None,
-        })
+        let request = Request {
+            method: "CALL".into(),
+            path: format!("/{}", definition.path()),
+            query_string: String::new(),
+            query,
+            headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+        };
+        let id = self.executor.ids.derive(integration.id, self.id.issued_at_millis(), &format!("{}/{}", self.id, call.path));
+        let envelope = Envelope::new(id, definition.path(), integration.id, integration.version, request, call.body.clone().into());
+        let trace = forebay_runtime::telemetry::current_traceparent();
+        Ok(Envelope { trace: trace.map(|(traceparent, tracestate)| TraceContext { traceparent, tracestate }), ..envelope })
     }
 
     async fn call_now(&self, call: OutgoingCall) -> Result<CallEnd, ExecutionError> {

@@ -1,8 +1,9 @@
 //! The envelope: an accepted call as it travels on the broker. The body of the message is the HTTP body byte for byte;
 //! everything else is in the message's properties and headers, whose names stand here.
 
+use crate::clock::unix_micros;
 use crate::id::ExecutionId;
-use crate::name::Name;
+use crate::name::{IntegrationPath, Name};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -98,11 +99,42 @@ pub struct Envelope {
 }
 
 impl Envelope {
+    /// A call that is received now: its first message, for which nobody waits. Its content type and encoding are those of its headers.
+    #[must_use]
+    pub fn new(
+        execution_id: ExecutionId,
+        path: IntegrationPath,
+        integration_id: Uuid,
+        version: i32,
+        request: Request,
+        body: Bytes,
+    ) -> Self {
+        Self {
+            execution_id,
+            tenant: path.tenant,
+            integration: path.name,
+            integration_id,
+            version,
+            content_type: request.header("content-type").map(str::to_owned),
+            content_encoding: request.header("content-encoding").map(str::to_owned),
+            request,
+            body,
+            received_at: unix_micros(),
+            deadline: None,
+            reply_to: None,
+            trace: None,
+            attempts: 0,
+            once: None,
+            resumes: false,
+            due_at: None,
+        }
+    }
+
     /// A number for [`Envelope::once`].
     #[must_use]
     pub fn new_message() -> Option<i64> {
         let mut bytes = [0; 8];
         // Without random bytes the time tells messages apart as well as it can.
-        getrandom::fill(&mut bytes).map_or_else(|_| Some(crate::unix_micros()), |()| Some(i64::from_be_bytes(bytes)))
+        getrandom::fill(&mut bytes).map_or_else(|_| Some(unix_micros()), |()| Some(i64::from_be_bytes(bytes)))
     }
 }

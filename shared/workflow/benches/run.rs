@@ -49,31 +49,23 @@ fn order() -> String {
 fn envelope(body: String) -> Result<Envelope, Failure> {
     let integration_id = Uuid::new_v4();
     let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    Ok(Envelope {
-        execution_id: IdIssuer::new(b"key").issue(integration_id).map_err(|error| error.to_string())?,
-        tenant: "t37ed".parse()?,
-        integration: "Order".parse()?,
+    let request = Request {
+        method: "POST".to_owned(),
+        path: "/t37ed/Order".to_owned(),
+        query_string: "customerid=7".to_owned(),
+        query: [("customerid".to_owned(), 7.into())].into_iter().collect(),
+        headers: vec![header("host", "forebay.example"), header("user-agent", "bench/1"), header("content-type", "application/json")],
+    };
+    let path = "t37ed/Order".parse()?;
+    let envelope = Envelope::new(
+        IdIssuer::new(b"key").issue(integration_id).map_err(|error| error.to_string())?,
+        path,
         integration_id,
-        version: 1,
-        request: Request {
-            method: "POST".to_owned(),
-            path: "/t37ed/Order".to_owned(),
-            query_string: "customerid=7".to_owned(),
-            query: [("customerid".to_owned(), 7.into())].into_iter().collect(),
-            headers: vec![header("host", "forebay.example"), header("user-agent", "bench/1"), header("content-type", "application/json")],
-        },
-        content_type: Some("application/json".to_owned()),
-        content_encoding: None,
-        body: Bytes::from(body),
-        received_at: 1_764_000_000_123_456,
-        deadline: None,
-        reply_to: None,
-        trace: None,
-        attempts: 0,
-        once: None,
-        resumes: false,
-        due_at: None,
-    })
+        1,
+        request,
+        Bytes::from(body),
+    );
+    Ok(Envelope { content_type: Some("application/json".to_owned()), received_at: 1_764_000_000_123_456, ..envelope })
 }
 
 fn program(rest: &str) -> Result<Program, Failure> {

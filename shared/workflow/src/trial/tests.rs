@@ -1,35 +1,19 @@
 use super::*;
+use forebay_contract::IdIssuer;
 use forebay_contract::definition::documents;
 use forebay_contract::envelope::Request;
-use forebay_contract::{IdIssuer, unix_micros};
 use uuid::Uuid;
 
 fn envelope(body: &str) -> Envelope {
-    Envelope {
-        execution_id: IdIssuer::new(&[0; 32]).issue(Uuid::nil()).unwrap(),
-        tenant: "t".parse().unwrap(),
-        integration: "n".parse().unwrap(),
-        integration_id: Uuid::nil(),
-        version: 1,
-        request: Request {
-            method: "POST".to_owned(),
-            path: "/t/n".to_owned(),
-            query_string: String::new(),
-            query: Map::new(),
-            headers: vec![("content-type".to_owned(), "application/json".to_owned())],
-        },
-        content_type: Some("application/json".to_owned()),
-        content_encoding: None,
-        body: body.to_owned().into(),
-        received_at: unix_micros(),
-        deadline: None,
-        reply_to: None,
-        trace: None,
-        attempts: 0,
-        once: None,
-        resumes: false,
-        due_at: None,
-    }
+    let request = Request {
+        method: "POST".to_owned(),
+        path: "/t/n".to_owned(),
+        query_string: String::new(),
+        query: Map::new(),
+        headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+    };
+    let path = "t/n".parse().unwrap();
+    Envelope::new(IdIssuer::new(&[0; 32]).issue(Uuid::nil()).unwrap(), path, Uuid::nil(), 1, request, body.to_owned().into())
 }
 
 async fn tried(workflow: &str, body: &str, given: Json) -> Tried {

@@ -40,31 +40,23 @@ pub fn problems(rest: &str) -> String {
 
 pub fn envelope(body: &str) -> Envelope {
     let integration_id = Uuid::new_v4();
-    Envelope {
-        execution_id: IdIssuer::new(b"key").issue(integration_id).unwrap(),
-        tenant: "t37ed".parse().unwrap(),
-        integration: "Order".parse().unwrap(),
+    let request = Request {
+        method: "POST".to_owned(),
+        path: "/t37ed/Order".to_owned(),
+        query_string: "customerid=7".to_owned(),
+        query: serde_json::json!({"customerid": 7}).as_object().unwrap().clone(),
+        headers: [("x-tag", "a"), ("accept", "*/*"), ("x-tag", "b")].map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+    };
+    let path = "t37ed/Order".parse().unwrap();
+    let envelope = Envelope::new(
+        IdIssuer::new(b"key").issue(integration_id).unwrap(),
+        path,
         integration_id,
-        version: 1,
-        request: Request {
-            method: "POST".to_owned(),
-            path: "/t37ed/Order".to_owned(),
-            query_string: "customerid=7".to_owned(),
-            query: serde_json::json!({"customerid": 7}).as_object().unwrap().clone(),
-            headers: [("x-tag", "a"), ("accept", "*/*"), ("x-tag", "b")].map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
-        },
-        content_type: Some("application/json".to_owned()),
-        content_encoding: None,
-        body: Bytes::copy_from_slice(body.as_bytes()),
-        received_at: 1_764_000_000_123_456,
-        deadline: None,
-        reply_to: None,
-        trace: None,
-        attempts: 0,
-        once: None,
-        resumes: false,
-        due_at: None,
-    }
+        1,
+        request,
+        Bytes::copy_from_slice(body.as_bytes()),
+    );
+    Envelope { content_type: Some("application/json".to_owned()), received_at: 1_764_000_000_123_456, ..envelope }
 }
 
 pub fn engine() -> Engine {
