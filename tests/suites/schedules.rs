@@ -222,3 +222,19 @@ async fn a_scheduler_without_schedules_is_ready_and_ends_when_told_to() {
     let scheduler: Process = stack.start("scheduler").await;
     assert!(scheduler.terminate().await.success());
 }
+
+#[tokio::test]
+async fn a_run_that_is_tried_again_by_hand_was_due_when_it_was() {
+    let stack = Stack::new().await;
+    let sink = Sink::start(Duration::ZERO).await;
+    sink.answer_with(400);
+    stack.apply(&definition(&sink, "again", "cron: '@yearly'", "")).await;
+    let _worker = stack.start("worker").await;
+    let run = stack.command_json(&["schedules", "run", "t1/again"]).await;
+    stack.ended("again", 1).await;
+    sink.answer_with(200);
+    stack.command(&["executions", "retry", run["executionId"].as_str().unwrap()]).await;
+    eventually("success", || async { (stack.executions("again").await[0]["status"] == "succeeded").then_some(()) }).await;
+    let due: Vec<Value> = bodies(&sink).iter().map(|body| body["due"].clone()).collect();
+    assert!(due.len() == 2 && due[0].is_string() && due[0] == due[1], "{due:?}");
+}

@@ -7,7 +7,7 @@ use forebay_contract::ExecutionId;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::ExecutionStatus;
 use forebay_runtime::settings::Settings;
-use forebay_store::Store;
+use forebay_store::{Store, TriggerKind};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -47,7 +47,9 @@ pub(crate) async fn retry(
     let version = if latest { integration.version } else { row.version };
     let envelope = Envelope::new(*id, path, integration.id, version, input.request, input.body);
     let attempts = u32::try_from(row.attempts).unwrap_or_default();
-    let envelope = Envelope { received_at: row.accepted_at, attempts, ..envelope };
+    // The id of a run begins with the time at which it was due.
+    let due_at = (row.trigger == TriggerKind::Schedule.as_str()).then(|| id.issued_at_millis());
+    let envelope = Envelope { received_at: row.accepted_at, attempts, due_at, ..envelope };
     let limits = Limits { max_length: settings.queue_max_length, max_bytes: settings.queue_max_bytes };
     let topology = Topology::new(&settings.queue_prefix, settings.lanes, limits);
     let config = PublisherConfig {

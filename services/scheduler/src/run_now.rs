@@ -2,7 +2,7 @@
 
 use crate::publish::{Publishing, envelope};
 use forebay_broker::{Limits, PublishError, Publisher, PublisherConfig, Topology};
-use forebay_contract::{ExecutionId, IdIssuer, IntegrationPath, unix_micros};
+use forebay_contract::{ExecutionId, IdIssuer, IntegrationPath};
 use forebay_runtime::settings::Settings;
 use forebay_store::{Store, StoreError};
 use std::time::Duration;
@@ -49,7 +49,7 @@ pub async fn run_now(settings: &Settings, store: &Store, path: &IntegrationPath)
     let _ends_with_this = shutdown.drop_guard();
     // Not connected after that: publishing says so.
     let _ = tokio::time::timeout(PATIENCE, publishing.publisher.ready()).await;
-    let envelope = envelope(&integration, schedule, id, unix_micros() / 1000, false);
+    let envelope = envelope(&integration, schedule, id, id.issued_at_millis(), false);
     publishing.publish(&envelope, schedule).await?;
     Ok(id)
 }
