@@ -1,21 +1,15 @@
 //! `forebay executions retry`: a failed execution once more, after what it has done or from its start.
 
-use std::time::Duration;
-
-use forebay_broker::{Destination, Limits, Publisher, PublisherConfig, Topology, encode_envelope, order_of};
+use forebay_broker::{Limits, PublisherConfig, Topology, publish_once};
 use forebay_contract::ExecutionId;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::ExecutionStatus;
 use forebay_runtime::settings::Settings;
 use forebay_store::{Store, TriggerKind};
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
 
 use crate::error::Error;
 use crate::output::Output;
-
-/// Longest wait for a connection to the broker.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Publishes the execution again under its id: the same steps send the same idempotency keys.
 pub(crate) async fn retry(
@@ -58,14 +52,7 @@ pub(crate) async fn retry(
         channels: 1,
         confirm_timeout: settings.confirm_timeout,
     };
-    let shutdown = CancellationToken::new();
-    let publisher = Publisher::start(config, topology.clone(), shutdown.clone());
-    let _ends_with_this = shutdown.drop_guard();
-    // Not connected after that: publishing says so.
-    let _ = tokio::time::timeout(PATIENCE, publisher.ready()).await;
-    let delivery = integration.definition.trigger.delivery();
-    let queue = topology.queue_of(&envelope, delivery, false);
-    let published = publisher.publish(order_of(&envelope, delivery), Destination::Queue(queue), encode_envelope(&envelope, None)).await;
+    let published = publish_once(config, &topology, &envelope, integration.definition.trigger.delivery()).await;
     published.map_err(|error| refused(format!("the broker did not take it: {error}")))?;
     let object = json!({ "executionId": id.to_string(), "version": version, "attempt": envelope.attempts + 1 });
     output.one(&format!("{id} runs again (attempt {}, version {version})", envelope.attempts + 1), &object)

@@ -1,15 +1,10 @@
 //! One run at once, because a person asks for it.
 
-use crate::publish::{Publishing, envelope};
-use forebay_broker::{Limits, PublishError, Publisher, PublisherConfig, Topology};
+use crate::publish::envelope;
+use forebay_broker::{Limits, PublishError, PublisherConfig, Topology, publish_once};
 use forebay_contract::{ExecutionId, IdIssuer, IntegrationPath};
 use forebay_runtime::settings::Settings;
 use forebay_store::{Store, StoreError};
-use std::time::Duration;
-use tokio_util::sync::CancellationToken;
-
-/// Longest wait for a connection to the broker.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why there was no run.
 #[derive(Debug, thiserror::Error)]
@@ -44,18 +39,14 @@ pub async fn run_now(settings: &Settings, store: &Store, path: &IntegrationPath)
     }
     let ids = IdIssuer::new(&store.id_key().await?);
     let id = ids.issue(integration.id).map_err(|_| RunNowError::Id)?;
-    let shutdown = CancellationToken::new();
-    let publishing = publishing(settings, ids, "forebay command", shutdown.clone());
-    let _ends_with_this = shutdown.drop_guard();
-    // Not connected after that: publishing says so.
-    let _ = tokio::time::timeout(PATIENCE, publishing.publisher.ready()).await;
     let envelope = envelope(&integration, schedule, id, id.issued_at_millis(), false);
-    publishing.publish(&envelope, schedule).await?;
+    let (config, topology) = broker(settings, "forebay command");
+    publish_once(config, &topology, &envelope, &schedule.delivery).await?;
     Ok(id)
 }
 
-/// A publishing connection of its own.
-pub(crate) fn publishing(settings: &Settings, ids: IdIssuer, name: &str, shutdown: CancellationToken) -> Publishing {
+/// How runs are published, and where to.
+pub(crate) fn broker(settings: &Settings, name: &str) -> (PublisherConfig, Topology) {
     let limits = Limits { max_length: settings.queue_max_length, max_bytes: settings.queue_max_bytes };
     let topology = Topology::new(&settings.queue_prefix, settings.lanes, limits);
     let config = PublisherConfig {
@@ -65,6 +56,5 @@ pub(crate) fn publishing(settings: &Settings, ids: IdIssuer, name: &str, shutdow
         channels: 1,
         confirm_timeout: settings.confirm_timeout,
     };
-    let publisher = Publisher::start(config, topology.clone(), shutdown);
-    Publishing { publisher, topology, ids }
+    (config, topology)
 }

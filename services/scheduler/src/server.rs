@@ -1,8 +1,8 @@
 //! Builds the scheduler and runs it until shutdown: looks at what is due, publishes it, sleeps until the next due time or a change.
 
 use crate::publish::Publishing;
-use crate::run_now::publishing;
-use forebay_broker::PublisherState;
+use crate::run_now::broker;
+use forebay_broker::{Publisher, PublisherState};
 use forebay_contract::IdIssuer;
 use forebay_runtime::health::Health;
 use forebay_runtime::settings::Settings;
@@ -51,7 +51,9 @@ impl Scheduler {
         let ids = IdIssuer::new(&store.id_key().await?);
         let broker_shutdown = CancellationToken::new();
         let name = format!("{} scheduler", settings.worker_name);
-        let publishing = publishing(settings, ids, &name, broker_shutdown.clone());
+        let (config, topology) = broker(settings, &name);
+        let publisher = Publisher::start(config, topology.clone(), broker_shutdown.clone());
+        let publishing = Publishing { publisher, topology, ids };
         health.expect(BROKER);
         health.expect(DATABASE);
         Ok(Self { publishing, store, snapshot, health, broker_shutdown })

@@ -8,6 +8,7 @@ mod codec;
 mod connection;
 mod consumer;
 mod error;
+mod once;
 mod publisher;
 mod remote;
 mod replies;
@@ -18,6 +19,7 @@ pub use codec::{
 };
 pub use consumer::{Consumers, ConsumersConfig, Delivery, Subscription};
 pub use error::{BrokerError, PublishError};
+pub use once::publish_once;
 pub use publisher::{Destination, Publisher, PublisherConfig, PublisherState};
 pub use remote::{RemoteError, RemoteMessage, RemotePublisher, endpoint};
 pub use replies::{Replies, Waiting};
