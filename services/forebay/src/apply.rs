@@ -17,7 +17,7 @@ pub(crate) async fn apply(output: &Output, settings: &Settings, apply: &Apply) -
         Vec::new()
     } else {
         connections::keys(settings)?;
-        connections::read_all(&apply.paths)?
+        connections::with_secrets(&documents.connections)?
     };
     let store = crate::client_store(settings).await?;
     let planned = plan(&store, &documents.definitions).await?;
@@ -61,7 +61,7 @@ pub(crate) async fn diff(output: &Output, settings: &Settings, paths: &Paths) ->
     let planned = plan(&crate::client_store(settings).await?, &documents.definitions).await?;
     let changed = || planned.iter().filter(|one| one.is_change());
     for connection in &documents.connections {
-        note(&format!("the connection {connection} is not compared: `apply` stores it"));
+        note(&format!("the connection {} is not compared: `apply` stores it", connection.path));
     }
     if output.is_json() {
         write(&pretty(&changed().map(change::Planned::object).collect::<Value>()))?;

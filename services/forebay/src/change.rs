@@ -7,6 +7,7 @@ use forebay_store::{Applied, Change, NewDefinition, Store, Which};
 use serde_json::{Value, json};
 
 use crate::difference::{Difference, differences};
+use crate::documents::ConnectionDocument;
 use crate::error::Error;
 use crate::output::{Row, note};
 
@@ -107,9 +108,9 @@ pub(crate) fn summary<'a>(tense: &str, applied: impl Iterator<Item = &'a Applied
 ///
 /// # Errors
 /// The answer is no, or nobody can be asked.
-pub(crate) fn agreed(planned: &[Planned], connections: &[String], yes: bool, is_json: bool) -> Result<(), Error> {
+pub(crate) fn agreed(planned: &[Planned], connections: &[ConnectionDocument], yes: bool, is_json: bool) -> Result<(), Error> {
     if !yes || !is_json {
-        connections.iter().for_each(|path| note(&format!("the connection {path} is stored, whether it differs or not")));
+        connections.iter().for_each(|one| note(&format!("the connection {} is stored, whether it differs or not", one.path)));
         planned.iter().filter(|one| one.is_change()).for_each(|one| note(&one.text()));
         if !planned.is_empty() {
             note(&summary("to apply", planned.iter().map(|one| &one.applied)));

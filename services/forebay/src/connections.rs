@@ -1,9 +1,6 @@
 //! The `connections` verbs.
 
-use std::path::PathBuf;
-
 use forebay_contract::connection::{Connection, SecretSource};
-use forebay_contract::definition::documents;
 use forebay_runtime::settings::Settings;
 use forebay_store::{ConnectionRow, SecretKeys, Store};
 use forebay_workflow::connector::ReachError;
@@ -11,6 +8,7 @@ use forebay_workflow::{Engine, EngineOptions};
 use serde_json::{Value, json};
 
 use crate::args::Connections;
+use crate::documents::{ConnectionDocument, Documents};
 use crate::error::Error;
 use crate::output::{Output, Row, note, rfc3339, to_the_second};
 
@@ -22,7 +20,7 @@ pub(crate) async fn perform(output: &Output, settings: &Settings, command: Conne
     let store = crate::client_store(settings).await?;
     match command {
         Connections::Apply { paths } => {
-            let connections = read_all(&paths)?;
+            let connections = with_secrets(&Documents::read_connections(&paths, "nothing was stored")?)?;
             if connections.is_empty() {
                 return Err(Error::Usage("the files hold no connection: a document with a field `connection`".to_owned()));
             }
@@ -76,19 +74,14 @@ pub(crate) fn keys(settings: &Settings) -> Result<SecretKeys, Error> {
     SecretKeys::parse(key).map_err(|problem| Error::Usage(format!("FOREBAY_SECRET_KEY: {problem}")))
 }
 
-/// The connections among the documents of files, with their secrets found. Definitions are left out.
-pub(crate) fn read_all(paths: &[PathBuf]) -> Result<Vec<(Connection, Value)>, Error> {
-    let (mut connections, mut problems) = (Vec::new(), Vec::new());
-    for file in crate::files::find(paths)? {
-        let text =
-            std::fs::read_to_string(&file).map_err(|source| Error::Io { doing: format!("cannot read {}", file.display()), source })?;
-        let documents = documents(&text).map_err(|error| Error::Failed(format!("{}: {error}", file.display())))?;
-        for document in documents.iter().filter(|document| Connection::is_document(document)) {
-            let read = Connection::resolve_secrets(document, look_up).and_then(|found| Ok((Connection::from_value(&found)?, found)));
-            match read {
-                Ok(connection) => connections.push(connection),
-                Err(error) => problems.extend(error.problems.iter().map(|problem| format!("{}: {problem}", file.display()))),
-            }
+/// Connections with their secrets found.
+pub(crate) fn with_secrets(documents: &[ConnectionDocument]) -> Result<Vec<(Connection, Value)>, Error> {
+    let (mut connections, mut problems) = (Vec::with_capacity(documents.len()), Vec::new());
+    for ConnectionDocument { file, document, .. } in documents {
+        let read = Connection::resolve_secrets(document, look_up).and_then(|found| Ok((Connection::from_value(&found)?, found)));
+        match read {
+            Ok(connection) => connections.push(connection),
+            Err(error) => problems.extend(error.problems.iter().map(|problem| format!("{file}: {problem}"))),
         }
     }
     if problems.is_empty() {

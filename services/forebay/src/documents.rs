@@ -21,10 +21,20 @@ use crate::output::note;
 pub(crate) struct Documents {
     /// Definitions of integrations that are right.
     pub(crate) definitions: Vec<NewDefinition>,
-    /// `tenant/name` of connections that are right but for their secrets, which are not looked up.
-    pub(crate) connections: Vec<String>,
+    /// Connections that are right but for their secrets, which are not looked up.
+    pub(crate) connections: Vec<ConnectionDocument>,
     /// Everything that is wrong.
     pub(crate) problems: Vec<Found>,
+    /// Definitions are passed over.
+    only_connections: bool,
+}
+
+/// A connection as it stands in a file.
+pub(crate) struct ConnectionDocument {
+    /// `tenant/name`.
+    pub(crate) path: String,
+    pub(crate) file: String,
+    pub(crate) document: Value,
 }
 
 /// A problem with its place.
@@ -66,29 +76,42 @@ impl Documents {
     /// # Errors
     /// A path that cannot be read, or that holds no file of ours; what is wrong in the files is in `problems`.
     pub(crate) fn read(paths: &[PathBuf]) -> Result<Self, Error> {
+        Self::default().with_files(paths)
+    }
+
+    fn with_files(mut self, paths: &[PathBuf]) -> Result<Self, Error> {
         let files = files::find(paths)?;
         if files.is_empty() {
             return Err(Error::Usage("there is no *.yaml, *.yml or *.json file in what was given".to_owned()));
         }
-        let mut all = Self::default();
         for file in &files {
             let read = std::fs::read_to_string(file);
             let text = read.map_err(|source| Error::Io { doing: format!("cannot read {}", file.display()), source })?;
-            all.add_file(file, &text);
+            self.add_file(file, &text);
         }
-        all.refuse_repeats();
-        Ok(all)
+        self.refuse_repeats();
+        Ok(self)
     }
 
     /// As [`Documents::read`], for verbs that need all of it to be right: says what is wrong and fails. `undone` ends the error's text.
     pub(crate) fn read_right(paths: &[PathBuf], undone: &str) -> Result<Self, Error> {
-        let read = Self::read(paths)?;
-        if read.problems.is_empty() {
-            let is_empty = read.definitions.is_empty() && read.connections.is_empty();
-            return if is_empty { Err(Error::Usage("the files hold no definition and no connection".to_owned())) } else { Ok(read) };
+        let read = Self::read(paths)?.right(undone)?;
+        let is_empty = read.definitions.is_empty() && read.connections.is_empty();
+        if is_empty { Err(Error::Usage("the files hold no definition and no connection".to_owned())) } else { Ok(read) }
+    }
+
+    /// As [`Documents::read_right`], of connections only: what is beside them may be wrong.
+    pub(crate) fn read_connections(paths: &[PathBuf], undone: &str) -> Result<Vec<ConnectionDocument>, Error> {
+        let only = Self { only_connections: true, ..Self::default() };
+        Ok(only.with_files(paths)?.right(undone)?.connections)
+    }
+
+    fn right(self, undone: &str) -> Result<Self, Error> {
+        if self.problems.is_empty() {
+            return Ok(self);
         }
-        read.problems.iter().for_each(|problem| note(&problem.to_string()));
-        Err(Error::Failed(format!("{}: {undone}", counted(read.problems.len(), "problem"))))
+        self.problems.iter().for_each(|problem| note(&problem.to_string()));
+        Err(Error::Failed(format!("{}: {undone}", counted(self.problems.len(), "problem"))))
     }
 
     fn add_file(&mut self, file: &Path, text: &str) {
@@ -105,7 +128,7 @@ impl Documents {
         // Read a second time, for the places, only where something is wrong.
         let mut places: Option<Vec<Places>> = None;
         for (index, (document, source)) in read.into_iter().zip(sources).enumerate() {
-            let Err(problems) = self.add_document(document, source) else { continue };
+            let Err(problems) = self.add_document(&shown, document, source) else { continue };
             let places = places.get_or_insert_with(|| Places::of_documents(text)).get(index);
             for problem in problems {
                 let place = places.and_then(|places| places.find(&problem.path));
@@ -115,10 +138,11 @@ impl Documents {
     }
 
     /// The one place where documents part by their kind.
-    fn add_document(&mut self, document: Value, source: String) -> Result<(), Vec<Problem>> {
+    fn add_document(&mut self, file: &str, document: Value, source: String) -> Result<(), Vec<Problem>> {
         if Connection::is_document(&document) {
-            self.connections.push(check_connection(&document)?);
-        } else {
+            let path = check_connection(&document)?;
+            self.connections.push(ConnectionDocument { path, file: file.to_owned(), document });
+        } else if !self.only_connections {
             let definition = check_definition(&document)?;
             self.definitions.push(NewDefinition { definition, document, source });
         }
@@ -128,7 +152,7 @@ impl Documents {
     fn refuse_repeats(&mut self) {
         let mut seen: HashMap<String, usize> = HashMap::new();
         let definitions = self.definitions.iter().map(|new| new.definition.path().to_string());
-        let connections = self.connections.iter().map(|path| format!("the connection {path}"));
+        let connections = self.connections.iter().map(|connection| format!("the connection {}", connection.path));
         for path in definitions.chain(connections) {
             *seen.entry(path).or_default() += 1;
         }
@@ -233,7 +257,7 @@ mod tests {
     fn connections_are_kept_beside_definitions_and_their_secrets_are_not_looked_up() {
         let good = read(&format!("{GOOD}---\ntenant: t\nconnection: bus\namqp: {{ url: {{ env: NOT_SET_ANYWHERE }} }}\n"));
         assert!(good.problems.is_empty(), "{:?}", good.problems);
-        assert_eq!((good.definitions.len(), good.connections.len(), good.connections[0].as_str()), (1, 1, "t/bus"));
+        assert_eq!((good.definitions.len(), good.connections.len(), good.connections[0].path.as_str()), (1, 1, "t/bus"));
         let bad = read("tenant: t\nconnection: bus\namqp: { uri: x }\n");
         assert!(bad.problems.iter().any(|problem| problem.to_string().contains("did you mean 'url'")), "{:?}", bad.problems);
     }
