@@ -4,35 +4,13 @@
 
 mod support;
 
-use forebay_contract::Name;
 use forebay_contract::connection::Connection;
-use forebay_contract::outcome::{ErrorCode, ExecutionError, KeptStep, Response};
-use forebay_workflow::{CallEnd, Engine, ExecutionContext, Host, HostFuture, NoHost, OutgoingCall, Run};
+use forebay_contract::outcome::ErrorCode;
+use forebay_workflow::{Engine, ExecutionContext, Run};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use support::*;
-
-/// Knows one connection, `erp`.
-struct Known(Arc<Connection>);
-
-impl Host for Known {
-    fn keep<'a>(&'a self, steps: &'a [KeptStep]) -> HostFuture<'a, bool> {
-        NoHost.keep(steps)
-    }
-
-    fn answer(&self, response: &Response) {
-        NoHost.answer(response);
-    }
-
-    fn call<'a>(&'a self, call: OutgoingCall) -> HostFuture<'a, Result<CallEnd, ExecutionError>> {
-        NoHost.call(call)
-    }
-
-    fn connection(&self, name: &Name) -> Result<Arc<Connection>, ExecutionError> {
-        if *name == self.0.name { Ok(Arc::clone(&self.0)) } else { NoHost.connection(name) }
-    }
-}
 
 fn erp(server: &Server, authentication: Value) -> Arc<Known> {
     let http = json!({

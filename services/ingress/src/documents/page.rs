@@ -4,6 +4,7 @@ use super::Endpoint;
 use super::answers::answers;
 use forebay_contract::definition::{Authentication, QueryKind, QueryParameter};
 use forebay_contract::format_duration;
+use forebay_workflow::mapping::html_escaped;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// Stands for scheme, host and port until the page is sent. No definition can hold it: a NUL is not escaped but replaced.
@@ -138,20 +139,9 @@ fn example(parameter: &QueryParameter) -> String {
     format!("{}={value}", utf8_percent_encode(&parameter.name, NON_ALPHANUMERIC))
 }
 
+/// NUL stands for the origin in a page, which is put in for each caller.
 fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            '\0' => escaped.push('\u{fffd}'),
-            other => escaped.push(other),
-        }
-    }
-    escaped
+    html_escaped(text).replace('\0', "\u{fffd}")
 }
 
 #[cfg(test)]

@@ -209,7 +209,9 @@ fn moved(source: &str, start: usize, error: CompileError) -> CompileError {
     CompileError { line: error.line + lines_before, column, ..error }
 }
 
-fn html_escaped(text: &str) -> String {
+/// The text with what HTML gives a meaning to written as entities, for elements and quoted attributes.
+#[must_use]
+pub fn html_escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

@@ -12,13 +12,12 @@ mod mysql;
 mod postgres;
 mod sftp;
 
-use forebay_contract::Name;
-use forebay_contract::connection::Connection;
-use forebay_contract::outcome::{Ending, KeptStep, Response};
+use forebay_contract::connection::{Connection, ConnectionKind};
+use forebay_contract::outcome::Ending;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use forebay_workflow::ExecutionContext;
 use forebay_workflow::connector::{Bounds, Connectors, Reach, Statement};
 use forebay_workflow::mapping::{Value, to_json};
-use forebay_workflow::{CallEnd, ExecutionContext, Host, HostFuture, NoHost, OutgoingCall};
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +41,28 @@ fn parts(url: &str) -> (String, u16, String, String, String) {
     let database = url.path().trim_start_matches('/').to_owned();
     let password = url.password().unwrap_or_default().to_owned();
     (url.host_str().unwrap().to_owned(), url.port().unwrap(), url.username().to_owned(), password, database)
+}
+
+/// A database's connection by its address, with further or other fields.
+fn database_at(kind: &str, url: &str, changes: &Json) -> Arc<Connection> {
+    let (host, port, username, password, database) = parts(url);
+    let mut fields =
+        json!({ "host": host, "port": port, "username": username, "password": password, "database": database, "tls": "disable" });
+    fields.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    connection(json!({ kind: fields }))
+}
+
+/// A table of this test, `(id int primary key, name text)`.
+async fn table(connectors: &Connectors, database: &Arc<Connection>) -> String {
+    let table = unique("t");
+    let engine = if matches!(database.kind, ConnectionKind::Mysql(_)) { "ENGINE = InnoDB" } else { "" };
+    let create = format!("CREATE TABLE {table} (id int PRIMARY KEY, name text) {engine}");
+    connectors.sql(database, vec![execute(&create, json!([]))], false, BOUNDS).await.unwrap();
+    table
+}
+
+async fn drop_table(connectors: &Connectors, database: &Arc<Connection>, table: &str) {
+    connectors.sql(database, vec![execute(&format!("DROP TABLE {table}"), json!([]))], false, BOUNDS).await.unwrap();
 }
 
 fn from_env(variable: &str, default: &str) -> String {
@@ -75,30 +96,9 @@ async fn refused(connectors: &Connectors, connection: &Arc<Connection>, statemen
     connectors.sql(connection, vec![statement], false, BOUNDS).await.unwrap_err()
 }
 
-/// Knows one connection.
-struct Known(Arc<Connection>);
-
-impl Host for Known {
-    fn keep<'a>(&'a self, steps: &'a [KeptStep]) -> HostFuture<'a, bool> {
-        NoHost.keep(steps)
-    }
-
-    fn answer(&self, response: &Response) {
-        NoHost.answer(response);
-    }
-
-    fn call<'a>(&'a self, call: OutgoingCall) -> HostFuture<'a, Result<CallEnd, ExecutionError>> {
-        NoHost.call(call)
-    }
-
-    fn connection(&self, name: &Name) -> Result<Arc<Connection>, ExecutionError> {
-        if *name == self.0.name { Ok(Arc::clone(&self.0)) } else { NoHost.connection(name) }
-    }
-}
-
 /// Runs a workflow whose steps know the connection, and gives its answer.
 async fn run_on(connection: Arc<Connection>, steps: &str, body: &Json) -> Result<Json, ExecutionError> {
-    let execution = ExecutionContext { host: Arc::new(Known(connection)), ..support::once() };
+    let execution = ExecutionContext { host: Arc::new(support::Known(connection)), ..support::once() };
     match support::engine().run(&support::program(steps), &support::envelope(&body.to_string()), execution).await.ending {
         Ending::Succeeded(response) => Ok(serde_json::from_slice(&response.body).unwrap_or_default()),
         Ending::Failed(error) => Err(error),

@@ -3,26 +3,11 @@
 use super::*;
 
 fn with(changes: Json) -> Arc<Connection> {
-    let (host, port, username, password, database) = parts(&from_env("FOREBAY_MARIADB_URL", "mysql://root@127.0.0.1:3306/test"));
-    let mut fields =
-        json!({ "host": host, "port": port, "username": username, "password": password, "database": database, "tls": "disable" });
-    fields.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
-    connection(json!({ "mysql": fields }))
+    database_at("mysql", &from_env("FOREBAY_MARIADB_URL", "mysql://root@127.0.0.1:3306/test"), &changes)
 }
 
 fn database() -> Arc<Connection> {
     with(json!({}))
-}
-
-async fn table(connectors: &Connectors, database: &Arc<Connection>) -> String {
-    let table = unique("t");
-    let create = format!("CREATE TABLE {table} (id int PRIMARY KEY, name text) ENGINE = InnoDB");
-    connectors.sql(database, vec![execute(&create, json!([]))], false, BOUNDS).await.unwrap();
-    table
-}
-
-async fn drop_table(connectors: &Connectors, database: &Arc<Connection>, table: &str) {
-    connectors.sql(database, vec![execute(&format!("DROP TABLE {table}"), json!([]))], false, BOUNDS).await.unwrap();
 }
 
 #[tokio::test]

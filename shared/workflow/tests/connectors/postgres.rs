@@ -7,27 +7,11 @@ fn url() -> String {
 }
 
 fn with(changes: Json) -> Arc<Connection> {
-    let (host, port, username, password, database) = parts(&url());
-    let mut fields =
-        json!({ "host": host, "port": port, "username": username, "password": password, "database": database, "tls": "disable" });
-    fields.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
-    connection(json!({ "postgres": fields }))
+    database_at("postgres", &url(), &changes)
 }
 
 fn database() -> Arc<Connection> {
     with(json!({}))
-}
-
-/// A table of this test, `(id int primary key, name text)`.
-async fn table(connectors: &Connectors, database: &Arc<Connection>) -> String {
-    let table = unique("t");
-    let create = format!("CREATE TABLE {table} (id int PRIMARY KEY, name text)");
-    connectors.sql(database, vec![execute(&create, json!([]))], false, BOUNDS).await.unwrap();
-    table
-}
-
-async fn drop_table(connectors: &Connectors, database: &Arc<Connection>, table: &str) {
-    connectors.sql(database, vec![execute(&format!("DROP TABLE {table}"), json!([]))], false, BOUNDS).await.unwrap();
 }
 
 #[tokio::test]

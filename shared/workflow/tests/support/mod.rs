@@ -2,11 +2,12 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use bytes::Bytes;
-use forebay_contract::IdIssuer;
+use forebay_contract::connection::Connection;
 use forebay_contract::definition::{Definition, documents};
 use forebay_contract::envelope::{Envelope, Request};
-use forebay_contract::outcome::{Ending, ExecutionError, Response};
-use forebay_workflow::{Engine, EngineOptions, ExecutionContext, Program, Run};
+use forebay_contract::outcome::{Ending, ExecutionError, KeptStep, Response};
+use forebay_contract::{IdIssuer, Name};
+use forebay_workflow::{CallEnd, Engine, EngineOptions, ExecutionContext, Host, HostFuture, NoHost, OutgoingCall, Program, Run};
 use http_body_util::{BodyExt, Full};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -110,6 +111,27 @@ pub async fn answer(rest: &str, body: &str) -> String {
 /// The answer to `{}`, read as JSON.
 pub async fn json_answer(rest: &str) -> serde_json::Value {
     serde_json::from_str(&answer(rest, "{}").await).unwrap()
+}
+
+/// Knows one connection.
+pub struct Known(pub Arc<Connection>);
+
+impl Host for Known {
+    fn keep<'a>(&'a self, steps: &'a [KeptStep]) -> HostFuture<'a, bool> {
+        NoHost.keep(steps)
+    }
+
+    fn answer(&self, response: &Response) {
+        NoHost.answer(response);
+    }
+
+    fn call<'a>(&'a self, call: OutgoingCall) -> HostFuture<'a, Result<CallEnd, ExecutionError>> {
+        NoHost.call(call)
+    }
+
+    fn connection(&self, name: &Name) -> Result<Arc<Connection>, ExecutionError> {
+        if *name == self.0.name { Ok(Arc::clone(&self.0)) } else { NoHost.connection(name) }
+    }
 }
 
 /// A request as the server got it.
