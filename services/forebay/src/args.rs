@@ -1,19 +1,19 @@
 //! The command line: verbs by clap's derive, one flag a setting from the table of settings.
 
+mod credentials;
 mod definitions;
 
+pub(crate) use credentials::{Connections, Keys};
 pub(crate) use definitions::{Apply, Export, Paths, Rollback, Tenants, Try, Versions};
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use forebay_contract::outcome::ExecutionStatus;
 use forebay_contract::{ExecutionId, IntegrationPath, Name};
 use forebay_runtime::settings::{self, SETTINGS, Settings, SettingsError};
 use std::time::Duration;
-use uuid::Uuid;
 
 use crate::output::Format;
 
@@ -90,89 +90,6 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Triggers,
     },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Keys {
-    /// Creates a key and shows it this one time
-    Create {
-        /// Tenant that the key belongs to
-        #[arg(long)]
-        tenant: Name,
-        /// What the key is for, such as the partner's name
-        #[arg(long)]
-        label: String,
-        /// Integrations of the tenant that the key opens
-        #[arg(long, value_name = "NAME", required = true, num_args = 1..)]
-        integration: Vec<Name>,
-        /// A key that exists elsewhere already; one is generated without
-        #[arg(long, value_name = "VALUE")]
-        key: Option<String>,
-    },
-    /// Lists keys, without their values
-    List {
-        /// Of this tenant only
-        #[arg(long)]
-        tenant: Option<Name>,
-    },
-    /// Changes a key's label or the integrations that it opens
-    Update {
-        /// The key's id, as `keys list` shows it
-        id: Uuid,
-        /// The new label
-        #[arg(long, required_unless_present = "integration")]
-        label: Option<String>,
-        /// All integrations that the key opens from now on
-        #[arg(long, value_name = "NAME", num_args = 1..)]
-        integration: Option<Vec<Name>>,
-    },
-    /// Deletes a key: it opens nothing any more, within a second
-    Delete {
-        /// The key's id, as `keys list` shows it
-        id: Uuid,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Connections {
-    /// Stores connections of files, or folders with *.yaml, *.yml and *.json; their secrets are encrypted
-    Apply {
-        /// Files or folders; folders are searched to the bottom
-        #[arg(required = true, value_name = "PATH")]
-        paths: Vec<PathBuf>,
-    },
-    /// Lists connections, without their secrets
-    List {
-        /// Of this tenant only
-        #[arg(long)]
-        tenant: Option<Name>,
-    },
-    /// Connects and signs in as a step would, and changes nothing; exit code 1 where that fails
-    Test {
-        /// The connection, such as t37ed/erp
-        #[arg(value_name = "TENANT/NAME")]
-        path: IntegrationPath,
-    },
-    /// Lets steps use a connection
-    Enable {
-        /// The connection, such as t37ed/erp
-        #[arg(value_name = "TENANT/NAME")]
-        path: IntegrationPath,
-    },
-    /// Makes steps fail that use a connection
-    Disable {
-        /// The connection, such as t37ed/erp
-        #[arg(value_name = "TENANT/NAME")]
-        path: IntegrationPath,
-    },
-    /// Deletes a connection
-    Delete {
-        /// The connection, such as t37ed/erp
-        #[arg(value_name = "TENANT/NAME")]
-        path: IntegrationPath,
-    },
-    /// Encrypts all connections by the first key of FOREBAY_SECRET_KEY, after a new one was put first
-    Rotate,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! From JSON to a [`Definition`], field by field in the order of the design's example.
 
 mod step;
+mod step_remote;
 mod trigger;
 
 use super::{
