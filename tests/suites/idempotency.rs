@@ -25,6 +25,12 @@ trigger: {{ webhook: {{ authentication: none, idempotency: {{ key: .body.workOrd
 {steps}
 ---
 tenant: t1
+name: brief
+trigger: {{ webhook: {{ authentication: none, response: {{ wait: 20s }} }} }}
+diagnostics: {{ keep: 1ms }}
+{steps}
+---
+tenant: t1
 name: failing
 trigger: {{ webhook: {{ authentication: none, response: {{ wait: 20s }} }} }}
 steps: [{{ id: end, stop: {{ error: no }} }}]
@@ -125,6 +131,17 @@ async fn a_failure_is_replayed_too_and_a_bad_key_is_refused() {
     assert_eq!((first.status, again.status, again.header("idempotent-replayed")), (500, 500, "true"));
     assert_eq!(first.json()["executionId"], again.json()["executionId"]);
     assert_eq!(post(&stack, &ingress, "/t1/failing", Some(&"x".repeat(300)), &json!({})).await.status, 400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_is_kept_for_as_long_as_its_key_is_known() {
+    let sink = Sink::start(Duration::ZERO).await;
+    let (stack, ingress, _worker) = started(&sink).await;
+    let first = post(&stack, &ingress, "/t1/brief", Some("k"), &json!({"n": 1})).await;
+    eventually("it is recorded", || async { (!stack.executions("brief").await.is_empty()).then_some(()) }).await;
+    let again = post(&stack, &ingress, "/t1/brief", Some("k"), &json!({"n": 1})).await;
+    assert_eq!((first.status, again.status, again.header("idempotent-replayed")), (200, 200, "true"));
+    assert_eq!(first.body, again.body);
 }
 
 #[tokio::test(flavor = "multi_thread")]

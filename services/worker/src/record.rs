@@ -7,6 +7,7 @@ use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{Ending, ExecutionError, ExecutionStatus};
 use forebay_contract::unix_micros;
 use forebay_store::{KeptBatch, Record, StoredRequest, StoredResponse, TriggerKind};
+use std::time::Duration;
 
 /// A reply posted this long before the caller's deadline reaches it.
 const ANSWERED_BEFORE_MILLIS: i64 = 500;
@@ -73,8 +74,8 @@ impl Executor {
             output: response.filter(|_| keeps_output).map(StoredResponse::from),
             kept: (failed && !attempted.unkept.is_empty()).then(|| KeptBatch::new(attempted.host.batches(), &attempted.unkept)),
             ends_kept: !failed && attempted.host.batches() > 0,
-            // What a retry by hand needs is kept as long as the history is.
-            keep: diagnostics.keep.filter(|_| !failed),
+            // What a retry by hand needs is kept as long as the history is, and an answer as long as repeated calls get it.
+            keep: diagnostics.keep.filter(|_| !failed).map(|keep| keep.max(known_for(envelope, definition))),
             halted,
             ..self.empty_record(envelope)
         }
@@ -110,6 +111,12 @@ impl Executor {
 /// A count as it is stored.
 pub(crate) fn stored_count(count: u32) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
+}
+
+/// How long the call's idempotency key is known; zero: it may have none.
+fn known_for(envelope: &Envelope, definition: Option<&Definition>) -> Duration {
+    let webhook = definition.and_then(|definition| definition.trigger.webhook()).filter(|_| envelope.once.is_some());
+    webhook.map_or(Duration::ZERO, |webhook| webhook.idempotency.keep)
 }
 
 /// Whether the caller may come back for the answer: not when it had one in time.

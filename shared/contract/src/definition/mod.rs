@@ -173,7 +173,8 @@ pub struct Diagnostics {
     pub output: bool,
     /// Keep each step's output.
     pub steps: bool,
-    /// How long payloads are kept; absent: as long as the installation keeps history.
+    /// How long payloads are kept; absent: as long as the installation keeps history. Those of a failed execution are kept that
+    /// long too, and those of a call with an idempotency key at least as long as the key is known.
     pub keep: Option<Duration>,
 }
 
