@@ -239,9 +239,13 @@ mod tests {
     }
 
     fn of(definition: &str, body: &str) -> Try {
+        Try { file: Some(example("definition.yaml", definition)), input: Some(example("body.json", body)), ..of_nothing() }
+    }
+
+    fn of_nothing() -> Try {
         Try {
-            file: Some(example("definition.yaml", definition)),
-            input: Some(example("body.json", body)),
+            file: None,
+            input: None,
             content_type: None,
             method: None,
             query: Vec::new(),
@@ -252,8 +256,13 @@ mod tests {
         }
     }
 
+    /// The error of a trial, whose files are removed.
     async fn fails(tried: Try) -> String {
-        perform(&Output::new(crate::output::Format::Text), &tried).await.unwrap_err().to_string()
+        let error = perform(&Output::new(crate::output::Format::Text), &tried).await.unwrap_err().to_string();
+        for file in tried.file.iter().chain(&tried.input) {
+            std::fs::remove_file(file).unwrap();
+        }
+        error
     }
 
     #[tokio::test]
@@ -278,7 +287,7 @@ mod tests {
     #[tokio::test]
     async fn the_example_definitions_run_on_an_example() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/item-price.yaml");
-        let tried = Try { file: Some(file), input: None, query: vec![("itemno".to_owned(), "A-100".to_owned())], ..of("", "") };
+        let tried = Try { file: Some(file), input: None, query: vec![("itemno".to_owned(), "A-100".to_owned())], ..of_nothing() };
         perform(&Output::new(crate::output::Format::Text), &tried).await.unwrap();
     }
 }

@@ -28,8 +28,6 @@ pub struct FirstCall {
     pub execution_id: ExecutionId,
     /// Whether it asked for the same.
     pub is_same_request: bool,
-    /// How long ago it came.
-    pub age: Duration,
 }
 
 impl Store {
@@ -66,7 +64,7 @@ impl Store {
                        execution_id = case when known.expires_at < now() then excluded.execution_id else known.execution_id end,
                        created_at = case when known.expires_at < now() then now() else known.created_at end,
                        expires_at = case when known.expires_at < now() then excluded.expires_at else known.expires_at end
-                   returning execution_id, request_digest, extract(epoch from clock_timestamp() - created_at)::float8";
+                   returning execution_id, request_digest";
         let statement = client.prepare_cached(sql).await.map_err(failed)?;
         let unique = call.execution_id.unique();
         let row = client
@@ -80,9 +78,8 @@ impl Store {
         if first == unique {
             return Ok(None);
         }
-        let age = Duration::try_from_secs_f64(row.get(2)).unwrap_or_default();
         let execution_id = issuer.restore(first, call.integration_id);
-        Ok(Some(FirstCall { execution_id, is_same_request: row.get::<_, &[u8]>(1) == call.request_digest, age }))
+        Ok(Some(FirstCall { execution_id, is_same_request: row.get::<_, &[u8]>(1) == call.request_digest }))
     }
 
     /// Forgets a call that was not accepted after all.
