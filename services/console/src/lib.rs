@@ -1,0 +1,3 @@
+//! The admin API and the web console.
+
+pub mod view;

@@ -1,0 +1,1 @@
+//! From values to HTML: pure functions, no I/O.

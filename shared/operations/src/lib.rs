@@ -1,0 +1,2 @@
+//! What people do with Forebay, each thing once: its permission is checked, it is done, and it is written into the audit log. The console's
+//! API, its pages and the command are three ways to the same functions.
