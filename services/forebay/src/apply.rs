@@ -1,6 +1,7 @@
 //! `forebay apply`, `diff` and `validate`: files, checked, against what is stored.
 
 use forebay_runtime::settings::Settings;
+use forebay_store::Who;
 use serde_json::Value;
 
 use crate::args::{Apply, Paths};
@@ -87,10 +88,10 @@ pub(crate) fn validate(output: &Output, paths: &Paths) -> Result<(), Error> {
     if problems.is_empty() { Ok(()) } else { Err(Error::Failed(counted(problems.len(), "problem"))) }
 }
 
-/// Who uses the command, for the history.
-pub(crate) fn author() -> String {
-    ["USER", "LOGNAME"]
-        .iter()
-        .find_map(|name| std::env::var(name).ok().filter(|name| !name.is_empty()))
-        .unwrap_or_else(|| "forebay command".to_owned())
+/// Who uses the command, for the history and the audit log: `USER@HOST`.
+pub(crate) fn author() -> Who {
+    let user = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|name| !name.is_empty()));
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::env::var("HOSTNAME"));
+    let host = host.map(|host| host.trim().to_owned()).unwrap_or_else(|_| "this host".to_owned());
+    Who::from(format!("{}@{host}", user.as_deref().unwrap_or("forebay")).as_str())
 }

@@ -7,6 +7,7 @@ use forebay_workflow::connector::ReachError;
 use forebay_workflow::{Engine, EngineOptions};
 use serde_json::{Value, json};
 
+use crate::apply::author;
 use crate::args::Connections;
 use crate::documents::{ConnectionDocument, Documents};
 use crate::error::Error;
@@ -36,19 +37,19 @@ pub(crate) async fn perform(output: &Output, settings: &Settings, command: Conne
             output.one(&format!("{path} works: {reached}"), &json!({ "connection": path.to_string(), "works": true, "reached": reached }))
         }
         Connections::Enable { path } => {
-            store.enable_connection(&path.tenant, &path.name, true, &keys(settings)?).await?;
+            store.enable_connection(&path.tenant, &path.name, true, &keys(settings)?, &author()).await?;
             output.one(&format!("{path}: steps may use it"), &json!({ "connection": path.to_string(), "enabled": true }))
         }
         Connections::Disable { path } => {
-            store.enable_connection(&path.tenant, &path.name, false, &keys(settings)?).await?;
+            store.enable_connection(&path.tenant, &path.name, false, &keys(settings)?, &author()).await?;
             output.one(&format!("{path}: steps that use it fail"), &json!({ "connection": path.to_string(), "enabled": false }))
         }
         Connections::Delete { path } => {
-            store.delete_connection(&path.tenant, &path.name).await?;
+            store.delete_connection(&path.tenant, &path.name, &author()).await?;
             output.one(&format!("deleted {path}"), &json!({ "connection": path.to_string(), "deleted": true }))
         }
         Connections::Rotate => {
-            let count = store.reseal_connections(&keys(settings)?).await?;
+            let count = store.reseal_connections(&keys(settings)?, &author()).await?;
             let text = format!("{count} encrypted anew: keys after the first in FOREBAY_SECRET_KEY are not needed any more");
             output.one(&text, &json!({ "reencrypted": count }))
         }
@@ -109,7 +110,7 @@ pub(crate) async fn store_all(settings: &Settings, store: &Store, connections: &
     let keys = keys(settings)?;
     let mut rows = Vec::with_capacity(connections.len());
     for (connection, document) in connections {
-        store.put_connection(connection, document, &keys).await?;
+        store.put_connection(connection, document, &keys, None, &author()).await?;
         let path = format!("{}/{}", connection.tenant, connection.name);
         let object = json!({ "connection": path, "change": "stored", "kind": connection.kind.as_str(), "enabled": connection.enabled });
         rows.push(Row { cells: vec!["stored".to_owned(), path, connection.kind.as_str().to_owned()], object });

@@ -1,8 +1,9 @@
 //! The `keys` verbs.
 
-use forebay_store::{KeyRow, NewKey, Store};
+use forebay_store::{KeyChange, KeyRow, NewKey, Store};
 use serde_json::json;
 
+use crate::apply::author;
 use crate::args::Keys;
 use crate::error::Error;
 use crate::output::{Output, Row, rfc3339, to_the_second};
@@ -11,7 +12,8 @@ use crate::output::{Output, Row, rfc3339, to_the_second};
 pub(crate) async fn perform(output: &Output, store: &Store, command: Keys) -> Result<(), Error> {
     match command {
         Keys::Create { tenant, label, integration, key } => {
-            let created = store.create_key(NewKey { tenant, label, integrations: integration, value: key }).await?;
+            let created =
+                store.create_key(NewKey { tenant, label, integrations: integration, value: key, expires_at: None }, &author()).await?;
             let text = format!("id   {}\nkey  {}\nThe key is not shown again.", created.id, created.key);
             output.one(&text, &json!({ "id": created.id.to_string(), "key": created.key }))
         }
@@ -21,11 +23,11 @@ pub(crate) async fn perform(output: &Output, store: &Store, command: Keys) -> Re
             output.listing(&["id", "tenant", "label", "integrations", "created", "ends in"], rows, "no keys")
         }
         Keys::Update { id, label, integration } => {
-            store.update_key(id, label, integration).await?;
+            store.update_key(id, KeyChange { label, integrations: integration, expires_at: None }, None, &author()).await?;
             output.one(&format!("updated {id}"), &json!({ "id": id.to_string(), "updated": true }))
         }
         Keys::Delete { id } => {
-            store.delete_key(id).await?;
+            store.delete_key(id, &author()).await?;
             output.one(&format!("deleted {id}"), &json!({ "id": id.to_string(), "deleted": true }))
         }
     }

@@ -3,7 +3,8 @@
 use crate::problem::Problem;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use forebay_contract::definition::{Authentication, Webhook};
-use forebay_store::{Integration, Snapshot, key_digest};
+use forebay_contract::unix_micros;
+use forebay_store::{ApiKey, Integration, Snapshot, key_digest};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -33,11 +34,19 @@ pub(crate) fn authenticate(
     // Looked up by digest: how long that takes tells nothing about the keys.
     match snapshot.key(&key_digest(presented)) {
         // Another tenant's key is no key here; that it exists is not for this caller to learn.
-        Some(key) if key.tenant != *tenant => Err(Problem::wrong_key(tenant.as_str())),
+        Some(key) if key.tenant != *tenant || has_ended(key) => Err(Problem::wrong_key(tenant.as_str())),
         Some(key) if !key.integrations.contains(&integration.id) => Err(Problem::no_grant(&integration.definition.path().to_string())),
-        Some(key) => Ok(Authenticated { integration, key: Some(key.id) }),
+        Some(key) => {
+            key.last_use.note(unix_micros());
+            Ok(Authenticated { integration, key: Some(key.id) })
+        }
         None => Err(Problem::wrong_key(tenant.as_str())),
     }
+}
+
+/// Whether the key's time is over. Most keys have no end, and their calls ask no clock.
+pub(crate) fn has_ended(key: &ApiKey) -> bool {
+    key.expires_at.is_some_and(|end| unix_micros() >= end)
 }
 
 /// The key that a call carries, in either header.

@@ -14,14 +14,18 @@ use forebay_runtime::health::Health;
 use forebay_runtime::settings::Settings;
 use forebay_runtime::shutdown::Shutdown;
 use forebay_store::{SnapshotHandle, Store, StoreError};
+use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 /// Bytes of bodies that the calls under way may hold in all: past it calls are refused, so memory stays flat while the broker is slow.
 const BODY_BUDGET: usize = 512 * 1024 * 1024;
 /// How often readiness and gauges are brought up to date.
 const OBSERVE_EVERY: Duration = Duration::from_millis(500);
+/// Uses of API keys are written at most this often, in one statement for all keys.
+const WRITE_KEY_USES_EVERY: Duration = Duration::from_secs(15);
 /// Idle connections are kept this long.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
@@ -129,6 +133,7 @@ impl Ingress {
         let server = server.map_err(IngressError::Serve)?.run();
         tracing::info!(address = %self.address, scheme, "the ingress is listening");
         let observer = tokio::spawn(observe(self.dependencies.clone(), self.health.clone()));
+        let key_uses = tokio::spawn(write_key_uses(self.dependencies.clone()));
         let handle = server.handle();
         let stopping = self.health.clone();
         let stop = tokio::spawn(async move {
@@ -139,6 +144,7 @@ impl Ingress {
         let served = server.await.map_err(IngressError::Serve);
         stop.abort();
         observer.abort();
+        key_uses.abort();
         self.broker_shutdown.cancel();
         served
     }
@@ -159,5 +165,26 @@ async fn observe(dependencies: web::Data<Dependencies>, health: Health) {
         health.set("replies", connected, if connected { "listening" } else { "no connection" });
         measure::state(state, connected, dependencies.in_flight.now(), dispatch.replies.waiting(), dependencies.snapshot.age());
         tokio::time::sleep(OBSERVE_EVERY).await;
+    }
+}
+
+/// Keeps what people see of when keys were used last. What cannot be written is written later: calls do not wait for it.
+async fn write_key_uses(dependencies: web::Data<Dependencies>) {
+    let mut written: HashMap<Uuid, i64> = HashMap::new();
+    loop {
+        tokio::time::sleep(WRITE_KEY_USES_EVERY).await;
+        let snapshot = dependencies.snapshot.current();
+        let is_news = |(id, at): &(Uuid, i64)| *at > written.get(id).copied().unwrap_or_default();
+        let uses: Vec<(Uuid, i64)> = snapshot.keys().map(|key| (key.id, key.last_use.at())).filter(is_news).collect();
+        if uses.is_empty() {
+            continue;
+        }
+        match dependencies.store.note_key_uses(&uses).await {
+            Ok(()) => {
+                written.retain(|id, _| snapshot.keys().any(|key| key.id == *id));
+                written.extend(uses);
+            }
+            Err(error) => tracing::debug!(%error, "uses of keys are not written yet"),
+        }
     }
 }

@@ -1,17 +1,19 @@
 //! Connections: named credentials, stored encrypted.
 
+use crate::audit::{self, Deed, Who};
 use crate::connection::Store;
 use crate::definitions::read_name;
 use crate::error::StoreError;
 use crate::listen::{self, Part};
 use crate::seal::SecretKeys;
 use crate::timestamp::Timestamp;
-use deadpool_postgres::Transaction;
+use deadpool_postgres::{GenericClient, Transaction};
 use forebay_contract::Name;
 use forebay_contract::connection::Connection;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 /// A connection as it is stored.
@@ -57,36 +59,78 @@ pub struct ConnectionRow {
     pub enabled: bool,
     /// Microseconds of Unix time.
     pub updated_at: i64,
+    /// Counts changes.
+    pub revision: i32,
 }
 
 const OPERATION: &str = "write a connection";
 
 impl Store {
-    /// Creates or replaces a connection. `document` is what `connection` was read from, every secret as text.
+    /// Creates or replaces a connection. `document` is what `connection` was read from, every secret as text. `expected`: the revision that
+    /// the change was made from; 0: there must be none yet.
     ///
     /// # Errors
-    /// What the server says.
-    pub async fn put_connection(&self, connection: &Connection, document: &Value, keys: &SecretKeys) -> Result<Uuid, StoreError> {
+    /// [`StoreError::Changed`], or what the server says.
+    pub async fn put_connection(
+        &self,
+        connection: &Connection,
+        document: &Value,
+        keys: &SecretKeys,
+        expected: Option<i32>,
+        by: &Who,
+    ) -> Result<Uuid, StoreError> {
+        self.write_connection(connection, document, keys, expected, Some(by)).await
+    }
+
+    /// `by`: who changes it; `None`: nothing of it changes but its encryption.
+    async fn write_connection(
+        &self,
+        connection: &Connection,
+        document: &Value,
+        keys: &SecretKeys,
+        expected: Option<i32>,
+        by: Option<&Who>,
+    ) -> Result<Uuid, StoreError> {
         let failed = StoreError::during(OPERATION);
         let mut client = self.client(OPERATION).await?;
         let transaction = client.transaction().await.map_err(failed)?;
         listen::next_generation(&transaction, Part::Connections).await?;
         let (tenant, name) = (connection.tenant.as_str(), connection.name.as_str());
-        let known = transaction.query_opt("select id from connections where tenant = $1 and name = $2", &[&tenant, &name]).await;
-        let id = known.map_err(failed)?.map_or_else(Uuid::new_v4, |row| row.get(0));
+        let before = read(&transaction, &connection.tenant, &connection.name).await?;
+        if expected.is_some_and(|expected| expected != before.as_ref().map_or(0, |before| before.revision)) {
+            return Err(StoreError::Changed { what: format!("the connection {tenant}/{name}") });
+        }
+        let id = before.as_ref().map_or_else(Uuid::new_v4, |before| before.id);
         let sealed = keys.seal(id.as_bytes(), document.to_string().into_bytes())?;
         let sql = "insert into connections (id, tenant, name, kind, description, enabled, sealed, sealed_by)
                    values ($1, $2, $3, $4, $5, $6, $7, $8)
                    on conflict (id) do update set kind = excluded.kind, description = excluded.description, enabled = excluded.enabled,
-                       sealed = excluded.sealed, sealed_by = excluded.sealed_by, updated_at = now()";
+                       sealed = excluded.sealed, sealed_by = excluded.sealed_by, revision = connections.revision + $9,
+                       updated_at = case when $9 = 0 then connections.updated_at else now() end";
         let kind = connection.kind.as_str();
         transaction
             .execute(
                 sql,
-                &[&id, &tenant, &name, &kind, &connection.description, &connection.enabled, &sealed.content, &sealed.by.as_slice()],
+                &[
+                    &id,
+                    &tenant,
+                    &name,
+                    &kind,
+                    &connection.description,
+                    &connection.enabled,
+                    &sealed.content,
+                    &sealed.by.as_slice(),
+                    &i32::from(by.is_some()),
+                ],
             )
             .await
             .map_err(failed)?;
+        if let Some(by) = by {
+            let after = json!({ "kind": kind, "description": connection.description, "enabled": connection.enabled });
+            let action = if before.is_some() { "connection.update" } else { "connection.create" };
+            audit::write(&transaction, by, &deed(action, &connection.tenant, &connection.name, before.as_ref().map(shown), Some(after)))
+                .await?;
+        }
         listen::announce_change(&transaction).await?;
         transaction.commit().await.map_err(failed)?;
         Ok(id)
@@ -99,21 +143,18 @@ impl Store {
     pub async fn list_connections(&self, tenant: Option<&Name>) -> Result<Vec<ConnectionRow>, StoreError> {
         let operation = "list connections";
         let client = self.client(operation).await?;
-        let sql = "select id, tenant, name, kind, description, enabled, updated_at from connections
-                   where $1::text is null or tenant = $1 order by tenant, name";
-        let rows = client.query(sql, &[&tenant.map(Name::as_str)]).await.map_err(StoreError::during(operation))?;
-        let read = |row: &tokio_postgres::Row| {
-            Ok(ConnectionRow {
-                id: row.get(0),
-                tenant: read_name(row.get(1))?,
-                name: read_name(row.get(2))?,
-                kind: row.get(3),
-                description: row.get(4),
-                enabled: row.get(5),
-                updated_at: row.get::<_, Timestamp>(6).0,
-            })
-        };
-        rows.iter().map(read).collect()
+        let sql = format!("select {COLUMNS} from connections where $1::text is null or tenant = $1 order by tenant, name");
+        let rows = client.query(&sql, &[&tenant.map(Name::as_str)]).await.map_err(StoreError::during(operation))?;
+        rows.iter().map(connection_row).collect()
+    }
+
+    /// What may be shown of one connection.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], or what the server says.
+    pub async fn connection_listed(&self, tenant: &Name, name: &Name) -> Result<ConnectionRow, StoreError> {
+        let client = self.client("read a connection").await?;
+        read(&client, tenant, name).await?.ok_or_else(|| not_found(tenant, name))
     }
 
     /// One connection.
@@ -130,27 +171,35 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::connection`].
-    pub async fn enable_connection(&self, tenant: &Name, name: &Name, enabled: bool, keys: &SecretKeys) -> Result<(), StoreError> {
+    pub async fn enable_connection(
+        &self,
+        tenant: &Name,
+        name: &Name,
+        enabled: bool,
+        keys: &SecretKeys,
+        by: &Who,
+    ) -> Result<(), StoreError> {
+        let revision = self.connection_listed(tenant, name).await?.revision;
         let (_, mut document) = self.document(tenant, name, keys).await?;
         document["enabled"] = enabled.into();
         let connection = Connection::from_value(&document).map_err(|_| StoreError::Damaged { what: "connection" })?;
-        self.put_connection(&connection, &document, keys).await.map(drop)
+        self.put_connection(&connection, &document, keys, Some(revision), by).await.map(drop)
     }
 
     /// Deletes a connection; steps that use it fail from then on.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], or what the server says.
-    pub async fn delete_connection(&self, tenant: &Name, name: &Name) -> Result<(), StoreError> {
+    pub async fn delete_connection(&self, tenant: &Name, name: &Name, by: &Who) -> Result<(), StoreError> {
         let operation = "delete a connection";
         let failed = StoreError::during(operation);
         let mut client = self.client(operation).await?;
         let transaction = client.transaction().await.map_err(failed)?;
         listen::next_generation(&transaction, Part::Connections).await?;
+        let before = read(&transaction, tenant, name).await?.ok_or_else(|| not_found(tenant, name))?;
         let sql = "delete from connections where tenant = $1 and name = $2";
-        if transaction.execute(sql, &[&tenant.as_str(), &name.as_str()]).await.map_err(failed)? == 0 {
-            return Err(not_found(tenant, name));
-        }
+        transaction.execute(sql, &[&tenant.as_str(), &name.as_str()]).await.map_err(failed)?;
+        audit::write(&transaction, by, &deed("connection.delete", tenant, name, Some(shown(&before)), None)).await?;
         listen::announce_change(&transaction).await?;
         transaction.commit().await.map_err(failed)
     }
@@ -159,7 +208,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`SealedConnection::open`], or what the server says; what was encrypted anew until then stays so.
-    pub async fn reseal_connections(&self, keys: &SecretKeys) -> Result<usize, StoreError> {
+    pub async fn reseal_connections(&self, keys: &SecretKeys, by: &Who) -> Result<usize, StoreError> {
         let client = self.client(OPERATION).await?;
         let rows = client.query("select tenant, name, sealed_by from connections", &[]).await.map_err(StoreError::during(OPERATION))?;
         drop(client);
@@ -171,9 +220,12 @@ impl Store {
             let (tenant, name) = (read_name(row.get(0))?, read_name(row.get(1))?);
             let (_, document) = self.document(&tenant, &name, keys).await?;
             let connection = Connection::from_value(&document).map_err(|_| StoreError::Damaged { what: "connection" })?;
-            self.put_connection(&connection, &document, keys).await?;
+            self.write_connection(&connection, &document, keys, None, None).await?;
             resealed += 1;
         }
+        let after = json!({ "reencrypted": resealed });
+        let deed = Deed { tenant: None, action: "connection.rotate", target: "*".to_owned(), before: None, after: Some(after) };
+        self.record_deed(by, &deed).await?;
         Ok(resealed)
     }
 
@@ -187,6 +239,37 @@ impl Store {
         let text = keys.open(id.as_bytes(), row.get(1), row.get(2))?;
         Ok((id, serde_json::from_slice(&text).map_err(|_| StoreError::Damaged { what: "connection" })?))
     }
+}
+
+const COLUMNS: &str = "id, tenant, name, kind, description, enabled, updated_at, revision";
+
+/// Reads [`COLUMNS`].
+fn connection_row(row: &Row) -> Result<ConnectionRow, StoreError> {
+    Ok(ConnectionRow {
+        id: row.get(0),
+        tenant: read_name(row.get(1))?,
+        name: read_name(row.get(2))?,
+        kind: row.get(3),
+        description: row.get(4),
+        enabled: row.get(5),
+        updated_at: row.get::<_, Timestamp>(6).0,
+        revision: row.get(7),
+    })
+}
+
+async fn read(client: &impl GenericClient, tenant: &Name, name: &Name) -> Result<Option<ConnectionRow>, StoreError> {
+    let sql = format!("select {COLUMNS} from connections where tenant = $1 and name = $2");
+    let row = client.query_opt(&sql, &[&tenant.as_str(), &name.as_str()]).await.map_err(StoreError::during("read a connection"))?;
+    row.as_ref().map(connection_row).transpose()
+}
+
+fn deed(action: &'static str, tenant: &Name, name: &Name, before: Option<Value>, after: Option<Value>) -> Deed {
+    Deed { tenant: Some(tenant.clone()), action, target: format!("{tenant}/{name}"), before, after }
+}
+
+/// What the audit log shows of a connection: nothing that was encrypted.
+fn shown(connection: &ConnectionRow) -> Value {
+    json!({ "kind": connection.kind, "description": connection.description, "enabled": connection.enabled })
 }
 
 fn not_found(tenant: &Name, name: &Name) -> StoreError {

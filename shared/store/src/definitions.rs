@@ -1,5 +1,6 @@
 //! Integrations and their immutable versions.
 
+use crate::audit::{self, Deed, Who};
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::listen::{self, Part};
@@ -8,7 +9,7 @@ use crate::timestamp::Timestamp;
 use deadpool_postgres::Transaction;
 use forebay_contract::definition::Definition;
 use forebay_contract::{IntegrationPath, Name};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -81,7 +82,20 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::DefinedTwice`], or what the server says; then nothing is applied.
-    pub async fn apply(&self, definitions: &[NewDefinition], by: &str) -> Result<Vec<Applied>, StoreError> {
+    pub async fn apply(&self, definitions: &[NewDefinition], by: impl Into<Who>) -> Result<Vec<Applied>, StoreError> {
+        self.apply_each(definitions, None, &by.into()).await
+    }
+
+    /// As [`Store::apply`] of one definition, if the current version is `expected`; 0: there must be none yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Changed`], and as for [`Store::apply`].
+    pub async fn apply_over(&self, definition: &NewDefinition, expected: i32, by: &Who) -> Result<Applied, StoreError> {
+        let applied = self.apply_each(std::slice::from_ref(definition), Some(expected), by).await?;
+        applied.into_iter().next().ok_or(StoreError::Damaged { what: "definition" })
+    }
+
+    async fn apply_each(&self, definitions: &[NewDefinition], expected: Option<i32>, by: &Who) -> Result<Vec<Applied>, StoreError> {
         refuse_repeats(definitions)?;
         let operation = "apply definitions";
         let failed = StoreError::during(operation);
@@ -90,7 +104,9 @@ impl Store {
         transaction.batch_execute("set local statement_timeout = '60s'").await.map_err(failed)?;
         // Locks out other writers of integrations until the end, so that what is read here is still current when it is replaced.
         let generation = listen::next_generation(&transaction, Part::Integrations).await?;
-        let mut applied = compare(&transaction, definitions).await?;
+        let stored = read_current(&transaction, definitions).await?;
+        let mut applied = compare(&stored, definitions);
+        refuse_unexpected(&stored, &applied, expected)?;
         if applied.iter().all(|one| one.change == Change::Unchanged) {
             return Ok(applied);
         }
@@ -100,7 +116,8 @@ impl Store {
             }
         }
         write_integrations(&transaction, definitions, &applied, generation).await?;
-        write_versions(&transaction, definitions, &applied, by).await?;
+        write_versions(&transaction, definitions, &applied, &by.name).await?;
+        write_audit(&transaction, &stored, definitions, &applied, by).await?;
         schedules::place(&transaction, definitions, &applied).await?;
         listen::announce_change(&transaction).await?;
         transaction.commit().await.map_err(failed)?;
@@ -116,7 +133,7 @@ impl Store {
         let operation = "plan definitions";
         let mut client = self.client(operation).await?;
         let transaction = client.transaction().await.map_err(StoreError::during(operation))?;
-        compare(&transaction, definitions).await
+        Ok(compare(&read_current(&transaction, definitions).await?, definitions))
     }
 
     /// One version of an integration; `None`: it was never stored.
@@ -182,8 +199,7 @@ fn refuse_repeats(definitions: &[NewDefinition]) -> Result<(), StoreError> {
 }
 
 /// What each definition is to what is stored; ids of new ones are nil.
-async fn compare(transaction: &Transaction<'_>, definitions: &[NewDefinition]) -> Result<Vec<Applied>, StoreError> {
-    let stored = read_current(transaction, definitions).await?;
+fn compare(stored: &HashMap<IntegrationPath, Current>, definitions: &[NewDefinition]) -> Vec<Applied> {
     let mut applied = Vec::with_capacity(definitions.len());
     for new in definitions {
         let path = new.definition.path();
@@ -194,7 +210,38 @@ async fn compare(transaction: &Transaction<'_>, definitions: &[NewDefinition]) -
         };
         applied.push(Applied { path, id, version, change });
     }
-    Ok(applied)
+    applied
+}
+
+fn refuse_unexpected(stored: &HashMap<IntegrationPath, Current>, applied: &[Applied], expected: Option<i32>) -> Result<(), StoreError> {
+    let Some(expected) = expected else { return Ok(()) };
+    for one in applied {
+        if stored.get(&one.path).map_or(0, |current| current.version) != expected {
+            return Err(StoreError::Changed { what: format!("the integration {}", one.path) });
+        }
+    }
+    Ok(())
+}
+
+/// A version never changes, so its number says what it was.
+async fn write_audit(
+    transaction: &Transaction<'_>,
+    stored: &HashMap<IntegrationPath, Current>,
+    definitions: &[NewDefinition],
+    applied: &[Applied],
+    by: &Who,
+) -> Result<(), StoreError> {
+    for (new, one) in changed(definitions, applied) {
+        let deed = Deed {
+            tenant: Some(one.path.tenant.clone()),
+            action: if one.change == Change::Created { "integration.create" } else { "integration.update" },
+            target: one.path.to_string(),
+            before: stored.get(&one.path).map(|current| json!({ "version": current.version })),
+            after: Some(json!({ "version": one.version, "enabled": new.definition.enabled })),
+        };
+        audit::write(transaction, by, &deed).await?;
+    }
+    Ok(())
 }
 
 /// Texts first: reading a number back may lose its last bit, and then the same document would differ from itself.

@@ -48,6 +48,21 @@ pub enum StoreError {
     /// The same key value exists already, in this tenant or another.
     #[error("an API key with this value exists already: use another value, or delete that key first")]
     KeyExists,
+    /// There is one already.
+    #[error("there is {what} already")]
+    Exists {
+        /// Such as `a user with the name anna`.
+        what: String,
+    },
+    /// Somebody else has changed it since it was read.
+    #[error("{what} has been changed by somebody else meanwhile: look at it again, then repeat the change")]
+    Changed {
+        /// Such as `the user anna`.
+        what: String,
+    },
+    /// Nobody would be left who may change people.
+    #[error("this would leave no enabled administrator of everything: make another one first")]
+    LastAdministrator,
     /// A value can't be stored as it is.
     #[error("{what} {reason}")]
     Invalid {

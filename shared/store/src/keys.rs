@@ -1,14 +1,18 @@
 //! API keys. Only the SHA-256 digest of a key is stored: a key has enough entropy of its own, or is as good as its owner chose it.
 
+use crate::audit::{self, Deed, Who};
 use crate::connection::Store;
 use crate::definitions::read_name;
 use crate::error::{StoreError, is_unique_violation};
 use crate::grants;
 use crate::listen::{self, Part};
 use crate::timestamp::Timestamp;
+use deadpool_postgres::GenericClient;
 use forebay_contract::Name;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::fmt;
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 /// Generated keys begin with it, so that people and secret scanners know what they see.
@@ -30,12 +34,19 @@ pub struct NewKey {
     pub integrations: Vec<Name>,
     /// A key that exists elsewhere already; `None`: one is generated.
     pub value: Option<String>,
+    /// When it ends, in microseconds of Unix time; `None`: when it is deleted.
+    pub expires_at: Option<i64>,
 }
 
 impl fmt::Debug for NewKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let NewKey { tenant, label, integrations, value: _ } = self;
-        f.debug_struct("NewKey").field("tenant", tenant).field("label", label).field("integrations", integrations).finish_non_exhaustive()
+        let NewKey { tenant, label, integrations, value: _, expires_at } = self;
+        f.debug_struct("NewKey")
+            .field("tenant", tenant)
+            .field("label", label)
+            .field("integrations", integrations)
+            .field("expires_at", expires_at)
+            .finish_non_exhaustive()
     }
 }
 
@@ -69,6 +80,23 @@ pub struct KeyRow {
     pub created_at: i64,
     /// The last four characters of a generated key; `None` for a pasted one.
     pub hint: Option<String>,
+    /// When it ends or has ended; `None`: when it is deleted.
+    pub expires_at: Option<i64>,
+    /// When a call used it last, to the minute; `None`: no call has.
+    pub last_used_at: Option<i64>,
+    /// Counts changes.
+    pub revision: i32,
+}
+
+/// What changes of a key; `None` stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct KeyChange {
+    /// What it is for.
+    pub label: Option<String>,
+    /// All integrations that it opens from now on, by name.
+    pub integrations: Option<Vec<Name>>,
+    /// When it ends, in microseconds of Unix time; `Some(None)`: when it is deleted.
+    pub expires_at: Option<Option<i64>>,
 }
 
 /// What is stored of a key, and what a caller's key is looked up by.
@@ -83,13 +111,13 @@ impl Store {
     /// # Errors
     /// [`StoreError::Invalid`] for a label or value that can't be used, [`StoreError::UnknownIntegrations`], [`StoreError::KeyExists`], or
     /// what the server says.
-    pub async fn create_key(&self, new: NewKey) -> Result<CreatedKey, StoreError> {
+    pub async fn create_key(&self, new: NewKey, by: &Who) -> Result<CreatedKey, StoreError> {
         let operation = "create a key";
         let failed = StoreError::during(operation);
         let label = valid_label(&new.label)?;
         let (key, hint) = match new.value {
             Some(value) => (valid_value(value)?, None),
-            None => generate()?,
+            None => generate(PREFIX).map(|(key, hint)| (key, Some(hint)))?,
         };
         let id = Uuid::new_v4();
         let digest = key_digest(&key);
@@ -97,10 +125,13 @@ impl Store {
         let transaction = client.transaction().await.map_err(failed)?;
         listen::next_generation(&transaction, Part::Keys).await?;
         let integrations = grants::resolve(&transaction, &new.tenant, &new.integrations).await?;
-        let sql = "insert into api_keys (id, tenant, label, digest, hint) values ($1, $2, $3, $4, $5)";
-        let inserted = transaction.execute(sql, &[&id, &new.tenant.as_str(), &label, &digest.as_slice(), &hint]).await;
+        let sql = "insert into api_keys (id, tenant, label, digest, hint, expires_at) values ($1, $2, $3, $4, $5, $6)";
+        let expires_at = new.expires_at.map(Timestamp);
+        let inserted = transaction.execute(sql, &[&id, &new.tenant.as_str(), &label, &digest.as_slice(), &hint, &expires_at]).await;
         inserted.map_err(|error| if is_unique_violation(&error) { StoreError::KeyExists } else { failed(error) })?;
         grants::replace(&transaction, id, &integrations).await?;
+        let created = read(&transaction, id).await?;
+        audit::write(&transaction, by, &deed("key.create", &created, None, Some(shown(&created)))).await?;
         listen::announce_change(&transaction).await?;
         transaction.commit().await.map_err(failed)?;
         Ok(CreatedKey { id, key })
@@ -113,63 +144,118 @@ impl Store {
     pub async fn list_keys(&self, tenant: Option<&Name>) -> Result<Vec<KeyRow>, StoreError> {
         let operation = "list keys";
         let client = self.client(operation).await?;
-        let sql = "select k.id, k.tenant, k.label, k.created_at, k.hint,
-                       array(select i.name from api_key_grants g join integrations i on i.id = g.integration_id
-                             where g.key_id = k.id order by i.name)
-                   from api_keys k where $1::text is null or k.tenant = $1 order by k.tenant, k.label, k.created_at, k.id";
-        let rows = client.query(sql, &[&tenant.map(Name::as_str)]).await.map_err(StoreError::during(operation))?;
-        let mut keys = Vec::with_capacity(rows.len());
-        for row in rows {
-            keys.push(KeyRow {
-                id: row.get(0),
-                tenant: read_name(row.get(1))?,
-                label: row.get(2),
-                created_at: row.get::<_, Timestamp>(3).0,
-                hint: row.get(4),
-                integrations: row.get(5),
-            });
-        }
-        Ok(keys)
+        let sql = format!(
+            "select {COLUMNS} from api_keys k where $1::text is null or k.tenant = $1 order by k.tenant, k.label, k.created_at, k.id"
+        );
+        let rows = client.query(&sql, &[&tenant.map(Name::as_str)]).await.map_err(StoreError::during(operation))?;
+        rows.iter().map(key_row).collect()
     }
 
-    /// Changes a key's label, the integrations that it opens (all of them, by name), or both.
+    /// One key.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::Invalid`], [`StoreError::UnknownIntegrations`], or what the server says.
-    pub async fn update_key(&self, id: Uuid, label: Option<String>, grants: Option<Vec<Name>>) -> Result<(), StoreError> {
+    /// [`StoreError::NotFound`], or what the server says.
+    pub async fn key(&self, id: Uuid) -> Result<KeyRow, StoreError> {
+        let client = self.client("read a key").await?;
+        read(&client, id).await
+    }
+
+    /// Changes a key's label, the integrations that it opens, when it ends; `expected`: the revision that the change was made from.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Changed`], [`StoreError::Invalid`], [`StoreError::UnknownIntegrations`], or what the server
+    /// says.
+    pub async fn update_key(&self, id: Uuid, change: KeyChange, expected: Option<i32>, by: &Who) -> Result<KeyRow, StoreError> {
         let operation = "update a key";
         let failed = StoreError::during(operation);
-        let label = label.as_deref().map(valid_label).transpose()?;
+        let label = change.label.as_deref().map(valid_label).transpose()?;
         let mut client = self.client(operation).await?;
         let transaction = client.transaction().await.map_err(failed)?;
         listen::next_generation(&transaction, Part::Keys).await?;
-        let sql = "update api_keys set label = coalesce($2, label) where id = $1 returning tenant";
-        let Some(row) = transaction.query_opt(sql, &[&id, &label]).await.map_err(failed)? else { return Err(no_key(id)) };
-        if let Some(names) = grants {
-            let tenant = read_name(row.get(0))?;
-            let integrations = grants::resolve(&transaction, &tenant, &names).await?;
+        let before = read(&transaction, id).await?;
+        if expected.is_some_and(|expected| expected != before.revision) {
+            return Err(StoreError::Changed { what: format!("the key {}", before.label) });
+        }
+        let expires_at = change.expires_at.unwrap_or(before.expires_at).map(Timestamp);
+        let sql = "update api_keys set label = coalesce($2, label), expires_at = $3, revision = revision + 1 where id = $1";
+        transaction.execute(sql, &[&id, &label, &expires_at]).await.map_err(failed)?;
+        if let Some(names) = change.integrations {
+            let integrations = grants::resolve(&transaction, &before.tenant, &names).await?;
             grants::replace(&transaction, id, &integrations).await?;
         }
+        let after = read(&transaction, id).await?;
+        audit::write(&transaction, by, &deed("key.update", &before, Some(shown(&before)), Some(shown(&after)))).await?;
         listen::announce_change(&transaction).await?;
-        transaction.commit().await.map_err(failed)
+        transaction.commit().await.map_err(failed)?;
+        Ok(after)
     }
 
     /// Deletes a key: from within a second on, no replica accepts it.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], or what the server says.
-    pub async fn delete_key(&self, id: Uuid) -> Result<(), StoreError> {
+    pub async fn delete_key(&self, id: Uuid, by: &Who) -> Result<(), StoreError> {
         let operation = "delete a key";
         let failed = StoreError::during(operation);
         let mut client = self.client(operation).await?;
         let transaction = client.transaction().await.map_err(failed)?;
         listen::next_generation(&transaction, Part::Keys).await?;
-        if transaction.execute("delete from api_keys where id = $1", &[&id]).await.map_err(failed)? == 0 {
-            return Err(no_key(id));
-        }
+        let before = read(&transaction, id).await?;
+        transaction.execute("delete from api_keys where id = $1", &[&id]).await.map_err(failed)?;
+        audit::write(&transaction, by, &deed("key.delete", &before, Some(shown(&before)), None)).await?;
         listen::announce_change(&transaction).await?;
         transaction.commit().await.map_err(failed)
     }
+
+    /// Notes when keys were used last: pairs of id and microseconds of Unix time. Keys that are gone are passed over.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn note_key_uses(&self, uses: &[(Uuid, i64)]) -> Result<(), StoreError> {
+        let operation = "note uses of keys";
+        let client = self.client(operation).await?;
+        let ids: Vec<Uuid> = uses.iter().map(|(id, _)| *id).collect();
+        let times: Vec<Timestamp> = uses.iter().map(|(_, at)| Timestamp(*at)).collect();
+        let sql = "update api_keys k set last_used_at = greatest(k.last_used_at, used.at)
+                   from unnest($1::uuid[], $2::timestamptz[]) as used (id, at) where k.id = used.id";
+        client.execute(sql, &[&ids, &times]).await.map_err(StoreError::during(operation))?;
+        Ok(())
+    }
+}
+
+const COLUMNS: &str = "k.id, k.tenant, k.label, k.created_at, k.hint,
+    array(select i.name from api_key_grants g join integrations i on i.id = g.integration_id where g.key_id = k.id order by i.name),
+    k.expires_at, k.last_used_at, k.revision";
+
+async fn read(client: &impl GenericClient, id: Uuid) -> Result<KeyRow, StoreError> {
+    let row = client.query_opt(&format!("select {COLUMNS} from api_keys k where k.id = $1"), &[&id]).await;
+    row.map_err(StoreError::during("read a key"))?.as_ref().map(key_row).transpose()?.ok_or_else(|| no_key(id))
+}
+
+/// Reads [`COLUMNS`].
+fn key_row(row: &Row) -> Result<KeyRow, StoreError> {
+    let time = |index: usize| row.get::<_, Option<Timestamp>>(index).map(|time| time.0);
+    Ok(KeyRow {
+        id: row.get(0),
+        tenant: read_name(row.get(1))?,
+        label: row.get(2),
+        created_at: row.get::<_, Timestamp>(3).0,
+        hint: row.get(4),
+        integrations: row.get(5),
+        expires_at: time(6),
+        last_used_at: time(7),
+        revision: row.get(8),
+    })
+}
+
+fn deed(action: &'static str, key: &KeyRow, before: Option<Value>, after: Option<Value>) -> Deed {
+    Deed { tenant: Some(key.tenant.clone()), action, target: format!("{}/{}", key.tenant, key.label), before, after }
+}
+
+/// What the audit log shows of a key.
+fn shown(key: &KeyRow) -> Value {
+    let expires_at = key.expires_at.map(|at| Timestamp(at).to_rfc3339());
+    json!({ "id": key.id, "label": key.label, "integrations": key.integrations, "hint": key.hint, "expiresAt": expires_at })
 }
 
 fn no_key(id: Uuid) -> StoreError {
@@ -177,12 +263,12 @@ fn no_key(id: Uuid) -> StoreError {
 }
 
 /// A new key and its hint.
-fn generate() -> Result<(String, Option<String>), StoreError> {
+pub(crate) fn generate(prefix: &str) -> Result<(String, String), StoreError> {
     let mut bytes = [0; RANDOM_BYTES];
     getrandom::fill(&mut bytes).map_err(|source| StoreError::Random { source })?;
     let random = data_encoding::BASE32_NOPAD.encode(&bytes).to_ascii_lowercase();
     let hint = random[random.len() - HINT_LENGTH..].to_owned();
-    Ok((format!("{PREFIX}{random}"), Some(hint)))
+    Ok((format!("{prefix}{random}"), hint))
 }
 
 fn valid_value(value: String) -> Result<String, StoreError> {
@@ -198,7 +284,7 @@ fn valid_value(value: String) -> Result<String, StoreError> {
     Ok(value)
 }
 
-fn valid_label(label: &str) -> Result<String, StoreError> {
+pub(crate) fn valid_label(label: &str) -> Result<String, StoreError> {
     let label = label.trim();
     let length = label.chars().count();
     if !(1..=LONGEST_LABEL).contains(&length) || label.chars().any(char::is_control) {
@@ -214,10 +300,10 @@ mod tests {
 
     #[test]
     fn a_generated_key_has_the_prefix_and_256_random_bits() {
-        let (key, hint) = generate().unwrap();
+        let (key, hint) = generate(PREFIX).unwrap();
         assert_eq!(key.len(), PREFIX.len() + 52);
-        assert!(key.ends_with(&hint.unwrap()));
-        assert_ne!(key, generate().unwrap().0);
+        assert!(key.ends_with(&hint));
+        assert_ne!(key, generate(PREFIX).unwrap().0);
         assert!(valid_value(key).is_ok());
     }
 
@@ -225,7 +311,8 @@ mod tests {
     fn debug_output_shows_no_key() {
         let created = CreatedKey { id: Uuid::nil(), key: "hunter2hunter2hunter2".to_owned() };
         let tenant: Name = "t".parse().unwrap();
-        let new = NewKey { tenant, label: "l".to_owned(), integrations: vec![], value: Some("hunter2hunter2".to_owned()) };
+        let new =
+            NewKey { tenant, label: "l".to_owned(), integrations: vec![], value: Some("hunter2hunter2".to_owned()), expires_at: None };
         assert!(!format!("{created:?}{new:?}").contains("hunter2"));
     }
 }

@@ -1,4 +1,4 @@
-//! The only user of Postgres: migrations, definitions, keys, executions, schedules, triggers, workers.
+//! The only user of Postgres: migrations, definitions, keys, executions, schedules, triggers, workers, people, audit.
 //!
 //! [`Store`] is a pool and is cheap to clone. Accepting a request needs none of its functions: [`Store::watch`] keeps a
 //! [`Snapshot`] of definitions and key digests in memory, fresh within a second and alive while the database is away.
@@ -7,6 +7,7 @@
 //!
 //! PostgreSQL 15 or newer, reached directly or through a pooler in session mode: LISTEN needs a session.
 
+mod audit;
 mod claims;
 mod connection;
 mod connections;
@@ -26,35 +27,43 @@ mod payload;
 mod record;
 mod record_write;
 mod retention;
+mod roles;
 mod schedule_listing;
 mod schedules;
 mod seal;
+mod sessions;
 mod snapshot;
 mod tenants;
 mod timestamp;
+mod tokens;
 mod triggers;
+mod users;
 mod versions;
 mod watch;
 mod workers;
 
+pub use audit::{AuditFilter, AuditRow, Deed, Who, WhoKind};
 pub use claims::{FirstCall, KnownCall};
 pub use connection::{Store, StoreOptions};
 pub use connections::{ConnectionRow, SealedConnection};
 pub use definitions::{Applied, Change, IntegrationRow, NewDefinition};
 pub use error::StoreError;
 pub use executions::{ExecutionDetail, ExecutionOutcome, ExecutionRow, FinishedExecution};
-pub use keys::{CreatedKey, KeyRow, NewKey, key_digest};
+pub use keys::{CreatedKey, KeyChange, KeyRow, NewKey, key_digest};
 pub use listen::WorkerWatch;
 pub use listing::Filter;
 pub use migrations::{MigrationReport, SCHEMA_VERSION};
 pub use record::{KeptBatch, Record, StoredRequest, StoredResponse, TriggerKind};
 pub use retention::MaintenanceReport;
+pub use roles::{Grants, Role, Scope};
 pub use schedule_listing::ScheduleRow;
 pub use schedules::{DueSchedule, ScheduleStep};
 pub use seal::SecretKeys;
-pub use snapshot::{ApiKey, Integration, Snapshot};
+pub use snapshot::{ApiKey, Integration, LastUse, Snapshot};
 pub use tenants::{DocsAccess, TenantRow};
+pub use tokens::{CreatedToken, NewToken, TokenRow};
 pub use triggers::{Decision, TriggerPhase, TriggerRow, TriggerState};
+pub use users::{NewUser, UserChange, UserRow};
 pub use versions::{StoredVersion, Which};
 pub use watch::{SnapshotHandle, WatchOptions};
 pub use workers::{WORKER_TTL, WorkerRow};

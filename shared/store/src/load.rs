@@ -5,7 +5,8 @@ use crate::connections;
 use crate::definitions::{read_definition, read_name};
 use crate::error::StoreError;
 use crate::listen::Part;
-use crate::snapshot::{ApiKey, Integration, Snapshot};
+use crate::snapshot::{ApiKey, Integration, LastUse, Snapshot};
+use crate::timestamp::Timestamp;
 use crate::{tenants, triggers};
 use deadpool_postgres::Transaction;
 use std::collections::{HashMap, HashSet};
@@ -146,7 +147,7 @@ async fn load_keys(
     before: &HashMap<[u8; 32], Arc<ApiKey>>,
 ) -> Result<HashMap<[u8; 32], Arc<ApiKey>>, StoreError> {
     let failed = StoreError::during(OPERATION);
-    let sql = "select k.digest, k.id, k.tenant, k.label,
+    let sql = "select k.digest, k.id, k.tenant, k.label, k.expires_at,
                    array(select g.integration_id from api_key_grants g where g.key_id = k.id)
                from api_keys k";
     let statement = transaction.prepare_cached(sql).await.map_err(failed)?;
@@ -155,8 +156,10 @@ async fn load_keys(
     for row in rows {
         let digest: &[u8] = row.get(0);
         let digest: [u8; 32] = digest.try_into().map_err(|_| StoreError::Damaged { what: "key digest" })?;
-        let integrations: HashSet<Uuid> = row.get::<_, Vec<Uuid>>(4).into_iter().collect();
-        let key = ApiKey { id: row.get(1), tenant: read_name(row.get(2))?, label: row.get(3), integrations };
+        let integrations: HashSet<Uuid> = row.get::<_, Vec<Uuid>>(5).into_iter().collect();
+        let expires_at = row.get::<_, Option<Timestamp>>(4).map(|time| time.0);
+        let (id, tenant, label) = (row.get(1), read_name(row.get(2))?, row.get(3));
+        let key = ApiKey { id, tenant, label, integrations, expires_at, last_use: LastUse::default() };
         let key = match before.get(&digest) {
             Some(known) if **known == key => known.clone(),
             _ => Arc::new(key),

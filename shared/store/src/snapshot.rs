@@ -7,6 +7,7 @@ use forebay_contract::Name;
 use forebay_contract::definition::Definition;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use uuid::Uuid;
 
 /// One integration with its current definition.
@@ -21,7 +22,7 @@ pub struct Integration {
 }
 
 /// One API key, without the key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct ApiKey {
     /// Its id.
     pub id: Uuid,
@@ -31,7 +32,41 @@ pub struct ApiKey {
     pub label: String,
     /// The integrations that it opens.
     pub integrations: HashSet<Uuid>,
+    /// When it ends, in microseconds of Unix time; `None`: when it is deleted.
+    pub expires_at: Option<i64>,
+    /// When a call of this process used it last.
+    pub last_use: LastUse,
 }
+
+/// When a key was used last, to the minute: noted in memory, so that a call costs no write. It is no part of what the key is.
+#[derive(Debug, Default)]
+pub struct LastUse(AtomicI64);
+
+impl LastUse {
+    const MINUTE: i64 = 60_000_000;
+
+    /// Notes a use at this time, in microseconds of Unix time.
+    pub fn note(&self, now: i64) {
+        // Most calls only read: threads do not take the line of memory from each other.
+        if now.saturating_sub(self.0.load(Ordering::Relaxed)) >= Self::MINUTE {
+            self.0.store(now, Ordering::Relaxed);
+        }
+    }
+
+    /// The last use that was noted; 0: none.
+    #[must_use]
+    pub fn at(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl PartialEq for LastUse {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for LastUse {}
 
 /// The installation at one moment. Look-ups do no I/O, and those that a call needs allocate nothing.
 #[derive(Debug, Clone, Default)]
@@ -81,6 +116,11 @@ impl Snapshot {
     /// All integrations, in no order.
     pub fn integrations(&self) -> impl ExactSizeIterator<Item = &Arc<Integration>> {
         self.integrations.values()
+    }
+
+    /// All API keys, in no order.
+    pub fn keys(&self) -> impl ExactSizeIterator<Item = &Arc<ApiKey>> {
+        self.keys.values()
     }
 
     /// How many API keys there are.

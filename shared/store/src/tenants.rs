@@ -1,11 +1,13 @@
 //! What an operator sets for a whole tenant.
 
+use crate::audit::{self, Deed, Who};
 use crate::connection::Store;
 use crate::definitions::{read_name, storable};
 use crate::error::StoreError;
 use crate::listen::{self, Part};
 use deadpool_postgres::Transaction;
 use forebay_contract::Name;
+use serde_json::json;
 use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
@@ -86,15 +88,26 @@ impl Store {
     ///
     /// # Errors
     /// What the server says.
-    pub async fn set_tenant_docs(&self, tenant: &Name, docs: DocsAccess, by: &str) -> Result<(), StoreError> {
+    pub async fn set_tenant_docs(&self, tenant: &Name, docs: DocsAccess, by: impl Into<Who>) -> Result<(), StoreError> {
         let operation = "change a tenant";
+        let by = by.into();
         let failed = StoreError::during(operation);
         let mut client = self.client(operation).await?;
         let transaction = client.transaction().await.map_err(failed)?;
         listen::next_generation(&transaction, Part::Tenants).await?;
+        let before = transaction.query_opt("select docs from tenants where name = $1", &[&tenant.as_str()]).await.map_err(failed)?;
+        let before = before.map(|row| row.get::<_, &str>(0).to_owned()).unwrap_or_else(|| DocsAccess::default().as_str().to_owned());
         let sql = "insert into tenants (name, docs, changed_by) values ($1, $2, $3)
                    on conflict (name) do update set docs = excluded.docs, changed_by = excluded.changed_by, changed_at = now()";
-        transaction.execute(sql, &[&tenant.as_str(), &docs.as_str(), &storable(by)]).await.map_err(failed)?;
+        transaction.execute(sql, &[&tenant.as_str(), &docs.as_str(), &storable(&by.name)]).await.map_err(failed)?;
+        let deed = Deed {
+            tenant: Some(tenant.clone()),
+            action: "tenant.docs",
+            target: tenant.to_string(),
+            before: Some(json!({ "docs": before })),
+            after: Some(json!({ "docs": docs.as_str() })),
+        };
+        audit::write(&transaction, &by, &deed).await?;
         listen::announce_change(&transaction).await?;
         transaction.commit().await.map_err(failed)
     }

@@ -24,6 +24,11 @@ impl Timestamp {
     pub(crate) fn now() -> Self {
         Self(Self::micros(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()))
     }
+
+    /// For people who read stored JSON; empty for a time that no calendar has.
+    pub(crate) fn to_rfc3339(self) -> String {
+        jiff::Timestamp::from_microsecond(self.0).map(|time| time.to_string()).unwrap_or_default()
+    }
 }
 
 impl ToSql for Timestamp {

@@ -1,5 +1,6 @@
 //! Triggers that stop at a failure until a person decides.
 
+use crate::audit::{self, Deed, Who};
 use crate::connection::Store;
 use crate::definitions::read_definition;
 use crate::error::StoreError;
@@ -12,6 +13,7 @@ use deadpool_postgres::Transaction;
 use forebay_contract::definition::{Delivery, Trigger};
 use forebay_contract::outcome::ExecutionError;
 use forebay_contract::{ExecutionId, IntegrationPath, Name};
+use serde_json::{Value, json};
 use std::collections::HashMap;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -141,21 +143,22 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::NotHalted`], or what the server says.
-    pub async fn resume_trigger(&self, path: &IntegrationPath, by: &str) -> Result<(), StoreError> {
-        self.decide(path, Decision::Resume, by).await
+    pub async fn resume_trigger(&self, path: &IntegrationPath, by: impl Into<Who>) -> Result<(), StoreError> {
+        self.decide(path, Decision::Resume, &by.into()).await
     }
 
     /// Decides that a halted trigger goes on without the failed execution. `by`: who decides.
     ///
     /// # Errors
     /// As for [`Store::resume_trigger`].
-    pub async fn skip_trigger(&self, path: &IntegrationPath, by: &str) -> Result<(), StoreError> {
-        self.decide(path, Decision::Skip, by).await
+    pub async fn skip_trigger(&self, path: &IntegrationPath, by: impl Into<Who>) -> Result<(), StoreError> {
+        self.decide(path, Decision::Skip, &by.into()).await
     }
 
-    async fn decide(&self, path: &IntegrationPath, decision: Decision, by: &str) -> Result<(), StoreError> {
+    async fn decide(&self, path: &IntegrationPath, decision: Decision, by: &Who) -> Result<(), StoreError> {
         let operation = "decide about a trigger";
         let failed = StoreError::during(operation);
+        let issuer = self.issuer().await?;
         let mut client = self.client(operation).await?;
         let transaction = client.transaction().await.map_err(failed)?;
         listen::next_generation(&transaction, Part::Triggers).await?;
@@ -164,11 +167,19 @@ impl Store {
         let Some(found) = found else { return Err(StoreError::NotFound { what: format!("the integration {path}") }) };
         let id: Uuid = found.get(0);
         let sql = "update trigger_states set decision = $2, decided_at = now(), decided_by = $3
-                   where integration_id = $1 and state = 'halted'";
-        let written = transaction.execute(sql, &[&id, &decision.as_str(), &bounded_message(by)]).await.map_err(failed)?;
-        if written == 0 {
-            return Err(StoreError::NotHalted { path: path.clone() });
-        }
+                   where integration_id = $1 and state = 'halted' returning execution_id, error::text";
+        let written = transaction.query_opt(sql, &[&id, &decision.as_str(), &bounded_message(&by.name)]).await.map_err(failed)?;
+        let Some(halted) = written else { return Err(StoreError::NotHalted { path: path.clone() }) };
+        let execution = halted.get::<_, Option<Uuid>>(0).map(|unique| issuer.restore(unique, id).to_string());
+        let error: Option<Value> = halted.get::<_, Option<&str>>(1).and_then(|error| serde_json::from_str(error).ok());
+        let deed = Deed {
+            tenant: Some(path.tenant.clone()),
+            action: if decision == Decision::Resume { "trigger.resume" } else { "trigger.skip" },
+            target: path.to_string(),
+            before: Some(json!({ "executionId": execution, "error": error })),
+            after: None,
+        };
+        audit::write(&transaction, by, &deed).await?;
         listen::announce_change(&transaction).await?;
         transaction.commit().await.map_err(failed)
     }

@@ -4,7 +4,7 @@ mod answers;
 mod openapi;
 mod page;
 
-use crate::authenticate::presented_key;
+use crate::authenticate::{has_ended, presented_key};
 use crate::problem::Problem;
 use actix_web::http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue,
@@ -117,7 +117,7 @@ fn check_key(tenant: &str, headers: &HeaderMap, snapshot: &Snapshot) -> Result<(
     let basic = basic_password(headers);
     let Some(presented) = presented_key(headers).or(basic.as_deref()) else { return Err(Problem::no_key_for_documents(tenant)) };
     match snapshot.key(&key_digest(presented)) {
-        Some(key) if key.tenant.as_str() == tenant => Ok(()),
+        Some(key) if key.tenant.as_str() == tenant && !has_ended(key) => Ok(()),
         _ => Err(Problem::wrong_key_for_documents(tenant)),
     }
 }

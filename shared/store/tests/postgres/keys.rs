@@ -1,15 +1,23 @@
 use crate::database::with_store;
 use crate::samples::{apply, name};
-use forebay_store::{CreatedKey, NewKey, Store, StoreError, key_digest};
+use forebay_store::{CreatedKey, KeyChange, NewKey, Store, StoreError, key_digest};
 use uuid::Uuid;
 
 fn new_key(tenant: &str, integrations: &[&str], value: Option<&str>) -> NewKey {
     let integrations = integrations.iter().map(|one| name(one)).collect();
-    NewKey { tenant: name(tenant), label: "partner".to_owned(), integrations, value: value.map(str::to_owned) }
+    NewKey { tenant: name(tenant), label: "partner".to_owned(), integrations, value: value.map(str::to_owned), expires_at: None }
+}
+
+fn relabelled(label: &str) -> KeyChange {
+    KeyChange { label: Some(label.to_owned()), ..KeyChange::default() }
+}
+
+fn granted(names: &[&str]) -> KeyChange {
+    KeyChange { integrations: Some(names.iter().map(|one| name(one)).collect()), ..KeyChange::default() }
 }
 
 async fn create(store: &Store, value: Option<&str>) -> Result<CreatedKey, StoreError> {
-    store.create_key(new_key("t", &["n"], value)).await
+    store.create_key(new_key("t", &["n"], value), &"test".into()).await
 }
 
 #[tokio::test]
@@ -28,15 +36,15 @@ async fn a_key_is_created_listed_changed_and_deleted() {
         assert!(created.key.ends_with(rows[0].hint.as_ref().unwrap()));
         assert!(store.list_keys(Some(&name("other"))).await.unwrap().is_empty());
 
-        store.update_key(created.id, Some("new label".to_owned()), None).await.unwrap();
-        store.update_key(created.id, None, Some(vec![name("m"), name("n")])).await.unwrap();
+        store.update_key(created.id, relabelled("new label"), None, &"test".into()).await.unwrap();
+        store.update_key(created.id, granted(&["m", "n"]), None, &"test".into()).await.unwrap();
         let rows = store.list_keys(None).await.unwrap();
         assert_eq!((rows[0].label.as_str(), rows[0].integrations.as_slice()), ("new label", ["m".to_owned(), "n".to_owned()].as_slice()));
 
-        store.delete_key(created.id).await.unwrap();
+        store.delete_key(created.id, &"test".into()).await.unwrap();
         assert!(store.list_keys(None).await.unwrap().is_empty());
-        assert!(matches!(store.delete_key(created.id).await, Err(StoreError::NotFound { .. })));
-        assert!(matches!(store.update_key(created.id, Some("x".to_owned()), None).await, Err(StoreError::NotFound { .. })));
+        assert!(matches!(store.delete_key(created.id, &"test".into()).await, Err(StoreError::NotFound { .. })));
+        assert!(matches!(store.update_key(created.id, relabelled("x"), None, &"test".into()).await, Err(StoreError::NotFound { .. })));
     })
     .await;
 }
@@ -62,7 +70,7 @@ async fn a_value_is_used_once_in_the_whole_installation() {
         apply(&store, "u/n", "").await;
         create(&store, Some("0123456789abcdef")).await.unwrap();
         assert!(matches!(create(&store, Some("0123456789abcdef")).await, Err(StoreError::KeyExists)));
-        let of_another_tenant = store.create_key(new_key("u", &["n"], Some("0123456789abcdef"))).await;
+        let of_another_tenant = store.create_key(new_key("u", &["n"], Some("0123456789abcdef")), &"test".into()).await;
         assert!(matches!(of_another_tenant, Err(StoreError::KeyExists)));
         assert_eq!(store.list_keys(None).await.unwrap().len(), 1);
     })
@@ -74,7 +82,7 @@ async fn a_grant_of_unknown_integrations_names_every_one() {
     with_store(|store, _| async move {
         apply(&store, "t/n", "").await;
         apply(&store, "u/foreign", "").await;
-        let error = store.create_key(new_key("t", &["gone", "n", "foreign"], None)).await.unwrap_err();
+        let error = store.create_key(new_key("t", &["gone", "n", "foreign"], None), &"test".into()).await.unwrap_err();
         assert_eq!(error.to_string(), "tenant t has no integration gone, foreign");
         assert!(store.list_keys(None).await.unwrap().is_empty());
     })
@@ -94,8 +102,8 @@ async fn a_pasted_key_must_fit_into_a_header() {
             create(&store, Some(good)).await.unwrap();
         }
         let blank = NewKey { label: "  ".to_owned(), ..new_key("t", &["n"], None) };
-        assert!(matches!(store.create_key(blank).await, Err(StoreError::Invalid { .. })));
-        assert!(matches!(store.delete_key(Uuid::new_v4()).await, Err(StoreError::NotFound { .. })));
+        assert!(matches!(store.create_key(blank, &"test".into()).await, Err(StoreError::Invalid { .. })));
+        assert!(matches!(store.delete_key(Uuid::new_v4(), &"test".into()).await, Err(StoreError::NotFound { .. })));
     })
     .await;
 }

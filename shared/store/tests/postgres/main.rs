@@ -8,6 +8,7 @@ mod executions;
 mod keys;
 mod migrations;
 mod partitions;
+mod people;
 mod proxy;
 mod records;
 mod samples;

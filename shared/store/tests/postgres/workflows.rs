@@ -85,7 +85,7 @@ fn keys(text: &str) -> SecretKeys {
 
 async fn put(store: &Store, url: &str, keys: &SecretKeys) -> Result<uuid::Uuid, StoreError> {
     let document: Value = json!({"tenant": "t", "connection": "bus", "amqp": {"url": url}});
-    store.put_connection(&Connection::from_value(&document).unwrap(), &document, keys).await
+    store.put_connection(&Connection::from_value(&document).unwrap(), &document, keys, None, &"test".into()).await
 }
 
 fn url_of(connection: &Connection) -> String {
@@ -105,17 +105,17 @@ async fn a_connection_is_stored_encrypted_replaced_disabled_resealed_and_deleted
         assert!(!row.get::<_, String>(0).contains("hunter2"));
         assert_eq!(put(&store, "amqp://u:other@h", &keys(OLD)).await.unwrap(), id);
         assert_eq!(url_of(&store.connection(&tenant, &bus, &keys(OLD)).await.unwrap()), "amqp://u:other@h");
-        store.enable_connection(&tenant, &bus, false, &keys(OLD)).await.unwrap();
+        store.enable_connection(&tenant, &bus, false, &keys(OLD), &"test".into()).await.unwrap();
         let rows = store.list_connections(None).await.unwrap();
         assert_eq!((rows.len(), rows[0].enabled, rows[0].kind.as_str()), (1, false, "amqp"));
 
         assert!(matches!(store.connection(&tenant, &bus, &keys(NEW)).await, Err(StoreError::Invalid { .. })));
         let both = keys(&format!("{NEW},{OLD}"));
-        assert_eq!(store.reseal_connections(&both).await.unwrap(), 1);
-        assert_eq!(store.reseal_connections(&both).await.unwrap(), 0);
+        assert_eq!(store.reseal_connections(&both, &"test".into()).await.unwrap(), 1);
+        assert_eq!(store.reseal_connections(&both, &"test".into()).await.unwrap(), 0);
         assert_eq!(url_of(&store.connection(&tenant, &bus, &keys(NEW)).await.unwrap()), "amqp://u:other@h");
-        store.delete_connection(&tenant, &bus).await.unwrap();
-        assert!(matches!(store.delete_connection(&tenant, &bus).await, Err(StoreError::NotFound { .. })));
+        store.delete_connection(&tenant, &bus, &"test".into()).await.unwrap();
+        assert!(matches!(store.delete_connection(&tenant, &bus, &"test".into()).await, Err(StoreError::NotFound { .. })));
     })
     .await;
 }
