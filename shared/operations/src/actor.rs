@@ -1,0 +1,194 @@
+//! Who does something, and whether it may.
+
+use forebay_contract::Name;
+use forebay_store::{Grants, Role, Scope, TokenRow, UserRow, Who, WhoKind};
+use uuid::Uuid;
+
+/// Why somebody may not.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// It sees nothing of the tenant, not even whether it exists: to be answered as what does not exist.
+    #[error("the tenant {tenant} does not exist")]
+    Unknown {
+        /// The tenant.
+        tenant: Name,
+    },
+    /// It sees the tenant, and its role there is too weak.
+    #[error("this needs the role {needed} in {scope}")]
+    Role {
+        /// The weakest role that suffices.
+        needed: Role,
+        /// Where.
+        scope: String,
+    },
+}
+
+/// Somebody with its rights, as they were when the request came.
+#[derive(Debug, Clone)]
+pub struct Actor {
+    /// Private: it is given by the checks alone, and every function of the store that changes something asks for it. So nothing is
+    /// changed by somebody who was not checked.
+    who: Who,
+    grants: Grants,
+}
+
+/// The tenants that somebody sees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Visible {
+    /// Every one.
+    All,
+    /// These, by name.
+    Only(Vec<Name>),
+}
+
+impl Actor {
+    /// A person who is signed in.
+    #[must_use]
+    pub fn user(user: &UserRow) -> Self {
+        let who = Who { kind: WhoKind::User, name: user.name.clone(), user: Some(user.id) };
+        Self { who, grants: user.grants.clone() }
+    }
+
+    /// A program with a person's token: what the token says, and never more than the person has now.
+    #[must_use]
+    pub fn token(token: &TokenRow, owner: &UserRow) -> Self {
+        let who = Who { kind: WhoKind::Token, name: format!("{} (token {})", owner.name, token.label), user: Some(owner.id) };
+        Self { who, grants: owner.grants.narrowed(&token.scopes, token.role) }
+    }
+
+    /// The person at a machine that reaches the database, who could change it without asking.
+    #[must_use]
+    pub fn host(name: &str) -> Self {
+        Self { who: Who::from(name), grants: Grants::everywhere(Role::Administrator) }
+    }
+
+    /// The user behind it; `None`: the person at the host.
+    #[must_use]
+    pub fn user_id(&self) -> Option<Uuid> {
+        self.who.user
+    }
+
+    /// For people.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.who.name
+    }
+
+    /// What it may do.
+    #[must_use]
+    pub fn grants(&self) -> &Grants {
+        &self.grants
+    }
+
+    /// Whether it has this role in a tenant, or a stronger one: for what a page offers. Operations ask [`Self::may`].
+    #[must_use]
+    pub fn has(&self, tenant: &Name, role: Role) -> bool {
+        self.grants.role_in(tenant) >= Some(role)
+    }
+
+    /// Who does it, if it may.
+    ///
+    /// # Errors
+    /// [`Denied`].
+    pub fn may(&self, tenant: &Name, needed: Role) -> Result<&Who, Denied> {
+        match self.grants.role_in(tenant) {
+            None => Err(Denied::Unknown { tenant: tenant.clone() }),
+            Some(role) if role < needed => Err(Denied::Role { needed, scope: tenant.to_string() }),
+            Some(_) => Ok(&self.who),
+        }
+    }
+
+    /// Who does it, if it may in every tenant: for what belongs to none.
+    ///
+    /// # Errors
+    /// [`Denied::Role`].
+    pub fn may_everywhere(&self, needed: Role) -> Result<&Who, Denied> {
+        match self.grants.role_everywhere() {
+            Some(role) if role >= needed => Ok(&self.who),
+            _ => Err(Denied::Role { needed, scope: "every tenant".to_owned() }),
+        }
+    }
+
+    /// The tenants in which it has this role: what its listings show.
+    #[must_use]
+    pub fn tenants(&self, needed: Role) -> Visible {
+        if self.grants.role_everywhere() >= Some(needed) {
+            return Visible::All;
+        }
+        let mut names = Vec::new();
+        for (scope, role) in self.grants.iter() {
+            if let Scope::Tenant(name) = scope
+                && role >= needed
+            {
+                names.push(name.clone());
+            }
+        }
+        Visible::Only(names)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        text.parse().unwrap()
+    }
+
+    fn user(grants: &[(&str, Role)]) -> UserRow {
+        UserRow {
+            id: Uuid::nil(),
+            name: "anna".to_owned(),
+            full_name: String::new(),
+            grants: grants.iter().map(|(scope, role)| (scope.parse().unwrap(), *role)).collect(),
+            enabled: true,
+            has_password: true,
+            has_subject: false,
+            revision: 1,
+            created_at: 0,
+            last_sign_in_at: None,
+        }
+    }
+
+    #[test]
+    fn each_role_may_what_the_weaker_ones_may_and_nothing_more() {
+        for held in Role::ALL {
+            let actor = Actor::user(&user(&[("t", held)]));
+            for needed in Role::ALL {
+                assert_eq!(actor.may(&name("t"), needed).is_ok(), held >= needed, "{held} for {needed}");
+                assert_eq!(actor.may(&name("other"), needed), Err(Denied::Unknown { tenant: name("other") }), "another tenant is not seen");
+                assert!(actor.may_everywhere(needed).is_err(), "a role in one tenant is none in the installation");
+            }
+        }
+    }
+
+    #[test]
+    fn listings_show_the_tenants_of_the_role() {
+        let actor = Actor::user(&user(&[("a", Role::Viewer), ("b", Role::Developer)]));
+        assert_eq!(actor.tenants(Role::Viewer), Visible::Only(vec![name("a"), name("b")]));
+        assert_eq!(actor.tenants(Role::Operator), Visible::Only(vec![name("b")]));
+        assert_eq!(Actor::user(&user(&[])).tenants(Role::Viewer), Visible::Only(Vec::new()));
+        assert_eq!(Actor::user(&user(&[("*", Role::Viewer)])).tenants(Role::Viewer), Visible::All);
+        assert_eq!(Actor::host("root@build-1").tenants(Role::Administrator), Visible::All);
+    }
+
+    #[test]
+    fn a_token_follows_what_its_owner_has_now() {
+        let token = TokenRow {
+            id: Uuid::nil(),
+            user: Uuid::nil(),
+            user_name: "anna".to_owned(),
+            label: "CI".to_owned(),
+            hint: String::new(),
+            role: Role::Administrator,
+            scopes: vec![Scope::Tenant(name("a")), Scope::Tenant(name("b"))],
+            created_at: 0,
+            expires_at: i64::MAX,
+            last_used_at: None,
+        };
+        let actor = Actor::token(&token, &user(&[("a", Role::Viewer), ("c", Role::Administrator)]));
+        assert_eq!(actor.name(), "anna (token CI)");
+        assert!(actor.has(&name("a"), Role::Viewer) && !actor.has(&name("a"), Role::Operator));
+        assert!(!actor.has(&name("b"), Role::Viewer) && !actor.has(&name("c"), Role::Viewer));
+    }
+}
