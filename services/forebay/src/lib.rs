@@ -3,6 +3,7 @@
 mod apply;
 mod args;
 mod change;
+mod connection_change;
 mod connections;
 mod difference;
 mod documents;

@@ -95,6 +95,7 @@ impl Executor {
         loop {
             let context = ExecutionContext {
                 attempt: attempts,
+                is_redelivered: claimed.redelivered,
                 deadline: std::time::Instant::now() + self.execution_timeout + extra,
                 cancel: (*lost).clone(),
                 kept: host.kept(),

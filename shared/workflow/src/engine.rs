@@ -81,6 +81,8 @@ pub struct Engine {
 pub struct ExecutionContext {
     /// From 1; mappings see it as `.execution.attempt`.
     pub attempt: u32,
+    /// Whether an earlier delivery was lost, so that the step which was under way may have been done.
+    pub is_redelivered: bool,
     /// When the execution must have ended.
     pub deadline: Instant,
     /// Cancelled: the execution ends at once, as failed with [`Crashed`](forebay_contract::outcome::ErrorCode::Crashed).
@@ -104,6 +106,7 @@ impl ExecutionContext {
         let (cancel, host) = (CancellationToken::new(), Arc::new(NoHost));
         Self {
             attempt: 1,
+            is_redelivered: false,
             deadline,
             cancel,
             kept: Vec::new(),
