@@ -153,6 +153,7 @@ fn show(output: &Output, tried: &Tried, place: &Located<'_>) -> Result<(), Error
     if output.is_json() {
         return write(&pretty(&json!({
             "input": tried.input,
+            "labels": tried.labels.as_deref().map(crate::executions::labels_object),
             "steps": tried.steps.iter().map(step_object).collect::<Value>(),
             "answer": tried.answer,
             "fault": tried.fault.as_ref().map(|fault| fault_object(fault, place)),
@@ -161,6 +162,9 @@ fn show(output: &Output, tried: &Tried, place: &Located<'_>) -> Result<(), Error
     let mut text = String::new();
     if let Some(input) = &tried.input {
         section(&mut text, "input", input);
+    }
+    if let Some(labels) = tried.labels.as_deref().filter(|labels| !labels.is_empty()) {
+        section(&mut text, "labels", &crate::executions::labels_object(labels));
     }
     for step in &tried.steps {
         let title = format!("{}  {}  {}", step.path, step.kind, step.outcome.as_str());

@@ -28,7 +28,7 @@ impl SealedConnection {
     /// # Errors
     /// [`StoreError::Invalid`]: it was encrypted by another key; [`StoreError::Damaged`].
     pub fn open(&self, keys: &SecretKeys) -> Result<Connection, StoreError> {
-        let text = keys.open(self.id.as_bytes(), &self.content, &self.by)?;
+        let text = keys.open("the connection", self.id.as_bytes(), &self.content, &self.by)?;
         let document: Value = serde_json::from_slice(&text).map_err(|_| StoreError::Damaged { what: "connection" })?;
         Connection::from_value(&document).map_err(|_| StoreError::Damaged { what: "connection" })
     }
@@ -184,7 +184,7 @@ impl Store {
         let row = client.query_opt(sql, &[&tenant.as_str(), &name.as_str()]).await.map_err(StoreError::during(operation))?;
         let row = row.ok_or_else(|| not_found(tenant, name))?;
         let id: Uuid = row.get(0);
-        let text = keys.open(id.as_bytes(), row.get(1), row.get(2))?;
+        let text = keys.open("the connection", id.as_bytes(), row.get(1), row.get(2))?;
         Ok((id, serde_json::from_slice(&text).map_err(|_| StoreError::Damaged { what: "connection" })?))
     }
 }

@@ -13,6 +13,7 @@ pub use fault::{Fault, FaultPlace};
 use crate::STACK_BYTES;
 use crate::context::Context;
 use crate::mapping::{Encoding, Value};
+use forebay_contract::Label;
 use forebay_contract::definition::{Action, Definition, Each, Respond, Status, Step, Switch};
 use forebay_contract::envelope::Envelope;
 use scope::{Scope, evaluate};
@@ -30,6 +31,8 @@ const WITHOUT_BODY: [u64; 2] = [204, 304];
 pub struct Tried {
     /// `.input`; absent when the trial ended before it.
     pub input: Option<Json>,
+    /// What executions are found by; absent when the trial ended before it.
+    pub labels: Option<Vec<Label>>,
     /// Every step that was reached and gave something, in order; steps of loops once an item.
     pub steps: Vec<TriedStep>,
     /// `{ status, headers, body }`; absent when the trial ended at a step.
@@ -151,12 +154,14 @@ impl Trial<'_> {
             scope.input = scope.mapping("input", source)?;
         }
         self.tried.input = Some(Json::from(&scope.input));
+        let labelled = labels(definition, &scope).map(|labels| self.tried.labels = Some(labels));
         self.steps("steps", &definition.steps, &mut scope)?;
         self.tried.answer = Some(match self.early.take() {
             Some(answer) => answer,
             None => answer("respond", definition.respond.as_ref(), &scope)?,
         });
-        Ok(())
+        // An execution does not fail by it, so it is told last.
+        labelled
     }
 
     fn steps(&mut self, path: &str, steps: &[Step], scope: &mut Scope) -> Result<Flow, Fault> {
@@ -283,6 +288,12 @@ impl Trial<'_> {
         }
         Ok(done(ends, Value::array(outputs)))
     }
+}
+
+fn labels(definition: &Definition, scope: &Scope) -> Result<Vec<Label>, Fault> {
+    let Some(source) = &definition.label else { return Ok(Vec::new()) };
+    let output = scope.json("label", source)?;
+    Label::all_of(&output).map_err(|error| Fault::new("label", error.to_string()))
 }
 
 fn done(flow: Flow, output: Value) -> Done {
