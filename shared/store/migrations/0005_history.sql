@@ -9,7 +9,8 @@ create function label_terms(labels text[]) returns text[]
     return (select array_agg(terms.term) from unnest(labels) as label,
                 lateral (values (label), (substr(label, strpos(label, '=')))) as terms (term));
 
-create index executions_labels on executions using gin (label_terms(labels)) where labels is not null;
+-- Each search reads the whole list of entries that are not sorted in yet, in every partition: it is kept short.
+create index executions_labels on executions using gin (label_terms(labels)) with (gin_pending_list_limit = 128) where labels is not null;
 
 -- Whose budget a payload counts against (null: it was written before there were any), and whether a retry by hand, or who repeats a
 -- call, needs it.

@@ -4,7 +4,7 @@ use crate::connection::Store;
 use crate::error::StoreError;
 use crate::executions::{COLUMNS, ExecutionRow, execution_row};
 use crate::record::accepted_at;
-use crate::search::{Filter, Order, Search};
+use crate::search::{Filter, MANY_INTEGRATIONS, Order, Search};
 use crate::timestamp::Timestamp;
 use forebay_contract::{ExecutionId, Name};
 use tokio_postgres::Row;
@@ -15,7 +15,7 @@ const HOUR: i64 = 3600 * 1_000_000;
 /// How far back a page is looked for, one after the other, before it is looked for everywhere: most pages are full by then, and a
 /// frequent label is not collected from the whole history.
 const LOOKS: [i64; 3] = [HOUR, 24 * HOUR, 7 * 24 * HOUR];
-/// The first of them for a search without a label, whose indexes give the newest first.
+/// The first of them for a search by an index that gives the newest first.
 const FIRST_ORDERED_LOOK: usize = 1;
 const OPERATION: &str = "search executions";
 
@@ -35,11 +35,18 @@ impl Store {
         let looks = match (&filter.id, &filter.label) {
             (Some(_), _) => &[][..],
             (None, Some(_)) => &LOOKS[..],
+            (None, None) if integrations.are_many() => &LOOKS[..],
             (None, None) => &LOOKS[FIRST_ORDERED_LOOK..],
         };
         let mut rows = Vec::new();
-        for since in looks.iter().map(|look| newest.saturating_sub(*look)).filter(|since| filter.since.is_none_or(|asked| asked < *since)) {
-            rows = self.found(Search::new(filter, integrations.ids()).since(Some(since)), Order::NewestFirst).await?;
+        for look in looks {
+            let since = newest.saturating_sub(*look);
+            if filter.since.is_some_and(|asked| asked >= since) {
+                break;
+            }
+            let search = Search::new(filter, integrations.ids());
+            let search = if *look == HOUR { search.shortly_since(since) } else { search.since(Some(since)) };
+            rows = self.found(search, Order::NewestFirst).await?;
             if rows.len() == filter.limit as usize {
                 break;
             }
@@ -115,6 +122,10 @@ enum Asked {
 }
 
 impl Asked {
+    fn are_many(&self) -> bool {
+        matches!(self, Self::These(ids) if ids.len() >= MANY_INTEGRATIONS)
+    }
+
     fn ids(&self) -> Option<Vec<Uuid>> {
         match self {
             Self::All => None,

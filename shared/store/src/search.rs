@@ -115,6 +115,9 @@ impl Order {
     }
 }
 
+/// So many integrations are not asked for one by one where there is little to go through.
+pub(crate) const MANY_INTEGRATIONS: usize = 20;
+
 /// Statements of one search. They have only the conditions that are asked for, so that each form gets the plan that suits it. The order
 /// of ids is the order of acceptance, and every index but that of labels ends with the id; times are there to leave partitions out.
 pub(crate) struct Search {
@@ -122,6 +125,8 @@ pub(crate) struct Search {
     /// The integrations that are asked for; `None`: all.
     integrations: Option<Vec<Uuid>>,
     has_label: bool,
+    /// Only a little time is searched: it is gone through whatever the integration.
+    is_short: bool,
     limit: i64,
     parameters: Vec<Box<dyn ToSql + Sync + Send>>,
 }
@@ -129,7 +134,7 @@ pub(crate) struct Search {
 impl Search {
     pub(crate) fn new(filter: &Filter, integrations: Option<Vec<Uuid>>) -> Self {
         let (conditions, has_label) = ("true".to_owned(), filter.label.is_some());
-        let mut search = Self { conditions, integrations, has_label, limit: filter.limit.into(), parameters: Vec::new() };
+        let mut search = Self { conditions, integrations, has_label, is_short: false, limit: filter.limit.into(), parameters: Vec::new() };
         if !filter.statuses.is_empty() {
             let words: Vec<&'static str> = filter.statuses.iter().map(|status| status.as_str()).collect();
             let place = search.bind(words);
@@ -172,6 +177,12 @@ impl Search {
         self
     }
 
+    /// As [`since`](Self::since), where so little is left that going through it is faster than asking for many integrations one by one.
+    pub(crate) fn shortly_since(mut self, since: i64) -> Self {
+        self.is_short = self.integrations.as_ref().is_some_and(|ids| ids.len() >= MANY_INTEGRATIONS);
+        self.since(Some(since))
+    }
+
     /// Only what was accepted after this one.
     pub(crate) fn after(mut self, after: Option<&ExecutionId>) -> Self {
         if let Some(after) = after {
@@ -186,7 +197,7 @@ impl Search {
         let limit = self.bind(self.limit);
         let ordered = format!("order by e.id {} limit {limit}", order.as_sql());
         let page = match self.integrations.take() {
-            Some(ids) if ids.len() > 1 && !self.has_label => {
+            Some(ids) if ids.len() > 1 && !self.has_label && !self.is_short => {
                 // The first of each integration, from its index, then the first of those.
                 let (ids, conditions) = (self.bind(ids), &self.conditions);
                 format!(

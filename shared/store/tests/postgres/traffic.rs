@@ -73,7 +73,9 @@ async fn what_workers_count_is_summed_by_minute_and_integration_and_written_agai
 async fn the_activity_of_an_integration_has_its_last_execution_and_its_last_failure() {
     with_store(|store, _| async move {
         let (busy, idle) = (Sample::make(&store, "t/busy").await, Sample::make(&store, "t/idle").await);
-        let (failed, last) = (busy.id(), busy.id());
+        let accepted = busy.id().issued_at_millis() * 1000;
+        // Ids of the same millisecond have no order.
+        let (failed, last) = (busy.id_at(accepted - 1000), busy.id_at(accepted));
         store.record(&[busy.failed_record(failed), busy.record(last)]).await.unwrap();
         let now = last.issued_at_millis() * 1000;
         let minute = TrafficCount::minute_of(now);
