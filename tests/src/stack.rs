@@ -228,6 +228,18 @@ impl Stack {
         &self.database_url
     }
 
+    /// What stands before the names of the installation's queues.
+    #[must_use]
+    pub fn queue_prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The broker's URL.
+    #[must_use]
+    pub fn broker_url(&self) -> String {
+        setting("FOREBAY_AMQP_URL", "amqp://guest:guest@127.0.0.1:5672/%2f")
+    }
+
     /// POSTs JSON.
     pub async fn post(&self, process: &Process, path: &str, body: &str) -> Answer {
         let request = self.http.post(format!("{}{path}", process.url)).header("content-type", "application/json");

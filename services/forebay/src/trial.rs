@@ -146,6 +146,7 @@ fn show(output: &Output, tried: &Tried, place: Option<Place>) -> Result<(), Erro
     if output.is_json() {
         return write(&pretty(&json!({
             "input": tried.input,
+            "labels": tried.labels.as_deref().map(crate::executions::labels_object),
             "steps": tried.steps.iter().map(step_object).collect::<Value>(),
             "answer": tried.answer,
             "error": tried.fault.as_ref().map(|fault| error_object(fault, place)),
@@ -154,6 +155,9 @@ fn show(output: &Output, tried: &Tried, place: Option<Place>) -> Result<(), Erro
     let mut text = String::new();
     if let Some(input) = &tried.input {
         section(&mut text, "input", input);
+    }
+    if let Some(labels) = tried.labels.as_deref().filter(|labels| !labels.is_empty()) {
+        section(&mut text, "labels", &crate::executions::labels_object(labels));
     }
     for step in &tried.steps {
         let title = format!("{}  {}  {}", step.path, step.kind, step.outcome.as_str());

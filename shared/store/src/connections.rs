@@ -28,7 +28,7 @@ impl SealedConnection {
     /// # Errors
     /// [`StoreError::Invalid`]: it was encrypted by another key; [`StoreError::Damaged`].
     pub fn open(&self, keys: &SecretKeys) -> Result<Connection, StoreError> {
-        let text = keys.open(self.id.as_bytes(), &self.content, &self.by)?;
+        let text = keys.open("the connection", self.id.as_bytes(), &self.content, &self.by)?;
         let document: Value = serde_json::from_slice(&text).map_err(|_| StoreError::Damaged { what: "connection" })?;
         Connection::from_value(&document).map_err(|_| StoreError::Damaged { what: "connection" })
     }
@@ -135,7 +135,7 @@ impl Store {
         let sql = "select id, sealed, sealed_by from connections where tenant = $1 and name = $2";
         let row = client.query_opt(sql, &[&tenant.as_str(), &name.as_str()]).await.map_err(StoreError::during(operation))?;
         let row = row.ok_or_else(|| not_found(tenant, name))?;
-        let text = keys.open(row.get::<_, Uuid>(0).as_bytes(), row.get(1), row.get(2))?;
+        let text = keys.open("the connection", row.get::<_, Uuid>(0).as_bytes(), row.get(1), row.get(2))?;
         serde_json::from_slice(&text).map_err(|_| StoreError::Damaged { what: "connection" })
     }
 

@@ -15,6 +15,7 @@ use crate::STACK_BYTES;
 use crate::context::Context;
 use crate::mapping::{Encoding, Value};
 use answer::answer;
+use forebay_contract::Label;
 use forebay_contract::definition::{Action, Definition, Delivery, Each, Step, Switch};
 use forebay_contract::envelope::Envelope;
 use scope::{Scope, evaluate};
@@ -29,6 +30,8 @@ const MOST_BYTES: usize = 64 * 1024 * 1024;
 pub struct Tried {
     /// `.input`; absent when the trial ended before it.
     pub input: Option<Json>,
+    /// What executions are found by; absent when the trial ended before it.
+    pub labels: Option<Vec<Label>>,
     /// Every step that was reached and gave something, in order; steps of loops once an item.
     pub steps: Vec<TriedStep>,
     /// `{ status, headers, body }`; absent when the trial ended at a step.
@@ -151,12 +154,14 @@ impl Trial<'_> {
             scope.input = scope.mapping("input", source)?;
         }
         self.tried.input = Some(Json::from(&scope.input));
+        let labelled = labels(definition, &scope).map(|labels| self.tried.labels = Some(labels));
         self.steps("steps", &definition.steps, &mut scope)?;
         self.tried.answer = Some(match self.early.take() {
             Some(answer) => answer,
             None => answer("respond", definition.respond.as_ref(), &scope)?,
         });
-        Ok(())
+        // An execution does not fail by it, so it is told last.
+        labelled
     }
 
     fn steps(&mut self, path: &str, steps: &[Step], scope: &mut Scope) -> Result<Flow, Fault> {
@@ -298,6 +303,12 @@ fn keys(definition: &Definition, scope: &Scope) -> Result<(), Fault> {
         scope.mapping("trigger.webhook.ordered.by", by)?;
     }
     Ok(())
+}
+
+fn labels(definition: &Definition, scope: &Scope) -> Result<Vec<Label>, Fault> {
+    let Some(source) = &definition.label else { return Ok(Vec::new()) };
+    let output = scope.json("label", source)?;
+    Label::all_of(&output).map_err(|error| Fault::new("label", error.to_string()))
 }
 
 fn done(flow: Flow, output: Value) -> Done {
