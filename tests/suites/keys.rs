@@ -58,6 +58,80 @@ async fn a_key_opens_what_it_is_granted_and_nothing_after_it_is_deleted() {
 }
 
 #[tokio::test]
+async fn a_key_ends_when_it_was_meant_to_and_its_last_use_is_known() {
+    let stack = Stack::new().await;
+    stack.apply(TWO).await;
+    let ingress = stack.start("ingress").await;
+    let key = "a-key-that-ends-some-day";
+    let create = ["keys", "create", "--tenant", "t1", "--label", "ACME", "--integration", "first", "--key", key, "--expires", "30d"];
+    let id = stack.command_json(&create).await["id"].as_str().unwrap().to_owned();
+    let call = async || stack.send(stack.http.post(format!("{}/t1/first", ingress.url)).header("x-api-key", key)).await;
+    let listed = async || stack.command_json(&["keys", "list", "--tenant", "t1"]).await[0].clone();
+    assert_eq!(listed().await["lastUsedAt"], serde_json::Value::Null);
+    eventually("the key is known to the ingress", || async { (call().await.status == 202).then_some(()) }).await;
+    eventually("its use is listed", || async { listed().await["lastUsedAt"].is_string().then_some(()) }).await;
+
+    stack.command(&["keys", "update", &id, "--expires", "1s"]).await;
+    let refused = eventually("the key ends", || async {
+        let answer = call().await;
+        (answer.status != 202).then_some(answer)
+    })
+    .await;
+    assert_eq!(refused.status, 401);
+    assert!(refused.json()["detail"].as_str().unwrap().contains("has expired"), "{}", refused.json());
+    stack.command(&["keys", "update", &id, "--expires", "never"]).await;
+    assert_eq!(listed().await["expiresAt"], serde_json::Value::Null);
+    eventually("a key without an end opens again", || async { (call().await.status == 202).then_some(()) }).await;
+}
+
+#[tokio::test]
+async fn every_change_leaves_a_line_that_tells_who_did_what_and_no_secret() {
+    let stack = Stack::new().await;
+    stack.apply(TWO).await;
+    stack.apply(&TWO.replace("name: first", "name: first\ndescription: changed")).await;
+    let key = "a-key-that-nobody-must-read";
+    let create = ["keys", "create", "--tenant", "t1", "--label", "ACME", "--integration", "first", "--key", key];
+    let id = stack.command_json(&create).await["id"].as_str().unwrap().to_owned();
+    stack.command(&["keys", "update", &id, "--label", "ACME Inc"]).await;
+    stack.command(&["keys", "delete", &id]).await;
+    stack.command(&["tenants", "set", "t1", "--docs", "open", "--payloads", "1GiB"]).await;
+    stack.command(&["diagnostics", "on", "t1/first", "--for", "1h"]).await;
+    stack.command(&["diagnostics", "off", "t1/first"]).await;
+    let erp = "tenant: t1\nconnection: erp\nhttp: { url: 'http://127.0.0.1:1', authentication: { bearer: { token: hunter2-hunter2 } } }\n";
+    stack.connect(erp).await;
+
+    let log = stack.command_json(&["audit", "list", "--tenant", "t1"]).await;
+    let lines = log.as_array().unwrap();
+    let actions: Vec<&str> = lines.iter().map(|line| line["action"].as_str().unwrap()).collect();
+    let expected = [
+        "connection.create",
+        "diagnostics.off",
+        "diagnostics.on",
+        "tenant.payloads",
+        "tenant.docs",
+        "key.delete",
+        "key.update",
+        "key.create",
+        "integration.update",
+        "integration.create",
+        "integration.create",
+    ];
+    assert_eq!(actions, expected);
+    let of = |action: &str| lines.iter().find(|line| line["action"] == action).unwrap();
+    assert_eq!((&of("key.update")["before"]["label"], &of("key.update")["after"]["label"]), (&"ACME".into(), &"ACME Inc".into()));
+    assert_eq!(of("tenant.docs")["before"]["docs"], "key");
+    assert_eq!(of("tenant.payloads")["after"]["payloadBytes"], 1 << 30);
+    assert_eq!(of("integration.update")["target"], "t1/first");
+    for line in lines {
+        assert!(line["by"].as_str().unwrap().contains('@') && line["byKind"] == "host", "{line}");
+    }
+    assert!(!log.to_string().contains(key) && !log.to_string().contains("hunter2"), "{log}");
+    let keys = stack.command_json(&["audit", "list", "--action", "key", "--limit", "2"]).await;
+    assert_eq!(keys.as_array().unwrap().len(), 2);
+    assert_eq!(stack.command_json(&["audit", "list", "--tenant", "t2"]).await.as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn a_wrong_definition_is_refused_with_every_problem_and_its_place() {
     let stack = Stack::new().await;
     let file = std::env::temp_dir().join(format!("wrong-{}.yaml", std::process::id()));

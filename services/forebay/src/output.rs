@@ -1,7 +1,9 @@
 //! What is printed: aligned tables and lines for people, JSON for programs.
 
 use std::io::{ErrorKind, Write};
+use std::time::Duration;
 
+use forebay_contract::unix_micros;
 use serde_json::Value;
 
 use crate::error::Error;
@@ -105,6 +107,16 @@ pub(crate) fn rfc3339(micros: i64) -> String {
 /// To the second, for tables.
 pub(crate) fn to_the_second(micros: i64) -> String {
     rfc3339(micros.div_euclid(1_000_000).saturating_mul(1_000_000))
+}
+
+/// The time that long ago, in microseconds of Unix time.
+pub(crate) fn micros_ago(time: Duration) -> i64 {
+    unix_micros().saturating_sub(i64::try_from(time.as_micros()).unwrap_or(i64::MAX)).max(0)
+}
+
+/// The time that long from now, in microseconds of Unix time.
+pub(crate) fn micros_from_now(time: Duration) -> i64 {
+    unix_micros().saturating_add(i64::try_from(time.as_micros()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

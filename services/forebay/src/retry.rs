@@ -5,9 +5,10 @@ use forebay_contract::ExecutionId;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::ExecutionStatus;
 use forebay_runtime::settings::Settings;
-use forebay_store::{Store, TriggerKind};
+use forebay_store::{Deed, RetryInput, Store, TriggerKind};
 use serde_json::json;
 
+use crate::apply::author;
 use crate::error::Error;
 use crate::output::Output;
 
@@ -32,7 +33,13 @@ pub(crate) async fn retry(
         let text = format!("it halts its trigger: `forebay triggers resume {}/{}` runs it again", row.tenant, row.integration);
         return Err(refused(text));
     }
-    let Some(input) = detail.input else { return Err(refused("its input is not kept any more".to_owned())) };
+    let input = match store.retry_input(id).await? {
+        RetryInput::Whole(input) => *input,
+        RetryInput::Redacted => {
+            return Err(refused("fields of its input are hidden and were not kept for a retry: send the call again".to_owned()));
+        }
+        RetryInput::Gone => return Err(refused("its input is not kept any more".to_owned())),
+    };
     let path = format!("{}/{}", row.tenant, row.integration).parse().map_err(|_| refused("its integration cannot be named".to_owned()))?;
     let integration = store.integration(&path).await?;
     if from_start {
@@ -54,6 +61,14 @@ pub(crate) async fn retry(
     };
     let published = publish_once(config, &topology, &envelope, integration.definition.trigger.delivery()).await;
     published.map_err(|error| refused(format!("the broker did not take it: {error}")))?;
+    let deed = Deed {
+        tenant: Some(envelope.tenant.clone()),
+        action: "execution.retry",
+        target: id.to_string(),
+        before: None,
+        after: Some(json!({ "version": version, "attempt": envelope.attempts + 1, "fromStart": from_start })),
+    };
+    store.record_deed(&author(), &deed).await?;
     let object = json!({ "executionId": id.to_string(), "version": version, "attempt": envelope.attempts + 1 });
     output.one(&format!("{id} runs again (attempt {}, version {version})", envelope.attempts + 1), &object)
 }

@@ -7,9 +7,10 @@ use forebay_contract::definition::{Definition, documents};
 use forebay_contract::schedule::Timing;
 use forebay_runtime::settings::Settings;
 use forebay_scheduler::run_now;
-use forebay_store::ScheduleRow;
+use forebay_store::{Deed, ScheduleRow};
 use serde_json::json;
 
+use crate::apply::author;
 use crate::args::Schedules;
 use crate::error::Error;
 use crate::output::{Output, Row, rfc3339};
@@ -24,7 +25,17 @@ pub(crate) async fn perform(output: &Output, settings: &Settings, command: Sched
             output.listing(&columns, rows, "no schedules")
         }
         Schedules::Run { path } => {
-            let id = run_now(settings, &crate::client_store(settings).await?, &path).await?;
+            let store = crate::client_store(settings).await?;
+            let id = run_now(settings, &store, &path).await?;
+            let after = json!({ "executionId": id.to_string() });
+            let deed = Deed {
+                tenant: Some(path.tenant.clone()),
+                action: "schedule.run",
+                target: path.to_string(),
+                before: None,
+                after: Some(after),
+            };
+            store.record_deed(&author(), &deed).await?;
             let object = json!({ "tenant": path.tenant.as_str(), "integration": path.name.as_str(), "executionId": id.to_string() });
             output.one(&id.to_string(), &object)
         }

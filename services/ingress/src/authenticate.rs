@@ -34,7 +34,8 @@ pub(crate) fn authenticate(
     // Looked up by digest: how long that takes tells nothing about the keys.
     match snapshot.key(&key_digest(presented)) {
         // Another tenant's key is no key here; that it exists is not for this caller to learn.
-        Some(key) if key.tenant != *tenant || has_ended(key) => Err(Problem::wrong_key(tenant.as_str())),
+        Some(key) if key.tenant != *tenant => Err(Problem::wrong_key(tenant.as_str())),
+        Some(key) if has_ended(key) => Err(Problem::ended_key(tenant.as_str())),
         Some(key) if !key.integrations.contains(&integration.id) => Err(Problem::no_grant(&integration.definition.path().to_string())),
         Some(key) => {
             key.last_use.note(unix_micros());

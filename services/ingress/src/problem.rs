@@ -70,6 +70,13 @@ impl Problem {
             .with_header(WWW_AUTHENTICATE, format!("Bearer realm=\"{realm}\", error=\"invalid_token\""))
     }
 
+    /// Said only to who holds the key.
+    pub(crate) fn ended_key(realm: &str) -> Self {
+        let detail = "The API key has expired. Ask the operator for a new one, or to move its end.";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "API key expired", detail)
+            .with_header(WWW_AUTHENTICATE, format!("Bearer realm=\"{realm}\", error=\"invalid_token\""))
+    }
+
     /// A browser that is shown this asks its user for a key.
     pub(crate) fn no_key_for_documents(realm: &str) -> Self {
         let detail = "These pages need an API key of the tenant: send it as 'X-API-Key: KEY' or 'Authorization: Bearer KEY', or give it as the password when a browser asks.";

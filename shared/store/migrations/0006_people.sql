@@ -70,28 +70,3 @@ create index audit_of_target on audit (target, id);
 
 alter table api_keys add column expires_at timestamptz, add column last_used_at timestamptz, add column revision integer not null default 1;
 alter table connections add column revision integer not null default 1;
-
--- Retries of everything that a search finds, carried on by whichever console lives.
-create table bulk_retries (
-    id         uuid primary key,
-    -- Null: of every tenant that its author may see.
-    tenant     text,
-    by_kind    text not null,
-    by_name    text not null,
-    by_user    uuid,
-    -- What is retried and how, as the program wrote it.
-    request    json not null,
-    state      text not null check (state in ('running', 'done', 'cancelled')),
-    total      bigint not null,
-    retried    bigint not null default 0,
-    refused    bigint not null default 0,
-    -- The last execution that was handled.
-    place      uuid,
-    -- Up to a few reasons for which executions were refused.
-    reasons    text[] not null default '{}',
-    started_at timestamptz not null default now(),
-    -- The last sign of life of the console that works on it.
-    beat_at    timestamptz not null default now(),
-    ended_at   timestamptz
-);
-create index bulk_retries_running on bulk_retries (beat_at) where state = 'running';

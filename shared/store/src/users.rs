@@ -113,34 +113,6 @@ impl Store {
         Ok(user)
     }
 
-    /// The person of an OpenID Connect subject (issuer and subject), created or brought up to date with `grants`. A person of this name
-    /// who has another subject or a password is not taken over.
-    ///
-    /// # Errors
-    /// [`StoreError::Exists`], [`StoreError::Invalid`], or what the server says.
-    pub async fn user_of_subject(&self, subject: &str, new: NewUser) -> Result<UserRow, StoreError> {
-        let operation = "sign in by OpenID Connect";
-        let failed = StoreError::during(operation);
-        let who = Who { kind: audit::WhoKind::System, name: "OpenID Connect".to_owned(), user: None };
-        let mut client = self.client(operation).await?;
-        let transaction = client.transaction().await.map_err(failed)?;
-        let known = transaction.query_opt("select id from users where subject = $1 for update", &[&subject]).await.map_err(failed)?;
-        let user = match known {
-            None => insert(&transaction, new, Some(subject), &who).await?,
-            Some(row) => {
-                let before = read(&transaction, row.get(0)).await?;
-                if before.grants != new.grants || before.full_name != new.full_name {
-                    let change = UserChange { full_name: Some(new.full_name), grants: Some(new.grants), ..UserChange::default() };
-                    change_user(&transaction, &before, change, &who).await?;
-                    refuse_without_administrator(&transaction).await?;
-                }
-                read(&transaction, before.id).await?
-            }
-        };
-        transaction.commit().await.map_err(failed)?;
-        Ok(user)
-    }
-
     /// Everybody, by name.
     ///
     /// # Errors

@@ -1,10 +1,25 @@
 //! The verbs on credentials: keys of partners, connections to other systems.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Subcommand;
 use forebay_contract::{IntegrationPath, Name};
 use uuid::Uuid;
+
+/// When a key ends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Expiry {
+    In(Duration),
+    Never,
+}
+
+fn expiry(text: &str) -> Result<Expiry, String> {
+    match text {
+        "never" => Ok(Expiry::Never),
+        _ => forebay_contract::parse_duration(text).map(Expiry::In).map_err(|error| error.to_string()),
+    }
+}
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Keys {
@@ -22,6 +37,9 @@ pub(crate) enum Keys {
         /// A key that exists elsewhere already; one is generated without
         #[arg(long, value_name = "VALUE")]
         key: Option<String>,
+        /// The key ends after this time, such as 90d; without, when it is deleted
+        #[arg(long, value_name = "DURATION", value_parser = forebay_contract::parse_duration)]
+        expires: Option<Duration>,
     },
     /// Lists keys, without their values
     List {
@@ -29,16 +47,19 @@ pub(crate) enum Keys {
         #[arg(long)]
         tenant: Option<Name>,
     },
-    /// Changes a key's label or the integrations that it opens
+    /// Changes a key's label, the integrations that it opens, or its end
     Update {
         /// The key's id, as `keys list` shows it
         id: Uuid,
         /// The new label
-        #[arg(long, required_unless_present = "integration")]
+        #[arg(long, required_unless_present_any = ["integration", "expires"])]
         label: Option<String>,
         /// All integrations that the key opens from now on
         #[arg(long, value_name = "NAME", num_args = 1..)]
         integration: Option<Vec<Name>>,
+        /// The key ends this long from now, such as 90d; `never` takes its end away
+        #[arg(long, value_name = "DURATION|never", value_parser = expiry)]
+        expires: Option<Expiry>,
     },
     /// Deletes a key: it opens nothing any more, within a second
     Delete {

@@ -102,7 +102,24 @@ pub(crate) enum Tenants {
         /// The tenant
         tenant: Name,
         /// Who may read /TENANT and /TENANT/openapi.json: open (everybody), key (any API key of the tenant), off (nobody)
-        #[arg(long, value_name = "open|key|off")]
-        docs: DocsAccess,
+        #[arg(long, value_name = "open|key|off", required_unless_present = "payloads")]
+        docs: Option<DocsAccess>,
+        /// Most bytes of inputs, outputs and steps that are kept of its executions, such as 20GiB; `all` keeps them as long as the history
+        #[arg(long, value_name = "SIZE|all", value_parser = payloads)]
+        payloads: Option<Payloads>,
     },
+}
+
+/// Bytes of a tenant's payloads.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Payloads {
+    All,
+    AtMost(u64),
+}
+
+fn payloads(text: &str) -> Result<Payloads, String> {
+    match text {
+        "all" => Ok(Payloads::All),
+        _ => forebay_runtime::settings::parse_bytes(text).map(Payloads::AtMost),
+    }
 }

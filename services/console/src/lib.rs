@@ -1,3 +1,0 @@
-//! The admin API and the web console.
-
-pub mod view;

@@ -1,1 +1,0 @@
-//! From values to HTML: pure functions, no I/O.

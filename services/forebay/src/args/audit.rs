@@ -1,0 +1,30 @@
+//! Arguments of the `audit` verb.
+
+use clap::Subcommand;
+use forebay_contract::Name;
+use std::time::Duration;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Audit {
+    /// Lists changes, the newest first: who, what, before and after
+    List {
+        /// Of this tenant only
+        #[arg(long)]
+        tenant: Option<Name>,
+        /// Within this time, such as 1h or 7d
+        #[arg(long, value_name = "DURATION", value_parser = forebay_contract::parse_duration)]
+        since: Option<Duration>,
+        /// By this person or program only, as the list shows it
+        #[arg(long, value_name = "NAME")]
+        by: Option<String>,
+        /// Such as key.create, or `key` for all that was done to keys
+        #[arg(long, value_name = "ACTION")]
+        action: Option<String>,
+        /// To this only, such as t37ed/CreateWorkOrder
+        #[arg(long, value_name = "TARGET")]
+        target: Option<String>,
+        /// Most lines
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        limit: u32,
+    },
+}
