@@ -152,7 +152,7 @@ async fn the_documents_are_open_behind_a_key_or_not_there_as_the_tenant_chooses(
     assert_eq!(documented.get("/t1", Some(0)).await.status, 404);
     documented.set_docs("key", "/t1", 401).await;
     let tenants = documented.stack.command_json(&["tenants", "list"]).await;
-    assert_eq!(tenants[0], json!({"tenant": "t1", "integrations": 3, "docs": "key"}));
+    assert_eq!(tenants[0], json!({"tenant": "t1", "integrations": 3, "docs": "key", "payloadBytes": null}));
     let (code, error) = documented.stack.command_fails(&["tenants", "set", "t1", "--docs", "public"]).await;
     assert!(code == 2 && error.contains("open, key, off"), "{error}");
 }
