@@ -10,6 +10,7 @@ export function startForm() {
   const say = document.getElementById("editor-state");
   let saved = text.value;
   let turn = 0;
+  let typed = 0;
 
   async function ask(address, action) {
     const data = new URLSearchParams(new FormData(form));
@@ -19,28 +20,42 @@ export function startForm() {
     return answer.json();
   }
 
-  function show(result) {
+  // What somebody is typing in the form stays: it is newer than the answer.
+  function show(result, isTyped) {
     for (const [id, html] of Object.entries(result.parts ?? {})) {
       const part = document.getElementById(id);
-      if (!part || part.contains(document.activeElement) && id === "trigger-form") continue;
+      if (!part || (id === "trigger-form" && isTyped)) continue;
+      const focused = part.contains(document.activeElement) ? document.activeElement : null;
       part.innerHTML = html;
+      if (focused?.name) sameControl(part, focused)?.focus();
     }
     text.dispatchEvent(new CustomEvent("checked", { detail: result.problems ?? [] }));
+  }
+
+  function sameControl(part, control) {
+    const named = [...part.querySelectorAll(`[name="${CSS.escape(control.name)}"]`)];
+    return named.find((one) => one.type !== "radio" && one.type !== "checkbox" || one.value === control.value);
   }
 
   async function check(action) {
     turn += 1;
     const mine = turn;
+    typed = 0;
+    const asked = text.value;
     say.textContent = "Checking";
     try {
       const result = await ask(form.dataset.check, action);
       // A later change has asked again since.
       if (mine !== turn) return;
+      if (text.value !== asked) {
+        soon(action);
+        return;
+      }
       if (action === "write" && result.source !== undefined && result.source !== text.value) {
         text.value = result.source;
         text.dispatchEvent(new Event("replaced"));
       }
-      show(result);
+      show(result, typed > 0);
       const problems = result.problems?.length ?? 0;
       const changed = text.value !== saved;
       say.textContent = problems ? `${problems} problem${problems === 1 ? "" : "s"}` : changed ? "Valid, not saved" : "Valid";
@@ -59,10 +74,12 @@ export function startForm() {
   text.addEventListener("input", () => soon("check"));
   document.addEventListener("change", (event) => {
     if (event.target.form === form && event.target.closest("#trigger-form")) soon("write");
-    else if (event.target === form && form.contains(document.getElementById("trigger-form"))) soon("write");
+    else if (event.target === form) soon("write");
   });
   document.addEventListener("input", (event) => {
-    if (event.target.form === form && event.target.closest("#example")) soon("check");
+    if (event.target.form !== form) return;
+    if (event.target.closest("#example")) soon("check");
+    if (event.target.closest("#trigger-form")) typed += 1;
   });
   document.addEventListener("click", (event) => {
     const place = event.target.closest("[data-line]");

@@ -4,10 +4,12 @@
 //! is still wrong. Retries, `on_error` and timeouts are left out, so that the first fault is the one that is shown, and branches and
 //! items run one after the other.
 
+mod example;
 mod fault;
 mod request;
 mod scope;
 
+pub use example::Example;
 pub use fault::{Fault, FaultPlace};
 
 use crate::STACK_BYTES;

@@ -1,0 +1,4 @@
+//! Pages for people.
+
+pub mod assets;
+pub(crate) mod editor;
