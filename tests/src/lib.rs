@@ -8,8 +8,10 @@ mod sftp;
 mod sink;
 mod smtp;
 mod stack;
+mod tls;
 
 pub use sftp::FileServer;
 pub use sink::{Seen, Sink};
 pub use smtp::{MailServer, ReceivedMail};
 pub use stack::{Answer, Process, Stack, eventually};
+pub use tls::{Authority, TlsFront};

@@ -1,9 +1,11 @@
-//! A mail server that remembers every mail: SMTP (RFC 5321) without TLS, with AUTH PLAIN and LOGIN.
+//! A mail server that remembers every mail: SMTP (RFC 5321) with AUTH PLAIN and LOGIN, in clear or with STARTTLS.
 
 use data_encoding::BASE64;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 
 /// One mail that was accepted.
 #[derive(Debug, Clone)]
@@ -16,6 +18,8 @@ pub struct ReceivedMail {
     pub to: Vec<String>,
     /// Headers and body, lines ended by CR LF.
     pub data: String,
+    /// Whether STARTTLS was done before.
+    pub is_encrypted: bool,
 }
 
 /// The server; it ends with the test.
@@ -27,21 +31,34 @@ pub struct MailServer {
 #[derive(Default)]
 struct State {
     mails: Mutex<Vec<ReceivedMail>>,
+    sessions: AtomicUsize,
+    /// Present: STARTTLS is offered, and nothing is done before it.
+    tls: Option<TlsAcceptor>,
     /// Answers in the place of the usual ones, by how a command begins.
     answers: Mutex<Vec<(String, String)>>,
 }
 
 impl MailServer {
-    /// Listens on a free port of 127.0.0.1.
+    /// Listens on a free port of 127.0.0.1, in clear.
     pub async fn start() -> Self {
+        Self::start_with(None).await
+    }
+
+    /// The same with STARTTLS (RFC 3207), before which no mail is taken.
+    pub async fn start_with_starttls(acceptor: TlsAcceptor) -> Self {
+        Self::start_with(Some(acceptor)).await
+    }
+
+    async fn start_with(tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let state = Arc::new(State::default());
+        let state = Arc::new(State { tls, ..State::default() });
         let shared = state.clone();
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 let state = shared.clone();
+                state.sessions.fetch_add(1, Ordering::Relaxed);
                 // A client that goes away ends its session only.
                 tokio::spawn(async move { serve(stream, &state).await.ok() });
             }
@@ -59,6 +76,12 @@ impl MailServer {
     #[must_use]
     pub fn mails(&self) -> Vec<ReceivedMail> {
         self.state.mails.lock().unwrap().clone()
+    }
+
+    /// How many sessions there were.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.state.sessions.load(Ordering::Relaxed)
     }
 
     /// From now on commands that begin with `command` (such as `RCPT` or `DATA`; `.` is the end of the data) are answered with
@@ -80,9 +103,17 @@ impl State {
     }
 }
 
+/// A connection, in clear or not.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+type Session = BufReader<Box<dyn Stream>>;
+
 async fn serve(stream: TcpStream, state: &State) -> std::io::Result<()> {
-    let mut stream = BufReader::new(stream);
+    let mut stream: Session = BufReader::new(Box::new(stream));
     let (mut login, mut from, mut to) = (None, String::new(), Vec::new());
+    let mut is_encrypted = false;
     say(&mut stream, "220 test ESMTP").await?;
     while let Some(line) = hear(&mut stream).await? {
         if let Some(answer) = state.answer_to(&line) {
@@ -93,7 +124,15 @@ async fn serve(stream: TcpStream, state: &State) -> std::io::Result<()> {
             continue;
         }
         let upper = line.to_ascii_uppercase();
-        let answer = if upper.starts_with("EHLO") {
+        let answer = if let Some(tls) = state.tls.as_ref().filter(|_| !is_encrypted) {
+            if upper == "STARTTLS" {
+                say(&mut stream, "220 2.0.0 go on").await?;
+                stream = BufReader::new(Box::new(tls.accept(stream.into_inner()).await?));
+                is_encrypted = true;
+                continue;
+            }
+            if upper.starts_with("EHLO") { "250-test\r\n250-STARTTLS\r\n250 8BITMIME" } else { "530 5.7.0 STARTTLS first" }
+        } else if upper.starts_with("EHLO") {
             "250-test\r\n250-8BITMIME\r\n250 AUTH PLAIN LOGIN"
         } else if let Some(token) = upper.starts_with("AUTH PLAIN ").then(|| &line[11..]) {
             let parts = decoded(token);
@@ -118,7 +157,7 @@ async fn serve(stream: TcpStream, state: &State) -> std::io::Result<()> {
             let data = data(&mut stream).await?;
             let answer = state.answer_to(".");
             if answer.is_none() {
-                let mail = ReceivedMail { login: login.clone(), from: from.clone(), to: std::mem::take(&mut to), data };
+                let mail = ReceivedMail { login: login.clone(), from: from.clone(), to: std::mem::take(&mut to), data, is_encrypted };
                 state.mails.lock().unwrap().push(mail);
             }
             match answer.as_deref() {
@@ -137,18 +176,18 @@ async fn serve(stream: TcpStream, state: &State) -> std::io::Result<()> {
     Ok(())
 }
 
-async fn say(stream: &mut BufReader<TcpStream>, line: &str) -> std::io::Result<()> {
+async fn say(stream: &mut Session, line: &str) -> std::io::Result<()> {
     stream.write_all(format!("{line}\r\n").as_bytes()).await
 }
 
-async fn hear(stream: &mut BufReader<TcpStream>) -> std::io::Result<Option<String>> {
+async fn hear(stream: &mut Session) -> std::io::Result<Option<String>> {
     let mut line = String::new();
     let read = stream.read_line(&mut line).await?;
     Ok((read > 0).then(|| line.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
 /// Up to the line with a dot alone; a dot before a dot is taken off (RFC 5321, section 4.5.2).
-async fn data(stream: &mut BufReader<TcpStream>) -> std::io::Result<String> {
+async fn data(stream: &mut Session) -> std::io::Result<String> {
     let mut data = String::new();
     while let Some(line) = hear(stream).await? {
         if line == "." {

@@ -139,7 +139,20 @@ impl Stack {
 
     /// Runs a client verb; exit code, output and error text.
     pub async fn command_ends(&self, arguments: &[&str]) -> (i32, String, String) {
-        let output = self.prepare(arguments).output().await.unwrap();
+        self.command_ends_with(arguments, &[]).await
+    }
+
+    /// The same with further settings; an empty one is not set at all.
+    pub async fn command_ends_with(&self, arguments: &[&str], settings: &[(&str, &str)]) -> (i32, String, String) {
+        let mut command = self.prepare(arguments);
+        for (name, value) in settings {
+            if value.is_empty() {
+                command.env_remove(name)
+            } else {
+                command.env(name, value)
+            };
+        }
+        let output = command.output().await.unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
     }
@@ -213,6 +226,18 @@ impl Stack {
     #[must_use]
     pub fn database_url(&self) -> &str {
         &self.database_url
+    }
+
+    /// What stands before the names of the installation's queues.
+    #[must_use]
+    pub fn queue_prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The broker's URL.
+    #[must_use]
+    pub fn broker_url(&self) -> String {
+        setting("FOREBAY_AMQP_URL", "amqp://guest:guest@127.0.0.1:5672/%2f")
     }
 
     /// POSTs JSON.

@@ -168,3 +168,49 @@ steps: [{{ id: a, http: {{ url: '{}/x' }} }}]
     assert!(ended[0]["error"]["message"].as_str().unwrap().contains("FOREBAY_PRIVATE_ADDRESSES"), "{ended:?}");
     assert!(sink.seen().is_empty());
 }
+
+#[tokio::test]
+async fn diff_and_apply_compare_connections_field_by_field_and_show_no_secret() {
+    let stack = Stack::new().await;
+    let write = |url: &str, token: &str| {
+        let text = format!("tenant: t1\nconnection: erp\nhttp: {{ url: '{url}', authentication: {{ bearer: {{ token: {token} }} }} }}\n");
+        stack.named_file("erp.yaml", &text)
+    };
+    let file = write("https://a.example", "hunter2-one");
+    let (code, text, _) = stack.command_ends(&["diff", &file]).await;
+    assert!(code == 1 && text.contains("the connection t1/erp  created"), "{code} {text}");
+    let (code, error) = stack.command_fails(&["apply", &file]).await;
+    assert!(code == 2 && error.contains("the connection t1/erp  created"), "{error}");
+    let applied = stack.command_json(&["apply", &file, "--yes"]).await;
+    assert_eq!(applied, json!([{"connection": "t1/erp", "change": "created", "kind": "http", "enabled": true}]));
+
+    let stored = async || stack.sql("select updated_at, sealed from connections").await;
+    let before = stored().await;
+    assert_eq!(stack.command_ends(&["diff", &file]).await, (0, String::new(), String::new()));
+    for verb in [vec!["apply", &file, "--yes"], vec!["connections", "apply", &file]] {
+        assert_eq!(stack.command_json(&verb).await[0]["change"], "unchanged", "{verb:?}");
+    }
+    assert_eq!(stored().await, before, "what is unchanged is not written");
+
+    let (code, text, _) = stack.command_ends(&["diff", &write("https://b.example", "hunter2-one")]).await;
+    let expected = "the connection t1/erp  changed
+  ~ http.url: \"https://a.example\" -> \"https://b.example\"
+  * http.authentication.bearer.token: unchanged (secret)\n";
+    assert_eq!((code, text.as_str()), (1, expected));
+    let (code, text, _) = stack.command_ends(&["diff", &write("https://a.example", "hunter2-two"), "--output", "json"]).await;
+    let expected = json!([{"connection": "t1/erp", "change": "updated", "enabled": true, "differences": [], "secrets": {"http.authentication.bearer.token": "changed"}}]);
+    assert_eq!((code, serde_json::from_str::<serde_json::Value>(&text).unwrap()), (1, expected));
+    let (_, error) = stack.command_fails(&["apply", &file]).await;
+    assert!(error.contains("token: changed (secret)") && !error.contains("hunter2"), "{error}");
+
+    for (key, why) in [("", "set FOREBAY_SECRET_KEY"), ("another-key-0123456789abcdef0123", "encrypted by another FOREBAY_SECRET_KEY")] {
+        let (code, text, error) = stack.command_ends_with(&["diff", &file], &[("FOREBAY_SECRET_KEY", key)]).await;
+        assert!(code == 1 && text.contains("t1/erp  is not compared: ") && text.contains(why), "{code} {text}");
+        assert!(error.contains("nothing else differs, but 1 connection could not be compared"), "{error}");
+    }
+    assert_eq!(stored().await, before);
+    stack.command(&["connections", "disable", "t1/erp"]).await;
+    let (code, text, _) = stack.command_ends(&["diff", &write("https://a.example", "hunter2-one")]).await;
+    assert!(code == 1 && text.contains("it is enabled by this") && text.contains("- enabled: false"), "{text}");
+    assert_eq!(stack.command_json(&["apply", &file, "--yes"]).await[0]["change"], "updated");
+}

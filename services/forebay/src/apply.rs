@@ -1,39 +1,45 @@
 //! `forebay apply`, `diff` and `validate`: files, checked, against what is stored.
 
 use forebay_runtime::settings::Settings;
+use forebay_store::Store;
 use serde_json::Value;
 
 use crate::args::{Apply, Paths};
 use crate::change::{self, agreed, plan, summary};
+use crate::connection_change::{self, PlannedConnection};
 use crate::connections;
-use crate::documents::{Documents, Found, counted};
+use crate::documents::{ConnectionDocument, Documents, Found, counted};
 use crate::error::Error;
 use crate::output::{Output, Row, note, pretty, write};
 
 /// `forebay apply`: nothing is written unless all of it is right. Connections come first, since the definitions' steps use them.
 pub(crate) async fn apply(output: &Output, settings: &Settings, apply: &Apply) -> Result<(), Error> {
     let documents = Documents::read_right(&apply.paths, "nothing was applied")?;
-    let connections = if documents.connections.is_empty() {
-        Vec::new()
-    } else {
-        connections::keys(settings)?;
-        connections::with_secrets(&documents.connections)?
-    };
+    let keys = if documents.connections.is_empty() { None } else { Some(connections::keys(settings)?) };
+    let connections = connections::with_secrets(&documents.connections)?;
     let store = crate::client_store(settings).await?;
+    let connections_planned = match &keys {
+        Some(keys) => connection_change::plan(&store, connections.iter().map(|new| (new.path.as_str(), Ok(new))), Ok(keys)).await?,
+        None => Vec::new(),
+    };
     let planned = plan(&store, &documents.definitions).await?;
     let is_change = planned.iter().any(change::Planned::is_change);
-    if is_change || !connections.is_empty() {
-        agreed(&planned, &documents.connections, apply.yes, output.is_json())?;
+    if is_change || connections_planned.iter().any(PlannedConnection::is_change) {
+        agreed(&planned, &connections_planned, apply.yes, output.is_json())?;
     }
-    let stored = connections::store_all(settings, &store, &connections).await?;
+    let stored = match &keys {
+        Some(keys) => connections::store_changed(&store, &connections, &connections_planned, keys).await?,
+        None => Vec::new(),
+    };
     let applied = if is_change {
         store.apply(&documents.definitions, &author()).await?
     } else {
         planned.into_iter().map(|one| one.applied).collect()
     };
     show(output, stored, applied.iter().map(change::row).collect())?;
-    if !output.is_json() && !applied.is_empty() {
-        note(&summary("applied", applied.iter()));
+    if !output.is_json() {
+        let changes = connections_planned.iter().map(PlannedConnection::change).chain(applied.iter().map(|one| one.change));
+        note(&summary("applied", &changes.collect::<Vec<_>>()));
     }
     Ok(())
 }
@@ -52,23 +58,44 @@ fn show(output: &Output, connections: Vec<Row>, definitions: Vec<Row>) -> Result
     Ok(())
 }
 
-/// `forebay diff`: what `apply` would change. Connections are not compared: what is stored of them is encrypted.
+/// `forebay diff`: what `apply` would change.
 ///
 /// # Errors
-/// [`Error::Differs`] when something would.
+/// [`Error::Differs`] when something would; a failure where that is not known of a connection.
 pub(crate) async fn diff(output: &Output, settings: &Settings, paths: &Paths) -> Result<(), Error> {
     let documents = Documents::read_right(&paths.paths, "nothing was compared")?;
-    let planned = plan(&crate::client_store(settings).await?, &documents.definitions).await?;
+    let store = crate::client_store(settings).await?;
+    let planned = plan(&store, &documents.definitions).await?;
+    let connections = compared(&store, settings, &documents.connections).await?;
     let changed = || planned.iter().filter(|one| one.is_change());
-    for connection in &documents.connections {
-        note(&format!("the connection {} is not compared: `apply` stores it", connection.path));
-    }
+    let connections_changed = || connections.iter().filter(|one| one.is_change());
     if output.is_json() {
-        write(&pretty(&changed().map(change::Planned::object).collect::<Value>()))?;
-    } else if changed().next().is_some() {
-        write(&changed().map(change::Planned::text).collect::<Vec<_>>().join("\n"))?;
+        let objects = connections_changed().map(PlannedConnection::object).chain(changed().map(change::Planned::object));
+        write(&pretty(&objects.collect::<Value>()))?;
+    } else {
+        let texts = connections_changed().map(PlannedConnection::text).chain(changed().map(change::Planned::text)).collect::<Vec<_>>();
+        if !texts.is_empty() {
+            write(&texts.join("\n"))?;
+        }
     }
-    if changed().next().is_some() { Err(Error::Differs) } else { Ok(()) }
+    let unknown = connections.iter().filter(|one| one.is_unknown()).count();
+    if changed().count() + connections_changed().count() > unknown {
+        return Err(Error::Differs);
+    }
+    match unknown {
+        0 => Ok(()),
+        count => Err(Error::Failed(format!("nothing else differs, but {} could not be compared", counted(count, "connection")))),
+    }
+}
+
+/// Without the key, or the secrets that a file names, a connection that is stored stays unknown.
+async fn compared(store: &Store, settings: &Settings, documents: &[ConnectionDocument]) -> Result<Vec<PlannedConnection>, Error> {
+    if documents.is_empty() {
+        return Ok(Vec::new());
+    }
+    let keys = connections::keys(settings);
+    let read: Vec<_> = documents.iter().map(|document| (document.path.as_str(), connections::with_its_secrets(document))).collect();
+    connection_change::plan(store, read.iter().map(|(path, new)| (*path, new.as_ref())), keys.as_ref()).await
 }
 
 /// `forebay validate`: reads and compiles everything, with no service at hand.

@@ -2,9 +2,11 @@
 
 mod credentials;
 mod definitions;
+mod diagnostics;
 
 pub(crate) use credentials::{Connections, Keys};
 pub(crate) use definitions::{Apply, Export, Paths, Rollback, Tenants, Try, Versions};
+pub(crate) use diagnostics::Diagnostics;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -85,6 +87,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Schedules,
     },
+    /// Everything of an integration's executions, recorded for a time
+    Diagnostics {
+        #[command(subcommand)]
+        command: Diagnostics,
+    },
     /// Triggers, and what to do with halted ones
     Triggers {
         #[command(subcommand)]
@@ -133,6 +140,15 @@ pub(crate) enum Executions {
         /// Accepted within this time, such as 15m, 1h or 7d
         #[arg(long, value_name = "DURATION", value_parser = forebay_contract::parse_duration)]
         since: Option<Duration>,
+        /// Accepted this long ago or longer
+        #[arg(long, value_name = "DURATION", value_parser = forebay_contract::parse_duration)]
+        until: Option<Duration>,
+        /// Found by this label, such as workOrder=4711, or 4711 under any name
+        #[arg(long, value_name = "NAME=VALUE|VALUE")]
+        label: Option<String>,
+        /// That failed so, such as mapping, remote, unreachable or timeout
+        #[arg(long, value_name = "CODE")]
+        error: Option<forebay_contract::outcome::ErrorCode>,
         /// Most executions that are listed
         #[arg(long, value_name = "N", default_value_t = 50)]
         limit: u32,
@@ -237,11 +253,12 @@ fn command() -> clap::Command {
         "executions",
         "schedules",
         "triggers",
+        "diagnostics",
     ] {
         command = command.mut_subcommand(verb, |verb| show(verb, "FOREBAY_DATABASE_URL"));
     }
     command = command.mut_subcommand("schedules", |verb| show(show(verb, "FOREBAY_AMQP_URL"), "FOREBAY_QUEUE_PREFIX"));
-    for verb in ["apply", "connections"] {
+    for verb in ["apply", "connections", "executions"] {
         command = command.mut_subcommand(verb, |verb| show(verb, "FOREBAY_SECRET_KEY"));
     }
     command = command.mut_subcommand("connections", |verb| show(verb, "FOREBAY_PRIVATE_ADDRESSES"));

@@ -6,8 +6,8 @@ use forebay_contract::IntegrationPath;
 use forebay_store::{Applied, Change, NewDefinition, Store, Which};
 use serde_json::{Value, json};
 
+use crate::connection_change::PlannedConnection;
 use crate::difference::{Difference, differences};
-use crate::documents::ConnectionDocument;
 use crate::error::Error;
 use crate::output::{Row, note};
 
@@ -89,7 +89,7 @@ fn object(applied: &Applied) -> Value {
     })
 }
 
-fn change_word(change: Change) -> &'static str {
+pub(crate) fn change_word(change: Change) -> &'static str {
     match change {
         Change::Created => "created",
         Change::Updated => "updated",
@@ -98,8 +98,8 @@ fn change_word(change: Change) -> &'static str {
 }
 
 /// `to apply: 1 created, 0 updated, 2 unchanged`.
-pub(crate) fn summary<'a>(tense: &str, applied: impl Iterator<Item = &'a Applied> + Clone) -> String {
-    let count = |change| applied.clone().filter(|one| one.change == change).count();
+pub(crate) fn summary(tense: &str, changes: &[Change]) -> String {
+    let count = |change| changes.iter().filter(|one| **one == change).count();
     let (created, updated, unchanged) = (count(Change::Created), count(Change::Updated), count(Change::Unchanged));
     format!("{tense}: {created} created, {updated} updated, {unchanged} unchanged")
 }
@@ -108,13 +108,12 @@ pub(crate) fn summary<'a>(tense: &str, applied: impl Iterator<Item = &'a Applied
 ///
 /// # Errors
 /// The answer is no, or nobody can be asked.
-pub(crate) fn agreed(planned: &[Planned], connections: &[ConnectionDocument], yes: bool, is_json: bool) -> Result<(), Error> {
+pub(crate) fn agreed(planned: &[Planned], connections: &[PlannedConnection], yes: bool, is_json: bool) -> Result<(), Error> {
     if !yes || !is_json {
-        connections.iter().for_each(|one| note(&format!("the connection {} is stored, whether it differs or not", one.path)));
+        connections.iter().filter(|one| one.is_change()).for_each(|one| note(&one.text()));
         planned.iter().filter(|one| one.is_change()).for_each(|one| note(&one.text()));
-        if !planned.is_empty() {
-            note(&summary("to apply", planned.iter().map(|one| &one.applied)));
-        }
+        let changes = connections.iter().map(PlannedConnection::change).chain(planned.iter().map(|one| one.applied.change));
+        note(&summary("to apply", &changes.collect::<Vec<_>>()));
     }
     if yes {
         return Ok(());

@@ -1,5 +1,7 @@
 //! The `connections` verbs.
 
+use std::collections::BTreeSet;
+
 use forebay_contract::connection::{Connection, SecretSource};
 use forebay_runtime::settings::Settings;
 use forebay_store::{ConnectionRow, SecretKeys, Store};
@@ -8,6 +10,8 @@ use forebay_workflow::{Engine, EngineOptions};
 use serde_json::{Value, json};
 
 use crate::args::Connections;
+use crate::change::change_word;
+use crate::connection_change::{PlannedConnection, plan};
 use crate::documents::{ConnectionDocument, Documents};
 use crate::error::Error;
 use crate::output::{Output, Row, note, rfc3339, to_the_second};
@@ -24,7 +28,9 @@ pub(crate) async fn perform(output: &Output, settings: &Settings, command: Conne
             if connections.is_empty() {
                 return Err(Error::Usage("the files hold no connection: a document with a field `connection`".to_owned()));
             }
-            output.listing(&COLUMNS, store_all(settings, &store, &connections).await?, "nothing")
+            let keys = keys(settings)?;
+            let planned = plan(&store, connections.iter().map(|new| (new.path.as_str(), Ok(new))), Ok(&keys)).await?;
+            output.listing(&COLUMNS, store_changed(&store, &connections, &planned, &keys).await?, "nothing")
         }
         Connections::List { tenant } => {
             let rows = store.list_connections(tenant.as_ref()).await?.into_iter().map(row).collect();
@@ -74,21 +80,43 @@ pub(crate) fn keys(settings: &Settings) -> Result<SecretKeys, Error> {
     SecretKeys::parse(key).map_err(|problem| Error::Usage(format!("FOREBAY_SECRET_KEY: {problem}")))
 }
 
+/// A connection as it is stored.
+pub(crate) struct NewConnection {
+    /// `tenant/name`.
+    pub(crate) path: String,
+    pub(crate) connection: Connection,
+    /// What it was read from, every secret as text.
+    pub(crate) document: Value,
+    /// Where its secrets are.
+    pub(crate) secret_fields: BTreeSet<Vec<String>>,
+}
+
 /// Connections with their secrets found.
-pub(crate) fn with_secrets(documents: &[ConnectionDocument]) -> Result<Vec<(Connection, Value)>, Error> {
+pub(crate) fn with_secrets(documents: &[ConnectionDocument]) -> Result<Vec<NewConnection>, Error> {
     let (mut connections, mut problems) = (Vec::with_capacity(documents.len()), Vec::new());
-    for ConnectionDocument { file, document, .. } in documents {
-        let read = Connection::resolve_secrets(document, look_up).and_then(|found| Ok((Connection::from_value(&found)?, found)));
-        match read {
+    for document in documents {
+        match with_its_secrets(document) {
             Ok(connection) => connections.push(connection),
-            Err(error) => problems.extend(error.problems.iter().map(|problem| format!("{file}: {problem}"))),
+            Err(error) => problems.push(error),
         }
     }
     if problems.is_empty() {
         return Ok(connections);
     }
-    problems.iter().for_each(|problem| note(problem));
+    problems.iter().for_each(|problem| note(&problem.to_string()));
     Err(Error::Failed(format!("{} of the connections cannot be used: nothing was stored", problems.len())))
+}
+
+/// # Errors
+/// A line for each secret that is not found, with its file.
+pub(crate) fn with_its_secrets(written: &ConnectionDocument) -> Result<NewConnection, Error> {
+    let ConnectionDocument { path, file, document } = written;
+    let read = Connection::resolve_secrets(document, look_up).and_then(|found| Ok((Connection::from_value(&found)?, found)));
+    let (connection, found) = read.map_err(|error| {
+        let lines: Vec<String> = error.problems.iter().map(|problem| format!("{file}: {problem}")).collect();
+        Error::Failed(lines.join("\n"))
+    })?;
+    Ok(NewConnection { path: path.clone(), connection, document: found, secret_fields: Connection::secret_fields(document) })
 }
 
 fn look_up(source: SecretSource<'_>) -> Result<String, String> {
@@ -101,18 +129,22 @@ fn look_up(source: SecretSource<'_>) -> Result<String, String> {
     }
 }
 
-/// Stores connections; a row of [`COLUMNS`] for each.
-pub(crate) async fn store_all(settings: &Settings, store: &Store, connections: &[(Connection, Value)]) -> Result<Vec<Row>, Error> {
-    if connections.is_empty() {
-        return Ok(Vec::new());
-    }
-    let keys = keys(settings)?;
+/// Stores those that are not as they are stored already; a row of [`COLUMNS`] for each. `planned` is in the same order.
+pub(crate) async fn store_changed(
+    store: &Store,
+    connections: &[NewConnection],
+    planned: &[PlannedConnection],
+    keys: &SecretKeys,
+) -> Result<Vec<Row>, Error> {
     let mut rows = Vec::with_capacity(connections.len());
-    for (connection, document) in connections {
-        store.put_connection(connection, document, &keys).await?;
-        let path = format!("{}/{}", connection.tenant, connection.name);
-        let object = json!({ "connection": path, "change": "stored", "kind": connection.kind.as_str(), "enabled": connection.enabled });
-        rows.push(Row { cells: vec!["stored".to_owned(), path, connection.kind.as_str().to_owned()], object });
+    for (new, planned) in connections.iter().zip(planned) {
+        let NewConnection { path, connection, document, .. } = new;
+        if planned.is_change() {
+            store.put_connection(connection, document, keys).await?;
+        }
+        let (change, kind) = (planned.change(), connection.kind.as_str());
+        let object = json!({ "connection": path, "change": change, "kind": kind, "enabled": connection.enabled });
+        rows.push(Row { cells: vec![change_word(change).to_owned(), path.clone(), kind.to_owned()], object });
     }
     Ok(rows)
 }

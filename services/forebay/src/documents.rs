@@ -165,11 +165,21 @@ impl Documents {
     }
 }
 
-/// One definition of a file, whose mappings need not compile, with the places of its fields.
+/// One definition of a file.
+pub(crate) struct Written {
+    /// Its mappings need not compile.
+    pub(crate) definition: Definition,
+    /// Of its fields.
+    pub(crate) places: Places,
+    /// The whole file.
+    pub(crate) text: String,
+}
+
+/// The one definition of a file, or the one of this name.
 ///
 /// # Errors
 /// The file cannot be read, holds no or another definition, or several without a name that tells which; the shape is wrong.
-pub(crate) fn read_one(file: &Path, wanted: Option<&IntegrationPath>) -> Result<(Definition, Places), Error> {
+pub(crate) fn read_one(file: &Path, wanted: Option<&IntegrationPath>) -> Result<Written, Error> {
     let shown = file.display();
     let text = std::fs::read_to_string(file).map_err(|source| Error::Io { doing: format!("cannot read {shown}"), source })?;
     let read = documents(&text).map_err(|error| Error::Failed(format!("{shown}: {error}")))?;
@@ -194,7 +204,7 @@ pub(crate) fn read_one(file: &Path, wanted: Option<&IntegrationPath>) -> Result<
         });
         Error::Failed(found.collect::<Vec<_>>().join("\n"))
     })?;
-    Ok((definition, places))
+    Ok(Written { definition, places, text })
 }
 
 /// Of the right shape, and every mapping and template compiles.

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use forebay_contract::ExecutionId;
 use forebay_contract::outcome::{StepRecord, StepStatus};
+use forebay_contract::{ExecutionId, Label, VariableLog};
 use forebay_runtime::settings::Settings;
-use forebay_store::{ExecutionDetail, ExecutionRow, Filter, Store, StoredRequest, StoredResponse};
+use forebay_store::{ExecutionDetail, ExecutionRow, Filter, LabelFilter, Store, StoredRequest, StoredResponse};
 use serde_json::{Map, Value, json};
 
 use crate::args::Executions;
@@ -16,9 +16,11 @@ use crate::output::{Output, Row, pretty, rfc3339, to_the_second};
 pub(crate) async fn perform(output: &Output, settings: &Settings, command: Executions) -> Result<(), Error> {
     let store = crate::client_store(settings).await?;
     match command {
-        Executions::List { tenant, integration, status, since, limit } => {
-            let since = since.map(micros_ago);
-            let filter = Filter { tenant, integration, status, since, limit, before: None };
+        Executions::List { tenant, integration, status, since, until, label, error, limit } => {
+            let (since, until) = (since.map(micros_ago), until.map(micros_ago));
+            let (tenants, statuses) = (tenant.map(|tenant| vec![tenant]), status.into_iter().collect());
+            let label = label.as_deref().map(LabelFilter::of_text);
+            let filter = Filter { tenants, integration, statuses, since, until, label, error, limit, ..Filter::default() };
             let rows = store.list_executions(&filter).await?.iter().map(row).collect();
             let columns = ["execution", "integration", "status", "accepted", "took", "attempts", "answer", "error"];
             output.listing(&columns, rows, "no executions")
@@ -82,6 +84,7 @@ fn object(execution: &ExecutionRow) -> Map<String, Value> {
         "endedAt": execution.ended_at.map(rfc3339),
         "worker": execution.worker,
         "error": execution.error,
+        "labels": labels_object(&execution.labels),
         "responseStatus": execution.response_status,
         "redeliveries": execution.redeliveries,
         "halted": execution.halted,
@@ -93,15 +96,21 @@ fn object(execution: &ExecutionRow) -> Map<String, Value> {
     }
 }
 
+/// By their names.
+pub(crate) fn labels_object(labels: &[Label]) -> Value {
+    labels.iter().map(|label| (label.name().to_owned(), Value::from(label.value()))).collect()
+}
+
 fn object_with_payloads(detail: &ExecutionDetail) -> Value {
     let mut object = object(&detail.row);
-    object.insert("steps".to_owned(), detail.steps.iter().map(step).collect());
+    let steps = detail.steps.iter().enumerate().map(|(place, record)| step(record, place, detail.variables.as_ref()));
+    object.insert("steps".to_owned(), steps.collect());
     object.insert("input".to_owned(), detail.input.as_ref().map(input).unwrap_or_default());
     object.insert("output".to_owned(), detail.output.as_ref().map(answer).unwrap_or_default());
     Value::Object(object)
 }
 
-fn step(step: &StepRecord) -> Value {
+fn step(step: &StepRecord, place: usize, variables: Option<&VariableLog>) -> Value {
     json!({
         "id": step.id,
         "status": status_word(step.status),
@@ -109,6 +118,8 @@ fn step(step: &StepRecord) -> Value {
         "tookMs": step.took as f64 / 1000.0,
         "output": step.output,
         "error": step.error,
+        "before": variables.and_then(|variables| variables.before(place)),
+        "after": variables.and_then(|variables| variables.after(place)),
     })
 }
 
@@ -175,6 +186,10 @@ fn text(detail: &ExecutionDetail) -> String {
         format!("attempts     {} ({} redeliveries)", row.attempts, row.redeliveries),
         format!("worker       {}", row.worker),
     ];
+    if !row.labels.is_empty() {
+        let labels: Vec<&str> = row.labels.iter().map(Label::as_str).collect();
+        lines.push(format!("labels       {}", labels.join(", ")));
+    }
     if let Some(error) = &row.error {
         lines.push(format!("error        {}: {error}", error.code.as_str()));
     }

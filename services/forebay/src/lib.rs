@@ -3,7 +3,9 @@
 mod apply;
 mod args;
 mod change;
+mod connection_change;
 mod connections;
+mod diagnostics;
 mod difference;
 mod documents;
 mod error;
@@ -27,9 +29,10 @@ pub use error::Error;
 use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use forebay_runtime::settings::Settings;
-use forebay_store::{Store, StoreOptions};
+use forebay_store::{SecretKeys, Store, StoreOptions};
 
 use crate::args::{Cli, Command};
 use crate::output::Output;
@@ -98,12 +101,23 @@ async fn perform(cli: Cli, settings: Settings) -> Result<(), Error> {
         Command::Connections { command } => connections::perform(&output, &settings, command).await,
         Command::Executions { command } => executions::perform(&output, &settings, command).await,
         Command::Schedules { command } => schedules::perform(&output, &settings, command).await,
+        Command::Diagnostics { command } => diagnostics::perform(&output, &client_store(&settings).await?, command).await,
         Command::Triggers { command } => triggers::perform(&output, &client_store(&settings).await?, command).await,
     }
 }
 
+/// What hidden parts of payloads are encrypted under; `None`: no key is set.
+fn secret_keys(settings: &Settings) -> Result<Option<Arc<SecretKeys>>, Error> {
+    let keys = settings.secret_key.as_ref().map(SecretKeys::parse).transpose();
+    Ok(keys.map_err(|problem| Error::Usage(format!("FOREBAY_SECRET_KEY: {problem}")))?.map(Arc::new))
+}
+
 /// The store as a person at a terminal uses it.
 async fn client_store(settings: &Settings) -> Result<Store, Error> {
-    let options = StoreOptions { max_connections: CLIENT_CONNECTIONS, application_name: "forebay command".to_owned() };
+    let options = StoreOptions {
+        max_connections: CLIENT_CONNECTIONS,
+        application_name: "forebay command".to_owned(),
+        secret_keys: secret_keys(settings)?,
+    };
     Ok(Store::connect(settings.database_url.expose(), options).await?)
 }

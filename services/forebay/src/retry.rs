@@ -5,7 +5,7 @@ use forebay_contract::ExecutionId;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::ExecutionStatus;
 use forebay_runtime::settings::Settings;
-use forebay_store::{Store, TriggerKind};
+use forebay_store::{RetryInput, Store, TriggerKind};
 use serde_json::json;
 
 use crate::error::Error;
@@ -32,7 +32,13 @@ pub(crate) async fn retry(
         let text = format!("it halts its trigger: `forebay triggers resume {}/{}` runs it again", row.tenant, row.integration);
         return Err(refused(text));
     }
-    let Some(input) = detail.input else { return Err(refused("its input is not kept any more".to_owned())) };
+    let input = match store.retry_input(id).await? {
+        RetryInput::Whole(input) => *input,
+        RetryInput::Redacted => {
+            return Err(refused("fields of its input are hidden and were not kept for a retry: send the call again".to_owned()));
+        }
+        RetryInput::Gone => return Err(refused("its input is not kept any more".to_owned())),
+    };
     let path = format!("{}/{}", row.tenant, row.integration).parse().map_err(|_| refused("its integration cannot be named".to_owned()))?;
     let integration = store.integration(&path).await?;
     if from_start {

@@ -95,7 +95,11 @@ async fn serve(services: Services, settings: &Settings) -> Result<(), Error> {
     let admin = tokio::spawn(admin.run_until(ended.clone().cancelled_owned()));
     let _ends_with_this = ended.clone().drop_guard();
 
-    let options = StoreOptions { max_connections: CONNECTIONS, application_name: services.name().to_owned() };
+    let options = StoreOptions {
+        max_connections: CONNECTIONS,
+        application_name: services.name().to_owned(),
+        secret_keys: crate::secret_keys(settings)?,
+    };
     let store = Store::connect(settings.database_url.expose(), options).await?;
     if services == Services::Dev {
         migrated(&store, settings).await?;

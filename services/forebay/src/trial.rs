@@ -2,17 +2,17 @@
 
 use std::path::Path;
 
-use forebay_contract::definition::{Definition, Places, Webhook};
+use forebay_contract::definition::{Definition, Place, Webhook};
 use forebay_contract::envelope::{Envelope, Request};
 use forebay_contract::schema::BodySchema;
 use forebay_contract::{IdIssuer, IntegrationPath, read_query};
 use forebay_workflow::body_value;
-use forebay_workflow::trial::{Fault, Tried, TriedStep, try_definition, try_mapping};
+use forebay_workflow::trial::{Fault, FaultPlace, Tried, TriedStep, try_definition, try_mapping};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::args::Try;
-use crate::documents::read_one;
+use crate::documents::{Written, read_one};
 use crate::error::Error;
 use crate::invoke::read_example;
 use crate::output::{Output, pretty, write};
@@ -26,21 +26,21 @@ const INDENT: &str = "    ";
 /// The first fault of the definition or the mapping; what was reached before it is the output.
 pub(crate) async fn perform(output: &Output, tried: &Try) -> Result<(), Error> {
     let read = tried.file.as_deref().map(|file| read_one(file, tried.integration.as_ref())).transpose()?;
-    let envelope = envelope(tried, read.as_ref().map(|(definition, _)| definition))?;
+    let envelope = envelope(tried, read.as_ref().map(|read| &read.definition))?;
     let (result, place) = match (&tried.mapping, &read) {
-        (Some(source), _) => (of_mapping(source, &envelope, output).await?, Located { file: None, places: None }),
-        (None, Some((definition, places))) => {
+        (Some(source), _) => (of_mapping(source, &envelope, output).await?, None),
+        (None, Some(read)) => {
             let given = given(tried.steps.as_deref())?;
-            let result = try_definition(definition, &envelope, &given).await;
-            let place = Located { file: tried.file.as_deref(), places: Some(places) };
-            show(output, &result, &place)?;
+            let result = try_definition(&read.definition, &envelope, &given).await;
+            let place = result.fault.as_ref().and_then(|fault| place_in_file(read, fault));
+            show(output, &result, place)?;
             (result.fault, place)
         }
         // The command line asks for one of them.
         (None, None) => return Err(Error::Usage("name a file, or give a --mapping".to_owned())),
     };
     match result {
-        Some(fault) => Err(Error::Failed(described(&fault, &place))),
+        Some(fault) => Err(Error::Failed(described(&fault, tried.file.as_deref().filter(|_| tried.mapping.is_none()), place))),
         None => Ok(()),
     }
 }
@@ -50,7 +50,7 @@ async fn of_mapping(source: &str, envelope: &Envelope, output: &Output) -> Resul
         Ok(value) => write(&pretty(&value)).map(|()| None),
         Err(fault) => {
             if output.is_json() {
-                write(&pretty(&json!({ "fault": fault_object(&fault, &Located { file: None, places: None }) })))?;
+                write(&pretty(&json!({ "error": error_object(&fault, None) })))?;
             }
             Ok(Some(fault))
         }
@@ -136,31 +136,28 @@ fn given(file: Option<&Path>) -> Result<Map<String, Value>, Error> {
     }
 }
 
-/// Where the definition stands; both absent for a mapping alone.
-struct Located<'a> {
-    file: Option<&'a Path>,
-    places: Option<&'a Places>,
+/// Where the fault is in the definition's file: in the mapping or template, or else at the field.
+fn place_in_file(read: &Written, fault: &Fault) -> Option<Place> {
+    let inside = |at: &FaultPlace| read.places.inside(&read.text, &fault.part, &fault.source, at.line, at.column);
+    fault.place.as_ref().and_then(inside).or_else(|| read.places.find(&fault.part))
 }
 
-impl Located<'_> {
-    /// The line of the field in its file.
-    fn line(&self, part: &str) -> Option<u64> {
-        self.places?.find(part).map(|place| place.line)
-    }
-}
-
-fn show(output: &Output, tried: &Tried, place: &Located<'_>) -> Result<(), Error> {
+fn show(output: &Output, tried: &Tried, place: Option<Place>) -> Result<(), Error> {
     if output.is_json() {
         return write(&pretty(&json!({
             "input": tried.input,
+            "labels": tried.labels.as_deref().map(crate::executions::labels_object),
             "steps": tried.steps.iter().map(step_object).collect::<Value>(),
             "answer": tried.answer,
-            "fault": tried.fault.as_ref().map(|fault| fault_object(fault, place)),
+            "error": tried.fault.as_ref().map(|fault| error_object(fault, place)),
         })));
     }
     let mut text = String::new();
     if let Some(input) = &tried.input {
         section(&mut text, "input", input);
+    }
+    if let Some(labels) = tried.labels.as_deref().filter(|labels| !labels.is_empty()) {
+        section(&mut text, "labels", &crate::executions::labels_object(labels));
     }
     for step in &tried.steps {
         let title = format!("{}  {}  {}", step.path, step.kind, step.outcome.as_str());
@@ -189,11 +186,12 @@ fn step_object(step: &TriedStep) -> Value {
     json!({ "path": step.path, "kind": step.kind, "outcome": step.outcome.as_str(), "output": step.output, "request": step.request })
 }
 
-fn fault_object(fault: &Fault, place: &Located<'_>) -> Value {
+fn error_object(fault: &Fault, place: Option<Place>) -> Value {
     let at = fault.place.as_ref();
     json!({
         "path": fault.part,
-        "fileLine": place.line(&fault.part),
+        "fileLine": place.map(|place| place.line),
+        "fileColumn": place.map(|place| place.column),
         "message": fault.message,
         "line": at.map(|at| at.line),
         "column": at.map(|at| at.column),
@@ -202,11 +200,12 @@ fn fault_object(fault: &Fault, place: &Located<'_>) -> Value {
     })
 }
 
-/// `FILE:LINE: FIELD: line 1, column 22: MESSAGE`, the line of the program with a caret below the piece, and the value that it was given.
-fn described(fault: &Fault, place: &Located<'_>) -> String {
+/// `FILE:LINE:COLUMN: FIELD: line 1, column 22: MESSAGE`, the line of the program with a caret below the piece, and the value that it was
+/// given.
+fn described(fault: &Fault, file: Option<&Path>, place: Option<Place>) -> String {
     let mut text = String::new();
-    match (place.file, place.line(&fault.part)) {
-        (Some(file), Some(line)) => text.push_str(&format!("{}:{line}: ", file.display())),
+    match (file, place) {
+        (Some(file), Some(place)) => text.push_str(&format!("{}:{}:{}: ", file.display(), place.line, place.column)),
         (Some(file), None) => text.push_str(&format!("{}: ", file.display())),
         (None, _) => {}
     }
@@ -228,66 +227,4 @@ fn described(fault: &Fault, place: &Located<'_>) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::path::PathBuf;
-
-    fn example(name: &str, text: &str) -> PathBuf {
-        let file = std::env::temp_dir().join(format!("forebay-try-{}-{name}", Uuid::new_v4()));
-        std::fs::write(&file, text).unwrap();
-        file
-    }
-
-    fn of(definition: &str, body: &str) -> Try {
-        Try { file: Some(example("definition.yaml", definition)), input: Some(example("body.json", body)), ..of_nothing() }
-    }
-
-    fn of_nothing() -> Try {
-        Try {
-            file: None,
-            input: None,
-            content_type: None,
-            method: None,
-            query: Vec::new(),
-            header: Vec::new(),
-            integration: None,
-            steps: None,
-            mapping: None,
-        }
-    }
-
-    /// The error of a trial, whose files are removed.
-    async fn fails(tried: Try) -> String {
-        let error = perform(&Output::new(crate::output::Format::Text), &tried).await.unwrap_err().to_string();
-        for file in tried.file.iter().chain(&tried.input) {
-            std::fs::remove_file(file).unwrap();
-        }
-        error
-    }
-
-    #[tokio::test]
-    async fn a_fault_is_shown_with_its_line_a_caret_and_the_value() {
-        let definition = "tenant: t\nname: n\ntrigger: { webhook: {} }\nsteps:\n  - id: a\n    set: '{ n: (.body.c | tonumber) }'\n";
-        let error = fails(of(definition, r#"{"c": "x"}"#)).await;
-        let (first, rest) = error.split_once('\n').unwrap();
-        assert!(first.contains("definition.yaml:6: steps[0].set: line 1, column 17: "), "{error}");
-        assert_eq!(rest, "    { n: (.body.c | tonumber) }\n                    ^^^^^^^^\n  on \"x\"");
-    }
-
-    #[tokio::test]
-    async fn an_example_that_the_ingress_refuses_is_refused() {
-        let definition = "tenant: t\nname: n\ntrigger: { webhook: { query: { id: { type: integer, required: true } }, body: { schema: { required: [c] } } } }\n";
-        let mut tried = of(definition, "{}");
-        assert!(fails(tried).await.starts_with("such a call gets 400: "));
-        tried = of(definition, "{}");
-        tried.query = vec![("id".to_owned(), "5".to_owned())];
-        assert!(fails(tried).await.starts_with("such a call gets 422: "));
-    }
-
-    #[tokio::test]
-    async fn the_example_definitions_run_on_an_example() {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/item-price.yaml");
-        let tried = Try { file: Some(file), input: None, query: vec![("itemno".to_owned(), "A-100".to_owned())], ..of_nothing() };
-        perform(&Output::new(crate::output::Format::Text), &tried).await.unwrap();
-    }
-}
+mod tests;

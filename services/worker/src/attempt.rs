@@ -4,11 +4,12 @@ use crate::execute::{Claimed, Executor};
 use crate::host::ExecutionHost;
 use crate::record::stored_count;
 use forebay_contract::outcome::{Ending, ErrorCode, ExecutionError, ExecutionStatus, KeptStep, Response, StepRecord};
-use forebay_contract::unix_micros;
+use forebay_contract::{Label, VariableLog, unix_micros};
 use forebay_store::Record;
 use forebay_workflow::{ExecutionContext, Program, jittered};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Redeliveries past which a message is taken to be what kills its workers. Messages that only stood behind it, prefetched, are
@@ -27,6 +28,10 @@ const LONGEST_WAIT_IN_ORDER: Duration = Duration::from_secs(10 * 60);
 pub(crate) struct Attempted {
     pub(crate) ending: Ending,
     pub(crate) steps: Vec<StepRecord>,
+    pub(crate) labels: Vec<Label>,
+    /// Whether a person has switched diagnostics on.
+    pub(crate) diagnosed: bool,
+    pub(crate) variables: Option<VariableLog>,
     pub(crate) started_at: Option<i64>,
     pub(crate) ended_at: i64,
     /// All attempts so far, those of earlier deliveries included.
@@ -43,6 +48,24 @@ pub(crate) struct Attempted {
     pub(crate) host: Arc<ExecutionHost>,
 }
 
+/// Counts an execution as running until it is dropped, also when its future is.
+struct Runs<'a>(&'a Executor);
+
+impl<'a> Runs<'a> {
+    fn begin(executor: &'a Executor) -> Self {
+        crate::measure::running(1.0);
+        executor.running.fetch_add(1, Ordering::Relaxed);
+        Self(executor)
+    }
+}
+
+impl Drop for Runs<'_> {
+    fn drop(&mut self) {
+        crate::measure::running(-1.0);
+        self.0.running.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Executor {
     /// Attempts until the workflow succeeds, fails for good, or has to be tried again by a later delivery. `attempts_before` counts for the
     /// execution, `allowance_used` against its retry policy. `None`: the delivery was lost meanwhile.
@@ -55,10 +78,14 @@ impl Executor {
     ) -> Option<Attempted> {
         let Claimed { envelope, redeliveries, lost, lane, .. } = claimed;
         let mut attempts = attempts_before + 1;
+        let diagnosed = self.snapshot.current().diagnosed_until(envelope.integration_id).is_some_and(|until| unix_micros() < until);
         let not_run = |ending, attempts| {
             Some(Attempted {
                 ending,
                 steps: Vec::new(),
+                labels: Vec::new(),
+                diagnosed,
+                variables: None,
                 started_at: None,
                 ended_at: unix_micros(),
                 attempts,
@@ -66,7 +93,7 @@ impl Executor {
                 waits_until: None,
                 answered: None,
                 unkept: Vec::new(),
-                host: Arc::new(ExecutionHost::new(self.clone(), claimed, Vec::new(), 0)),
+                host: Arc::new(ExecutionHost::new(self.clone(), claimed, Vec::new(), 0, false)),
             })
         };
         // One that goes on after a wait has begun in time.
@@ -81,11 +108,17 @@ impl Executor {
             Ok(program) => program,
             Err(error) => return not_run(Ending::Failed(error), attempts),
         };
+        let hides = !program.definition().diagnostics.redact.is_empty();
+        if hides && !self.store.can_seal() {
+            let message =
+                "the definition hides fields (diagnostics.redact), and this worker has no FOREBAY_SECRET_KEY to encrypt what a retry needs";
+            return not_run(Ending::Failed(ExecutionError::permanent(ErrorCode::Definition, message)), attempts);
+        }
         let (kept, batches) = match claimed.is_repeated() && program.keeps_steps() {
             true => self.kept_before(envelope, lost).await?,
             false => (Vec::new(), 0),
         };
-        let host = Arc::new(ExecutionHost::new(self.clone(), claimed, kept, batches));
+        let host = Arc::new(ExecutionHost::new(self.clone(), claimed, kept, batches, hides));
         let (longest_wait_in_place, extra) = match lane {
             Some(_) => (LONGEST_WAIT_IN_LANE, Duration::ZERO),
             None => (LONGEST_WAIT_IN_ORDER, if program.waits() { LONGEST_WAIT_IN_ORDER } else { Duration::ZERO }),
@@ -95,17 +128,19 @@ impl Executor {
         loop {
             let context = ExecutionContext {
                 attempt: attempts,
+                is_redelivered: claimed.redelivered,
                 deadline: std::time::Instant::now() + self.execution_timeout + extra,
                 cancel: (*lost).clone(),
                 kept: host.kept(),
                 unkept: std::mem::take(&mut unkept),
                 longest_wait_in_place,
                 may_be_put_off: lane.is_some(),
+                diagnosed,
                 host: host.clone(),
             };
-            crate::measure::running(1.0);
+            let runs = Runs::begin(self);
             let run = self.engine.run(&program, envelope, context).await;
-            crate::measure::running(-1.0);
+            drop(runs);
             let started_at = *first_started_at.get_or_insert(run.started_at);
             let pause = match &run.ending {
                 Ending::Failed(error) if !lost.is_cancelled() && run.waits_until.is_none() => {
@@ -120,6 +155,9 @@ impl Executor {
                 return Some(Attempted {
                     ending: run.ending,
                     steps: run.steps,
+                    labels: run.labels,
+                    diagnosed,
+                    variables: run.variables,
                     started_at: Some(started_at),
                     ended_at: run.ended_at,
                     attempts,

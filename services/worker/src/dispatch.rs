@@ -4,6 +4,7 @@
 //! many as there are places. Serial is one key, by-key is the mapping's, parallel gives each delivery a key of its own.
 
 use crate::execute::{Claimed, Executed, Executor};
+use crate::in_hand::Held;
 use forebay_broker::{Delivery, Destination, Queue, Subscription};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::ExecutionError;
@@ -52,7 +53,7 @@ pub(crate) struct Stop {
     pub(crate) now: CancellationToken,
 }
 
-type Job = (Delivery, Envelope);
+type Job = (Delivery, Envelope, Held);
 type Done = (String, Option<Delivery>, Executed);
 
 /// Runs deliveries until stopped, lost or halted; the subscription is closed then.
@@ -66,6 +67,7 @@ pub(crate) async fn dispatch(
     let mut waiting: HashMap<String, VecDeque<Job>> = HashMap::new();
     let mut running: JoinSet<Done> = JoinSet::new();
     let lost = subscription.lost().clone();
+    let in_hand = executor.in_hand.queue(subscription.queue_name());
     let ending = CancellationToken::new();
     let (ordered, lane) = match keying {
         Keying::Each { lane } => (false, lane),
@@ -110,6 +112,7 @@ pub(crate) async fn dispatch(
                     }
                 };
                 number += 1;
+                let held = in_hand.hold(envelope.received_at, number);
                 let Some(key) = key_of(&starter.executor, keying, number, &envelope, &lost).await else {
                     end = End::Lost;
                     break;
@@ -127,10 +130,10 @@ pub(crate) async fn dispatch(
                 };
                 // A key that is present runs: its deliveries wait behind.
                 match waiting.get_mut(&key) {
-                    Some(queue) => queue.push_back((delivery, envelope)),
+                    Some(queue) => queue.push_back((delivery, envelope, held)),
                     None => {
                         waiting.insert(key.clone(), VecDeque::new());
-                        starter.start(&mut running, key, (delivery, envelope));
+                        starter.start(&mut running, key, (delivery, envelope, held));
                     }
                 }
             }
@@ -161,7 +164,7 @@ struct Starter {
 }
 
 impl Starter {
-    fn start(&self, running: &mut JoinSet<Done>, key: String, (delivery, envelope): Job) {
+    fn start(&self, running: &mut JoinSet<Done>, key: String, (delivery, envelope, held): Job) {
         let (executor, places, lost, ending) = (self.executor.clone(), self.places.clone(), self.lost.clone(), self.ending.clone());
         let (lane, ordered) = (self.lane, self.ordered);
         running.spawn(async move {
@@ -173,6 +176,7 @@ impl Starter {
             let (redelivered, redeliveries) = (delivery.redelivered(), delivery.redeliveries());
             let claimed = Claimed { envelope: &envelope, redelivered, redeliveries, lost: &lost, lane, ordered, depth: 0 };
             let executed = executor.execute(claimed, move || drop(place)).await;
+            drop(held);
             (key, Some(delivery), executed)
         });
     }

@@ -6,10 +6,13 @@
 use crate::attempt::Attempted;
 use crate::connections::Connections;
 use crate::dispatch::Lane;
+use crate::in_hand::InHand;
 use crate::measure;
 use crate::programs::{NoProgram, Programs};
 use crate::record::stored_count;
 use crate::recorder::Recorder;
+use crate::redact::hide;
+use crate::traffic::Traffic;
 use forebay_broker::{Destination, Publisher, Replies, Reply, Topology, encode_reply};
 use forebay_contract::definition::{Definition, OnFailure};
 use forebay_contract::envelope::Envelope;
@@ -18,6 +21,7 @@ use forebay_contract::{ExecutionId, IdIssuer};
 use forebay_store::{Decision, SnapshotHandle, Store, StoreError};
 use forebay_workflow::{Engine, Program};
 use std::sync::Arc;
+use std::sync::atomic::AtomicI32;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -38,6 +42,10 @@ pub(crate) struct Executor {
     pub(crate) ids: IdIssuer,
     pub(crate) worker: String,
     pub(crate) execution_timeout: Duration,
+    pub(crate) traffic: Traffic,
+    pub(crate) in_hand: InHand,
+    /// Executions that run at the moment.
+    pub(crate) running: AtomicI32,
 }
 
 /// What to do with the delivery.
@@ -141,13 +149,16 @@ impl Executor {
         }
         let started_at = attempted.started_at.unwrap_or(attempted.ended_at);
         measure::finished(envelope, attempted.ending.status(), started_at, attempted.ended_at);
-        let record = self.record_of(envelope, &mut attempted, definition, *redeliveries, halts);
+        self.traffic.count(envelope.integration_id, attempted.ending.status(), attempted.started_at, attempted.ended_at);
+        let mut record = self.record_of(envelope, &mut attempted, definition, *redeliveries, halts);
+        hide(&mut record, hidden_names(definition)).await;
+        let error = record.error.clone();
         if let Err(error) = self.recorder.record(record, *ordered).await {
             tracing::warn!(forebay.execution.id = %envelope.execution_id, %error, "the execution will be delivered again");
             return Executed::Left;
         }
-        match &attempted.ending {
-            Ending::Failed(error) if halts => self.halt(envelope, error, lost).await,
+        match &error {
+            Some(error) if halts => self.halt(envelope, error, lost).await,
             _ => {
                 self.release(envelope).await;
                 Executed::Recorded
@@ -199,6 +210,11 @@ impl Executor {
         }
         span
     }
+}
+
+/// The fields that the definition hides.
+pub(crate) fn hidden_names(definition: Option<&Definition>) -> &[String] {
+    definition.map(|definition| definition.diagnostics.redact.as_slice()).unwrap_or_default()
 }
 
 /// Asks again and again until there is an answer; `None`: the delivery was lost meanwhile.

@@ -39,7 +39,7 @@ impl Executor {
 
     pub(crate) async fn skip(&self, envelope: &Envelope, finished: &FinishedExecution) -> Executed {
         let error = self.snapshot.current().trigger_state(envelope.integration_id).and_then(|state| state.error.clone());
-        let record = Record {
+        let mut record = Record {
             status: ExecutionStatus::Failed,
             attempts: finished.attempts,
             error,
@@ -47,6 +47,7 @@ impl Executor {
             input: Some(crate::record::stored_request(envelope)),
             ..self.empty_record(envelope)
         };
+        self.hide_call(&mut record, envelope).await;
         let executed = self.recorded(record).await;
         if executed == Executed::Recorded {
             self.release(envelope).await;

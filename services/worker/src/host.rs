@@ -1,6 +1,7 @@
 //! What a running execution asks of its worker: keep outputs, answer early, call another integration, find a connection.
 
-use crate::execute::{Claimed, Executor, until_answered};
+use crate::execute::{Claimed, Executor, hidden_names, until_answered};
+use crate::redact::hide;
 use forebay_broker::{Destination, encode_envelope, order_of};
 use forebay_contract::connection::Connection;
 use forebay_contract::definition::Delivery;
@@ -13,6 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 /// Longest time that a step waits for the store to keep what came before. Then it goes on: what it does carries the same
 /// `Idempotency-Key` should it be repeated.
@@ -32,12 +34,15 @@ pub(crate) struct ExecutionHost {
     may_be_put_off: bool,
     depth: u8,
     next_batch: AtomicU32,
+    integration: Uuid,
+    /// Whether what is kept is encrypted.
+    seals: bool,
     kept: Mutex<Vec<KeptStep>>,
 }
 
 impl ExecutionHost {
-    /// `kept` and `next_batch`: what the store has of it.
-    pub(crate) fn new(executor: Arc<Executor>, claimed: &Claimed<'_>, kept: Vec<KeptStep>, next_batch: u32) -> Self {
+    /// `kept` and `next_batch`: what the store has of it. `seals`: whether what it keeps is encrypted.
+    pub(crate) fn new(executor: Arc<Executor>, claimed: &Claimed<'_>, kept: Vec<KeptStep>, next_batch: u32, seals: bool) -> Self {
         let envelope = claimed.envelope;
         Self {
             executor,
@@ -49,6 +54,8 @@ impl ExecutionHost {
             may_be_put_off: claimed.lane.is_some(),
             depth: claimed.depth,
             next_batch: next_batch.into(),
+            integration: envelope.integration_id,
+            seals,
             kept: Mutex::new(kept),
         }
     }
@@ -61,6 +68,11 @@ impl ExecutionHost {
     /// The number of the next batch; 0: nothing was kept.
     pub(crate) fn batches(&self) -> u32 {
         self.next_batch.load(Ordering::Relaxed)
+    }
+
+    /// Whether fields of it are hidden.
+    pub(crate) fn seals(&self) -> bool {
+        self.seals
     }
 
     /// Keeps outputs, however long the store is away. `false`: the delivery was lost meanwhile.
@@ -208,11 +220,14 @@ impl ExecutionHost {
             return Ok(Err(until));
         }
         let ending = attempted.ending.clone();
+        executor.traffic.count(envelope.integration_id, ending.status(), attempted.started_at, attempted.ended_at);
         let mut record = executor.record_of(&envelope, &mut attempted, compiled.as_deref().map(|program| program.definition()), 0, false);
         if let Ending::Succeeded(response) = &ending {
             // The caller's own repetition asks for it.
             record.output = Some(response.into());
+            record.is_served = true;
         }
+        hide(&mut record, hidden_names(compiled.as_deref().map(|program| program.definition()))).await;
         executor
             .recorder
             .record(record, true)
@@ -232,7 +247,8 @@ impl Host for ExecutionHost {
         Box::pin(async move {
             // Taken before the write: branches keep at the same time. The number of a write that fails stays unused.
             let batch = self.next_batch.fetch_add(1, Ordering::Relaxed);
-            let kept = tokio::time::timeout(KEEP_PATIENCE, self.executor.store.keep_steps(&self.id, batch, steps)).await;
+            let keeping = self.executor.store.keep_steps(&self.id, self.integration, batch, steps, self.seals);
+            let kept = tokio::time::timeout(KEEP_PATIENCE, keeping).await;
             match kept {
                 Ok(Ok(())) => {
                     self.kept.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(steps);

@@ -9,6 +9,7 @@ use forebay_contract::definition::Delivery;
 use forebay_store::{WORKER_TTL, WorkerRow};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -54,6 +55,8 @@ impl Members {
             let primaries: Vec<Uuid> = served.iter().filter(|(_, served)| served.role == Role::Primary).map(|(queue, _)| *queue).collect();
             measure::exclusive_queues(primaries.len());
             self.me.queues = primaries;
+            self.me.running = self.executor.running.load(Ordering::Relaxed);
+            self.me.oldest = self.executor.in_hand.oldest();
             // While the database is away the members are those that were last seen; standbys and the broker do the rest.
             if let Some(seen) = self.beat().await {
                 alive = seen;

@@ -15,6 +15,9 @@ use std::time::Duration;
 /// Seconds of the delayed queues: each is a queue of its own at the broker.
 const DELAYS: [u32; 11] = [1, 2, 5, 10, 30, 60, 120, 300, 3600, 21_600, 86_400];
 
+/// What hidden fields a message repeats is known once the execution is recorded whole.
+const UNTOLD: &str = "told when the execution has ended, since its definition hides fields";
+
 impl Executor {
     /// Puts a failed execution off, its pause rounded up to one of the delays. `false`: it was not, and is delivered again at once.
     pub(crate) async fn try_again_later(&self, claimed: &Claimed<'_>, attempted: &Attempted, lane: Lane, pause: Duration) -> bool {
@@ -24,6 +27,7 @@ impl Executor {
         let delay = DELAYS.into_iter().find(|seconds| u64::from(*seconds) >= pause.as_secs()).unwrap_or(DELAYS[DELAYS.len() - 1]);
         let envelope = Envelope { attempts: attempted.attempts, ..claimed.envelope.clone() };
         let error = match &attempted.ending {
+            Ending::Failed(error) if attempted.host.seals() => Some(ExecutionError { message: UNTOLD.to_owned(), ..error.clone() }),
             Ending::Failed(error) => Some(error.clone()),
             _ => None,
         };
@@ -62,6 +66,7 @@ impl Executor {
             attempts: stored_count(attempted.attempts),
             started_at: attempted.started_at,
             error,
+            labels: attempted.labels.clone(),
             ..self.empty_record(envelope)
         });
         true

@@ -16,7 +16,7 @@ impl Executor {
     /// Records a failure without running anything.
     pub(crate) async fn fail(&self, envelope: &Envelope, error: ExecutionError, redeliveries: u32) -> Executed {
         self.reply(envelope, &Ending::Failed(error.clone()));
-        let record = Record {
+        let mut record = Record {
             status: ExecutionStatus::Failed,
             attempts: stored_count(envelope.attempts),
             redeliveries: stored_count(redeliveries),
@@ -24,12 +24,16 @@ impl Executor {
             input: Some(stored_request(envelope)),
             ..self.empty_record(envelope)
         };
+        self.hide_call(&mut record, envelope).await;
+        self.traffic.count(envelope.integration_id, record.status, None, record.ended_at);
         self.recorded(record).await
     }
 
     /// Records a call whose caller had gone before it could start.
     pub(crate) async fn expire(&self, envelope: &Envelope) -> Executed {
-        self.recorded(self.empty_record(envelope)).await
+        let record = self.empty_record(envelope);
+        self.traffic.count(envelope.integration_id, record.status, None, record.ended_at);
+        self.recorded(record).await
     }
 
     pub(crate) async fn recorded(&self, record: Record) -> Executed {
@@ -39,6 +43,7 @@ impl Executor {
         }
     }
 
+    /// The record of an execution, with nothing hidden yet.
     pub(crate) fn record_of(
         &self,
         envelope: &Envelope,
@@ -47,7 +52,8 @@ impl Executor {
         redeliveries: u32,
         halted: bool,
     ) -> Record {
-        let diagnostics = definition.map(|definition| definition.diagnostics).unwrap_or_default();
+        let diagnostics = definition.map(|definition| definition.diagnostics.clone()).unwrap_or_default();
+        let diagnosed = attempted.diagnosed;
         let (error, response) = match &attempted.ending {
             Ending::Succeeded(response) => (None, Some(response)),
             Ending::Failed(error) => (Some(error.clone()), None),
@@ -55,10 +61,11 @@ impl Executor {
         };
         // A failed execution always keeps the input that its retry needs.
         let failed = error.is_some();
-        let keeps_input = diagnostics.input || failed;
-        let keeps_output = diagnostics.output || envelope.once.is_some() || may_be_asked_for_later(envelope);
+        let keeps_input = diagnostics.input || diagnosed || failed;
+        let is_served = envelope.once.is_some() || may_be_asked_for_later(envelope);
+        let keeps_output = diagnostics.output || diagnosed || is_served;
         let mut steps = std::mem::take(&mut attempted.steps);
-        if !diagnostics.steps {
+        if !diagnostics.steps && !diagnosed {
             steps.iter_mut().for_each(|step| step.output = None);
         }
         Record {
@@ -67,8 +74,11 @@ impl Executor {
             started_at: attempted.started_at,
             ended_at: attempted.ended_at,
             error,
+            labels: std::mem::take(&mut attempted.labels),
             response_status: response.map(|response| response.status),
             steps,
+            is_served,
+            variables: attempted.variables.take(),
             redeliveries: stored_count(redeliveries),
             input: keeps_input.then(|| stored_request(envelope)),
             output: response.filter(|_| keeps_output).map(StoredResponse::from),
@@ -94,10 +104,16 @@ impl Executor {
             ended_at: unix_micros(),
             worker: self.worker.clone(),
             error: None,
+            labels: Vec::new(),
             response_status: None,
             steps: Vec::new(),
             kept: None,
             ends_kept: false,
+            is_served: false,
+            seals: false,
+            retry_input: None,
+            answer: None,
+            variables: None,
             redeliveries: 0,
             input: None,
             output: None,
@@ -131,5 +147,6 @@ pub(crate) fn stored_request(envelope: &Envelope) -> StoredRequest {
         content_type: envelope.content_type.clone(),
         content_encoding: envelope.content_encoding.clone(),
         body: envelope.body.clone(),
+        redacted: false,
     }
 }

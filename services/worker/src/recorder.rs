@@ -3,6 +3,7 @@
 //! While the database is away outcomes are spooled onto a durable queue of the broker and written when it is back, so
 //! that executions go on, are answered and acknowledged, and memory stays flat.
 
+use crate::announce::Announcer;
 use crate::measure;
 use forebay_broker::{Consumers, Delivery, Destination, Publisher, Queue, encode_record, stable_hash};
 use forebay_store::{Record, Store, StoreError};
@@ -42,9 +43,9 @@ struct Waiting {
 
 impl Recorder {
     /// Starts the recording task; it ends when the last handle is dropped.
-    pub(crate) fn start(store: Store, publisher: Publisher) -> Self {
+    pub(crate) fn start(store: Store, publisher: Publisher, announcer: Announcer) -> Self {
         let (records, waiting) = mpsc::channel(WAITING);
-        tokio::spawn(write_batches(store, publisher, waiting));
+        tokio::spawn(write_batches(store, publisher, announcer, waiting));
         Self { records }
     }
 
@@ -57,7 +58,7 @@ impl Recorder {
     }
 }
 
-async fn write_batches(store: Store, publisher: Publisher, mut waiting: mpsc::Receiver<Waiting>) {
+async fn write_batches(store: Store, publisher: Publisher, announcer: Announcer, mut waiting: mpsc::Receiver<Waiting>) {
     let mut batch = Vec::with_capacity(MOST_IN_BATCH);
     let mut away_until: Option<Instant> = None;
     while waiting.recv_many(&mut batch, MOST_IN_BATCH).await > 0 {
@@ -67,6 +68,7 @@ async fn write_batches(store: Store, publisher: Publisher, mut waiting: mpsc::Re
         let written = if believed_away { false } else { write(&store, &publisher, &records).await };
         if written {
             away_until = None;
+            announcer.add(&records);
             for done in done {
                 let _ = done.send(Ok(()));
             }
@@ -144,7 +146,8 @@ async fn within_timeout(write: impl Future<Output = Result<(), StoreError>>) -> 
 async fn put_aside(publisher: &Publisher, record: &Record, error: &StoreError) -> bool {
     tracing::error!(forebay.execution.id = %record.execution_id, %error, "the database refuses an outcome; it is put aside on the 'unreadable' queue");
     let message = encode_record(&record.execution_id, serde_json::to_vec(record).unwrap_or_default());
-    let published = publisher.publish(0, Destination::Queue(Queue::Unreadable), message).await;
+    let aside = message.as_unreadable(&publisher.name_of(Queue::Outcomes), &error.to_string());
+    let published = publisher.publish(0, Destination::Queue(Queue::Unreadable), aside).await;
     if let Err(error) = &published {
         tracing::error!(forebay.execution.id = %record.execution_id, %error, "the refused outcome could not be put aside");
     }

@@ -1,12 +1,15 @@
 //! Builds the worker and runs it until shutdown.
 
+use crate::announce::Announcer;
 use crate::connections::Connections;
 use crate::dispatch::Stop;
 use crate::execute::Executor;
+use crate::in_hand::InHand;
 use crate::lanes;
 use crate::members::Members;
 use crate::programs::Programs;
 use crate::recorder::{Recorder, drain_spool};
+use crate::traffic::Traffic;
 use forebay_broker::{Consumers, ConsumersConfig, Limits, Publisher, PublisherConfig, PublisherState, Queue, Replies, Topology};
 use forebay_contract::IdIssuer;
 use forebay_contract::unix_micros;
@@ -17,6 +20,7 @@ use forebay_store::{SecretKeys, SnapshotHandle, Store, StoreError, WorkerRow};
 use forebay_workflow::connector::ReachError;
 use forebay_workflow::{Engine, EngineError, EngineOptions};
 use std::sync::Arc;
+use std::sync::atomic::AtomicI32;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -48,6 +52,7 @@ pub enum WorkerError {
 /// A built worker.
 pub struct Worker {
     executor: Arc<Executor>,
+    announcer: Announcer,
     consumers: Consumers,
     topology: Topology,
     settings: Settings,
@@ -82,6 +87,7 @@ impl Worker {
         let replies =
             Replies::start(settings.amqp_url.expose().to_owned(), settings.worker_name.clone(), topology.clone(), broker_shutdown.clone());
         let keys = settings.secret_key.as_ref().map(SecretKeys::parse).transpose().map_err(WorkerError::SecretKey)?;
+        let announcer = Announcer::default();
         let executor = Executor {
             ids: IdIssuer::new(&store.id_key().await?),
             connections: Connections::new(snapshot.clone(), keys),
@@ -89,15 +95,18 @@ impl Worker {
             topology: topology.clone(),
             engine,
             programs: Programs::new(store.clone(), snapshot.clone()),
-            recorder: Recorder::start(store.clone(), publisher.clone()),
+            recorder: Recorder::start(store.clone(), publisher.clone(), announcer.clone()),
             store,
             snapshot,
             publisher,
             worker: settings.worker_name.clone(),
             execution_timeout: settings.execution_timeout,
+            traffic: Traffic::default(),
+            in_hand: InHand::default(),
+            running: AtomicI32::new(0),
         };
         health.expect("worker broker");
-        Ok(Self { executor: Arc::new(executor), consumers, topology, settings: settings.clone(), health, broker_shutdown })
+        Ok(Self { executor: Arc::new(executor), announcer, consumers, topology, settings: settings.clone(), health, broker_shutdown })
     }
 
     /// Consumes until shutdown, then ends what runs, at most for the drain time.
@@ -132,8 +141,12 @@ impl Worker {
             concurrency: i32::try_from(concurrency).unwrap_or(i32::MAX),
             running: 0,
             queues: Vec::new(),
+            oldest: Vec::new(),
             last_seen: 0,
         };
+        let traffic = self.executor.traffic.clone().flush_until(self.executor.store.clone(), me.id, self.broker_shutdown.clone());
+        let announcing = self.announcer.clone().run_until(self.executor.store.clone(), self.broker_shutdown.clone());
+        let telling = tokio::spawn(async move { tokio::join!(traffic, announcing) });
         let members = Members { executor: self.executor.clone(), consumers: self.consumers.clone(), me, stop: stop.clone() };
         tasks.push(tokio::spawn(members.run()));
         let store = self.executor.store.clone();
@@ -156,7 +169,7 @@ impl Worker {
         observer.abort();
         maintainer.abort();
         self.broker_shutdown.cancel();
-        let _ = tokio::time::timeout(Duration::from_secs(2), spool).await;
+        let _ = tokio::time::timeout(Duration::from_secs(2), async { tokio::join!(spool, telling) }).await;
         self.consumers.close().await;
         Ok(())
     }

@@ -20,7 +20,11 @@ const REPLY: &str = "forebay-reply";
 /// Largest reply header: RabbitMQ closes a connection over a header frame of more than 128 KiB, and with it everybody's replies.
 const LARGEST_REPLY_HEAD: usize = 48 * 1024;
 /// Why a message was put aside.
-const REASON: &str = "forebay-reason";
+pub(crate) const UNREADABLE_REASON: &str = "forebay-reason";
+/// The queue that it came from.
+pub(crate) const UNREADABLE_FROM: &str = "forebay-from";
+/// The id that it had there.
+pub(crate) const UNREADABLE_ID: &str = "forebay-message-id";
 
 /// The JSON of [`header::CALL`].
 #[derive(Serialize, Deserialize)]
@@ -76,6 +80,12 @@ impl Message {
     /// The id by which a returned message is told from others; empty when it has none.
     pub(crate) fn id(&self) -> &str {
         self.properties.message_id().as_ref().map_or("", |id| id.as_str())
+    }
+
+    /// The message, to be put aside with the reason. `from`: the queue at the broker to which it belongs.
+    #[must_use]
+    pub fn as_unreadable(&self, from: &str, reason: &str) -> Self {
+        encode_unreadable(&self.properties, self.body.clone(), from, reason)
     }
 }
 
@@ -236,11 +246,15 @@ pub fn encode_record(id: &ExecutionId, body: Vec<u8>) -> Message {
     Message { properties, body: body.into() }
 }
 
-/// A message as it came, with the reason why it is put aside.
+/// A message as it came, with the reason why it is put aside. It gets an id of its own, since its own may be that of others.
 #[must_use]
-pub fn encode_unreadable(properties: &BasicProperties, body: Bytes, reason: &str) -> Message {
+pub fn encode_unreadable(properties: &BasicProperties, body: Bytes, from: &str, reason: &str) -> Message {
     let mut headers = properties.headers().clone().unwrap_or_default();
-    headers.insert(REASON.into(), text(reason));
+    headers.insert(UNREADABLE_REASON.into(), text(reason));
+    headers.insert(UNREADABLE_FROM.into(), text(from));
+    if let Some(id) = properties.message_id() {
+        headers.insert(UNREADABLE_ID.into(), text(id.as_str()));
+    }
     let properties =
         properties.clone().with_headers(headers).with_delivery_mode(PERSISTENT).with_message_id(short(&uuid::Uuid::new_v4().to_string()));
     Message { properties, body }

@@ -63,7 +63,7 @@ impl Consumers {
             .map_err(lost("subscribing"))?;
         let lost = CancellationToken::new();
         let acks = Acks::start(channel.clone(), lost.clone());
-        Ok(Subscription { name, lost, inner: Some(Inner { connection, channel, consumer, acks }) })
+        Ok(Subscription { name: name.into(), lost, inner: Some(Inner { connection, channel, consumer, acks }) })
     }
 
     /// A live connection with room for one more channel. Its subscriptions hold it, so their number is its count of channels.
@@ -96,7 +96,7 @@ struct Inner {
 
 /// One subscription.
 pub struct Subscription {
-    name: String,
+    name: Arc<str>,
     lost: CancellationToken,
     inner: Option<Inner>,
 }
@@ -119,6 +119,7 @@ impl Subscription {
         let inner = self.inner.as_mut()?;
         match inner.consumer.next().await {
             Some(Ok(delivery)) => Some(Delivery {
+                queue: self.name.clone(),
                 redelivered: delivery.redelivered,
                 properties: delivery.properties,
                 body: delivery.data.into(),
@@ -126,7 +127,7 @@ impl Subscription {
                 acks: inner.acks.clone(),
             }),
             Some(Err(error)) => {
-                tracing::warn!(messaging.destination.name = self.name, error = %crate::connection::chain(&error), "the subscription was lost");
+                tracing::warn!(messaging.destination.name = &*self.name, error = %crate::connection::chain(&error), "the subscription was lost");
                 self.lost.cancel();
                 None
             }
@@ -167,6 +168,7 @@ impl Drop for Subscription {
 
 /// One message, not yet acknowledged. [`Delivery::ack`] consumes it, so it cannot be acknowledged twice.
 pub struct Delivery {
+    queue: Arc<str>,
     redelivered: bool,
     properties: BasicProperties,
     body: Bytes,
@@ -227,7 +229,7 @@ impl Delivery {
     /// The message as it came, to be put aside with the reason.
     #[must_use]
     pub fn as_unreadable(&self, reason: &str) -> crate::Message {
-        crate::codec::encode_unreadable(self.properties(), self.body.clone(), reason)
+        crate::codec::encode_unreadable(self.properties(), self.body.clone(), &self.queue, reason)
     }
 
     /// Tells the broker that the message is done with. When the channel is gone by then, the message is delivered again.

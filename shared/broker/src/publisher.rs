@@ -71,6 +71,7 @@ pub enum PublisherState {
 pub struct Publisher {
     session: watch::Receiver<Option<Arc<Session>>>,
     confirm_timeout: Duration,
+    topology: Topology,
 }
 
 /// One connection's life.
@@ -107,8 +108,14 @@ impl Publisher {
     pub fn start(config: PublisherConfig, topology: Topology, shutdown: CancellationToken) -> Self {
         let (session_sender, session) = watch::channel(None);
         let confirm_timeout = config.confirm_timeout;
-        tokio::spawn(supervise(config, topology, session_sender, shutdown));
-        Self { session, confirm_timeout }
+        tokio::spawn(supervise(config, topology.clone(), session_sender, shutdown));
+        Self { session, confirm_timeout, topology }
+    }
+
+    /// The queue's name at the broker.
+    #[must_use]
+    pub fn name_of(&self, queue: Queue) -> String {
+        self.topology.name(queue)
     }
 
     /// Whether messages can be published right now.

@@ -5,10 +5,14 @@ use crate::error::BrokerError;
 use bytes::Bytes;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
+use lapin::tcp::RustlsConnector;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::uri::{AMQPScheme, AMQPUri};
-use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ErrorKind};
-use std::net::IpAddr;
+use lapin::{AsyncTcpStream, BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ErrorKind};
+use rustls::ClientConfig;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -70,21 +74,32 @@ pub fn endpoint(url: &str) -> Result<(String, u16), BrokerError> {
 }
 
 impl RemotePublisher {
-    /// Connects and signs in. `address` is where the host is, checked by the caller; with TLS the host's name is needed for its
-    /// certificate and resolved again: whoever is there has to prove that name.
+    /// Connects and signs in. `address` is where the host is, checked by the caller: nothing else is connected to. With `amqps` the
+    /// certificate must be of the host's name.
     ///
     /// # Errors
     /// [`BrokerError`].
-    pub async fn connect(url: &str, address: IpAddr) -> Result<Self, BrokerError> {
+    pub async fn connect(url: &str, address: SocketAddr, tls: Arc<ClientConfig>) -> Result<Self, BrokerError> {
         let mut uri: AMQPUri = url.parse().map_err(|error: String| BrokerError::Url(error))?;
         uri.query.heartbeat.get_or_insert(HEARTBEAT);
         let shown = format!("{}:{}", uri.authority.host, uri.authority.port);
-        if uri.scheme == AMQPScheme::AMQP {
-            uri.authority.host = address.to_string();
-        }
+        let tls = RustlsConnector::from(tls);
         let open = async {
             let properties = ConnectionProperties::default().with_connection_name("forebay connector".into());
-            let connection = Connection::connect_uri(uri, properties).await?;
+            let runtime = lapin::runtime::default_runtime()?;
+            let connected = Connection::connector(
+                uri,
+                runtime,
+                async move |uri, runtime| {
+                    let stream = AsyncTcpStream::connect(&runtime, address).await?;
+                    if uri.scheme == AMQPScheme::AMQP {
+                        return Ok(stream);
+                    }
+                    Ok(stream.into_rustls(&tls, certificate_name(&uri)).await?)
+                },
+                properties,
+            );
+            let connection = connected.await?;
             let channel = connection.create_channel().await?;
             channel.confirm_select(ConfirmSelectOptions::default()).await?;
             Ok(Self { connection, channel })
@@ -132,6 +147,11 @@ impl RemotePublisher {
     }
 }
 
+/// An IPv6 address stands in brackets in a URL only.
+fn certificate_name(uri: &AMQPUri) -> &str {
+    uri.authority.host.trim_matches(['[', ']'])
+}
+
 fn short(what: &'static str, text: &str) -> Result<ShortString, RemoteError> {
     if text.len() > LONGEST_NAME { Err(RemoteError::TooLong(what)) } else { Ok(text.into()) }
 }
@@ -157,5 +177,12 @@ impl BrokerError {
             protocol.kind(),
             AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED | AMQPSoftError::NOTFOUND) | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED)
         )
+    }
+    /// Whether the broker was reached and TLS could not be begun: its certificate is not trusted or of another name, or what answers
+    /// there speaks no TLS.
+    #[must_use]
+    pub fn is_refused_tls(&self) -> bool {
+        let Self::Connect { source, .. } = self else { return false };
+        matches!(source.kind(), ErrorKind::IOError(error) if error.kind() == io::ErrorKind::InvalidData)
     }
 }

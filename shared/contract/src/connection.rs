@@ -3,15 +3,18 @@
 //! Secrets are written as text, as `{ env: NAME }` (an environment variable of the one who applies the file) or as
 //! `{ file: PATH }`, and stored encrypted only.
 
-use crate::definition::{DefinitionError, Problem};
+use crate::definition::DefinitionError;
 use crate::name::Name;
 use crate::secret::Secret;
 use serde_json::Value;
 use std::time::Duration;
 
 mod read;
+mod secrets;
 #[cfg(test)]
 mod tests;
+
+pub use secrets::SecretSource;
 
 /// One connection, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -215,45 +218,4 @@ impl Connection {
     pub fn from_value(document: &Value) -> Result<Self, DefinitionError> {
         read::connection(document)
     }
-
-    /// Puts a secret's text in the place of every `{ env: NAME }` and `{ file: PATH }`. `look_up` gives the text of the variable or
-    /// the file, or says why there is none.
-    ///
-    /// # Errors
-    /// Every secret that could not be found.
-    pub fn resolve_secrets(
-        document: &Value,
-        look_up: impl Fn(SecretSource<'_>) -> Result<String, String>,
-    ) -> Result<Value, DefinitionError> {
-        let mut problems = Vec::new();
-        let resolved = resolve(document, "", &look_up, &mut problems);
-        if problems.is_empty() { Ok(resolved) } else { Err(DefinitionError { problems }) }
-    }
-}
-
-/// Where a secret is to be found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SecretSource<'a> {
-    /// An environment variable.
-    Env(&'a str),
-    /// A file, less a line break at its end.
-    File(&'a str),
-}
-
-fn resolve(value: &Value, path: &str, look_up: &impl Fn(SecretSource<'_>) -> Result<String, String>, problems: &mut Vec<Problem>) -> Value {
-    let Some(object) = value.as_object() else { return value.clone() };
-    let only = if object.len() == 1 { object.iter().next() } else { None };
-    let source = match only {
-        Some((kind, Value::String(name))) if kind == "env" => Some(SecretSource::Env(name)),
-        Some((kind, Value::String(name))) if kind == "file" => Some(SecretSource::File(name)),
-        _ => None,
-    };
-    if let Some(source) = source {
-        return look_up(source).map(Value::String).unwrap_or_else(|message| {
-            problems.push(Problem { path: path.to_owned(), message });
-            Value::String(String::new())
-        });
-    }
-    let inner = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-    object.iter().map(|(name, value)| (name.clone(), resolve(value, &inner(name), look_up, problems))).collect()
 }

@@ -212,13 +212,6 @@ impl<'a> Fields<'a> {
         texts
     }
 
-    /// A field that a later version of Forebay will read: refused, since ignoring it would promise what is not done.
-    pub(crate) fn not_yet(&self, field: &'static str, what: &str) {
-        if self.take(field).is_some() {
-            self.problem(field, format!("{what} is not supported by this version of Forebay; remove the field"));
-        }
-    }
-
     /// Reports every field that was not asked for. Call it after all others.
     pub(crate) fn finish(self) {
         let known = self.known.borrow();

@@ -132,6 +132,21 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
+    /// All, in the order in which they are described here.
+    pub const ALL: [Self; 11] = [
+        Self::Mapping,
+        Self::Body,
+        Self::Remote,
+        Self::Unreachable,
+        Self::Timeout,
+        Self::Limit,
+        Self::Crashed,
+        Self::Definition,
+        Self::Refused,
+        Self::Connection,
+        Self::Internal,
+    ];
+
     /// The stable word.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -148,6 +163,17 @@ impl ErrorCode {
             Self::Connection => "connection",
             Self::Internal => "internal",
         }
+    }
+}
+
+impl std::str::FromStr for ErrorCode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|code| code.as_str() == text).ok_or_else(|| {
+            let words: Vec<&str> = Self::ALL.iter().map(|code| code.as_str()).collect();
+            format!("'{text}' is no kind of failure: use one of {}", words.join(", "))
+        })
     }
 }
 

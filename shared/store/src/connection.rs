@@ -1,6 +1,7 @@
 //! The pool of connections.
 
 use crate::error::StoreError;
+use crate::seal::SecretKeys;
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use forebay_contract::IdIssuer;
 use std::sync::Arc;
@@ -20,11 +21,13 @@ pub struct StoreOptions {
     pub max_connections: usize,
     /// What `pg_stat_activity` shows, such as `forebay-worker`.
     pub application_name: String,
+    /// What hidden parts of payloads are encrypted under; `None`: they are not kept, and not read.
+    pub secret_keys: Option<Arc<SecretKeys>>,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { max_connections: 8, application_name: "forebay".to_owned() }
+        Self { max_connections: 8, application_name: "forebay".to_owned(), secret_keys: None }
     }
 }
 
@@ -36,6 +39,7 @@ pub struct Store {
     pub(crate) config: Arc<Config>,
     /// Read once: it never changes.
     pub(crate) issuer: Arc<OnceCell<IdIssuer>>,
+    pub(crate) secret_keys: Option<Arc<SecretKeys>>,
 }
 
 impl Store {
@@ -54,7 +58,7 @@ impl Store {
             .recycle_timeout(Some(TIMEOUT))
             .build()
             .map_err(|error| StoreError::Url { reason: error.to_string() })?;
-        Ok(Self { pool, config: Arc::new(config), issuer: Arc::default() })
+        Ok(Self { pool, config: Arc::new(config), issuer: Arc::default(), secret_keys: options.secret_keys })
     }
 
     /// Creates the URL's database when the server has none of that name; `true`: it was created. Any number of processes may call it at once.
@@ -74,6 +78,12 @@ impl Store {
         // Its error, if any, was the statement's too.
         let _ = connection.await;
         created
+    }
+
+    /// Whether it can keep what must not be stored in clear.
+    #[must_use]
+    pub fn can_seal(&self) -> bool {
+        self.secret_keys.is_some()
     }
 
     /// Asks the server for a sign of life.

@@ -28,7 +28,7 @@ impl SealedConnection {
     /// # Errors
     /// [`StoreError::Invalid`]: it was encrypted by another key; [`StoreError::Damaged`].
     pub fn open(&self, keys: &SecretKeys) -> Result<Connection, StoreError> {
-        let text = keys.open(self.id.as_bytes(), &self.content, &self.by)?;
+        let text = keys.open("the connection", self.id.as_bytes(), &self.content, &self.by)?;
         let document: Value = serde_json::from_slice(&text).map_err(|_| StoreError::Damaged { what: "connection" })?;
         Connection::from_value(&document).map_err(|_| StoreError::Damaged { what: "connection" })
     }
@@ -121,9 +121,22 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`], as [`SealedConnection::open`], or what the server says.
     pub async fn connection(&self, tenant: &Name, name: &Name, keys: &SecretKeys) -> Result<Connection, StoreError> {
-        self.document(tenant, name, keys)
-            .await
-            .and_then(|(_, document)| Connection::from_value(&document).map_err(|_| StoreError::Damaged { what: "connection" }))
+        let document = self.connection_document(tenant, name, keys).await?;
+        Connection::from_value(&document).map_err(|_| StoreError::Damaged { what: "connection" })
+    }
+
+    /// What one connection was read from, every secret as text.
+    ///
+    /// # Errors
+    /// As [`Store::connection`].
+    pub async fn connection_document(&self, tenant: &Name, name: &Name, keys: &SecretKeys) -> Result<Value, StoreError> {
+        let operation = "read a connection";
+        let client = self.client(operation).await?;
+        let sql = "select id, sealed, sealed_by from connections where tenant = $1 and name = $2";
+        let row = client.query_opt(sql, &[&tenant.as_str(), &name.as_str()]).await.map_err(StoreError::during(operation))?;
+        let row = row.ok_or_else(|| not_found(tenant, name))?;
+        let text = keys.open("the connection", row.get::<_, Uuid>(0).as_bytes(), row.get(1), row.get(2))?;
+        serde_json::from_slice(&text).map_err(|_| StoreError::Damaged { what: "connection" })
     }
 
     /// Lets steps use a connection, or not.
@@ -131,7 +144,7 @@ impl Store {
     /// # Errors
     /// As [`Store::connection`].
     pub async fn enable_connection(&self, tenant: &Name, name: &Name, enabled: bool, keys: &SecretKeys) -> Result<(), StoreError> {
-        let (_, mut document) = self.document(tenant, name, keys).await?;
+        let mut document = self.connection_document(tenant, name, keys).await?;
         document["enabled"] = enabled.into();
         let connection = Connection::from_value(&document).map_err(|_| StoreError::Damaged { what: "connection" })?;
         self.put_connection(&connection, &document, keys).await.map(drop)
@@ -169,23 +182,12 @@ impl Store {
                 continue;
             }
             let (tenant, name) = (read_name(row.get(0))?, read_name(row.get(1))?);
-            let (_, document) = self.document(&tenant, &name, keys).await?;
+            let document = self.connection_document(&tenant, &name, keys).await?;
             let connection = Connection::from_value(&document).map_err(|_| StoreError::Damaged { what: "connection" })?;
             self.put_connection(&connection, &document, keys).await?;
             resealed += 1;
         }
         Ok(resealed)
-    }
-
-    async fn document(&self, tenant: &Name, name: &Name, keys: &SecretKeys) -> Result<(Uuid, Value), StoreError> {
-        let operation = "read a connection";
-        let client = self.client(operation).await?;
-        let sql = "select id, sealed, sealed_by from connections where tenant = $1 and name = $2";
-        let row = client.query_opt(sql, &[&tenant.as_str(), &name.as_str()]).await.map_err(StoreError::during(operation))?;
-        let row = row.ok_or_else(|| not_found(tenant, name))?;
-        let id: Uuid = row.get(0);
-        let text = keys.open(id.as_bytes(), row.get(1), row.get(2))?;
-        Ok((id, serde_json::from_slice(&text).map_err(|_| StoreError::Damaged { what: "connection" })?))
     }
 }
 

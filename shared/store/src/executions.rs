@@ -4,9 +4,10 @@ use crate::connection::Store;
 use crate::error::StoreError;
 use crate::payload;
 use crate::record::{StoredRequest, StoredResponse, accepted_at, accepted_at_of};
+use crate::sealed;
 use crate::timestamp::Timestamp;
 use forebay_contract::outcome::{Ending, ErrorCode, ExecutionError, ExecutionStatus, Response, StepRecord};
-use forebay_contract::{ExecutionId, IdIssuer};
+use forebay_contract::{ExecutionId, IdIssuer, Label, VariableLog};
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio_postgres::Row;
@@ -43,6 +44,8 @@ pub struct ExecutionRow {
     pub error: Option<ExecutionError>,
     /// The status of the answer.
     pub response_status: Option<u16>,
+    /// What it is found by.
+    pub labels: Vec<Label>,
     /// How often the broker had to deliver it again.
     pub redeliveries: i32,
     /// Whether its failure halted its trigger.
@@ -83,10 +86,23 @@ pub struct ExecutionDetail {
     pub row: ExecutionRow,
     /// Its steps in the order in which they ran.
     pub steps: Vec<StepRecord>,
-    /// The call.
+    /// The call, as it may be shown; for a retry there is [`Store::retry_input`].
     pub input: Option<StoredRequest>,
-    /// The answer.
+    /// The answer, as it may be shown.
     pub output: Option<StoredResponse>,
+    /// The variables around the steps, where diagnostics recorded them.
+    pub variables: Option<VariableLog>,
+}
+
+/// What a retry by hand sends.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RetryInput {
+    /// The call as it came.
+    Whole(Box<StoredRequest>),
+    /// Fields of it were hidden, and it was not kept as it came: there was no key to encrypt it under, or the execution did not fail.
+    Redacted,
+    /// Nothing is kept of it.
+    Gone,
 }
 
 /// What a worker asks when the broker delivers a message again.
@@ -100,12 +116,14 @@ pub struct FinishedExecution {
     pub halted: bool,
 }
 
+/// The kinds of payloads that a person may see.
+const SHOWN: [&str; 4] = [payload::INPUT, payload::OUTPUT, payload::STEPS, payload::VARIABLES];
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 /// In the order that [`execution_row`] reads.
 pub(crate) const COLUMNS: &str = "e.id, e.integration_id, e.version, e.status, e.attempts, e.started_at, e.ended_at, e.worker,
     e.response_status, e.redeliveries, e.halted, e.skipped, e.error_code, e.error_step, e.error_message, e.error_transient,
-    e.trigger_kind";
+    e.trigger_kind, e.labels";
 
 impl Store {
     /// Of these ids (the unique parts), those that are recorded as ended.
@@ -139,7 +157,8 @@ impl Store {
         if row.integration_id != integration_id {
             return Ok(None);
         }
-        let output = self.payloads(id, Some(payload::OUTPUT)).await?.pop();
+        // The answer as it was made, where that is another one than what is shown, is the first of the two.
+        let output = self.payloads(id, &[payload::ANSWER, payload::OUTPUT]).await?.into_iter().next();
         let output = output.map(|(_, encoding, content)| payload::read_output(&encoding, content)).transpose()?;
         Ok(Some(ExecutionOutcome { row, output }))
     }
@@ -163,17 +182,37 @@ impl Store {
     /// What the server says.
     pub async fn execution_detail(&self, id: &ExecutionId) -> Result<Option<ExecutionDetail>, StoreError> {
         let Some(row) = self.execution_row(id).await? else { return Ok(None) };
-        let mut detail = ExecutionDetail { row, steps: Vec::new(), input: None, output: None };
-        for (kind, encoding, content) in self.payloads(id, None).await? {
+        let mut detail = ExecutionDetail { row, steps: Vec::new(), input: None, output: None, variables: None };
+        for (kind, encoding, content) in self.payloads(id, &SHOWN).await? {
             match kind.as_str() {
                 payload::INPUT => detail.input = Some(payload::read_input(&encoding, content)?),
                 payload::OUTPUT => detail.output = Some(payload::read_output(&encoding, content)?),
+                payload::VARIABLES => detail.variables = Some(payload::read_variables(&encoding, content)?),
                 payload::STEPS => detail.steps = payload::read_steps(&encoding, content)?,
                 // Of a newer Forebay.
                 _ => {}
             }
         }
         Ok(Some(detail))
+    }
+
+    /// What a retry of an execution sends.
+    ///
+    /// # Errors
+    /// What the server says; [`StoreError::Invalid`]: it is encrypted under a key that this process does not have.
+    pub async fn retry_input(&self, id: &ExecutionId) -> Result<RetryInput, StoreError> {
+        let mut kept = RetryInput::Gone;
+        for (kind, encoding, content) in self.payloads(id, &[payload::INPUT, payload::RETRY]).await? {
+            let input = payload::read_input(&encoding, content)?;
+            kept = match input.redacted {
+                true => RetryInput::Redacted,
+                false => RetryInput::Whole(Box::new(input)),
+            };
+            if kind == payload::RETRY {
+                break;
+            }
+        }
+        Ok(kept)
     }
 
     async fn execution_row(&self, id: &ExecutionId) -> Result<Option<ExecutionRow>, StoreError> {
@@ -192,17 +231,23 @@ impl Store {
         Ok(row.filter(|row| row.id == *id))
     }
 
-    /// Kind, encoding and content of each payload, or of those of one kind. What has expired is not shown, deleted or not.
-    async fn payloads(&self, id: &ExecutionId, kind: Option<&str>) -> Result<Vec<(String, String, Vec<u8>)>, StoreError> {
+    /// Kind, encoding and content of each payload of these kinds, in the order of their names. What has expired is not shown, deleted or not.
+    async fn payloads(&self, id: &ExecutionId, kinds: &[&str]) -> Result<Vec<(String, String, Vec<u8>)>, StoreError> {
         let operation = "read payloads";
         let failed = StoreError::during(operation);
         let client = self.client(operation).await?;
         let sql = "select kind, encoding, content from execution_payloads
-                   where execution_id = $1 and accepted_at = $2 and ($3::text is null or kind = $3)
-                       and (expires_at is null or expires_at > now())";
+                   where execution_id = $1 and accepted_at = $2 and kind = any($3)
+                       and (expires_at is null or expires_at > now()) order by kind";
         let statement = client.prepare_cached(sql).await.map_err(failed)?;
-        let rows = client.query(&statement, &[&id.unique(), &Timestamp(accepted_at(id)), &kind]).await.map_err(failed)?;
-        Ok(rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect())
+        let rows = client.query(&statement, &[&id.unique(), &Timestamp(accepted_at(id)), &kinds]).await.map_err(failed)?;
+        let mut payloads = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let kind: &str = row.get(0);
+            let (encoding, content) = sealed::open(self.secret_keys.as_deref(), id.unique(), kind, row.get(1), row.get(2))?;
+            payloads.push((kind.to_owned(), encoding.to_owned(), content));
+        }
+        Ok(payloads)
     }
 }
 
@@ -211,8 +256,8 @@ pub(crate) fn execution_row(row: &Row, issuer: &IdIssuer) -> Result<ExecutionRow
     let (unique, integration_id): (Uuid, Uuid) = (row.get(0), row.get(1));
     Ok(ExecutionRow {
         id: issuer.restore(unique, integration_id),
-        tenant: row.get(17),
-        integration: row.get(18),
+        tenant: row.get(18),
+        integration: row.get(19),
         integration_id,
         version: row.get(2),
         trigger: row.get(16),
@@ -224,10 +269,17 @@ pub(crate) fn execution_row(row: &Row, issuer: &IdIssuer) -> Result<ExecutionRow
         ended_at: row.get::<_, Option<Timestamp>>(6).map(|time| time.0),
         worker: row.get(7),
         error: execution_error(row),
+        labels: read_labels(row),
         response_status: row.get::<_, Option<i16>>(8).and_then(|code| code.try_into().ok()),
         halted: row.get(10),
         skipped: row.get(11),
     })
+}
+
+/// What is no label of this version is passed over.
+fn read_labels(row: &Row) -> Vec<Label> {
+    let texts: Vec<&str> = row.get::<_, Option<Vec<&str>>>(17).unwrap_or_default();
+    texts.iter().filter_map(|text| text.parse().ok()).collect()
 }
 
 fn read_status(word: &str) -> Result<ExecutionStatus, StoreError> {

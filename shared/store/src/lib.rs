@@ -7,12 +7,16 @@
 //!
 //! PostgreSQL 15 or newer, reached directly or through a pooler in session mode: LISTEN needs a session.
 
+mod budget;
 mod claims;
 mod connection;
 mod connections;
 mod definitions;
+mod diagnoses;
+mod durations;
 mod error;
 mod executions;
+mod follow;
 mod grants;
 mod installation;
 mod kept;
@@ -29,31 +33,39 @@ mod retention;
 mod schedule_listing;
 mod schedules;
 mod seal;
+mod sealed;
+mod search;
 mod snapshot;
 mod tenants;
 mod timestamp;
+mod traffic;
 mod triggers;
 mod versions;
 mod watch;
 mod workers;
 
+pub use budget::PayloadUsage;
 pub use claims::{FirstCall, KnownCall};
 pub use connection::{Store, StoreOptions};
 pub use connections::{ConnectionRow, SealedConnection};
 pub use definitions::{Applied, Change, IntegrationRow, NewDefinition};
+pub use diagnoses::DiagnosisRow;
+pub use durations::{DURATION_BUCKETS, Durations};
 pub use error::StoreError;
-pub use executions::{ExecutionDetail, ExecutionOutcome, ExecutionRow, FinishedExecution};
+pub use executions::{ExecutionDetail, ExecutionOutcome, ExecutionRow, FinishedExecution, RetryInput};
+pub use follow::{Follow, Followed, MOST_ANNOUNCED, OutcomeWatch};
 pub use keys::{CreatedKey, KeyRow, NewKey, key_digest};
 pub use listen::WorkerWatch;
-pub use listing::Filter;
 pub use migrations::{MigrationReport, SCHEMA_VERSION};
 pub use record::{KeptBatch, Record, StoredRequest, StoredResponse, TriggerKind};
 pub use retention::MaintenanceReport;
 pub use schedule_listing::ScheduleRow;
 pub use schedules::{DueSchedule, ScheduleStep};
 pub use seal::SecretKeys;
+pub use search::{Filter, LabelFilter};
 pub use snapshot::{ApiKey, Integration, Snapshot};
 pub use tenants::{DocsAccess, TenantRow};
+pub use traffic::{Activity, Counts, TrafficCount, TrafficPoint, TrafficQuery};
 pub use triggers::{Decision, TriggerPhase, TriggerRow, TriggerState};
 pub use versions::{StoredVersion, Which};
 pub use watch::{SnapshotHandle, WatchOptions};

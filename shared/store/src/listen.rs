@@ -4,6 +4,8 @@ use crate::connection::{Store, TIMEOUT};
 use crate::error::StoreError;
 use deadpool_postgres::Transaction;
 use futures_util::{StreamExt, stream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -11,14 +13,18 @@ use tokio::time::{sleep, timeout};
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
 use tokio_util::sync::CancellationToken;
 
-/// Definitions, keys or trigger states have changed.
+/// A part of the snapshot has changed.
 pub(crate) const CHANGED: &str = "forebay_changed";
 /// A worker has joined, left, or taken other queues.
 pub(crate) const WORKERS: &str = "forebay_workers";
+/// Executions were recorded; the payload names them.
+pub(crate) const OUTCOMES: &str = "forebay_outcomes";
+/// Where a notification says only that something is new: while one waits, further ones add nothing.
+pub(crate) const ONE_WAKE: usize = 1;
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
 /// How often a silent connection is asked whether it still is one.
-const LIVENESS: Duration = Duration::from_secs(10);
+pub(crate) const LIVENESS: Duration = Duration::from_secs(10);
 
 /// What a snapshot consists of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +34,7 @@ pub(crate) enum Part {
     Triggers,
     Tenants,
     Connections,
+    Diagnostics,
 }
 
 impl Part {
@@ -38,6 +45,7 @@ impl Part {
             Self::Triggers => "triggers",
             Self::Tenants => "tenants",
             Self::Connections => "connections",
+            Self::Diagnostics => "diagnostics",
         }
     }
 }
@@ -58,34 +66,50 @@ pub(crate) async fn announce_change(transaction: &Transaction<'_>) -> Result<(),
 /// A connection of its own that listens to one channel.
 pub(crate) struct Listener {
     client: Client,
-    wakes: mpsc::Receiver<()>,
+    payloads: mpsc::Receiver<String>,
+    /// Whether one came while as many waited as may.
+    missed: Arc<AtomicBool>,
     connection: JoinHandle<()>,
 }
 
 impl Listener {
-    pub(crate) async fn open(config: &Config, channel: &'static str) -> Result<Self, StoreError> {
+    /// `waiting`: how many notifications wait to be taken; further ones are dropped.
+    pub(crate) async fn open(config: &Config, channel: &'static str, waiting: usize) -> Result<Self, StoreError> {
         let operation = "listen";
         let unavailable = |source: Box<dyn std::error::Error + Send + Sync>| StoreError::Unavailable { operation, source };
         let connect = timeout(TIMEOUT, config.connect(NoTls)).await.map_err(|elapsed| unavailable(Box::new(elapsed)))?;
         let (client, mut connection) = connect.map_err(|error| unavailable(Box::new(error)))?;
-        // One place: while a wake waits to be taken, further ones add nothing.
-        let (wake, wakes) = mpsc::channel(1);
+        let (wake, payloads) = mpsc::channel(waiting);
+        let missed = Arc::new(AtomicBool::new(false));
+        let misses = missed.clone();
         let connection = tokio::spawn(async move {
             let mut messages = stream::poll_fn(move |context| connection.poll_message(context));
             while let Some(Ok(message)) = messages.next().await {
-                if let AsyncMessage::Notification(_) = message {
-                    let _ = wake.try_send(());
+                if let AsyncMessage::Notification(notification) = message
+                    && wake.try_send(notification.payload().to_owned()).is_err()
+                {
+                    misses.store(true, Ordering::Relaxed);
                 }
             }
         });
-        let listener = Self { client, wakes, connection };
+        let listener = Self { client, payloads, missed, connection };
         listener.client.batch_execute(&format!("listen {channel}")).await.map_err(StoreError::during(operation))?;
         Ok(listener)
     }
 
     /// Waits for a notification; `false`: the connection is lost, and notifications with it.
     pub(crate) async fn notified(&mut self) -> bool {
-        self.wakes.recv().await.is_some()
+        self.payloads.recv().await.is_some()
+    }
+
+    /// The payload of the next notification; `None`: the connection is lost.
+    pub(crate) async fn next(&mut self) -> Option<String> {
+        self.payloads.recv().await
+    }
+
+    /// Whether a notification was dropped since the last time.
+    pub(crate) fn has_missed(&self) -> bool {
+        self.missed.swap(false, Ordering::Relaxed)
     }
 
     /// Whether the server still answers on this connection.
@@ -146,7 +170,7 @@ impl Store {
 async fn follow_workers(config: &Config, changes: &watch::Sender<u64>) {
     let mut backoff = Backoff::new();
     loop {
-        let Ok(mut listener) = Listener::open(config, WORKERS).await else {
+        let Ok(mut listener) = Listener::open(config, WORKERS, ONE_WAKE).await else {
             backoff.pause().await;
             continue;
         };

@@ -6,7 +6,7 @@ use crate::definitions::{read_definition, read_name};
 use crate::error::StoreError;
 use crate::listen::Part;
 use crate::snapshot::{ApiKey, Integration, Snapshot};
-use crate::{tenants, triggers};
+use crate::{diagnoses, tenants, triggers};
 use deadpool_postgres::Transaction;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -23,9 +23,10 @@ struct Generations {
     triggers: i64,
     tenants: i64,
     connections: i64,
+    diagnostics: i64,
 }
 
-const NOTHING: Generations = Generations { integrations: -1, keys: -1, triggers: -1, tenants: -1, connections: -1 };
+const NOTHING: Generations = Generations { integrations: -1, keys: -1, triggers: -1, tenants: -1, connections: -1, diagnostics: -1 };
 
 /// Keeps the newest snapshot and what it was made of.
 pub(crate) struct Loader {
@@ -67,6 +68,9 @@ impl Loader {
         if stored.connections != self.loaded.connections {
             next.connections = Arc::new(connections::load(&transaction).await?);
         }
+        if stored.diagnostics != self.loaded.diagnostics {
+            next.diagnoses = Arc::new(diagnoses::load(&transaction).await?);
+        }
         transaction.commit().await.map_err(failed)?;
         next.generation += 1;
         self.snapshot = Arc::new(next);
@@ -86,6 +90,7 @@ async fn read_generations(client: &impl deadpool_postgres::GenericClient) -> Res
         triggers: of(Part::Triggers),
         tenants: of(Part::Tenants),
         connections: of(Part::Connections),
+        diagnostics: of(Part::Diagnostics),
     })
 }
 

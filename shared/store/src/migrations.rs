@@ -19,6 +19,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 2, name: "schedules", sql: include_str!("../migrations/0002_schedules.sql") },
     Migration { version: 3, name: "tenants", sql: include_str!("../migrations/0003_tenants.sql") },
     Migration { version: 4, name: "workflows", sql: include_str!("../migrations/0004_workflows.sql") },
+    Migration { version: 5, name: "history", sql: include_str!("../migrations/0005_history.sql") },
 ];
 
 /// The version of the schema that this program brings a database to.

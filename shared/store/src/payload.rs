@@ -4,6 +4,7 @@ use crate::error::StoreError;
 use crate::record::{StoredRequest, StoredResponse};
 use bytes::Bytes;
 use flate2::{Compress, Compression, FlushCompress, Status, read::DeflateDecoder};
+use forebay_contract::VariableLog;
 use forebay_contract::envelope::Request;
 use forebay_contract::outcome::{KeptStep, StepRecord};
 use serde::{Deserialize, Serialize};
@@ -14,9 +15,14 @@ use std::io::Read;
 pub(crate) const INPUT: &str = "input";
 pub(crate) const OUTPUT: &str = "output";
 pub(crate) const STEPS: &str = "steps";
+pub(crate) const VARIABLES: &str = "variables";
+/// The call as it came, where the input is shown without some of its fields.
+pub(crate) const RETRY: &str = "retry";
+/// The answer as it was made, where the output is shown without some of its fields.
+pub(crate) const ANSWER: &str = "answer";
 
-const IDENTITY: &str = "identity";
-const DEFLATE: &str = "deflate";
+pub(crate) const IDENTITY: &str = "identity";
+pub(crate) const DEFLATE: &str = "deflate";
 /// Below this a deflated payload saves less than its row costs.
 const WORTH_DEFLATING: usize = 256;
 /// Bytes of the length that stands before the head.
@@ -38,6 +44,8 @@ struct InputHead<'a> {
     request: Cow<'a, Request>,
     content_type: Option<String>,
     content_encoding: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    redacted: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -55,9 +63,9 @@ impl Packer {
     }
 
     pub(crate) fn input(&mut self, input: &StoredRequest) -> Packed {
-        let StoredRequest { request, content_type, content_encoding, body } = input;
-        let head =
-            InputHead { request: Cow::Borrowed(request), content_type: content_type.clone(), content_encoding: content_encoding.clone() };
+        let StoredRequest { request, content_type, content_encoding, body, redacted } = input;
+        let (content_type, content_encoding) = (content_type.clone(), content_encoding.clone());
+        let head = InputHead { request: Cow::Borrowed(request), content_type, content_encoding, redacted: *redacted };
         self.pack(framed(&head, body))
     }
 
@@ -73,6 +81,10 @@ impl Packer {
             content = serde_json::to_vec(&without_large_outputs(steps)).unwrap_or_default();
         }
         self.pack(content)
+    }
+
+    pub(crate) fn variables(&mut self, variables: &VariableLog) -> Packed {
+        self.pack(serde_json::to_vec(variables).unwrap_or_default())
     }
 
     /// For each step: the path's length, the path, the output's length, the output.
@@ -149,8 +161,8 @@ fn unpack(encoding: &str, content: Vec<u8>) -> Result<Vec<u8>, StoreError> {
 
 pub(crate) fn read_input(encoding: &str, content: Vec<u8>) -> Result<StoredRequest, StoreError> {
     let (head, body) = split(unpack(encoding, content)?)?;
-    let InputHead { request, content_type, content_encoding } = read_json(&head)?;
-    Ok(StoredRequest { request: request.into_owned(), content_type, content_encoding, body })
+    let InputHead { request, content_type, content_encoding, redacted } = read_json(&head)?;
+    Ok(StoredRequest { request: request.into_owned(), content_type, content_encoding, body, redacted })
 }
 
 pub(crate) fn read_output(encoding: &str, content: Vec<u8>) -> Result<StoredResponse, StoreError> {
@@ -160,6 +172,10 @@ pub(crate) fn read_output(encoding: &str, content: Vec<u8>) -> Result<StoredResp
 }
 
 pub(crate) fn read_steps(encoding: &str, content: Vec<u8>) -> Result<Vec<StepRecord>, StoreError> {
+    read_json(&unpack(encoding, content)?)
+}
+
+pub(crate) fn read_variables(encoding: &str, content: Vec<u8>) -> Result<VariableLog, StoreError> {
     read_json(&unpack(encoding, content)?)
 }
 
@@ -205,7 +221,7 @@ mod tests {
         let headers = vec![("x-a".to_owned(), "1\0".to_owned())];
         let request =
             Request { method: "POST".into(), path: "/t/n".into(), query_string: String::new(), query: serde_json::Map::new(), headers };
-        StoredRequest { request, content_type: Some("text/plain".into()), content_encoding: None, body }
+        StoredRequest { request, content_type: Some("text/plain".into()), content_encoding: None, body, redacted: false }
     }
 
     #[test]

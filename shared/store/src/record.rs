@@ -1,9 +1,9 @@
 //! What a worker reports of an execution. It can travel as JSON, so that it outlives a database that is away.
 
 use bytes::Bytes;
-use forebay_contract::ExecutionId;
 use forebay_contract::envelope::Request;
 use forebay_contract::outcome::{ExecutionError, ExecutionStatus, KeptStep, Response, StepRecord};
+use forebay_contract::{ExecutionId, Label, VariableLog};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use uuid::Uuid;
@@ -41,6 +41,9 @@ pub struct StoredRequest {
     /// The body, byte for byte; base64 in JSON.
     #[serde(with = "base64")]
     pub body: Bytes,
+    /// Whether fields of it are hidden: it can be shown, and not be executed.
+    #[serde(default)]
+    pub redacted: bool,
 }
 
 /// The answer as it was made.
@@ -85,6 +88,9 @@ pub struct Record {
     pub worker: String,
     /// Why it failed.
     pub error: Option<ExecutionError>,
+    /// What it is found by. A row keeps the labels that it has where a later record has none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<Label>,
     /// The status of the answer.
     pub response_status: Option<u16>,
     /// The steps as they went; kept when there are any.
@@ -95,6 +101,21 @@ pub struct Record {
     /// Whether outputs are kept of it that end with it.
     #[serde(default)]
     pub ends_kept: bool,
+    /// Whether the answer is kept for its caller, or for who repeats the call.
+    #[serde(default)]
+    pub is_served: bool,
+    /// Whether what is kept for later attempts is encrypted.
+    #[serde(default)]
+    pub seals: bool,
+    /// The call as it came, for a later retry, where fields of [`input`](Self::input) are hidden; stored encrypted, or not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_input: Option<StoredRequest>,
+    /// The answer as it was made, for its caller, where fields of [`output`](Self::output) are hidden; stored encrypted, or not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<StoredResponse>,
+    /// The variables around the steps, where diagnostics asked for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variables: Option<VariableLog>,
     /// How often the broker had to deliver it again.
     pub redeliveries: i32,
     /// The call, where diagnostics or a later retry ask for it.

@@ -3,14 +3,18 @@
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::kept;
-use crate::payload::{INPUT, OUTPUT, Packed, Packer, STEPS};
+use crate::payload::{ANSWER, INPUT, OUTPUT, Packed, Packer, RETRY, STEPS, VARIABLES};
 use crate::record::{Record, accepted_at};
+use crate::seal::SecretKeys;
+use crate::sealed;
 use crate::timestamp::Timestamp;
 use deadpool_postgres::GenericClient;
+use forebay_contract::Label;
 use forebay_contract::outcome::ExecutionStatus;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 const OPERATION: &str = "record executions";
@@ -25,28 +29,35 @@ const TRIES_WHILE_ATTACHED: usize = 8;
 /// Every row that was written is returned.
 const UPSERT: &str = "
     insert into executions (id, integration_id, accepted_at, started_at, ended_at, version, attempts, redeliveries, response_status,
-        halted, skipped, status, trigger_kind, worker, error_code, error_step, error_message, error_transient)
-    select * from unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::integer[], $7::integer[],
+        halted, skipped, status, trigger_kind, worker, error_code, error_step, error_message, error_transient, labels)
+    select id, integration_id, accepted_at, started_at, ended_at, version, attempts, redeliveries, response_status,
+        halted, skipped, status, trigger_kind, worker, error_code, error_step, error_message, error_transient,
+        string_to_array(labels, e'\\x1f')
+    from unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::integer[], $7::integer[],
         $8::integer[], $9::smallint[], $10::boolean[], $11::boolean[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[],
-        $17::text[], $18::boolean[])
+        $17::text[], $18::boolean[], $19::text[]) as new (id, integration_id, accepted_at, started_at, ended_at, version, attempts,
+        redeliveries, response_status, halted, skipped, status, trigger_kind, worker, error_code, error_step, error_message,
+        error_transient, labels)
     on conflict (id, accepted_at) do update set
         started_at = excluded.started_at, ended_at = excluded.ended_at, version = excluded.version, attempts = excluded.attempts,
         redeliveries = excluded.redeliveries, response_status = excluded.response_status, halted = excluded.halted,
         skipped = excluded.skipped, status = excluded.status, worker = excluded.worker, error_code = excluded.error_code,
-        error_step = excluded.error_step, error_message = excluded.error_message, error_transient = excluded.error_transient
+        error_step = excluded.error_step, error_message = excluded.error_message, error_transient = excluded.error_transient,
+        labels = coalesce(excluded.labels, executions.labels)
     where executions.attempts < excluded.attempts
         or executions.attempts = excluded.attempts
             and (excluded.status not in ('queued', 'running') or executions.status in ('queued', 'running'))
     returning id";
 
 const INSERT_PAYLOADS: &str = "
-    insert into execution_payloads (execution_id, accepted_at, kind, encoding, content, expires_at)
-    select * from unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::text[], $5::bytea[], $6::timestamptz[])
-    on conflict (execution_id, accepted_at, kind) do update set encoding = excluded.encoding, content = excluded.content";
+    insert into execution_payloads (execution_id, accepted_at, kind, encoding, content, expires_at, integration_id, needed)
+    select * from unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::text[], $5::bytea[], $6::timestamptz[], $7::uuid[], $8::boolean[])
+    on conflict (execution_id, accepted_at, kind) do update set encoding = excluded.encoding, content = excluded.content,
+        needed = excluded.needed";
 
 /// The bounds let the planner look into the partitions of these ids only.
 const DELETE_PAYLOADS: &str = "delete from execution_payloads
-    where execution_id = any($1) and accepted_at >= $2 and accepted_at <= $3 and kind in ('input', 'output', 'steps')";
+    where execution_id = any($1) and accepted_at >= $2 and accepted_at <= $3 and kind not like 'kept/%'";
 
 /// The same of outputs that were kept for later attempts, of executions for which there will be none.
 const DELETE_KEPT: &str = "delete from execution_payloads
@@ -59,6 +70,9 @@ struct Payload {
     kind: Cow<'static, str>,
     packed: Packed,
     expires_at: Option<i64>,
+    integration: Uuid,
+    /// Whether a retry by hand, or who repeats the call, needs it: it goes last.
+    needed: bool,
 }
 
 impl Store {
@@ -74,7 +88,7 @@ impl Store {
         if records.is_empty() {
             return Ok(());
         }
-        let payloads = pack(&records);
+        let payloads = pack(&records, self.secret_keys.as_deref())?;
         let mut outcome = self.write(&records, &payloads).await;
         for _ in 0..TRIES_WHILE_ATTACHED {
             match &outcome {
@@ -131,7 +145,7 @@ fn newest_of_each(batch: &[Record]) -> Vec<&Record> {
     records
 }
 
-fn pack(records: &[&Record]) -> Vec<Payload> {
+fn pack(records: &[&Record], keys: Option<&SecretKeys>) -> Result<Vec<Payload>, StoreError> {
     let mut payloads = Vec::new();
     let mut packer = None;
     for record in records {
@@ -141,28 +155,46 @@ fn pack(records: &[&Record]) -> Vec<Payload> {
         let packer = packer.get_or_insert_with(Packer::new);
         let accepted_at = accepted_at(&record.execution_id);
         let expires_at = record.keep.map(|keep| accepted_at.saturating_add(Timestamp::micros(keep)));
-        let payload = |kind: &'static str, packed, expires_at| Payload {
-            execution: record.execution_id.unique(),
+        let execution = record.execution_id.unique();
+        let payload = |kind: Cow<'static, str>, packed| Payload {
+            execution,
             accepted_at,
-            kind: kind.into(),
+            kind,
             packed,
             expires_at,
+            integration: record.integration_id,
+            needed: false,
         };
         if let Some(input) = &record.input {
-            payloads.push(payload(INPUT, packer.input(input), expires_at));
+            let needed = record.status == ExecutionStatus::Failed && record.retry_input.is_none();
+            payloads.push(Payload { needed, ..payload(INPUT.into(), packer.input(input)) });
         }
         if let Some(output) = &record.output {
-            payloads.push(payload(OUTPUT, packer.output(output), expires_at));
+            let needed = record.is_served && record.answer.is_none();
+            payloads.push(Payload { needed, ..payload(OUTPUT.into(), packer.output(output)) });
         }
         if !record.steps.is_empty() {
-            payloads.push(payload(STEPS, packer.steps(&record.steps), expires_at));
+            payloads.push(payload(STEPS.into(), packer.steps(&record.steps)));
+        }
+        if let Some(variables) = &record.variables {
+            payloads.push(payload(VARIABLES.into(), packer.variables(variables)));
+        }
+        if let (Some(input), Some(keys)) = (&record.retry_input, keys) {
+            let sealed = sealed::seal(keys, execution, RETRY, packer.input(input))?;
+            payloads.push(Payload { needed: true, ..payload(RETRY.into(), sealed) });
+        }
+        if let (Some(answer), Some(keys)) = (&record.answer, keys) {
+            let sealed = sealed::seal(keys, execution, ANSWER, packer.output(answer))?;
+            payloads.push(Payload { needed: true, ..payload(ANSWER.into(), sealed) });
         }
         if let Some(batch) = &record.kept {
-            let kept = payload("", packer.kept(&batch.steps()), None);
-            payloads.push(Payload { kind: kept::kind(batch.number).into(), ..kept });
+            let (kind, packed) = (kept::kind(batch.number), packer.kept(&batch.steps()));
+            if let Some(packed) = kept::packed_for(record.seals, keys, execution, &kind, packed)? {
+                payloads.push(Payload { needed: true, expires_at: None, ..payload(kind.into(), packed) });
+            }
         }
     }
-    payloads
+    Ok(payloads)
 }
 
 /// Whether the execution may have a row already, and with it payloads that this record must replace.
@@ -172,7 +204,8 @@ fn may_be_stored(record: &Record) -> bool {
 }
 
 fn has_payloads(record: &Record) -> bool {
-    record.input.is_some() || record.output.is_some() || !record.steps.is_empty() || record.kept.is_some()
+    let shown = record.input.is_some() || record.output.is_some() || !record.steps.is_empty() || record.variables.is_some();
+    shown || record.kept.is_some() || record.retry_input.is_some() || record.answer.is_some()
 }
 
 /// Writes the rows; the ids of those that were written, sorted.
@@ -199,6 +232,7 @@ async fn upsert(client: &impl GenericClient, records: &[&Record]) -> Result<Vec<
         errors.iter().map(|error| error.and_then(|error| error.step.as_deref()).map(|step| bounded(step, LONGEST_WORD))).collect();
     let messages: Vec<Option<Cow<'_, str>>> = errors.iter().map(|error| error.map(|error| bounded_message(&error.message))).collect();
     let transient: Vec<Option<bool>> = errors.iter().map(|error| error.map(|error| error.transient)).collect();
+    let labels: Vec<Option<String>> = records.iter().map(|record| joined(&record.labels)).collect();
     let statement = client.prepare_cached(UPSERT).await.map_err(failed)?;
     let rows = client
         .query(
@@ -222,6 +256,7 @@ async fn upsert(client: &impl GenericClient, records: &[&Record]) -> Result<Vec<
                 &steps,
                 &messages,
                 &transient,
+                &labels,
             ],
         )
         .await
@@ -229,6 +264,12 @@ async fn upsert(client: &impl GenericClient, records: &[&Record]) -> Result<Vec<
     let mut written: Vec<Uuid> = rows.iter().map(|row| row.get(0)).collect();
     written.sort_unstable();
     Ok(written)
+}
+
+/// Labels as one text: the driver knows no lists of lists. No label has a control character.
+fn joined(labels: &[Label]) -> Option<String> {
+    let texts: Vec<&str> = labels.iter().map(Label::as_str).collect();
+    Some(texts.join("\x1f")).filter(|text| !text.is_empty())
 }
 
 async fn delete_payloads(client: &impl GenericClient, sql: &str, records: &[&Record], written: &[Uuid]) -> Result<(), StoreError> {
@@ -251,8 +292,11 @@ async fn insert_payloads(client: &impl GenericClient, payloads: &[&Payload]) -> 
     let encodings: Vec<&str> = payloads.iter().map(|payload| payload.packed.encoding).collect();
     let contents: Vec<&[u8]> = payloads.iter().map(|payload| payload.packed.content.as_slice()).collect();
     let expire: Vec<Option<Timestamp>> = payloads.iter().map(|payload| payload.expires_at.map(Timestamp)).collect();
+    let integrations: Vec<Uuid> = payloads.iter().map(|payload| payload.integration).collect();
+    let needed: Vec<bool> = payloads.iter().map(|payload| payload.needed).collect();
     let statement = client.prepare_cached(INSERT_PAYLOADS).await.map_err(failed)?;
-    client.execute(&statement, &[&executions, &accepted, &kinds, &encodings, &contents, &expire]).await.map_err(failed)?;
+    let parameters: [&(dyn ToSql + Sync); 8] = [&executions, &accepted, &kinds, &encodings, &contents, &expire, &integrations, &needed];
+    client.execute(&statement, &parameters).await.map_err(failed)?;
     Ok(())
 }
 

@@ -1,20 +1,28 @@
 //! Upkeep: partitions for the coming days, and an end for what is older than its keeper wants.
 
+use crate::budget;
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::partitions::{self, Partition, TABLES};
 use crate::timestamp::Timestamp;
+use crate::traffic;
 use deadpool_postgres::{Object, Transaction};
 use std::time::Duration;
 
 /// Held by whoever does the upkeep: "forebaz" in ASCII, next to the migrations' lock.
 const LOCK: i64 = 0x66_6f72_6562_617a;
 /// Rows deleted in one statement, so that none of them runs into the statement timeout.
-const ROWS_AT_ONCE: i64 = 5_000;
+pub(crate) const ROWS_AT_ONCE: i64 = 5_000;
 /// A worker that has been silent for so long is forgotten.
 const SILENT_WORKER: &str = "1 hour";
 /// Longer than a message stays in a queue, or than a key for repeated calls is known.
 const OLD_CLAIM: &str = "60 days";
+/// Rows that have had their time: table, column, age.
+const AGES: [(&str, &str, &str); 3] = [
+    ("execution_claims", "claimed_at", OLD_CLAIM),
+    ("idempotency_keys", "expires_at", "0 s"),
+    ("diagnostics_windows", "until_at", "1 day"),
+];
 const OPERATION: &str = "maintain";
 
 /// What one upkeep did.
@@ -28,11 +36,13 @@ pub struct MaintenanceReport {
     pub dropped: Vec<String>,
     /// Payloads deleted since their `diagnostics.keep` had passed.
     pub payloads_deleted: u64,
+    /// Payloads deleted since their tenant's budget was used up.
+    pub over_budget: u64,
 }
 
 impl Store {
     /// Creates the partitions of the coming days, drops those that lie wholly before `now - retention`, deletes payloads whose
-    /// `diagnostics.keep` has passed, and forgets workers long gone. `now`: microseconds of Unix time. Any number of processes may call it
+    /// `diagnostics.keep` has passed or that are over their tenant's budget, and forgets workers long gone. `now`: microseconds of Unix time. Any number of processes may call it
     /// at once: one does the work. It never waits more than 2 s for a lock, since others would wait behind it; what it could not do then,
     /// the next call does.
     ///
@@ -72,15 +82,26 @@ impl Store {
             }
         }
         let statement = format!(
-            "delete from execution_payloads p using (
-                 select execution_id, accepted_at, kind from execution_payloads where expires_at < $1 limit {ROWS_AT_ONCE}) x
-             where p.execution_id = x.execution_id and p.accepted_at = x.accepted_at and p.kind = x.kind"
+            "with gone as (
+                 delete from execution_payloads p using (
+                     select execution_id, accepted_at, kind from execution_payloads where expires_at < $1 limit {ROWS_AT_ONCE}) x
+                 where p.execution_id = x.execution_id and p.accepted_at = x.accepted_at and p.kind = x.kind returning p.accepted_at),
+             uncounted as (
+                 delete from payload_usage where day in (select (accepted_at at time zone 'UTC')::date from gone))
+             select from gone"
         );
         let Some(deleted) = delete_all(&mut client, &statement, now).await? else { return Ok(report) };
         report.payloads_deleted = deleted;
+        if !traffic::sum_up(&mut client, now, oldest).await? {
+            return Ok(report);
+        }
+        let sql = "delete from payload_usage where day < $1::text::date";
+        client.execute(sql, &[&partitions::day_of(oldest).to_string()]).await.map_err(StoreError::during(OPERATION))?;
+        let Some(deleted) = budget::enforce(&mut client, now).await? else { return Ok(report) };
+        report.over_budget = deleted;
         let statement = format!("delete from workers where last_seen < now() - interval '{SILENT_WORKER}'");
         client.execute(&statement, &[]).await.map_err(StoreError::during(OPERATION))?;
-        for (table, column, age) in [("execution_claims", "claimed_at", OLD_CLAIM), ("idempotency_keys", "expires_at", "0 s")] {
+        for (table, column, age) in AGES {
             let statement = format!("delete from {table} where {column} < now() - interval '{age}'");
             client.execute(&statement, &[]).await.map_err(StoreError::during(OPERATION))?;
         }
@@ -90,7 +111,7 @@ impl Store {
 }
 
 /// A transaction that holds the upkeep's lock; `None`: another process has it.
-async fn begin(client: &mut Object) -> Result<Option<Transaction<'_>>, StoreError> {
+pub(crate) async fn begin(client: &mut Object) -> Result<Option<Transaction<'_>>, StoreError> {
     let failed = StoreError::during(OPERATION);
     let transaction = client.transaction().await.map_err(failed)?;
     transaction.batch_execute("set local lock_timeout = '2s'; set local statement_timeout = '60s'").await.map_err(failed)?;
@@ -98,7 +119,7 @@ async fn begin(client: &mut Object) -> Result<Option<Transaction<'_>>, StoreErro
     Ok(row.get::<_, bool>(0).then_some(transaction))
 }
 
-async fn commit(transaction: Transaction<'_>) -> Result<(), StoreError> {
+pub(crate) async fn commit(transaction: Transaction<'_>) -> Result<(), StoreError> {
     transaction.commit().await.map_err(StoreError::during(OPERATION))
 }
 

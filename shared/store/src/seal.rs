@@ -63,11 +63,12 @@ impl SecretKeys {
         Ok(Sealed { content, by: key.id })
     }
 
-    pub(crate) fn open(&self, place: &[u8], content: &[u8], by: &[u8]) -> Result<Vec<u8>, StoreError> {
+    /// `what` it is, for the error.
+    pub(crate) fn open(&self, what: &'static str, place: &[u8], content: &[u8], by: &[u8]) -> Result<Vec<u8>, StoreError> {
         let missing = "was encrypted by another FOREBAY_SECRET_KEY: give that one too, after a comma";
         let key = self.0.iter().find(|key| key.id == by);
-        let key = key.ok_or_else(|| StoreError::Invalid { what: "the connection", reason: missing.to_owned() })?;
-        let damaged = StoreError::Damaged { what: "connection" };
+        let key = key.ok_or_else(|| StoreError::Invalid { what, reason: missing.to_owned() })?;
+        let damaged = StoreError::Damaged { what };
         let Some((nonce, sealed)) = content.split_at_checked(NONCE_LEN) else { return Err(damaged) };
         let Ok(nonce) = Nonce::try_assume_unique_for_key(nonce) else { return Err(damaged) };
         let mut sealed = sealed.to_vec();
@@ -98,22 +99,22 @@ mod tests {
         let keys = keys(OLD);
         let (one, two) = (keys.seal(b"a", b"hunter2".to_vec()).unwrap(), keys.seal(b"a", b"hunter2".to_vec()).unwrap());
         assert_ne!(one.content, two.content);
-        assert_eq!(keys.open(b"a", &one.content, &one.by).unwrap(), b"hunter2");
-        assert!(matches!(keys.open(b"b", &one.content, &one.by), Err(StoreError::Damaged { .. })));
+        assert_eq!(keys.open("the text", b"a", &one.content, &one.by).unwrap(), b"hunter2");
+        assert!(matches!(keys.open("the text", b"b", &one.content, &one.by), Err(StoreError::Damaged { .. })));
         let mut bent = one.content.clone();
         bent[20] ^= 1;
-        assert!(keys.open(b"a", &bent, &one.by).is_err());
-        assert!(keys.open(b"a", &[1], &one.by).is_err());
+        assert!(keys.open("the text", b"a", &bent, &one.by).is_err());
+        assert!(keys.open("the text", b"a", &[1], &one.by).is_err());
     }
 
     #[test]
     fn a_new_key_encrypts_while_the_old_one_still_opens() {
         let sealed = keys(OLD).seal(b"a", b"x".to_vec()).unwrap();
         let both = keys(&format!("{NEW}, {OLD}"));
-        assert_eq!(both.open(b"a", &sealed.content, &sealed.by).unwrap(), b"x");
+        assert_eq!(both.open("the text", b"a", &sealed.content, &sealed.by).unwrap(), b"x");
         assert!(!both.is_current(&sealed.by));
         assert!(both.is_current(&both.seal(b"a", b"x".to_vec()).unwrap().by));
-        let error = keys(NEW).open(b"a", &sealed.content, &sealed.by).unwrap_err();
+        let error = keys(NEW).open("the text", b"a", &sealed.content, &sealed.by).unwrap_err();
         assert!(error.to_string().contains("another FOREBAY_SECRET_KEY"), "{error}");
     }
 

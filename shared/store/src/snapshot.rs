@@ -42,6 +42,7 @@ pub struct Snapshot {
     pub(crate) triggers: Arc<HashMap<Uuid, TriggerState>>,
     pub(crate) docs: Arc<HashMap<Arc<str>, DocsAccess>>,
     pub(crate) connections: Arc<HashMap<(Name, Name), Arc<SealedConnection>>>,
+    pub(crate) diagnoses: Arc<HashMap<Uuid, i64>>,
     pub(crate) generation: u64,
 }
 
@@ -99,6 +100,12 @@ impl Snapshot {
     #[must_use]
     pub fn connection(&self, tenant: &Name, name: &Name) -> Option<&Arc<SealedConnection>> {
         self.connections.get(&(tenant.clone(), name.clone()))
+    }
+
+    /// Until when, in microseconds of Unix time, everything of the integration's executions is recorded; `None`: it is not.
+    #[must_use]
+    pub fn diagnosed_until(&self, integration: Uuid) -> Option<i64> {
+        self.diagnoses.get(&integration).copied()
     }
 
     /// Counts the snapshots of this process, from 1.

@@ -59,6 +59,8 @@ pub struct TenantRow {
     pub name: Name,
     /// Who may read its documents.
     pub docs: DocsAccess,
+    /// Most bytes of its payloads; `None`: as many as there are.
+    pub payload_bytes: Option<i64>,
     /// How many integrations it has, disabled ones included.
     pub integrations: i64,
 }
@@ -71,15 +73,31 @@ impl Store {
     pub async fn list_tenants(&self) -> Result<Vec<TenantRow>, StoreError> {
         let operation = "list tenants";
         let client = self.client(operation).await?;
-        let sql = "select known.name, t.docs, (select count(*) from integrations i where i.tenant = known.name)
+        let sql = "select known.name, t.docs, t.payload_bytes, (select count(*) from integrations i where i.tenant = known.name)
                    from (select tenant as name from integrations union select tenant from api_keys union select name from tenants) known
                    left join tenants t on t.name = known.name order by known.name";
         let rows = client.query(sql, &[]).await.map_err(StoreError::during(operation))?;
         let row = |row: &tokio_postgres::Row| {
             let docs = row.get::<_, Option<&str>>(1).map(read_access).transpose()?.unwrap_or_default();
-            Ok(TenantRow { name: read_name(row.get(0))?, docs, integrations: row.get(2) })
+            Ok(TenantRow { name: read_name(row.get(0))?, docs, payload_bytes: row.get(2), integrations: row.get(3) })
         };
         rows.iter().map(row).collect()
+    }
+
+    /// Sets most bytes of a tenant's payloads, compressed as they are stored; `None`: no bound. What is over it goes with the next upkeep.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn set_tenant_payload_bytes(&self, tenant: &Name, bytes: Option<u64>, by: &str) -> Result<(), StoreError> {
+        let operation = "change a tenant";
+        let bytes = bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
+        let client = self.client(operation).await?;
+        let sql = "insert into tenants (name, docs, payload_bytes, changed_by) values ($1, $2, $3, $4)
+                   on conflict (name) do update set payload_bytes = excluded.payload_bytes, changed_by = excluded.changed_by,
+                       changed_at = now()";
+        let docs = DocsAccess::default().as_str();
+        client.execute(sql, &[&tenant.as_str(), &docs, &bytes, &storable(by)]).await.map_err(StoreError::during(operation))?;
+        Ok(())
     }
 
     /// Sets who may read a tenant's documents, effective on every replica within a second. The tenant needs no integration yet.

@@ -2,7 +2,7 @@
 
 use crate::connection::Store;
 use crate::error::StoreError;
-use crate::listen::{Backoff, CHANGED, Listener};
+use crate::listen::{Backoff, CHANGED, Listener, ONE_WAKE};
 use crate::load::Loader;
 use crate::snapshot::Snapshot;
 use arc_swap::ArcSwap;
@@ -154,7 +154,7 @@ impl Follower {
 
     /// Listens over one connection until it is lost or a load fails.
     async fn follow_connection(&mut self, store: &Store, backoff: &mut Backoff, lost_at: &mut Option<Instant>) -> Result<(), StoreError> {
-        let mut listener = Listener::open(&store.config, CHANGED).await?;
+        let mut listener = Listener::open(&store.config, CHANGED, ONE_WAKE).await?;
         // What changed before the connection listened was announced to nobody.
         self.refresh().await?;
         *backoff = Backoff::new();

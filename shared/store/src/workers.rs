@@ -28,6 +28,9 @@ pub struct WorkerRow {
     pub running: i32,
     /// The integrations whose exclusive queue it is the active consumer of.
     pub queues: Vec<Uuid>,
+    /// Of each queue of which it has messages in hand, by its name at the broker, the acceptance of the oldest in microseconds of Unix time.
+    /// Queues are first in, first out: the oldest that any live worker has in hand is the oldest of the queue.
+    pub oldest: Vec<(String, i64)>,
     /// Its last sign of life by the database's clock, in microseconds of Unix time; [`Store::heartbeat`] does not read it.
     pub last_seen: i64,
 }
@@ -44,10 +47,11 @@ impl Store {
         // `before` is what was there when the statement began, since all parts of one statement see the same moment.
         let sql = "with before as (select queues, last_seen from workers where id = $1),
                    written as (
-                       insert into workers (id, name, version, started_at, concurrency, running, queues, last_seen)
-                       values ($1, $2, $3, $4, $5, $6, $7, now())
+                       insert into workers (id, name, version, started_at, concurrency, running, queues, oldest_queues, oldest_since, last_seen)
+                       values ($1, $2, $3, $4, $5, $6, $7, $9, $10, now())
                        on conflict (id) do update set name = excluded.name, version = excluded.version, started_at = excluded.started_at,
-                           concurrency = excluded.concurrency, running = excluded.running, queues = excluded.queues, last_seen = now()
+                           concurrency = excluded.concurrency, running = excluded.running, queues = excluded.queues, oldest_queues = excluded.oldest_queues,
+                           oldest_since = excluded.oldest_since, last_seen = now()
                        returning queues)
                    select case when before.queues is distinct from written.queues or before.last_seen < now() - $8 * interval '1 second'
                        then pg_notify('forebay_workers', '') end
@@ -55,6 +59,8 @@ impl Store {
         let statement = client.prepare_cached(sql).await.map_err(failed)?;
         let mut queues = worker.queues.clone();
         queues.sort_unstable();
+        let oldest_queues: Vec<&str> = worker.oldest.iter().map(|(queue, _)| queue.as_str()).collect();
+        let oldest_since: Vec<Timestamp> = worker.oldest.iter().map(|(_, since)| Timestamp(*since)).collect();
         client
             .query(
                 &statement,
@@ -67,6 +73,8 @@ impl Store {
                     &worker.running,
                     &queues,
                     &WORKER_TTL.as_secs_f64(),
+                    &oldest_queues,
+                    &oldest_since,
                 ],
             )
             .await
@@ -82,12 +90,14 @@ impl Store {
         let operation = "list live workers";
         let failed = StoreError::during(operation);
         let client = self.client(operation).await?;
-        let sql = "select id, name, version, started_at, concurrency, running, queues, last_seen from workers
+        let sql = "select id, name, version, started_at, concurrency, running, queues, last_seen, oldest_queues, oldest_since from workers
                    where last_seen > now() - $1 * interval '1 second' order by id";
         let statement = client.prepare_cached(sql).await.map_err(failed)?;
         let rows = client.query(&statement, &[&ttl.as_secs_f64()]).await.map_err(failed)?;
         let mut workers = Vec::with_capacity(rows.len());
         for row in rows {
+            let oldest_queues: Vec<String> = row.get(8);
+            let oldest_since = row.get::<_, Vec<Timestamp>>(9).into_iter().map(|since| since.0);
             workers.push(WorkerRow {
                 id: row.get(0),
                 name: row.get(1),
@@ -96,6 +106,7 @@ impl Store {
                 concurrency: row.get(4),
                 running: row.get(5),
                 queues: row.get(6),
+                oldest: oldest_queues.into_iter().zip(oldest_since).collect(),
                 last_seen: row.get::<_, Timestamp>(7).0,
             });
         }

@@ -1,5 +1,6 @@
 //! What a step does, one kind after the other; loops and branches are in `branches`.
 
+use crate::connector::Earlier;
 use crate::evaluate::Paced;
 use crate::failure::{self, permanent};
 use crate::flow::{Done, Execution, Flow, Scope};
@@ -29,7 +30,11 @@ impl Execution<'_> {
         let caller = Caller { engine: self.engine, host: &*self.execution.host, envelope: self.envelope, path };
         match &step.action {
             CompiledAction::Http(call) => call.run(caller, timeout, &scope.context, &self.budget).await.map(Done::Output),
-            CompiledAction::Sftp(call) => call.run(caller, timeout, scope.context.value(), &self.budget).await.map(Done::Output),
+            CompiledAction::Sftp(call) => {
+                let may_have_done_it = self.execution.is_redelivered || self.state().journal.is_in_doubt(path);
+                let earlier = Earlier { may_have_done_it, in_doubt: &|is_in_doubt| self.state().journal.doubt(path, is_in_doubt) };
+                call.run(caller, earlier, timeout, scope.context.value(), &self.budget).await.map(Done::Output)
+            }
             CompiledAction::Amqp(call) => {
                 let (context, input) = (scope.context.value(), scope.context.input());
                 call.run(caller, timeout, context, input, &self.budget).await.map(Done::Output)
@@ -170,7 +175,7 @@ async fn within<T>(
 }
 
 /// Milliseconds of Unix time, of RFC 3339 or of seconds.
-fn millis_of(value: &Value) -> Option<i64> {
+pub(crate) fn millis_of(value: &Value) -> Option<i64> {
     if let Some(text) = value.as_str() {
         return Some(text.parse::<jiff::Timestamp>().ok()?.as_millisecond());
     }

@@ -104,7 +104,9 @@ impl Execution<'_> {
     }
 
     async fn run_item(&self, of: Loop<'_>, index: usize, item: Value) -> Result<(Flow, Value), ExecutionError> {
-        let context = of.outer.context.of_item(index, item)?;
+        let mut context = of.outer.context.of_item(index, item.clone())?;
+        self.note(&mut context, || "item".to_owned(), &item);
+        self.note(&mut context, || "index".to_owned(), &Value::from(index));
         let mut scope = Scope { context, last: None, prefix: format!("{}[{index}]/", of.path) };
         let flow = self.steps(&of.each.steps, &mut scope).await;
         let output = match (&flow, &of.each.output) {

@@ -16,6 +16,7 @@ use forebay_contract::definition::{Action, Definition, Delivery, HttpCall, HttpT
 pub(crate) struct Parts {
     pub ordering_key: Option<Paced<Mapping>>,
     pub input: Option<Paced<Mapping>>,
+    pub label: Option<Paced<Mapping>>,
     pub steps: Vec<CompiledStep>,
     pub respond: Option<CompiledRespond>,
     /// Whether a step waits.
@@ -34,13 +35,15 @@ pub(crate) fn compile(definition: &Definition) -> Result<Parts, Vec<Problem>> {
         _ => None,
     };
     let input = definition.input.as_ref().and_then(|source| compiler.mapping("input", source));
+    let label = definition.label.as_ref().and_then(|source| compiler.mapping("label", source));
     let steps = compiler.steps("steps", &definition.steps);
     let respond = definition.respond.as_ref().and_then(|respond| compiler.respond("respond", respond));
-    let Compiler { problems, step_count, reaches_out, waits } = compiler;
+    let Compiler { problems, step_count, reaches_out, waits, asks_for_earlier } = compiler;
     if !problems.is_empty() {
         return Err(problems);
     }
-    Ok(Parts { ordering_key, input, steps, respond, waits, keeps_steps: waits || reaches_out && step_count > 1 })
+    let keeps_steps = waits || asks_for_earlier || reaches_out && step_count > 1;
+    Ok(Parts { ordering_key, input, label, steps, respond, waits, keeps_steps })
 }
 
 /// Collects problems; what could not be compiled is `None`.
@@ -51,6 +54,8 @@ pub(crate) struct Compiler {
     step_count: usize,
     reaches_out: bool,
     waits: bool,
+    /// Whether a step asks whether an earlier attempt may have done it.
+    pub(crate) asks_for_earlier: bool,
 }
 
 impl Compiler {

@@ -36,6 +36,7 @@ impl Compiler {
     }
 
     pub(crate) fn sftp(&mut self, path: &str, call: &SftpCall) -> Option<SftpStep> {
+        self.asks_for_earlier |= matches!(call.operation, SftpOperation::Move { .. } | SftpOperation::Delete { .. });
         let mut text = |field: &str, source: &String| self.template(&format!("{path}.{field}"), source, Encoding::Scalar);
         let operation = match &call.operation {
             SftpOperation::List { path: folder, pattern } => {

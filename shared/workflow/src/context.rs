@@ -3,6 +3,7 @@
 use crate::body::read_body;
 use crate::failure;
 use crate::mapping::Value;
+use crate::variables::Numbers;
 use crate::weight;
 use forebay_contract::envelope::{Envelope, Request};
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
@@ -21,6 +22,8 @@ pub(crate) struct Context {
     steps: Vec<(String, Value)>,
     value: Value,
     memory: Arc<Memory>,
+    /// Under which numbers diagnostics recorded the values.
+    pub(crate) numbers: Numbers,
 }
 
 /// What outputs may still take of an execution's memory, in bytes; shared by its branches.
@@ -51,7 +54,8 @@ impl Context {
             ("integration", Value::string(envelope.integration.as_str())),
         ];
         let memory = Arc::new(Memory { left: memory_limit.into(), limit: memory_limit });
-        let mut context = Self { fixed, body, input: Value::NULL, steps: Vec::new(), value: Value::NULL, memory };
+        let mut context =
+            Self { fixed, body, input: Value::NULL, steps: Vec::new(), value: Value::NULL, memory, numbers: Numbers::default() };
         context.rebuild()?;
         Ok(context)
     }
@@ -103,6 +107,7 @@ impl Context {
             steps: self.steps.clone(),
             value: self.value.clone(),
             memory: self.memory.clone(),
+            numbers: self.numbers.clone(),
         }
     }
 
@@ -124,6 +129,7 @@ impl Context {
     /// # Errors
     /// As [`Context::set_input`].
     pub(crate) fn join(&mut self, branch: Self) -> Result<(), ExecutionError> {
+        self.numbers.join(&branch.numbers);
         for (id, output) in branch.steps {
             self.set_step(&id, output);
         }

@@ -11,11 +11,12 @@ use crate::program::Program;
 use crate::respond::{self, Answer};
 use crate::step::client::client;
 use crate::step_log::StepLog;
+use forebay_contract::Label;
 use forebay_contract::connection::Connection;
 use forebay_contract::definition::LARGEST_MAX_BYTES;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{Ending, ExecutionError, KeptStep, Response, StepRecord};
-use forebay_contract::unix_micros;
+use forebay_contract::{VariableLog, unix_micros};
 use futures_util::FutureExt;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
@@ -81,6 +82,8 @@ pub struct Engine {
 pub struct ExecutionContext {
     /// From 1; mappings see it as `.execution.attempt`.
     pub attempt: u32,
+    /// Whether an earlier delivery was lost, so that the step which was under way may have been done.
+    pub is_redelivered: bool,
     /// When the execution must have ended.
     pub deadline: Instant,
     /// Cancelled: the execution ends at once, as failed with [`Crashed`](forebay_contract::outcome::ErrorCode::Crashed).
@@ -93,6 +96,8 @@ pub struct ExecutionContext {
     pub longest_wait_in_place: Duration,
     /// Whether a longer `wait` may put the execution off.
     pub may_be_put_off: bool,
+    /// Whether every variable is recorded before and after each step, and every output.
+    pub diagnosed: bool,
     /// The process around it.
     pub host: Arc<dyn Host>,
 }
@@ -104,12 +109,14 @@ impl ExecutionContext {
         let (cancel, host) = (CancellationToken::new(), Arc::new(NoHost));
         Self {
             attempt: 1,
+            is_redelivered: false,
             deadline,
             cancel,
             kept: Vec::new(),
             unkept: Vec::new(),
             longest_wait_in_place: Duration::MAX,
             may_be_put_off: false,
+            diagnosed: false,
             host,
         }
     }
@@ -132,8 +139,12 @@ pub struct Run {
     pub answered: Option<Response>,
     /// Outputs that a later attempt would need and that are not durable yet.
     pub unkept: Vec<KeptStep>,
+    /// What the definition's `label` gave; empty where it has none or its mapping failed, which is said in the log.
+    pub labels: Vec<Label>,
     /// The steps that were reached, in order; outputs where the definition's diagnostics ask for them.
     pub steps: Vec<StepRecord>,
+    /// The variables around the steps, where they were asked for.
+    pub variables: Option<VariableLog>,
     /// Microseconds of Unix time.
     pub started_at: i64,
     /// Microseconds of Unix time; never before `started_at`.
@@ -157,8 +168,8 @@ impl Engine {
     pub async fn run(&self, program: &Program, envelope: &Envelope, mut execution: ExecutionContext) -> Run {
         let (started_at, started) = (unix_micros(), Instant::now());
         let journal = Journal::new(std::mem::take(&mut execution.kept), std::mem::take(&mut execution.unkept));
-        let log = StepLog::new(program.definition().diagnostics.steps);
-        let state = Mutex::new(State { log, journal, answered: None });
+        let log = StepLog::new(program.definition().diagnostics.steps || execution.diagnosed, execution.diagnosed);
+        let state = Mutex::new(State { log, journal, answered: None, labels: Vec::new() });
         let budget = Budget {
             tenant: envelope.tenant.clone(),
             deadline: execution.deadline,
@@ -180,11 +191,14 @@ impl Engine {
             Err(error) => (Ending::Failed(state.log.interrupted(error)), None),
         };
         let took = i64::try_from(started.elapsed().as_micros()).unwrap_or(i64::MAX);
+        let (steps, variables) = state.log.into_parts();
         Run {
             ending,
             waits_until,
             answered: state.answered,
-            steps: state.log.into_records(),
+            labels: state.labels,
+            steps,
+            variables,
             unkept: state.journal.into_unkept(),
             started_at,
             ended_at: started_at.saturating_add(took),
@@ -219,10 +233,15 @@ impl Execution<'_> {
         let max_bytes = program.definition().trigger.max_bytes();
         let mut context = Context::of(self.envelope, self.execution.attempt, max_bytes, options.context_memory).await?;
         let input = match &program.input {
-            None => None,
-            Some(mapping) => Some(mapping.output("", context.value(), &self.budget).await.in_step("input")?),
+            None => Ok(None),
+            Some(mapping) => mapping.output("", context.value(), &self.budget).await.map(Some),
         };
-        context.set_input(input).in_step("input")?;
+        let input = input.and_then(|input| context.set_input(input)).in_step("input");
+        // An execution whose input failed is looked for all the more.
+        self.label(&context).await;
+        input?;
+        let input = context.input().clone();
+        self.note(&mut context, || "input".to_owned(), &input);
         let mut scope = Scope { context, last: None, prefix: String::new() };
         if let Flow::Wait(until) = self.steps(&program.steps, &mut scope).await? {
             return Ok(Err(until));

@@ -8,6 +8,7 @@ use crate::journal::Journal;
 use crate::mapping::Value;
 use crate::program::{CompiledOnError, CompiledStep, Program};
 use crate::step_log::{StepEnd, StepLog};
+use forebay_contract::Label;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{ExecutionError, KeptStep, Response, StepStatus};
 use std::pin::Pin;
@@ -31,6 +32,7 @@ pub(crate) struct State {
     pub journal: Journal,
     /// What a `respond` step answered.
     pub answered: Option<Response>,
+    pub labels: Vec<Label>,
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
@@ -87,14 +89,14 @@ impl Execution<'_> {
 
     async fn step(&self, step: &CompiledStep, scope: &mut Scope) -> Result<Flow, ExecutionError> {
         let path = format!("{}{}", scope.prefix, step.id);
-        self.state().log.begin(&path);
+        self.state().log.begin(&path, &scope.context.numbers);
         let span =
             tracing::info_span!("step", forebay.step.id = path, forebay.step.kind = step.kind, forebay.step.status = tracing::field::Empty);
         let done = self.until_done(step, scope, &path).instrument(span.clone()).await;
         let done = done.and_then(|done| {
             match &done {
-                None => scope.context.add_step(&step.id, Value::NULL)?,
-                Some(Done::Output(output)) => scope.context.add_step(&step.id, output.clone())?,
+                None => self.add_step(scope, &step.id, Value::NULL)?,
+                Some(Done::Output(output)) => self.add_step(scope, &step.id, output.clone())?,
                 Some(Done::Ends(_)) => {}
             }
             Ok(done)
@@ -108,6 +110,7 @@ impl Execution<'_> {
                 Ok(Some(Done::Ends(_))) => StepEnd::Succeeded(&Value::NULL),
                 Err(error) => StepEnd::Failed(error),
             },
+            Some(&scope.context.numbers),
         );
         span.record("forebay.step.status", as_word(status));
         match done {
@@ -118,6 +121,18 @@ impl Execution<'_> {
             }
             Ok(Some(Done::Ends(flow))) => Ok(flow),
             Err(error) => self.after_error(step, scope, &path, error.in_step(&path)).await,
+        }
+    }
+
+    fn add_step(&self, scope: &mut Scope, id: &str, output: Value) -> Result<(), ExecutionError> {
+        self.note(&mut scope.context, || format!("steps.{id}"), &output);
+        scope.context.add_step(id, output)
+    }
+
+    /// Records a variable's value, where diagnostics ask for it.
+    pub(crate) fn note(&self, context: &mut Context, name: impl FnOnce() -> String, value: &Value) {
+        if let Some(number) = self.state().log.number(value) {
+            context.numbers.set(&name(), number);
         }
     }
 
@@ -169,7 +184,7 @@ impl Execution<'_> {
         if step.action.reaches_out() {
             self.state().journal.add(path, &output, step.action.has_effect());
         }
-        scope.context.add_step(&step.id, output.clone())?;
+        self.add_step(scope, &step.id, output.clone())?;
         scope.last = Some(output);
         self.steps(handler, scope).await
     }

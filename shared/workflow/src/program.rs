@@ -22,6 +22,7 @@ pub struct Program {
     definition: Arc<Definition>,
     ordering_key: Option<Paced<Mapping>>,
     pub(crate) input: Option<Paced<Mapping>>,
+    pub(crate) label: Option<Paced<Mapping>>,
     pub(crate) steps: Vec<CompiledStep>,
     pub(crate) respond: Option<CompiledRespond>,
     waits: bool,
@@ -126,8 +127,8 @@ impl Program {
     /// # Errors
     /// Every problem, each with the path of its field, such as `steps[1].set: line 1, column 5: ...`.
     pub fn compile(definition: Arc<Definition>) -> Result<Self, Vec<Problem>> {
-        let Parts { ordering_key, input, steps, respond, waits, keeps_steps } = compile(&definition)?;
-        Ok(Self { definition, ordering_key, input, steps, respond, waits, keeps_steps })
+        let Parts { ordering_key, input, label, steps, respond, waits, keeps_steps } = compile(&definition)?;
+        Ok(Self { definition, ordering_key, input, label, steps, respond, waits, keeps_steps })
     }
 
     /// Whether a step waits.

@@ -1,13 +1,14 @@
 //! The steps of one run as they are written to the history. It outlives the run's future, so that an interrupted step is told too.
 
 use crate::mapping::Value;
+use crate::variables::{Numbers, Variables};
 use crate::weight::spend;
 use forebay_contract::outcome::{ExecutionError, StepRecord, StepStatus};
-use forebay_contract::unix_micros;
+use forebay_contract::{StepVariables, VariableLog, unix_micros};
 use std::time::Instant;
 
 /// Deepest output that is kept: readers of stored JSON stop at 128 levels, of which the record takes a few.
-const DEEPEST_KEPT: usize = 100;
+pub(crate) const DEEPEST_KEPT: usize = 100;
 
 /// Most memory of the outputs that are kept of one execution: they travel to the store in one record.
 const MOST_KEPT_BYTES: usize = 16 * 1024 * 1024;
@@ -20,12 +21,15 @@ pub(crate) struct StepLog {
     /// Memory that kept outputs may still take, in bytes.
     keep_left: usize,
     records: Vec<StepRecord>,
+    /// Absent: variables are not recorded.
+    variables: Option<Variables>,
     /// Steps that were begun and have not ended, the innermost last.
     open: Vec<Open>,
 }
 
 struct Open {
     path: String,
+    before: Numbers,
     started_at: i64,
     started: Instant,
 }
@@ -40,16 +44,22 @@ pub(crate) enum StepEnd<'a> {
 }
 
 impl StepLog {
-    pub(crate) fn new(keep_outputs: bool) -> Self {
-        Self { keep_outputs, keep_left: MOST_KEPT_BYTES, records: Vec::new(), open: Vec::new() }
+    pub(crate) fn new(keep_outputs: bool, record_variables: bool) -> Self {
+        let variables = record_variables.then(Variables::default);
+        Self { keep_outputs, keep_left: MOST_KEPT_BYTES, records: Vec::new(), variables, open: Vec::new() }
     }
 
-    pub(crate) fn begin(&mut self, path: &str) {
-        self.open.push(Open { path: path.to_owned(), started_at: unix_micros(), started: Instant::now() });
+    /// The number under which a variable's value is recorded; `None`: variables are not recorded.
+    pub(crate) fn number(&mut self, value: &Value) -> Option<u32> {
+        self.variables.as_mut().map(|variables| variables.number(value))
     }
 
-    /// Ends the step that was begun.
-    pub(crate) fn end(&mut self, path: &str, end: &StepEnd<'_>) -> StepStatus {
+    pub(crate) fn begin(&mut self, path: &str, before: &Numbers) {
+        self.open.push(Open { path: path.to_owned(), before: before.clone(), started_at: unix_micros(), started: Instant::now() });
+    }
+
+    /// Ends the step that was begun; `after`: absent where it was broken off.
+    pub(crate) fn end(&mut self, path: &str, end: &StepEnd<'_>, after: Option<&Numbers>) -> StepStatus {
         let (status, output, error) = match end {
             StepEnd::Succeeded(output) => (StepStatus::Succeeded, self.kept(output), None),
             StepEnd::Skipped => (StepStatus::Skipped, None, None),
@@ -57,10 +67,13 @@ impl StepLog {
             StepEnd::Failed(error) => (StepStatus::Failed, None, Some(error.message.clone())),
         };
         let Some(at) = self.open.iter().rposition(|open| open.path == path) else { return status };
-        let Open { path, started_at, started } = self.open.remove(at);
+        let Open { path, before, started_at, started } = self.open.remove(at);
         if self.records.len() < MOST_RECORDS || status == StepStatus::Failed {
             let took = i64::try_from(started.elapsed().as_micros()).unwrap_or(i64::MAX);
             self.records.push(StepRecord { id: path, status, started_at, took, output, error });
+            if let Some(variables) = &mut self.variables {
+                variables.steps.push(StepVariables { before: before.named(), after: after.unwrap_or(&before).named() });
+            }
         }
         status
     }
@@ -87,17 +100,17 @@ impl StepLog {
         let Some(path) = self.open.last().map(|open| open.path.clone()) else { return error };
         let error = error.in_step(&path);
         while let Some(path) = self.open.last().map(|open| open.path.clone()) {
-            self.end(&path, &StepEnd::Failed(&error));
+            self.end(&path, &StepEnd::Failed(&error), None);
         }
         error
     }
 
-    pub(crate) fn into_records(self) -> Vec<StepRecord> {
-        self.records
+    pub(crate) fn into_parts(self) -> (Vec<StepRecord>, Option<VariableLog>) {
+        (self.records, self.variables.map(Variables::into_log))
     }
 }
 
-fn is_deeper(value: &Value, levels: usize) -> bool {
+pub(crate) fn is_deeper(value: &Value, levels: usize) -> bool {
     let Some(below) = levels.checked_sub(1) else { return value.as_array().is_some() || value.entries().is_some() };
     match (value.as_array(), value.entries()) {
         (Some(items), _) => items.iter().any(|item| is_deeper(item, below)),

@@ -3,7 +3,7 @@
 mod support;
 
 use forebay_contract::outcome::{ErrorCode, StepStatus};
-use forebay_workflow::Program;
+use forebay_workflow::{ExecutionContext, Program, Run};
 use serde_json::{Value, json};
 use support::*;
 
@@ -215,4 +215,71 @@ async fn the_ordering_key_is_compact_json() {
         assert_eq!((error.code, error.step.as_deref()), (code, Some("by")), "{source}: {error}");
     }
     assert_eq!(program("").ordering_key(&envelope).await.unwrap(), "null");
+}
+
+fn labels(run: &Run) -> Vec<&str> {
+    run.labels.iter().map(forebay_contract::Label::as_str).collect()
+}
+
+#[tokio::test]
+async fn a_label_mapping_names_what_an_execution_is_found_by() {
+    let rest = "input: '{ site: .body.site }'\nlabel: '{ workOrder: .body.id, site: .input.site }'\nsteps: [{ id: a, set: '1' }]";
+    let run = run(rest, r#"{"id": 4711, "site": "M1"}"#).await;
+    assert_eq!(labels(&run), ["workOrder=4711", "site=M1"]);
+    assert_eq!(text(run), "1");
+}
+
+#[tokio::test]
+async fn a_fault_in_a_label_costs_the_labels_and_nothing_else_and_a_fault_in_the_input_leaves_them() {
+    for label in [".body | keys | error", "[1]", "{ a: { b: 1 } }", "[range(20000) | tostring] | add"] {
+        let run = run(&format!("label: '{label}'"), "{}").await;
+        assert!(labels(&run).is_empty(), "{label}");
+        assert_eq!(text(run), "{}", "{label}");
+    }
+    let run = run("input: .body.id | error\nlabel: '{ id: .body.id, input: .input }'", r#"{"id": 7}"#).await;
+    assert_eq!(labels(&run), ["id=7"]);
+    assert_eq!(error(run).step.as_deref(), Some("input"));
+}
+
+#[tokio::test]
+async fn variables_are_recorded_before_and_after_each_step_where_they_are_asked_for() {
+    let rest = "
+input: '{ n: .body.n }'
+steps:
+  - { id: double, set: .input.n * 2 }
+  - { id: never, when: 'false', set: '1' }
+  - { id: lines, each: { in: '[7]', steps: [{ id: inner, set: .item + .steps.double }] } }
+  - { id: bad, set: error, on_error: continue }
+  - { id: last, set: .steps.bad.error.code }
+";
+    let context = ExecutionContext { diagnosed: true, ..once() };
+    let run = engine().run(&program(rest), &envelope(r#"{"n": 21}"#), context).await;
+    let variables = run.variables.clone().unwrap();
+    assert_eq!(variables.steps.len(), run.steps.len());
+    let around = |id: &str| {
+        let at = run.steps.iter().position(|step| step.id == id).unwrap();
+        (json!(variables.before(at)), json!(variables.after(at)))
+    };
+    let input = json!({ "n": 21 });
+    assert_eq!(around("double"), (json!({ "input": input }), json!({ "input": input, "steps.double": 42 })));
+    assert_eq!(around("never").1["steps.never"], Value::Null);
+    let (before, after) = around("lines[0]/inner");
+    assert_eq!((&before["item"], &before["index"], &before["steps.double"]), (&json!(7), &json!(0), &json!(42)));
+    assert_eq!(after["steps.inner"], 49);
+    let (_, after) = around("lines");
+    assert_eq!((&after["steps.lines"], after.get("item"), after.get("steps.inner")), (&json!([49]), None, None));
+    assert_eq!(around("last").0["steps.bad"]["error"]["code"], "mapping");
+    assert_eq!(run.steps[0].output, Some(json!(42)), "outputs are kept too");
+
+    assert_eq!(engine().run(&program(rest), &envelope(r#"{"n": 21}"#), once()).await.variables, None);
+}
+
+#[tokio::test]
+async fn a_step_that_is_broken_off_has_its_variables_too() {
+    let rest = "steps: [{ id: a, set: '1' }, { id: b, wait: 1h }]";
+    let context = ExecutionContext { diagnosed: true, ..within(std::time::Duration::from_millis(50)) };
+    let run = engine().run(&program(rest), &envelope("{}"), context).await;
+    let variables = run.variables.clone().unwrap();
+    assert_eq!((run.steps.len(), run.steps[1].id.as_str()), (2, "b"));
+    assert_eq!(json!(variables.after(1)), json!({ "input": {}, "steps.a": 1 }));
 }

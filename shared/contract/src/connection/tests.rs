@@ -69,3 +69,51 @@ fn a_connection_never_prints_its_secrets() {
     );
     assert!(!format!("{http:?}").contains("hunter2"));
 }
+
+#[test]
+fn every_field_that_is_read_as_a_secret_is_known_as_one_and_no_other() {
+    let database = json!({"host": "p1", "database": "p2", "username": "p3", "password": "s1", "tls": "disable"});
+    let login = |name: &str, value: Value| json!({"url": "http://p1.example", "headers": {"X-P": "s1", "X-Q": "s2"}, "authentication": {name: value}});
+    let oauth2 =
+        json!({"token_url": "http://p2.example", "client_id": "p3", "client_secret": "s3", "scope": "p4", "parameters": {"p5": "p6"}});
+    let sftp = |login: Value| {
+        let mut fields = json!({"host": "p1", "username": "p2", "host_key": "SHA256:p3", "folder": "p4"});
+        fields.as_object_mut().unwrap().extend(login.as_object().unwrap().clone());
+        fields
+    };
+    let documents = [
+        ("http", login("basic", json!({"username": "p2", "password": "s3"}))),
+        ("http", login("api_key", json!({"header": "p2", "value": "s3"}))),
+        ("http", login("bearer", json!({"token": "s3"}))),
+        ("http", login("oauth2", oauth2)),
+        ("postgres", database.clone()),
+        ("mysql", database),
+        ("smtp", json!({"host": "p1", "from": "p2", "username": "p3", "password": "s1", "tls": "require"})),
+        ("sftp", sftp(json!({"password": "s1"}))),
+        ("sftp", sftp(json!({"private_key": "s1", "passphrase": "s2"}))),
+        ("amqp", json!({"url": "amqp://s1"})),
+    ];
+    for (kind, fields) in documents {
+        let document = json!({"tenant": "t", "connection": "c", kind: fields});
+        // What a connection prints is what is no secret.
+        let printed = format!("{:?}", Connection::from_value(&document).unwrap());
+        let secret = Connection::secret_fields(&document);
+        for (path, text) in texts(&document, Vec::new()) {
+            if path.len() == 1 || path.ends_with(&["tls".to_owned()]) {
+                continue;
+            }
+            assert_eq!(secret.contains(&path), !printed.contains(&text), "{path:?} {text} in {printed}");
+        }
+    }
+    let elsewhere = json!({"postgres": {"host": {"env": "HOST"}, "username": "u"}});
+    assert_eq!(Vec::from_iter(Connection::secret_fields(&elsewhere)), [["postgres", "host"]]);
+}
+
+fn texts(value: &Value, path: Vec<String>) -> Vec<(Vec<String>, String)> {
+    match value {
+        Value::Object(fields) => {
+            fields.iter().flat_map(|(name, value)| texts(value, [path.clone(), vec![name.clone()]].concat())).collect()
+        }
+        value => vec![(path, value.as_str().unwrap().to_owned())],
+    }
+}

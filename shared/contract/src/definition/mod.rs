@@ -65,6 +65,8 @@ pub struct Definition {
     pub diagnostics: Diagnostics,
     /// The mapping that makes `.input` of the request; absent: `.input` is the body.
     pub input: Option<String>,
+    /// The mapping of the labels by which executions are found; absent: they have none.
+    pub label: Option<String>,
     /// The steps in the order in which they run.
     pub steps: Vec<Step>,
     /// The answer of a request-response call; absent: 200 with the last output.
@@ -164,7 +166,7 @@ pub enum OnFailure {
 }
 
 /// What is kept of each execution. A failed execution always keeps the input that its retry needs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Diagnostics {
     /// Keep the request.
@@ -176,6 +178,8 @@ pub struct Diagnostics {
     /// How long payloads are kept; absent: as long as the installation keeps history. Those of a failed execution are kept that
     /// long too, and those of a call with an idempotency key at least as long as the key is known.
     pub keep: Option<Duration>,
+    /// Names of fields whose values are written down nowhere in clear, in capital or small letters.
+    pub redact: Vec<String>,
 }
 
 /// The answer of a request-response call.

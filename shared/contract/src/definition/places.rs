@@ -5,9 +5,14 @@ use serde_saphyr::Spanned;
 use std::collections::HashMap;
 use std::fmt;
 
+mod scalar;
+
 /// The places of one document's fields, by the paths that problems name, such as `steps[0].http.url`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Places(HashMap<String, Place>);
+pub struct Places {
+    fields: HashMap<String, Place>,
+    values: HashMap<String, Place>,
+}
 
 /// A place in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +35,8 @@ impl Places {
                 continue;
             }
             let mut found = Self::default();
-            found.put("", tree.referenced.line(), tree.referenced.column());
+            put(&mut found.fields, "", &tree);
+            put(&mut found.values, "", &tree);
             found.collect("", tree.value);
             places.push(found);
         }
@@ -40,22 +46,15 @@ impl Places {
     /// The place of the field at `path`, or of the innermost one around it that is written.
     #[must_use]
     pub fn find(&self, path: &str) -> Option<Place> {
-        let mut path = path;
-        loop {
-            if let Some(place) = self.0.get(path) {
-                return Some(*place);
-            }
-            if path.is_empty() {
-                return None;
-            }
-            path = path.rfind(['.', '[']).map_or("", |end| &path[..end]);
-        }
+        innermost(&self.fields, path)
     }
 
-    fn put(&mut self, path: &str, line: u64, column: u64) {
-        if line > 0 {
-            self.0.insert(path.to_owned(), Place { line, column });
-        }
+    /// The place in the file of what stands at `line` and `column` of the text `scalar`, which is the value at `path` (or of the innermost
+    /// field around it that is written) of the document in `file`. Both count from 1, in characters. `None` where it cannot be told, as for
+    /// an alias.
+    #[must_use]
+    pub fn inside(&self, file: &str, path: &str, scalar: &str, line: usize, column: usize) -> Option<Place> {
+        scalar::place_of(file, innermost(&self.values, path)?, scalar, line, column)
     }
 
     fn collect(&mut self, path: &str, tree: Tree) {
@@ -64,18 +63,40 @@ impl Places {
             Tree::List(items) => {
                 for (index, item) in items.into_iter().enumerate() {
                     let path = format!("{path}[{index}]");
-                    self.put(&path, item.referenced.line(), item.referenced.column());
+                    put(&mut self.fields, &path, &item);
+                    put(&mut self.values, &path, &item);
                     self.collect(&path, item.value);
                 }
             }
             Tree::Object(entries) => {
                 for (name, value) in entries {
-                    let path = if path.is_empty() { name.value } else { format!("{path}.{}", name.value) };
-                    self.put(&path, name.referenced.line(), name.referenced.column());
-                    self.collect(&path, value);
+                    let path = if path.is_empty() { name.value.clone() } else { format!("{path}.{}", name.value) };
+                    put(&mut self.fields, &path, &name);
+                    put(&mut self.values, &path, &value);
+                    self.collect(&path, value.value);
                 }
             }
         }
+    }
+}
+
+fn put<T>(places: &mut HashMap<String, Place>, path: &str, spanned: &Spanned<T>) {
+    let (line, column) = (spanned.referenced.line(), spanned.referenced.column());
+    if line > 0 {
+        places.insert(path.to_owned(), Place { line, column });
+    }
+}
+
+fn innermost(places: &HashMap<String, Place>, path: &str) -> Option<Place> {
+    let mut path = path;
+    loop {
+        if let Some(place) = places.get(path) {
+            return Some(*place);
+        }
+        if path.is_empty() {
+            return None;
+        }
+        path = path.rfind(['.', '[']).map_or("", |end| &path[..end]);
     }
 }
 
@@ -84,7 +105,7 @@ enum Tree {
     Null,
     Scalar,
     List(Vec<Spanned<Tree>>),
-    Object(Vec<(Spanned<String>, Tree)>),
+    Object(Vec<(Spanned<String>, Spanned<Tree>)>),
 }
 
 impl<'de> Deserialize<'de> for Tree {

@@ -46,7 +46,7 @@ impl Database {
     }
 
     pub(crate) async fn store_named(&self, application_name: &str) -> Store {
-        let options = StoreOptions { max_connections: 4, application_name: application_name.to_owned() };
+        let options = StoreOptions { max_connections: 4, application_name: application_name.to_owned(), ..StoreOptions::default() };
         Store::connect(&self.url(), options).await.unwrap()
     }
 

@@ -55,25 +55,25 @@ async fn a_listing_is_narrowed_by_tenant_integration_status_and_time() {
             ids
         };
         let (a, b, foreign) = (&all[0], &all[1], &all[2]);
-        let tenant = Some(name("t"));
-        let of_tenant = list(&store, Filter { tenant: tenant.clone(), ..Filter::default() }).await;
+        let tenants = Some(vec![name("t")]);
+        let of_tenant = list(&store, Filter { tenants: tenants.clone(), ..Filter::default() }).await;
         assert_eq!(of_tenant, sorted([a.clone(), b.clone()].concat()));
-        let of_one = list(&store, Filter { tenant: tenant.clone(), integration: Some(name("b")), ..Filter::default() }).await;
+        let of_one = list(&store, Filter { tenants: tenants.clone(), integration: Some(name("b")), ..Filter::default() }).await;
         assert_eq!(of_one, sorted(b.clone()));
         let of_name = list(&store, Filter { integration: Some(name("a")), limit: 3, ..Filter::default() }).await;
         assert_eq!(of_name, sorted([a.clone(), foreign.clone()].concat())[..3]);
-        let failed = Some(ExecutionStatus::Failed);
-        assert_eq!(list(&store, Filter { status: failed, ..Filter::default() }).await, sorted(vec![a[1], b[1], foreign[1]]));
-        let of_one = Filter { tenant: Some(name("u")), integration: Some(name("a")), status: failed, ..Filter::default() };
+        let failed = vec![ExecutionStatus::Failed];
+        assert_eq!(list(&store, Filter { statuses: failed.clone(), ..Filter::default() }).await, sorted(vec![a[1], b[1], foreign[1]]));
+        let of_one = Filter { tenants: Some(vec![name("u")]), integration: Some(name("a")), statuses: failed.clone(), ..Filter::default() };
         assert_eq!(list(&store, of_one).await, [foreign[1]]);
-        let succeeded = Filter { tenant, status: Some(ExecutionStatus::Succeeded), ..Filter::default() };
+        let succeeded = Filter { tenants, statuses: vec![ExecutionStatus::Succeeded], ..Filter::default() };
         assert_eq!(list(&store, succeeded).await, sorted(vec![a[0], a[3], b[0], b[3]]));
         let since = Some(b[2].issued_at_millis() * 1000);
         let recent = Filter { integration: Some(name("b")), since, before: Some(b[3]), ..Filter::default() };
         assert_eq!(list(&store, recent).await, [b[2]]);
         for nothing in [
-            Filter { status: Some(ExecutionStatus::Queued), ..Filter::default() },
-            Filter { tenant: Some(name("nobody")), ..Filter::default() },
+            Filter { statuses: vec![ExecutionStatus::Queued], ..Filter::default() },
+            Filter { tenants: Some(vec![name("nobody")]), ..Filter::default() },
             Filter { limit: 0, ..Filter::default() },
         ] {
             assert!(list(&store, nothing).await.is_empty());

@@ -5,6 +5,7 @@
 mod database;
 mod definitions;
 mod executions;
+mod history;
 mod keys;
 mod migrations;
 mod partitions;
@@ -12,7 +13,9 @@ mod proxy;
 mod records;
 mod samples;
 mod schedules;
+mod search;
 mod snapshot;
+mod traffic;
 mod triggers;
 mod versions;
 mod workers;

@@ -65,11 +65,17 @@ impl Sample {
             ended_at: accepted_at + 5_678,
             worker: "worker-0123456789".to_owned(),
             error: None,
+            labels: Vec::new(),
             response_status: Some(200),
             steps: Vec::new(),
             redeliveries: 0,
             kept: None,
             ends_kept: false,
+            is_served: false,
+            seals: false,
+            retry_input: None,
+            answer: None,
+            variables: None,
             input: None,
             output: None,
             halted: false,
@@ -102,5 +108,11 @@ pub(crate) fn request(body: &str) -> StoredRequest {
         query: serde_json::Map::from_iter([("a".to_owned(), 1.into())]),
         headers: vec![("content-type".to_owned(), "text/plain".to_owned())],
     };
-    StoredRequest { request, content_type: Some("text/plain".to_owned()), content_encoding: None, body: Bytes::from(body.to_owned()) }
+    StoredRequest {
+        request,
+        content_type: Some("text/plain".to_owned()),
+        content_encoding: None,
+        body: Bytes::from(body.to_owned()),
+        redacted: false,
+    }
 }

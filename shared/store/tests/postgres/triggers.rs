@@ -80,6 +80,7 @@ async fn a_listing_says_policy_and_who_holds_the_queue() {
             concurrency: 8,
             running: 0,
             queues: vec![ordered.id],
+            oldest: Vec::new(),
             last_seen: 0,
         };
         store.heartbeat(&worker).await.unwrap();

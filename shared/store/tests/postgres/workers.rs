@@ -14,6 +14,7 @@ fn worker(name: &str) -> WorkerRow {
         concurrency: 64,
         running: 3,
         queues: vec![],
+        oldest: Vec::new(),
         last_seen: 0,
     }
 }

@@ -20,7 +20,7 @@ async fn kept_steps_stay_over_a_failure_and_end_with_a_success() {
         let id = sample.id();
         assert_eq!(store.kept_steps(&id).await.unwrap(), (vec![], 0));
         for _ in 0..2 {
-            store.keep_steps(&id, 0, &[step("a", "1"), step("b", "2")]).await.unwrap();
+            store.keep_steps(&id, sample.integration.id, 0, &[step("a", "1"), step("b", "2")], false).await.unwrap();
         }
         let failed = Record { kept: Some(KeptBatch::new(1, &[step("c", "3")])), ..sample.failed_record(id) };
         for _ in 0..2 {

@@ -1,7 +1,7 @@
 //! Messages to brokers of others.
 
 use super::pool::Pools;
-use super::{Bounds, Connectors, Reach, Target, dial};
+use super::{Bounds, Connectors, Reach, Target, dial, tls};
 use crate::failure::{permanent, transient};
 use crate::mapping::Value;
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
@@ -40,15 +40,17 @@ impl Manager for AmqpSessions {
         // The parser's own words may hold the password.
         let (host, port) = endpoint(url).map_err(|_| permanent(ErrorCode::Connection, format!("{target}: its url cannot be read")))?;
         let addresses = self.reach.resolve(&host, port).await.map_err(|error| target.at(error))?;
+        let config = Arc::new(tls::client_config());
         let mut last = None;
         for address in addresses {
-            match RemotePublisher::connect(url, address.ip()).await {
+            match RemotePublisher::connect(url, address, Arc::clone(&config)).await {
                 Ok(publisher) => return Ok(publisher),
                 Err(error) if error.is_refused_login() => {
                     let message =
                         format!("{target} does not accept the login: {}; check user, password and virtual host", dial::cause(&error));
                     return Err(permanent(ErrorCode::Connection, message));
                 }
+                Err(error) if error.is_refused_tls() => return Err(tls::refused(&target, &dial::cause(&error), "`amqp://`")),
                 Err(error) => last = Some(dial::cause(&error)),
             }
         }

@@ -1,6 +1,7 @@
 //! Whether a connection works, for the operator who wrote it.
 
 use super::amqp::AmqpSessions;
+use super::mail_session::MailSession;
 use super::sftp_session::{Session, failed};
 use super::{Connectors, Reach, Target, dial, sql};
 use crate::failure::{permanent, transient};
@@ -69,9 +70,7 @@ impl Connectors {
     }
 
     async fn test_smtp(&self, target: &Target<'_>, smtp: &SmtpConnection) -> Result<String, ExecutionError> {
-        let mut session = self.smtp_session(target, smtp).await?;
-        let name = session.server_info().name().to_owned();
-        let _ = session.quit().await;
+        let name = MailSession::open(self.reach(), target, smtp).await?.server_info().name().to_owned();
         Ok(match &smtp.login {
             Some((username, _)) => format!("mail server {name}, as '{username}'"),
             None => format!("mail server {name}, without a sign-in"),
@@ -79,11 +78,10 @@ impl Connectors {
     }
 
     async fn test_sftp(&self, target: &Target<'_>, sftp: &SftpConnection) -> Result<String, ExecutionError> {
-        let session = Session::open(self.reach(), target, sftp, LONGEST).await?;
+        let session = Session::open(self.reach(), target, sftp).await?;
         let folder = if sftp.folder.is_empty() { "." } else { &sftp.folder };
         let found = session.files.stat(folder).await;
         let found = found.map_err(|error| failed(target, &format!("the folder '{folder}' cannot be used"), &error))?;
-        session.end();
         if !found.attrs.is_dir() {
             return Err(permanent(ErrorCode::Connection, format!("{target}: '{folder}' is no folder; check folder")));
         }

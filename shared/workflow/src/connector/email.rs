@@ -1,35 +1,21 @@
-//! Mail by SMTP: one connection a mail, so that a session that went stale loses none.
+//! Mail by SMTP.
 
-use super::{Bounds, Connectors, Target, dial, tls};
+use super::mail_session::{MailSessions, refused};
+use super::{Bounds, Connectors, Target};
 use crate::failure::{permanent, transient};
 use crate::mapping::Value;
-use forebay_contract::connection::{Connection, ConnectionKind, SmtpConnection, Tls};
+use forebay_contract::connection::{Connection, ConnectionKind};
 use forebay_contract::format_duration;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use lettre::Message;
 use lettre::message::header::ContentType;
 use lettre::message::{Attachment, Mailbox, Mailboxes, MultiPart, SinglePart};
-use lettre::transport::smtp::Error as SmtpError;
-use lettre::transport::smtp::authentication::{Credentials, Mechanism};
-use lettre::transport::smtp::client::{
-    AsyncSmtpConnection, AsyncTokioStream, Certificate, CertificateStore, TlsParameters, TlsParametersBuilder,
-};
-use lettre::transport::smtp::extension::ClientId;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use rustls::pki_types::ServerName;
-use std::io;
-use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
-use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
 
-/// Longest wait for the server's word of farewell, which changes nothing.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// Sessions of one process with one server: each sends one mail after the other.
+const MOST_SESSIONS: usize = 8;
 /// What of a message's id is no `dot-atom-text` (RFC 5322, section 3.2.3), and the dot, of which there must not be two in a row.
 const ID: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'/');
 
@@ -82,11 +68,12 @@ impl Connectors {
         let (message, id) = message(&mail, &smtp.from)?;
         let is_sent = AtomicBool::new(false);
         let send = async {
-            let mut session = self.smtp_session(&target, smtp).await?;
+            let make = || MailSessions::new(connection, smtp, self.reach());
+            let mut session = self.mail_pools().lease(connection, MOST_SESSIONS, make).await?;
             is_sent.store(true, Ordering::Relaxed);
             let sent = session.send(message.envelope(), &message.formatted()).await;
             sent.map_err(|error| refused(&target, &error, "; the mail may have been sent"))?;
-            let _ = tokio::time::timeout(FAREWELL, session.quit()).await;
+            session.done();
             Ok(())
         };
         tokio::time::timeout(bounds.timeout, send).await.unwrap_or_else(|_| {
@@ -96,55 +83,6 @@ impl Connectors {
         })?;
         let accepted: Vec<_> = message.envelope().to().iter().map(|address| Value::string(address.to_string())).collect();
         Ok(Value::object([("messageId", Value::string(id)), ("accepted", Value::array(accepted))]))
-    }
-
-    /// Connects, begins TLS where the connection wants it, and signs in.
-    pub(super) async fn smtp_session(&self, target: &Target<'_>, smtp: &SmtpConnection) -> Result<AsyncSmtpConnection, ExecutionError> {
-        let stream = dial::dial(self.reach(), target, &smtp.host, smtp.port).await?;
-        let stream: Box<dyn AsyncTokioStream> = match smtp.tls {
-            Tls::Require => Box::new(Encrypted::begin(target, smtp, stream).await?),
-            Tls::StartTls | Tls::Disable => Box::new(stream),
-        };
-        let name = ClientId::default();
-        let nothing_sent = |error: SmtpError| refused(target, &error, "; nothing was sent");
-        let mut session = AsyncSmtpConnection::connect_with_transport(stream, &name).await.map_err(nothing_sent)?;
-        if smtp.tls == Tls::StartTls {
-            if !session.can_starttls() {
-                let message = format!("{target} offers no STARTTLS; set `tls: require` for a port with TLS, or `tls: disable`");
-                return Err(permanent(ErrorCode::Connection, message));
-            }
-            session.starttls(starttls(smtp).map_err(nothing_sent)?, &name).await.map_err(nothing_sent)?;
-        }
-        if let Some((username, password)) = &smtp.login {
-            let credentials = Credentials::new(username.clone(), password.expose().to_owned());
-            session.auth(&[Mechanism::Plain, Mechanism::Login], &credentials).await.map_err(|error| {
-                let refused = refused(target, &error, "; nothing was sent");
-                if refused.transient {
-                    return refused;
-                }
-                let message = format!("{}; check username and password", refused.message);
-                permanent(ErrorCode::Connection, message)
-            })?;
-        }
-        Ok(session)
-    }
-}
-
-fn starttls(smtp: &SmtpConnection) -> Result<TlsParameters, SmtpError> {
-    let authorities = Certificate::from_pem(&tls::authorities_as_pem())?;
-    let parameters = TlsParametersBuilder::new(smtp.host.clone()).certificate_store(CertificateStore::None);
-    parameters.add_root_certificate(authorities).build_rustls()
-}
-
-/// What the server says stands in the innermost cause.
-fn refused(target: &Target<'_>, error: &SmtpError, effect: &str) -> ExecutionError {
-    let why = dial::cause(error);
-    match error.status() {
-        Some(code) if error.is_permanent() => permanent(ErrorCode::Remote, format!("{target} answered {code}: {why}")),
-        Some(code) => transient(ErrorCode::Remote, format!("{target} answered {code}: {why}")),
-        None if error.is_tls() => permanent(ErrorCode::Unreachable, format!("{target}: TLS could not be begun: {why}")),
-        None if error.is_client() => permanent(ErrorCode::Remote, format!("{target}: {why}")),
-        None => transient(ErrorCode::Unreachable, format!("{target} broke off{effect}: {why}")),
     }
 }
 
@@ -232,48 +170,4 @@ fn mailboxes(part: &str, texts: &[String]) -> Result<Vec<Mailbox>, ExecutionErro
         all.extend(mailboxes);
     }
     Ok(all)
-}
-
-/// TLS from the first byte (RFC 8314, section 3.3).
-#[derive(Debug)]
-struct Encrypted(TlsStream<TcpStream>);
-
-impl Encrypted {
-    async fn begin(target: &Target<'_>, smtp: &SmtpConnection, stream: TcpStream) -> Result<Self, ExecutionError> {
-        let name = ServerName::try_from(smtp.host.clone())
-            .map_err(|_| permanent(ErrorCode::Connection, format!("{target}: '{}' is no name that a certificate can have", smtp.host)))?;
-        let connector = tokio_rustls::TlsConnector::from(Arc::new(tls::client_config()));
-        let stream = connector.connect(name, stream).await;
-        stream.map(Self).map_err(|error| {
-            let message = format!("{target}: TLS could not be begun: {error}; a port that begins in clear text needs `tls: starttls`");
-            let is_answer = error.kind() == io::ErrorKind::InvalidData;
-            if is_answer { permanent(ErrorCode::Unreachable, message) } else { transient(ErrorCode::Unreachable, message) }
-        })
-    }
-}
-
-impl AsyncTokioStream for Encrypted {
-    fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.0.get_ref().0.peer_addr()
-    }
-}
-
-impl AsyncRead for Encrypted {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Encrypted {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
-    }
 }

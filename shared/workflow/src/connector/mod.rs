@@ -10,9 +10,11 @@ mod check;
 mod dial;
 mod email;
 mod http_auth;
+mod mail_session;
 mod pool;
 mod reach;
 mod sftp;
+mod sftp_path;
 mod sftp_session;
 mod sql;
 mod tls;
@@ -20,8 +22,9 @@ mod tls;
 pub use email::{Mail, MailFile};
 pub use http_auth::Headers;
 pub use reach::{Reach, ReachError, Refused, SETTING as REACH_SETTING};
-pub(crate) use sftp::type_of;
-pub use sftp::{FileAction, RemotePath};
+pub use sftp::{Earlier, FileAction};
+pub use sftp_path::RemotePath;
+pub(crate) use sftp_path::type_of;
 pub use sql::Statement;
 pub(crate) use tls::client_config;
 
@@ -30,8 +33,10 @@ use amqp::AmqpPools;
 use forebay_contract::connection::{Connection, ConnectionKind};
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use http_auth::Tokens;
+use mail_session::MailPools;
 use pool::Pools;
 use reqwest::Url;
+use sftp_session::SftpPools;
 use sql::mysql::MysqlSessions;
 use sql::postgres::PostgresSessions;
 use std::fmt;
@@ -49,6 +54,8 @@ pub struct Bounds {
 
 /// How long a session with a database or broker may be unused. Servers and what is between close them after some minutes or hours.
 const LONGEST_IDLE: Duration = Duration::from_secs(300);
+/// The same with mail and file servers, which often allow only a few sessions of one user.
+const LONGEST_IDLE_OF_FEW: Duration = Duration::from_secs(30);
 const LOOK_FOR_IDLE: Duration = Duration::from_secs(5);
 
 /// Sessions with remote systems. Clones share them; one is enough for a process.
@@ -62,6 +69,8 @@ struct Shared {
     postgres: Pools<PostgresSessions>,
     mysql: Pools<MysqlSessions>,
     amqp: AmqpPools,
+    mail: MailPools,
+    sftp: SftpPools,
     tokens: Tokens,
     closer: Once,
 }
@@ -75,6 +84,8 @@ impl Connectors {
             postgres: Pools::new(LONGEST_IDLE),
             mysql: Pools::new(LONGEST_IDLE),
             amqp: Pools::new(LONGEST_IDLE),
+            mail: Pools::new(LONGEST_IDLE_OF_FEW),
+            sftp: Pools::new(LONGEST_IDLE_OF_FEW),
             tokens: Tokens::default(),
             closer: Once::new(),
         };
@@ -90,7 +101,8 @@ impl Connectors {
     /// Sessions that are open at the moment.
     #[must_use]
     pub fn sessions(&self) -> usize {
-        self.shared.postgres.sessions() + self.shared.mysql.sessions() + self.shared.amqp.sessions()
+        let Shared { postgres, mysql, amqp, mail, sftp, .. } = &*self.shared;
+        postgres.sessions() + mysql.sessions() + amqp.sessions() + mail.sessions() + sftp.sessions()
     }
 
     fn postgres(&self) -> &Pools<PostgresSessions> {
@@ -108,6 +120,16 @@ impl Connectors {
         &self.shared.amqp
     }
 
+    fn mail_pools(&self) -> &MailPools {
+        self.close_idle_from_now_on();
+        &self.shared.mail
+    }
+
+    fn sftp_pools(&self) -> &SftpPools {
+        self.close_idle_from_now_on();
+        &self.shared.sftp
+    }
+
     /// Started by the first step, which runs on the runtime that `new` need not have.
     fn close_idle_from_now_on(&self) {
         self.shared.closer.call_once(|| {
@@ -119,6 +141,8 @@ impl Connectors {
                     shared.postgres.close_idle();
                     shared.mysql.close_idle();
                     shared.amqp.close_idle();
+                    shared.mail.close_idle();
+                    shared.sftp.close_idle();
                 }
             });
         });

@@ -1,6 +1,7 @@
-//! Files of an SFTP server (version 3 of the protocol, which OpenSSH and most others speak): one session a step.
+//! Files of an SFTP server (version 3 of the protocol, which OpenSSH and most others speak).
 
-use super::sftp_session::{Session, failed};
+use super::sftp_path::{RemotePath, fits, joined, name_of, resolved, type_of};
+use super::sftp_session::{Session, SftpSessions, failed};
 use super::{Bounds, Connectors, Target};
 use crate::body::read_body;
 use crate::failure::{permanent, transient};
@@ -15,6 +16,8 @@ use russh_sftp::protocol::{FileAttributes, OpenFlags, StatusCode};
 use std::sync::Arc;
 use uuid::Uuid;
 
+/// Sessions of one process with one server: each does one step after the other.
+const MOST_SESSIONS: usize = 8;
 /// A read may give less; none may give more than this with OpenSSH.
 const READ_BYTES: u32 = 255 * 1024;
 /// What every server takes (draft-ietf-secsh-filexfer-02, section 3).
@@ -22,15 +25,6 @@ const WRITE_BYTES: usize = 32 * 1024;
 const WRITES_AT_ONCE: usize = 16;
 /// What an entry of a list takes beside its name, about.
 const ENTRY_BYTES: usize = 200;
-
-/// A path as a step gives it.
-#[derive(Debug, Clone)]
-pub struct RemotePath {
-    /// Relative paths are under the connection's folder.
-    pub text: String,
-    /// Whether the path begins with what a mapping gave: it may then not lead out of the connection's folder.
-    pub is_inserted: bool,
-}
 
 /// What is to be done.
 #[derive(Debug, Clone)]
@@ -58,18 +52,33 @@ pub enum FileAction {
         /// The same for the same content of the same step: names what is written before the file has its name.
         id: String,
     },
-    /// `{ path }`.
+    /// `{ path }`; see [`Earlier`].
     Move {
         /// The file.
         path: RemotePath,
         /// Its new path.
         to: RemotePath,
     },
-    /// `{ deleted }`.
+    /// `{ deleted }`; see [`Earlier`].
     Delete {
         /// The file.
         path: RemotePath,
     },
+}
+
+/// What is known of earlier attempts of a step that moves or deletes. Where one may have done it, and all is as it would have left it, it
+/// is taken as done: the output has `assumed: true` then, since nobody knows who did it.
+#[derive(Clone, Copy)]
+pub struct Earlier<'a> {
+    /// An earlier attempt was broken off, perhaps after it was done.
+    pub may_have_done_it: bool,
+    /// Called with `true` before the server is asked, with `false` once it has said no.
+    pub in_doubt: &'a (dyn Fn(bool) + Send + Sync),
+}
+
+impl Earlier<'static> {
+    /// The first attempt, whose end nobody asks for.
+    pub const NONE: Self = Self { may_have_done_it: false, in_doubt: &|_| {} };
 }
 
 impl Connectors {
@@ -78,15 +87,24 @@ impl Connectors {
     /// # Errors
     /// `Mapping` for paths that cannot be, `Remote` for what the server refuses, `Limit` for files that are too large, `Body` for
     /// files that are not what their type says, `Connection` for a host key or a login that is not right.
-    pub async fn sftp(&self, connection: &Arc<Connection>, action: FileAction, bounds: Bounds) -> Result<Value, ExecutionError> {
+    pub async fn sftp(
+        &self,
+        connection: &Arc<Connection>,
+        action: FileAction,
+        earlier: Earlier<'_>,
+        bounds: Bounds,
+    ) -> Result<Value, ExecutionError> {
         let target = Target::enabled(connection)?;
         let ConnectionKind::Sftp(sftp) = &connection.kind else { return Err(target.is_no("file server (sftp)")) };
         let changes = !matches!(action, FileAction::List { .. } | FileAction::Get { .. });
         let work = async {
-            let session = Session::open(self.reach(), &target, sftp, bounds.timeout).await?;
-            let done = act(&target, sftp, &session, action, bounds.most_bytes).await;
-            session.end();
-            done
+            let make = || SftpSessions::new(connection, sftp, self.reach());
+            let session = self.sftp_pools().lease(connection, MOST_SESSIONS, make).await?;
+            session.set_timeout(bounds.timeout);
+            // After a failure a file may be open there: the session is not used again.
+            let done = act(&target, sftp, &session, action, earlier, bounds.most_bytes).await?;
+            session.done();
+            Ok(done)
         };
         tokio::time::timeout(bounds.timeout, work).await.unwrap_or_else(|_| {
             let effect = if changes { "; what was asked for may have been done" } else { "" };
@@ -101,6 +119,7 @@ async fn act(
     sftp: &SftpConnection,
     session: &Session,
     action: FileAction,
+    earlier: Earlier<'_>,
     most_bytes: usize,
 ) -> Result<Value, ExecutionError> {
     match action {
@@ -126,18 +145,50 @@ async fn act(
         }
         FileAction::Move { path, to } => {
             let (path, to) = (resolved(&path, &sftp.folder, false)?, resolved(&to, &sftp.folder, false)?);
-            session.rename(&path, &to).await.map_err(|error| failed(target, &format!("{path} could not be moved to {to}"), &error))?;
-            Ok(Value::object([("path", Value::string(to))]))
+            move_file(target, session, &path, &to, earlier).await
         }
         FileAction::Delete { path } => {
             let path = resolved(&path, &sftp.folder, false)?;
-            let deleted = match session.files.remove(path.as_str()).await {
-                Ok(_) => true,
-                Err(error) if is(&error, StatusCode::NoSuchFile) => false,
-                Err(error) => return Err(failed(target, &format!("{path} could not be deleted"), &error)),
-            };
-            Ok(Value::object([("deleted", Value::from(deleted))]))
+            delete(target, session, &path, earlier).await
         }
+    }
+}
+
+/// Marks an output that an earlier attempt may have made.
+fn assumed() -> (&'static str, Value) {
+    ("assumed", Value::from(true))
+}
+
+async fn move_file(target: &Target<'_>, session: &Session, path: &str, to: &str, earlier: Earlier<'_>) -> Result<Value, ExecutionError> {
+    (earlier.in_doubt)(true);
+    let Err(error) = session.rename(path, to).await else { return Ok(Value::object([("path", Value::string(to))])) };
+    if matches!(error, SftpError::Status(_)) {
+        (earlier.in_doubt)(false);
+        if earlier.may_have_done_it && is_moved(session, path, to).await {
+            return Ok(Value::object([("path", Value::string(to)), assumed()]));
+        }
+    }
+    Err(failed(target, &format!("{path} could not be moved to {to}"), &error))
+}
+
+async fn is_moved(session: &Session, path: &str, to: &str) -> bool {
+    let is_gone = session.files.lstat(path).await.is_err_and(|error| is(&error, StatusCode::NoSuchFile));
+    is_gone && session.files.lstat(to).await.is_ok()
+}
+
+async fn delete(target: &Target<'_>, session: &Session, path: &str, earlier: Earlier<'_>) -> Result<Value, ExecutionError> {
+    (earlier.in_doubt)(true);
+    let error = match session.files.remove(path).await {
+        Ok(_) => return Ok(Value::object([("deleted", Value::from(true))])),
+        Err(error) => error,
+    };
+    if matches!(error, SftpError::Status(_)) {
+        (earlier.in_doubt)(false);
+    }
+    match is(&error, StatusCode::NoSuchFile) {
+        true if earlier.may_have_done_it => Ok(Value::object([("deleted", Value::from(true)), assumed()])),
+        true => Ok(Value::object([("deleted", Value::from(false))])),
+        false => Err(failed(target, &format!("{path} could not be deleted"), &error)),
     }
 }
 
@@ -170,7 +221,7 @@ async fn list(
             entries.push((file.filename, file.attrs));
         }
     }
-    // The session ends anyway.
+    // Read whole: what the server says of the end changes nothing.
     let _ = session.files.close(handle).await;
     entries.sort_by(|(left, _), (right, _)| left.cmp(right));
     let mut output = Vec::with_capacity(entries.len());
@@ -256,118 +307,6 @@ pub(super) fn is(error: &SftpError, code: StatusCode) -> bool {
     matches!(error, SftpError::Status(status) if status.status_code == code)
 }
 
-/// The path on the server.
-fn resolved(path: &RemotePath, folder: &str, may_be_empty: bool) -> Result<String, ExecutionError> {
-    let RemotePath { text, is_inserted } = path;
-    let wrong = |what: &str| Err(permanent(ErrorCode::Mapping, format!("path: '{}' {what}", text.escape_debug())));
-    if text.is_empty() && !may_be_empty {
-        return wrong("names no file");
-    }
-    if text.chars().any(char::is_control) {
-        return wrong("holds a control character");
-    }
-    if text.split('/').any(|segment| segment == "..") {
-        return wrong("holds the segment `..`, which leads to another folder");
-    }
-    let folder = folder.strip_suffix('/').unwrap_or(folder);
-    if !text.starts_with('/') {
-        return Ok(if folder.is_empty() { text.clone() } else { joined(folder, text) });
-    }
-    let is_under = text.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    if *is_inserted && !is_under {
-        return wrong(&format!("is not under the connection's folder '{folder}'; begin the template with / to allow it"));
-    }
-    Ok(text.clone())
-}
-
-fn joined(folder: &str, name: &str) -> String {
-    match folder {
-        "" => name.to_owned(),
-        _ if name.is_empty() => folder.to_owned(),
-        _ if folder.ends_with('/') => format!("{folder}{name}"),
-        _ => format!("{folder}/{name}"),
-    }
-}
-
-fn name_of(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
-}
-
-/// The media type that the ending of a file's name stands for.
-pub(crate) fn type_of(path: &str) -> Option<&'static str> {
-    let (_, ending) = name_of(path).rsplit_once('.')?;
-    Some(match ending.to_ascii_lowercase().as_str() {
-        "json" => "application/json",
-        "xml" => "application/xml",
-        "csv" => "text/csv",
-        "txt" => "text/plain",
-        _ => return None,
-    })
-}
-
 fn count(bytes: usize) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
-}
-
-/// `*` stands for any characters, `?` for one; without a recursion, so that no pattern is slow.
-fn fits(pattern: &str, name: &str) -> bool {
-    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
-    let (mut at, mut of_name) = (0, 0);
-    // The last `*`, and how far the name is taken by it.
-    let mut star: Option<(usize, usize)> = None;
-    while of_name < name.len() {
-        match pattern.get(at) {
-            Some('*') => {
-                star = Some((at, of_name));
-                at += 1;
-            }
-            Some(character) if *character == '?' || *character == name[of_name] => {
-                at += 1;
-                of_name += 1;
-            }
-            _ => {
-                let Some((star_at, taken)) = star else { return false };
-                star = Some((star_at, taken + 1));
-                at = star_at + 1;
-                of_name = taken + 1;
-            }
-        }
-    }
-    pattern[at..].iter().all(|character| *character == '*')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pattern_stands_for_the_whole_name() {
-        for (pattern, name, expected) in [
-            ("*", "", true),
-            ("*.xml", "a.xml", true),
-            ("*.xml", "a.xml.part", false),
-            ("a*b*c", "aXbYbZc", true),
-            ("a?c", "abc", true),
-            ("a?c", "ac", false),
-            ("", "a", false),
-            ("ö*", "öre", true),
-        ] {
-            assert_eq!(fits(pattern, name), expected, "{pattern} {name}");
-        }
-    }
-
-    #[test]
-    fn what_a_mapping_inserts_does_not_leave_the_folder() {
-        let at = |text: &str, is_inserted, folder| {
-            let path = RemotePath { text: text.to_owned(), is_inserted };
-            resolved(&path, folder, false).map_err(|error| error.message)
-        };
-        assert_eq!(at("in/a.xml", true, "/data/"), Ok("/data/in/a.xml".to_owned()));
-        assert_eq!(at("/data/a", true, "/data"), Ok("/data/a".to_owned()));
-        assert_eq!(at("/etc/a", false, "/data"), Ok("/etc/a".to_owned()));
-        assert_eq!(at("a", true, ""), Ok("a".to_owned()));
-        for (text, folder) in [("/etc/passwd", "/data"), ("/database/a", "/data"), ("in/../../a", "/data"), ("a\n", ""), ("", "/data")] {
-            assert!(at(text, true, folder).is_err(), "{text}");
-        }
-    }
 }

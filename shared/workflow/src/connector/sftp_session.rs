@@ -1,8 +1,10 @@
-//! An SFTP session: the host key checked, signed in.
+//! SFTP sessions: the host key checked, signed in, kept for the next step.
 
+use super::pool::Pools;
 use super::{Reach, Target, dial};
 use crate::failure::{permanent, transient};
-use forebay_contract::connection::{SftpConnection, SftpLogin};
+use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
+use forebay_contract::connection::{CONNECT_TIMEOUT, Connection, SftpConnection, SftpLogin};
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use russh::client::{self, AuthResult, Handle, KeyboardInteractiveAuthResponse};
 use russh::keys::{HashAlg, PrivateKeyWithHashAlg, PublicKeyOrCertificate, decode_secret_key};
@@ -18,8 +20,42 @@ const POSIX_RENAME: &str = "posix-rename@openssh.com";
 
 pub(super) struct Session {
     pub files: RawSftpSession,
-    handle: Handle<HostKey>,
+    /// Present until the session ends.
+    handle: Option<Handle<HostKey>>,
     renames_over: bool,
+}
+
+/// Makes sessions of one connection.
+#[derive(Clone)]
+pub(super) struct SftpSessions {
+    connection: Arc<Connection>,
+    sftp: SftpConnection,
+    reach: Reach,
+}
+
+pub(super) type SftpPools = Pools<SftpSessions>;
+
+impl SftpSessions {
+    pub(super) fn new(connection: &Arc<Connection>, sftp: &SftpConnection, reach: &Reach) -> Self {
+        Self { connection: Arc::clone(connection), sftp: sftp.clone(), reach: reach.clone() }
+    }
+}
+
+impl Manager for SftpSessions {
+    type Type = Session;
+    type Error = ExecutionError;
+
+    async fn create(&self) -> Result<Session, ExecutionError> {
+        Session::open(&self.reach, &Target(&self.connection), &self.sftp).await
+    }
+
+    /// Asks for something that changes nothing: a server that has ended the session is noticed before a step relies on it.
+    async fn recycle(&self, session: &mut Session, _: &Metrics) -> RecycleResult<ExecutionError> {
+        match tokio::time::timeout(CONNECT_TIMEOUT, session.files.realpath(".")).await {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(RecycleError::message("the session has ended")),
+        }
+    }
 }
 
 /// Compares the host's key with the one that the connection names.
@@ -42,11 +78,12 @@ impl client::Handler for HostKey {
 impl Session {
     /// # Errors
     /// `Connection` for a host key, a login or a private key that is not right; `Unreachable`.
-    pub(super) async fn open(reach: &Reach, target: &Target<'_>, sftp: &SftpConnection, timeout: Duration) -> Result<Self, ExecutionError> {
+    pub(super) async fn open(reach: &Reach, target: &Target<'_>, sftp: &SftpConnection) -> Result<Self, ExecutionError> {
         let stream = dial::dial(reach, target, &sftp.host, sftp.port).await?;
         let found = Arc::new(OnceLock::new());
         let handler = HostKey { expected: sftp.host_key.trim().to_owned(), found: found.clone() };
-        let config = Arc::new(client::Config { inactivity_timeout: Some(timeout), ..client::Config::default() });
+        // The step's timeout and the pool bound its life.
+        let config = Arc::new(client::Config { inactivity_timeout: None, ..client::Config::default() });
         let connected = client::connect_stream(config, stream, handler).await;
         let mut handle = connected.map_err(|error| match (error, found.get()) {
             (russh::Error::UnknownKey, Some(found)) => permanent(
@@ -64,9 +101,8 @@ impl Session {
         let refused = |error: russh::Error| permanent(ErrorCode::Remote, format!("{target} offers no SFTP: {error}"));
         channel.request_subsystem(true, "sftp").await.map_err(refused)?;
         let files = RawSftpSession::new(channel.into_stream());
-        files.set_timeout(timeout.as_secs().max(1));
         let version = files.init().await.map_err(|error| failed(target, "offers no SFTP", &error))?;
-        Ok(Self { files, handle, renames_over: version.extensions.contains_key(POSIX_RENAME) })
+        Ok(Self { files, handle: Some(handle), renames_over: version.extensions.contains_key(POSIX_RENAME) })
     }
 
     /// Renames over a file that is there; where the server cannot do that at once, the file there is removed first.
@@ -91,10 +127,18 @@ impl Session {
         self.files.rename(from, to).await.map(|_| ())
     }
 
+    /// A request may take as long as the step.
+    pub(super) fn set_timeout(&self, timeout: Duration) {
+        self.files.set_timeout(timeout.as_secs().max(1));
+    }
+}
+
+impl Drop for Session {
     /// Nobody waits for the farewell.
-    pub(super) fn end(self) {
-        tokio::spawn(async move {
-            let _ = self.handle.disconnect(Disconnect::ByApplication, "", "").await;
+    fn drop(&mut self) {
+        let (Some(handle), Ok(runtime)) = (self.handle.take(), tokio::runtime::Handle::try_current()) else { return };
+        runtime.spawn(async move {
+            let _ = handle.disconnect(Disconnect::ByApplication, "", "").await;
         });
     }
 }

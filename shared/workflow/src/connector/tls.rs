@@ -1,9 +1,14 @@
 //! Transport security of connectors: TLS 1.2 and 1.3 with ring, and the authorities that this machine trusts.
 
+use super::Target;
+use crate::failure::permanent;
 use data_encoding::BASE64;
+use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
+use std::error::Error;
+use std::io;
 use std::sync::{Arc, LazyLock};
 
 /// The system's certificates, so that a company's own authority works; an image without any gets Mozilla's. Read once: it takes
@@ -38,4 +43,26 @@ pub(super) fn authorities_as_pem() -> Vec<u8> {
         pem.push_str("-----END CERTIFICATE-----\n");
     }
     pem.into_bytes()
+}
+
+/// The server's certificate is not right, or it speaks no TLS there: `in_clear` is what a connection says then.
+pub(super) fn refused(target: &Target<'_>, why: &str, in_clear: &str) -> ExecutionError {
+    let advice = if why.starts_with("invalid peer certificate") {
+        "it must be of the connection's host, and from an authority that this machine trusts".to_owned()
+    } else {
+        format!("where the port begins in clear text, write {in_clear}")
+    };
+    permanent(ErrorCode::Unreachable, format!("{target}: TLS could not be begun: {why}; {advice}"))
+}
+
+/// Whether TLS itself went wrong and not what is below it.
+pub(super) fn is_refusal(error: &(dyn Error + 'static)) -> bool {
+    let mut error = Some(error);
+    while let Some(cause) = error {
+        if cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::InvalidData) {
+            return true;
+        }
+        error = cause.source();
+    }
+    false
 }

@@ -26,8 +26,8 @@ pub struct Located {
     pub column: usize,
     /// The part that failed, cut at the end of its line or after 40 characters.
     pub snippet: String,
-    /// What the part was given, as the beginning of its JSON text.
-    pub value: String,
+    /// What the part was given, or gave where that does not fit, as the beginning of its JSON text; absent where it is the whole input.
+    pub value: Option<String>,
 }
 
 impl Mapping {
@@ -36,17 +36,45 @@ impl Mapping {
     /// Runs parts of the program again, up to some hundred times: on a thread that may block, with [`STACK_BYTES`](super::STACK_BYTES).
     #[must_use]
     pub fn locate(&self, input: &Value, error: &MappingError) -> Option<Located> {
-        let MappingError::Failed { message } = error else { return None };
         let source = self.source();
         let tokens = Lexer::new(source).lex().ok()?;
+        let message = if let MappingError::Failed { message } = error { message.as_str() } else { "" };
         let mut search = Search { source, message, input, runs_left: MOST_RUNS };
-        let part = search.narrowed(Part { tokens: &tokens, before: String::new() });
+        let whole = Part { tokens: &tokens, before: String::new() };
+        let (part, given) = match error {
+            MappingError::Failed { .. } => {
+                let part = search.narrowed(whole);
+                let given = search.given(&part, search.text(part.tokens)?).unwrap_or_else(|| input.clone());
+                (part, Some(given))
+            }
+            MappingError::NoOutput => search.first_with_outputs(whole.tokens, |count| count == 0)?,
+            MappingError::ManyOutputs { .. } => search.first_with_outputs(whole.tokens, |count| count > 1)?,
+            _ => return None,
+        };
         let text = search.text(part.tokens)?;
-        let at = CompileError::at(source, offset_of(source, text), "");
-        let given = search.given(&part, text).unwrap_or_else(|| input.clone());
-        let snippet = text.lines().next().unwrap_or_default();
-        let snippet = if snippet.len() < at.snippet.len() { snippet.to_owned() } else { at.snippet };
-        Some(Located { line: at.line, column: at.column, snippet, value: shortened(&given) })
+        let mut located = Located::at(source, offset_of(source, text), text);
+        located.value = given.as_ref().map(shortened);
+        Some(located)
+    }
+}
+
+impl Located {
+    /// `piece` stands at `offset` of `source`.
+    pub(crate) fn at(source: &str, offset: usize, piece: &str) -> Self {
+        let CompileError { line, column, snippet, .. } = CompileError::at(source, offset, "");
+        let piece = piece.lines().next().unwrap_or_default();
+        Self { line, column, snippet: if piece.len() < snippet.len() { piece.to_owned() } else { snippet }, value: None }
+    }
+
+    /// The whole of a text, from its first character that is no blank.
+    pub(crate) fn whole(source: &str) -> Self {
+        let text = source.trim();
+        Self::at(source, source.len() - source.trim_start().len(), text)
+    }
+
+    /// With the value that does not fit.
+    pub(crate) fn with(self, value: &Value) -> Self {
+        Self { value: Some(shortened(value)), ..self }
     }
 }
 
@@ -136,17 +164,38 @@ impl<'s> Search<'_, 's> {
         self.link(tokens, &part.before)
     }
 
+    /// The first stage of the program's pipeline after which there are so many outputs, and the first value that it is given; `None`
+    /// instead of the whole input.
+    fn first_with_outputs<'t>(
+        &mut self,
+        tokens: &'t [Token<&'s str>],
+        is_wrong: impl Fn(i64) -> bool,
+    ) -> Option<(Part<'t, 's>, Option<Value>)> {
+        let mut before = String::new();
+        for stage in split(tokens, |text| text == "|") {
+            let text = self.text(stage)?;
+            let binds = binds(stage);
+            if !binds {
+                let count = self.run(&format!("[{before} ({text}\n)] | length"))?.ok()?;
+                if count.as_f64().is_some_and(|count| is_wrong(count as i64)) {
+                    let given = if before.is_empty() { None } else { self.run(&format!("first({before} .)"))?.ok() };
+                    return Some((Part { tokens: stage, before }, given));
+                }
+            }
+            before.push_str(&passed_on(text, binds));
+        }
+        None
+    }
+
     /// The stage of a pipeline that fails; the ones before it come into `before`.
     fn stage<'t>(&mut self, stages: &[&'t [Token<&'s str>]], before: &str) -> Option<Part<'t, 's>> {
         let mut before = before.to_owned();
         for stage in stages {
-            let bound = split(stage, |text| text == "as");
-            let binds = bound.len() > 1 && !matches!(stage[0].0, "reduce" | "foreach");
+            let (bound, binds) = (split(stage, |text| text == "as"), binds(stage));
             if let Some(found) = self.first_failing(&before, if binds { &bound[..1] } else { std::slice::from_ref(stage) }) {
                 return Some(found);
             }
-            let text = self.text(stage)?;
-            before.push_str(&if binds { format!("{text}\n | ") } else { format!("({text}\n) | ") });
+            before.push_str(&passed_on(self.text(stage)?, binds));
         }
         None
     }
@@ -204,6 +253,17 @@ impl<'s> Search<'_, 's> {
             _ => None,
         }
     }
+}
+
+/// Whether a stage is `... as $x`, which holds for all that follow.
+fn binds(stage: &[Token<&str>]) -> bool {
+    let starts_loop = stage.first().is_some_and(|token| matches!(token.0, "reduce" | "foreach"));
+    !starts_loop && split(stage, |text| text == "as").len() > 1
+}
+
+/// A stage as it stands before the next one.
+fn passed_on(stage: &str, binds: bool) -> String {
+    if binds { format!("{stage}\n | ") } else { format!("({stage}\n) | ") }
 }
 
 fn is_operator(text: &str) -> bool {

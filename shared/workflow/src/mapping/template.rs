@@ -2,6 +2,7 @@
 
 use super::error::{CompileError, MappingError};
 use super::limits::Limits;
+use super::locate::Located;
 use super::program::Mapping;
 use super::scan::{Event, Scanner};
 use super::shape::MAX_SOURCE_BYTES;
@@ -41,7 +42,8 @@ pub struct Template {
 #[derive(Clone, Debug)]
 enum Part {
     Text(String),
-    Expression(Mapping, Encoding),
+    /// With the offset at which it starts in the source.
+    Expression(Mapping, Encoding, usize),
 }
 
 impl Template {
@@ -71,12 +73,15 @@ impl Template {
             let start = dollar + 2;
             let end = end_of_expression(source, start)
                 .ok_or_else(|| CompileError::at(source, dollar, "`${` is never closed; write `$${` where it is meant as text"))?;
-            let mapping = Mapping::compile(&source[start..end]).map_err(|error| moved(source, start, error))?;
+            let mapping = Mapping::compile(&source[start..end]).map_err(|error| {
+                let (line, column) = moved(source, start, error.line, error.column);
+                CompileError { line, column, ..error }
+            })?;
             before.push_str(&text);
             if !text.is_empty() {
                 parts.push(Part::Text(std::mem::take(&mut text)));
             }
-            parts.push(Part::Expression(mapping, if encoding == Encoding::Url { place_in_url(&before) } else { encoding }));
+            parts.push(Part::Expression(mapping, if encoding == Encoding::Url { place_in_url(&before) } else { encoding }, start));
             before.push('1');
             at = end + 1;
         }
@@ -97,17 +102,9 @@ impl Template {
         self.parts.iter().all(|part| matches!(part, Part::Text(_)))
     }
 
-    /// The expressions in the order of the text.
-    pub(crate) fn expressions(&self) -> impl Iterator<Item = &Mapping> {
-        self.parts.iter().filter_map(|part| match part {
-            Part::Text(_) => None,
-            Part::Expression(mapping, _) => Some(mapping),
-        })
-    }
-
     /// False when an expression [is not](Mapping::is_deterministic).
     pub fn is_deterministic(&self) -> bool {
-        self.parts.iter().all(|part| !matches!(part, Part::Expression(mapping, _) if !mapping.is_deterministic()))
+        self.parts.iter().all(|part| !matches!(part, Part::Expression(mapping, ..) if !mapping.is_deterministic()))
     }
 
     /// The template with `1` in the place of each expression.
@@ -134,7 +131,7 @@ impl Template {
         for part in &self.parts {
             match part {
                 Part::Text(text) => rendered.push_str(text),
-                Part::Expression(mapping, encoding) => {
+                Part::Expression(mapping, encoding, _) => {
                     let left = limits.deadline.saturating_sub(started.elapsed());
                     let value = mapping.run(input, &Limits { deadline: left, ..limits.clone() })?;
                     rendered.push_str(&encoded(&value, *encoding, mapping.source())?);
@@ -145,6 +142,24 @@ impl Template {
             }
         }
         Ok(rendered)
+    }
+
+    /// Finds where rendering over `input` failed, as [`Mapping::locate`] does: in the expression that fails, or that gave what does not
+    /// fit.
+    #[must_use]
+    pub fn locate(&self, input: &Value) -> Option<Located> {
+        for part in &self.parts {
+            let Part::Expression(mapping, encoding, start) = part else { continue };
+            let whole = Located::whole(mapping.source());
+            let located = match mapping.run(input, &Limits::default()) {
+                Err(error) => mapping.locate(input, &error).unwrap_or(whole),
+                Ok(value) if encoded(&value, *encoding, "").is_err() => whole.with(&value),
+                Ok(_) => continue,
+            };
+            let (line, column) = moved(&self.source, *start, located.line, located.column);
+            return Some(Located { line, column, ..located });
+        }
+        None
     }
 }
 
@@ -201,12 +216,12 @@ fn place_in_url(before: &str) -> Encoding {
     }
 }
 
-/// An error in the expression that starts at `start` of `source`, at its place in `source`.
-fn moved(source: &str, start: usize, error: CompileError) -> CompileError {
-    let lines_before = source[..start].matches('\n').count();
-    let line_start = source[..start].rfind('\n').map_or(0, |newline| newline + 1);
-    let column = if error.line == 1 { error.column + source[line_start..start].chars().count() } else { error.column };
-    CompileError { line: error.line + lines_before, column, ..error }
+/// A place in the expression that starts at `start` of `source`, as a place in `source`.
+fn moved(source: &str, start: usize, line: usize, column: usize) -> (usize, usize) {
+    let before = &source[..start];
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let column = if line == 1 { column + before[line_start..].chars().count() } else { column };
+    (line + before.matches('\n').count(), column)
 }
 
 /// The text with what HTML gives a meaning to written as entities, for elements and quoted attributes.

@@ -1,7 +1,7 @@
 //! The `sftp` step: renders paths and contents, and works on files.
 
 use super::{Caller, wrong_kind};
-use crate::connector::{FileAction, RemotePath, type_of};
+use crate::connector::{Earlier, FileAction, RemotePath, type_of};
 use crate::evaluate::{Budget, Paced};
 use crate::mapping::{Mapping, Template, Value};
 use crate::payload;
@@ -36,6 +36,7 @@ impl SftpStep {
     pub(crate) async fn run(
         &self,
         caller: Caller<'_>,
+        earlier: Earlier<'_>,
         timeout: Option<Duration>,
         context: &Value,
         budget: &Budget,
@@ -69,6 +70,6 @@ impl SftpStep {
             Operation::Move { path, to } => FileAction::Move { path: path_of("path", path).await?, to: path_of("to", to).await? },
             Operation::Delete { path } => FileAction::Delete { path: path_of("path", path).await? },
         };
-        caller.engine.connectors().sftp(&connection, action, caller.bounds(timeout)).await
+        caller.engine.connectors().sftp(&connection, action, earlier, caller.bounds(timeout)).await
     }
 }

@@ -1,6 +1,6 @@
 //! What goes wrong in a trial, with its place.
 
-use crate::mapping::{CompileError, Located, Mapping, MappingError, Value};
+use crate::mapping::{CompileError, Located, Value};
 
 /// Why a trial ended early.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct FaultPlace {
     pub column: usize,
     /// The piece that is wrong, on one line.
     pub snippet: String,
-    /// The value that did not fit, as the beginning of its JSON text; absent for a program that does not compile.
+    /// The value that did not fit, as the beginning of its JSON text; absent for a program that does not compile or meets a limit.
     pub value: Option<String>,
 }
 
@@ -40,32 +40,21 @@ impl Fault {
         Self { part: part.to_owned(), message: error.message, source: source.to_owned(), place: Some(place) }
     }
 
-    pub(super) fn run(part: &str, mapping: &Mapping, input: &Value, error: &MappingError) -> Self {
-        Self {
-            part: part.to_owned(),
-            message: error.to_string(),
-            source: mapping.source().to_owned(),
-            place: mapping.locate(input, error).map(FaultPlace::from),
-        }
+    /// At a place of a mapping or template; where none can be told, at the whole of it.
+    pub(super) fn at(part: &str, source: &str, located: Option<Located>, message: impl Into<String>) -> Self {
+        let place = FaultPlace::from(located.unwrap_or_else(|| Located::whole(source)));
+        Self { part: part.to_owned(), message: message.into(), source: source.to_owned(), place: Some(place) }
     }
 
-    /// A fault in the expression that starts at byte `start` of a template.
-    pub(super) fn in_template(mut self, template: &str, start: usize) -> Self {
-        let before = &template[..start];
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        if let Some(place) = &mut self.place {
-            if place.line == 1 {
-                place.column += before[line_start..].chars().count();
-            }
-            place.line += before.matches('\n').count();
-        }
-        self.source = template.to_owned();
-        self
+    /// A mapping or template gave what does not fit.
+    pub(super) fn gave(part: &str, source: &str, value: &Value, message: impl Into<String>) -> Self {
+        Self::at(part, source, Some(Located::whole(source).with(value)), message)
     }
 }
 
 impl From<Located> for FaultPlace {
     fn from(located: Located) -> Self {
-        Self { line: located.line, column: located.column, snippet: located.snippet, value: Some(located.value) }
+        let Located { line, column, snippet, value } = located;
+        Self { line, column, snippet, value }
     }
 }

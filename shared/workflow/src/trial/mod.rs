@@ -4,6 +4,7 @@
 //! is still wrong. Retries, `on_error` and timeouts are left out, so that the first fault is the one that is shown, and branches and
 //! items run one after the other.
 
+mod answer;
 mod example;
 mod fault;
 mod request;
@@ -15,7 +16,9 @@ pub use fault::{Fault, FaultPlace};
 use crate::STACK_BYTES;
 use crate::context::Context;
 use crate::mapping::{Encoding, Value};
-use forebay_contract::definition::{Action, Definition, Each, Respond, Status, Step, Switch};
+use answer::answer;
+use forebay_contract::Label;
+use forebay_contract::definition::{Action, Definition, Delivery, Each, Step, Switch};
 use forebay_contract::envelope::Envelope;
 use scope::{Scope, evaluate};
 use serde_json::{Map, Value as Json, json};
@@ -23,15 +26,14 @@ use serde_json::{Map, Value as Json, json};
 /// Bytes of an example's body, and of what its mappings give together.
 const MOST_BYTES: usize = 64 * 1024 * 1024;
 
-/// Statuses whose answers have no body (RFC 9110, sections 15.3.5 and 15.4.5).
-const WITHOUT_BODY: [u64; 2] = [204, 304];
-
 /// What a trial showed.
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct Tried {
     /// `.input`; absent when the trial ended before it.
     pub input: Option<Json>,
+    /// What executions are found by; absent when the trial ended before it.
+    pub labels: Option<Vec<Label>>,
     /// Every step that was reached and gave something, in order; steps of loops once an item.
     pub steps: Vec<TriedStep>,
     /// `{ status, headers, body }`; absent when the trial ended at a step.
@@ -149,16 +151,19 @@ impl Trial<'_> {
     }
 
     fn all(&mut self, definition: &Definition, mut scope: Scope) -> Result<(), Fault> {
+        keys(definition, &scope)?;
         if let Some(source) = &definition.input {
             scope.input = scope.mapping("input", source)?;
         }
         self.tried.input = Some(Json::from(&scope.input));
+        let labelled = labels(definition, &scope).map(|labels| self.tried.labels = Some(labels));
         self.steps("steps", &definition.steps, &mut scope)?;
         self.tried.answer = Some(match self.early.take() {
             Some(answer) => answer,
             None => answer("respond", definition.respond.as_ref(), &scope)?,
         });
-        Ok(())
+        // An execution does not fail by it, so it is told last.
+        labelled
     }
 
     fn steps(&mut self, path: &str, steps: &[Step], scope: &mut Scope) -> Result<Flow, Fault> {
@@ -217,7 +222,7 @@ impl Trial<'_> {
                         Some(source) => scope.template(&format!("{part}.message"), source, Encoding::None)?,
                         None => format!("the mapping must give true, and gave {output}"),
                     };
-                    return Err(Fault::new(part, message));
+                    return Err(Fault::gave(&format!("{part}.that"), &assertion.that, &output, message));
                 }
                 output
             }
@@ -229,7 +234,10 @@ impl Trial<'_> {
                 output
             }
             Action::Stop(stop) => match &stop.error {
-                Some(error) => return Err(Fault::new(part, scope.template(&format!("{part}.error"), error, Encoding::None)?)),
+                Some(error) => {
+                    let part = format!("{part}.error");
+                    return Err(Fault::at(&part, error, None, scope.template(&part, error, Encoding::None)?));
+                }
                 None => return Ok(Done::Stops),
             },
             Action::Switch(switch) => return self.switch(part, switch, scope),
@@ -269,7 +277,7 @@ impl Trial<'_> {
         let items = scope.mapping(&format!("{part}.in"), &each.items)?;
         let Some(items) = items.as_array() else {
             let message = format!("the mapping must give a list, and gave {}; `// []` makes an empty one of null", items.kind());
-            return Err(Fault::new(&format!("{part}.in"), message));
+            return Err(Fault::gave(&format!("{part}.in"), &each.items, &items, message));
         };
         let (mut outputs, mut ends) = (Vec::with_capacity(items.len()), Flow::Next);
         for (index, item) in items.iter().enumerate() {
@@ -287,36 +295,26 @@ impl Trial<'_> {
     }
 }
 
-fn done(flow: Flow, output: Value) -> Done {
-    if flow == Flow::Stop { Done::Stops } else { Done::Output(output) }
+/// The mappings that run before the workflow; they see no `.input`.
+fn keys(definition: &Definition, scope: &Scope) -> Result<(), Fault> {
+    let scope = Scope { input: Value::NULL, ..scope.clone() };
+    if let Some(key) = definition.trigger.webhook().and_then(|webhook| webhook.idempotency.key.as_ref()) {
+        scope.mapping("trigger.webhook.idempotency.key", key)?;
+    }
+    if let Delivery::ByKey { by, .. } = definition.trigger.delivery() {
+        scope.mapping("trigger.webhook.ordered.by", by)?;
+    }
+    Ok(())
 }
 
-/// `{ status, headers, body }`.
-fn answer(part: &str, respond: Option<&Respond>, scope: &Scope) -> Result<Json, Fault> {
-    let last = || Json::from(scope.last.as_ref().unwrap_or(&scope.input));
-    let Some(respond) = respond else { return Ok(json!({ "status": 200, "headers": {}, "body": last() })) };
-    let status = match &respond.status {
-        Status::Fixed(status) => json!(status),
-        Status::Mapping(source) => {
-            let part = format!("{part}.status");
-            let status = scope.json(&part, source)?;
-            if !status.as_u64().is_some_and(|status| (200..=599).contains(&status)) {
-                return Err(Fault::new(&part, format!("the mapping must give a whole number from 200 to 599, and gave {status}")));
-            }
-            status
-        }
-    };
-    let mut headers = Map::new();
-    for (name, source) in &respond.headers {
-        let value = scope.template(&format!("{part}.headers.{name}"), source, Encoding::HeaderValue)?;
-        headers.insert(name.clone(), value.into());
-    }
-    let body = match &respond.body {
-        _ if status.as_u64().is_some_and(|status| WITHOUT_BODY.contains(&status)) => Json::Null,
-        Some(source) => scope.json(&format!("{part}.body"), source)?,
-        None => last(),
-    };
-    Ok(json!({ "status": status, "headers": headers, "body": body }))
+fn labels(definition: &Definition, scope: &Scope) -> Result<Vec<Label>, Fault> {
+    let Some(source) = &definition.label else { return Ok(Vec::new()) };
+    let output = scope.json("label", source)?;
+    Label::all_of(&output).map_err(|error| Fault::new("label", error.to_string()))
+}
+
+fn done(flow: Flow, output: Value) -> Done {
+    if flow == Flow::Stop { Done::Stops } else { Done::Output(output) }
 }
 
 #[cfg(test)]

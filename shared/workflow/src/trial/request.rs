@@ -2,9 +2,13 @@
 
 use super::fault::Fault;
 use super::scope::Scope;
+use crate::action::millis_of;
 use crate::mapping::Encoding;
+use crate::step::url;
 use forebay_contract::definition::{Action, EmailCall, HttpCall, HttpTarget, SftpOperation, SqlCall, Wait};
 use forebay_contract::format_duration;
+use forebay_contract::outcome::ExecutionError;
+use reqwest::Url;
 use serde_json::{Map, Value, json};
 
 /// The request as JSON, in the words of the definition.
@@ -19,7 +23,7 @@ pub(super) fn request(part: &str, action: &Action, scope: &Scope) -> Result<Valu
             let mut request = Map::new();
             request.insert("exchange".to_owned(), render.text("exchange", &call.exchange)?.into());
             request.insert("routing_key".to_owned(), render.text("routing_key", &call.routing_key)?.into());
-            request.insert("headers".to_owned(), render.texts("headers", &call.headers, Encoding::None)?);
+            request.insert("headers".to_owned(), render.texts("headers", &call.headers, Encoding::Scalar)?);
             request.insert("body".to_owned(), render.body_or_input(call.body.as_ref())?);
             Ok(with_connection(call.connection.as_str(), request))
         }
@@ -30,7 +34,7 @@ pub(super) fn request(part: &str, action: &Action, scope: &Scope) -> Result<Valu
             "query": render.optional("query", call.query.as_ref())?,
         })),
         Action::Wait(Wait::For(pause)) => Ok(json!({ "for": format_duration(*pause) })),
-        Action::Wait(Wait::Until(until)) => Ok(json!({ "until": scope.json(&format!("{part}.until"), until)? })),
+        Action::Wait(Wait::Until(until)) => render.until(until),
         _ => Ok(Value::Null),
     }
 }
@@ -52,7 +56,7 @@ impl Rendering<'_> {
     }
 
     fn text(&self, field: &str, source: &str) -> Result<String, Fault> {
-        self.template(field, source, Encoding::None)
+        self.template(field, source, Encoding::Scalar)
     }
 
     fn texts(&self, field: &str, sources: &[(String, String)], encoding: Encoding) -> Result<Value, Fault> {
@@ -77,10 +81,16 @@ impl Rendering<'_> {
     fn http(&self, call: &HttpCall) -> Result<Value, Fault> {
         let mut request = Map::from_iter([("method".to_owned(), json!(call.method.as_str()))]);
         match &call.target {
-            HttpTarget::Url(url) => _ = request.insert("url".to_owned(), self.template("url", url, Encoding::Url)?.into()),
-            HttpTarget::Connection { connection, path } => {
+            HttpTarget::Url(source) => {
+                let address = self.template("url", source, Encoding::Url)?;
+                self.check("url", source, &address, url::parse(&address))?;
+                request.insert("url".to_owned(), address.into());
+            }
+            HttpTarget::Connection { connection, path: source } => {
+                let path = self.template("path", source, Encoding::Url)?;
+                self.check("path", source, &path, url::under("http://connection", path.trim_start_matches('/')))?;
                 request.insert("connection".to_owned(), json!(connection.as_str()));
-                request.insert("path".to_owned(), self.template("path", path, Encoding::Url)?.into());
+                request.insert("path".to_owned(), path.into());
             }
         }
         request.insert("query".to_owned(), self.texts("query", &call.query, Encoding::Scalar)?);
@@ -91,34 +101,65 @@ impl Rendering<'_> {
         Ok(Value::Object(request))
     }
 
+    /// What a template gave has to be an address.
+    fn check(&self, field: &str, source: &str, text: &str, parsed: Result<Url, ExecutionError>) -> Result<(), Fault> {
+        let part = format!("{}.{field}", self.part);
+        parsed.map(drop).map_err(|error| Fault::gave(&part, source, &text.into(), error.message))
+    }
+
     fn sql(&self, call: &SqlCall) -> Result<Value, Fault> {
         let mut statements = Vec::with_capacity(call.statements.len());
-        for statement in &call.statements {
-            let params = self.optional("params", statement.params.as_ref())?;
-            if statement.params.is_some() && !params.is_array() {
-                return Err(Fault::new(&format!("{}.params", self.part), "the mapping must give a list of parameters"));
-            }
+        for (index, statement) in call.statements.iter().enumerate() {
+            let field = if call.is_transaction { format!("transaction[{index}].params") } else { "params".to_owned() };
+            let params = match &statement.params {
+                Some(source) => self.list(&field, source, "a list, one value a parameter")?,
+                None => Value::Null,
+            };
             statements.push(json!({ if statement.reads_only { "query" } else { "execute" }: statement.text, "params": params }));
         }
         Ok(json!({ "connection": call.connection.as_str(), "statements": statements }))
     }
 
+    fn until(&self, source: &str) -> Result<Value, Fault> {
+        let part = format!("{}.until", self.part);
+        let output = self.scope.mapping(&part, source)?;
+        if millis_of(&output).is_none() {
+            let message = format!("the mapping must give a time (RFC 3339, or seconds of Unix time), and gave {}", output.kind());
+            return Err(Fault::gave(&part, source, &output, message));
+        }
+        Ok(json!({ "until": Value::from(&output) }))
+    }
+
+    fn list(&self, field: &str, source: &str, wanted: &str) -> Result<Value, Fault> {
+        let part = format!("{}.{field}", self.part);
+        let output = self.scope.mapping(&part, source)?;
+        if output.as_array().is_none() {
+            return Err(Fault::gave(&part, source, &output, format!("the mapping must give {wanted}, and gave {}", output.kind())));
+        }
+        Ok(Value::from(&output))
+    }
+
     fn email(&self, call: &EmailCall) -> Result<Value, Fault> {
         let mut request = Map::new();
+        let line = |field: &str, source: &str| self.template(field, source, Encoding::HeaderValue).map(Value::from);
         for (field, sources) in [("to", &call.to), ("cc", &call.cc), ("bcc", &call.bcc)] {
-            let addresses = sources.iter().map(|source| self.text(field, source).map(Value::from)).collect::<Result<Vec<_>, _>>()?;
-            request.insert(field.to_owned(), addresses.into());
+            let addresses = sources.iter().enumerate().map(|(index, source)| line(&format!("{field}[{index}]"), source));
+            request.insert(field.to_owned(), addresses.collect::<Result<Vec<_>, _>>()?.into());
         }
-        let subject = Some(&call.subject);
-        let fields =
-            [("from", call.from.as_ref()), ("reply_to", call.reply_to.as_ref()), ("subject", subject), ("text", call.text.as_ref())];
-        for (field, source) in fields.into_iter().chain([("html", call.html.as_ref())]) {
+        let fields = [("from", call.from.as_ref()), ("reply_to", call.reply_to.as_ref()), ("subject", Some(&call.subject))];
+        for (field, source) in fields {
             if let Some(source) = source {
-                request.insert(field.to_owned(), self.text(field, source)?.into());
+                request.insert(field.to_owned(), line(field, source)?);
             }
         }
-        if call.attachments.is_some() {
-            request.insert("attachments".to_owned(), self.optional("attachments", call.attachments.as_ref())?);
+        if let Some(text) = &call.text {
+            request.insert("text".to_owned(), self.text("text", text)?.into());
+        }
+        if let Some(html) = &call.html {
+            request.insert("html".to_owned(), self.template("html", html, Encoding::Html)?.into());
+        }
+        if let Some(attachments) = &call.attachments {
+            request.insert("attachments".to_owned(), self.list("attachments", attachments, "a list of files")?);
         }
         Ok(with_connection(call.connection.as_str(), request))
     }

@@ -51,23 +51,12 @@ impl Scope {
     pub(super) fn template(&self, part: &str, source: &str, encoding: Encoding) -> Result<String, Fault> {
         let template = Template::compile(source, encoding).map_err(|error| Fault::compile(part, source, error))?;
         let input = self.value();
-        let error = match template.render(&input, &Limits::default()) {
-            Ok(text) => return Ok(text),
-            Err(error) => error,
-        };
-        for mapping in template.expressions() {
-            let start = source.find(&format!("${{{}}}", mapping.source())).map_or(0, |dollar| dollar + 2);
-            if let Err(error) = mapping.run(&input, &Limits::default()) {
-                return Err(Fault::run(part, mapping, &input, &error).in_template(source, start));
-            }
-        }
-        // The expressions are right, and what one of them gave does not fit.
-        Err(Fault { source: source.to_owned(), ..Fault::new(part, error.to_string()) })
+        template.render(&input, &Limits::default()).map_err(|error| Fault::at(part, source, template.locate(&input), error.to_string()))
     }
 }
 
 /// Compiles and runs one mapping.
 pub(super) fn evaluate(part: &str, source: &str, input: &Value) -> Result<Value, Fault> {
     let mapping = Mapping::compile(source).map_err(|error| Fault::compile(part, source, error))?;
-    mapping.run(input, &Limits::default()).map_err(|error| Fault::run(part, &mapping, input, &error))
+    mapping.run(input, &Limits::default()).map_err(|error| Fault::at(part, source, mapping.locate(input, &error), error.to_string()))
 }

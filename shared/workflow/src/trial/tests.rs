@@ -94,3 +94,25 @@ async fn a_mapping_that_does_not_compile_is_a_fault_where_it_is_reached() {
     assert_eq!((fault.part.as_str(), fault.place.unwrap().column, tried.steps.len()), ("steps[1].set", 4, 1));
     assert_eq!(try_mapping(".input.a + .body.a", &envelope(r#"{"a": 2}"#)).await, Ok(json!(4)));
 }
+
+#[tokio::test]
+async fn what_a_mail_would_hold_is_encoded_as_a_step_encodes_it_and_an_address_is_checked() {
+    let mail =
+        "steps: [{ id: a, email: { connection: c, to: x@y.example, subject: s, text: '${ .body.n }', html: '<p>${ .body.n }</p>' } }]\n";
+    let shown = tried(mail, r#"{"n": "<b>"}"#, json!({})).await;
+    let request = shown.steps[0].request.as_ref().unwrap();
+    assert_eq!((&request["text"], &request["html"]), (&json!("<b>"), &json!("<p>&lt;b&gt;</p>")));
+    let fault = tried(mail, r#"{"n": [1]}"#, json!({})).await.fault.unwrap();
+    assert_eq!((fault.part.as_str(), fault.place.unwrap().value.as_deref()), ("steps[0].email.text", Some("[1]")));
+    let fault = tried("steps: [{ id: a, http: { url: '${ .body.n }/x' } }]\n", r#"{"n": "ftp://h"}"#, json!({})).await.fault.unwrap();
+    assert!(fault.message.contains("http://") && fault.place.unwrap().value.as_deref() == Some("\"ftp://h/x\""), "{}", fault.message);
+}
+
+#[tokio::test]
+async fn the_mappings_that_run_before_the_workflow_are_tried_too_and_see_no_input() {
+    let yaml =
+        "tenant: t\nname: n\ntrigger: { webhook: { idempotency: { key: .body.a }, ordered: { by: '.input.b | tostring | error' } } }\n";
+    let definition = Definition::from_value(&documents(yaml).unwrap()[0]).unwrap();
+    let fault = try_definition(&definition, &envelope(r#"{"a": 1, "b": 2}"#), &Map::new()).await.fault.unwrap();
+    assert_eq!((fault.part.as_str(), fault.place.unwrap().value.as_deref()), ("trigger.webhook.ordered.by", Some("\"null\"")));
+}

@@ -1,7 +1,8 @@
 //! Messages to RabbitMQ.
 
 use super::*;
-use forebay_broker::RemoteMessage;
+use forebay_broker::{RemoteMessage, RemotePublisher};
+use forebay_tests::{Authority, TlsFront};
 use lapin::options::{BasicGetOptions, QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, ConnectionProperties};
@@ -86,4 +87,27 @@ async fn a_broker_that_does_not_let_in_or_is_not_there_is_named_without_the_pass
     let unreachable = connectors().amqp(&away, to("q"), BOUNDS).await.unwrap_err();
     assert_transient(&unreachable, ErrorCode::Unreachable, &["could not be reached"]);
     assert!(!error.message.contains("hunter2") && !unreachable.message.contains("hunter2"), "{error} {unreachable}");
+}
+
+#[tokio::test]
+async fn amqps_connects_to_the_address_that_was_checked_and_to_no_other_and_wants_the_certificate_of_the_name() {
+    let (authority, plain) = (Authority::new(), url());
+    let (host, port, user, password, _) = parts(&plain);
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(authority.certificate().clone()).unwrap();
+    let config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
+    let config = config.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots).with_no_client_auth();
+    let connect = async |certificate: &str| {
+        let front = TlsFront::start(authority.server(certificate), &format!("{host}:{port}")).await;
+        let path = plain.rsplit_once('/').unwrap().1;
+        // No resolver knows the name: whoever asked one again would not get far.
+        let url = format!("amqps://{user}:{password}@broker.invalid:5671/{path}");
+        RemotePublisher::connect(&url, ([127, 0, 0, 1], front.port()).into(), Arc::new(config.clone())).await
+    };
+    let (_connection, channel, name) = queue(FieldTable::default()).await;
+    connect("broker.invalid").await.unwrap().publish(&to(&name)).await.unwrap();
+    let got = channel.basic_get(name.as_str().into(), BasicGetOptions { no_ack: true }).await.unwrap().unwrap();
+    assert_eq!(got.delivery.data, b"hi");
+    let error = connect("other.invalid").await.err().unwrap();
+    assert!(error.is_refused_tls(), "{error:?}");
 }

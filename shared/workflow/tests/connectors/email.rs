@@ -120,3 +120,25 @@ respond: { body: .steps.tell }";
     let error = run_on(at(&server, json!({})), steps, &json!({ "to": "a@b.example\nx", "id": 7, "name": "" })).await.unwrap_err();
     assert_permanent(&error, ErrorCode::Mapping, &["to: ", "control character"]);
 }
+
+#[tokio::test]
+async fn mails_go_over_one_session_and_none_is_lost_when_it_has_ended() {
+    let server = MailServer::start().await;
+    let (connectors, connection) = (connectors(), at(&server, json!({ "username": "u", "password": "p" })));
+    let send = async || connectors.email(&connection, mail(), BOUNDS).await;
+    for _ in 0..3 {
+        send().await.unwrap();
+    }
+    assert_eq!((server.sessions(), connectors.sessions(), server.mails().len()), (1, 1, 3));
+    // The server has had enough of it.
+    server.answer("NOOP", "");
+    send().await.unwrap();
+    assert_eq!((server.sessions(), server.mails().len()), (2, 4));
+    // After a refusal nobody knows where the session is.
+    server.answer_as_usual();
+    server.answer("RCPT", "550 5.1.1 no such user");
+    assert_permanent(&send().await.unwrap_err(), ErrorCode::Remote, &["no such user"]);
+    server.answer_as_usual();
+    send().await.unwrap();
+    assert_eq!((server.sessions(), connectors.sessions(), server.mails().len()), (3, 1, 5));
+}

@@ -2,7 +2,8 @@
 
 use super::*;
 use forebay_tests::FileServer;
-use forebay_workflow::connector::{FileAction, RemotePath};
+use forebay_workflow::connector::{Earlier, FileAction, RemotePath};
+use std::sync::Mutex;
 
 fn at(server: &FileServer, changes: Json) -> Arc<Connection> {
     let mut sftp = json!({
@@ -26,11 +27,11 @@ fn get(file: &str, content_type: Option<&str>) -> FileAction {
 }
 
 async fn done(connection: &Arc<Connection>, action: FileAction) -> Json {
-    json_of(&connectors().sftp(connection, action, BOUNDS).await.unwrap())
+    json_of(&connectors().sftp(connection, action, Earlier::NONE, BOUNDS).await.unwrap())
 }
 
 async fn refused_by(connection: &Arc<Connection>, action: FileAction) -> ExecutionError {
-    connectors().sftp(connection, action, BOUNDS).await.unwrap_err()
+    connectors().sftp(connection, action, Earlier::NONE, BOUNDS).await.unwrap_err()
 }
 
 #[tokio::test]
@@ -95,7 +96,7 @@ async fn what_the_server_refuses_names_the_file() {
     assert_permanent(&refused_by(&connection, get("a.json", None)).await, ErrorCode::Body, &["a.json", "JSON"]);
     let small = Bounds { most_bytes: 100, ..BOUNDS };
     std::fs::write(server.files().join("b.txt"), [b'x'; 101]).unwrap();
-    let error = connectors().sftp(&connection, get("b.txt", None), small).await.unwrap_err();
+    let error = connectors().sftp(&connection, get("b.txt", None), Earlier::NONE, small).await.unwrap_err();
     assert_permanent(&error, ErrorCode::Limit, &["b.txt has more than 100 bytes"]);
     let port = server.port();
     drop(server);
@@ -117,4 +118,86 @@ respond: { body: '[.steps.back.body, .steps.back.name, .steps.csv.size]' }";
     let output = run_on(at(&server, json!({})), steps, &json!({ "id": 7 })).await.unwrap();
     assert_eq!(output, json!([[{ "a": "1" }], "out-7.csv", 6]));
     assert_eq!(std::fs::read(server.files().join("in.dat")).unwrap(), b"hi");
+}
+
+#[tokio::test]
+async fn what_an_earlier_attempt_may_have_done_is_taken_as_done_only_where_all_is_as_it_would_have_left_it() {
+    let server = FileServer::start().await;
+    let (connection, folder) = (at(&server, json!({})), server.files());
+    let doubts = Mutex::new(Vec::new());
+    let in_doubt = |is_in_doubt| doubts.lock().unwrap().push(is_in_doubt);
+    let again = Earlier { may_have_done_it: true, in_doubt: &in_doubt };
+    let to_b = || FileAction::Move { path: path("a"), to: path("b") };
+    let delete = || FileAction::Delete { path: path("a") };
+    let repeated = async |action| connectors().sftp(&connection, action, again, BOUNDS).await.map(|output| json_of(&output));
+    // Neither source nor target: nobody has moved anything.
+    assert_permanent(&repeated(to_b()).await.unwrap_err(), ErrorCode::Remote, &["a could not be moved to", "No such file"]);
+    assert_eq!(std::mem::take(&mut *doubts.lock().unwrap()), [true, false]);
+    std::fs::write(folder.join("b"), "old").unwrap();
+    let first = refused_by(&connection, to_b()).await;
+    assert_permanent(&first, ErrorCode::Remote, &["a could not be moved to"]);
+    assert_eq!(repeated(to_b()).await.unwrap(), json!({ "path": folder.join("b"), "assumed": true }));
+    assert_eq!(repeated(delete()).await.unwrap(), json!({ "deleted": true, "assumed": true }));
+    assert_eq!(done(&connection, delete()).await, json!({ "deleted": false }));
+    // The source is there: it is moved, whatever was before.
+    std::fs::write(folder.join("a"), "new").unwrap();
+    doubts.lock().unwrap().clear();
+    assert_eq!(repeated(to_b()).await.unwrap(), json!({ "path": folder.join("b") }));
+    assert_eq!((std::fs::read_to_string(folder.join("b")).unwrap().as_str(), doubts.lock().unwrap().as_slice()), ("new", &[true][..]));
+}
+
+/// Hands connections to a port on, until [`cut`](Self::cut).
+struct Wire {
+    port: u16,
+    cut: tokio::sync::watch::Sender<u32>,
+}
+
+impl Wire {
+    async fn to(port: u16) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let wire = Self { port: listener.local_addr().unwrap().port(), cut: tokio::sync::watch::Sender::new(0) };
+        let cut = wire.cut.subscribe();
+        tokio::spawn(async move {
+            loop {
+                let (mut outside, _) = listener.accept().await.unwrap();
+                let mut cut = cut.clone();
+                cut.mark_unchanged();
+                tokio::spawn(async move {
+                    let mut inside = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut outside, &mut inside) => {}
+                        _ = cut.changed() => {}
+                    }
+                });
+            }
+        });
+        wire
+    }
+
+    /// Ends every connection there is.
+    fn cut(&self) {
+        self.cut.send_modify(|times| *times += 1);
+    }
+}
+
+#[tokio::test]
+async fn steps_share_a_session_and_one_that_has_ended_is_noticed_before_a_step_relies_on_it() {
+    let server = FileServer::start().await;
+    let wire = Wire::to(server.port()).await;
+    let (connectors, connection) = (connectors(), at(&server, json!({ "port": wire.port })));
+    let act = async |action| connectors.sftp(&connection, action, Earlier::NONE, BOUNDS).await;
+    let sign_ins = || server.log().matches("Accepted publickey").count();
+    for _ in 0..3 {
+        act(put("a.txt", b"hi")).await.unwrap();
+        act(get("a.txt", None)).await.unwrap();
+    }
+    assert_eq!((sign_ins(), connectors.sessions()), (1, 1));
+    wire.cut();
+    act(FileAction::Move { path: path("a.txt"), to: path("b.txt") }).await.unwrap();
+    assert_eq!((sign_ins(), connectors.sessions()), (2, 1));
+    // What failed may have left a file open there.
+    act(get("none.txt", None)).await.unwrap_err();
+    assert_eq!(connectors.sessions(), 0);
+    act(get("b.txt", None)).await.unwrap();
+    assert_eq!(sign_ins(), 3);
 }

@@ -14,6 +14,8 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
+/// Each field of each payload is compared with all of them.
+const MOST_REDACTED: usize = 100;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 pub(super) fn definition(document: &Value) -> Result<Definition, DefinitionError> {
@@ -37,9 +39,9 @@ fn root(fields: Fields<'_>, problems: &Problems) -> Option<Definition> {
         fields.word("on_failure", &[("continue", OnFailure::Continue), ("halt", OnFailure::Halt)]).unwrap_or(OnFailure::Continue);
     let diagnostics = fields.object("diagnostics").map(diagnostics).unwrap_or_default();
     let input = fields.text("input").map(str::to_owned);
+    let label = fields.text("label").map(str::to_owned);
     let steps = step::steps(&fields, "steps").unwrap_or_default();
     let respond = fields.object("respond").map(respond);
-    fields.not_yet("label", "a label (business key)");
 
     let ordered = trigger.as_ref().is_none_or(|trigger| trigger.delivery().is_ordered());
     if on_failure == OnFailure::Halt && !ordered {
@@ -53,7 +55,7 @@ fn root(fields: Fields<'_>, problems: &Problems) -> Option<Definition> {
     }
     fields.finish();
     let (tenant, name, trigger) = (tenant?, integration?, trigger?);
-    Some(Definition { tenant, name, description, enabled, trigger, retry, on_failure, diagnostics, input, steps, respond })
+    Some(Definition { tenant, name, description, enabled, trigger, retry, on_failure, diagnostics, input, label, steps, respond })
 }
 
 /// What concerns all steps together, wherever they stand.
@@ -99,9 +101,29 @@ fn diagnostics(fields: Fields<'_>) -> Diagnostics {
         output: fields.boolean("output").unwrap_or(false),
         steps: fields.boolean("steps").unwrap_or(false),
         keep: fields.duration("keep", MILLISECOND, DAY * 3650),
+        redact: redacted_names(&fields),
     };
     fields.finish();
     read
+}
+
+fn redacted_names(fields: &Fields<'_>) -> Vec<String> {
+    let Some(value) = fields.take("redact") else { return Vec::new() };
+    let Some(items) = value.as_array() else {
+        fields.problem("redact", format!("must be a list of names, such as [password], not {}", describe(value)));
+        return Vec::new();
+    };
+    if items.len() > MOST_REDACTED {
+        fields.problem("redact", format!("has {} names; at most {MOST_REDACTED} are allowed", items.len()));
+    }
+    let mut names = Vec::with_capacity(items.len());
+    for (index, item) in items.iter().enumerate() {
+        match item.as_str() {
+            Some(name) if !name.is_empty() => names.push(name.to_owned()),
+            _ => fields.problem("redact", format!("item {index} must be the name of a field, not {}", describe(item))),
+        }
+    }
+    names
 }
 
 fn headers(fields: &Fields<'_>) -> Vec<(String, String)> {

@@ -1,7 +1,7 @@
 use super::*;
 
 /// Column, snippet and value of the error's place, all on line 1.
-fn place(program: &str, input: &str) -> (usize, String, String) {
+fn place(program: &str, input: &str) -> (usize, String, Option<String>) {
     let (program, input) = (program.to_owned(), input.to_owned());
     on_a_mapping_thread(move || {
         let (mapping, input) = (compiled(&program), json(&input));
@@ -24,7 +24,7 @@ fn an_error_is_found_in_the_smallest_part_that_fails() {
         (r#""n: \(.a | error("no"))""#, r#"{"a":1}"#, (12, r#"error("no")"#, "1")),
     ];
     for (program, input, (column, snippet, value)) in cases {
-        assert_eq!(place(program, input), (column, snippet.to_owned(), value.to_owned()), "{program}");
+        assert_eq!(place(program, input), (column, snippet.to_owned(), Some(value.to_owned())), "{program}");
     }
 }
 
@@ -37,4 +37,17 @@ fn the_line_is_counted_and_a_limit_has_no_place() {
         assert_eq!((located.line, located.column, located.snippet.as_str()), (3, 6, "error(\"x\")"));
         assert_eq!(mapping.locate(&input, &MappingError::Stack), None);
     });
+}
+
+#[test]
+fn what_gives_no_or_too_many_outputs_is_the_stage_after_which_there_are_so_many() {
+    let cases = [
+        (".lines[] | select(.n > 2)", r#"{"lines":[{"n":1}]}"#, (12, "select(.n > 2)", Some(r#"{"n":1}"#))),
+        (".lines | first | empty", r#"{"lines":[7]}"#, (18, "empty", Some("7"))),
+        (".lines[]", r#"{"lines":[1,2]}"#, (1, ".lines[]", None)),
+        (".a as $a | .lines | .[]", r#"{"a":1,"lines":[1,2]}"#, (21, ".[]", Some("[1,2]"))),
+    ];
+    for (program, input, (column, snippet, value)) in cases {
+        assert_eq!(place(program, input), (column, snippet.to_owned(), value.map(str::to_owned)), "{program}");
+    }
 }

@@ -2,12 +2,15 @@
 //! `cargo run --release -p forebay-store --example measure [ROWS]`; server: `FOREBAY_DATABASE_URL`, else postgres://postgres@127.0.0.1:5432.
 #![allow(clippy::print_stdout)]
 
+mod figures;
+mod history;
+
 use bytes::Bytes;
 use forebay_contract::definition::{Definition, documents};
 use forebay_contract::envelope::Request;
 use forebay_contract::outcome::{ExecutionStatus, KeptStep};
-use forebay_contract::{ExecutionId, IdIssuer};
-use forebay_store::{Filter, NewDefinition, Record, Store, StoreOptions, StoredRequest, TriggerKind, WatchOptions};
+use forebay_contract::{ExecutionId, IdIssuer, Label};
+use forebay_store::{NewDefinition, Record, Store, StoreOptions, StoredRequest, TriggerKind, WatchOptions};
 use std::error::Error;
 use std::time::{Duration, Instant, SystemTime};
 use tokio_postgres::{Client, NoTls};
@@ -16,8 +19,6 @@ use uuid::Uuid;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// Over how many days the rows are spread.
-const DAYS: i64 = 14;
 const DAY: i64 = 86_400_000_000;
 
 #[tokio::main]
@@ -49,11 +50,14 @@ async fn measure(url: &str, rows: usize) -> Outcome<()> {
     let integrations = snapshots(&store).await?;
     records(&store, &issuer, integrations[0]).await?;
     kept(&store, &issuer, integrations[0]).await?;
-    fill(&store, &client, &issuer, &integrations, rows).await?;
-    listings(&store, &issuer, integrations[0]).await
+    history::fill(&store, &client, &issuer, &integrations, rows).await?;
+    history::searches(&store, &issuer, &integrations).await?;
+    figures::traffic(&store, &integrations).await?;
+    figures::budget(&store, &issuer, integrations[0]).await?;
+    history::drop_of_a_day(&store, &client, &issuer, &integrations, rows).await
 }
 
-/// 10,000 integrations: the first load, and how soon one change is effective. The ids of the first tenant's are returned.
+/// 10,000 integrations: the first load, and how soon one change is effective. Their ids are returned, those of a tenant one after the other.
 async fn snapshots(store: &Store) -> Outcome<Vec<Uuid>> {
     let definition = |tenant: usize, name: usize, text: &str| -> Outcome<NewDefinition> {
         let source = format!(
@@ -91,11 +95,11 @@ async fn snapshots(store: &Store) -> Outcome<Vec<Uuid>> {
     let found = (0..1_000_000).filter(|_| current.integration(std::hint::black_box(path.0), path.1).is_some()).count();
     println!("look-up by path: {:?} each ({found})", began.elapsed() / 1_000_000);
     shutdown.cancel();
-    Ok(applied[..100].iter().map(|one| one.id).collect())
+    Ok(applied.iter().map(|one| one.id).collect())
 }
 
 async fn records(store: &Store, issuer: &IdIssuer, integration: Uuid) -> Outcome<()> {
-    for (what, payload) in [("bare", false), ("with 1 kB input", true)] {
+    for (what, payload, labelled) in [("bare", false, false), ("with a label", false, true), ("with 1 kB input", true, false)] {
         for size in [1, 50, 500] {
             let mut took = Vec::new();
             for _ in 0..60 {
@@ -103,6 +107,9 @@ async fn records(store: &Store, issuer: &IdIssuer, integration: Uuid) -> Outcome
                 for _ in 0..size {
                     let mut record = record(issuer.issue(integration)?, integration);
                     record.input = payload.then(input);
+                    if labelled {
+                        record.labels = vec![Label::new("order", &record.execution_id.to_string())?];
+                    }
                     batch.push(record);
                 }
                 let began = Instant::now();
@@ -122,7 +129,7 @@ async fn kept(store: &Store, issuer: &IdIssuer, integration: Uuid) -> Outcome<()
     for _ in 0..300 {
         let id = issuer.issue(integration)?;
         let began = Instant::now();
-        store.keep_steps(&id, 0, std::slice::from_ref(&step)).await?;
+        store.keep_steps(&id, integration, 0, std::slice::from_ref(&step), false).await?;
         keeping.push(began.elapsed());
         let began = Instant::now();
         store.kept_steps(&id).await?;
@@ -146,11 +153,17 @@ fn record(execution_id: ExecutionId, integration_id: Uuid) -> Record {
         ended_at: accepted_at + 5_678,
         worker: "worker-7f9c6d5b8-x2x4z".to_owned(),
         error: None,
+        labels: Vec::new(),
         response_status: Some(200),
         steps: Vec::new(),
         redeliveries: 0,
         kept: None,
         ends_kept: false,
+        is_served: false,
+        seals: false,
+        retry_input: None,
+        answer: None,
+        variables: None,
         input: None,
         output: None,
         keep: None,
@@ -169,86 +182,11 @@ fn input() -> StoredRequest {
     };
     let orders: Vec<String> = (0..20).map(|number| format!("{{\"order\":{number},\"text\":\"{}\"}}", Uuid::new_v4())).collect();
     let body = Bytes::from(format!("[{}]", orders.join(",")));
-    StoredRequest { request, content_type: Some("application/json".to_owned()), content_encoding: None, body }
+    StoredRequest { request, content_type: Some("application/json".to_owned()), content_encoding: None, body, redacted: false }
 }
 
-/// Rows of the last days, in the order of their ids, one in a hundred failed.
-async fn fill(store: &Store, client: &Client, issuer: &IdIssuer, integrations: &[Uuid], rows: usize) -> Outcome<()> {
-    client.batch_execute("truncate executions; truncate execution_payloads").await?;
-    let now = i64::try_from(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_micros())?;
-    for day in 0..DAYS {
-        store.maintain(now - day * DAY, Duration::from_secs(40 * 86_400)).await?;
-    }
-    let step = DAYS * DAY / i64::try_from(rows)?;
-    let began = Instant::now();
-    let mut at = now - DAYS * DAY;
-    let mut done = 0;
-    while done < rows {
-        let mut batch = Vec::with_capacity(2_000);
-        for index in done..(done + 2_000).min(rows) {
-            let integration = integrations[index * 7_919 % integrations.len()];
-            let mut bytes = issuer.issue(integration)?.unique().into_bytes();
-            bytes[..6].copy_from_slice(&(at / 1000).to_be_bytes()[2..]);
-            let mut record = record(issuer.restore(Uuid::from_bytes(bytes), integration), integration);
-            if index % 101 == 0 {
-                record.status = ExecutionStatus::Failed;
-            }
-            batch.push(record);
-            at += step;
-        }
-        done += batch.len();
-        store.record(&batch).await?;
-    }
-    println!("recorded {rows} rows in batches of 2,000: {:?}", began.elapsed());
-    let sql = "select sum(pg_total_relation_size(inhrelid))::bigint, sum(pg_relation_size(inhrelid))::bigint from pg_inherits
-               where inhparent = 'executions'::regclass";
-    let row = client.query_one(sql, &[]).await?;
-    let (total, heap): (i64, i64) = (row.get(0), row.get(1));
-    let count = i64::try_from(rows)?;
-    println!("disk: {} bytes an execution, of which {} row", total / count, heap / count);
-    client.batch_execute("analyze").await?;
-    Ok(())
-}
-
-async fn listings(store: &Store, issuer: &IdIssuer, integration: Uuid) -> Outcome<()> {
-    let tenant = Some("t0".parse()?);
-    let name = Some("n0".parse()?);
-    let failed = Some(ExecutionStatus::Failed);
-    let all = Filter { limit: 50, ..Filter::default() };
-    let now = i64::try_from(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_micros())?;
-    let mut old = issuer.issue(integration)?.unique().into_bytes();
-    old[..6].copy_from_slice(&((now - 7 * DAY) / 1000).to_be_bytes()[2..]);
-    let before = Some(issuer.restore(Uuid::from_bytes(old), integration));
-    let of_one = Filter { tenant: tenant.clone(), integration: name, ..all.clone() };
-    let filters = [
-        ("all", all.clone()),
-        ("failed", Filter { status: failed, ..all.clone() }),
-        ("of a tenant with 100 integrations", Filter { tenant, ..all.clone() }),
-        ("of one integration", of_one.clone()),
-        ("of one, failed", Filter { status: failed, ..of_one.clone() }),
-        ("of one, succeeded", Filter { status: Some(ExecutionStatus::Succeeded), ..of_one.clone() }),
-        ("of one, since an hour", Filter { since: Some(now - DAY / 24), ..of_one.clone() }),
-        ("of one, a page a week ago", Filter { before, ..of_one }),
-    ];
-    for (what, filter) in filters {
-        let mut took = Vec::new();
-        let mut rows = 0;
-        for _ in 0..200 {
-            let began = Instant::now();
-            rows = store.list_executions(&filter).await?.len();
-            took.push(began.elapsed());
-        }
-        say(&format!("list {what} ({rows} rows)"), &mut took);
-    }
-    let newest = store.list_executions(&all).await?;
-    let mut took = Vec::new();
-    for row in newest.iter().cycle().take(200) {
-        let began = Instant::now();
-        store.execution(row.integration_id, &row.id).await?;
-        took.push(began.elapsed());
-    }
-    say("one execution with its answer", &mut took);
-    Ok(())
+fn now() -> Outcome<i64> {
+    Ok(i64::try_from(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_micros())?)
 }
 
 fn say(what: &str, took: &mut [Duration]) {

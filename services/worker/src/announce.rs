@@ -1,0 +1,47 @@
+//! Tells who follows the history of what was recorded, a few times a second whatever the load.
+
+use forebay_store::{MOST_ANNOUNCED, Record, Store};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+const EVERY: Duration = Duration::from_millis(250);
+const STORE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What was recorded since the last announcement. Cheap to clone.
+#[derive(Clone, Default)]
+pub(crate) struct Announcer(Arc<Mutex<Recorded>>);
+
+#[derive(Default)]
+struct Recorded {
+    ids: Vec<Uuid>,
+    /// Beyond those that are named.
+    left_out: u64,
+}
+
+impl Announcer {
+    pub(crate) fn add(&self, records: &[Record]) {
+        let mut recorded = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = MOST_ANNOUNCED - recorded.ids.len();
+        recorded.ids.extend(records.iter().take(room).map(|record| record.execution_id.unique()));
+        recorded.left_out += records.len().saturating_sub(room) as u64;
+    }
+
+    /// Announces until shutdown. What cannot be announced is not announced later: a listing shows it.
+    pub(crate) async fn run_until(self, store: Store, shutdown: CancellationToken) {
+        loop {
+            let stops = tokio::select! {
+                () = shutdown.cancelled() => true,
+                () = tokio::time::sleep(EVERY) => false,
+            };
+            let Recorded { ids, left_out } = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+            if !ids.is_empty() {
+                let _ = tokio::time::timeout(STORE_PATIENCE, store.announce_outcomes(&ids, left_out)).await;
+            }
+            if stops {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Hides what a definition wants hidden, before an execution is recorded.
+
+use crate::execute::Executor;
+use crate::programs::NoProgram;
+use forebay_contract::envelope::Envelope;
+use forebay_contract::outcome::ExecutionStatus;
+use forebay_store::{Record, StoredRequest, StoredResponse};
+use forebay_workflow::{HIDDEN, Redaction};
+
+impl Executor {
+    /// What hides the fields of a call whose workflow did not run: those of the version that accepted it, or of the current one where
+    /// that version cannot be had now.
+    pub(crate) async fn hide_call(&self, record: &mut Record, envelope: &Envelope) {
+        let current = || self.snapshot.current().integration_by_id(envelope.integration_id).map(|known| known.definition.clone());
+        let names = match self.programs.get(envelope.integration_id, envelope.version).await {
+            Ok(program) => program.definition().diagnostics.redact.clone(),
+            Err(NoProgram::Never(_) | NoProgram::NotNow) => {
+                current().map(|definition| definition.diagnostics.redact.clone()).unwrap_or_default()
+            }
+        };
+        hide(record, &names).await;
+    }
+}
+
+/// Hides the fields of these names in everything that is recorded, and leaves what programs need of it to be stored encrypted.
+pub(crate) async fn hide(record: &mut Record, names: &[String]) {
+    if names.is_empty() {
+        return;
+    }
+    let mut redaction = Redaction::new(names);
+    if let Some(input) = &mut record.input {
+        let whole = input.clone();
+        if hide_request(input, &mut redaction).await {
+            input.redacted = true;
+            record.retry_input = (record.status == ExecutionStatus::Failed).then_some(whole);
+        }
+    }
+    if let Some(output) = &mut record.output {
+        let whole = output.clone();
+        if hide_response(output, &mut redaction).await {
+            record.answer = record.is_served.then_some(whole);
+        }
+    }
+    for output in record.steps.iter_mut().filter_map(|step| step.output.as_mut()) {
+        redaction.hide(output);
+    }
+    for value in record.variables.iter_mut().flat_map(|variables| &mut variables.values) {
+        redaction.hide(value);
+    }
+    record.labels.retain(|label| !redaction.hides(label.name()));
+    // By now it knows everything that messages may repeat.
+    let messages = record.steps.iter_mut().filter_map(|step| step.error.as_mut());
+    for message in messages.chain(record.error.iter_mut().map(|error| &mut error.message)) {
+        if let Some(told) = redaction.message(message) {
+            *message = told;
+        }
+    }
+    record.seals = true;
+}
+
+async fn hide_request(input: &mut StoredRequest, redaction: &mut Redaction) -> bool {
+    let mut any = redaction.hide_pairs(&mut input.request.headers);
+    any |= redaction.hide_query(&mut input.request.query_string);
+    for (name, value) in &mut input.request.query {
+        if redaction.hides(name) {
+            *value = HIDDEN.into();
+            any = true;
+        }
+    }
+    if let Some(body) = redaction.body(input.content_type.as_deref(), input.content_encoding.as_deref(), &input.body).await {
+        input.body = body;
+        input.content_encoding = None;
+        any = true;
+    }
+    any
+}
+
+async fn hide_response(output: &mut StoredResponse, redaction: &mut Redaction) -> bool {
+    let mut any = redaction.hide_pairs(&mut output.headers);
+    let content_type = output.headers.iter().find(|(name, _)| name == "content-type").map(|(_, value)| value.clone());
+    if let Some(body) = redaction.body(content_type.as_deref(), None, &output.body).await {
+        output.body = body;
+        any = true;
+    }
+    any
+}

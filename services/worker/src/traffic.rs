@@ -1,0 +1,111 @@
+//! Counts what ends, in memory, and writes it down every few seconds: recording an execution costs nothing more for it.
+
+use forebay_contract::outcome::ExecutionStatus;
+use forebay_contract::unix_micros;
+use forebay_store::{Counts, Store, TrafficCount};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+const FLUSH_EVERY: Duration = Duration::from_secs(5);
+const STORE_PATIENCE: Duration = Duration::from_secs(3);
+/// Most rows that wait for a database that is away; beyond, the oldest minutes are forgotten.
+const MOST_WAITING: usize = 50_000;
+
+/// An integration in a minute.
+type Place = (Uuid, i64);
+
+/// The counts of this worker, each with whether it has changed since it was written. Cheap to clone.
+#[derive(Clone, Default)]
+pub(crate) struct Traffic(Arc<Mutex<HashMap<Place, (Counts, bool)>>>);
+
+impl Traffic {
+    /// Counts one that ended. Times are microseconds of Unix time; `started_at`: `None` where it never began.
+    pub(crate) fn count(&self, integration: Uuid, status: ExecutionStatus, started_at: Option<i64>, ended_at: i64) {
+        let took = started_at.map(|started_at| Duration::from_micros(u64::try_from(ended_at - started_at).unwrap_or_default()));
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // The minute in which it is counted: one that was forgotten is never begun again, since what is written replaces what was.
+        let place = (integration, TrafficCount::minute_of(unix_micros()));
+        let (known, changed) = counts.entry(place).or_default();
+        known.add(status, took);
+        *changed = true;
+    }
+
+    /// Writes until shutdown, and once more then.
+    pub(crate) async fn flush_until(self, store: Store, worker: Uuid, shutdown: CancellationToken) {
+        loop {
+            let stops = tokio::select! {
+                () = shutdown.cancelled() => true,
+                () = tokio::time::sleep(FLUSH_EVERY) => false,
+            };
+            self.flush(&store, worker).await;
+            if stops {
+                return;
+            }
+        }
+    }
+
+    async fn flush(&self, store: &Store, worker: Uuid) {
+        let changed = self.take_changed();
+        if changed.is_empty() {
+            return;
+        }
+        let written = tokio::time::timeout(STORE_PATIENCE, store.record_traffic(worker, &changed)).await;
+        if !matches!(written, Ok(Ok(()))) {
+            tracing::debug!(rows = changed.len(), "figures of traffic could not be written; trying again later");
+            self.put_back(&changed);
+        }
+    }
+
+    /// What has changed; what has not, and is of a minute that is over, is forgotten.
+    fn take_changed(&self) -> Vec<TrafficCount> {
+        let this_minute = TrafficCount::minute_of(unix_micros());
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.retain(|(_, minute), (_, changed)| *changed || *minute >= this_minute);
+        let mut taken = Vec::new();
+        for ((integration, minute), (counts, changed)) in counts.iter_mut().filter(|(_, (_, changed))| *changed) {
+            taken.push(TrafficCount { integration: *integration, minute: *minute, counts: *counts });
+            *changed = false;
+        }
+        taken
+    }
+
+    fn put_back(&self, unwritten: &[TrafficCount]) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for TrafficCount { integration, minute, .. } in unwritten {
+            if let Some((_, changed)) = counts.get_mut(&(*integration, *minute)) {
+                *changed = true;
+            }
+        }
+        let over = counts.len().saturating_sub(MOST_WAITING);
+        if over > 0 {
+            let mut minutes: Vec<i64> = counts.keys().map(|(_, minute)| *minute).collect();
+            minutes.sort_unstable();
+            let newest_forgotten = minutes[over - 1];
+            counts.retain(|(_, minute), _| *minute > newest_forgotten);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_written_is_written_the_next_time_with_what_has_come_meanwhile() {
+        let (traffic, integration) = (Traffic::default(), Uuid::new_v4());
+        let count = || traffic.count(integration, ExecutionStatus::Succeeded, Some(1_000), 3_000);
+        let total = |taken: &[TrafficCount]| taken.iter().map(|taken| taken.counts.succeeded).sum::<u32>();
+        count();
+        let taken = traffic.take_changed();
+        assert_eq!(total(&taken), 1);
+        assert!(traffic.take_changed().is_empty(), "it has not changed");
+        traffic.put_back(&taken);
+        count();
+        let again = traffic.take_changed();
+        assert_eq!(total(&again), 2);
+        assert_eq!(again.iter().map(|taken| taken.counts.durations.count()).sum::<u64>(), 2);
+    }
+}

@@ -1,0 +1,95 @@
+//! Which fields of a connection's document are secret, and where secrets are written that stand elsewhere.
+
+use super::Connection;
+use crate::definition::{DefinitionError, Problem};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// Every field that is read as a secret; `*` stands for any one name.
+const SECRET_FIELDS: [&[&str]; 12] = [
+    &["http", "headers", "*"],
+    &["http", "authentication", "basic", "password"],
+    &["http", "authentication", "api_key", "value"],
+    &["http", "authentication", "bearer", "token"],
+    &["http", "authentication", "oauth2", "client_secret"],
+    &["postgres", "password"],
+    &["mysql", "password"],
+    &["smtp", "password"],
+    &["sftp", "password"],
+    &["sftp", "private_key"],
+    &["sftp", "passphrase"],
+    &["amqp", "url"],
+];
+
+/// Where a secret is to be found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecretSource<'a> {
+    /// An environment variable.
+    Env(&'a str),
+    /// A file, less a line break at its end.
+    File(&'a str),
+}
+
+impl Connection {
+    /// Puts a secret's text in the place of every `{ env: NAME }` and `{ file: PATH }`. `look_up` gives the text of the variable or
+    /// the file, or says why there is none.
+    ///
+    /// # Errors
+    /// Every secret that could not be found.
+    pub fn resolve_secrets(
+        document: &Value,
+        look_up: impl Fn(SecretSource<'_>) -> Result<String, String>,
+    ) -> Result<Value, DefinitionError> {
+        let mut problems = Vec::new();
+        let resolved = resolve(document, "", &look_up, &mut problems);
+        if problems.is_empty() { Ok(resolved) } else { Err(DefinitionError { problems }) }
+    }
+
+    /// The names that lead to each secret of a document: fields that are one whatever is written there, and whatever is written as
+    /// `{ env: NAME }` or `{ file: PATH }`.
+    #[must_use]
+    pub fn secret_fields(document: &Value) -> BTreeSet<Vec<String>> {
+        let mut found = BTreeSet::new();
+        collect(document, &mut Vec::new(), &mut found);
+        found
+    }
+}
+
+fn source_of(value: &Value) -> Option<SecretSource<'_>> {
+    let object = value.as_object().filter(|object| object.len() == 1)?;
+    match object.iter().next()? {
+        (kind, Value::String(name)) if kind == "env" => Some(SecretSource::Env(name)),
+        (kind, Value::String(name)) if kind == "file" => Some(SecretSource::File(name)),
+        _ => None,
+    }
+}
+
+fn resolve(value: &Value, path: &str, look_up: &impl Fn(SecretSource<'_>) -> Result<String, String>, problems: &mut Vec<Problem>) -> Value {
+    let Some(object) = value.as_object() else { return value.clone() };
+    if let Some(source) = source_of(value) {
+        return look_up(source).map(Value::String).unwrap_or_else(|message| {
+            problems.push(Problem { path: path.to_owned(), message });
+            Value::String(String::new())
+        });
+    }
+    let inner = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    object.iter().map(|(name, value)| (name.clone(), resolve(value, &inner(name), look_up, problems))).collect()
+}
+
+fn collect(value: &Value, path: &mut Vec<String>, found: &mut BTreeSet<Vec<String>>) {
+    if source_of(value).is_some() || is_secret(path) {
+        found.insert(path.clone());
+        return;
+    }
+    for (name, value) in value.as_object().into_iter().flatten() {
+        path.push(name.clone());
+        collect(value, path, found);
+        path.pop();
+    }
+}
+
+fn is_secret(path: &[String]) -> bool {
+    SECRET_FIELDS
+        .iter()
+        .any(|field| field.len() == path.len() && field.iter().zip(path).all(|(wanted, name)| *wanted == "*" || wanted == name))
+}

@@ -1,0 +1,104 @@
+//! Diagnostics that a person switches on for a time: meanwhile everything of an integration's executions is recorded.
+
+use crate::connection::Store;
+use crate::error::StoreError;
+use crate::listen::{self, Part};
+use crate::record_write::bounded;
+use crate::timestamp::Timestamp;
+use deadpool_postgres::Transaction;
+use std::collections::HashMap;
+use tokio_postgres::error::SqlState;
+use uuid::Uuid;
+
+const LONGEST_NAME: usize = 200;
+const OPERATION: &str = "switch diagnostics";
+
+/// An integration whose diagnostics are switched on. Times are microseconds of Unix time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiagnosisRow {
+    /// The tenant.
+    pub tenant: String,
+    /// The integration's name.
+    pub integration: String,
+    /// The integration's id.
+    pub integration_id: Uuid,
+    /// When they end.
+    pub until: i64,
+    /// When they were switched on.
+    pub since: i64,
+    /// Who did it last.
+    pub by: String,
+}
+
+impl Store {
+    /// Switches diagnostics of an integration on until a time, effective on every worker within a second; where they are on, the time
+    /// becomes the new one.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]: there is no such integration.
+    pub async fn diagnose(&self, integration: Uuid, until: i64, by: &str) -> Result<(), StoreError> {
+        let failed = StoreError::during(OPERATION);
+        let mut client = self.client(OPERATION).await?;
+        let transaction = client.transaction().await.map_err(failed)?;
+        listen::next_generation(&transaction, Part::Diagnostics).await?;
+        let sql = "insert into diagnostics_windows (integration_id, until_at, switched_by) values ($1, $2, $3)
+                   on conflict (integration_id) do update set until_at = excluded.until_at, switched_by = excluded.switched_by,
+                       since = case when diagnostics_windows.until_at > now() then diagnostics_windows.since else now() end";
+        let written = transaction.execute(sql, &[&integration, &Timestamp(until), &bounded(by, LONGEST_NAME)]).await;
+        if let Err(error) = written {
+            return Err(match error.code() {
+                Some(code) if *code == SqlState::FOREIGN_KEY_VIOLATION => {
+                    StoreError::NotFound { what: format!("the integration {integration}") }
+                }
+                _ => failed(error),
+            });
+        }
+        listen::announce_change(&transaction).await?;
+        transaction.commit().await.map_err(failed)
+    }
+
+    /// Switches diagnostics of an integration off before their time; whether they were on.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn end_diagnosis(&self, integration: Uuid) -> Result<bool, StoreError> {
+        let failed = StoreError::during(OPERATION);
+        let mut client = self.client(OPERATION).await?;
+        let transaction = client.transaction().await.map_err(failed)?;
+        listen::next_generation(&transaction, Part::Diagnostics).await?;
+        let sql = "delete from diagnostics_windows where integration_id = $1 returning until_at > now()";
+        let row = transaction.query_opt(sql, &[&integration]).await.map_err(failed)?;
+        listen::announce_change(&transaction).await?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(row.is_some_and(|row| row.get(0)))
+    }
+
+    /// Every integration whose diagnostics are on, by tenant and name.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn list_diagnoses(&self) -> Result<Vec<DiagnosisRow>, StoreError> {
+        let operation = "list diagnostics";
+        let client = self.client(operation).await?;
+        let sql = "select i.tenant, i.name, i.id, d.until_at, d.since, d.switched_by
+                   from diagnostics_windows d join integrations i on i.id = d.integration_id where d.until_at > now()
+                   order by i.tenant, i.name";
+        let rows = client.query(sql, &[]).await.map_err(StoreError::during(operation))?;
+        let row = |row: &tokio_postgres::Row| DiagnosisRow {
+            tenant: row.get(0),
+            integration: row.get(1),
+            integration_id: row.get(2),
+            until: row.get::<_, Timestamp>(3).0,
+            since: row.get::<_, Timestamp>(4).0,
+            by: row.get(5),
+        };
+        Ok(rows.iter().map(row).collect())
+    }
+}
+
+/// Until when each integration is diagnosed; those whose time has passed are left to whoever reads the clock.
+pub(crate) async fn load(transaction: &Transaction<'_>) -> Result<HashMap<Uuid, i64>, StoreError> {
+    let sql = "select integration_id, until_at from diagnostics_windows where until_at > now()";
+    let rows = transaction.query(sql, &[]).await.map_err(StoreError::during("load diagnostics"))?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get::<_, Timestamp>(1).0)).collect())
+}

@@ -1,0 +1,197 @@
+//! SMTP sessions: in clear, by STARTTLS or in TLS from the first byte, signed in, kept for the next mail.
+
+use super::pool::Pools;
+use super::{Reach, Target, dial, tls};
+use crate::failure::{permanent, transient};
+use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
+use forebay_contract::connection::{CONNECT_TIMEOUT, Connection, SmtpConnection, Tls};
+use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use lettre::transport::smtp::Error as SmtpError;
+use lettre::transport::smtp::authentication::{Credentials, Mechanism};
+use lettre::transport::smtp::client::{
+    AsyncSmtpConnection, AsyncTokioStream, Certificate, CertificateStore, TlsParameters, TlsParametersBuilder,
+};
+use lettre::transport::smtp::extension::ClientId;
+use rustls::pki_types::ServerName;
+use std::io;
+use std::net::SocketAddr;
+use std::ops::{Deref, DerefMut};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+/// Longest wait for the server's word of farewell, which changes nothing.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// One session. Dropped, it says farewell.
+pub(super) struct MailSession(
+    /// Present until the session ends.
+    Option<AsyncSmtpConnection>,
+);
+
+/// Makes sessions of one connection.
+#[derive(Clone)]
+pub(super) struct MailSessions {
+    connection: Arc<Connection>,
+    smtp: SmtpConnection,
+    reach: Reach,
+}
+
+pub(super) type MailPools = Pools<MailSessions>;
+
+impl MailSessions {
+    pub(super) fn new(connection: &Arc<Connection>, smtp: &SmtpConnection, reach: &Reach) -> Self {
+        Self { connection: Arc::clone(connection), smtp: smtp.clone(), reach: reach.clone() }
+    }
+}
+
+impl Manager for MailSessions {
+    type Type = MailSession;
+    type Error = ExecutionError;
+
+    async fn create(&self) -> Result<MailSession, ExecutionError> {
+        MailSession::open(&self.reach, &Target(&self.connection), &self.smtp).await
+    }
+
+    /// A server that has ended the session, as after so many mails, is noticed before a mail is given to it.
+    async fn recycle(&self, session: &mut MailSession, _: &Metrics) -> RecycleResult<ExecutionError> {
+        match tokio::time::timeout(CONNECT_TIMEOUT, session.test_connected()).await {
+            Ok(true) => Ok(()),
+            _ => Err(RecycleError::message("the session has ended")),
+        }
+    }
+}
+
+impl MailSession {
+    /// Connects, begins TLS where the connection wants it, and signs in.
+    ///
+    /// # Errors
+    /// `Connection` for a login that is not accepted, `Unreachable`, and what else the server says.
+    pub(super) async fn open(reach: &Reach, target: &Target<'_>, smtp: &SmtpConnection) -> Result<Self, ExecutionError> {
+        let stream = dial::dial(reach, target, &smtp.host, smtp.port).await?;
+        let stream: Box<dyn AsyncTokioStream> = match smtp.tls {
+            Tls::Require => Box::new(Encrypted::begin(target, smtp, stream).await?),
+            Tls::StartTls | Tls::Disable => Box::new(stream),
+        };
+        let name = ClientId::default();
+        let nothing_sent = |error: SmtpError| refused(target, &error, "; nothing was sent");
+        let mut session = AsyncSmtpConnection::connect_with_transport(stream, &name).await.map_err(nothing_sent)?;
+        if smtp.tls == Tls::StartTls {
+            if !session.can_starttls() {
+                let message = format!("{target} offers no STARTTLS; set `tls: require` for a port with TLS, or `tls: disable`");
+                return Err(permanent(ErrorCode::Connection, message));
+            }
+            session.starttls(starttls(smtp).map_err(nothing_sent)?, &name).await.map_err(|error| match tls::is_refusal(&error) {
+                true => tls::refused(target, &dial::cause(&error), "`tls: disable`"),
+                false => nothing_sent(error),
+            })?;
+        }
+        if let Some((username, password)) = &smtp.login {
+            let credentials = Credentials::new(username.clone(), password.expose().to_owned());
+            session.auth(&[Mechanism::Plain, Mechanism::Login], &credentials).await.map_err(|error| {
+                let refused = refused(target, &error, "; nothing was sent");
+                if refused.transient {
+                    return refused;
+                }
+                let message = format!("{}; check username and password", refused.message);
+                permanent(ErrorCode::Connection, message)
+            })?;
+        }
+        Ok(Self(Some(session)))
+    }
+}
+
+impl Drop for MailSession {
+    /// Nobody waits for the farewell.
+    fn drop(&mut self) {
+        let (Some(mut session), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) else { return };
+        if !session.has_broken() {
+            runtime.spawn(async move { tokio::time::timeout(FAREWELL, session.quit()).await });
+        }
+    }
+}
+
+impl Deref for MailSession {
+    type Target = AsyncSmtpConnection;
+
+    fn deref(&self) -> &AsyncSmtpConnection {
+        match &self.0 {
+            Some(session) => session,
+            None => unreachable!("only the end of a session takes it"),
+        }
+    }
+}
+
+impl DerefMut for MailSession {
+    fn deref_mut(&mut self) -> &mut AsyncSmtpConnection {
+        match &mut self.0 {
+            Some(session) => session,
+            None => unreachable!("only the end of a session takes it"),
+        }
+    }
+}
+
+fn starttls(smtp: &SmtpConnection) -> Result<TlsParameters, SmtpError> {
+    let authorities = Certificate::from_pem(&tls::authorities_as_pem())?;
+    let parameters = TlsParametersBuilder::new(smtp.host.clone()).certificate_store(CertificateStore::None);
+    parameters.add_root_certificate(authorities).build_rustls()
+}
+
+/// What the server says stands in the innermost cause.
+pub(super) fn refused(target: &Target<'_>, error: &SmtpError, effect: &str) -> ExecutionError {
+    let why = dial::cause(error);
+    match error.status() {
+        Some(code) if error.is_permanent() => permanent(ErrorCode::Remote, format!("{target} answered {code}: {why}")),
+        Some(code) => transient(ErrorCode::Remote, format!("{target} answered {code}: {why}")),
+        None if error.is_tls() => permanent(ErrorCode::Unreachable, format!("{target}: TLS could not be begun: {why}")),
+        None if error.is_client() => permanent(ErrorCode::Remote, format!("{target}: {why}")),
+        None => transient(ErrorCode::Unreachable, format!("{target} broke off{effect}: {why}")),
+    }
+}
+
+/// TLS from the first byte (RFC 8314, section 3.3).
+#[derive(Debug)]
+struct Encrypted(TlsStream<TcpStream>);
+
+impl Encrypted {
+    async fn begin(target: &Target<'_>, smtp: &SmtpConnection, stream: TcpStream) -> Result<Self, ExecutionError> {
+        let name = ServerName::try_from(smtp.host.clone())
+            .map_err(|_| permanent(ErrorCode::Connection, format!("{target}: '{}' is no name that a certificate can have", smtp.host)))?;
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(tls::client_config()));
+        let stream = connector.connect(name, stream).await;
+        stream.map(Self).map_err(|error| match tls::is_refusal(&error) {
+            true => tls::refused(target, &error.to_string(), "`tls: starttls`"),
+            false => transient(ErrorCode::Unreachable, format!("{target} broke off while TLS was begun; nothing was sent: {error}")),
+        })
+    }
+}
+
+impl AsyncTokioStream for Encrypted {
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.0.get_ref().0.peer_addr()
+    }
+}
+
+impl AsyncRead for Encrypted {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Encrypted {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,41 @@
+//! The labels by which an execution is found. A fault in their mapping costs the execution its labels, never its work.
+
+use crate::context::Context;
+use crate::failure::{self, InStep};
+use crate::flow::Execution;
+use crate::weight;
+use forebay_contract::Label;
+use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use serde_json::Value as Json;
+
+/// Most memory of what the mapping gives, in bytes.
+const MOST_BYTES: usize = 64 * 1024;
+
+impl Execution<'_> {
+    /// Evaluates the definition's `label`, where it has one, and keeps the labels with what outlives the run.
+    pub(crate) async fn label(&self, context: &Context) {
+        match self.labels_of(context).await {
+            Ok(labels) => self.state().labels = labels,
+            Err(error) => {
+                let (tenant, integration, id) = (&self.envelope.tenant, &self.envelope.integration, &self.envelope.execution_id);
+                tracing::warn!(
+                    forebay.tenant = %tenant,
+                    forebay.integration = %integration,
+                    forebay.execution.id = %id,
+                    %error,
+                    "an execution gets no labels: its mapping failed"
+                );
+            }
+        }
+    }
+
+    async fn labels_of(&self, context: &Context) -> Result<Vec<Label>, ExecutionError> {
+        let Some(mapping) = &self.program.label else { return Ok(Vec::new()) };
+        let output = mapping.output("", context.value(), &self.budget).await.in_step("label")?;
+        let refused = |message: String| failure::permanent(ErrorCode::Mapping, message).in_step("label");
+        if weight::spend(&output, MOST_BYTES).is_none() {
+            return Err(refused(format!("the labels take more than {} KiB together", MOST_BYTES / 1024)));
+        }
+        Label::all_of(&Json::from(&output)).map_err(|error| refused(error.to_string()))
+    }
+}

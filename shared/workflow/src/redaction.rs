@@ -1,0 +1,251 @@
+//! Hides named fields before anything is written down: at any depth of values and bodies, and in headers and query parameters.
+
+use crate::body::read_body;
+use crate::mapping::Value;
+use crate::payload;
+use crate::redaction_text::without_fields;
+use crate::weight;
+use bytes::Bytes;
+use forebay_contract::body::BodyKind;
+use forebay_contract::definition::LARGEST_MAX_BYTES;
+use percent_encoding::percent_decode_str;
+use serde_json::Value as Json;
+
+/// What stands in the place of a hidden value.
+pub const HIDDEN: &str = "[redacted]";
+/// What stands in the place of a body that cannot be searched for the fields.
+const UNREADABLE: &str = "[redacted: the body cannot be read as what its Content-Type says]";
+/// Shorter texts are not searched for in messages: they would be found everywhere.
+const SHORTEST_IN_MESSAGES: usize = 4;
+
+/// The fields that a definition hides. It learns what it hid, so that messages which repeat it can be told without it.
+pub struct Redaction {
+    /// In lower case.
+    names: Vec<String>,
+    hidden: Vec<String>,
+}
+
+impl Redaction {
+    /// Hides fields of these names, in capital or small letters.
+    #[must_use]
+    pub fn new(names: &[String]) -> Self {
+        Self { names: names.iter().map(|name| name.to_lowercase()).collect(), hidden: Vec::new() }
+    }
+
+    /// Hides the fields of a value; whether there were any.
+    pub fn hide(&mut self, value: &mut Json) -> bool {
+        match value {
+            Json::Object(members) => {
+                let mut any = false;
+                for (name, member) in members {
+                    if self.hides(name) {
+                        self.learn_json(member);
+                        *member = HIDDEN.into();
+                        any = true;
+                    } else {
+                        any |= self.hide(member);
+                    }
+                }
+                any
+            }
+            Json::Array(items) => {
+                let mut any = false;
+                for item in items {
+                    any |= self.hide(item);
+                }
+                any
+            }
+            _ => false,
+        }
+    }
+
+    /// Hides headers; whether there were any.
+    pub fn hide_pairs(&mut self, pairs: &mut [(String, String)]) -> bool {
+        let mut any = false;
+        for (name, value) in pairs {
+            if self.hides(name) {
+                self.learn(value);
+                *value = HIDDEN.to_owned();
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// Hides parameters of a query string; whether there were any.
+    pub fn hide_query(&mut self, query: &mut String) -> bool {
+        let mut any = false;
+        let mut parts = Vec::new();
+        for part in query.split('&') {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            let plain = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
+            if self.hides(&plain(name)) {
+                self.learn(&plain(value));
+                parts.push(format!("{name}={HIDDEN}"));
+                any = true;
+            } else {
+                parts.push(part.to_owned());
+            }
+        }
+        if any {
+            *query = parts.join("&");
+        }
+        any
+    }
+
+    /// The body without the fields, without a Content-Encoding; `None`: there are none, or it is of a type that has no named fields.
+    /// A body that cannot be read is replaced whole.
+    pub async fn body(&mut self, content_type: Option<&str>, content_encoding: Option<&str>, body: &Bytes) -> Option<Bytes> {
+        if body.is_empty() || !has_names(content_type) {
+            return None;
+        }
+        let (kind, encoding, bytes) = (content_type.map(str::to_owned), content_encoding.map(str::to_owned), body.clone());
+        let read = move || read_body(kind.as_deref(), encoding.as_deref(), &bytes, LARGEST_MAX_BYTES);
+        let aside = weight::are_many(body.len()) || content_encoding.is_some();
+        let Ok(Ok(value)) = weight::run(aside, read).await else { return Some(Bytes::from_static(UNREADABLE.as_bytes())) };
+        let hidden = self.without(&value)?;
+        let written = payload::encode(hidden, content_type).await;
+        Some(written.map_or_else(|_| Bytes::from_static(UNREADABLE.as_bytes()), |written| written.bytes))
+    }
+
+    /// A message without what was hidden so far, and without the fields that it quotes; `None`: it stays as it is.
+    #[must_use]
+    pub fn message(&self, text: &str) -> Option<String> {
+        let mut told = without_fields(text, &self.names);
+        for hidden in &self.hidden {
+            if told.contains(hidden.as_str()) {
+                told = told.replace(hidden.as_str(), HIDDEN);
+            }
+        }
+        (told != text).then_some(told)
+    }
+
+    /// As [`Redaction::hide`], of a value that is shared; `None`: it has no such field.
+    fn without(&mut self, value: &Value) -> Option<Value> {
+        if let Some(items) = value.as_array() {
+            let hidden: Vec<Option<Value>> = items.iter().map(|item| self.without(item)).collect();
+            if hidden.iter().all(Option::is_none) {
+                return None;
+            }
+            return Some(Value::array(items.iter().zip(hidden).map(|(item, hidden)| hidden.unwrap_or_else(|| item.clone()))));
+        }
+        let mut any = false;
+        let mut members = Vec::new();
+        for (name, member) in value.entries()? {
+            let hidden = match self.hides(name) {
+                true => {
+                    self.learn_json(&Json::from(member));
+                    Some(Value::string(HIDDEN))
+                }
+                false => self.without(member),
+            };
+            any |= hidden.is_some();
+            members.push((name, hidden.unwrap_or_else(|| member.clone())));
+        }
+        any.then(|| Value::object(members))
+    }
+
+    /// Whether a field of this name is hidden. XML attributes are `@name`, and its names may have a prefix.
+    #[must_use]
+    pub fn hides(&self, name: &str) -> bool {
+        let name = name.to_lowercase();
+        let local = name.rsplit_once(':').map_or(name.trim_start_matches('@'), |(_, local)| local);
+        self.names.iter().any(|hidden| *hidden == name || hidden == local)
+    }
+
+    fn learn_json(&mut self, value: &Json) {
+        match value {
+            Json::String(text) => self.learn(text),
+            Json::Number(number) => self.learn(&number.to_string()),
+            Json::Array(items) => items.iter().for_each(|item| self.learn_json(item)),
+            Json::Object(members) => members.values().for_each(|member| self.learn_json(member)),
+            Json::Null | Json::Bool(_) => {}
+        }
+    }
+
+    fn learn(&mut self, text: &str) {
+        if text.chars().count() >= SHORTEST_IN_MESSAGES && text != HIDDEN && !self.hidden.iter().any(|known| known == text) {
+            self.hidden.push(text.to_owned());
+        }
+    }
+}
+
+/// Whether bodies of the type have fields with names.
+fn has_names(content_type: Option<&str>) -> bool {
+    match BodyKind::of(content_type) {
+        Ok(BodyKind::Text(_) | BodyKind::Binary) => false,
+        Ok(_) => true,
+        // A type whose charset is not known is one of text.
+        Err(_) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn redaction() -> Redaction {
+        Redaction::new(&["password".to_owned(), "SSN".to_owned()])
+    }
+
+    async fn body(content_type: &str, body: &str) -> Option<String> {
+        let hidden = redaction().body(Some(content_type), None, &Bytes::from(body.to_owned())).await?;
+        Some(String::from_utf8(hidden.to_vec()).unwrap())
+    }
+
+    #[test]
+    fn named_fields_are_hidden_at_any_depth_whatever_they_hold() {
+        let mut value = json!({ "a": [{ "Password": { "x": 1 } }, { "ssn": null }], "password": "hunter2", "passwords": "kept" });
+        assert!(redaction().hide(&mut value));
+        let hidden = json!({ "a": [{ "Password": HIDDEN }, { "ssn": HIDDEN }], "password": HIDDEN, "passwords": "kept" });
+        assert_eq!(value, hidden);
+        assert!(!redaction().hide(&mut json!({ "a": ["password"] })));
+    }
+
+    #[test]
+    fn headers_and_parameters_are_hidden_by_name() {
+        let mut headers = [("PASSWORD".to_owned(), "hunter2".to_owned()), ("x-a".to_owned(), "b".to_owned())];
+        assert!(redaction().hide_pairs(&mut headers));
+        assert_eq!((headers[0].1.as_str(), headers[1].1.as_str()), (HIDDEN, "b"));
+        let mut query = "a=1&pass%77ord=hunter2&ssn=%20".to_owned();
+        assert!(redaction().hide_query(&mut query));
+        assert_eq!(query, "a=1&pass%77ord=[redacted]&ssn=[redacted]");
+    }
+
+    #[tokio::test]
+    async fn bodies_are_written_again_as_what_they_were() {
+        let cases = [
+            (
+                "application/json",
+                r#"{"n":12345678901234567890123,"password":"x"}"#,
+                r#"{"n":12345678901234567890123,"password":"[redacted]"}"#,
+            ),
+            ("application/x-www-form-urlencoded", "a=1&ssn=2", "a=1&ssn=%5Bredacted%5D"),
+            ("text/csv", "id,SSN\r\n1,2\r\n", "id,SSN\r\n1,[redacted]\r\n"),
+        ];
+        for (kind, text, hidden) in cases {
+            assert_eq!(body(kind, text).await.as_deref(), Some(hidden), "{kind}");
+        }
+        let xml = r#"<o:a xmlns:o="u"><o:password x="1">hunter2</o:password><b ssn="hunter2"/></o:a>"#;
+        let hidden = body("application/xml", xml).await.unwrap();
+        assert!(!hidden.contains("hunter2"), "{hidden}");
+        assert!(hidden.contains("<o:password>[redacted]</o:password>") && hidden.contains(r#"<b ssn="[redacted]"/>"#), "{hidden}");
+    }
+
+    #[tokio::test]
+    async fn a_body_without_the_fields_stays_as_it_is_and_one_that_cannot_be_read_is_replaced() {
+        assert_eq!(body("application/json", r#"{ "a": 1 }"#).await, None);
+        assert_eq!(body("text/plain", "password: hunter2").await, None);
+        assert_eq!(body("application/json", r#"{"password": "hunter2""#).await.as_deref(), Some(UNREADABLE));
+    }
+
+    #[test]
+    fn messages_are_told_without_what_was_hidden() {
+        let mut redaction = redaction();
+        redaction.hide(&mut json!({ "password": "hunter2", "ssn": [99_887_766, "abc"] }));
+        let told = redaction.message("cannot parse \"hunter2\" and 99887766 and abc").unwrap();
+        assert_eq!(told, "cannot parse \"[redacted]\" and [redacted] and abc");
+        assert_eq!(redaction.message("fine"), None);
+    }
+}

@@ -1,0 +1,75 @@
+//! Hides named fields in texts that quote a body, such as the message of a remote system's refusal.
+
+use crate::redaction::HIDDEN;
+
+/// The text without what stands behind one of the names (in lower case): `"name": "value"`, `name=value`, `<name>value</name>`.
+pub(crate) fn without_fields(text: &str, names: &[String]) -> String {
+    // Of the same length as the text.
+    let lower = text.to_ascii_lowercase();
+    let (mut told, mut done) = (String::with_capacity(text.len()), 0);
+    while let Some(end) = names.iter().filter_map(|name| end_of_name(&lower, done, name)).min() {
+        match value_after(&text[end..]) {
+            Some((before, length)) => {
+                told.push_str(&text[done..end + before]);
+                told.push_str(HIDDEN);
+                done = end + before + length;
+            }
+            None => {
+                told.push_str(&text[done..end]);
+                done = end;
+            }
+        }
+    }
+    told + &text[done..]
+}
+
+/// Where the next whole word `name` ends.
+fn end_of_name(lower: &str, from: usize, name: &str) -> Option<usize> {
+    let is_part = |character: Option<char>| character.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '-');
+    lower[from..].match_indices(name).map(|(at, _)| (from + at, from + at + name.len())).find_map(|(begin, end)| {
+        let stands_alone = !is_part(lower[..begin].chars().next_back()) && !is_part(lower[end..].chars().next());
+        stands_alone.then_some(end)
+    })
+}
+
+/// How far behind the name its value begins, and how long it is; `None`: what follows is no value.
+fn value_after(rest: &str) -> Option<(usize, usize)> {
+    let sign = rest.trim_start_matches(['"', '\'', '\\', ' ']);
+    let mark = sign.chars().next().filter(|mark| [':', '=', '>'].contains(mark))?;
+    let value = sign[1..].trim_start_matches(' ');
+    let begin = rest.len() - value.len();
+    let until = |end: &[char], from: usize| value[from..].find(end).map_or(value.len(), |at| from + at);
+    let length = match value.trim_start_matches('\\').chars().next()? {
+        _ if mark == '>' => until(&['<'], 0),
+        quote @ ('"' | '\'') => {
+            let open = value.len() - value.trim_start_matches('\\').len() + 1;
+            return Some((begin + open, until(&[quote], open) - open));
+        }
+        // How far it goes is not worth finding out.
+        '{' | '[' => value.len(),
+        _ => until(&[',', ';', '&', '}', ']', ')', '<', ' ', '\n', '"'], 0),
+    };
+    (length > 0).then_some((begin, length))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_behind_a_name_is_hidden_however_it_is_written() {
+        let cases = [
+            (r#"answered 400: {"Token": "hunter2", "fine": 1}"#, r#"answered 400: {"Token": "[redacted]", "fine": 1}"#),
+            (r#"{\"token\":\"hunter2\"}"#, r#"{\"token\":\"[redacted]"}"#),
+            ("a=1&token=hunter2&b=2", "a=1&token=[redacted]&b=2"),
+            ("<o:token>hunter2</o:token>", "<o:token>[redacted]</o:token>"),
+            (r#"{"token":12345,"pin":[1,2]}"#, r#"{"token":[redacted],"pin":[redacted]"#),
+            (r#"cut {"token": "hunt"#, r#"cut {"token": "[redacted]"#),
+            ("the token is missing; tokens: 3, my-token: x", "the token is missing; tokens: 3, my-token: x"),
+            ("token", "token"),
+        ];
+        for (text, told) in cases {
+            assert_eq!(without_fields(text, &["token".to_owned(), "pin".to_owned()]), told);
+        }
+    }
+}

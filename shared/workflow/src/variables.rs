@@ -1,0 +1,99 @@
+//! The variables of a run as diagnostics record them: each value once, and by name its number before and after each step.
+
+use crate::mapping::Value;
+use crate::step_log::{DEEPEST_KEPT, is_deeper};
+use crate::weight::spend;
+use forebay_contract::{StepVariables, VariableLog};
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Most memory of the values that are recorded of one execution.
+const MOST_BYTES: usize = 4 * 1024 * 1024;
+
+/// What is recorded so far.
+pub(crate) struct Variables {
+    values: Vec<Json>,
+    pub(crate) steps: Vec<StepVariables>,
+    /// Memory that further values may take, in bytes.
+    left: usize,
+    /// The number of the text that stands for what is beyond the bound.
+    beyond: Option<u32>,
+}
+
+impl Default for Variables {
+    fn default() -> Self {
+        Self { values: Vec::new(), steps: Vec::new(), left: MOST_BYTES, beyond: None }
+    }
+}
+
+impl Variables {
+    pub(crate) fn number(&mut self, value: &Value) -> u32 {
+        if is_deeper(value, DEEPEST_KEPT) {
+            return self.push(format!("(not recorded: the value nests deeper than {DEEPEST_KEPT} levels)").into());
+        }
+        match spend(value, self.left) {
+            Some(left) => {
+                self.left = left;
+                self.push(Json::from(value))
+            }
+            None => {
+                let limit = MOST_BYTES / (1024 * 1024);
+                let text = format!("(not recorded: the variables of this execution take more than {limit} MiB)");
+                let number = self.beyond.unwrap_or_else(|| self.push(text.into()));
+                self.beyond = Some(number);
+                number
+            }
+        }
+    }
+
+    fn push(&mut self, value: Json) -> u32 {
+        self.values.push(value);
+        u32::try_from(self.values.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    pub(crate) fn into_log(self) -> VariableLog {
+        VariableLog { values: self.values, steps: self.steps }
+    }
+}
+
+/// Which value each variable has in one context. Empty where variables are not recorded.
+#[derive(Clone, Default)]
+pub(crate) struct Numbers(Vec<(Arc<str>, u32)>);
+
+impl Numbers {
+    pub(crate) fn set(&mut self, name: &str, number: u32) {
+        match self.0.iter_mut().find(|(known, _)| **known == *name) {
+            Some((_, known)) => *known = number,
+            None => self.0.push((name.into(), number)),
+        }
+    }
+
+    /// Takes over what a branch has set.
+    pub(crate) fn join(&mut self, branch: &Self) {
+        for (name, number) in &branch.0 {
+            self.set(name, *number);
+        }
+    }
+
+    pub(crate) fn named(&self) -> BTreeMap<String, u32> {
+        self.0.iter().map(|(name, number)| (name.to_string(), *number)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_beyond_the_bound_is_told_once_and_costs_nothing_more() {
+        let mut variables = Variables::default();
+        let large = Value::string("x".repeat(MOST_BYTES));
+        assert_eq!(variables.number(&Value::from(1_i64)), 0);
+        assert_eq!((variables.number(&large), variables.number(&large)), (1, 1));
+        assert_eq!(variables.number(&Value::from(2_i64)), 2);
+        let log = variables.into_log();
+        assert!(log.values[1].as_str().unwrap().contains("more than 4 MiB"));
+        assert_eq!((&log.values[0], &log.values[2]), (&Json::from(1), &Json::from(2)));
+    }
+}

@@ -1,0 +1,94 @@
+//! Looking at queues: depth, the age of what waits, messages that nobody can read.
+
+use forebay_broker::{ConsumersConfig, Depth, Inspector, Limits, Queue, Settle, SettleError, Topology, UnreadableMessage};
+use forebay_tests::{Sink, Stack, eventually};
+use lapin::options::BasicPublishOptions;
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{BasicProperties, Connection, ConnectionProperties};
+use std::time::Duration;
+
+fn topology(stack: &Stack) -> Topology {
+    Topology::new(stack.queue_prefix(), 1, Limits { max_length: 1, max_bytes: 1 })
+}
+
+fn inspector(stack: &Stack) -> Inspector {
+    Inspector::new(ConsumersConfig { url: stack.broker_url(), name: "test".to_owned() }, topology(stack))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_depth_of_a_queue_is_what_waits_and_its_age_is_what_the_worker_has_in_hand() {
+    let (stack, slow) = (Stack::new().await, Sink::start(Duration::from_secs(4)).await);
+    let yaml = format!(
+        "tenant: t1\nname: slow\ntrigger: {{ webhook: {{ authentication: none, ordered: true }} }}\nsteps: [{{ id: a, http: {{ method: POST, url: '{}' }} }}]\n",
+        slow.address()
+    );
+    stack.apply(&yaml).await;
+    let id = stack.command_json(&["triggers", "list"]).await[0]["integrationId"].as_str().unwrap().parse().unwrap();
+    let (inspector, trigger) = (inspector(&stack), Queue::Trigger(id));
+    assert_eq!(inspector.depths(&[trigger, Queue::Work(0)]).await.unwrap(), [None, None], "queues that nobody has used do not exist");
+    let ingress = stack.start("ingress").await;
+    for _ in 0..3 {
+        assert_eq!(stack.post(&ingress, "/t1/slow", "{}").await.status, 202);
+    }
+    let depths = inspector.depths(&[Queue::Retry { lane: 0, delay: 1000 }, trigger]).await.unwrap();
+    assert_eq!(depths, [None, Some(Depth { ready: 3, consumers: 0 })]);
+
+    let _worker = stack.start("worker").await;
+    let name = topology(&stack).name(trigger);
+    let ask = format!("select extract(epoch from now() - oldest_since[array_position(oldest_queues, '{name}')]) from workers");
+    eventually("the worker tells the age of the oldest", || async { stack.sql(&ask).await.trim().parse::<f64>().ok() }).await;
+    let age: f64 = stack.sql(&ask).await.trim().parse().unwrap();
+    assert!((0.0..60.0).contains(&age), "{age}");
+    assert_eq!(inspector.depths(&[trigger]).await.unwrap(), [Some(Depth { ready: 0, consumers: 1 })]);
+    stack.ended("slow", 3).await;
+    let gone = format!("select count(*) from workers where '{name}' = any(oldest_queues)");
+    eventually("nothing is in hand any more", || async { (stack.sql(&gone).await.trim() == "0").then_some(()) }).await;
+}
+
+async fn only_one(inspector: &Inspector, is_other: impl Fn(&UnreadableMessage) -> bool) -> UnreadableMessage {
+    eventually("one message is unreadable", || async {
+        let mut messages = inspector.unreadable(100).await.unwrap();
+        (messages.len() == 1 && is_other(&messages[0])).then(|| messages.remove(0))
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unreadable_message_is_looked_at_returned_as_it_was_and_discarded() {
+    let stack = Stack::new().await;
+    let (inspector, home) = (inspector(&stack), topology(&stack).name(Queue::Work(0)));
+    assert!(inspector.unreadable(10).await.unwrap().is_empty());
+    let _worker = stack.start("worker").await;
+    eventually("the lane is there", || async { inspector.depths(&[Queue::Work(0)]).await.unwrap()[0] }).await;
+    let connection = Connection::connect(&stack.broker_url(), ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    let mut headers = FieldTable::default();
+    headers.insert("x-mine".into(), AMQPValue::LongString("kept".into()));
+    let properties =
+        BasicProperties::default().with_message_id("no-execution".into()).with_headers(headers).with_content_type("a/b".into());
+    let publishing = channel.basic_publish("".into(), home.as_str().into(), BasicPublishOptions::default(), b"junk", properties);
+    publishing.await.unwrap().await.unwrap();
+
+    let first = only_one(&inspector, |_| true).await;
+    let expected = UnreadableMessage {
+        id: first.id.clone(),
+        reason: first.reason.clone(),
+        from: Some(home),
+        message_id: Some("no-execution".to_owned()),
+        headers: vec![("x-mine".to_owned(), "kept".to_owned())],
+        content_type: Some("a/b".to_owned()),
+        body: "junk".into(),
+    };
+    assert_eq!(first, expected);
+    assert!(first.reason.contains("is missing"), "{}", first.reason);
+    assert_eq!(only_one(&inspector, |_| true).await, expected, "looking at it leaves it there");
+
+    inspector.settle_unreadable(&first.id, Settle::Return).await.unwrap();
+    // The worker still cannot read it, and puts it aside again.
+    let second = only_one(&inspector, |message| message.id != first.id).await;
+    assert_eq!(UnreadableMessage { id: first.id.clone(), ..second.clone() }, expected);
+    let unknown = inspector.settle_unreadable(&first.id, Settle::Discard).await.unwrap_err();
+    assert!(matches!(unknown, SettleError::NotFound), "{unknown}");
+    inspector.settle_unreadable(&second.id, Settle::Discard).await.unwrap();
+    assert!(inspector.unreadable(10).await.unwrap().is_empty());
+}
