@@ -43,7 +43,7 @@ pub fn address(name: &str) -> String {
 }
 
 /// `GET /assets/{hash}/{name}`. Another hash is of another version of the program: it gets this one's content, and does not keep it.
-pub(crate) async fn get(path: web::Path<(String, String)>) -> HttpResponse {
+pub async fn get(path: web::Path<(String, String)>) -> HttpResponse {
     let (hash, name) = path.into_inner();
     let Some(asset) = ASSETS.iter().find(|asset| asset.name == name) else { return HttpResponse::NotFound().finish() };
     let is_current = address(&name) == format!("/assets/{hash}/{name}");

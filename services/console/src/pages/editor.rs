@@ -19,7 +19,6 @@ use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use tokio::runtime::Handle;
-pub(crate) use trigger_form::next_runs;
 
 /// A text, as far as it can be read.
 pub(crate) struct Read {
@@ -42,9 +41,8 @@ pub(crate) struct Made {
 /// Everything that is wrong with it, with its place.
 pub(crate) fn read(source: &str) -> Result<Read, Vec<Located>> {
     let whole = |message: String| vec![Located { line: 0, column: 0, path: String::new(), message }];
-    let mut read = documents(source).map_err(|error| {
-        vec![Located { line: error.line, column: error.column, path: String::new(), message: error.message }]
-    })?;
+    let mut read = documents(source)
+        .map_err(|error| vec![Located { line: error.line, column: error.column, path: String::new(), message: error.message }])?;
     let Some(document) = read.pop() else { return Err(whole("the text is empty: begin with tenant, name and trigger".to_owned())) };
     if !read.is_empty() {
         return Err(whole("the text holds more than one document; each integration has a page of its own".to_owned()));
@@ -136,7 +134,7 @@ pub(crate) fn written(sent: &Sent) -> (String, String) {
 }
 
 /// `POST /editor/check`: the parts of the page for a text under work, as JSON.
-pub(crate) async fn check(body: web::Bytes) -> HttpResponse {
+pub async fn check(body: web::Bytes) -> HttpResponse {
     let sent = Sent::read(&body);
     let (source, said) = if sent.text("action") == "write" { written(&sent) } else { (sent.text("source").to_owned(), String::new()) };
     let made = make(&source, &example(&sent)).await;

@@ -244,7 +244,14 @@ mod tests {
     #[test]
     fn the_figures_are_also_a_table() {
         let all = [series(Tone::Accent, &[Some(3.0), Some(0.0)])];
-        let drawn = Chart { title: "Calls", now: "3", times: &[0, 60_000_000], series: &all, shape: Shape::Bars, words: |value| format!("{value}/min") };
+        let drawn = Chart {
+            title: "Calls",
+            now: "3",
+            times: &[0, 60_000_000],
+            series: &all,
+            shape: Shape::Bars,
+            words: |value| format!("{value}/min"),
+        };
         let html = chart(&drawn).into_string();
         assert!(html.contains("3/min") && html.contains("Calls"), "{html}");
     }

@@ -125,17 +125,21 @@ pub fn problems(problems: &[Located]) -> Markup {
         return html! {};
     }
     let title = if problems.len() == 1 { "One problem".to_owned() } else { format!("{} problems", problems.len()) };
-    notice(Tone::Bad, &title, html! {
-        ul.problems {
-            @for problem in problems {
-                li {
-                    @if problem.line > 0 { a href="#source" data-line=(problem.line) { "Line " (problem.line) } " " }
-                    @if !problem.path.is_empty() { code { (problem.path) } ": " }
-                    (problem.message)
+    notice(
+        Tone::Bad,
+        &title,
+        html! {
+            ul.problems {
+                @for problem in problems {
+                    li {
+                        @if problem.line > 0 { a href="#source" data-line=(problem.line) { "Line " (problem.line) } " " }
+                        @if !problem.path.is_empty() { code { (problem.path) } ": " }
+                        (problem.message)
+                    }
                 }
             }
-        }
-    })
+        },
+    )
 }
 
 /// The form, or why there is none.

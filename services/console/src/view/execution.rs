@@ -102,27 +102,35 @@ fn summary(row: &ExecutionRow, seen: &Seen<'_>) -> Markup {
 
 fn retry(row: &ExecutionRow, seen: &Seen<'_>) -> Markup {
     if row.halted && !row.skipped {
-        return notice(badge::Tone::Warn, "This execution halts its trigger", html! {
-            "Everything behind it waits. " a href="/monitor#halted" { "Resume or skip it on the monitor." }
-        });
+        return notice(
+            badge::Tone::Warn,
+            "This execution halts its trigger",
+            html! {
+                "Everything behind it waits. " a href="/monitor#halted" { "Resume or skip it on the monitor." }
+            },
+        );
     }
     if !can_be_retried(row) {
         return html! {};
     }
     let is_old = seen.latest.is_some_and(|latest| latest != row.version);
-    card("Run again", &html! {}, &html! {
-        form.stack method="post" action={ "/executions/" (row.id) "/retry" } {
-            div.choices {
-                (super::field::option("from", "failed", true, "From the failed step", "Steps that succeeded are not repeated."))
-                (super::field::option("from", "start", false, "From the start", "Every step runs once more."))
+    card(
+        "Run again",
+        &html! {},
+        &html! {
+            form.stack method="post" action={ "/executions/" (row.id) "/retry" } {
+                div.choices {
+                    (super::field::option("from", "failed", true, "From the failed step", "Steps that succeeded are not repeated."))
+                    (super::field::option("from", "start", false, "From the start", "Every step runs once more."))
+                }
+                div.choices {
+                    (super::field::option("version", "same", !is_old, &format!("With version {}", row.version), "As it ran."))
+                    (super::field::option("version", "latest", is_old, &format!("With the latest version{}", seen.latest.map(|latest| format!(" ({latest})")).unwrap_or_default()), "With what was mended since."))
+                }
+                div.actions { button.button.main type="submit" { "Retry" } }
             }
-            div.choices {
-                (super::field::option("version", "same", !is_old, &format!("With version {}", row.version), "As it ran."))
-                (super::field::option("version", "latest", is_old, &format!("With the latest version{}", seen.latest.map(|latest| format!(" ({latest})")).unwrap_or_default()), "With what was mended since."))
-            }
-            div.actions { button.button.main type="submit" { "Retry" } }
-        }
-    })
+        },
+    )
 }
 
 fn times(detail: &ExecutionDetail) -> Markup {
@@ -140,7 +148,13 @@ fn times(detail: &ExecutionDetail) -> Markup {
             StepStatus::Skipped => "skipped",
             StepStatus::Waiting => "waiting",
         };
-        lanes.push(Lane { name: step.id.clone(), href: format!("#step-{}", bare(&step.id)), state, began: step.started_at, took: step.took });
+        lanes.push(Lane {
+            name: step.id.clone(),
+            href: format!("#step-{}", bare(&step.id)),
+            state,
+            began: step.started_at,
+            took: step.took,
+        });
     }
     if lanes.is_empty() {
         return html! { p.muted { "It has not begun." } };
@@ -191,29 +205,37 @@ fn step(record: &StepRecord, kind: Option<&str>, anchor: Option<&str>, around: O
 }
 
 fn call(detail: &ExecutionDetail) -> Markup {
-    card("Input", &html! {}, &html! {
-        @match &detail.input {
-            None => p.muted { "The call is not kept." },
-            Some(input) => {
-                p { code { (input.request.method) " " (input.request.path) @if !input.request.query_string.is_empty() { "?" (input.request.query_string) } } }
-                (headers(&input.request.headers))
-                (body(&input.body))
+    card(
+        "Input",
+        &html! {},
+        &html! {
+            @match &detail.input {
+                None => p.muted { "The call is not kept." },
+                Some(input) => {
+                    p { code { (input.request.method) " " (input.request.path) @if !input.request.query_string.is_empty() { "?" (input.request.query_string) } } }
+                    (headers(&input.request.headers))
+                    (body(&input.body))
+                }
             }
-        }
-    })
+        },
+    )
 }
 
 fn answer(detail: &ExecutionDetail) -> Markup {
-    card("Output", &html! {}, &html! {
-        @match &detail.output {
-            None => p.muted { "The answer is not kept, or there was none." },
-            Some(output) => {
-                p { "Status " code { (output.status) } }
-                (headers(&output.headers))
-                (body(&output.body))
+    card(
+        "Output",
+        &html! {},
+        &html! {
+            @match &detail.output {
+                None => p.muted { "The answer is not kept, or there was none." },
+                Some(output) => {
+                    p { "Status " code { (output.status) } }
+                    (headers(&output.headers))
+                    (body(&output.body))
+                }
             }
-        }
-    })
+        },
+    )
 }
 
 fn headers(headers: &[(String, String)]) -> Markup {

@@ -52,8 +52,14 @@ impl Asked {
 
 const STATES: [(&str, &str); 5] =
     [("", "Any state"), ("failed", "Failed"), ("running", "Running"), ("succeeded", "Succeeded"), ("expired", "Expired")];
-const PERIODS: [(&str, &str); 6] =
-    [("", "Any time"), ("15m", "Last 15 minutes"), ("1h", "Last hour"), ("24h", "Last day"), ("7d", "Last 7 days"), ("30d", "Last 30 days")];
+const PERIODS: [(&str, &str); 6] = [
+    ("", "Any time"),
+    ("15m", "Last 15 minutes"),
+    ("1h", "Last hour"),
+    ("24h", "Last day"),
+    ("7d", "Last 7 days"),
+    ("30d", "Last 30 days"),
+];
 
 /// The filter above the list. `tenants` and `integrations`: what the reader may choose from.
 #[must_use]
@@ -109,7 +115,7 @@ pub fn list(rows: &[ExecutionRow], asked: &Asked, has_more: bool) -> Markup {
                         th scope="col" { "Took" }
                         th scope="col" { "Attempts" }
                         th scope="col" { "Answer" }
-                        th scope="col" { "Error" }
+                        th scope="col" { "Labels or error" }
                         th scope="col" { span.unseen { "Open" } }
                     }
                 }
@@ -130,7 +136,8 @@ fn line(row: &ExecutionRow) -> Markup {
             td.nowrap data-label="Took" { (took(row)) }
             td data-label="Attempts" { (row.attempts) }
             td data-label="Answer" { @if let Some(status) = row.response_status { code { (status) } } }
-            td data-label="Error" {
+            td data-label="Labels or error" {
+                @for label in &row.labels { (badge::tag(label.as_str())) " " }
                 @if let Some(error) = &row.error { span.clip title=(error) { (error) } }
             }
             td.right { a.small href=(href) { "Open" span.unseen { " execution " (row.id) } } }

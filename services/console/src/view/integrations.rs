@@ -54,9 +54,13 @@ impl Line {
 pub fn list(lines: &[Line], may_create: bool) -> Markup {
     if lines.is_empty() {
         let text = "An integration is a webhook or a schedule, and the workflow that it starts. Write one here, or apply files with `forebay apply`.";
-        return empty("No integrations yet", text, &html! {
-            @if may_create { a.button.main href="/integrations/new" { "New integration" } }
-        });
+        return empty(
+            "No integrations yet",
+            text,
+            &html! {
+                @if may_create { a.button.main href="/integrations/new" { "New integration" } }
+            },
+        );
     }
     html! {
         div.table.folds {

@@ -30,16 +30,24 @@ pub struct Line {
 /// A key that was just made: the only time that it is shown.
 #[must_use]
 pub fn created(label: &str, key: &str) -> Markup {
-    notice(Tone::Good, &format!("The key '{label}' is made"), html! {
-        div.stack.tight { p { "Copy it now: it is stored as a digest only, and cannot be shown again." } (copied("new-key", key)) }
-    })
+    notice(
+        Tone::Good,
+        &format!("The key '{label}' is made"),
+        html! {
+            div.stack.tight { p { "Copy it now: it is stored as a digest only, and cannot be shown again." } (copied("new-key", key)) }
+        },
+    )
 }
 
 /// The list.
 #[must_use]
 pub fn list(lines: &[Line], now: i64, may_change: bool) -> Markup {
     if lines.is_empty() {
-        return empty("No keys yet", "A caller sends its key as X-API-Key. Make one for each system that calls, so that each can be taken away alone.", &html! {});
+        return empty(
+            "No keys yet",
+            "A caller sends its key as X-API-Key. Make one for each system that calls, so that each can be taken away alone.",
+            &html! {},
+        );
     }
     html! {
         div.table.folds {

@@ -82,31 +82,35 @@ pub struct Queue {
 #[must_use]
 pub fn queues(queues: &[Queue], now: i64) -> Markup {
     let most = queues.iter().filter_map(|queue| queue.depth).max().unwrap_or(0).max(1);
-    table_card("Queues", &html! {}, &html! {
-        @if queues.is_empty() { (empty("No queues", "An ordered or limited trigger has a queue of its own. All others share lanes.", &html! {})) }
-        @else {
-            div.table.folds {
-                table {
-                    thead { tr { th scope="col" { "Queue" } th scope="col" { "Waiting" } th scope="col" { "Oldest" } th scope="col" { "Active worker" } } }
-                    tbody {
-                        @for queue in queues {
-                            tr {
-                                th scope="row" { @if queue.href.is_empty() { (queue.name) } @else { a.row-link href=(queue.href) { (queue.name) } } }
-                                td data-label="Waiting" {
-                                    @match queue.depth {
-                                        None => span.muted { "unknown" },
-                                        Some(depth) => span.row { (depth) (share(depth, most)) },
+    table_card(
+        "Queues",
+        &html! {},
+        &html! {
+            @if queues.is_empty() { (empty("No queues", "An ordered or limited trigger has a queue of its own. All others share lanes.", &html! {})) }
+            @else {
+                div.table.folds {
+                    table {
+                        thead { tr { th scope="col" { "Queue" } th scope="col" { "Waiting" } th scope="col" { "Oldest" } th scope="col" { "Active worker" } } }
+                        tbody {
+                            @for queue in queues {
+                                tr {
+                                    th scope="row" { @if queue.href.is_empty() { (queue.name) } @else { a.row-link href=(queue.href) { (queue.name) } } }
+                                    td data-label="Waiting" {
+                                        @match queue.depth {
+                                            None => span.muted { "unknown" },
+                                            Some(depth) => span.row { (depth) (share(depth, most)) },
+                                        }
                                     }
+                                    td.nowrap data-label="Oldest" { @if let Some(oldest) = queue.oldest { (span(now - oldest)) } }
+                                    td data-label="Active worker" { @if queue.worker.is_empty() { span.muted { "none" } } @else { (queue.worker) } }
                                 }
-                                td.nowrap data-label="Oldest" { @if let Some(oldest) = queue.oldest { (span(now - oldest)) } }
-                                td data-label="Active worker" { @if queue.worker.is_empty() { span.muted { "none" } } @else { (queue.worker) } }
                             }
                         }
                     }
                 }
             }
-        }
-    })
+        },
+    )
 }
 
 fn share(depth: u64, most: u64) -> Markup {
@@ -130,52 +134,60 @@ pub fn halted(triggers: &[TriggerRow], may_decide: bool) -> Markup {
 
 fn halt(trigger: &TriggerRow, may_decide: bool) -> Markup {
     let path = format!("{}/{}", trigger.tenant, trigger.name);
-    notice(Tone::Bad, &path, html! {
-        div.stack.tight {
-            p { (trigger.error.as_deref().unwrap_or("It failed for good.")) }
-            p.small {
-                @if let Some(since) = trigger.since { "Halted " (ago(since)) ". " }
-                @if let Some(id) = &trigger.execution_id { a href={ "/executions/" (id) } { "The execution that blocks" } ". " }
-                "Everything behind it waits in order."
-            }
-            @if may_decide {
-                div.actions {
-                    form method="post" action={ "/triggers/" (path) "/resume" } { button.button.small.main type="submit" { "Resume: run it again" } }
-                    form method="post" action={ "/triggers/" (path) "/skip" } {
-                        (asking("small", "Skip it", &format!("Skip the failed execution of {path}? It stays failed, and the ones behind it run.")))
+    notice(
+        Tone::Bad,
+        &path,
+        html! {
+            div.stack.tight {
+                p { (trigger.error.as_deref().unwrap_or("It failed for good.")) }
+                p.small {
+                    @if let Some(since) = trigger.since { "Halted " (ago(since)) ". " }
+                    @if let Some(id) = &trigger.execution_id { a href={ "/executions/" (id) } { "The execution that blocks" } ". " }
+                    "Everything behind it waits in order."
+                }
+                @if may_decide {
+                    div.actions {
+                        form method="post" action={ "/triggers/" (path) "/resume" } { button.button.small.main type="submit" { "Resume: run it again" } }
+                        form method="post" action={ "/triggers/" (path) "/skip" } {
+                            (asking("small", "Skip it", &format!("Skip the failed execution of {path}? It stays failed, and the ones behind it run.")))
+                        }
                     }
                 }
             }
-        }
-    })
+        },
+    )
 }
 
 /// The workers that live.
 #[must_use]
 pub fn workers(workers: &[WorkerRow]) -> Markup {
-    table_card("Workers", &html! {}, &html! {
-        @if workers.is_empty() {
-            (notice(Tone::Bad, "No worker is alive", "Calls are accepted and wait. Start one with `forebay worker`."))
-        } @else {
-            div.table.folds {
-                table {
-                    thead { tr { th scope="col" { "Worker" } th scope="col" { "Version" } th scope="col" { "Load" } th scope="col" { "Queues held" } th scope="col" { "Started" } th scope="col" { "Last seen" } } }
-                    tbody {
-                        @for worker in workers {
-                            tr {
-                                th scope="row" { (worker.name) }
-                                td data-label="Version" { code { (worker.version) } }
-                                td data-label="Load" { (worker.running) " of " (worker.concurrency) }
-                                td data-label="Queues held" { (worker.queues.len()) }
-                                td data-label="Started" { (at(worker.started_at)) }
-                                td data-label="Last seen" { (ago(worker.last_seen)) }
+    table_card(
+        "Workers",
+        &html! {},
+        &html! {
+            @if workers.is_empty() {
+                (notice(Tone::Bad, "No worker is alive", "Calls are accepted and wait. Start one with `forebay worker`."))
+            } @else {
+                div.table.folds {
+                    table {
+                        thead { tr { th scope="col" { "Worker" } th scope="col" { "Version" } th scope="col" { "Load" } th scope="col" { "Queues held" } th scope="col" { "Started" } th scope="col" { "Last seen" } } }
+                        tbody {
+                            @for worker in workers {
+                                tr {
+                                    th scope="row" { (worker.name) }
+                                    td data-label="Version" { code { (worker.version) } }
+                                    td data-label="Load" { (worker.running) " of " (worker.concurrency) }
+                                    td data-label="Queues held" { (worker.queues.len()) }
+                                    td data-label="Started" { (at(worker.started_at)) }
+                                    td data-label="Last seen" { (ago(worker.last_seen)) }
+                                }
                             }
                         }
                     }
                 }
             }
-        }
-    })
+        },
+    )
 }
 
 /// One message that no worker could read.
@@ -196,25 +208,29 @@ pub struct DeadLetter {
 /// Messages that no worker could read.
 #[must_use]
 pub fn dead_letters(letters: &[DeadLetter], may_settle: bool) -> Markup {
-    table_card("Dead letters", &html! {}, &html! {
-        @if letters.is_empty() { (empty("No dead letters", "Messages that no worker can read would be here, to be returned to their queue or discarded.", &html! {})) }
-        @else {
-            div.table.folds {
-                table {
-                    thead { tr { th scope="col" { "Message" } th scope="col" { "Why" } th scope="col" { "Queue" } th scope="col" { "Since" } th scope="col" { "Size" } th scope="col" { span.unseen { "Decide" } } } }
-                    tbody {
-                        @for letter in letters {
-                            tr {
-                                th.break scope="row" { code { (letter.id) } }
-                                td data-label="Why" { (letter.reason) }
-                                td data-label="Queue" { code { (letter.queue) } }
-                                td data-label="Since" { @if let Some(time) = letter.at { (at(time)) } }
-                                td.nowrap data-label="Size" { (letter.size) " bytes" }
-                                td {
-                                    @if may_settle {
-                                        div.actions {
-                                            form method="post" action={ "/dead-letters/" (letter.id) "/return" } { button.button.small type="submit" { "Return to queue" } }
-                                            form method="post" action={ "/dead-letters/" (letter.id) "/discard" } { (asking("small danger", "Discard", "Discard this message? It is gone for good.")) }
+    table_card(
+        "Dead letters",
+        &html! {},
+        &html! {
+            @if letters.is_empty() { (empty("No dead letters", "Messages that no worker can read would be here, to be returned to their queue or discarded.", &html! {})) }
+            @else {
+                div.table.folds {
+                    table {
+                        thead { tr { th scope="col" { "Message" } th scope="col" { "Why" } th scope="col" { "Queue" } th scope="col" { "Since" } th scope="col" { "Size" } th scope="col" { span.unseen { "Decide" } } } }
+                        tbody {
+                            @for letter in letters {
+                                tr {
+                                    th.break scope="row" { code { (letter.id) } }
+                                    td data-label="Why" { (letter.reason) }
+                                    td data-label="Queue" { code { (letter.queue) } }
+                                    td data-label="Since" { @if let Some(time) = letter.at { (at(time)) } }
+                                    td.nowrap data-label="Size" { (letter.size) " bytes" }
+                                    td {
+                                        @if may_settle {
+                                            div.actions {
+                                                form method="post" action={ "/dead-letters/" (letter.id) "/return" } { button.button.small type="submit" { "Return to queue" } }
+                                                form method="post" action={ "/dead-letters/" (letter.id) "/discard" } { (asking("small danger", "Discard", "Discard this message? It is gone for good.")) }
+                                            }
                                         }
                                     }
                                 }
@@ -223,8 +239,8 @@ pub fn dead_letters(letters: &[DeadLetter], may_settle: bool) -> Markup {
                     }
                 }
             }
-        }
-    })
+        },
+    )
 }
 
 #[cfg(test)]

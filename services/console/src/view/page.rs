@@ -65,58 +65,68 @@ const PEOPLE: [(Section, Icon, &str, &str); 3] = [
 /// A page with navigation.
 #[must_use]
 pub fn page(frame: &Frame<'_>, head: &Markup, content: &Markup) -> Markup {
-    document(frame.title, frame.has_editor, frame.live, &html! {
-        a.skip href="#content" { "Skip to content" }
-        div.shell {
-            header.side {
-                a.brand href="/integrations" { (mark()) "Forebay" }
-                button.menu-button type="button" data-menu aria-expanded="false" aria-controls="navigation" { (Icon::Menu.draw()) "Menu" }
-                nav.nav id="navigation" aria-label="Main" {
-                    (entries(frame, "", &WORK))
-                    (entries(frame, "Access", &ACCESS))
-                    (entries(frame, "People", if frame.administers { &PEOPLE } else { &PEOPLE[1..2] }))
+    document(
+        frame.title,
+        frame.has_editor,
+        frame.live,
+        &html! {
+            a.skip href="#content" { "Skip to content" }
+            div.shell {
+                header.side {
+                    a.brand href="/integrations" { (mark()) "Forebay" }
+                    button.menu-button type="button" data-menu aria-expanded="false" aria-controls="navigation" { (Icon::Menu.draw()) "Menu" }
+                    nav.nav id="navigation" aria-label="Main" {
+                        (entries(frame, "", &WORK))
+                        (entries(frame, "Access", &ACCESS))
+                        (entries(frame, "People", if frame.administers { &PEOPLE } else { &PEOPLE[1..2] }))
+                    }
+                    div.side-foot {
+                        span.who { span.muted { "Signed in as" } br; (frame.who) }
+                        div.row {
+                            button.button.small.quiet.needs-script type="button" data-theme-switch { (Icon::Moon.draw()) "Light or dark" }
+                            form method="post" action="/sign-out" { button.button.small.quiet type="submit" { "Sign out" } }
+                        }
+                    }
                 }
-                div.side-foot {
-                    span.who { span.muted { "Signed in as" } br; (frame.who) }
-                    div.row {
-                        button.button.small.quiet.needs-script type="button" data-theme-switch { (Icon::Moon.draw()) "Light or dark" }
-                        form method="post" action="/sign-out" { button.button.small.quiet type="submit" { "Sign out" } }
+                main id="content" tabindex="-1" {
+                    div.head {
+                        @if !frame.above.is_empty() {
+                            nav.crumbs aria-label="Breadcrumb" { ol { @for (href, words) in frame.above { li { a href=(href) { (words) } } } } }
+                        }
+                        div.row.apart { h1 { (frame.title) } div.actions { (head) @if !frame.live.is_empty() { (live_mark()) } } }
+                        @if !frame.lead.is_empty() { p.lead { (frame.lead) } }
+                    }
+                    (content)
+                }
+            }
+            dialog id="confirm" aria-labelledby="confirm-text" {
+                form.stack method="dialog" {
+                    p id="confirm-text" data-confirm-text {}
+                    div.actions {
+                        button.button.main type="submit" value="go" data-confirm-go { "Do it" }
+                        button.button type="submit" value="" { "Cancel" }
                     }
                 }
             }
-            main id="content" tabindex="-1" {
-                div.head {
-                    @if !frame.above.is_empty() {
-                        nav.crumbs aria-label="Breadcrumb" { ol { @for (href, words) in frame.above { li { a href=(href) { (words) } } } } }
-                    }
-                    div.row.apart { h1 { (frame.title) } div.actions { (head) @if !frame.live.is_empty() { (live_mark()) } } }
-                    @if !frame.lead.is_empty() { p.lead { (frame.lead) } }
-                }
-                (content)
-            }
-        }
-        dialog id="confirm" aria-labelledby="confirm-text" {
-            form.stack method="dialog" {
-                p id="confirm-text" data-confirm-text {}
-                div.actions {
-                    button.button.main type="submit" value="go" data-confirm-go { "Do it" }
-                    button.button type="submit" value="" { "Cancel" }
-                }
-            }
-        }
-    })
+        },
+    )
 }
 
 /// A page without navigation: signing in, the first run, a page that is not there.
 #[must_use]
 pub fn alone(title: &str, content: &Markup) -> Markup {
-    document(title, false, "", &html! {
-        a.skip href="#content" { "Skip to content" }
-        div.alone {
-            a.brand href="/" { (mark()) "Forebay" }
-            main id="content" tabindex="-1" { section.card { div.body { h1 { (title) } (content) } } }
-        }
-    })
+    document(
+        title,
+        false,
+        "",
+        &html! {
+            a.skip href="#content" { "Skip to content" }
+            div.alone {
+                a.brand href="/" { (mark()) "Forebay" }
+                main id="content" tabindex="-1" { section.card { div.body { h1 { (title) } (content) } } }
+            }
+        },
+    )
 }
 
 /// The tabs of one integration or the like: address and words; the current one is `here`.

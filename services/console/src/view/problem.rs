@@ -16,14 +16,17 @@ pub fn problem(status: u16, detail: &str) -> Markup {
         400..500 => ("Not understood", "The request was not as it should be."),
         _ => ("Something went wrong", "It is in the console's log. Try again; if it stays, tell an administrator when it happened."),
     };
-    alone(title, &html! {
-        @if !detail.is_empty() { p.break { (detail) } }
-        p.muted { (advice) }
-        p.muted.small { "Status " (status) }
-        div.actions {
-            @if status == 401 { a.button.main href="/sign-in" { "Sign in" } } @else { a.button.main href="/integrations" { "To the integrations" } }
-        }
-    })
+    alone(
+        title,
+        &html! {
+            @if !detail.is_empty() { p.break { (detail) } }
+            p.muted { (advice) }
+            p.muted.small { "Status " (status) }
+            div.actions {
+                @if status == 401 { a.button.main href="/sign-in" { "Sign in" } } @else { a.button.main href="/integrations" { "To the integrations" } }
+            }
+        },
+    )
 }
 
 #[cfg(test)]

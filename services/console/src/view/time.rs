@@ -42,8 +42,14 @@ mod tests {
 
     #[test]
     fn a_span_has_the_unit_that_reads_well() {
-        let cases =
-            [(0, "0.0 ms"), (420, "0.4 ms"), (12_400, "12 ms"), (3_200_000, "3.2 s"), (250_000_000, "4 min 10 s"), (7_500_000_000, "2 h 5 min")];
+        let cases = [
+            (0, "0.0 ms"),
+            (420, "0.4 ms"),
+            (12_400, "12 ms"),
+            (3_200_000, "3.2 s"),
+            (250_000_000, "4 min 10 s"),
+            (7_500_000_000, "2 h 5 min"),
+        ];
         for (micros, expected) in cases {
             assert_eq!(span(micros), expected);
         }

@@ -26,7 +26,8 @@ pub struct Lane {
 /// The bars, the first on top, over the time from the first beginning to the last end.
 #[must_use]
 pub fn timeline(lanes: &[Lane]) -> Markup {
-    let (Some(first), Some(last)) = (lanes.iter().map(|lane| lane.began).min(), lanes.iter().map(|lane| lane.began + lane.took).max()) else {
+    let (Some(first), Some(last)) = (lanes.iter().map(|lane| lane.began).min(), lanes.iter().map(|lane| lane.began + lane.took).max())
+    else {
         return html! {};
     };
     let whole = (last - first).max(1) as f64;

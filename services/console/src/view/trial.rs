@@ -39,20 +39,24 @@ fn one(step: &TriedStep) -> Markup {
 fn found(fault: &Fault, places: Option<&Places>) -> Markup {
     let line = places.and_then(|places| places.find(&fault.part)).map(|place| place.line);
     let title = if fault.part.is_empty() { "Wrong".to_owned() } else { format!("Wrong in {}", fault.part) };
-    notice(Tone::Bad, &title, html! {
-        div.stack.tight {
-            p {
-                (fault.message)
-                @if let Some(line) = line { " " a href="#source" data-line=(line) { "Line " (line) } }
-            }
-            @if let Some(at) = &fault.place {
-                @if let Some(text) = fault.source.lines().nth(at.line.saturating_sub(1)) {
-                    pre.still tabindex="0" { (text) "\n" (caret(text, at.column, &at.snippet)) }
+    notice(
+        Tone::Bad,
+        &title,
+        html! {
+            div.stack.tight {
+                p {
+                    (fault.message)
+                    @if let Some(line) = line { " " a href="#source" data-line=(line) { "Line " (line) } }
                 }
-                p.small { "Line " (at.line) ", column " (at.column) " of the mapping" @if let Some(value) = &at.value { ", on " code.break { (value) } } }
+                @if let Some(at) = &fault.place {
+                    @if let Some(text) = fault.source.lines().nth(at.line.saturating_sub(1)) {
+                        pre.still tabindex="0" { (text) "\n" (caret(text, at.column, &at.snippet)) }
+                    }
+                    p.small { "Line " (at.line) ", column " (at.column) " of the mapping" @if let Some(value) = &at.value { ", on " code.break { (value) } } }
+                }
             }
-        }
-    })
+        },
+    )
 }
 
 /// A tab stays one, so that the caret stands below its piece whatever a tab is wide.

@@ -46,29 +46,33 @@ pub struct Answer {
 pub fn form(address: &str, webhook: &Webhook, call: &Call, may_make_key: bool) -> Markup {
     let needs_key = webhook.authentication == Authentication::ApiKey;
     let methods: Vec<(&str, &str)> = webhook.methods.iter().map(|method| (method.as_str(), method.as_str())).collect();
-    card("Request", &html! {}, &html! {
-        form.stack method="post" action={ (address) "/try" } {
-            div.fields {
-                (Field { name: "method", label: "Method", value: &call.method, ..Field::default() }.choice(&methods))
-                (Field { name: "query", label: "Query", value: &call.query, example: &example(webhook), hint: "Everything after the ?", ..Field::default() }.line("text"))
-                (Field { name: "content_type", label: "Content type", value: &call.content_type, example: "application/json", ..Field::default() }.line("text"))
-            }
-            (Field { name: "body", label: "Body", value: &call.body, ..Field::default() }.text(10))
-            (Field { name: "headers", label: "More headers", value: &call.headers, hint: "One a line, such as Idempotency-Key: 42", ..Field::default() }.text(2))
-            @if needs_key {
-                fieldset.field {
-                    legend { "API key" }
-                    @if may_make_key {
-                        (option("key_from", "made", call.makes_key, "A key for this call alone", "It is made, used, and deleted; the audit log has it."))
-                        (option("key_from", "pasted", !call.makes_key, "This key", "It is sent and not kept."))
-                    } @else { input type="hidden" name="key_from" value="pasted"; }
-                    (Field { name: "key", label: "Key", ..Field::default() }.line("password"))
+    card(
+        "Request",
+        &html! {},
+        &html! {
+            form.stack method="post" action={ (address) "/try" } {
+                div.fields {
+                    (Field { name: "method", label: "Method", value: &call.method, ..Field::default() }.choice(&methods))
+                    (Field { name: "query", label: "Query", value: &call.query, example: &example(webhook), hint: "Everything after the ?", ..Field::default() }.line("text"))
+                    (Field { name: "content_type", label: "Content type", value: &call.content_type, example: "application/json", ..Field::default() }.line("text"))
                 }
+                (Field { name: "body", label: "Body", value: &call.body, ..Field::default() }.text(10))
+                (Field { name: "headers", label: "More headers", value: &call.headers, hint: "One a line, such as Idempotency-Key: 42", ..Field::default() }.text(2))
+                @if needs_key {
+                    fieldset.field {
+                        legend { "API key" }
+                        @if may_make_key {
+                            (option("key_from", "made", call.makes_key, "A key for this call alone", "It is made, used, and deleted; the audit log has it."))
+                            (option("key_from", "pasted", !call.makes_key, "This key", "It is sent and not kept."))
+                        } @else { input type="hidden" name="key_from" value="pasted"; }
+                        (Field { name: "key", label: "Key", ..Field::default() }.line("password"))
+                    }
+                }
+                (tick("shows_steps", "true", true, "Record the steps of this integration for ten minutes", "Diagnostics: input, output, and the variables around each step."))
+                div.actions { button.button.main type="submit" { "Send" } }
             }
-            (tick("shows_steps", "true", true, "Record the steps of this integration for ten minutes", "Diagnostics: input, output, and the variables around each step."))
-            div.actions { button.button.main type="submit" { "Send" } }
-        }
-    })
+        },
+    )
 }
 
 fn example(webhook: &Webhook) -> String {

@@ -31,8 +31,9 @@ impl Example {
         let (webhook, schedule) = (definition.trigger.webhook(), definition.trigger.schedule());
         let path: IntegrationPath = definition.path();
         let query = match webhook {
-            Some(webhook) => read_query(&self.query_string, &webhook.query)
-                .map_err(|errors| format!("such a call gets 400: {}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?,
+            Some(webhook) => read_query(&self.query_string, &webhook.query).map_err(|errors| {
+                format!("such a call gets 400: {}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+            })?,
             None => Map::new(),
         };
         if let (Some(webhook), Some(body)) = (webhook, &self.body) {
@@ -68,7 +69,8 @@ impl Example {
 fn check_schema(webhook: &Webhook, content_type: Option<&str>, body: &[u8]) -> Result<(), String> {
     let Some(schema) = &webhook.schema else { return Ok(()) };
     let schema = BodySchema::compile(schema).map_err(|error| format!("trigger.webhook.body.schema: {error}"))?;
-    let value: Value = crate::body_value(content_type, None, body, webhook.max_bytes).map_err(|error| format!("such a call is refused: {error}"))?;
+    let value: Value =
+        crate::body_value(content_type, None, body, webhook.max_bytes).map_err(|error| format!("such a call is refused: {error}"))?;
     let mut lines = vec!["such a call gets 422: the example does not fit the schema of the body".to_owned()];
     lines.extend(schema.problems(&value).iter().map(|problem| format!("    {}: {}", problem.pointer, problem.detail)));
     if lines.len() > 1 { Err(lines.join("\n")) } else { Ok(()) }

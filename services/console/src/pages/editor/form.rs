@@ -78,7 +78,11 @@ fn program(before: Option<Value>, text: &str) -> Option<Value> {
 fn trigger(document: &Value, sent: &Sent) -> Value {
     let before = document.get("trigger").and_then(Value::as_object).cloned().unwrap_or_default();
     let of = |kind: &str| before.get(kind).and_then(Value::as_object).cloned().unwrap_or_default();
-    if sent.text("kind") == "schedule" { json!({ "schedule": schedule(of("schedule"), sent) }) } else { json!({ "webhook": webhook(of("webhook"), sent) }) }
+    if sent.text("kind") == "schedule" {
+        json!({ "schedule": schedule(of("schedule"), sent) })
+    } else {
+        json!({ "webhook": webhook(of("webhook"), sent) })
+    }
 }
 
 fn set(fields: &mut Map<String, Value>, name: &str, value: Option<Value>) {
@@ -95,7 +99,8 @@ fn set(fields: &mut Map<String, Value>, name: &str, value: Option<Value>) {
 
 fn webhook(mut webhook: Map<String, Value>, sent: &Sent) -> Map<String, Value> {
     let methods = sent.all("methods");
-    let is_usual = webhook.get("methods").is_none() && methods.len() == 2 && ["GET", "POST"].iter().all(|usual| methods.iter().any(|m| m == usual));
+    let is_usual =
+        webhook.get("methods").is_none() && methods.len() == 2 && ["GET", "POST"].iter().all(|usual| methods.iter().any(|m| m == usual));
     if !is_usual && !same_set(webhook.get("methods"), methods) {
         set(&mut webhook, "methods", Some(json!(methods)));
     }

@@ -6,7 +6,18 @@ use serde_json::{Map, Value};
 
 /// The order in which a new field finds its place.
 const ORDER: [&str; 13] = [
-    "tenant", "name", "description", "enabled", "label", "trigger", "retry", "on_failure", "diagnostics", "input", "steps", "respond",
+    "tenant",
+    "name",
+    "description",
+    "enabled",
+    "label",
+    "trigger",
+    "retry",
+    "on_failure",
+    "diagnostics",
+    "input",
+    "steps",
+    "respond",
     "connection",
 ];
 
@@ -54,7 +65,12 @@ fn with_field(before: &Edited, fields: &Map<String, Value>, name: &str, value: O
         Some(block) => (block.first, block.end),
         None => {
             let rank = |name: &str| ORDER.iter().position(|known| *known == name).unwrap_or(ORDER.len());
-            let at = blocks.iter().find(|block| rank(&block.name) > rank(name)).map_or(lines.len(), |next| next.begin);
+            let next = blocks.iter().position(|block| rank(&block.name) > rank(name));
+            let at = match next {
+                None => lines.len(),
+                Some(0) => blocks[0].begin,
+                Some(next) => blocks[next - 1].end,
+            };
             (at, at)
         }
     };
@@ -140,7 +156,9 @@ mod tests {
     #[test]
     fn only_the_lines_of_what_changed_are_written_anew() {
         let edited = edit(TEXT, &[("trigger", Some(json!({"webhook": {"methods": ["POST"], "ordered": true}})))]);
-        assert!(edited.source.starts_with("# Orders of ACME\ntenant: t1\nname: Orders  # as in the contract\n\n# What starts it\ntrigger:\n"));
+        assert!(
+            edited.source.starts_with("# Orders of ACME\ntenant: t1\nname: Orders  # as in the contract\n\n# What starts it\ntrigger:\n")
+        );
         assert!(edited.source.ends_with("\n\n# The mapping\ninput: |\n  { a: .body.a } # jq\n\nsteps:\n  - id: a\n    set: '1' # one\n"));
         assert_eq!(documents(&edited.source).unwrap()[0]["trigger"]["webhook"]["ordered"], json!(true));
         assert_eq!(edited.lost, [] as [&str; 0]);

@@ -193,7 +193,7 @@ fn of_schedule(schedule: &Schedule, document: &Value) -> Markup {
 }
 
 /// When the next runs are due, on the schedule's own clock.
-pub(crate) fn next_runs(schedule: &Schedule) -> Markup {
+fn next_runs(schedule: &Schedule) -> Markup {
     let mut due = Vec::with_capacity(RUNS_SHOWN);
     let mut after = unix_micros() / 1000;
     while let Some(next) = schedule.timing.next_after(after).filter(|_| due.len() < RUNS_SHOWN) {

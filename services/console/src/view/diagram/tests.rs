@@ -31,7 +31,9 @@ fn every_step_of_a_workflow_is_drawn_once_with_what_starts_and_ends_it() {
     for step in Step::all(&definition.steps) {
         assert_eq!(html.matches(&format!("href=\"#step-{}\"", step.id)).count(), 1, "{}", step.id);
     }
-    for words in ["POST /t1/Orders", "API key · ordered · answers", "Data processing", "Answers 201", "on error", ".input.total &gt; 1000", ">else<"] {
+    for words in
+        ["POST /t1/Orders", "API key · ordered · answers", "Data processing", "Answers 201", "on error", ".input.total &gt; 1000", ">else<"]
+    {
         assert!(html.contains(words), "{words}\n{html}");
     }
     assert!(!html.contains("<b>"), "{html}");
@@ -44,7 +46,9 @@ fn no_box_stands_over_another_and_all_are_inside_of_the_picture() {
     let html = diagram(&definition, Beside::default()).into_string();
     let boxes = boxes(&html);
     assert_eq!(boxes.len(), Step::all(&definition.steps).len() + 3);
-    let size = |name: &str| -> f64 { html.split(&format!("<svg {name}=\"")).nth(1).map_or(0.0, |rest| rest.split('"').next().unwrap().parse().unwrap()) };
+    let size = |name: &str| -> f64 {
+        html.split(&format!("<svg {name}=\"")).nth(1).map_or(0.0, |rest| rest.split('"').next().unwrap().parse().unwrap())
+    };
     for (index, (x, y)) in boxes.iter().enumerate() {
         assert!(*x >= 0.0 && *y >= 0.0 && x + BOX_WIDTH <= size("width"), "{x} {y}");
         for (x2, y2) in &boxes[index + 1..] {

@@ -104,7 +104,9 @@ fn action(action: &Action) -> String {
         Action::Call(call) => format!("{}{}", call.integration, if call.wait { "" } else { ", without waiting" }),
         Action::Set(source) => source.clone(),
         Action::Switch(_) => "the first that holds".to_owned(),
-        Action::Each(each) => format!("in {}{}", each.items, if each.parallel > 1 { format!(" · {} at once", each.parallel) } else { String::new() }),
+        Action::Each(each) => {
+            format!("in {}{}", each.items, if each.parallel > 1 { format!(" · {} at once", each.parallel) } else { String::new() })
+        }
         Action::Parallel(branches) => format!("{} branches at once", branches.len()),
         Action::Assert(assertion) => assertion.that.clone(),
         Action::Log(line) => line.message.clone(),
