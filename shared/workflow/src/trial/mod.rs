@@ -5,10 +5,12 @@
 //! items run one after the other.
 
 mod answer;
+mod example;
 mod fault;
 mod request;
 mod scope;
 
+pub use example::Example;
 pub use fault::{Fault, FaultPlace};
 
 use crate::STACK_BYTES;

@@ -1,0 +1,220 @@
+//! The fields of the form: what they say of a definition's document, and back.
+
+use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+
+/// The fields of a form as they were sent; of several with one name, all.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sent(HashMap<String, Vec<String>>);
+
+impl Sent {
+    /// Reads `application/x-www-form-urlencoded`.
+    pub(crate) fn read(body: &[u8]) -> Self {
+        let mut fields: HashMap<String, Vec<String>> = HashMap::new();
+        for (name, value) in form_urlencoded::parse(body) {
+            fields.entry(name.into_owned()).or_default().push(value.replace("\r\n", "\n"));
+        }
+        Self(fields)
+    }
+
+    /// A field's text; empty where it was not sent.
+    pub(crate) fn text(&self, name: &str) -> &str {
+        self.0.get(name).and_then(|values| values.first()).map_or("", String::as_str)
+    }
+
+    /// Every value of a name.
+    pub(crate) fn all(&self, name: &str) -> &[String] {
+        self.0.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether a box was ticked.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+}
+
+/// The top-level fields that the form decides about, from the document as it is and the fields as they were sent. What the form does not know
+/// of a trigger stays as it is.
+pub(crate) fn changes(document: &Value, sent: &Sent) -> Vec<(&'static str, Option<Value>)> {
+    let before = |name: &str| document.get(name).cloned();
+    let mut changes = vec![
+        ("description", optional(sent.text("description"))),
+        ("enabled", if sent.has("enabled") { before("enabled").filter(|value| value == true) } else { Some(json!(false)) }),
+        ("trigger", Some(trigger(document, sent))),
+        ("on_failure", either(before("on_failure"), sent.text("on_failure"), "continue")),
+        ("input", program(before("input"), sent.text("input"))),
+        ("diagnostics", diagnostics(document, sent)),
+        ("retry", retry(document, sent)),
+    ];
+    // A schedule has no default, so an empty description of a new one is left out as well.
+    changes.retain(|(name, value)| value.is_some() || document.get(*name).is_some());
+    changes
+}
+
+fn optional(text: &str) -> Option<Value> {
+    let text = text.trim();
+    (!text.is_empty()).then(|| json!(text))
+}
+
+/// A choice whose usual value need not be written, and stays written where it is.
+fn either(before: Option<Value>, chosen: &str, usual: &str) -> Option<Value> {
+    let chosen = if chosen.is_empty() { usual } else { chosen };
+    if chosen == usual && before.as_ref().is_none_or(|before| before != usual) { None } else { Some(json!(chosen)) }
+}
+
+/// A mapping: the same program with other space at its end is the same.
+fn program(before: Option<Value>, text: &str) -> Option<Value> {
+    let text = text.trim_end();
+    if text.trim().is_empty() {
+        return None;
+    }
+    match before {
+        Some(Value::String(known)) if known.trim_end() == text => Some(Value::String(known)),
+        _ if text.contains('\n') => Some(json!(format!("{text}\n"))),
+        _ => Some(json!(text)),
+    }
+}
+
+fn trigger(document: &Value, sent: &Sent) -> Value {
+    let before = document.get("trigger").and_then(Value::as_object).cloned().unwrap_or_default();
+    let of = |kind: &str| before.get(kind).and_then(Value::as_object).cloned().unwrap_or_default();
+    if sent.text("kind") == "schedule" {
+        json!({ "schedule": schedule(of("schedule"), sent) })
+    } else {
+        json!({ "webhook": webhook(of("webhook"), sent) })
+    }
+}
+
+fn set(fields: &mut Map<String, Value>, name: &str, value: Option<Value>) {
+    match value {
+        Some(value) if fields.get(name) == Some(&value) => {}
+        Some(value) => {
+            fields.insert(name.to_owned(), value);
+        }
+        None => {
+            fields.shift_remove(name);
+        }
+    }
+}
+
+fn webhook(mut webhook: Map<String, Value>, sent: &Sent) -> Map<String, Value> {
+    let methods = sent.all("methods");
+    let is_usual =
+        webhook.get("methods").is_none() && methods.len() == 2 && ["GET", "POST"].iter().all(|usual| methods.iter().any(|m| m == usual));
+    if !is_usual && !same_set(webhook.get("methods"), methods) {
+        set(&mut webhook, "methods", Some(json!(methods)));
+    }
+    let authentication = either(webhook.get("authentication").cloned(), sent.text("authentication"), "api_key");
+    set(&mut webhook, "authentication", authentication);
+    let query = query(webhook.get("query"), sent);
+    set(&mut webhook, "query", query);
+    let (ordered, concurrency) = delivery(&webhook, sent);
+    set(&mut webhook, "ordered", ordered);
+    set(&mut webhook, "concurrency", concurrency);
+    let response = response(webhook.get("response"), sent);
+    set(&mut webhook, "response", response);
+    let key = optional(sent.text("idempotency_key"));
+    let mut idempotency = webhook.get("idempotency").and_then(Value::as_object).cloned().unwrap_or_default();
+    set(&mut idempotency, "key", key);
+    set(&mut webhook, "idempotency", (!idempotency.is_empty()).then_some(Value::Object(idempotency)));
+    webhook
+}
+
+fn same_set(before: Option<&Value>, methods: &[String]) -> bool {
+    let Some(before) = before.and_then(Value::as_array) else { return false };
+    before.len() == methods.len() && methods.iter().all(|method| before.iter().any(|known| known == method.as_str()))
+}
+
+fn query(before: Option<&Value>, sent: &Sent) -> Option<Value> {
+    let mut query = Map::new();
+    for row in 0..=MOST_PARAMETERS {
+        let field = |name: &str| sent.text(&format!("parameter_{name}_{row}"));
+        let name = field("name").trim();
+        if name.is_empty() {
+            continue;
+        }
+        let known = before.and_then(|before| before.get(name)).and_then(Value::as_object).cloned();
+        let mut parameter = known.unwrap_or_default();
+        let kind = either(parameter.get("type").cloned(), field("type"), "string");
+        set(&mut parameter, "type", kind);
+        let is_required = sent.has(&format!("parameter_required_{row}"));
+        let required = if is_required { Some(json!(true)) } else { parameter.get("required").cloned().filter(|value| value == false) };
+        set(&mut parameter, "required", required);
+        set(&mut parameter, "default", default(field("default"), field("type")));
+        query.insert(name.to_owned(), Value::Object(parameter));
+    }
+    (!query.is_empty()).then_some(Value::Object(query))
+}
+
+/// Rows that a form is read for.
+pub(crate) const MOST_PARAMETERS: usize = 100;
+
+/// A default in the type of its parameter; what does not fit stays text, and is then told as a problem of the definition.
+fn default(text: &str, kind: &str) -> Option<Value> {
+    if text.is_empty() {
+        return None;
+    }
+    let read = if kind.is_empty() || kind == "string" { None } else { serde_json::from_str(text.trim()).ok() };
+    Some(read.unwrap_or_else(|| json!(text)))
+}
+
+fn delivery(webhook: &Map<String, Value>, sent: &Sent) -> (Option<Value>, Option<Value>) {
+    let number = |name: &str| sent.text(name).trim().parse::<u64>().ok();
+    match sent.text("delivery") {
+        "serial" => (Some(json!(true)), None),
+        "by_key" => {
+            let mut by = webhook.get("ordered").and_then(Value::as_object).cloned().unwrap_or_default();
+            set(&mut by, "by", Some(json!(sent.text("order_by").trim())));
+            set(&mut by, "concurrency", number("order_keys").map(Value::from));
+            (Some(Value::Object(by)), None)
+        }
+        "parallel" => (None, Some(json!(number("concurrency").unwrap_or(1)))),
+        _ => (webhook.get("ordered").cloned().filter(|value| value == false), None),
+    }
+}
+
+fn response(before: Option<&Value>, sent: &Sent) -> Option<Value> {
+    if !sent.has("waits") {
+        return None;
+    }
+    let mut response = before.and_then(Value::as_object).cloned().unwrap_or_default();
+    let wait = either(response.get("wait").cloned(), sent.text("wait").trim(), "30s");
+    set(&mut response, "wait", wait);
+    let on_timeout = either(response.get("on_timeout").cloned(), sent.text("on_timeout"), "error");
+    set(&mut response, "on_timeout", on_timeout);
+    Some(Value::Object(response))
+}
+
+fn schedule(mut schedule: Map<String, Value>, sent: &Sent) -> Map<String, Value> {
+    let is_cron = sent.text("timing") == "cron";
+    let of = |wanted: bool, name: &str| if wanted { optional(sent.text(name)) } else { None };
+    set(&mut schedule, "cron", of(is_cron, "cron"));
+    set(&mut schedule, "timezone", of(is_cron, "timezone"));
+    set(&mut schedule, "every", of(!is_cron, "every"));
+    set(&mut schedule, "starting", of(!is_cron, "starting"));
+    let ordered = sent.has("run_ordered").then(|| json!(true));
+    set(&mut schedule, "ordered", ordered);
+    let input = sent.text("schedule_input").trim();
+    let input = if input.is_empty() { None } else { Some(serde_json::from_str(input).unwrap_or_else(|_| json!(input))) };
+    set(&mut schedule, "input", input);
+    schedule
+}
+
+fn diagnostics(document: &Value, sent: &Sent) -> Option<Value> {
+    let mut diagnostics = document.get("diagnostics").and_then(Value::as_object).cloned().unwrap_or_default();
+    for name in ["input", "output", "steps"] {
+        let is_on = sent.has(&format!("keep_{name}"));
+        let value = if is_on { Some(json!(true)) } else { diagnostics.get(name).cloned().filter(|value| value == false) };
+        set(&mut diagnostics, name, value);
+    }
+    set(&mut diagnostics, "keep", optional(sent.text("keep")));
+    (!diagnostics.is_empty()).then_some(Value::Object(diagnostics))
+}
+
+fn retry(document: &Value, sent: &Sent) -> Option<Value> {
+    let mut retry = document.get("retry").and_then(Value::as_object).cloned().unwrap_or_default();
+    let attempts = sent.text("attempts").trim().parse::<u64>().ok().filter(|attempts| *attempts != 1);
+    let attempts = attempts.map(Value::from).or_else(|| retry.get("attempts").cloned().filter(|value| value == 1));
+    set(&mut retry, "attempts", attempts);
+    (!retry.is_empty()).then_some(Value::Object(retry))
+}

@@ -1,0 +1,235 @@
+//! The form of a definition: its trigger, and what is kept of its executions.
+
+use super::form::MOST_PARAMETERS;
+use crate::view::field::{Field, option, tick};
+use crate::view::time::at;
+use forebay_contract::definition::{
+    Authentication, Definition, Delivery, OnFailure, OnTimeout, QueryParameter, Schedule, Trigger, Webhook,
+};
+use forebay_contract::{format_duration, unix_micros};
+use maud::{Markup, html};
+use serde_json::Value;
+
+const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+const RUNS_SHOWN: usize = 5;
+
+/// The form, filled from a definition. `document`: as its author wrote it, for what is shown as it was written.
+pub(super) fn form(definition: &Definition, document: &Value) -> Markup {
+    let is_schedule = definition.trigger.schedule().is_some();
+    html! {
+        input type="hidden" name="form" value="1";
+        div.fields {
+            (Field { name: "description", label: "Description", value: &definition.description, example: "Work orders from ACME", ..Field::default() }.line("text"))
+            div.field {
+                span.label { "State" }
+                (tick("enabled", "true", definition.enabled, "Enabled", "Off: calls get 404 and the clock starts nothing."))
+            }
+        }
+        fieldset.field {
+            legend { "Started by" }
+            div.choice-cards {
+                (option("kind", "webhook", !is_schedule, "Webhook", "A call by HTTP."))
+                (option("kind", "schedule", is_schedule, "Schedule", "The clock."))
+            }
+        }
+        @match &definition.trigger {
+            Trigger::Webhook(webhook) => (of_webhook(webhook, definition.on_failure)),
+            Trigger::Schedule(schedule) => (of_schedule(schedule, document)),
+        }
+        @if definition.trigger.webhook().is_none() { (after_failure(definition)) }
+        (Field {
+            name: "input", label: "Data processing", value: definition.input.as_deref().unwrap_or_default(), example: "{ id: .body.workOrder.id }",
+            hint: "A jq program that makes .input of the call; empty: .input is the body. Try it with the example below.", ..Field::default()
+        }.text(6))
+        (kept(definition))
+    }
+}
+
+fn of_webhook(webhook: &Webhook, on_failure: OnFailure) -> Markup {
+    let is_open = webhook.authentication == Authentication::None;
+    html! {
+        fieldset.field {
+            legend { "Methods" }
+            div.choices { @for method in METHODS { (tick("methods", method, webhook.methods.iter().any(|known| known.as_str() == method), method, "")) } }
+        }
+        fieldset.field {
+            legend { "Authentication" }
+            div.choice-cards {
+                (option("authentication", "api_key", !is_open, "API key", "Callers send X-API-Key, or Authorization: Bearer."))
+                (option("authentication", "none", is_open, "Open", "Anybody who reaches the address may call."))
+            }
+        }
+        (delivery(&webhook.delivery))
+        @if webhook.delivery.is_ordered() { (on_failure_choice(on_failure)) }
+        (response(webhook))
+        (parameters(&webhook.query))
+        (Field {
+            name: "idempotency_key", label: "Repeated calls are known by", value: webhook.idempotency.key.as_deref().unwrap_or_default(),
+            hint: "A mapping that gives the key, such as .body.workOrder.id; empty: the header Idempotency-Key.", example: ".body.workOrder.id",
+            ..Field::default()
+        }.line("text"))
+    }
+}
+
+fn delivery(delivery: &Delivery) -> Markup {
+    let (by, keys) = match delivery {
+        Delivery::ByKey { by, concurrency } => (by.as_str(), concurrency.to_string()),
+        _ => ("", String::new()),
+    };
+    let most = if let Delivery::Parallel(most) = delivery { most.to_string() } else { String::new() };
+    let is_by_key = matches!(delivery, Delivery::ByKey { .. });
+    let is_parallel = matches!(delivery, Delivery::Parallel(_));
+    html! {
+        fieldset.field {
+            legend { "Delivery" }
+            div.choice-cards {
+                (option("delivery", "lane", *delivery == Delivery::Lane, "At once", "Any worker, any number at a time."))
+                (option("delivery", "serial", *delivery == Delivery::Serial, "Ordered", "One after the other, in the order of acceptance."))
+                (option("delivery", "by_key", is_by_key, "Ordered by key", "In order for each key, several keys at a time."))
+                (option("delivery", "parallel", is_parallel, "Limited", "Without order, so many at a time in the whole cluster."))
+            }
+        }
+        @if is_by_key {
+            div.fields {
+                (Field { name: "order_by", label: "Key", value: by, example: ".body.site", required: true, ..Field::default() }.line("text"))
+                (Field { name: "order_keys", label: "Keys at a time", value: &keys, ..Field::default() }.line("number"))
+            }
+        }
+        @if is_parallel { (Field { name: "concurrency", label: "At a time", value: &most, ..Field::default() }.line("number")) }
+    }
+}
+
+fn on_failure_choice(on_failure: OnFailure) -> Markup {
+    let value = if on_failure == OnFailure::Halt { "halt" } else { "continue" };
+    let field = Field {
+        name: "on_failure",
+        label: "After a final failure",
+        value,
+        hint: "Halted triggers are on the monitor; a person resumes or skips.",
+        ..Field::default()
+    };
+    field.choice(&[("continue", "The next one starts"), ("halt", "The trigger halts until a person decides")])
+}
+
+fn response(webhook: &Webhook) -> Markup {
+    let wait = webhook.response.map(|response| format_duration(response.wait)).unwrap_or_default();
+    let on_timeout = match webhook.response.map(|response| response.on_timeout) {
+        Some(OnTimeout::Accepted) => "accepted",
+        _ => "error",
+    };
+    html! {
+        fieldset.field {
+            legend { "Answer" }
+            (tick("waits", "true", webhook.response.is_some(), "Request-response", "The caller waits for the outcome; else it gets 202 as soon as its call is safe."))
+        }
+        @if webhook.response.is_some() {
+            div.fields {
+                (Field { name: "wait", label: "Waits at most", value: &wait, example: "30s", ..Field::default() }.line("text"))
+                (Field { name: "on_timeout", label: "After that", value: on_timeout, ..Field::default() }
+                    .choice(&[("error", "504, and what has not begun never begins"), ("accepted", "202, and it always runs")]))
+            }
+        }
+    }
+}
+
+fn parameters(parameters: &[QueryParameter]) -> Markup {
+    let shown = parameters.iter().take(MOST_PARAMETERS).map(Some).chain(std::iter::once(None));
+    html! {
+        fieldset.field {
+            legend { "Query parameters" }
+            span.hint { "Declared parameters reach mappings as .query, in their type. An empty name takes a row away." }
+            div.parameters id="parameters" {
+                @for (row, parameter) in shown.enumerate() { (parameter_row(row, parameter)) }
+            }
+            div.needs-script { button.button.small type="button" data-add-row="parameters" { "Add parameter" } }
+        }
+    }
+}
+
+fn parameter_row(row: usize, parameter: Option<&QueryParameter>) -> Markup {
+    let name_of = |field: &str| format!("parameter_{field}_{row}");
+    let (name, kind, default) = (name_of("name"), name_of("type"), name_of("default"));
+    let value = parameter.and_then(|parameter| parameter.default.as_ref()).map(|value| match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    });
+    html! {
+        div.parameter data-row {
+            (Field { name: &name, label: "Name", value: parameter.map_or("", |parameter| &parameter.name), example: "customerid", ..Field::default() }.line("text"))
+            (Field { name: &kind, label: "Type", value: parameter.map_or("string", |parameter| parameter.kind.as_str()), ..Field::default() }
+                .choice(&[("string", "string"), ("integer", "integer"), ("number", "number"), ("boolean", "boolean")]))
+            (Field { name: &default, label: "Default", value: value.as_deref().unwrap_or_default(), ..Field::default() }.line("text"))
+            (tick(&name_of("required"), "true", parameter.is_some_and(|parameter| parameter.required), "Required", ""))
+            button.button.small.quiet.needs-script type="button" data-cut-row aria-label="Remove this parameter" { "Remove" }
+        }
+    }
+}
+
+fn of_schedule(schedule: &Schedule, document: &Value) -> Markup {
+    let written = |name: &str| document.pointer(&format!("/trigger/schedule/{name}")).and_then(Value::as_str).unwrap_or_default();
+    let is_cron = !written("cron").is_empty();
+    let input = if schedule.input.is_null() { String::new() } else { format!("{:#}", schedule.input) };
+    html! {
+        fieldset.field {
+            legend { "When" }
+            div.choice-cards {
+                (option("timing", "every", !is_cron, "Every so often", "In real time, whatever clocks are set to."))
+                (option("timing", "cron", is_cron, "By the clock", "A cron expression in a time zone."))
+            }
+        }
+        div.fields {
+            @if is_cron {
+                (Field { name: "cron", label: "Cron expression", value: written("cron"), example: "0 6 * * 1-5", hint: "Minute, hour, day, month, weekday.", required: true, ..Field::default() }.line("text"))
+                (Field { name: "timezone", label: "Time zone", value: written("timezone"), example: "Europe/Stockholm", required: true, ..Field::default() }.line("text"))
+            } @else {
+                (Field { name: "every", label: "Every", value: written("every"), example: "15m", required: true, ..Field::default() }.line("text"))
+                (Field { name: "starting", label: "Starting", value: written("starting"), example: "2026-12-01T06:00:00Z", hint: "Empty: at whole multiples.", ..Field::default() }.line("text"))
+            }
+        }
+        (next_runs(schedule))
+        (tick("run_ordered", "true", schedule.delivery.is_ordered(), "Ordered", "A run never begins before the one before it has ended."))
+        (Field { name: "schedule_input", label: "Input", value: &input, hint: "JSON that the workflow gets as .body.", ..Field::default() }.text(3))
+    }
+}
+
+/// When the next runs are due, on the schedule's own clock.
+fn next_runs(schedule: &Schedule) -> Markup {
+    let mut due = Vec::with_capacity(RUNS_SHOWN);
+    let mut after = unix_micros() / 1000;
+    while let Some(next) = schedule.timing.next_after(after).filter(|_| due.len() < RUNS_SHOWN) {
+        due.push(next);
+        after = next;
+    }
+    html! {
+        div.field {
+            span.label { "Next runs" }
+            @if due.is_empty() { p.muted { "It is never due again." } }
+            ul.small { @for millis in &due { li { code { (schedule.timing.on_its_clock(*millis)) } " · " (at(millis * 1000)) } } }
+        }
+    }
+}
+
+fn after_failure(definition: &Definition) -> Markup {
+    html! { @if definition.trigger.delivery().is_ordered() { (on_failure_choice(definition.on_failure)) } }
+}
+
+fn kept(definition: &Definition) -> Markup {
+    let diagnostics = &definition.diagnostics;
+    let keep = diagnostics.keep.map(format_duration).unwrap_or_default();
+    let attempts = definition.retry.attempts.to_string();
+    html! {
+        fieldset.field {
+            legend { "Kept of each execution" }
+            div.choices {
+                (tick("keep_input", "true", diagnostics.input, "The call", ""))
+                (tick("keep_output", "true", diagnostics.output, "The answer", ""))
+                (tick("keep_steps", "true", diagnostics.steps, "Each step's output", ""))
+            }
+            span.hint { "A failed execution always keeps what its retry needs." }
+        }
+        div.fields {
+            (Field { name: "keep", label: "Kept for", value: &keep, example: "14d", hint: "Empty: as long as the history.", ..Field::default() }.line("text"))
+            (Field { name: "attempts", label: "Attempts", value: &attempts, hint: "1: a failure is final.", ..Field::default() }.line("number"))
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Credentials of other systems.
+
+use super::badge::{Tone, badge, tag};
+use super::field::asking;
+use super::notice::{empty, notice};
+use super::time::ago;
+use forebay_store::ConnectionRow;
+use maud::{Markup, html};
+
+/// What a test of a connection found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tested {
+    /// `tenant/name`.
+    pub path: String,
+    /// Whether it was reached.
+    pub is_good: bool,
+    /// What was reached, or what is wrong.
+    pub text: String,
+}
+
+/// The list, with the result of a test where one was made.
+#[must_use]
+pub fn list(rows: &[ConnectionRow], tested: Option<&Tested>, may_change: bool) -> Markup {
+    let new = html! { @if may_change { a.button.main href="/connections/new" { "New connection" } } };
+    html! {
+        @if let Some(tested) = tested {
+            @let (tone, title) = if tested.is_good { (Tone::Good, "works") } else { (Tone::Bad, "does not work") };
+            (notice(tone, &format!("{} {title}", tested.path), tested.text.as_str()))
+        }
+        section.card {
+            @if rows.is_empty() {
+                (empty("No connections yet", "A connection holds the address and the credentials of another system, so that definitions need none. Secrets are stored encrypted and are never shown again.", &new))
+            } @else {
+                div.table.folds {
+                    table {
+                        caption.unseen { "Connections" }
+                        thead { tr { th scope="col" { "Connection" } th scope="col" { "Kind" } th scope="col" { "State" } th scope="col" { "Changed" } th scope="col" { span.unseen { "Actions" } } } }
+                        tbody { @for row in rows { (line(row, may_change)) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn line(row: &ConnectionRow, may_change: bool) -> Markup {
+    let path = format!("{}/{}", row.tenant, row.name);
+    html! {
+        tr {
+            th scope="row" {
+                div {
+                    a.row-link href={ "/connections/" (path) } { (path) }
+                    @if !row.description.is_empty() { span.muted.small.clip { (row.description) } }
+                }
+            }
+            td data-label="Kind" { (tag(&row.kind)) }
+            td data-label="State" { @if row.enabled { (badge(Tone::Good, "enabled")) } @else { (badge(Tone::Idle, "disabled")) } }
+            td data-label="Changed" { (ago(row.updated_at)) }
+            td {
+                @if may_change {
+                    div.actions {
+                        form method="post" action={ "/connections/" (path) "/test" } { button.button.small type="submit" { "Test" span.unseen { " " (path) } } }
+                        @let turn = if row.enabled { "disable" } else { "enable" };
+                        form method="post" action={ "/connections/" (path) "/" (turn) } { button.button.small.quiet type="submit" { (if row.enabled { "Disable" } else { "Enable" }) span.unseen { " " (path) } } }
+                        form method="post" action={ "/connections/" (path) "/delete" } {
+                            (asking("small danger", "Delete", &format!("Delete the connection {path}? Steps that use it fail from then on.")))
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The text of a connection, to write or to change. `wrong`: what is wrong with it, or empty.
+#[must_use]
+pub fn editor(path: Option<&str>, source: &str, wrong: &str, revision: i32) -> Markup {
+    html! {
+        @if !wrong.is_empty() { (notice(Tone::Bad, "Not saved", wrong)) }
+        section.card {
+            div.body {
+                form.stack method="post" action="/connections" {
+                    input type="hidden" name="revision" value=(revision);
+                    div.field {
+                        label for="source" { "Connection" }
+                        @let hint = if path.is_some() { "Secrets are not shown. A secret that is left out stays as it is." } else { "Secrets are encrypted when it is saved, and are never shown again." };
+                        span.hint id="source-hint" { (hint) }
+                        textarea id="source" name="source" rows="18" spellcheck="false" data-editor="yaml" data-schema=(crate::pages::assets::address("definition.json"))
+                            aria-describedby="source-hint" { "\n" (source) }
+                    }
+                    div.actions { button.button.main type="submit" { "Save" } a.button.quiet href="/connections" { "Cancel" } }
+                }
+            }
+        }
+    }
+}

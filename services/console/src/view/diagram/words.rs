@@ -1,0 +1,121 @@
+//! What stands in the boxes.
+
+use forebay_contract::definition::{
+    Action, Authentication, Definition, Delivery, HttpTarget, OnError, SftpOperation, Status, Step, Trigger, Wait,
+};
+use forebay_contract::format_duration;
+
+/// The texts of a box.
+pub(super) struct Words {
+    pub(super) kind: &'static str,
+    pub(super) title: String,
+    /// What it does, in the words of the definition.
+    pub(super) about: String,
+    /// At the right edge; empty: nothing.
+    pub(super) aside: &'static str,
+}
+
+/// At most so many characters of the first line.
+pub(super) fn cut(text: &str, most: usize) -> String {
+    let mut lines = text.trim().lines();
+    let line = lines.next().unwrap_or_default();
+    let is_whole = line.chars().count() <= most && lines.next().is_none();
+    if is_whole { line.to_owned() } else { line.chars().take(most.saturating_sub(1)).collect::<String>() + "…" }
+}
+
+pub(super) fn trigger(definition: &Definition) -> Words {
+    match &definition.trigger {
+        Trigger::Webhook(webhook) => {
+            let methods: Vec<&str> = webhook.methods.iter().map(|method| method.as_str()).collect();
+            let who = if webhook.authentication == Authentication::None { "open" } else { "API key" };
+            let mut about = vec![who.to_owned()];
+            about.extend(delivery(&webhook.delivery));
+            about.extend(webhook.response.map(|response| format!("answers in {}", format_duration(response.wait))));
+            let title = format!("{} /{}", methods.join(" "), definition.path());
+            Words { kind: "webhook", title, about: about.join(" · "), aside: if definition.enabled { "" } else { "OFF" } }
+        }
+        Trigger::Schedule(schedule) => {
+            let about = delivery(&schedule.delivery).unwrap_or_else(|| "runs may overlap".to_owned());
+            Words { kind: "schedule", title: schedule.timing.to_string(), about, aside: if definition.enabled { "" } else { "OFF" } }
+        }
+    }
+}
+
+fn delivery(delivery: &Delivery) -> Option<String> {
+    match delivery {
+        Delivery::Lane => None,
+        Delivery::Serial => Some("ordered".to_owned()),
+        Delivery::ByKey { by, .. } => Some(format!("ordered by {by}")),
+        Delivery::Parallel(most) => Some(format!("{most} at once")),
+    }
+}
+
+pub(super) fn input(source: &str) -> Words {
+    Words { kind: "input", title: "Data processing".to_owned(), about: source.to_owned(), aside: "" }
+}
+
+/// `None`: a schedule has nobody to answer.
+pub(super) fn answer(definition: &Definition) -> Option<Words> {
+    let about = match &definition.respond {
+        None => "the last output".to_owned(),
+        Some(respond) => respond.body.clone().unwrap_or_else(|| "the last output".to_owned()),
+    };
+    let status = match definition.respond.as_ref().map(|respond| &respond.status) {
+        None => "200".to_owned(),
+        Some(Status::Fixed(status)) => status.to_string(),
+        Some(Status::Mapping(source)) => source.clone(),
+    };
+    let is_awaited = definition.trigger.webhook().is_some_and(|webhook| webhook.response.is_some());
+    (is_awaited || definition.respond.is_some()).then(|| Words { kind: "respond", title: format!("Answers {status}"), about, aside: "" })
+}
+
+pub(super) fn step(step: &Step) -> Words {
+    let mut about = action(&step.action);
+    if let Some(when) = &step.when {
+        about = format!("if {when}");
+    }
+    let aside = match (&step.on_error, &step.retry) {
+        (OnError::Continue, _) => "goes on after errors",
+        (_, Some(_)) => "retried",
+        _ => "",
+    };
+    Words { kind: step.action.kind(), title: step.id.clone(), about, aside }
+}
+
+fn action(action: &Action) -> String {
+    match action {
+        Action::Http(call) => match &call.target {
+            HttpTarget::Url(url) => format!("{} {url}", call.method),
+            HttpTarget::Connection { connection, path } => format!("{} {connection} {path}", call.method),
+        },
+        Action::Sql(call) => {
+            let first = call.statements.first().map(|statement| statement.text.trim()).unwrap_or_default();
+            format!("{}: {}", call.connection, first.split_whitespace().collect::<Vec<_>>().join(" "))
+        }
+        Action::Email(call) => format!("to {}", call.to.join(", ")),
+        Action::Sftp(call) => match &call.operation {
+            SftpOperation::List { path, .. } => format!("list {path}"),
+            SftpOperation::Get { path, .. } => format!("get {path}"),
+            SftpOperation::Put { path, .. } => format!("put {path}"),
+            SftpOperation::Move { path, to } => format!("move {path} to {to}"),
+            SftpOperation::Delete { path } => format!("delete {path}"),
+        },
+        Action::Amqp(call) => format!("{}: {} {}", call.connection, call.exchange, call.routing_key),
+        Action::Call(call) => format!("{}{}", call.integration, if call.wait { "" } else { ", without waiting" }),
+        Action::Set(source) => source.clone(),
+        Action::Switch(_) => "the first that holds".to_owned(),
+        Action::Each(each) => {
+            format!("in {}{}", each.items, if each.parallel > 1 { format!(" · {} at once", each.parallel) } else { String::new() })
+        }
+        Action::Parallel(branches) => format!("{} branches at once", branches.len()),
+        Action::Assert(assertion) => assertion.that.clone(),
+        Action::Log(line) => line.message.clone(),
+        Action::Wait(Wait::For(duration)) => format!("for {}", format_duration(*duration)),
+        Action::Wait(Wait::Until(source)) => format!("until {source}"),
+        Action::Respond(respond) => match &respond.status {
+            Status::Fixed(status) => format!("answers {status} and goes on"),
+            Status::Mapping(source) => format!("answers {source} and goes on"),
+        },
+        Action::Stop(stop) => stop.error.clone().map_or_else(|| "ends well".to_owned(), |error| format!("fails: {error}")),
+    }
+}

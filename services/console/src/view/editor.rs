@@ -1,0 +1,172 @@
+//! The page on which an integration is written: as a form, as text, as a picture, and with an example.
+
+use super::badge::{Tone, badge};
+use super::field::{Field, asking};
+use super::notice::notice;
+use super::page::card;
+use forebay_contract::definition::Problem;
+use maud::{Markup, html};
+
+/// What is wrong with a text, and where.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Located {
+    /// From 1; 0: not known.
+    pub line: u64,
+    /// From 1; 0: not known.
+    pub column: u64,
+    /// The field; empty: the document.
+    pub path: String,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+impl Located {
+    /// A problem of a field, with the place of that field.
+    #[must_use]
+    pub fn new(problem: &Problem, place: Option<forebay_contract::definition::Place>) -> Self {
+        let (line, column) = place.map_or((0, 0), |place| (place.line, place.column));
+        Self { line, column, path: problem.path.clone(), message: problem.message.clone() }
+    }
+}
+
+/// An example call, by which the definition is tried while it is written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Example {
+    /// The body.
+    pub body: String,
+    /// Its type; empty: JSON where it is JSON.
+    pub content_type: String,
+    /// Everything after the `?`.
+    pub query: String,
+    /// JSON: the outputs of steps that reach out, by their ids.
+    pub steps: String,
+}
+
+/// The parts of the page. Those that change while one writes come as they are drawn for the text.
+pub struct Editor<'a> {
+    /// `tenant/name`; absent: a new one.
+    pub path: Option<&'a str>,
+    /// The text.
+    pub source: &'a str,
+    /// The version that the text was made from; 0: a new one.
+    pub version: i32,
+    /// What is wrong with the text.
+    pub problems: &'a [Located],
+    /// What was lost or done; empty: nothing to say.
+    pub said: &'a str,
+    /// The form; absent where the text has problems.
+    pub form: Option<Markup>,
+    /// The picture; absent where the text has problems.
+    pub diagram: Option<Markup>,
+    /// The example.
+    pub example: &'a Example,
+    /// What became of the example.
+    pub trial: Markup,
+    /// Whether the text is saved as it is.
+    pub is_saved: bool,
+    /// Whether the reader may save.
+    pub may_save: bool,
+}
+
+/// The page's content.
+#[must_use]
+pub fn editor(editor: &Editor<'_>) -> Markup {
+    html! {
+        form.stack method="post" action="/editor" data-check="/editor/check" data-saved=[(!editor.is_saved).then_some("no")] {
+            input type="hidden" name="path" value=(editor.path.unwrap_or_default());
+            input type="hidden" name="version" value=(editor.version);
+            @if !editor.said.is_empty() { (notice(Tone::Warn, "The text was changed", editor.said)) }
+            div id="problems" { (problems(editor.problems)) }
+            div.halves {
+                (card("Form", &html! {}, &html! {
+                    div.stack id="trigger-form" { (form_or_why(editor.form.as_ref())) }
+                    noscript { div.actions { button.button type="submit" name="action" value="write" { "Write the form into the text" } } }
+                }))
+                div.stack {
+                    (card("Definition", &html! { span.muted.small id="editor-state" role="status" {} }, &html! {
+                        div.field {
+                            label for="source" { "Text (YAML)" }
+                            textarea id="source" name="source" rows="28" spellcheck="false" required data-editor="yaml"
+                                data-schema=(crate::pages::assets::address("definition.json")) { "\n" (editor.source) }
+                        }
+                    }))
+                    (card("Diagram", &html! {}, &html! { div id="drawing" { (drawing_or_why(editor.diagram.as_ref())) } }))
+                }
+            }
+            (card("Example", &html! { span.muted.small { "Nothing is sent. Steps that reach out show what they would send." } }, &html! {
+                div.halves {
+                    div.stack id="example" {
+                        (Field { name: "example_body", label: "Body", value: &editor.example.body, example: "{ \"workOrder\": { \"id\": \"WO-1\" } }", ..Field::default() }.text(10))
+                        div.fields {
+                            (Field { name: "example_query", label: "Query", value: &editor.example.query, example: "customerid=42", ..Field::default() }.line("text"))
+                            (Field { name: "example_type", label: "Content type", value: &editor.example.content_type, example: "application/json", ..Field::default() }.line("text"))
+                        }
+                        (Field { name: "example_steps", label: "Outputs of other systems", value: &editor.example.steps, hint: "JSON: the id of each step with what it would give.", example: "{ \"price\": { \"status\": 200, \"body\": { \"price\": 12 } } }", ..Field::default() }.text(3))
+                        noscript { div.actions { button.button type="submit" name="action" value="try" { "Try the example" } } }
+                    }
+                    div.stack id="trial" aria-live="polite" { (editor.trial) }
+                }
+            }))
+            div.stuck {
+                span.row { @if editor.version > 0 { (badge(Tone::Idle, &format!("from version {}", editor.version))) } @else { (badge(Tone::Accent, "new")) } }
+                div.actions {
+                    @if editor.may_save { button.button.main type="submit" name="action" value="save" { "Save" } }
+                    @else { span.muted { "Your role may not change definitions." } }
+                }
+            }
+        }
+    }
+}
+
+/// The list of problems, each leading to its line.
+#[must_use]
+pub fn problems(problems: &[Located]) -> Markup {
+    if problems.is_empty() {
+        return html! {};
+    }
+    let title = if problems.len() == 1 { "One problem".to_owned() } else { format!("{} problems", problems.len()) };
+    notice(
+        Tone::Bad,
+        &title,
+        html! {
+            ul.problems {
+                @for problem in problems {
+                    li {
+                        @if problem.line > 0 { a href="#source" data-line=(problem.line) { "Line " (problem.line) } " " }
+                        @if !problem.path.is_empty() { code { (problem.path) } ": " }
+                        (problem.message)
+                    }
+                }
+            }
+        },
+    )
+}
+
+/// The form, or why there is none.
+#[must_use]
+pub fn form_or_why(form: Option<&Markup>) -> Markup {
+    match form {
+        Some(form) => form.clone(),
+        None => html! { p.muted { "The form is here as soon as the text has no problem." } },
+    }
+}
+
+/// The picture, or why there is none.
+#[must_use]
+pub fn drawing_or_why(diagram: Option<&Markup>) -> Markup {
+    match diagram {
+        Some(diagram) => diagram.clone(),
+        None => html! { p.muted { "The diagram is drawn as soon as the text has no problem." } },
+    }
+}
+
+/// Switching an integration on or off.
+#[must_use]
+pub fn switch(path: &str, enabled: bool) -> Markup {
+    html! {
+        form method="post" action={ "/integrations/" (path) "/" (if enabled { "disable" } else { "enable" }) } {
+            @if enabled { (asking("", "Disable", &format!("Disable {path}? Its callers get 404 until it is enabled again."))) }
+            @else { button.button type="submit" { "Enable" } }
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! One execution: what came in, what was done, what went out, and what can be done now.
+
+use super::badge;
+use super::diagram::{Beside, diagram, states};
+use super::diff;
+use super::executions::{can_be_retried, state, took};
+use super::json::{body, json};
+use super::notice::{empty, facts, notice};
+use super::page::card;
+use super::time::{at, span};
+use super::timeline::{Lane, timeline};
+use forebay_contract::definition::{Definition, Step};
+use forebay_contract::outcome::{StepRecord, StepStatus};
+use forebay_store::{ExecutionDetail, ExecutionRow};
+use maud::{Markup, html};
+use serde_json::Value;
+
+/// The variables before and after a step, where diagnostics recorded them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Around {
+    /// Before it began.
+    pub before: Value,
+    /// After it ended.
+    pub after: Value,
+}
+
+/// What the page shows beside the execution.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen<'a> {
+    /// The version that ran; absent: it is not known any more, or not readable.
+    pub definition: Option<&'a Definition>,
+    /// The variables around each step, in the order of the steps; empty: none were recorded.
+    pub around: &'a [Option<Around>],
+    /// Where its trace is; empty: nowhere.
+    pub trace: &'a str,
+    /// Whether the reader may have it run again.
+    pub may_retry: bool,
+    /// The integration's version now.
+    pub latest: Option<i32>,
+}
+
+/// The whole content of the page, which follows the execution.
+#[must_use]
+pub fn execution(detail: &ExecutionDetail, seen: &Seen<'_>) -> Markup {
+    let row = &detail.row;
+    html! {
+        div.stack id="execution" data-live {
+            @if let Some(error) = &row.error {
+                (notice(badge::Tone::Bad, &format!("Failed: {}", error.code.as_str()), html! {
+                    @if let Some(step) = &error.step { "In " a href={ "#step-" (bare(step)) } { code { (step) } } ": " }
+                    (error.message)
+                }))
+            }
+            (summary(row, seen))
+            @if seen.may_retry { (retry(row, seen)) }
+            div.halves {
+                (card("Timeline", &html! {}, &times(detail)))
+                @if let Some(definition) = seen.definition {
+                    (card("Workflow", &html! {}, &diagram(definition, Beside { states: Some(&states(&detail.steps)), places: None })))
+                }
+            }
+            (card("Steps", &html! {}, &steps(detail, seen)))
+            div.halves { (call(detail)) (answer(detail)) }
+        }
+    }
+}
+
+/// The id of a step inside of a loop is after its item.
+fn bare(step: &str) -> &str {
+    step.rsplit('/').next().unwrap_or(step)
+}
+
+fn summary(row: &ExecutionRow, seen: &Seen<'_>) -> Markup {
+    let integration = format!("/integrations/{}/{}", row.tenant, row.integration);
+    let version = html! {
+        a href={ (integration) "/versions" } { (row.version) }
+        @if seen.latest.is_some_and(|latest| latest != row.version) { span.muted { " (now " (seen.latest.unwrap_or_default()) ")" } }
+    };
+    let attempts = html! {
+        (row.attempts)
+        @if row.redeliveries > 0 { span.muted { ", delivered again " (row.redeliveries) "×" } }
+    };
+    let mut known = vec![
+        ("State", state(row)),
+        ("Integration", html! { a href=(integration) { (row.tenant) "/" (row.integration) } }),
+        ("Version", version),
+        ("Started by", html! { (row.trigger) }),
+        ("Accepted", at(row.accepted_at)),
+        ("Waited", html! { (row.started_at.map_or_else(|| "not begun".to_owned(), |started| span(started - row.accepted_at))) }),
+        ("Took", html! { (took(row)) }),
+        ("Attempts", attempts),
+        ("Worker", html! { @if row.worker.is_empty() { "-" } @else { (row.worker) } }),
+    ];
+    if let Some(status) = row.response_status {
+        known.push(("Answer", html! { code { (status) } }));
+    }
+    if !seen.trace.is_empty() {
+        known.push(("Trace", html! { a href=(seen.trace) rel="noreferrer" { "Open the trace" } }));
+    }
+    html! { section.card { div.body { (facts(&known)) } } }
+}
+
+fn retry(row: &ExecutionRow, seen: &Seen<'_>) -> Markup {
+    if row.halted && !row.skipped {
+        return notice(
+            badge::Tone::Warn,
+            "This execution halts its trigger",
+            html! {
+                "Everything behind it waits. " a href="/monitor#halted" { "Resume or skip it on the monitor." }
+            },
+        );
+    }
+    if !can_be_retried(row) {
+        return html! {};
+    }
+    let is_old = seen.latest.is_some_and(|latest| latest != row.version);
+    card(
+        "Run again",
+        &html! {},
+        &html! {
+            form.stack method="post" action={ "/executions/" (row.id) "/retry" } {
+                div.choices {
+                    (super::field::option("from", "failed", true, "From the failed step", "Steps that succeeded are not repeated."))
+                    (super::field::option("from", "start", false, "From the start", "Every step runs once more."))
+                }
+                div.choices {
+                    (super::field::option("version", "same", !is_old, &format!("With version {}", row.version), "As it ran."))
+                    (super::field::option("version", "latest", is_old, &format!("With the latest version{}", seen.latest.map(|latest| format!(" ({latest})")).unwrap_or_default()), "With what was mended since."))
+                }
+                div.actions { button.button.main type="submit" { "Retry" } }
+            }
+        },
+    )
+}
+
+fn times(detail: &ExecutionDetail) -> Markup {
+    let row = &detail.row;
+    let mut lanes = Vec::with_capacity(detail.steps.len() + 1);
+    let first = detail.steps.first().map(|step| step.started_at).or(row.started_at);
+    if let Some(first) = first {
+        let waited = (first - row.accepted_at).max(0);
+        lanes.push(Lane { name: "queued".to_owned(), href: String::new(), state: "queued", began: row.accepted_at, took: waited });
+    }
+    for step in &detail.steps {
+        let state = match step.status {
+            StepStatus::Succeeded => "succeeded",
+            StepStatus::Failed => "failed",
+            StepStatus::Skipped => "skipped",
+            StepStatus::Waiting => "waiting",
+        };
+        lanes.push(Lane {
+            name: step.id.clone(),
+            href: format!("#step-{}", bare(&step.id)),
+            state,
+            began: step.started_at,
+            took: step.took,
+        });
+    }
+    if lanes.is_empty() {
+        return html! { p.muted { "It has not begun." } };
+    }
+    timeline(&lanes)
+}
+
+fn steps(detail: &ExecutionDetail, seen: &Seen<'_>) -> Markup {
+    if detail.steps.is_empty() {
+        let text = "It failed before its first step, it has not begun, or its history is gone.";
+        return empty("No step has run", text, &html! {});
+    }
+    let known = seen.definition.map(|definition| Step::all(&definition.steps)).unwrap_or_default();
+    let mut anchored: Vec<&str> = Vec::new();
+    html! {
+        @for (index, record) in detail.steps.iter().enumerate() {
+            // Of a step in a loop the first item has the anchor.
+            @let id = bare(&record.id);
+            @let is_first = !anchored.contains(&id);
+            @if is_first { ({ anchored.push(id); "" }) }
+            @let kind = known.iter().find(|step| step.id == id).map(|step| step.action.kind());
+            (step(record, kind, is_first.then_some(id), seen.around.get(index).and_then(Option::as_ref)))
+        }
+    }
+}
+
+fn step(record: &StepRecord, kind: Option<&str>, anchor: Option<&str>, around: Option<&Around>) -> Markup {
+    let is_open = record.status == StepStatus::Failed;
+    html! {
+        details.fold.step id=[anchor.map(|id| format!("step-{id}"))] open[is_open] {
+            summary {
+                span.row.apart {
+                    span.row { (badge::step(record.status)) strong { (record.id) } @if let Some(kind) = kind { (badge::tag(kind)) } }
+                    span.muted.small { (span(record.took)) }
+                }
+            }
+            div.body {
+                @if let Some(error) = &record.error { (notice(badge::Tone::Bad, "Error", error.as_str())) }
+                @match &record.output {
+                    Some(output) => { h3 { "Output" } (json(output)) }
+                    None if around.is_none() => p.hint { "Its output is not kept. Switch diagnostics on to see outputs and variables of what runs from now on." },
+                    None => {}
+                }
+                @if let Some(around) = around { h3 { "Variables" } (diff::values(Some(&around.before), Some(&around.after))) }
+            }
+        }
+    }
+}
+
+fn call(detail: &ExecutionDetail) -> Markup {
+    card(
+        "Input",
+        &html! {},
+        &html! {
+            @match &detail.input {
+                None => p.muted { "The call is not kept." },
+                Some(input) => {
+                    p { code { (input.request.method) " " (input.request.path) @if !input.request.query_string.is_empty() { "?" (input.request.query_string) } } }
+                    (headers(&input.request.headers))
+                    (body(&input.body))
+                }
+            }
+        },
+    )
+}
+
+fn answer(detail: &ExecutionDetail) -> Markup {
+    card(
+        "Output",
+        &html! {},
+        &html! {
+            @match &detail.output {
+                None => p.muted { "The answer is not kept, or there was none." },
+                Some(output) => {
+                    p { "Status " code { (output.status) } }
+                    (headers(&output.headers))
+                    (body(&output.body))
+                }
+            }
+        },
+    )
+}
+
+fn headers(headers: &[(String, String)]) -> Markup {
+    html! {
+        @if !headers.is_empty() {
+            details.fold {
+                summary { "Headers (" (headers.len()) ")" }
+                div.body { pre tabindex="0" { @for (name, value) in headers { (name) ": " (value) "\n" } } }
+            }
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! The history: a list of executions, its filter, and what can be done with all that it finds.
+
+use super::badge::{self, Tone, badge};
+use super::field::Field;
+use super::notice::empty;
+use super::time::{ago, span};
+use forebay_contract::outcome::ExecutionStatus;
+use forebay_store::ExecutionRow;
+use maud::{Markup, html};
+
+/// What the reader asked for, as it was typed: every field may be empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(default)]
+pub struct Asked {
+    /// A tenant.
+    pub tenant: String,
+    /// The name of an integration.
+    pub integration: String,
+    /// A state.
+    pub status: String,
+    /// How far back, such as `1h`.
+    pub since: String,
+    /// A label: `name=value`, or a value under any name; or an id.
+    pub search: String,
+    /// An error code.
+    pub error: String,
+    /// The last execution of the page before.
+    pub before: String,
+}
+
+impl Asked {
+    /// The query string of this search, without the page; what is empty is left out.
+    #[must_use]
+    pub fn query_string(&self) -> String {
+        let fields = [
+            ("tenant", &self.tenant),
+            ("integration", &self.integration),
+            ("status", &self.status),
+            ("since", &self.since),
+            ("search", &self.search),
+            ("error", &self.error),
+        ];
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(fields.iter().filter(|(_, value)| !value.is_empty())).finish()
+    }
+
+    /// Whether anything narrows the list.
+    #[must_use]
+    pub fn is_narrowed(&self) -> bool {
+        !self.query_string().is_empty()
+    }
+}
+
+const STATES: [(&str, &str); 5] =
+    [("", "Any state"), ("failed", "Failed"), ("running", "Running"), ("succeeded", "Succeeded"), ("expired", "Expired")];
+const PERIODS: [(&str, &str); 6] = [
+    ("", "Any time"),
+    ("15m", "Last 15 minutes"),
+    ("1h", "Last hour"),
+    ("24h", "Last day"),
+    ("7d", "Last 7 days"),
+    ("30d", "Last 30 days"),
+];
+
+/// The filter above the list. `tenants` and `integrations`: what the reader may choose from.
+#[must_use]
+pub fn filter(asked: &Asked, tenants: &[String], integrations: &[String]) -> Markup {
+    let named = |all: &'_ [String], any: &'static str| -> Vec<(String, String)> {
+        std::iter::once((String::new(), any.to_owned())).chain(all.iter().map(|name| (name.clone(), name.clone()))).collect()
+    };
+    let choice = |name: &str, label: &str, value: &str, all: &[(String, String)]| {
+        let options: Vec<(&str, &str)> = all.iter().map(|(value, words)| (value.as_str(), words.as_str())).collect();
+        Field { name, label, value, ..Field::default() }.choice(&options)
+    };
+    html! {
+        section.card {
+            div.body {
+                form.filters method="get" action="/executions" data-send-on-change role="search" {
+                    @if tenants.len() > 1 { (choice("tenant", "Tenant", &asked.tenant, &named(tenants, "Every tenant"))) }
+                    (choice("integration", "Integration", &asked.integration, &named(integrations, "Every integration")))
+                    (Field { name: "status", label: "State", value: &asked.status, ..Field::default() }.choice(&STATES))
+                    (Field { name: "since", label: "Accepted", value: &asked.since, ..Field::default() }.choice(&PERIODS))
+                    div.wide.field {
+                        (Field { name: "search", label: "Label or id", value: &asked.search, example: "workOrder=WO-1", ..Field::default() }.line("search"))
+                    }
+                    div.actions {
+                        button.button.main type="submit" { "Search" }
+                        @if asked.is_narrowed() { a.button.quiet href="/executions" { "Clear" } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The list.
+#[must_use]
+pub fn list(rows: &[ExecutionRow], asked: &Asked, has_more: bool) -> Markup {
+    if rows.is_empty() {
+        let (title, text) = if asked.is_narrowed() {
+            ("Nothing was found", "No execution fits this search. Take a part of it away, or look further back.")
+        } else {
+            ("No executions yet", "Each call and each run of a schedule becomes an execution. Send one from an integration's Try it page.")
+        };
+        return empty(title, text, &html! { a.button href="/integrations" { "To the integrations" } });
+    }
+    html! {
+        div.table.folds {
+            table {
+                caption.unseen { "Executions, newest first" }
+                thead {
+                    tr {
+                        th scope="col" { "State" }
+                        th scope="col" { "Integration" }
+                        th scope="col" { "Accepted" }
+                        th scope="col" { "Took" }
+                        th scope="col" { "Attempts" }
+                        th scope="col" { "Answer" }
+                        th scope="col" { "Labels or error" }
+                        th scope="col" { span.unseen { "Open" } }
+                    }
+                }
+                tbody { @for row in rows { (line(row)) } }
+            }
+        }
+        @if has_more || !asked.before.is_empty() { (pager(rows, asked, has_more)) }
+    }
+}
+
+fn line(row: &ExecutionRow) -> Markup {
+    let href = format!("/executions/{}", row.id);
+    html! {
+        tr {
+            td data-label="State" { (state(row)) }
+            td data-label="Integration" { a.row-link href=(href) { (row.tenant) "/" (row.integration) } }
+            td data-label="Accepted" { (ago(row.accepted_at)) }
+            td.nowrap data-label="Took" { (took(row)) }
+            td data-label="Attempts" { (row.attempts) }
+            td data-label="Answer" { @if let Some(status) = row.response_status { code { (status) } } }
+            td data-label="Labels or error" {
+                @for label in &row.labels { (badge::tag(label.as_str())) " " }
+                @if let Some(error) = &row.error { span.clip title=(error) { (error) } }
+            }
+            td.right { a.small href=(href) { "Open" span.unseen { " execution " (row.id) } } }
+        }
+    }
+}
+
+/// An execution's state, with what it did to its trigger.
+#[must_use]
+pub fn state(row: &ExecutionRow) -> Markup {
+    html! {
+        span.row {
+            (badge::execution(row.status))
+            @if row.skipped { (badge(Tone::Idle, "skipped")) } @else if row.halted { (badge(Tone::Warn, "halted")) }
+        }
+    }
+}
+
+/// How long the last attempt took; empty: it has not ended.
+#[must_use]
+pub fn took(row: &ExecutionRow) -> String {
+    match (row.started_at, row.ended_at) {
+        (Some(started), Some(ended)) => span(ended - started),
+        _ => String::new(),
+    }
+}
+
+fn pager(rows: &[ExecutionRow], asked: &Asked, has_more: bool) -> Markup {
+    let query = asked.query_string();
+    let and = if query.is_empty() { "" } else { "&" };
+    html! {
+        nav.pager aria-label="Pages" {
+            @if asked.before.is_empty() { span {} } @else { a.button.small href={ "/executions?" (query) } { "Newest" } }
+            @if let Some(last) = rows.last().filter(|_| has_more) {
+                a.button.small href={ "/executions?" (query) (and) "before=" (last.id) } { "Older" }
+            }
+        }
+    }
+}
+
+/// Retrying all that a search finds. `found`: how many there are, at most `most`, where a dry run has counted them.
+#[must_use]
+pub fn bulk(asked: &Asked, found: Option<u32>, most: u32) -> Markup {
+    let hidden = html! {
+        @for (name, value) in [("tenant", &asked.tenant), ("integration", &asked.integration), ("status", &asked.status), ("since", &asked.since), ("search", &asked.search), ("error", &asked.error)] {
+            @if !value.is_empty() { input type="hidden" name=(name) value=(value); }
+        }
+    };
+    html! {
+        details.fold id="bulk" open[found.is_some()] {
+            summary { "Retry all that this search finds" }
+            div.body {
+                p.hint { "Only failed and expired executions are retried. Those of ordered triggers keep their order, and no more than a few begin each second." }
+                form.stack method="post" action="/executions/retry" {
+                    (hidden)
+                    div.choices {
+                        (super::field::option("from", "failed", true, "From the failed step", ""))
+                        (super::field::option("from", "start", false, "From the start", ""))
+                        (super::field::tick("latest", "true", false, "With the latest version", ""))
+                    }
+                    @match found {
+                        None => div.actions { button.button type="submit" name="action" value="count" { "Count first" } },
+                        Some(0) => p role="status" { "There is nothing to retry: no failed or expired execution fits this search." },
+                        Some(found) => {
+                            p role="status" { strong { (found) @if found >= most { " or more" } } " executions would be retried." }
+                            div.actions {
+                                button.button.main type="submit" name="action" value="retry"
+                                    data-confirm={ "Retry " (found) " executions?" } data-confirm-go="Retry them" { "Retry " (found) " executions" }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Whether a person can have an execution run again.
+#[must_use]
+pub fn can_be_retried(row: &ExecutionRow) -> bool {
+    matches!(row.status, ExecutionStatus::Failed | ExecutionStatus::Expired) && (!row.halted || row.skipped)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_goes_on_over_its_pages_without_what_is_empty() {
+        let asked = Asked { search: "workOrder=A&B".to_owned(), status: "failed".to_owned(), ..Asked::default() };
+        assert_eq!(asked.query_string(), "status=failed&search=workOrder%3DA%26B");
+        assert!(!Asked { before: "x".to_owned(), ..Asked::default() }.is_narrowed());
+    }
+
+    #[test]
+    fn an_empty_list_says_what_to_do() {
+        assert!(list(&[], &Asked::default(), false).into_string().contains("Try it"));
+        let narrowed = Asked { status: "failed".to_owned(), ..Asked::default() };
+        assert!(list(&[], &narrowed, false).into_string().contains("No execution fits"));
+    }
+
+    #[test]
+    fn a_bulk_retry_says_how_many_before_it_begins() {
+        let html = bulk(&Asked::default(), Some(12), 10_000).into_string();
+        assert!(html.contains("Retry 12 executions") && html.contains("data-confirm"), "{html}");
+        assert!(!bulk(&Asked::default(), None, 10_000).into_string().contains("data-confirm"));
+    }
+}

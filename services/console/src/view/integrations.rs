@@ -1,0 +1,195 @@
+//! The list of integrations with their health and traffic, and what stands at the top of each.
+
+use super::badge::{Tone, badge, execution, tag};
+use super::chart::spark;
+use super::notice::{copied, empty};
+use super::page::tabs;
+use super::time::{ago, span};
+use forebay_contract::definition::{Authentication, Definition, Trigger};
+use forebay_store::ExecutionRow;
+use maud::{Markup, html};
+
+/// One line of the list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Line {
+    /// Its tenant.
+    pub tenant: String,
+    /// Its name.
+    pub name: String,
+    /// For people.
+    pub description: String,
+    /// Whether it accepts calls.
+    pub enabled: bool,
+    /// Whether its trigger is halted.
+    pub halted: bool,
+    /// `webhook` or `schedule`.
+    pub trigger: String,
+    /// Executions that ended in the last hour, one value a slice of it.
+    pub traffic: Vec<f64>,
+    /// Ended well in the last hour.
+    pub succeeded: u64,
+    /// Failed or expired in the last hour.
+    pub failed: u64,
+    /// 95 of 100 executions took no longer, in microseconds; absent: none ran.
+    pub p95: Option<i64>,
+    /// The last one.
+    pub last: Option<ExecutionRow>,
+}
+
+impl Line {
+    fn health(&self) -> (Tone, &'static str) {
+        match (self.halted, self.enabled, self.failed, self.succeeded) {
+            (true, ..) => (Tone::Bad, "halted"),
+            (_, false, ..) => (Tone::Idle, "disabled"),
+            (_, _, 0, 0) => (Tone::Idle, "quiet"),
+            (_, _, 0, _) => (Tone::Good, "healthy"),
+            (_, _, failed, succeeded) if failed * 10 > succeeded => (Tone::Bad, "failing"),
+            _ => (Tone::Warn, "some failures"),
+        }
+    }
+}
+
+/// The list.
+#[must_use]
+pub fn list(lines: &[Line], may_create: bool) -> Markup {
+    if lines.is_empty() {
+        let text = "An integration is a webhook or a schedule, and the workflow that it starts. Write one here, or apply files with `forebay apply`.";
+        return empty(
+            "No integrations yet",
+            text,
+            &html! {
+                @if may_create { a.button.main href="/integrations/new" { "New integration" } }
+            },
+        );
+    }
+    html! {
+        div.table.folds {
+            table {
+                caption.unseen { "Integrations" }
+                thead {
+                    tr {
+                        th scope="col" { "Integration" }
+                        th scope="col" { "Health" }
+                        th scope="col" { "Last hour" }
+                        th scope="col" { "Failed" }
+                        th scope="col" { "p95" }
+                        th scope="col" { "Last execution" }
+                    }
+                }
+                tbody { @for line in lines { (row(line)) } }
+            }
+        }
+    }
+}
+
+fn row(line: &Line) -> Markup {
+    let (tone, word) = line.health();
+    let total = line.succeeded + line.failed;
+    html! {
+        tr {
+            th scope="row" {
+                div {
+                    a.row-link href=(address(&line.tenant, &line.name)) { (line.tenant) "/" (line.name) } " " (tag(&line.trigger))
+                    @if !line.description.is_empty() { span.muted.small.clip { (line.description) } }
+                }
+            }
+            td data-label="Health" { (badge(tone, word)) }
+            td data-label="Last hour" {
+                span.row { (spark(&format!("{total} executions in the last hour"), Tone::Accent, &line.traffic)) span { (total) } }
+            }
+            td data-label="Failed" { @if line.failed > 0 { strong { (line.failed) } } @else { span.muted { "0" } } }
+            td.nowrap data-label="p95" { (line.p95.map(span).unwrap_or_default()) }
+            td data-label="Last execution" {
+                @match &line.last {
+                    Some(last) => span.row { (execution(last.status)) a href={ "/executions/" (last.id) } { (ago(last.accepted_at)) } },
+                    None => span.muted { "none" },
+                }
+            }
+        }
+    }
+}
+
+/// The address of an integration's page.
+#[must_use]
+pub fn address(tenant: &str, name: &str) -> String {
+    format!("/integrations/{tenant}/{name}")
+}
+
+/// The tabs of an integration; `here` is one of their words.
+#[must_use]
+pub fn integration_tabs(tenant: &str, name: &str, here: &str, is_webhook: bool) -> Markup {
+    let base = address(tenant, name);
+    let mut all = vec![(base.clone(), "Overview"), (format!("{base}/edit"), "Edit")];
+    if is_webhook {
+        all.push((format!("{base}/try"), "Try it"));
+    }
+    all.push((format!("{base}/versions"), "Versions"));
+    all.push((format!("/executions?tenant={tenant}&integration={name}"), "Executions"));
+    tabs("Integration", here, &all)
+}
+
+/// How the integration is reached: its address and a line for the shell, or when it is due.
+#[must_use]
+pub fn reached(definition: &Definition, ingress: &str) -> Markup {
+    match &definition.trigger {
+        Trigger::Webhook(webhook) => {
+            let url = format!("{}/{}", ingress.trim_end_matches('/'), definition.path());
+            let method = webhook.methods.iter().find(|method| method.as_str() == "POST").or(webhook.methods.first());
+            let method = method.map_or("GET", |method| method.as_str());
+            let query: Vec<String> = webhook.query.iter().filter(|known| known.required).map(|known| format!("{}=", known.name)).collect();
+            let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
+            let key = if webhook.authentication == Authentication::ApiKey { " \\\n     -H 'X-API-Key: KEY'" } else { "" };
+            let data = if method == "GET" || method == "DELETE" { "" } else { " \\\n     -H 'Content-Type: application/json' -d '{}'" };
+            let command = format!("curl -i -X {method} '{url}{query}'{key}{data}");
+            html! {
+                p { code.break { (url) } }
+                (copied("curl", &command))
+            }
+        }
+        Trigger::Schedule(schedule) => html! { p { code { (schedule.timing) } } },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(enabled: bool, halted: bool, succeeded: u64, failed: u64) -> Line {
+        Line {
+            tenant: "t1".to_owned(),
+            name: "Orders".to_owned(),
+            description: "<b>".to_owned(),
+            enabled,
+            halted,
+            trigger: "webhook".to_owned(),
+            traffic: vec![1.0, 2.0],
+            succeeded,
+            failed,
+            p95: Some(12_000),
+            last: None,
+        }
+    }
+
+    #[test]
+    fn health_is_what_needs_somebody_most() {
+        let cases = [
+            (line(true, true, 5, 0), "halted"),
+            (line(false, false, 5, 5), "disabled"),
+            (line(true, false, 0, 0), "quiet"),
+            (line(true, false, 5, 0), "healthy"),
+            (line(true, false, 100, 1), "some failures"),
+            (line(true, false, 5, 5), "failing"),
+        ];
+        for (line, word) in cases {
+            assert_eq!(line.health().1, word);
+        }
+    }
+
+    #[test]
+    fn a_list_shows_each_and_an_empty_one_how_to_begin() {
+        let html = list(&[line(true, false, 5, 0)], true).into_string();
+        assert!(html.contains("/integrations/t1/Orders") && html.contains("&lt;b&gt;"), "{html}");
+        assert!(list(&[], true).into_string().contains("/integrations/new"));
+        assert!(!list(&[], false).into_string().contains("/integrations/new"));
+    }
+}

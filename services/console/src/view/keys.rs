@@ -1,0 +1,113 @@
+//! Keys of callers.
+
+use super::badge::{Tone, badge, tag};
+use super::field::{Field, asking, tick};
+use super::notice::{copied, empty, notice};
+use super::time::{ago, at};
+use maud::{Markup, html};
+
+/// One key of the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// To change it.
+    pub id: String,
+    /// Its tenant.
+    pub tenant: String,
+    /// What it is for.
+    pub label: String,
+    /// Its last characters.
+    pub hint: String,
+    /// What it opens.
+    pub integrations: Vec<String>,
+    /// Microseconds of Unix time.
+    pub created_at: i64,
+    /// When it was used last.
+    pub last_used_at: Option<i64>,
+    /// When it ends.
+    pub expires_at: Option<i64>,
+}
+
+/// A key that was just made: the only time that it is shown.
+#[must_use]
+pub fn created(label: &str, key: &str) -> Markup {
+    notice(
+        Tone::Good,
+        &format!("The key '{label}' is made"),
+        html! {
+            div.stack.tight { p { "Copy it now: it is stored as a digest only, and cannot be shown again." } (copied("new-key", key)) }
+        },
+    )
+}
+
+/// The list.
+#[must_use]
+pub fn list(lines: &[Line], now: i64, may_change: bool) -> Markup {
+    if lines.is_empty() {
+        return empty(
+            "No keys yet",
+            "A caller sends its key as X-API-Key. Make one for each system that calls, so that each can be taken away alone.",
+            &html! {},
+        );
+    }
+    html! {
+        div.table.folds {
+            table {
+                caption.unseen { "API keys" }
+                thead { tr { th scope="col" { "Label" } th scope="col" { "Ends in" } th scope="col" { "Opens" } th scope="col" { "Last used" } th scope="col" { "Expires" } th scope="col" { span.unseen { "Actions" } } } }
+                tbody {
+                    @for line in lines {
+                        tr {
+                            th scope="row" { div { (line.label) " " span.muted.small { (line.tenant) } } }
+                            td data-label="Ends in" { code { "…" (line.hint) } }
+                            td data-label="Opens" { div.row { @for name in &line.integrations { (tag(name)) } } }
+                            td data-label="Last used" { @match line.last_used_at { Some(time) => (ago(time)), None => span.muted { "never" } } }
+                            td data-label="Expires" {
+                                @match line.expires_at {
+                                    None => span.muted { "never" },
+                                    Some(time) if time <= now => (badge(Tone::Bad, "expired")),
+                                    Some(time) => (at(time)),
+                                }
+                            }
+                            td {
+                                @if may_change {
+                                    form method="post" action={ "/keys/" (line.id) "/delete" } {
+                                        (asking("small danger", "Delete", &format!("Delete the key '{}'? Whoever sends it gets 401 from then on.", line.label)))
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The form of a new key. `integrations`: what it may open, all ticked where there is one only. `back`: where to go after.
+#[must_use]
+pub fn form(tenant: &str, integrations: &[String], wrong: &str, back: &str) -> Markup {
+    html! {
+        form.stack method="post" action="/keys" {
+            input type="hidden" name="tenant" value=(tenant);
+            input type="hidden" name="back" value=(back);
+            @if !wrong.is_empty() { (notice(Tone::Bad, "No key was made", wrong)) }
+            div.fields {
+                (Field { name: "label", id: "key-label", label: "Label", hint: "Who sends it.", example: "ACME production", required: true, ..Field::default() }.line("text"))
+                (Field { name: "expires", id: "key-expires", label: "Lasts", hint: "Such as 90d; empty: until it is deleted.", ..Field::default() }.line("text"))
+            }
+            div.field {
+                label for="key-value" { "Key" }
+                div.row {
+                    input id="key-value" name="value" type="text" autocomplete="off" spellcheck="false" aria-describedby="key-value-hint";
+                    button.button.needs-script type="button" data-generate="key-value" { "Generate" }
+                }
+                span.hint id="key-value-hint" { "Paste one that exists already, or leave it empty and one is generated. It is shown once." }
+            }
+            @if let [only] = integrations { input type="hidden" name="integrations" value=(only); }
+            @else {
+                fieldset.field { legend { "Opens" } div.choices { @for name in integrations { (tick("integrations", name, false, name, "")) } } }
+            }
+            div.actions { button.button.main type="submit" { "Add key" } }
+        }
+    }
+}

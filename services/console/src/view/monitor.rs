@@ -1,0 +1,270 @@
+//! What runs, what waits and what is stuck.
+
+use super::badge::{Tone, badge};
+use super::chart::{Chart, Series, Shape, chart};
+use super::field::asking;
+use super::notice::{empty, notice};
+use super::page::table_card;
+use super::time::{ago, at, span};
+use forebay_store::{TriggerRow, WorkerRow};
+use maud::{Markup, html};
+
+/// Figures over time, one of each a point.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Traffic {
+    /// Microseconds of Unix time at which each point begins.
+    pub times: Vec<i64>,
+    /// Minutes that a point stands for.
+    pub minutes: u32,
+    /// Ended well.
+    pub succeeded: Vec<f64>,
+    /// Failed or expired.
+    pub failed: Vec<f64>,
+    /// Half took no longer, in microseconds; absent: none ran.
+    pub p50: Vec<Option<f64>>,
+    /// 95 of 100 took no longer, in microseconds.
+    pub p95: Vec<Option<f64>>,
+}
+
+/// Throughput, failures and latency.
+#[must_use]
+pub fn traffic(figures: &Traffic) -> Markup {
+    let minutes = f64::from(figures.minutes.max(1));
+    let per_minute = |values: &[f64]| values.iter().map(|value| Some(value / minutes)).collect::<Vec<_>>();
+    let (succeeded, failed) = (figures.succeeded.iter().sum::<f64>(), figures.failed.iter().sum::<f64>());
+    let throughput = [
+        Series { name: "succeeded", tone: Tone::Accent, values: per_minute(&figures.succeeded) },
+        Series { name: "failed", tone: Tone::Bad, values: per_minute(&figures.failed) },
+    ];
+    let failures = [Series { name: "failed", tone: Tone::Bad, values: per_minute(&figures.failed) }];
+    let latency = [
+        Series { name: "p50", tone: Tone::Accent, values: figures.p50.clone() },
+        Series { name: "p95", tone: Tone::Warn, values: figures.p95.clone() },
+    ];
+    let share = if succeeded + failed > 0.0 { format!("{:.1} %", failed / (succeeded + failed) * 100.0) } else { "none".to_owned() };
+    let slowest = figures.p95.iter().rev().find_map(|value| *value).map_or_else(|| "none".to_owned(), duration);
+    let draw = |title: &str, now: &str, series: &[Series], shape: Shape, words: fn(f64) -> String| {
+        chart(&Chart { title, now, times: &figures.times, series, shape, words })
+    };
+    html! {
+        div.grid {
+            (draw("Executions a minute", &format!("{:.0} in all", succeeded + failed), &throughput, Shape::Bars, rate))
+            (draw("Failures a minute", &share, &failures, Shape::Bars, rate))
+            (draw("Time taken", &format!("{slowest} p95"), &latency, Shape::Lines, duration))
+        }
+    }
+}
+
+fn rate(value: f64) -> String {
+    if value >= 10.0 || value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:.2}") }
+}
+
+fn duration(micros: f64) -> String {
+    span(micros as i64)
+}
+
+/// One queue.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Queue {
+    /// The integration, or the lane.
+    pub name: String,
+    /// The page of the integration; empty: a lane.
+    pub href: String,
+    /// Messages that wait; absent: the broker did not say.
+    pub depth: Option<u64>,
+    /// When the oldest that is worked on was accepted, in microseconds of Unix time; absent: none is.
+    pub oldest: Option<i64>,
+    /// The worker that has it, or how many do.
+    pub worker: String,
+}
+
+/// Depth and oldest age of each queue; empty ones are at the end.
+#[must_use]
+pub fn queues(queues: &[Queue], now: i64) -> Markup {
+    let most = queues.iter().filter_map(|queue| queue.depth).max().unwrap_or(0).max(1);
+    table_card(
+        "Queues",
+        &html! {},
+        &html! {
+            @if queues.is_empty() { (empty("No queues", "An ordered or limited trigger has a queue of its own. All others share lanes.", &html! {})) }
+            @else {
+                div.table.folds {
+                    table {
+                        thead { tr { th scope="col" { "Queue" } th scope="col" { "Waiting" } th scope="col" { "Oldest" } th scope="col" { "Active worker" } } }
+                        tbody {
+                            @for queue in queues {
+                                tr {
+                                    th scope="row" { @if queue.href.is_empty() { (queue.name) } @else { a.row-link href=(queue.href) { (queue.name) } } }
+                                    td data-label="Waiting" {
+                                        @match queue.depth {
+                                            None => span.muted { "unknown" },
+                                            Some(depth) => span.row { (depth) (share(depth, most)) },
+                                        }
+                                    }
+                                    td.nowrap data-label="Oldest" { @if let Some(oldest) = queue.oldest { (span(now - oldest)) } }
+                                    td data-label="Active worker" { @if queue.worker.is_empty() { span.muted { "none" } } @else { (queue.worker) } }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        },
+    )
+}
+
+fn share(depth: u64, most: u64) -> Markup {
+    let width = depth as f64 / most as f64 * 100.0;
+    html! { svg width="100" height="8" viewBox="0 0 100 8" aria-hidden="true" { rect.bar.tone-busy width=(width.max(if depth > 0 { 2.0 } else { 0.0 })) height="8" rx="2" {} } }
+}
+
+/// Halted triggers, with what blocks each, and what a person can decide.
+#[must_use]
+pub fn halted(triggers: &[TriggerRow], may_decide: bool) -> Markup {
+    let halted: Vec<&TriggerRow> = triggers.iter().filter(|trigger| trigger.since.is_some()).collect();
+    html! {
+        @if !halted.is_empty() {
+            section.card id="halted-triggers" {
+                header { h2 { "Halted triggers" } (badge(Tone::Bad, &format!("{} waiting for you", halted.len()))) }
+                div.body { @for trigger in halted { (halt(trigger, may_decide)) } }
+            }
+        }
+    }
+}
+
+fn halt(trigger: &TriggerRow, may_decide: bool) -> Markup {
+    let path = format!("{}/{}", trigger.tenant, trigger.name);
+    notice(
+        Tone::Bad,
+        &path,
+        html! {
+            div.stack.tight {
+                p { (trigger.error.as_deref().unwrap_or("It failed for good.")) }
+                p.small {
+                    @if let Some(since) = trigger.since { "Halted " (ago(since)) ". " }
+                    @if let Some(id) = &trigger.execution_id { a href={ "/executions/" (id) } { "The execution that blocks" } ". " }
+                    "Everything behind it waits in order."
+                }
+                @if may_decide {
+                    div.actions {
+                        form method="post" action={ "/triggers/" (path) "/resume" } { button.button.small.main type="submit" { "Resume: run it again" } }
+                        form method="post" action={ "/triggers/" (path) "/skip" } {
+                            (asking("small", "Skip it", &format!("Skip the failed execution of {path}? It stays failed, and the ones behind it run.")))
+                        }
+                    }
+                }
+            }
+        },
+    )
+}
+
+/// The workers that live.
+#[must_use]
+pub fn workers(workers: &[WorkerRow]) -> Markup {
+    table_card(
+        "Workers",
+        &html! {},
+        &html! {
+            @if workers.is_empty() {
+                (notice(Tone::Bad, "No worker is alive", "Calls are accepted and wait. Start one with `forebay worker`."))
+            } @else {
+                div.table.folds {
+                    table {
+                        thead { tr { th scope="col" { "Worker" } th scope="col" { "Version" } th scope="col" { "Load" } th scope="col" { "Queues held" } th scope="col" { "Started" } th scope="col" { "Last seen" } } }
+                        tbody {
+                            @for worker in workers {
+                                tr {
+                                    th scope="row" { (worker.name) }
+                                    td data-label="Version" { code { (worker.version) } }
+                                    td data-label="Load" { (worker.running) " of " (worker.concurrency) }
+                                    td data-label="Queues held" { (worker.queues.len()) }
+                                    td data-label="Started" { (at(worker.started_at)) }
+                                    td data-label="Last seen" { (ago(worker.last_seen)) }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        },
+    )
+}
+
+/// One message that no worker could read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeadLetter {
+    /// To settle it.
+    pub id: String,
+    /// Why it is there.
+    pub reason: String,
+    /// Where it was.
+    pub queue: String,
+    /// When it came, in microseconds of Unix time; absent: it does not say.
+    pub at: Option<i64>,
+    /// Bytes.
+    pub size: usize,
+}
+
+/// Messages that no worker could read.
+#[must_use]
+pub fn dead_letters(letters: &[DeadLetter], may_settle: bool) -> Markup {
+    table_card(
+        "Dead letters",
+        &html! {},
+        &html! {
+            @if letters.is_empty() { (empty("No dead letters", "Messages that no worker can read would be here, to be returned to their queue or discarded.", &html! {})) }
+            @else {
+                div.table.folds {
+                    table {
+                        thead { tr { th scope="col" { "Message" } th scope="col" { "Why" } th scope="col" { "Queue" } th scope="col" { "Since" } th scope="col" { "Size" } th scope="col" { span.unseen { "Decide" } } } }
+                        tbody {
+                            @for letter in letters {
+                                tr {
+                                    th.break scope="row" { code { (letter.id) } }
+                                    td data-label="Why" { (letter.reason) }
+                                    td data-label="Queue" { code { (letter.queue) } }
+                                    td data-label="Since" { @if let Some(time) = letter.at { (at(time)) } }
+                                    td.nowrap data-label="Size" { (letter.size) " bytes" }
+                                    td {
+                                        @if may_settle {
+                                            div.actions {
+                                                form method="post" action={ "/dead-letters/" (letter.id) "/return" } { button.button.small type="submit" { "Return to queue" } }
+                                                form method="post" action={ "/dead-letters/" (letter.id) "/discard" } { (asking("small danger", "Discard", "Discard this message? It is gone for good.")) }
+                                            }
+                                        }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_charts_say_what_counts_now() {
+        let figures = Traffic {
+            times: vec![0, 60_000_000],
+            minutes: 1,
+            succeeded: vec![9.0, 0.0],
+            failed: vec![0.0, 1.0],
+            p50: vec![Some(1000.0), None],
+            p95: vec![Some(12_000.0), None],
+        };
+        let html = traffic(&figures).into_string();
+        for words in ["10 in all", "10.0 %", "12 ms p95"] {
+            assert!(html.contains(words), "{words}\n{html}");
+        }
+    }
+
+    #[test]
+    fn a_cluster_without_workers_says_what_to_do() {
+        assert!(workers(&[]).into_string().contains("forebay worker"));
+    }
+}

@@ -1,0 +1,224 @@
+//! The frame around every page.
+
+use super::icon::{Icon, mark};
+use maud::{DOCTYPE, Markup, html};
+
+/// What a page tells its frame.
+#[derive(Debug, Clone, Copy)]
+pub struct Frame<'a> {
+    /// In the browser's title and as the heading.
+    pub title: &'a str,
+    /// Which entry of the navigation is this one.
+    pub section: Section,
+    /// What stands under the heading; empty: nothing.
+    pub lead: &'a str,
+    /// The pages above this one: address and words.
+    pub above: &'a [(String, String)],
+    /// Who is signed in, as shown.
+    pub who: &'a str,
+    /// Whether the person may see users and the audit log.
+    pub administers: bool,
+    /// Triggers that are halted and wait for a decision.
+    pub halted: usize,
+    /// Where server-sent events tell that this page changed; empty: it does not follow.
+    pub live: &'a str,
+    /// Whether the page needs the editor's script.
+    pub has_editor: bool,
+}
+
+/// The entries of the navigation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    /// Definitions.
+    Integrations,
+    /// The history.
+    Executions,
+    /// Throughput, queues, workers.
+    Monitor,
+    /// Credentials of other systems.
+    Connections,
+    /// Keys of callers.
+    Keys,
+    /// Who may use the console.
+    Users,
+    /// Tokens of the API.
+    Tokens,
+    /// Who changed what.
+    Audit,
+    /// None of them.
+    Other,
+}
+
+const WORK: [(Section, Icon, &str, &str); 3] = [
+    (Section::Integrations, Icon::Flow, "/integrations", "Integrations"),
+    (Section::Executions, Icon::List, "/executions", "Executions"),
+    (Section::Monitor, Icon::Pulse, "/monitor", "Monitor"),
+];
+const ACCESS: [(Section, Icon, &str, &str); 2] =
+    [(Section::Connections, Icon::Plug, "/connections", "Connections"), (Section::Keys, Icon::Key, "/keys", "API keys")];
+const PEOPLE: [(Section, Icon, &str, &str); 3] = [
+    (Section::Users, Icon::People, "/users", "Users"),
+    (Section::Tokens, Icon::Token, "/tokens", "API tokens"),
+    (Section::Audit, Icon::Book, "/audit", "Audit log"),
+];
+
+/// A page with navigation.
+#[must_use]
+pub fn page(frame: &Frame<'_>, head: &Markup, content: &Markup) -> Markup {
+    document(
+        frame.title,
+        frame.has_editor,
+        frame.live,
+        &html! {
+            a.skip href="#content" { "Skip to content" }
+            div.shell {
+                header.side {
+                    a.brand href="/integrations" { (mark()) "Forebay" }
+                    button.menu-button type="button" data-menu aria-expanded="false" aria-controls="navigation" { (Icon::Menu.draw()) "Menu" }
+                    nav.nav id="navigation" aria-label="Main" {
+                        (entries(frame, "", &WORK))
+                        (entries(frame, "Access", &ACCESS))
+                        (entries(frame, "People", if frame.administers { &PEOPLE } else { &PEOPLE[1..2] }))
+                    }
+                    div.side-foot {
+                        span.who { span.muted { "Signed in as" } br; (frame.who) }
+                        div.row {
+                            button.button.small.quiet.needs-script type="button" data-theme-switch { (Icon::Moon.draw()) "Light or dark" }
+                            form method="post" action="/sign-out" { button.button.small.quiet type="submit" { "Sign out" } }
+                        }
+                    }
+                }
+                main id="content" tabindex="-1" {
+                    div.head {
+                        @if !frame.above.is_empty() {
+                            nav.crumbs aria-label="Breadcrumb" { ol { @for (href, words) in frame.above { li { a href=(href) { (words) } } } } }
+                        }
+                        div.row.apart { h1 { (frame.title) } div.actions { (head) @if !frame.live.is_empty() { (live_mark()) } } }
+                        @if !frame.lead.is_empty() { p.lead { (frame.lead) } }
+                    }
+                    (content)
+                }
+            }
+            dialog id="confirm" aria-labelledby="confirm-text" {
+                form.stack method="dialog" {
+                    p id="confirm-text" data-confirm-text {}
+                    div.actions {
+                        button.button.main type="submit" value="go" data-confirm-go { "Do it" }
+                        button.button type="submit" value="" { "Cancel" }
+                    }
+                }
+            }
+        },
+    )
+}
+
+/// A page without navigation: signing in, the first run, a page that is not there.
+#[must_use]
+pub fn alone(title: &str, content: &Markup) -> Markup {
+    document(
+        title,
+        false,
+        "",
+        &html! {
+            a.skip href="#content" { "Skip to content" }
+            div.alone {
+                a.brand href="/" { (mark()) "Forebay" }
+                main id="content" tabindex="-1" { section.card { div.body { h1 { (title) } (content) } } }
+            }
+        },
+    )
+}
+
+/// The tabs of one integration or the like: address and words; the current one is `here`.
+#[must_use]
+pub fn tabs(label: &str, here: &str, tabs: &[(String, &str)]) -> Markup {
+    html! {
+        nav.tabs aria-label=(label) {
+            @for (href, words) in tabs { a href=(href) aria-current=[(*words == here).then_some("page")] { (words) } }
+        }
+    }
+}
+
+/// A card with a heading.
+#[must_use]
+pub fn card(title: &str, beside: &Markup, content: &Markup) -> Markup {
+    html! { section.card { header { h2 { (title) } div.actions { (beside) } } div.body { (content) } } }
+}
+
+/// A card whose content is a table, up to its edges.
+#[must_use]
+pub fn table_card(title: &str, beside: &Markup, table: &Markup) -> Markup {
+    html! { section.card { header { h2 { (title) } div.actions { (beside) } } (table) } }
+}
+
+fn live_mark() -> Markup {
+    html! { span.live-dot.needs-script data-live-mark role="status" { "Connecting" } }
+}
+
+fn entries(frame: &Frame<'_>, heading: &str, entries: &[(Section, Icon, &str, &str)]) -> Markup {
+    html! {
+        div {
+            @if !heading.is_empty() { h2 { (heading) } }
+            ul {
+                @for (section, icon, href, words) in entries {
+                    li {
+                        a href=(href) aria-current=[(*section == frame.section).then_some("page")] {
+                            (icon.draw()) (words)
+                            @if *section == Section::Monitor && frame.halted > 0 { span.count { (frame.halted) span.unseen { " halted" } } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn document(title: &str, has_editor: bool, live: &str, body: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) " · Forebay" }
+                link rel="icon" type="image/svg+xml" href=(address("icon.svg"));
+                script src=(address("theme.js")) {}
+                link rel="stylesheet" href=(address("console.css"));
+                script src=(address("console.js")) defer {}
+                @if has_editor { script src=(address("editor.js")) defer {} }
+            }
+            body data-live-source=[(!live.is_empty()).then_some(live)] { (body) }
+        }
+    }
+}
+
+fn address(name: &str) -> String {
+    crate::pages::assets::address(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_frame_marks_where_the_reader_is_and_hides_what_is_not_for_them() {
+        let frame = Frame {
+            title: "<Orders>",
+            section: Section::Monitor,
+            lead: "",
+            above: &[],
+            who: "ada",
+            administers: false,
+            halted: 2,
+            live: "/live",
+            has_editor: false,
+        };
+        let html = page(&frame, &html! {}, &html! {}).into_string();
+        assert!(html.contains("<h1>&lt;Orders&gt;</h1>"), "{html}");
+        assert!(html.contains("href=\"/monitor\" aria-current=\"page\""), "{html}");
+        assert!(html.contains(">2<span class=\"unseen\"> halted"), "{html}");
+        assert!(!html.contains("/audit") && !html.contains("/users") && html.contains("/tokens"), "{html}");
+        assert!(!html.contains("editor.js") && !html.contains(" style="), "{html}");
+    }
+}

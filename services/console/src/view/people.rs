@@ -1,0 +1,243 @@
+//! Users, API tokens and the audit log.
+
+use super::badge::{Tone, badge, tag};
+use super::diff;
+use super::field::{Field, asking};
+use super::notice::{copied, empty, notice};
+use super::page::card;
+use super::time::{ago, at};
+use maud::{Markup, html};
+use serde_json::Value;
+
+const ROLES: [(&str, &str); 4] = [
+    ("viewer", "Viewer: sees everything but secrets"),
+    ("operator", "Operator: retries, resumes, tries out"),
+    ("developer", "Developer: changes definitions, connections, keys"),
+    ("administrator", "Administrator: changes people and tenants"),
+];
+
+/// One user of the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// To change it.
+    pub id: String,
+    /// What is typed to sign in.
+    pub name: String,
+    /// For people.
+    pub full_name: String,
+    /// Tenant (`*`: all) and role.
+    pub grants: Vec<(String, String)>,
+    /// Whether it may sign in.
+    pub enabled: bool,
+    /// When it signed in last.
+    pub last_sign_in_at: Option<i64>,
+    /// Counts changes.
+    pub revision: i32,
+}
+
+/// The list of users, and the form of a new one.
+#[must_use]
+pub fn users(users: &[User], wrong: &str) -> Markup {
+    html! {
+        section.card {
+            div.table.folds {
+                table {
+                    caption.unseen { "Users" }
+                    thead { tr { th scope="col" { "Name" } th scope="col" { "May" } th scope="col" { "State" } th scope="col" { "Last sign-in" } th scope="col" { span.unseen { "Actions" } } } }
+                    tbody {
+                        @for user in users {
+                            tr {
+                                th scope="row" { div { (user.name) @if !user.full_name.is_empty() { " " span.muted.small { (user.full_name) } } } }
+                                td data-label="May" { div.row { @for (tenant, role) in &user.grants { (tag(&format!("{role} in {}", place(tenant)))) } } }
+                                td data-label="State" { @if user.enabled { (badge(Tone::Good, "enabled")) } @else { (badge(Tone::Idle, "disabled")) } }
+                                td data-label="Last sign-in" { @match user.last_sign_in_at { Some(time) => (ago(time)), None => span.muted { "never" } } }
+                                td {
+                                    @let turn = if user.enabled { "disable" } else { "enable" };
+                                    form method="post" action={ "/users/" (user.id) "/" (turn) } {
+                                        input type="hidden" name="revision" value=(user.revision);
+                                        @if user.enabled { (asking("small danger", "Disable", &format!("Disable {}? Every session and token of theirs ends.", user.name))) }
+                                        @else { button.button.small type="submit" { "Enable" span.unseen { " " (user.name) } } }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        (card("Add a user", &html! {}, &html! {
+            @if !wrong.is_empty() { (notice(Tone::Bad, "Not added", wrong)) }
+            form.stack method="post" action="/users" {
+                div.fields {
+                    (Field { name: "name", label: "Name", hint: "What is typed to sign in.", required: true, ..Field::default() }.credential("text", "off"))
+                    (Field { name: "full_name", label: "Full name", ..Field::default() }.credential("text", "off"))
+                    (Field { name: "password", label: "Password", hint: "At least 12 characters; they change it themselves.", ..Field::default() }.credential("password", "new-password"))
+                    (Field { name: "tenant", label: "Tenant", value: "*", hint: "* is every tenant.", required: true, ..Field::default() }.line("text"))
+                    (Field { name: "role", label: "Role", value: "viewer", ..Field::default() }.choice(&ROLES))
+                }
+                div.actions { button.button.main type="submit" { "Add user" } }
+            }
+        }))
+    }
+}
+
+fn place(tenant: &str) -> &str {
+    if tenant == "*" { "every tenant" } else { tenant }
+}
+
+/// One API token of the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    /// To delete it.
+    pub id: String,
+    /// Its owner.
+    pub owner: String,
+    /// What it is for.
+    pub label: String,
+    /// Its last characters.
+    pub hint: String,
+    /// The strongest role that it has.
+    pub role: String,
+    /// Where it holds.
+    pub tenants: Vec<String>,
+    /// When it was used last.
+    pub last_used_at: Option<i64>,
+    /// When it ends.
+    pub expires_at: i64,
+}
+
+/// The list of tokens, and the form of a new one. `made`: one that was just made.
+#[must_use]
+pub fn tokens(tokens: &[Token], made: Option<&str>, wrong: &str, now: i64) -> Markup {
+    html! {
+        @if let Some(made) = made {
+            (notice(Tone::Good, "The token is made", html! {
+                div.stack.tight { p { "Copy it now: it cannot be shown again." } (copied("new-token", made)) }
+            }))
+        }
+        section.card {
+            @if tokens.is_empty() {
+                (empty("No tokens yet", "A program sends a token as Authorization: Bearer to the API at /api/v1. It never may more than its owner.", &html! {}))
+            } @else {
+                div.table.folds {
+                    table {
+                        caption.unseen { "API tokens" }
+                        thead { tr { th scope="col" { "Label" } th scope="col" { "Ends in" } th scope="col" { "May" } th scope="col" { "Last used" } th scope="col" { "Expires" } th scope="col" { span.unseen { "Actions" } } } }
+                        tbody {
+                            @for token in tokens {
+                                tr {
+                                    th scope="row" { div { (token.label) " " span.muted.small { (token.owner) } } }
+                                    td data-label="Ends in" { code { "…" (token.hint) } }
+                                    td data-label="May" { div.row { @for tenant in &token.tenants { (tag(&format!("{} in {}", token.role, place(tenant)))) } } }
+                                    td data-label="Last used" { @match token.last_used_at { Some(time) => (ago(time)), None => span.muted { "never" } } }
+                                    td data-label="Expires" { @if token.expires_at <= now { (badge(Tone::Bad, "expired")) } @else { (at(token.expires_at)) } }
+                                    td {
+                                        form method="post" action={ "/tokens/" (token.id) "/delete" } {
+                                            (asking("small danger", "Delete", &format!("Delete the token '{}'? Whoever sends it gets 401 from then on.", token.label)))
+                                        }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        (card("Make a token", &html! {}, &html! {
+            @if !wrong.is_empty() { (notice(Tone::Bad, "No token was made", wrong)) }
+            form.stack method="post" action="/tokens" {
+                div.fields {
+                    (Field { name: "label", label: "Label", hint: "What sends it.", example: "CI", required: true, ..Field::default() }.line("text"))
+                    (Field { name: "role", label: "Strongest role", value: "viewer", ..Field::default() }.choice(&ROLES))
+                    (Field { name: "tenant", label: "Tenant", value: "*", hint: "* is every tenant that you may see.", required: true, ..Field::default() }.line("text"))
+                    (Field { name: "lasts", label: "Lasts", value: "90d", required: true, ..Field::default() }.line("text"))
+                }
+                div.actions { button.button.main type="submit" { "Make token" } }
+            }
+        }))
+    }
+}
+
+/// One line of the audit log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// To go on from.
+    pub id: i64,
+    /// Microseconds of Unix time.
+    pub at: i64,
+    /// Who.
+    pub who: String,
+    /// Through what: `user`, `token`, `host`, `system`.
+    pub through: String,
+    /// What was done.
+    pub action: String,
+    /// To what.
+    pub target: String,
+    /// What it was.
+    pub before: Option<Value>,
+    /// What it became.
+    pub after: Option<Value>,
+}
+
+/// What the reader of the audit log asked for, as it was typed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(default)]
+pub struct Asked {
+    /// A person.
+    pub by: String,
+    /// An action, or its first word.
+    pub action: String,
+    /// Exactly this.
+    pub target: String,
+    /// The last line of the page before.
+    pub before: String,
+}
+
+/// The audit log.
+#[must_use]
+pub fn audit(entries: &[Entry], asked: &Asked, has_more: bool) -> Markup {
+    html! {
+        section.card {
+            div.body {
+                form.filters method="get" action="/audit" role="search" {
+                    (Field { name: "by", label: "Who", value: &asked.by, ..Field::default() }.line("search"))
+                    (Field { name: "action", label: "What was done", value: &asked.action, example: "key.create", ..Field::default() }.line("search"))
+                    (Field { name: "target", label: "To what", value: &asked.target, example: "t37ed/Orders", ..Field::default() }.line("search"))
+                    div.actions { button.button.main type="submit" { "Search" } }
+                }
+            }
+        }
+        section.card {
+            @if entries.is_empty() { (empty("Nothing was found", "Every change is written here: who, what, before and after.", &html! {})) }
+            @else {
+                div.table.folds {
+                    table {
+                        caption.unseen { "Changes, newest first" }
+                        thead { tr { th scope="col" { "When" } th scope="col" { "Who" } th scope="col" { "What" } th scope="col" { "To what" } th scope="col" { "Change" } } }
+                        tbody {
+                            @for entry in entries {
+                                tr {
+                                    td data-label="When" { (at(entry.at)) }
+                                    td data-label="Who" { div.row { (entry.who) (tag(&entry.through)) } }
+                                    td data-label="What" { code { (entry.action) } }
+                                    td.break data-label="To what" { (entry.target) }
+                                    td data-label="Change" {
+                                        @if entry.before.is_some() || entry.after.is_some() {
+                                            details { summary { "Show" span.unseen { " what changed in " (entry.target) } } (diff::values(entry.before.as_ref(), entry.after.as_ref())) }
+                                        }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+                @if let Some(last) = entries.last().filter(|_| has_more) {
+                    @let query = form_urlencoded::Serializer::new(String::new())
+                        .append_pair("by", &asked.by).append_pair("action", &asked.action).append_pair("target", &asked.target)
+                        .append_pair("before", &last.id.to_string()).finish();
+                    nav.pager aria-label="Pages" { span {} a.button.small href={ "/audit?" (query) } { "Older" } }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Pages for what is not there, not allowed, or went wrong.
+
+use super::page::alone;
+use maud::{Markup, html};
+
+/// The page of an error. `detail`: what was wrong, for the reader; empty: the words of the status say enough.
+#[must_use]
+pub fn problem(status: u16, detail: &str) -> Markup {
+    let (title, advice) = match status {
+        401 => ("Not signed in", "Your session has ended. Sign in again, and go on where you were."),
+        403 => ("Not allowed", "Your role does not allow this. An administrator of the tenant can change that."),
+        404 => ("Not found", "It does not exist, it is gone, or it belongs to a tenant that you cannot see."),
+        409 | 412 => ("Changed by somebody else", "What you changed was changed meanwhile. Load it again, and make your change there."),
+        429 => ("Too many tries", "Wait a moment, then try again."),
+        503 => ("Not available", "The database or the broker does not answer. What was accepted is safe; try again in a moment."),
+        400..500 => ("Not understood", "The request was not as it should be."),
+        _ => ("Something went wrong", "It is in the console's log. Try again; if it stays, tell an administrator when it happened."),
+    };
+    alone(
+        title,
+        &html! {
+            @if !detail.is_empty() { p.break { (detail) } }
+            p.muted { (advice) }
+            p.muted.small { "Status " (status) }
+            div.actions {
+                @if status == 401 { a.button.main href="/sign-in" { "Sign in" } } @else { a.button.main href="/integrations" { "To the integrations" } }
+            }
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_has_a_page_that_says_what_to_do() {
+        for status in [400, 401, 403, 404, 405, 409, 412, 413, 429, 500, 502, 503] {
+            let html = problem(status, "<x>").into_string();
+            assert!(html.contains("&lt;x&gt;") && html.contains(&format!("Status {status}")), "{status}");
+        }
+        assert!(problem(401, "").into_string().contains("href=\"/sign-in\""));
+    }
+}

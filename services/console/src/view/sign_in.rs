@@ -1,0 +1,48 @@
+//! Signing in, and the first run.
+
+use super::badge::Tone;
+use super::field::Field;
+use super::notice::notice;
+use super::page::alone;
+use maud::{Markup, html};
+
+/// The page where people sign in. `wrong`: why the last try failed, or empty. `next`: where to go after. `other`: the name of the provider of
+/// single sign-on, where one is set up.
+#[must_use]
+pub fn sign_in(name: &str, wrong: &str, next: &str, other: Option<&str>) -> Markup {
+    alone(
+        "Sign in",
+        &html! {
+            @if !wrong.is_empty() { (notice(Tone::Bad, "Not signed in", wrong)) }
+            form.stack method="post" action="/sign-in" {
+                input type="hidden" name="next" value=(next);
+                (Field { name: "name", label: "Name", value: name, required: true, ..Field::default() }.credential("text", "username"))
+                (Field { name: "password", label: "Password", required: true, ..Field::default() }.credential("password", "current-password"))
+                button.button.main type="submit" { "Sign in" }
+            }
+            @if let Some(other) = other { hr; a.button href={ "/sign-in/oidc?next=" (next) } { "Sign in with " (other) } }
+        },
+    )
+}
+
+/// The first run: makes the first administrator.
+#[must_use]
+pub fn setup(name: &str, code: &str, wrong: &str) -> Markup {
+    alone(
+        "Welcome to Forebay",
+        &html! {
+            p { "Nobody can sign in yet. Make the first administrator, who can then invite others." }
+            @if !wrong.is_empty() { (notice(Tone::Bad, "That did not work", wrong)) }
+            form.stack method="post" action="/setup" {
+                (Field {
+                    name: "code", label: "Setup code", value: code, hint: "The console has written it to its log.", required: true, ..Field::default()
+                }.line("text"))
+                (Field { name: "name", label: "Name", value: name, required: true, ..Field::default() }.credential("text", "username"))
+                (Field { name: "full_name", label: "Full name", ..Field::default() }.credential("text", "name"))
+                (Field { name: "password", label: "Password", hint: "At least 12 characters.", required: true, ..Field::default() }
+                    .credential("password", "new-password"))
+                button.button.main type="submit" { "Create administrator" }
+            }
+        },
+    )
+}

@@ -1,0 +1,83 @@
+//! An execution's steps as bars over its time.
+
+use super::time::span;
+use maud::{Markup, html};
+
+/// Units of width of the drawing; it is stretched to what the page gives.
+const WIDTH: f64 = 1000.0;
+/// The shortest bar that can be seen.
+const SHORTEST: f64 = 4.0;
+
+/// One bar.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lane {
+    /// What took the time.
+    pub name: String,
+    /// Where to read more; empty: nowhere.
+    pub href: String,
+    /// `succeeded`, `failed`, `skipped`, `waiting`, `queued` or `running`.
+    pub state: &'static str,
+    /// Microseconds of Unix time.
+    pub began: i64,
+    /// Microseconds that it took.
+    pub took: i64,
+}
+
+/// The bars, the first on top, over the time from the first beginning to the last end.
+#[must_use]
+pub fn timeline(lanes: &[Lane]) -> Markup {
+    let (Some(first), Some(last)) = (lanes.iter().map(|lane| lane.began).min(), lanes.iter().map(|lane| lane.began + lane.took).max())
+    else {
+        return html! {};
+    };
+    let whole = (last - first).max(1) as f64;
+    html! {
+        div.timeline {
+            @for lane in lanes {
+                @if lane.href.is_empty() { div.lane.(lane.state) { (bar(lane, first, whole)) } }
+                @else { a.lane.(lane.state) href=(lane.href) { (bar(lane, first, whole)) } }
+            }
+        }
+    }
+}
+
+fn bar(lane: &Lane, first: i64, whole: f64) -> Markup {
+    let begin = (lane.began - first) as f64 / whole * WIDTH;
+    let width = (lane.took as f64 / whole * WIDTH).max(SHORTEST);
+    let begin = begin.min(WIDTH - width).max(0.0);
+    html! {
+        span.name title=(lane.name) { (lane.name) }
+        svg viewBox={ "0 0 " (WIDTH) " 18" } preserveAspectRatio="none" aria-hidden="true" {
+            rect.ground x="0" y="8" width=(WIDTH) height="2" {}
+            rect.bar x=(round(begin)) y="2" width=(round(width)) height="14" rx="2" {}
+        }
+        span.small.right { span.unseen { (lane.state) " in " } (span(lane.took)) }
+    }
+}
+
+fn round(number: f64) -> f64 {
+    (number * 10.0).round() / 10.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lane(name: &str, began: i64, took: i64) -> Lane {
+        Lane { name: name.to_owned(), href: String::new(), state: "succeeded", began, took }
+    }
+
+    #[test]
+    fn bars_stand_where_their_time_was() {
+        let html = timeline(&[lane("queued", 1000, 500), lane("a", 1500, 1500)]).into_string();
+        assert!(html.contains(r#"x="0" y="2" width="250""#), "{html}");
+        assert!(html.contains(r#"x="250" y="2" width="750""#), "{html}");
+        assert_eq!(timeline(&[]).into_string(), "");
+    }
+
+    #[test]
+    fn what_took_no_time_is_seen_inside_of_the_drawing() {
+        let html = timeline(&[lane("a", 0, 100), lane("b", 100, 0)]).into_string();
+        assert!(html.contains(r#"x="996" y="2" width="4""#), "{html}");
+    }
+}

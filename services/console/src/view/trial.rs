@@ -1,0 +1,77 @@
+//! What a definition makes of an example: input, steps, answer, or the fault with its place.
+
+use super::badge::{Tone, badge, tag};
+use super::json::json;
+use super::notice::notice;
+use forebay_contract::definition::Places;
+use forebay_workflow::trial::{Fault, StepOutcome, Tried, TriedStep};
+use maud::{Markup, html};
+
+/// The whole result.
+#[must_use]
+pub fn trial(tried: &Tried, places: Option<&Places>) -> Markup {
+    html! {
+        @if let Some(fault) = &tried.fault { (found(fault, places)) }
+        @if let Some(input) = &tried.input { h3 { ".input" } (json(input)) }
+        @for step in &tried.steps { (one(step)) }
+        @if let Some(answer) = &tried.answer { h3 { "Answer" } (json(answer)) }
+    }
+}
+
+fn one(step: &TriedStep) -> Markup {
+    let tone = match step.outcome {
+        StepOutcome::Ran => Tone::Good,
+        StepOutcome::Skipped => Tone::Idle,
+        StepOutcome::Given | StepOutcome::NotRun => Tone::Warn,
+    };
+    html! {
+        details.fold id={ "tried-" (step.path) } {
+            summary { span.row { (badge(tone, step.outcome.as_str())) strong { (step.path) } (tag(step.kind)) } }
+            div.body {
+                @if let Some(request) = &step.request { h3 { "It would send" } (json(request)) }
+                h3 { "Output" } (json(&step.output))
+            }
+        }
+    }
+}
+
+/// A fault, with the piece of the program that is wrong and the value that did not fit.
+fn found(fault: &Fault, places: Option<&Places>) -> Markup {
+    let line = places.and_then(|places| places.find(&fault.part)).map(|place| place.line);
+    let title = if fault.part.is_empty() { "Wrong".to_owned() } else { format!("Wrong in {}", fault.part) };
+    notice(
+        Tone::Bad,
+        &title,
+        html! {
+            div.stack.tight {
+                p {
+                    (fault.message)
+                    @if let Some(line) = line { " " a href="#source" data-line=(line) { "Line " (line) } }
+                }
+                @if let Some(at) = &fault.place {
+                    @if let Some(text) = fault.source.lines().nth(at.line.saturating_sub(1)) {
+                        pre.still tabindex="0" { (text) "\n" (caret(text, at.column, &at.snippet)) }
+                    }
+                    p.small { "Line " (at.line) ", column " (at.column) " of the mapping" @if let Some(value) = &at.value { ", on " code.break { (value) } } }
+                }
+            }
+        },
+    )
+}
+
+/// A tab stays one, so that the caret stands below its piece whatever a tab is wide.
+fn caret(line: &str, column: usize, snippet: &str) -> String {
+    let before: String = line.chars().take(column.saturating_sub(1)).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+    before + &"^".repeat(snippet.chars().count().max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_caret_stands_below_the_piece() {
+        assert_eq!(caret("{ n: .a }", 6, ".a"), "     ^^");
+        assert_eq!(caret("\t.a", 2, ""), "\t^");
+    }
+}

@@ -1,0 +1,150 @@
+//! Trying an integration: a call through the real ingress, and what became of it.
+
+use super::badge::{Tone, badge};
+use super::field::{Field, option, tick};
+use super::json::{body, text};
+use super::notice::{copied, notice};
+use super::page::card;
+use super::time::span;
+use forebay_contract::definition::{Authentication, QueryKind, Webhook};
+use maud::{Markup, html};
+
+/// A call as a person put it together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Call {
+    /// Such as `POST`.
+    pub method: String,
+    /// Everything after the `?`.
+    pub query: String,
+    /// The type of the body; empty: no body.
+    pub content_type: String,
+    /// The body.
+    pub body: String,
+    /// More headers, one a line.
+    pub headers: String,
+    /// Whether a key is made for this call alone, and deleted after it.
+    pub makes_key: bool,
+}
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// Its headers.
+    pub headers: Vec<(String, String)>,
+    /// Its body.
+    pub body: Vec<u8>,
+    /// Microseconds until the answer was whole.
+    pub took: i64,
+    /// The execution; empty: the call became none.
+    pub execution: String,
+}
+
+/// The form of a call.
+#[must_use]
+pub fn form(address: &str, webhook: &Webhook, call: &Call, may_make_key: bool) -> Markup {
+    let needs_key = webhook.authentication == Authentication::ApiKey;
+    let methods: Vec<(&str, &str)> = webhook.methods.iter().map(|method| (method.as_str(), method.as_str())).collect();
+    card(
+        "Request",
+        &html! {},
+        &html! {
+            form.stack method="post" action={ (address) "/try" } {
+                div.fields {
+                    (Field { name: "method", label: "Method", value: &call.method, ..Field::default() }.choice(&methods))
+                    (Field { name: "query", label: "Query", value: &call.query, example: &example(webhook), hint: "Everything after the ?", ..Field::default() }.line("text"))
+                    (Field { name: "content_type", label: "Content type", value: &call.content_type, example: "application/json", ..Field::default() }.line("text"))
+                }
+                (Field { name: "body", label: "Body", value: &call.body, ..Field::default() }.text(10))
+                (Field { name: "headers", label: "More headers", value: &call.headers, hint: "One a line, such as Idempotency-Key: 42", ..Field::default() }.text(2))
+                @if needs_key {
+                    fieldset.field {
+                        legend { "API key" }
+                        @if may_make_key {
+                            (option("key_from", "made", call.makes_key, "A key for this call alone", "It is made, used, and deleted; the audit log has it."))
+                            (option("key_from", "pasted", !call.makes_key, "This key", "It is sent and not kept."))
+                        } @else { input type="hidden" name="key_from" value="pasted"; }
+                        (Field { name: "key", label: "Key", ..Field::default() }.line("password"))
+                    }
+                }
+                (tick("shows_steps", "true", true, "Record the steps of this integration for ten minutes", "Diagnostics: input, output, and the variables around each step."))
+                div.actions { button.button.main type="submit" { "Send" } }
+            }
+        },
+    )
+}
+
+fn example(webhook: &Webhook) -> String {
+    let value = |kind: QueryKind| match kind {
+        QueryKind::String => "text",
+        QueryKind::Integer => "1",
+        QueryKind::Number => "1.5",
+        QueryKind::Boolean => "true",
+    };
+    webhook.query.iter().map(|parameter| format!("{}={}", parameter.name, value(parameter.kind))).collect::<Vec<_>>().join("&")
+}
+
+/// What the reader gets to see after a call.
+#[must_use]
+pub fn answered(answer: &Answer, curl: &str) -> Markup {
+    let tone = match answer.status {
+        200..300 => Tone::Good,
+        300..500 => Tone::Warn,
+        _ => Tone::Bad,
+    };
+    html! {
+        (card("Answer", &html! { (badge(tone, &answer.status.to_string())) span.muted { (span(answer.took)) } }, &html! {
+            details.fold { summary { "Headers (" (answer.headers.len()) ")" } div.body { pre tabindex="0" { @for (name, value) in &answer.headers { (name) ": " (value) "\n" } } } }
+            (body(&answer.body))
+            @if !answer.execution.is_empty() { div.actions { a.button href={ "/executions/" (answer.execution) } { "Open the execution" } } }
+        }))
+        (card("The same call in a shell", &html! {}, &copied("curl", curl)))
+    }
+}
+
+/// A call that did not reach the ingress.
+#[must_use]
+pub fn not_sent(why: &str) -> Markup {
+    notice(Tone::Bad, "The call was not sent", text(why))
+}
+
+/// The call as a line for the shell; the key's place is taken by the word `KEY`.
+#[must_use]
+pub fn curl(url: &str, call: &Call, needs_key: bool) -> String {
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
+    let url = if call.query.is_empty() { url.to_owned() } else { format!("{url}?{}", call.query) };
+    let mut line = format!("curl -i -X {} {}", call.method, quoted(&url));
+    if needs_key {
+        line.push_str(" \\\n     -H 'X-API-Key: KEY'");
+    }
+    if !call.content_type.is_empty() {
+        line.push_str(&format!(" \\\n     -H {}", quoted(&format!("Content-Type: {}", call.content_type))));
+    }
+    for header in call.headers.lines().map(str::trim).filter(|header| !header.is_empty()) {
+        line.push_str(&format!(" \\\n     -H {}", quoted(header)));
+    }
+    if !call.body.is_empty() {
+        line.push_str(&format!(" \\\n     --data-binary {}", quoted(&call.body)));
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_for_the_shell_keeps_what_is_typed_inside_of_its_quotes() {
+        let call = Call {
+            method: "POST".to_owned(),
+            query: "a=1".to_owned(),
+            content_type: "application/json".to_owned(),
+            body: "{\"a\": \"it's; rm -rf /\"}".to_owned(),
+            ..Call::default()
+        };
+        let line = curl("http://127.0.0.1:8080/t/n", &call, true);
+        assert!(line.starts_with("curl -i -X POST 'http://127.0.0.1:8080/t/n?a=1' \\\n     -H 'X-API-Key: KEY'"), "{line}");
+        assert!(line.ends_with(r#"--data-binary '{"a": "it'\''s; rm -rf /"}'"#), "{line}");
+    }
+}

@@ -1,0 +1,60 @@
+//! The versions of an integration: what changed from one to the next, and back.
+
+use super::badge::{Tone, badge};
+use super::diff;
+use super::field::asking;
+use super::page::card;
+use super::time::at;
+use forebay_store::StoredVersion;
+use maud::{Markup, html};
+
+/// The list, and what differs between two of them, where two are chosen.
+#[must_use]
+pub fn versions(all: &[StoredVersion], compared: Option<(&StoredVersion, &StoredVersion)>, may_change: bool) -> Markup {
+    let Some(current) = all.first() else { return html! {} };
+    let base = format!("/integrations/{}", current.path);
+    html! {
+        section.card {
+            div.table.folds {
+                table {
+                    caption.unseen { "Versions, newest first" }
+                    thead { tr { th scope="col" { "Version" } th scope="col" { "Applied" } th scope="col" { "By" } th scope="col" { span.unseen { "Actions" } } } }
+                    tbody {
+                        @for (index, version) in all.iter().enumerate() {
+                            tr {
+                                th scope="row" { span.row { (version.version) @if index == 0 { (badge(Tone::Good, "current")) } } }
+                                td data-label="Applied" { (at(version.created_at)) }
+                                td data-label="By" { (version.created_by) }
+                                td {
+                                    div.actions {
+                                        @if let Some(before) = all.get(index + 1) {
+                                            a.button.small href={ (base) "/versions?from=" (before.version) "&to=" (version.version) "#difference" } { "What changed" span.unseen { " in version " (version.version) } }
+                                        }
+                                        @if index > 0 && may_change {
+                                            a.button.small.quiet href={ (base) "/versions?from=" (current.version) "&to=" (version.version) "#difference" } { "Against current" span.unseen { ", version " (version.version) } }
+                                            form method="post" action={ (base) "/rollback" } {
+                                                input type="hidden" name="to" value=(version.version);
+                                                input type="hidden" name="current" value=(current.version);
+                                                (asking("small", "Roll back", &format!("Roll back to version {}? It becomes a new version; executions under way end as they began.", version.version)))
+                                            }
+                                        }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        @if let Some((from, to)) = compared {
+            div id="difference" {
+                (card(&format!("Version {} to {}", from.version, to.version), &html! {}, &diff::texts(&text(from), &text(to))))
+            }
+        }
+    }
+}
+
+/// As its author wrote it.
+fn text(version: &StoredVersion) -> String {
+    if version.source.trim().is_empty() { format!("{:#}\n", version.document) } else { version.source.clone() }
+}

@@ -1,0 +1,143 @@
+// The text editor of definitions: CodeMirror over a textarea, which stays what the form sends.
+import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from "@codemirror/autocomplete";
+import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
+import { json } from "@codemirror/lang-json";
+import { yaml } from "@codemirror/lang-yaml";
+import { bracketMatching, foldGutter, foldKeymap, indentOnInput, indentUnit } from "@codemirror/language";
+import { lintGutter, lintKeymap, setDiagnostics } from "@codemirror/lint";
+import { highlightSelectionMatches, searchKeymap } from "@codemirror/search";
+import { EditorState } from "@codemirror/state";
+import { drawSelection, EditorView, highlightActiveLine, highlightActiveLineGutter, hoverTooltip, keymap, lineNumbers } from "@codemirror/view";
+import { colours, look } from "./editor-look.js";
+import { startForm } from "./editor-form.js";
+import { pathAt, Schema } from "./schema.js";
+
+const MOST_SHOWN = 160;
+
+async function schemaOf(box) {
+  if (!box.dataset.schema) return null;
+  const answer = await fetch(box.dataset.schema);
+  return answer.ok ? new Schema(await answer.json()) : null;
+}
+
+function completion(schema) {
+  return (context) => {
+    const line = context.state.doc.lineAt(context.pos);
+    const before = line.text.slice(0, context.pos - line.from);
+    const word = context.matchBefore(/[\w-]*/);
+    const text = context.state.doc.toString();
+    const inValue = /(?:^|[{,\s-])["']?[\w.-]+["']?:\s+[\w-]*$/.test(before);
+    if (!context.explicit && word.from === word.to && !/[{,]\s*$/.test(before)) return null;
+    if (inValue) {
+      const at = word.from;
+      const field = before.slice(0, at - line.from).match(/([\w.-]+)["']?:\s*$/)?.[1];
+      const around = pathAt(text, line.from + before.lastIndexOf(field));
+      const options = schema.values([...around, field]).map((value) => ({ label: value, type: "constant" }));
+      return options.length ? { from: at, options, validFor: /^[\w-]*$/ } : null;
+    }
+    if (!/(?:^|[{,]|- )\s*["']?[\w-]*$/.test(before)) return null;
+    const options = schema.fields(pathAt(text, word.from)).map((field) => ({
+      label: field.name,
+      type: "property",
+      detail: field.choices.length ? field.choices.join(" | ") : field.types.join(" | "),
+      info: field.description || undefined,
+      apply: `${field.name}: `,
+    }));
+    return options.length ? { from: word.from, options, validFor: /^[\w-]*$/ } : null;
+  };
+}
+
+function hover(schema) {
+  return hoverTooltip((view, position) => {
+    const line = view.state.doc.lineAt(position);
+    for (const found of line.text.matchAll(/([A-Za-z_][\w-]*)["']?\s*:(?:\s|$)/g)) {
+      const from = line.from + found.index;
+      if (position < from || position > from + found[1].length) continue;
+      const path = pathAt(view.state.doc.toString(), from);
+      const field = schema.fields(path).find((one) => one.name === found[1]);
+      if (!field?.description) return null;
+      return { pos: from, end: from + found[1].length, above: true, create: () => ({ dom: explained(field) }) };
+    }
+    return null;
+  });
+}
+
+function explained(field) {
+  const box = document.createElement("div");
+  box.className = "explained";
+  const title = document.createElement("strong");
+  title.textContent = field.name;
+  const kinds = field.choices.length ? field.choices.join(" | ") : field.types.join(" | ");
+  const kind = document.createElement("span");
+  kind.textContent = ` ${kinds}${field.usual === undefined ? "" : `, default ${JSON.stringify(field.usual)}`}`;
+  const text = document.createElement("p");
+  text.textContent = field.description;
+  box.append(title, kind, text);
+  return box;
+}
+
+// Problems as the server found them: { line, column, path, message }, from 1.
+function diagnosticsOf(state, problems) {
+  return problems.map((problem) => {
+    const line = state.doc.line(Math.min(Math.max(problem.line || 1, 1), state.doc.lines));
+    const from = Math.min(line.from + Math.max((problem.column || 1) - 1, 0), line.to);
+    const message = problem.path ? `${problem.path}: ${problem.message}` : problem.message;
+    return { from, to: Math.max(line.to, from), severity: "error", message: message.slice(0, MOST_SHOWN * 4) };
+  });
+}
+
+async function startEditor(box) {
+  const schema = await schemaOf(box);
+  const label = document.querySelector(`label[for="${box.id}"]`)?.textContent ?? "Text";
+  const host = document.createElement("div");
+  host.className = "editor";
+  // Inside a shadow root CodeMirror's styles are constructed sheets, which a strict policy allows; in a document they would be elements.
+  const root = host.attachShadow({ mode: "open" });
+  const extensions = [
+    lineNumbers(), foldGutter(), lintGutter(), highlightActiveLineGutter(), history(), drawSelection(), indentOnInput(), bracketMatching(),
+    closeBrackets(), highlightActiveLine(), highlightSelectionMatches(), indentUnit.of("  "), EditorState.tabSize.of(2),
+    // Tab is left to the browser, so that the keyboard gets out again.
+    keymap.of([...closeBracketsKeymap, ...defaultKeymap, ...searchKeymap, ...historyKeymap, ...foldKeymap, ...completionKeymap, ...lintKeymap]),
+    box.dataset.editor === "json" ? json() : yaml(), look, colours,
+    EditorView.contentAttributes.of({ "aria-label": label.trim() }),
+    EditorView.lineWrapping,
+    EditorView.updateListener.of((update) => {
+      if (!update.docChanged || box.value === update.state.doc.toString()) return;
+      box.value = update.state.doc.toString();
+      box.dispatchEvent(new Event("input", { bubbles: true }));
+    }),
+  ];
+  if (schema) extensions.push(autocompletion({ override: [completion(schema)] }), hover(schema));
+  if (box.readOnly) extensions.push(EditorState.readOnly.of(true));
+  const view = new EditorView({ state: EditorState.create({ doc: box.value, extensions }), parent: root, root });
+  box.after(host);
+  box.hidden = true;
+  document.querySelector(`label[for="${box.id}"]`)?.addEventListener("click", () => view.focus());
+  box.addEventListener("replaced", () => {
+    const text = view.state.doc.toString();
+    if (text === box.value) return;
+    view.dispatch({ changes: smallest(text, box.value) });
+  });
+  box.addEventListener("checked", (event) => view.dispatch(setDiagnostics(view.state, diagnosticsOf(view.state, event.detail))));
+  box.addEventListener("goto", (event) => {
+    const line = view.state.doc.line(Math.min(Math.max(event.detail, 1), view.state.doc.lines));
+    view.dispatch({ selection: { anchor: line.from }, scrollIntoView: true });
+    view.focus();
+  });
+}
+
+// Only what differs is put in, so that the cursor and the history of the rest stay.
+function smallest(before, after) {
+  let from = 0;
+  while (from < before.length && from < after.length && before[from] === after[from]) from += 1;
+  let end = 0;
+  while (end < before.length - from && end < after.length - from && before[before.length - 1 - end] === after[after.length - 1 - end]) end += 1;
+  return { from, to: before.length - end, insert: after.slice(from, after.length - end) };
+}
+
+start();
+
+async function start() {
+  await Promise.all([...document.querySelectorAll("textarea[data-editor]")].map(startEditor));
+  startForm();
+}

@@ -1,0 +1,67 @@
+// Parts of a page that follow what happens. The server says that something changed (server-sent events); the page is fetched again, and the
+// parts marked data-live are put in the place of the old ones.
+import { showTimes } from "./times.js";
+
+const MOST_OFTEN = 1000;
+
+export function startLive() {
+  const source = document.querySelector("[data-live-source]")?.dataset.liveSource;
+  if (!source) return;
+  const mark = document.querySelector("[data-live-mark]");
+  const say = (state, words) => {
+    if (!mark) return;
+    mark.dataset.state = state;
+    mark.textContent = words;
+  };
+  let fetching = false;
+  let wanted = false;
+  let last = 0;
+
+  async function refresh() {
+    if (fetching || document.hidden) {
+      wanted = true;
+      return;
+    }
+    fetching = true;
+    wanted = false;
+    try {
+      await new Promise((done) => setTimeout(done, Math.max(0, MOST_OFTEN - (Date.now() - last))));
+      const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+      if (answer.redirected && new URL(answer.url).pathname !== location.pathname) {
+        location.reload();
+        return;
+      }
+      if (answer.ok) replaceParts(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    } catch {
+      say("off", "Not connected");
+    } finally {
+      last = Date.now();
+      fetching = false;
+      if (wanted) refresh();
+    }
+  }
+
+  const events = new EventSource(source);
+  events.addEventListener("open", () => say("on", "Live"));
+  events.addEventListener("error", () => say("off", "Not connected; trying again"));
+  events.addEventListener("changed", refresh);
+  document.addEventListener("visibilitychange", () => wanted && refresh());
+  addEventListener("pagehide", () => events.close());
+}
+
+function replaceParts(fresh) {
+  for (const part of document.querySelectorAll("[data-live]")) {
+    const other = fresh.getElementById(part.id);
+    // A part in which somebody is at work stays as it is.
+    if (!other || part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea")) continue;
+    if (part.innerHTML === other.innerHTML) continue;
+    const chosen = new Set([...part.querySelectorAll("input:checked")].map((box) => box.value));
+    const open = new Set([...part.querySelectorAll("details[open][id]")].map((fold) => fold.id));
+    const focused = part.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+    part.innerHTML = other.innerHTML;
+    for (const box of part.querySelectorAll("input[type=checkbox]")) if (chosen.has(box.value)) box.checked = true;
+    for (const fold of part.querySelectorAll("details[id]")) if (open.has(fold.id)) fold.open = true;
+    if (focused) part.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
+    showTimes(part);
+  }
+}

@@ -1,0 +1,32 @@
+// Times are written by the server in UTC; here they become the reader's own, and "3 min ago" stays true.
+const UNITS = [["second", 60], ["minute", 60], ["hour", 24], ["day", 30], ["month", 12], ["year", Infinity]];
+const words = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "narrow" });
+
+function ago(milliseconds) {
+  let amount = milliseconds / 1000;
+  for (const [unit, size] of UNITS) {
+    if (Math.abs(amount) < size) return words.format(Math.round(amount), unit);
+    amount /= size;
+  }
+  return "";
+}
+
+export function showTimes(root) {
+  for (const time of root.querySelectorAll("time[datetime]")) {
+    const at = new Date(time.dateTime);
+    if (Number.isNaN(at.getTime())) continue;
+    const whole = at.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
+    if (time.dataset.as === "ago") {
+      time.textContent = ago(at.getTime() - Date.now());
+      time.title = whole;
+    } else if (time.dataset.as === "local") {
+      time.title = `${time.dateTime} (UTC)`;
+      time.textContent = whole;
+    }
+  }
+}
+
+export function startTimes() {
+  showTimes(document);
+  setInterval(() => document.hidden || showTimes(document), 10_000);
+}
