@@ -1,6 +1,7 @@
 //! What differs between two documents, field by field, for people and for programs.
 
 use serde_json::{Map, Value, json};
+use similar::{ChangeTag, TextDiff};
 
 /// Longest value on one line, in characters.
 const LONGEST_SHOWN: usize = 100;
@@ -134,33 +135,21 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// The lines of both texts: `-` gone, `+` new, and the others, by their longest common subsequence.
+/// The lines of both texts: `-` gone, `+` new, and the others.
 fn compare_lines(before: &str, after: &str) -> Vec<String> {
     let (old, new): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
     let line = |sign: char, text: &str| format!("    {sign} {text}");
     if old.len() > MOST_COMPARED_LINES || new.len() > MOST_COMPARED_LINES {
         return old.iter().map(|text| line('-', text)).chain(new.iter().map(|text| line('+', text))).collect();
     }
-    // common[i][j]: length of the longest common subsequence of old[i..] and new[j..].
-    let mut common = vec![vec![0_u32; new.len() + 1]; old.len() + 1];
-    for i in (0..old.len()).rev() {
-        for j in (0..new.len()).rev() {
-            common[i][j] = if old[i] == new[j] { common[i + 1][j + 1] + 1 } else { common[i + 1][j].max(common[i][j + 1]) };
-        }
-    }
-    let (mut i, mut j) = (0, 0);
     let mut lines = Vec::new();
-    while i < old.len() || j < new.len() {
-        if i < old.len() && j < new.len() && old[i] == new[j] {
-            lines.push(line(' ', old[i]));
-            (i, j) = (i + 1, j + 1);
-        } else if j >= new.len() || (i < old.len() && common[i + 1][j] >= common[i][j + 1]) {
-            lines.push(line('-', old[i]));
-            i += 1;
-        } else {
-            lines.push(line('+', new[j]));
-            j += 1;
-        }
+    for change in TextDiff::from_slices(&old, &new).iter_all_changes() {
+        let sign = match change.tag() {
+            ChangeTag::Equal => ' ',
+            ChangeTag::Delete => '-',
+            ChangeTag::Insert => '+',
+        };
+        lines.push(line(sign, change.value()));
     }
     lines
 }

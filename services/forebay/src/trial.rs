@@ -2,14 +2,11 @@
 
 use std::path::Path;
 
-use forebay_contract::definition::{Definition, Place, Webhook};
-use forebay_contract::envelope::{Envelope, Request};
-use forebay_contract::schema::BodySchema;
-use forebay_contract::{IdIssuer, IntegrationPath, read_query};
-use forebay_workflow::body_value;
-use forebay_workflow::trial::{Fault, FaultPlace, Tried, TriedStep, try_definition, try_mapping};
+use forebay_contract::IntegrationPath;
+use forebay_contract::definition::{Definition, Place};
+use forebay_contract::envelope::Envelope;
+use forebay_workflow::trial::{Example, ExampleError, Fault, FaultPlace, Tried, TriedStep, try_definition, try_mapping};
 use serde_json::{Map, Value, json};
-use uuid::Uuid;
 
 use crate::args::Try;
 use crate::documents::{Written, read_one};
@@ -57,53 +54,24 @@ async fn of_mapping(source: &str, envelope: &Envelope, output: &Output) -> Resul
     }
 }
 
-/// The example as the ingress would put it into an envelope, which it refuses for the same reasons.
 fn envelope(tried: &Try, definition: Option<&Definition>) -> Result<Envelope, Error> {
-    let webhook = definition.and_then(|definition| definition.trigger.webhook());
-    let schedule = definition.and_then(|definition| definition.trigger.schedule());
-    let (body, guessed) = match (&tried.input, schedule) {
-        (Some(file), _) => read_example(file).map(|(body, kind)| (body, Some(kind)))?,
-        (None, Some(schedule)) => (schedule.input.to_string().into_bytes(), Some("application/json")),
-        (None, None) => (Vec::new(), None),
-    };
-    let content_type = tried.content_type.as_deref().or(guessed).map(str::to_owned);
+    let input = tried.input.as_deref().map(read_example).transpose()?;
+    let (body, guessed) = input.map_or((None, None), |(body, kind)| (Some(body), Some(kind)));
     let path: IntegrationPath = match definition {
         Some(definition) => definition.path(),
         None => "try/mapping".parse().map_err(|_| Error::Usage("a mapping needs a file here".to_owned()))?,
     };
-    let query_string = form_urlencoded(&tried.query);
-    let query = match webhook {
-        Some(webhook) => read_query(&query_string, &webhook.query).map_err(|errors| {
-            Error::Failed(format!(
-                "such a call gets 400: {}; give parameters as --query NAME=VALUE",
-                errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-            ))
-        })?,
-        None => tried.query.iter().map(|(name, value)| (name.clone(), json!(value))).collect(),
+    let example = Example {
+        method: tried.method.clone(),
+        query_string: form_urlencoded(&tried.query),
+        headers: tried.header.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect(),
+        content_type: tried.content_type.as_deref().or(guessed).map(str::to_owned),
+        body,
     };
-    let mut headers: Vec<(String, String)> = content_type.iter().map(|kind| ("content-type".to_owned(), kind.clone())).collect();
-    headers.extend(tried.header.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())));
-    if let Some(webhook) = webhook.filter(|_| tried.input.is_some()) {
-        check_schema(webhook, content_type.as_deref(), &body)?;
-    }
-    let no_id = |error| Error::Failed(format!("there are no random bytes for an id: {error}"));
-    let id = IdIssuer::new(&[0; 32]).issue(Uuid::nil()).map_err(no_id)?;
-    let request = Request { method: method(tried, webhook, schedule.is_some()), path: format!("/{path}"), query_string, query, headers };
-    let envelope = Envelope::new(id, path, Uuid::nil(), 1, request, body.into());
-    Ok(Envelope { due_at: schedule.map(|_| envelope.received_at / 1000), ..envelope })
-}
-
-fn method(tried: &Try, webhook: Option<&Webhook>, is_scheduled: bool) -> String {
-    if let Some(method) = &tried.method {
-        return method.to_ascii_uppercase();
-    }
-    let accepted = |wanted: &str| webhook.is_none_or(|webhook| webhook.methods.iter().any(|method| method.as_str() == wanted));
-    match webhook.and_then(|webhook| webhook.methods.first()) {
-        _ if is_scheduled => "SCHEDULE".to_owned(),
-        _ if tried.input.is_some() && accepted("POST") => "POST".to_owned(),
-        Some(method) => method.to_string(),
-        None => "GET".to_owned(),
-    }
+    example.envelope(path, definition.map(|definition| &definition.trigger)).map_err(|error| match error {
+        ExampleError::Query(_) => Error::Failed(format!("{error}; give parameters as --query NAME=VALUE")),
+        error => Error::Failed(error.to_string()),
+    })
 }
 
 fn form_urlencoded(query: &[(String, String)]) -> String {
@@ -112,16 +80,6 @@ fn form_urlencoded(query: &[(String, String)]) -> String {
         url.query_pairs_mut().extend_pairs(query);
     }
     url.and_then(|url| url.query().map(str::to_owned)).unwrap_or_default()
-}
-
-fn check_schema(webhook: &Webhook, content_type: Option<&str>, body: &[u8]) -> Result<(), Error> {
-    let Some(schema) = &webhook.schema else { return Ok(()) };
-    let schema = BodySchema::compile(schema).map_err(|error| Error::Failed(format!("trigger.webhook.body.schema: {error}")))?;
-    let value = body_value(content_type, None, body, webhook.max_bytes);
-    let value = value.map_err(|error| Error::Failed(format!("such a call is refused: {error}")))?;
-    let mut lines = vec!["such a call gets 422: the example does not fit the schema of the body".to_owned()];
-    lines.extend(schema.problems(&value).iter().map(|problem| format!("{INDENT}{}: {}", problem.pointer, problem.detail)));
-    if lines.len() > 1 { Err(Error::Failed(lines.join("\n"))) } else { Ok(()) }
 }
 
 /// Outputs by the ids of steps.

@@ -100,9 +100,9 @@ async fn tried(read: &Read, example: Example) -> Markup {
     };
     let body = (!example.body.is_empty()).then(|| example.body.into_bytes());
     let call = Call { query_string: example.query.trim().trim_start_matches('?').to_owned(), content_type, body, ..Call::default() };
-    match call.envelope(&read.definition) {
+    match call.envelope(read.definition.path(), Some(&read.definition.trigger)) {
         Ok(envelope) => trial(&try_definition(&read.definition, &envelope, &given).await, Some(&read.places)),
-        Err(refused) => notice(Tone::Warn, "The example is refused", refused.as_str()),
+        Err(refused) => notice(Tone::Warn, "The example is refused", refused.to_string().as_str()),
     }
 }
 

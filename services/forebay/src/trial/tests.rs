@@ -1,5 +1,6 @@
 use super::*;
 use std::path::PathBuf;
+use uuid::Uuid;
 
 fn example(name: &str, text: &str) -> PathBuf {
     let file = std::env::temp_dir().join(format!("forebay-try-{}-{name}", Uuid::new_v4()));

@@ -1,9 +1,9 @@
 //! An example call, as the ingress would put it into an envelope.
 
-use forebay_contract::definition::{Definition, Webhook};
+use forebay_contract::definition::{Trigger, Webhook};
 use forebay_contract::envelope::{Envelope, Request};
 use forebay_contract::schema::BodySchema;
-use forebay_contract::{IdIssuer, IntegrationPath, read_query};
+use forebay_contract::{IdIssuer, IntegrationPath, QueryError, read_query};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -22,56 +22,78 @@ pub struct Example {
     pub body: Option<Vec<u8>>,
 }
 
+/// Why there is no envelope of an example.
+#[derive(Debug, thiserror::Error)]
+pub enum ExampleError {
+    /// The query does not fit the parameters that are declared.
+    #[error("such a call gets 400: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Query(Vec<QueryError>),
+    /// The body is not what its type says.
+    #[error("such a call is refused: {0}")]
+    Body(String),
+    /// The body does not fit the schema; a line a misfit.
+    #[error("such a call gets 422: the example does not fit the schema of the body{}", .0.iter().map(|line| format!("\n    {line}")).collect::<String>())]
+    Misfit(Vec<String>),
+    /// The definition's own schema is none.
+    #[error("trigger.webhook.body.schema: {0}")]
+    Schema(String),
+    /// The operating system gave no random bytes.
+    #[error("there are no random bytes for an id")]
+    Id,
+}
+
 impl Example {
-    /// The envelope of such a call. The ingress refuses a call for the same reasons.
+    /// The envelope of such a call. The ingress refuses a call for the same reasons; without a trigger everything is taken.
     ///
     /// # Errors
     /// What such a call would be answered, and why.
-    pub fn envelope(self, definition: &Definition) -> Result<Envelope, String> {
-        let (webhook, schedule) = (definition.trigger.webhook(), definition.trigger.schedule());
-        let path: IntegrationPath = definition.path();
+    pub fn envelope(self, path: IntegrationPath, trigger: Option<&Trigger>) -> Result<Envelope, ExampleError> {
+        let (webhook, schedule) = (trigger.and_then(Trigger::webhook), trigger.and_then(Trigger::schedule));
         let query = match webhook {
-            Some(webhook) => read_query(&self.query_string, &webhook.query).map_err(|errors| {
-                format!("such a call gets 400: {}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
-            })?,
-            None => Map::new(),
+            Some(webhook) => read_query(&self.query_string, &webhook.query).map_err(ExampleError::Query)?,
+            None => form_urlencoded::parse(self.query_string.as_bytes())
+                .map(|(name, value)| (name.into_owned(), value.into_owned().into()))
+                .collect::<Map<_, _>>(),
         };
         if let (Some(webhook), Some(body)) = (webhook, &self.body) {
             check_schema(webhook, self.content_type.as_deref(), body)?;
         }
-        let method = self.method(webhook);
+        let method = self.method(webhook, schedule.is_some());
         let (body, content_type) = match (self.body, schedule) {
             (Some(body), _) => (body, self.content_type),
-            (None, Some(schedule)) => (schedule.input.to_string().into_bytes(), Some("application/json".to_owned())),
-            (None, None) => (Vec::new(), None),
+            (None, Some(schedule)) => {
+                (schedule.input.to_string().into_bytes(), self.content_type.or_else(|| Some("application/json".to_owned())))
+            }
+            (None, None) => (Vec::new(), self.content_type),
         };
-        let mut headers = self.headers;
-        headers.extend(content_type.map(|kind| ("content-type".to_owned(), kind)));
-        let id = IdIssuer::new(&[0; 32]).issue(Uuid::nil()).map_err(|error| format!("there are no random bytes for an id: {error}"))?;
+        let mut headers: Vec<(String, String)> = content_type.map(|kind| ("content-type".to_owned(), kind)).into_iter().collect();
+        headers.extend(self.headers);
+        let id = IdIssuer::new(&[0; 32]).issue(Uuid::nil()).map_err(|_| ExampleError::Id)?;
         let request = Request { method, path: format!("/{path}"), query_string: self.query_string, query, headers };
         let envelope = Envelope::new(id, path, Uuid::nil(), 1, request, body.into());
         Ok(Envelope { due_at: schedule.map(|_| envelope.received_at / 1000), ..envelope })
     }
 
-    fn method(&self, webhook: Option<&Webhook>) -> String {
+    fn method(&self, webhook: Option<&Webhook>, is_scheduled: bool) -> String {
         if let Some(method) = &self.method {
             return method.to_ascii_uppercase();
         }
-        let Some(webhook) = webhook else { return "SCHEDULE".to_owned() };
-        let accepts_post = webhook.methods.iter().any(|method| method.as_str() == "POST");
+        if is_scheduled {
+            return "SCHEDULE".to_owned();
+        }
+        let accepts_post = webhook.is_none_or(|webhook| webhook.methods.iter().any(|method| method.as_str() == "POST"));
         if self.body.is_some() && accepts_post {
             return "POST".to_owned();
         }
-        webhook.methods.first().map_or_else(|| "GET".to_owned(), ToString::to_string)
+        webhook.and_then(|webhook| webhook.methods.first()).map_or_else(|| "GET".to_owned(), ToString::to_string)
     }
 }
 
-fn check_schema(webhook: &Webhook, content_type: Option<&str>, body: &[u8]) -> Result<(), String> {
+fn check_schema(webhook: &Webhook, content_type: Option<&str>, body: &[u8]) -> Result<(), ExampleError> {
     let Some(schema) = &webhook.schema else { return Ok(()) };
-    let schema = BodySchema::compile(schema).map_err(|error| format!("trigger.webhook.body.schema: {error}"))?;
+    let schema = BodySchema::compile(schema).map_err(|error| ExampleError::Schema(error.to_string()))?;
     let value: Value =
-        crate::body_value(content_type, None, body, webhook.max_bytes).map_err(|error| format!("such a call is refused: {error}"))?;
-    let mut lines = vec!["such a call gets 422: the example does not fit the schema of the body".to_owned()];
-    lines.extend(schema.problems(&value).iter().map(|problem| format!("    {}: {}", problem.pointer, problem.detail)));
-    if lines.len() > 1 { Err(lines.join("\n")) } else { Ok(()) }
+        crate::body_value(content_type, None, body, webhook.max_bytes).map_err(|error| ExampleError::Body(error.to_string()))?;
+    let misfits: Vec<String> = schema.problems(&value).iter().map(|problem| format!("{}: {}", problem.pointer, problem.detail)).collect();
+    if misfits.is_empty() { Ok(()) } else { Err(ExampleError::Misfit(misfits)) }
 }

@@ -10,7 +10,7 @@ mod fault;
 mod request;
 mod scope;
 
-pub use example::Example;
+pub use example::{Example, ExampleError};
 pub use fault::{Fault, FaultPlace};
 
 use crate::STACK_BYTES;
