@@ -22,6 +22,7 @@ pub mod page;
 pub mod people;
 pub mod problem;
 pub mod sign_in;
+mod table;
 pub mod time;
 pub mod timeline;
 pub mod trial;

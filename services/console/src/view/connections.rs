@@ -3,6 +3,7 @@
 use super::badge::{Tone, badge, tag};
 use super::field::asking;
 use super::notice::{empty, notice};
+use super::table::head;
 use super::time::ago;
 use forebay_store::ConnectionRow;
 use maud::{Markup, html};
@@ -34,7 +35,7 @@ pub fn list(rows: &[ConnectionRow], tested: Option<&Tested>, may_change: bool) -
                 div.table.folds {
                     table {
                         caption.unseen { "Connections" }
-                        thead { tr { th scope="col" { "Connection" } th scope="col" { "Kind" } th scope="col" { "State" } th scope="col" { "Changed" } th scope="col" { span.unseen { "Actions" } } } }
+                        (head(&["Connection", "Kind", "State", "Changed"], Some("Actions")))
                         tbody { @for row in rows { (line(row, may_change)) } }
                     }
                 }

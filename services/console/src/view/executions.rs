@@ -3,6 +3,7 @@
 use super::badge::{self, Tone, badge};
 use super::field::Field;
 use super::notice::empty;
+use super::table::head;
 use super::time::{ago, span};
 use forebay_contract::outcome::ExecutionStatus;
 use forebay_store::ExecutionRow;
@@ -107,18 +108,7 @@ pub fn list(rows: &[ExecutionRow], asked: &Asked, has_more: bool) -> Markup {
         div.table.folds {
             table {
                 caption.unseen { "Executions, newest first" }
-                thead {
-                    tr {
-                        th scope="col" { "State" }
-                        th scope="col" { "Integration" }
-                        th scope="col" { "Accepted" }
-                        th scope="col" { "Took" }
-                        th scope="col" { "Attempts" }
-                        th scope="col" { "Answer" }
-                        th scope="col" { "Labels or error" }
-                        th scope="col" { span.unseen { "Open" } }
-                    }
-                }
+                (head(&["State", "Integration", "Accepted", "Took", "Attempts", "Answer", "Labels or error"], Some("Open")))
                 tbody { @for row in rows { (line(row)) } }
             }
         }

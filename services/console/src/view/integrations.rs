@@ -4,6 +4,7 @@ use super::badge::{Tone, badge, execution, tag};
 use super::chart::spark;
 use super::notice::{copied, empty};
 use super::page::tabs;
+use super::table::head;
 use super::time::{ago, span};
 use forebay_contract::definition::{Authentication, Definition, Trigger};
 use forebay_store::ExecutionRow;
@@ -66,16 +67,7 @@ pub fn list(lines: &[Line], may_create: bool) -> Markup {
         div.table.folds {
             table {
                 caption.unseen { "Integrations" }
-                thead {
-                    tr {
-                        th scope="col" { "Integration" }
-                        th scope="col" { "Health" }
-                        th scope="col" { "Last hour" }
-                        th scope="col" { "Failed" }
-                        th scope="col" { "p95" }
-                        th scope="col" { "Last execution" }
-                    }
-                }
+                (head(&["Integration", "Health", "Last hour", "Failed", "p95", "Last execution"], None))
                 tbody { @for line in lines { (row(line)) } }
             }
         }

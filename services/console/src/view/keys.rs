@@ -3,6 +3,7 @@
 use super::badge::{Tone, badge, tag};
 use super::field::{Field, asking, tick};
 use super::notice::{copied, empty, notice};
+use super::table::head;
 use super::time::{ago, at};
 use maud::{Markup, html};
 
@@ -53,7 +54,7 @@ pub fn list(lines: &[Line], now: i64, may_change: bool) -> Markup {
         div.table.folds {
             table {
                 caption.unseen { "API keys" }
-                thead { tr { th scope="col" { "Label" } th scope="col" { "Ends in" } th scope="col" { "Opens" } th scope="col" { "Last used" } th scope="col" { "Expires" } th scope="col" { span.unseen { "Actions" } } } }
+                (head(&["Label", "Ends in", "Opens", "Last used", "Expires"], Some("Actions")))
                 tbody {
                     @for line in lines {
                         tr {

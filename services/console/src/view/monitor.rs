@@ -5,6 +5,7 @@ use super::chart::{Chart, Series, Shape, chart};
 use super::field::asking;
 use super::notice::{empty, notice};
 use super::page::table_card;
+use super::table::head;
 use super::time::{ago, at, span};
 use forebay_store::{TriggerRow, WorkerRow};
 use maud::{Markup, html};
@@ -90,7 +91,7 @@ pub fn queues(queues: &[Queue], now: i64) -> Markup {
             @else {
                 div.table.folds {
                     table {
-                        thead { tr { th scope="col" { "Queue" } th scope="col" { "Waiting" } th scope="col" { "Oldest" } th scope="col" { "Active worker" } } }
+                        (head(&["Queue", "Waiting", "Oldest", "Active worker"], None))
                         tbody {
                             @for queue in queues {
                                 tr {
@@ -170,7 +171,7 @@ pub fn workers(workers: &[WorkerRow]) -> Markup {
             } @else {
                 div.table.folds {
                     table {
-                        thead { tr { th scope="col" { "Worker" } th scope="col" { "Version" } th scope="col" { "Load" } th scope="col" { "Queues held" } th scope="col" { "Started" } th scope="col" { "Last seen" } } }
+                        (head(&["Worker", "Version", "Load", "Queues held", "Started", "Last seen"], None))
                         tbody {
                             @for worker in workers {
                                 tr {
@@ -216,7 +217,7 @@ pub fn dead_letters(letters: &[DeadLetter], may_settle: bool) -> Markup {
             @else {
                 div.table.folds {
                     table {
-                        thead { tr { th scope="col" { "Message" } th scope="col" { "Why" } th scope="col" { "Queue" } th scope="col" { "Since" } th scope="col" { "Size" } th scope="col" { span.unseen { "Decide" } } } }
+                        (head(&["Message", "Why", "Queue", "Since", "Size"], Some("Decide")))
                         tbody {
                             @for letter in letters {
                                 tr {

@@ -5,6 +5,7 @@ use super::diff;
 use super::field::{Field, asking};
 use super::notice::{copied, empty, notice};
 use super::page::card;
+use super::table::head;
 use super::time::{ago, at};
 use maud::{Markup, html};
 use serde_json::Value;
@@ -43,7 +44,7 @@ pub fn users(users: &[User], wrong: &str) -> Markup {
             div.table.folds {
                 table {
                     caption.unseen { "Users" }
-                    thead { tr { th scope="col" { "Name" } th scope="col" { "May" } th scope="col" { "State" } th scope="col" { "Last sign-in" } th scope="col" { span.unseen { "Actions" } } } }
+                    (head(&["Name", "May", "State", "Last sign-in"], Some("Actions")))
                     tbody {
                         @for user in users {
                             tr {
@@ -122,7 +123,7 @@ pub fn tokens(tokens: &[Token], made: Option<&str>, wrong: &str, now: i64) -> Ma
                 div.table.folds {
                     table {
                         caption.unseen { "API tokens" }
-                        thead { tr { th scope="col" { "Label" } th scope="col" { "Ends in" } th scope="col" { "May" } th scope="col" { "Last used" } th scope="col" { "Expires" } th scope="col" { span.unseen { "Actions" } } } }
+                        (head(&["Label", "Ends in", "May", "Last used", "Expires"], Some("Actions")))
                         tbody {
                             @for token in tokens {
                                 tr {
@@ -213,7 +214,7 @@ pub fn audit(entries: &[Entry], asked: &Asked, has_more: bool) -> Markup {
                 div.table.folds {
                     table {
                         caption.unseen { "Changes, newest first" }
-                        thead { tr { th scope="col" { "When" } th scope="col" { "Who" } th scope="col" { "What" } th scope="col" { "To what" } th scope="col" { "Change" } } }
+                        (head(&["When", "Who", "What", "To what", "Change"], None))
                         tbody {
                             @for entry in entries {
                                 tr {

@@ -4,6 +4,7 @@ use super::badge::{Tone, badge};
 use super::diff;
 use super::field::asking;
 use super::page::card;
+use super::table::head;
 use super::time::at;
 use forebay_store::StoredVersion;
 use maud::{Markup, html};
@@ -18,7 +19,7 @@ pub fn versions(all: &[StoredVersion], compared: Option<(&StoredVersion, &Stored
             div.table.folds {
                 table {
                     caption.unseen { "Versions, newest first" }
-                    thead { tr { th scope="col" { "Version" } th scope="col" { "Applied" } th scope="col" { "By" } th scope="col" { span.unseen { "Actions" } } } }
+                    (head(&["Version", "Applied", "By"], Some("Actions")))
                     tbody {
                         @for (index, version) in all.iter().enumerate() {
                             tr {
