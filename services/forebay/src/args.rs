@@ -261,11 +261,12 @@ fn command() -> clap::Command {
         "schedules",
         "triggers",
         "diagnostics",
+        "audit",
     ] {
         command = command.mut_subcommand(verb, |verb| show(verb, "FOREBAY_DATABASE_URL"));
     }
     command = command.mut_subcommand("schedules", |verb| show(show(verb, "FOREBAY_AMQP_URL"), "FOREBAY_QUEUE_PREFIX"));
-    for verb in ["apply", "connections", "executions"] {
+    for verb in ["apply", "diff", "connections", "executions"] {
         command = command.mut_subcommand(verb, |verb| show(verb, "FOREBAY_SECRET_KEY"));
     }
     command = command.mut_subcommand("connections", |verb| show(verb, "FOREBAY_PRIVATE_ADDRESSES"));

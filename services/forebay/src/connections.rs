@@ -72,13 +72,12 @@ fn engine(settings: &Settings) -> Result<Engine, Error> {
 
 /// The keys that protect credentials.
 pub(crate) fn keys(settings: &Settings) -> Result<SecretKeys, Error> {
-    let Some(key) = &settings.secret_key else {
-        return Err(Error::Usage(
+    crate::secret_keys(settings)?.ok_or_else(|| {
+        Error::Usage(
             "credentials are stored encrypted: set FOREBAY_SECRET_KEY (`openssl rand -hex 32` makes one), the same for every process"
                 .to_owned(),
-        ));
-    };
-    SecretKeys::parse(key).map_err(|problem| Error::Usage(format!("FOREBAY_SECRET_KEY: {problem}")))
+        )
+    })
 }
 
 /// A connection as it is stored.

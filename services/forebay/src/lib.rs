@@ -108,10 +108,10 @@ async fn perform(cli: Cli, settings: Settings) -> Result<(), Error> {
     }
 }
 
-/// What hidden parts of payloads are encrypted under; `None`: no key is set.
-fn secret_keys(settings: &Settings) -> Result<Option<Arc<SecretKeys>>, Error> {
+/// What credentials and hidden parts of payloads are encrypted under; `None`: no key is set.
+fn secret_keys(settings: &Settings) -> Result<Option<SecretKeys>, Error> {
     let keys = settings.secret_key.as_ref().map(SecretKeys::parse).transpose();
-    Ok(keys.map_err(|problem| Error::Usage(format!("FOREBAY_SECRET_KEY: {problem}")))?.map(Arc::new))
+    keys.map_err(|problem| Error::Usage(format!("FOREBAY_SECRET_KEY: {problem}")))
 }
 
 /// The store as a person at a terminal uses it.
@@ -119,7 +119,7 @@ async fn client_store(settings: &Settings) -> Result<Store, Error> {
     let options = StoreOptions {
         max_connections: CLIENT_CONNECTIONS,
         application_name: "forebay command".to_owned(),
-        secret_keys: secret_keys(settings)?,
+        secret_keys: secret_keys(settings)?.map(Arc::new),
     };
     Ok(Store::connect(settings.database_url.expose(), options).await?)
 }

@@ -10,6 +10,7 @@ use forebay_scheduler::Scheduler;
 use forebay_store::{MigrationReport, SnapshotHandle, Store, StoreOptions, WatchOptions};
 use forebay_worker::Worker;
 use serde_json::json;
+use std::sync::Arc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -98,7 +99,7 @@ async fn serve(services: Services, settings: &Settings) -> Result<(), Error> {
     let options = StoreOptions {
         max_connections: CONNECTIONS,
         application_name: services.name().to_owned(),
-        secret_keys: crate::secret_keys(settings)?,
+        secret_keys: crate::secret_keys(settings)?.map(Arc::new),
     };
     let store = Store::connect(settings.database_url.expose(), options).await?;
     if services == Services::Dev {

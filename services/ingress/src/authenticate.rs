@@ -45,7 +45,7 @@ pub(crate) fn authenticate(
     }
 }
 
-/// Whether the key's time is over. Most keys have no end, and their calls ask no clock.
+/// Whether the key's time is over.
 pub(crate) fn has_ended(key: &ApiKey) -> bool {
     key.expires_at.is_some_and(|end| unix_micros() >= end)
 }

@@ -93,34 +93,9 @@ impl Executor {
 
     /// A record of an execution that did not run.
     pub(crate) fn empty_record(&self, envelope: &Envelope) -> Record {
-        Record {
-            execution_id: envelope.execution_id,
-            integration_id: envelope.integration_id,
-            version: envelope.version,
-            trigger_kind: if envelope.due_at.is_some() { TriggerKind::Schedule } else { TriggerKind::Webhook },
-            status: ExecutionStatus::Expired,
-            attempts: 0,
-            started_at: None,
-            ended_at: unix_micros(),
-            worker: self.worker.clone(),
-            error: None,
-            labels: Vec::new(),
-            response_status: None,
-            steps: Vec::new(),
-            kept: None,
-            ends_kept: false,
-            is_served: false,
-            seals: false,
-            retry_input: None,
-            answer: None,
-            variables: None,
-            redeliveries: 0,
-            input: None,
-            output: None,
-            keep: None,
-            halted: false,
-            skipped: false,
-        }
+        let trigger_kind = if envelope.due_at.is_some() { TriggerKind::Schedule } else { TriggerKind::Webhook };
+        let Envelope { execution_id, integration_id, version, .. } = envelope;
+        Record::new(*execution_id, *integration_id, *version, trigger_kind, self.worker.clone(), unix_micros())
     }
 }
 

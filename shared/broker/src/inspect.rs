@@ -7,7 +7,7 @@ use crate::codec::{UNREADABLE_FROM, UNREADABLE_ID, UNREADABLE_REASON};
 use crate::connection::connect;
 use crate::consumer::ConsumersConfig;
 use crate::error::BrokerError;
-use crate::topology::{Queue, Topology, short};
+use crate::topology::{Queue, Topology, close, short};
 use bytes::Bytes;
 use lapin::message::BasicGetMessage;
 use lapin::options::{BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
@@ -229,11 +229,6 @@ fn described(message: &BasicGetMessage) -> UnreadableMessage {
         content_type: properties.content_type().as_ref().map(ToString::to_string),
         body: message.delivery.data.clone().into(),
     }
-}
-
-/// Closes a channel; when that fails the connection is gone, and the next use will say so.
-async fn close(channel: &Channel) {
-    let _ = channel.close(200, "done".into()).await;
 }
 
 fn is_not_found(error: &lapin::Error) -> bool {

@@ -178,6 +178,7 @@ impl BrokerError {
             AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED | AMQPSoftError::NOTFOUND) | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED)
         )
     }
+
     /// Whether the broker was reached and TLS could not be begun: its certificate is not trusted or of another name, or what answers
     /// there speaks no TLS.
     #[must_use]

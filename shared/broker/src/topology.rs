@@ -162,8 +162,8 @@ impl Topology {
     }
 }
 
-/// Closes a channel that holds nothing; when that fails the connection is gone, and the next use will say so.
-async fn close(channel: &Channel) {
+/// Closes a channel; what it holds unacknowledged returns. When that fails the connection is gone, and the next use will say so.
+pub(crate) async fn close(channel: &Channel) {
     let _ = channel.close(200, "done".into()).await;
 }
 

@@ -1,5 +1,6 @@
 //! Labels: what an execution is found by, such as the number of a work order.
 
+use crate::name::is_name;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::Value;
 use std::fmt;
@@ -9,8 +10,6 @@ use std::str::FromStr;
 pub const DEFAULT_LABEL: &str = "label";
 /// Most labels of one execution.
 pub const MOST_LABELS: usize = 8;
-/// Longest name, in bytes.
-const LONGEST_NAME: usize = 64;
 /// Longest value, in characters; a longer one is cut, where it is stored and where it is searched for.
 const LONGEST_VALUE: usize = 200;
 
@@ -52,8 +51,7 @@ impl Label {
     /// # Errors
     /// A name that is none, or an empty value.
     pub fn new(name: &str, value: &str) -> Result<Self, LabelError> {
-        let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
-        if name.is_empty() || name.len() > LONGEST_NAME || !name.bytes().all(allowed) {
+        if !is_name(name) {
             return Err(LabelError::Name(name.chars().take(80).collect()));
         }
         let value = label_value(value);

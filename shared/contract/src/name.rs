@@ -27,13 +27,13 @@ impl FromStr for Name {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
-        if (1..=64).contains(&text.len()) && text.bytes().all(allowed) {
-            Ok(Self(text.into()))
-        } else {
-            Err(NameError { text: text.chars().take(80).collect() })
-        }
+        if is_name(text) { Ok(Self(text.into())) } else { Err(NameError { text: text.chars().take(80).collect() }) }
     }
+}
+
+/// The rule of all names that people give.
+pub(crate) fn is_name(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
 impl fmt::Display for Name {

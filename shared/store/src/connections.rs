@@ -126,10 +126,14 @@ impl Store {
             .await
             .map_err(failed)?;
         if let Some(by) = by {
-            let after = json!({ "kind": kind, "description": connection.description, "enabled": connection.enabled });
+            let after = shown(kind, &connection.description, connection.enabled);
             let action = if before.is_some() { "connection.update" } else { "connection.create" };
-            audit::write(&transaction, by, &deed(action, &connection.tenant, &connection.name, before.as_ref().map(shown), Some(after)))
-                .await?;
+            audit::write(
+                &transaction,
+                by,
+                &deed(action, &connection.tenant, &connection.name, before.as_ref().map(ConnectionRow::shown), Some(after)),
+            )
+            .await?;
         }
         listen::announce_change(&transaction).await?;
         transaction.commit().await.map_err(failed)?;
@@ -212,7 +216,7 @@ impl Store {
         let before = read(&transaction, tenant, name).await?.ok_or_else(|| not_found(tenant, name))?;
         let sql = "delete from connections where tenant = $1 and name = $2";
         transaction.execute(sql, &[&tenant.as_str(), &name.as_str()]).await.map_err(failed)?;
-        audit::write(&transaction, by, &deed("connection.delete", tenant, name, Some(shown(&before)), None)).await?;
+        audit::write(&transaction, by, &deed("connection.delete", tenant, name, Some(before.shown()), None)).await?;
         listen::announce_change(&transaction).await?;
         transaction.commit().await.map_err(failed)
     }
@@ -270,8 +274,14 @@ fn deed(action: &'static str, tenant: &Name, name: &Name, before: Option<Value>,
 }
 
 /// What the audit log shows of a connection: nothing that was encrypted.
-fn shown(connection: &ConnectionRow) -> Value {
-    json!({ "kind": connection.kind, "description": connection.description, "enabled": connection.enabled })
+fn shown(kind: &str, description: &str, enabled: bool) -> Value {
+    json!({ "kind": kind, "description": description, "enabled": enabled })
+}
+
+impl ConnectionRow {
+    fn shown(&self) -> Value {
+        shown(&self.kind, &self.description, self.enabled)
+    }
 }
 
 fn not_found(tenant: &Name, name: &Name) -> StoreError {

@@ -8,7 +8,7 @@ use crate::listen::{self, Part};
 use crate::record_write::bounded;
 use crate::timestamp::Timestamp;
 use deadpool_postgres::Transaction;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::HashMap;
 use tokio_postgres::error::SqlState;
 use uuid::Uuid;
@@ -125,9 +125,7 @@ async fn write_deed(
     let row = transaction.query_one(sql, &[&integration]).await.map_err(StoreError::during(OPERATION))?;
     let tenant = read_name(row.get(0))?;
     let target = format!("{tenant}/{}", row.get::<_, &str>(1));
-    let until = |time: i64| -> Value {
-        json!({ "until": jiff::Timestamp::from_microsecond(time).map_or_else(|_| "for ever".to_owned(), |time| time.to_string()) })
-    };
+    let until = |time: i64| json!({ "until": Timestamp(time).to_rfc3339() });
     let action = if after.is_some() { "diagnostics.on" } else { "diagnostics.off" };
     let deed = Deed { tenant: Some(tenant), action, target, before: before.map(until), after: after.map(until) };
     audit::write(transaction, by, &deed).await

@@ -3,7 +3,7 @@
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::payload;
-use crate::record::{StoredRequest, StoredResponse, accepted_at, accepted_at_of};
+use crate::record::{StoredRequest, StoredResponse, accepted_at, accepted_at_of, accepted_between};
 use crate::sealed;
 use crate::timestamp::Timestamp;
 use forebay_contract::outcome::{Ending, ErrorCode, ExecutionError, ExecutionStatus, Response, StepRecord};
@@ -133,14 +133,13 @@ impl Store {
     pub async fn finished(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, FinishedExecution>, StoreError> {
         let operation = "read ended executions";
         let failed = StoreError::during(operation);
-        let accepted = ids.iter().map(|id| accepted_at_of(*id));
-        let (Some(first), Some(last)) = (accepted.clone().min(), accepted.max()) else { return Ok(HashMap::new()) };
+        let Some((first, last)) = accepted_between(ids) else { return Ok(HashMap::new()) };
         let client = self.client(operation).await?;
         // The bounds let the planner look into the partitions of these ids only.
         let sql = "select e.id, e.status, e.halted, e.attempts from executions e
              where e.id = any($1) and e.accepted_at >= $2 and e.accepted_at <= $3 and e.status not in ('queued', 'running')";
         let statement = client.prepare_cached(sql).await.map_err(failed)?;
-        let rows = client.query(&statement, &[&ids, &Timestamp(first), &Timestamp(last)]).await.map_err(failed)?;
+        let rows = client.query(&statement, &[&ids, &first, &last]).await.map_err(failed)?;
         let mut finished = HashMap::with_capacity(rows.len());
         for row in &rows {
             finished.insert(row.get(0), FinishedExecution { status: read_status(row.get(1))?, halted: row.get(2), attempts: row.get(3) });

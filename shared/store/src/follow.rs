@@ -7,9 +7,8 @@ use crate::connection::Store;
 use crate::error::StoreError;
 use crate::executions::{COLUMNS, ExecutionRow, execution_row};
 use crate::listen::{Backoff, LIVENESS, Listener, OUTCOMES};
-use crate::record::accepted_at_of;
+use crate::record::accepted_between;
 use crate::search::Filter;
-use crate::timestamp::Timestamp;
 use data_encoding::BASE64URL_NOPAD;
 use std::sync::Arc;
 use tokio::sync::broadcast;
@@ -121,8 +120,7 @@ impl Store {
     async fn rows_of(&self, ids: &[Uuid]) -> Result<Vec<ExecutionRow>, StoreError> {
         let operation = "read recorded executions";
         let failed = StoreError::during(operation);
-        let accepted = ids.iter().map(|id| accepted_at_of(*id));
-        let (Some(first), Some(last)) = (accepted.clone().min(), accepted.max()) else { return Ok(Vec::new()) };
+        let Some((first, last)) = accepted_between(ids) else { return Ok(Vec::new()) };
         let issuer = self.issuer().await?;
         let client = self.client(operation).await?;
         let sql = format!(
@@ -130,7 +128,7 @@ impl Store {
              where e.id = any($1) and e.accepted_at >= $2 and e.accepted_at <= $3 order by e.id"
         );
         let statement = client.prepare_cached(&sql).await.map_err(failed)?;
-        let rows = client.query(&statement, &[&ids, &Timestamp(first), &Timestamp(last)]).await.map_err(failed)?;
+        let rows = client.query(&statement, &[&ids, &first, &last]).await.map_err(failed)?;
         rows.iter().map(|row| execution_row(row, issuer)).collect()
     }
 }

@@ -1,5 +1,6 @@
 //! What a worker reports of an execution. It can travel as JSON, so that it outlives a database that is away.
 
+use crate::timestamp::Timestamp;
 use bytes::Bytes;
 use forebay_contract::envelope::Request;
 use forebay_contract::outcome::{ExecutionError, ExecutionStatus, KeptStep, Response, StepRecord};
@@ -130,6 +131,48 @@ pub struct Record {
     pub skipped: bool,
 }
 
+impl Record {
+    /// An execution that did not run and of which nothing is kept: expired.
+    #[must_use]
+    pub fn new(
+        execution_id: ExecutionId,
+        integration_id: Uuid,
+        version: i32,
+        trigger_kind: TriggerKind,
+        worker: String,
+        ended_at: i64,
+    ) -> Self {
+        Self {
+            execution_id,
+            integration_id,
+            version,
+            trigger_kind,
+            status: ExecutionStatus::Expired,
+            attempts: 0,
+            started_at: None,
+            ended_at,
+            worker,
+            error: None,
+            labels: Vec::new(),
+            response_status: None,
+            steps: Vec::new(),
+            kept: None,
+            ends_kept: false,
+            is_served: false,
+            seals: false,
+            retry_input: None,
+            answer: None,
+            variables: None,
+            redeliveries: 0,
+            input: None,
+            output: None,
+            keep: None,
+            halted: false,
+            skipped: false,
+        }
+    }
+}
+
 /// A batch of kept outputs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptBatch {
@@ -181,6 +224,12 @@ pub(crate) fn accepted_at(id: &ExecutionId) -> i64 {
 pub(crate) fn accepted_at_of(unique: Uuid) -> i64 {
     let millis = unique.as_bytes()[..6].iter().fold(0_i64, |millis, byte| (millis << 8) | i64::from(*byte));
     millis.saturating_mul(1000)
+}
+
+/// The first and the last acceptance among ids (the unique parts), for the planner to leave partitions out; `None`: there are no ids.
+pub(crate) fn accepted_between(ids: &[Uuid]) -> Option<(Timestamp, Timestamp)> {
+    let accepted = ids.iter().map(|id| accepted_at_of(*id));
+    Some((Timestamp(accepted.clone().min()?), Timestamp(accepted.max()?)))
 }
 
 /// The smallest id that can have been issued at this time, which is what ids are compared with.

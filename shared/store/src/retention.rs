@@ -42,9 +42,9 @@ pub struct MaintenanceReport {
 
 impl Store {
     /// Creates the partitions of the coming days, drops those that lie wholly before `now - retention`, deletes payloads whose
-    /// `diagnostics.keep` has passed or that are over their tenant's budget, and forgets workers long gone. `now`: microseconds of Unix time. Any number of processes may call it
-    /// at once: one does the work. It never waits more than 2 s for a lock, since others would wait behind it; what it could not do then,
-    /// the next call does.
+    /// `diagnostics.keep` has passed or that are over their tenant's budget, and forgets workers long gone. `now`: microseconds of Unix
+    /// time. Any number of processes may call it at once: one does the work. It never waits more than 2 s for a lock, since others would
+    /// wait behind it; what it could not do then, the next call does.
     ///
     /// # Errors
     /// What the server says; done steps stay done.

@@ -63,7 +63,9 @@ pub struct UserChange {
     pub password: Option<String>,
 }
 
-const COLUMNS: &str = "u.id, u.name, u.full_name, u.enabled, u.password is not null, u.subject is not null, u.revision, u.created_at,
+/// As [`user_row`] reads them; of `users u`.
+pub(crate) const USER_COLUMNS: &str =
+    "u.id, u.name, u.full_name, u.enabled, u.password is not null, u.subject is not null, u.revision, u.created_at,
     u.last_sign_in_at, array(select g.tenant from user_grants g where g.user_id = u.id order by g.tenant),
     array(select g.role from user_grants g where g.user_id = u.id order by g.tenant)";
 
@@ -94,7 +96,7 @@ impl Store {
             return Err(StoreError::Exists { what: "an administrator".to_owned() });
         }
         let who = Who { kind: audit::WhoKind::System, name: "first run".to_owned(), user: None };
-        let user = insert(&transaction, NewUser { grants: Grants::everywhere(Role::Administrator), ..new }, None, &who).await?;
+        let user = insert(&transaction, NewUser { grants: Grants::everywhere(Role::Administrator), ..new }, &who).await?;
         transaction.commit().await.map_err(failed)?;
         Ok(user)
     }
@@ -108,7 +110,7 @@ impl Store {
         let failed = StoreError::during(operation);
         let mut client = self.client(operation).await?;
         let transaction = client.transaction().await.map_err(failed)?;
-        let user = insert(&transaction, new, None, by).await?;
+        let user = insert(&transaction, new, by).await?;
         transaction.commit().await.map_err(failed)?;
         Ok(user)
     }
@@ -120,7 +122,7 @@ impl Store {
     pub async fn list_users(&self) -> Result<Vec<UserRow>, StoreError> {
         let operation = "list users";
         let client = self.client(operation).await?;
-        let rows = client.query(&format!("select {COLUMNS} from users u order by u.name"), &[]).await;
+        let rows = client.query(&format!("select {USER_COLUMNS} from users u order by u.name"), &[]).await;
         rows.map_err(StoreError::during(operation))?.iter().map(user_row).collect()
     }
 
@@ -140,7 +142,7 @@ impl Store {
     pub async fn user_to_sign_in(&self, name: &str) -> Result<Option<(UserRow, Option<String>)>, StoreError> {
         let operation = "read a user";
         let client = self.client(operation).await?;
-        let sql = format!("select {COLUMNS}, u.password from users u where u.name = $1");
+        let sql = format!("select {USER_COLUMNS}, u.password from users u where u.name = $1");
         let row = client.query_opt(&sql, &[&name.trim().to_lowercase()]).await.map_err(StoreError::during(operation))?;
         row.map(|row| Ok((user_row(&row)?, row.get(11)))).transpose()
     }
@@ -184,13 +186,13 @@ fn deed(action: &'static str, name: &str, before: Option<Value>, after: Option<V
     Deed { tenant: None, action, target: name.to_owned(), before, after }
 }
 
-async fn insert(transaction: &Transaction<'_>, new: NewUser, subject: Option<&str>, by: &Who) -> Result<UserRow, StoreError> {
+async fn insert(transaction: &Transaction<'_>, new: NewUser, by: &Who) -> Result<UserRow, StoreError> {
     let failed = StoreError::during("create a user");
     let name = valid_name(&new.name)?;
     let full_name = valid_full_name(&new.full_name)?;
     let id = Uuid::new_v4();
-    let sql = "insert into users (id, name, full_name, password, subject, enabled) values ($1, $2, $3, $4, $5, true)";
-    let inserted = transaction.execute(sql, &[&id, &name, &full_name, &new.password, &subject]).await;
+    let sql = "insert into users (id, name, full_name, password, enabled) values ($1, $2, $3, $4, true)";
+    let inserted = transaction.execute(sql, &[&id, &name, &full_name, &new.password]).await;
     inserted.map_err(|error| match is_unique_violation(&error) {
         true => StoreError::Exists { what: format!("a user with the name {name}") },
         false => failed(error),
@@ -243,7 +245,7 @@ async fn write_grants(transaction: &Transaction<'_>, id: Uuid, grants: &Grants) 
 }
 
 async fn read(client: &impl GenericClient, id: Uuid) -> Result<UserRow, StoreError> {
-    let row = client.query_opt(&format!("select {COLUMNS} from users u where u.id = $1"), &[&id]).await;
+    let row = client.query_opt(&format!("select {USER_COLUMNS} from users u where u.id = $1"), &[&id]).await;
     let row = row.map_err(StoreError::during("read a user"))?;
     row.as_ref().map(user_row).transpose()?.ok_or_else(|| not_found(id))
 }
@@ -264,7 +266,7 @@ fn not_found(id: Uuid) -> StoreError {
     StoreError::NotFound { what: format!("the user {id}") }
 }
 
-/// Reads [`COLUMNS`].
+/// Reads [`USER_COLUMNS`].
 pub(crate) fn user_row(row: &Row) -> Result<UserRow, StoreError> {
     Ok(UserRow {
         id: row.get(0),
@@ -279,8 +281,6 @@ pub(crate) fn user_row(row: &Row) -> Result<UserRow, StoreError> {
         grants: read_grants(row.get(9), row.get(10))?,
     })
 }
-
-pub(crate) const USER_COLUMNS: &str = COLUMNS;
 
 fn read_grants(tenants: Vec<&str>, roles: Vec<&str>) -> Result<Grants, StoreError> {
     let damaged = |_| StoreError::Damaged { what: "role" };

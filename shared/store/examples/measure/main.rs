@@ -142,33 +142,13 @@ async fn kept(store: &Store, issuer: &IdIssuer, integration: Uuid) -> Outcome<()
 
 fn record(execution_id: ExecutionId, integration_id: Uuid) -> Record {
     let accepted_at = execution_id.issued_at_millis() * 1000;
+    let (kind, worker) = (TriggerKind::Webhook, "worker-7f9c6d5b8-x2x4z".to_owned());
     Record {
-        execution_id,
-        integration_id,
-        version: 1,
-        trigger_kind: TriggerKind::Webhook,
         status: ExecutionStatus::Succeeded,
         attempts: 1,
         started_at: Some(accepted_at + 1_234),
-        ended_at: accepted_at + 5_678,
-        worker: "worker-7f9c6d5b8-x2x4z".to_owned(),
-        error: None,
-        labels: Vec::new(),
         response_status: Some(200),
-        steps: Vec::new(),
-        redeliveries: 0,
-        kept: None,
-        ends_kept: false,
-        is_served: false,
-        seals: false,
-        retry_input: None,
-        answer: None,
-        variables: None,
-        input: None,
-        output: None,
-        keep: None,
-        halted: false,
-        skipped: false,
+        ..Record::new(execution_id, integration_id, 1, kind, worker, accepted_at + 5_678)
     }
 }
 

@@ -54,33 +54,13 @@ impl Sample {
     /// A record of one good attempt.
     pub(crate) fn record(&self, execution_id: ExecutionId) -> Record {
         let accepted_at = execution_id.issued_at_millis() * 1000;
+        let (kind, worker) = (TriggerKind::Webhook, "worker-0123456789".to_owned());
         Record {
-            execution_id,
-            integration_id: self.integration.id,
-            version: 1,
-            trigger_kind: TriggerKind::Webhook,
             status: ExecutionStatus::Succeeded,
             attempts: 1,
             started_at: Some(accepted_at + 1_234),
-            ended_at: accepted_at + 5_678,
-            worker: "worker-0123456789".to_owned(),
-            error: None,
-            labels: Vec::new(),
             response_status: Some(200),
-            steps: Vec::new(),
-            redeliveries: 0,
-            kept: None,
-            ends_kept: false,
-            is_served: false,
-            seals: false,
-            retry_input: None,
-            answer: None,
-            variables: None,
-            input: None,
-            output: None,
-            halted: false,
-            skipped: false,
-            keep: None,
+            ..Record::new(execution_id, self.integration.id, 1, kind, worker, accepted_at + 5_678)
         }
     }
 
