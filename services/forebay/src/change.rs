@@ -3,11 +3,11 @@
 use std::io::{BufRead, IsTerminal};
 
 use forebay_contract::IntegrationPath;
+use forebay_operations::{Difference, differences};
 use forebay_store::{Applied, Change, NewDefinition, Store, Which};
 use serde_json::{Value, json};
 
 use crate::connection_change::PlannedConnection;
-use crate::difference::{Difference, differences};
 use crate::error::Error;
 use crate::output::{Row, note};
 

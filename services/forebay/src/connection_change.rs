@@ -1,11 +1,11 @@
 //! What applying connections would change. Of a secret nobody reads more than whether it stays the same.
 
 use forebay_contract::connection::Connection;
+use forebay_operations::{Difference, differences};
 use forebay_store::{Change, SecretKeys, Store};
 use serde_json::{Map, Value, json};
 
 use crate::connections::NewConnection;
-use crate::difference::{Difference, differences};
 use crate::error::Error;
 
 /// One connection against what is stored.

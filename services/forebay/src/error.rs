@@ -1,12 +1,13 @@
 //! What can go wrong in the command, and the exit code that says so.
 
 use forebay_ingress::IngressError;
+use forebay_operations::{BuildError, OperationError};
 use forebay_runtime::admin::AdminError;
 use forebay_runtime::metrics::MetricsError;
 use forebay_runtime::settings::SettingsError;
 use forebay_runtime::shutdown::ShutdownError;
 use forebay_runtime::telemetry::TelemetryError;
-use forebay_scheduler::{RunNowError, SchedulerError};
+use forebay_scheduler::SchedulerError;
 use forebay_store::StoreError;
 use forebay_worker::WorkerError;
 
@@ -69,9 +70,12 @@ pub enum Error {
     /// The scheduler cannot start or failed.
     #[error(transparent)]
     Scheduler(#[from] SchedulerError),
-    /// A schedule could not be run at once.
+    /// What a person asked for was not done.
     #[error(transparent)]
-    RunNow(#[from] RunNowError),
+    Operation(#[from] OperationError),
+    /// The operations cannot be set up.
+    #[error(transparent)]
+    Build(#[from] BuildError),
 }
 
 impl Error {
@@ -80,7 +84,7 @@ impl Error {
     pub fn exit_code(&self) -> i32 {
         match self {
             Self::Usage(_) | Self::Settings(_) => WRONG_USE,
-            Self::Store(StoreError::Url { .. }) => WRONG_USE,
+            Self::Store(StoreError::Url { .. }) | Self::Build(BuildError::Reach(_) | BuildError::SecretKey(_)) => WRONG_USE,
             _ => FAILED,
         }
     }

@@ -2,10 +2,12 @@
 
 use forebay_contract::outcome::{StepRecord, StepStatus};
 use forebay_contract::{ExecutionId, Label, VariableLog};
+use forebay_operations::{Actor, Operations, RetryHow};
 use forebay_runtime::settings::Settings;
 use forebay_store::{ExecutionDetail, ExecutionRow, Filter, LabelFilter, Store, StoredRequest, StoredResponse};
 use serde_json::{Map, Value, json};
 
+use crate::apply::author;
 use crate::args::Executions;
 use crate::error::Error;
 use crate::output::{Output, Row, micros_ago, pretty, rfc3339, to_the_second};
@@ -24,7 +26,10 @@ pub(crate) async fn perform(output: &Output, settings: &Settings, command: Execu
             output.listing(&columns, rows, "no executions")
         }
         Executions::Show { id } => show(output, &store, &id).await,
-        Executions::Retry { id, latest, from_start } => crate::retry::retry(output, settings, &store, &id, latest, from_start).await,
+        Executions::Retry { id, latest, from_start } => {
+            let operations = Operations::build(settings, store, "forebay command")?;
+            crate::retry::retry(output, &operations, &Actor::host(&author().name), &id, RetryHow { latest, from_start }).await
+        }
     }
 }
 

@@ -7,7 +7,6 @@ mod change;
 mod connection_change;
 mod connections;
 mod diagnostics;
-mod difference;
 mod documents;
 mod error;
 mod executions;

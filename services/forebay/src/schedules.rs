@@ -5,9 +5,9 @@ use std::path::Path;
 use forebay_contract::IntegrationPath;
 use forebay_contract::definition::{Definition, documents};
 use forebay_contract::schedule::Timing;
+use forebay_operations::{Actor, Operations};
 use forebay_runtime::settings::Settings;
-use forebay_scheduler::run_now;
-use forebay_store::{Deed, ScheduleRow};
+use forebay_store::ScheduleRow;
 use serde_json::json;
 
 use crate::apply::author;
@@ -25,17 +25,8 @@ pub(crate) async fn perform(output: &Output, settings: &Settings, command: Sched
             output.listing(&columns, rows, "no schedules")
         }
         Schedules::Run { path } => {
-            let store = crate::client_store(settings).await?;
-            let id = run_now(settings, &store, &path).await?;
-            let after = json!({ "executionId": id.to_string() });
-            let deed = Deed {
-                tenant: Some(path.tenant.clone()),
-                action: "schedule.run",
-                target: path.to_string(),
-                before: None,
-                after: Some(after),
-            };
-            store.record_deed(&author(), &deed).await?;
+            let operations = Operations::build(settings, crate::client_store(settings).await?, "forebay command")?;
+            let id = operations.run_now(&Actor::host(&author().name), &path).await?;
             let object = json!({ "tenant": path.tenant.as_str(), "integration": path.name.as_str(), "executionId": id.to_string() });
             output.one(&id.to_string(), &object)
         }

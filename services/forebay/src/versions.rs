@@ -2,13 +2,13 @@
 
 use forebay_contract::IntegrationPath;
 use forebay_contract::definition::Problem;
+use forebay_operations::{Difference, differences};
 use forebay_store::{NewDefinition, Store, StoredVersion};
 use serde_json::{Value, json};
 
 use crate::apply::author;
 use crate::args::{Rollback, Versions};
 use crate::change::{self, agreed, plan};
-use crate::difference::{Difference, differences};
 use crate::documents::check_definition;
 use crate::error::Error;
 use crate::output::{Output, Row, rfc3339, to_the_second};

@@ -3,9 +3,7 @@
 mod measure;
 mod plan;
 mod publish;
-mod run_now;
 mod server;
 
 pub use plan::MOST_MISSED;
-pub use run_now::{RunNowError, run_now};
 pub use server::{Scheduler, SchedulerError};

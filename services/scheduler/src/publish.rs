@@ -4,16 +4,15 @@ use crate::measure;
 use crate::plan::{Plan, jitter, plan};
 use forebay_broker::{Destination, PublishError, Publisher, Topology, encode_envelope, stable_hash};
 use forebay_contract::definition::Schedule;
-use forebay_contract::envelope::{Envelope, Request};
-use forebay_contract::{ExecutionId, IdIssuer, unix_micros};
-use forebay_store::{DueSchedule, Integration, ScheduleStep};
+use forebay_contract::envelope::Envelope;
+use forebay_contract::{IdIssuer, unix_micros};
+use forebay_store::{DueSchedule, ScheduleStep};
 use futures_util::future::join_all;
 use std::time::{Duration, Instant};
 
 const MICROS: i64 = 1000;
 /// What tells the id of a due run from other ids that are derived for the same moment.
 const ID_NAME: &str = "schedule";
-const CONTENT_TYPE: &str = "application/json";
 /// No further run of a schedule is begun in a claim that has taken as long.
 const LONGEST_CLAIM: Duration = Duration::from_secs(5);
 
@@ -56,7 +55,10 @@ impl Publishing {
                 break;
             }
             let id = id_of(run);
-            let envelope = envelope(integration, schedule, id, run, true);
+            let path = integration.definition.path();
+            let envelope = Envelope::of_schedule(id, path, integration.id, integration.version, schedule, run);
+            // It may be published again under the same id.
+            let envelope = Envelope { once: Envelope::new_message(), ..envelope };
             if let Err(error) = self.publish(&envelope, schedule).await {
                 let pause = i64::try_from(error.retry_after().as_millis()).unwrap_or(i64::MAX);
                 tracing::warn!(
@@ -92,19 +94,4 @@ impl Publishing {
 /// A row that a person has set by hand may stand between two milliseconds.
 fn ceil_millis(micros: i64) -> i64 {
     micros.div_euclid(MICROS) + i64::from(micros.rem_euclid(MICROS) != 0)
-}
-
-/// The envelope of a run. `once`: whether it may be published again under the same id.
-pub(crate) fn envelope(integration: &Integration, schedule: &Schedule, id: ExecutionId, due: i64, once: bool) -> Envelope {
-    let definition = &integration.definition;
-    let request = Request {
-        method: "SCHEDULE".to_owned(),
-        path: format!("/{}", definition.path()),
-        query_string: String::new(),
-        query: serde_json::Map::new(),
-        headers: vec![("content-type".to_owned(), CONTENT_TYPE.to_owned())],
-    };
-    let body = schedule.input.to_string().into_bytes().into();
-    let envelope = Envelope::new(id, definition.path(), integration.id, integration.version, request, body);
-    Envelope { once: if once { Envelope::new_message() } else { None }, due_at: Some(due), ..envelope }
 }

@@ -1,8 +1,7 @@
 //! Builds the scheduler and runs it until shutdown: looks at what is due, publishes it, sleeps until the next due time or a change.
 
 use crate::publish::Publishing;
-use crate::run_now::broker;
-use forebay_broker::{Publisher, PublisherState};
+use forebay_broker::{Limits, Publisher, PublisherConfig, PublisherState, Topology};
 use forebay_contract::IdIssuer;
 use forebay_runtime::health::Health;
 use forebay_runtime::settings::Settings;
@@ -50,8 +49,15 @@ impl Scheduler {
     pub async fn build(settings: &Settings, store: Store, snapshot: SnapshotHandle, health: Health) -> Result<Self, SchedulerError> {
         let ids = IdIssuer::new(&store.id_key().await?);
         let broker_shutdown = CancellationToken::new();
-        let name = format!("{} scheduler", settings.worker_name);
-        let (config, topology) = broker(settings, &name);
+        let limits = Limits { max_length: settings.queue_max_length, max_bytes: settings.queue_max_bytes };
+        let topology = Topology::new(&settings.queue_prefix, settings.lanes, limits);
+        let config = PublisherConfig {
+            url: settings.amqp_url.expose().to_owned(),
+            name: format!("{} scheduler", settings.worker_name),
+            // Runs are few; one channel also keeps the order of each schedule.
+            channels: 1,
+            confirm_timeout: settings.confirm_timeout,
+        };
         let publisher = Publisher::start(config, topology.clone(), broker_shutdown.clone());
         let publishing = Publishing { publisher, topology, ids };
         health.expect(BROKER);

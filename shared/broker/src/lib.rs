@@ -9,7 +9,6 @@ mod connection;
 mod consumer;
 mod error;
 mod inspect;
-mod once;
 mod publisher;
 mod remote;
 mod replies;
@@ -21,7 +20,6 @@ pub use codec::{
 pub use consumer::{Consumers, ConsumersConfig, Delivery, Subscription};
 pub use error::{BrokerError, PublishError};
 pub use inspect::{Depth, Inspector, Settle, SettleError, UnreadableMessage};
-pub use once::publish_once;
 pub use publisher::{Destination, Publisher, PublisherConfig, PublisherState};
 pub use remote::{RemoteError, RemoteMessage, RemotePublisher, endpoint};
 pub use replies::{Replies, Waiting};

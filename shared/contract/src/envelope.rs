@@ -2,6 +2,7 @@
 //! everything else is in the message's properties and headers, whose names stand here.
 
 use crate::clock::unix_micros;
+use crate::definition::Schedule;
 use crate::id::ExecutionId;
 use crate::name::{IntegrationPath, Name};
 use bytes::Bytes;
@@ -128,6 +129,27 @@ impl Envelope {
             resumes: false,
             due_at: None,
         }
+    }
+
+    /// A run of a schedule that is, or was, due at `due` (milliseconds of Unix time): its first message, for which nobody waits.
+    #[must_use]
+    pub fn of_schedule(
+        execution_id: ExecutionId,
+        path: IntegrationPath,
+        integration_id: Uuid,
+        version: i32,
+        schedule: &Schedule,
+        due: i64,
+    ) -> Self {
+        let request = Request {
+            method: "SCHEDULE".to_owned(),
+            path: format!("/{path}"),
+            query_string: String::new(),
+            query: Map::new(),
+            headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+        };
+        let body = schedule.input.to_string().into_bytes().into();
+        Self { due_at: Some(due), ..Self::new(execution_id, path, integration_id, version, request, body) }
     }
 
     /// A number for [`Envelope::once`].

@@ -21,6 +21,9 @@ pub enum Denied {
         /// Where.
         scope: String,
     },
+    /// A person does this, not a token of theirs.
+    #[error("a token may not do this: sign in as a person")]
+    Token,
 }
 
 /// Somebody with its rights, as they were when the request came.
@@ -39,6 +42,31 @@ pub enum Visible {
     All,
     /// These, by name.
     Only(Vec<Name>),
+}
+
+impl Visible {
+    /// Whether a tenant is among them.
+    #[must_use]
+    pub fn has(&self, tenant: &Name) -> bool {
+        self.has_named(tenant.as_str())
+    }
+
+    /// As [`Self::has`].
+    #[must_use]
+    pub fn has_named(&self, tenant: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(names) => names.iter().any(|name| name.as_str() == tenant),
+        }
+    }
+
+    /// The tenant, where there is just one: listings ask the store for it alone.
+    pub(crate) fn one(&self) -> Option<&Name> {
+        match self {
+            Self::Only(names) if names.len() == 1 => names.first(),
+            _ => None,
+        }
+    }
 }
 
 impl Actor {
@@ -66,6 +94,17 @@ impl Actor {
     #[must_use]
     pub fn user_id(&self) -> Option<Uuid> {
         self.who.user
+    }
+
+    /// Whether it is a program with a token.
+    #[must_use]
+    pub fn is_token(&self) -> bool {
+        self.who.kind == WhoKind::Token
+    }
+
+    /// For what everybody may do with what is their own.
+    pub(crate) fn who(&self) -> &Who {
+        &self.who
     }
 
     /// For people.

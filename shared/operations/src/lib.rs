@@ -2,5 +2,112 @@
 //! API, its pages and the command are three ways to the same functions.
 
 mod actor;
+mod connections;
+mod definitions;
+mod difference;
+mod error;
+mod executions;
+mod keys;
+mod monitor;
+mod password;
+mod people;
+mod publishing;
+mod retry;
+mod schedules;
+mod tenants;
+mod triggers;
 
 pub use actor::{Actor, Denied, Visible};
+pub use connections::{NewConnection, PlannedConnection};
+pub use definitions::{Planned, RolledBack, check_definition};
+pub use difference::{Difference, differences};
+pub use error::OperationError;
+pub use monitor::QueueState;
+pub use people::{FirstUser, PersonChange, Signed};
+pub use retry::{Batch, Retried, RetryHow};
+
+use forebay_broker::{ConsumersConfig, Inspector, Limits, PublisherConfig, Topology};
+use forebay_runtime::settings::Settings;
+use forebay_store::{SecretKeys, Store};
+use forebay_workflow::connector::ReachError;
+use forebay_workflow::{Engine, EngineError, EngineOptions};
+use publishing::Publishing;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Why the operations cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The setting of private addresses is not one.
+    #[error("FOREBAY_PRIVATE_ADDRESSES: {0}")]
+    Reach(#[from] ReachError),
+    /// The setting of the key is not one.
+    #[error("FOREBAY_SECRET_KEY: {0}")]
+    SecretKey(String),
+    /// The HTTP client that tests connections.
+    #[error("connections cannot be tested")]
+    Engine(#[from] EngineError),
+}
+
+/// Everything that people can do, over one store and one broker.
+pub struct Operations {
+    store: Store,
+    keys: Option<Arc<SecretKeys>>,
+    engine: Engine,
+    publishing: Publishing,
+    inspector: Inspector,
+    topology: Topology,
+    retention: Duration,
+}
+
+impl Operations {
+    /// Nothing is connected to yet but the store. `name`: of this process, for the broker's own tools.
+    ///
+    /// # Errors
+    /// [`BuildError`].
+    pub fn build(settings: &Settings, store: Store, name: &str) -> Result<Self, BuildError> {
+        let mut options = EngineOptions::default();
+        options.reach = settings.private_addresses.parse()?;
+        let keys = settings.secret_key.as_ref().map(SecretKeys::parse).transpose().map_err(BuildError::SecretKey)?;
+        let limits = Limits { max_length: settings.queue_max_length, max_bytes: settings.queue_max_bytes };
+        let topology = Topology::new(&settings.queue_prefix, settings.lanes, limits);
+        let url = settings.amqp_url.expose().to_owned();
+        let config = PublisherConfig {
+            url: url.clone(),
+            name: name.to_owned(),
+            // What people start is little; one channel also keeps its order.
+            channels: 1,
+            confirm_timeout: settings.confirm_timeout,
+        };
+        Ok(Self {
+            store,
+            keys: keys.map(Arc::new),
+            engine: Engine::new(options)?,
+            publishing: Publishing::new(config, topology.clone()),
+            inspector: Inspector::new(ConsumersConfig { url, name: name.to_owned() }, topology.clone()),
+            topology,
+            retention: settings.retention,
+        })
+    }
+
+    /// How long the history of executions is kept.
+    #[must_use]
+    pub fn retention(&self) -> Duration {
+        self.retention
+    }
+
+    /// For what needs no permission of anybody: signing in, health.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The keys that protect credentials.
+    fn keys(&self) -> Result<&SecretKeys, OperationError> {
+        self.keys.as_deref().ok_or_else(|| {
+            let why =
+                "credentials are stored encrypted: set FOREBAY_SECRET_KEY (`openssl rand -hex 32` makes one), the same for every process";
+            OperationError::Refused(why.to_owned())
+        })
+    }
+}

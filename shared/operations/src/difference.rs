@@ -10,24 +10,26 @@ const MOST_COMPARED_LINES: usize = 1000;
 
 /// One field that differs.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Difference {
+pub struct Difference {
     /// Such as `trigger.webhook.methods`; a step is named by its id: `steps[price].set`.
-    pub(crate) path: String,
+    pub path: String,
     /// `None`: the field is new.
-    pub(crate) before: Option<Value>,
+    pub before: Option<Value>,
     /// `None`: the field is gone.
-    pub(crate) after: Option<Value>,
+    pub after: Option<Value>,
 }
 
 /// Every innermost field that differs, in the order of `after`, then what is gone.
-pub(crate) fn differences(before: &Value, after: &Value) -> Vec<Difference> {
+pub fn differences(before: &Value, after: &Value) -> Vec<Difference> {
     let mut found = Vec::new();
     compare("", Some(before), Some(after), &mut found);
     found
 }
 
 impl Difference {
-    pub(crate) fn object(&self) -> Value {
+    /// For programs: `path`, `before` and `after`.
+    #[must_use]
+    pub fn object(&self) -> Value {
         let mut object = Map::from_iter([("path".to_owned(), json!(self.path))]);
         object.extend(self.before.clone().map(|value| ("before".to_owned(), value)));
         object.extend(self.after.clone().map(|value| ("after".to_owned(), value)));
@@ -35,7 +37,7 @@ impl Difference {
     }
 
     /// `path`, `+ path` or `- path`.
-    pub(crate) fn short(&self) -> String {
+    pub fn short(&self) -> String {
         match (&self.before, &self.after) {
             (None, _) => format!("+ {}", self.path),
             (_, None) => format!("- {}", self.path),
@@ -44,7 +46,7 @@ impl Difference {
     }
 
     /// Lines for people; texts of several lines are compared line by line.
-    pub(crate) fn lines(&self) -> Vec<String> {
+    pub fn lines(&self) -> Vec<String> {
         match (&self.before, &self.after) {
             (None, Some(after)) => shown_whole('+', &self.path, after),
             (Some(before), None) => shown_whole('-', &self.path, before),

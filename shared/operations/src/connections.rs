@@ -1,0 +1,305 @@
+//! Connections: compared, stored, tested. Of a secret nobody reads more than whether it stays the same.
+
+use crate::Operations;
+use crate::actor::Actor;
+use crate::definitions::visible;
+use crate::difference::{Difference, differences};
+use crate::error::OperationError;
+use forebay_contract::connection::{Connection, SecretSource};
+use forebay_contract::definition::Problem;
+use forebay_contract::{IntegrationPath, Name};
+use forebay_store::{Change, ConnectionRow, Role, StoreError};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// A connection to store.
+#[derive(Debug, Clone)]
+pub struct NewConnection {
+    /// What it says.
+    pub connection: Connection,
+    /// What it was read from, every secret as text.
+    pub document: Value,
+    /// Fields beyond those that always are secrets: those whose value came from a place of secrets.
+    pub secret_fields: BTreeSet<Vec<String>>,
+}
+
+/// One connection against what is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlannedConnection {
+    /// Its tenant.
+    pub tenant: Name,
+    /// Its name.
+    pub name: Name,
+    /// What storing it would do.
+    pub change: Change,
+    /// Every field that differs and is no secret.
+    pub differences: Vec<Difference>,
+    /// Every secret, by path: `changed`, `unchanged`, `added`, `removed`.
+    pub secrets: Vec<(String, &'static str)>,
+    /// Whether steps might use it before; `None`: it is new.
+    pub was_enabled: Option<bool>,
+    /// Whether steps may use it after.
+    pub enabled: bool,
+}
+
+impl NewConnection {
+    /// Reads a document in which every secret stands as text.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn read(document: Value, secret_fields: BTreeSet<Vec<String>>) -> Result<Self, Vec<Problem>> {
+        let nowhere =
+            |_: SecretSource<'_>| Err("is looked up by the command, on the machine that has it: `forebay connections apply`".to_owned());
+        let document = Connection::resolve_secrets(&document, nowhere).map_err(|error| error.problems)?;
+        let connection = Connection::from_value(&document).map_err(|error| error.problems)?;
+        Ok(Self { connection, document, secret_fields })
+    }
+}
+
+impl Operations {
+    /// The connections that the person sees, never their secrets.
+    ///
+    /// # Errors
+    /// A tenant that the person does not see; what the store says.
+    pub async fn list_connections(&self, actor: &Actor, tenant: Option<&Name>) -> Result<Vec<ConnectionRow>, OperationError> {
+        let seen = visible(actor, tenant, Role::Viewer)?;
+        let mut rows = self.store.list_connections(seen.one()).await?;
+        rows.retain(|row| seen.has(&row.tenant));
+        Ok(rows)
+    }
+
+    /// What may be shown of one connection, with its document, of which the secrets are left out.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; [`OperationError::Refused`]: this process has no key; what the store says.
+    pub async fn connection(&self, actor: &Actor, path: &IntegrationPath) -> Result<(ConnectionRow, Value), OperationError> {
+        actor.may(&path.tenant, Role::Viewer)?;
+        let row = self.store.connection_listed(&path.tenant, &path.name).await?;
+        let mut document = self.store.connection_document(&path.tenant, &path.name, self.keys()?).await?;
+        for field in Connection::secret_fields(&document) {
+            take(&mut document, &field);
+        }
+        Ok((row, document))
+    }
+
+    /// Compares connections with those that are stored; writes nothing.
+    ///
+    /// # Errors
+    /// A tenant in which the person may not change connections, since comparing guesses secrets; what the store says.
+    pub async fn plan_connections(&self, actor: &Actor, connections: &[NewConnection]) -> Result<Vec<PlannedConnection>, OperationError> {
+        let mut planned = Vec::with_capacity(connections.len());
+        for new in connections {
+            let (tenant, name) = (&new.connection.tenant, &new.connection.name);
+            actor.may(tenant, Role::Developer)?;
+            planned.push(match self.store.connection_document(tenant, name, self.keys()?).await {
+                Ok(stored) => compare(stored, new),
+                Err(StoreError::NotFound { .. }) => PlannedConnection {
+                    tenant: tenant.clone(),
+                    name: name.clone(),
+                    change: Change::Created,
+                    differences: Vec::new(),
+                    secrets: Vec::new(),
+                    was_enabled: None,
+                    enabled: new.connection.enabled,
+                },
+                Err(error) => return Err(error.into()),
+            });
+        }
+        Ok(planned)
+    }
+
+    /// Stores those that differ from what is stored, in their order; what that did to each.
+    ///
+    /// # Errors
+    /// As for [`Self::plan_connections`]; those before the one that failed stay stored.
+    pub async fn apply_connections(&self, actor: &Actor, connections: &[NewConnection]) -> Result<Vec<PlannedConnection>, OperationError> {
+        let planned = self.plan_connections(actor, connections).await?;
+        for (new, planned) in connections.iter().zip(&planned) {
+            if planned.change != Change::Unchanged {
+                let who = actor.may(&new.connection.tenant, Role::Developer)?;
+                self.store.put_connection(&new.connection, &new.document, self.keys()?, None, who).await?;
+            }
+        }
+        Ok(planned)
+    }
+
+    /// Stores a connection as a person has edited it, if its revision is still `expected` (0: there is none yet). A secret that was left
+    /// out stays as it is.
+    ///
+    /// # Errors
+    /// [`StoreError::Changed`]; [`OperationError::Problems`]; as for [`Self::apply_connections`].
+    pub async fn save_connection(&self, actor: &Actor, document: Value, expected: i32) -> Result<IntegrationPath, OperationError> {
+        let named = |field: &str| document.get(field).and_then(Value::as_str).and_then(|text| text.parse::<Name>().ok());
+        let mut document = document.clone();
+        if let (Some(tenant), Some(name)) = (named("tenant"), named("connection")) {
+            actor.may(&tenant, Role::Developer)?;
+            if expected > 0 {
+                let stored = self.store.connection_document(&tenant, &name, self.keys()?).await?;
+                keep_secrets(&stored, &mut document);
+            }
+        }
+        let new = NewConnection::read(document, BTreeSet::new()).map_err(OperationError::Problems)?;
+        let who = actor.may(&new.connection.tenant, Role::Developer)?;
+        self.store.put_connection(&new.connection, &new.document, self.keys()?, Some(expected), who).await?;
+        Ok(IntegrationPath { tenant: new.connection.tenant, name: new.connection.name })
+    }
+
+    /// Reaches the remote system of a connection, as a worker would; what was found there.
+    ///
+    /// # Errors
+    /// [`OperationError::Refused`]: what is wrong, and what to do; what the store says.
+    pub async fn test_connection(&self, actor: &Actor, path: &IntegrationPath) -> Result<String, OperationError> {
+        actor.may(&path.tenant, Role::Operator)?;
+        let connection = self.store.connection(&path.tenant, &path.name, self.keys()?).await?;
+        self.engine.test(&connection).await.map_err(OperationError::Refused)
+    }
+
+    /// Lets steps use a connection, or not.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn enable_connection(&self, actor: &Actor, path: &IntegrationPath, enabled: bool) -> Result<(), OperationError> {
+        let who = actor.may(&path.tenant, Role::Developer)?;
+        Ok(self.store.enable_connection(&path.tenant, &path.name, enabled, self.keys()?, who).await?)
+    }
+
+    /// Deletes a connection; steps that use it fail from then on.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn delete_connection(&self, actor: &Actor, path: &IntegrationPath) -> Result<(), OperationError> {
+        let who = actor.may(&path.tenant, Role::Developer)?;
+        Ok(self.store.delete_connection(&path.tenant, &path.name, who).await?)
+    }
+
+    /// Encrypts everything anew that the first key did not encrypt; how many connections that were.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn rotate_connections(&self, actor: &Actor) -> Result<usize, OperationError> {
+        let who = actor.may_everywhere(Role::Administrator)?;
+        Ok(self.store.reseal_connections(self.keys()?, who).await?)
+    }
+}
+
+fn compare(before: Value, new: &NewConnection) -> PlannedConnection {
+    // Read, so that a default that is written out is no difference.
+    let stored = Connection::from_value(&before).ok();
+    let is_same = stored.as_ref() == Some(&new.connection);
+    let was_enabled = stored.is_none_or(|stored| stored.enabled);
+    let mut planned = PlannedConnection {
+        tenant: new.connection.tenant.clone(),
+        name: new.connection.name.clone(),
+        change: if is_same { Change::Unchanged } else { Change::Updated },
+        differences: Vec::new(),
+        secrets: Vec::new(),
+        was_enabled: Some(was_enabled),
+        enabled: new.connection.enabled,
+    };
+    if is_same {
+        return planned;
+    }
+    let (mut before, mut after) = (before, new.document.clone());
+    for document in [&mut before, &mut after] {
+        if document["enabled"] == true {
+            take(document, &["enabled".to_owned()]);
+        }
+    }
+    let mut fields = Connection::secret_fields(&before);
+    fields.extend(Connection::secret_fields(&after));
+    fields.extend(new.secret_fields.iter().cloned());
+    for field in fields {
+        let change = match (take(&mut before, &field), take(&mut after, &field)) {
+            (Some(before), Some(after)) if before == after => "unchanged",
+            (Some(_), Some(_)) => "changed",
+            (None, Some(_)) => "added",
+            (Some(_), None) => "removed",
+            (None, None) => continue,
+        };
+        planned.secrets.push((field.join("."), change));
+    }
+    planned.differences = differences(&before, &after);
+    planned
+}
+
+/// Puts secrets that were left out of a document back in, where the object around them is still there.
+fn keep_secrets(stored: &Value, document: &mut Value) {
+    for field in Connection::secret_fields(stored) {
+        let Some((last, outer)) = field.split_last() else { continue };
+        let Some(secret) = field.iter().try_fold(stored, |value, name| value.get(name)) else { continue };
+        let place = outer.iter().try_fold(&mut *document, |value, name| value.get_mut(name));
+        if let Some(Value::Object(place)) = place {
+            place.entry(last.clone()).or_insert_with(|| secret.clone());
+        }
+    }
+}
+
+/// Takes a field out of a document.
+fn take(document: &mut Value, field: &[String]) -> Option<Value> {
+    let (last, outer) = field.split_last()?;
+    let mut object = document.as_object_mut()?;
+    for name in outer {
+        object = object.get_mut(name)?.as_object_mut()?;
+    }
+    object.remove(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn compared(before: Value, secret_fields: &[&[&str]], after: Value) -> PlannedConnection {
+        let fields = secret_fields.iter().map(|field| field.iter().map(|name| (*name).to_owned()).collect()).collect();
+        compare(before, &NewConnection::read(after, fields).unwrap())
+    }
+
+    #[test]
+    fn a_secret_is_told_only_as_changed_or_not_wherever_it_stands() {
+        let before = json!({"tenant": "t", "connection": "c", "http": {"url": "https://a.example", "headers": {"X-Key": "hunter1", "X-Old": "hunter2"},
+            "authentication": {"basic": {"username": "hunter3", "password": "hunter4"}}}});
+        let mut after = before.clone();
+        after["http"]["url"] = json!("https://b.example");
+        after["http"]["headers"] = json!({"X-Key": "hunter1", "X-New": "hunter5"});
+        after["http"]["authentication"] = json!({"basic": {"username": "hunter6", "password": "hunter7"}});
+        let planned = compared(before, &[&["http", "authentication", "basic", "username"]], after);
+        let told: Vec<(&str, &str)> = planned.secrets.iter().map(|(path, change)| (path.as_str(), *change)).collect();
+        let expected = [
+            ("http.authentication.basic.password", "changed"),
+            ("http.authentication.basic.username", "changed"),
+            ("http.headers.X-Key", "unchanged"),
+            ("http.headers.X-New", "added"),
+            ("http.headers.X-Old", "removed"),
+        ];
+        assert_eq!(told, expected);
+        assert_eq!(
+            planned.differences.iter().flat_map(Difference::lines).collect::<Vec<_>>(),
+            ["~ http.url: \"https://a.example\" -> \"https://b.example\""]
+        );
+        assert!(!format!("{planned:?}").contains("hunter"));
+    }
+
+    #[test]
+    fn a_default_that_is_written_out_is_no_difference_and_being_disabled_is_known() {
+        let before = json!({"tenant": "t", "connection": "c", "amqp": {"url": "amqp://h"}});
+        let mut after = before.clone();
+        after["enabled"] = json!(true);
+        assert_eq!(compared(before.clone(), &[], after.clone()).change, Change::Unchanged);
+        after["enabled"] = json!(false);
+        let planned = compared(before, &[], after);
+        assert_eq!((planned.was_enabled, planned.enabled), (Some(true), false));
+        assert_eq!(planned.secrets, [("amqp.url".to_owned(), "unchanged")]);
+    }
+
+    #[test]
+    fn a_secret_that_was_left_out_stays_and_one_that_was_written_is_taken() {
+        let stored = json!({"tenant": "t", "connection": "c", "http": {"url": "https://a", "headers": {"A": "1"}, "authentication": {"bearer": {"token": "old"}}}});
+        let mut edited = json!({"tenant": "t", "connection": "c", "http": {"url": "https://b", "authentication": {"bearer": {}}}});
+        keep_secrets(&stored, &mut edited);
+        assert_eq!(edited["http"]["authentication"]["bearer"]["token"], "old");
+        assert_eq!(edited["http"].get("headers"), None, "what was taken away stays away");
+        edited["http"]["authentication"]["bearer"]["token"] = json!("new");
+        keep_secrets(&stored, &mut edited);
+        assert_eq!(edited["http"]["authentication"]["bearer"]["token"], "new");
+    }
+}

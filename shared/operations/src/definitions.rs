@@ -1,0 +1,186 @@
+//! Definitions of integrations and their versions.
+
+use crate::Operations;
+use crate::actor::{Actor, Visible};
+use crate::difference::{Difference, differences};
+use crate::error::OperationError;
+use forebay_contract::definition::{Definition, Problem};
+use forebay_contract::{IntegrationPath, Name};
+use forebay_store::{Applied, Change, IntegrationRow, NewDefinition, Role, StoredVersion, Which};
+use forebay_workflow::Program;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// One definition against what is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Planned {
+    /// What applying it would do.
+    pub applied: Applied,
+    /// Of an updated one: every field that changes.
+    pub differences: Vec<Difference>,
+    /// Whether it accepted calls before; `None`: it is new.
+    pub was_enabled: Option<bool>,
+    /// Whether it accepts calls after.
+    pub enabled: bool,
+}
+
+/// An older version that is the newest again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RolledBack {
+    /// What that did.
+    pub applied: Applied,
+    /// The version that it says the same as.
+    pub same_as: i32,
+}
+
+/// Of the right shape, and every mapping and template compiles.
+///
+/// # Errors
+/// Everything that is wrong.
+pub fn check_definition(document: &Value) -> Result<Definition, Vec<Problem>> {
+    let definition = Definition::from_value(document).map_err(|error| error.problems)?;
+    Program::compile(Arc::new(definition.clone()))?;
+    Ok(definition)
+}
+
+impl Operations {
+    /// The integrations that the person sees, by tenant and name.
+    ///
+    /// # Errors
+    /// A tenant that the person does not see; what the store says.
+    pub async fn list_integrations(&self, actor: &Actor, tenant: Option<&Name>) -> Result<Vec<IntegrationRow>, OperationError> {
+        let seen = visible(actor, tenant, Role::Viewer)?;
+        let mut rows = self.store.list_integrations(seen.one()).await?;
+        rows.retain(|row| seen.has(&row.tenant));
+        Ok(rows)
+    }
+
+    /// The current version of an integration.
+    ///
+    /// # Errors
+    /// [`OperationError::NotFound`]; what the store says.
+    pub async fn integration(&self, actor: &Actor, path: &IntegrationPath) -> Result<StoredVersion, OperationError> {
+        actor.may(&path.tenant, Role::Viewer)?;
+        let found = self.store.current_versions(Which::Paths(std::slice::from_ref(path))).await?;
+        found.into_iter().next().ok_or_else(|| OperationError::NotFound(format!("the integration {path}")))
+    }
+
+    /// The current versions of the integrations that the person sees.
+    ///
+    /// # Errors
+    /// A tenant that the person does not see; what the store says.
+    pub async fn current_versions(&self, actor: &Actor, tenant: Option<&Name>) -> Result<Vec<StoredVersion>, OperationError> {
+        let seen = visible(actor, tenant, Role::Viewer)?;
+        let mut versions = self.store.current_versions(seen.one().map_or(Which::All, Which::Tenant)).await?;
+        versions.retain(|version| seen.has(&version.path.tenant));
+        Ok(versions)
+    }
+
+    /// Every version of an integration, the newest first.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn versions(&self, actor: &Actor, path: &IntegrationPath) -> Result<Vec<StoredVersion>, OperationError> {
+        actor.may(&path.tenant, Role::Viewer)?;
+        Ok(self.store.versions(path).await?)
+    }
+
+    /// Compares definitions with the current versions; writes nothing.
+    ///
+    /// # Errors
+    /// A tenant that the person does not see; what the store says.
+    pub async fn plan(&self, actor: &Actor, definitions: &[NewDefinition]) -> Result<Vec<Planned>, OperationError> {
+        for new in definitions {
+            actor.may(&new.definition.tenant, Role::Viewer)?;
+        }
+        let applied = self.store.plan(definitions).await?;
+        let paths: Vec<IntegrationPath> = applied.iter().map(|one| one.path.clone()).collect();
+        let current = self.store.current_versions(Which::Paths(&paths)).await?;
+        let mut planned = Vec::with_capacity(applied.len());
+        for (new, applied) in definitions.iter().zip(applied) {
+            let current = current.iter().find(|stored| stored.path == applied.path);
+            planned.push(Planned {
+                differences: current.map(|stored| differences(&stored.document, &new.document)).unwrap_or_default(),
+                was_enabled: current.map(|stored| is_enabled(&stored.document)),
+                enabled: new.definition.enabled,
+                applied,
+            });
+        }
+        Ok(planned)
+    }
+
+    /// Makes each definition the current version of its integration: all of them, or none.
+    ///
+    /// # Errors
+    /// A tenant in which the person may not change definitions; what the store says.
+    pub async fn apply(&self, actor: &Actor, definitions: &[NewDefinition]) -> Result<Vec<Applied>, OperationError> {
+        let Some(first) = definitions.first() else { return Ok(Vec::new()) };
+        let who = actor.may(&first.definition.tenant, Role::Developer)?;
+        for new in definitions {
+            actor.may(&new.definition.tenant, Role::Developer)?;
+        }
+        Ok(self.store.apply(definitions, who).await?)
+    }
+
+    /// Makes a definition the current version, if that is still `expected`; 0: there must be none yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Changed`](forebay_store::StoreError::Changed); as for [`Self::apply`].
+    pub async fn save(&self, actor: &Actor, definition: &NewDefinition, expected: i32) -> Result<Applied, OperationError> {
+        let who = actor.may(&definition.definition.tenant, Role::Developer)?;
+        Ok(self.store.apply_over(definition, expected, who).await?)
+    }
+
+    /// An older version's definition becomes the newest version. `to`: absent: the one before the current. `expected`: the version that
+    /// must still be the current one.
+    ///
+    /// # Errors
+    /// [`OperationError::Problems`]: this program would refuse that version; as for [`Self::save`].
+    pub async fn rollback(
+        &self,
+        actor: &Actor,
+        path: &IntegrationPath,
+        to: Option<i32>,
+        expected: Option<i32>,
+    ) -> Result<RolledBack, OperationError> {
+        actor.may(&path.tenant, Role::Developer)?;
+        let versions = self.store.versions(path).await?;
+        let newest = versions.first().map_or(0, |version| version.version);
+        let wanted = match to {
+            Some(number) => versions
+                .iter()
+                .find(|version| version.version == number)
+                .ok_or_else(|| OperationError::Refused(format!("{path} has no version {number}; it has 1 to {newest}")))?,
+            None => versions
+                .get(1)
+                .ok_or_else(|| OperationError::Refused(format!("{path} has one version only: there is nothing to go back to")))?,
+        };
+        let definition = check_definition(&wanted.document).map_err(OperationError::Problems)?;
+        let new = NewDefinition { definition, document: wanted.document.clone(), source: wanted.source.clone() };
+        let applied = self.save(actor, &new, expected.unwrap_or(newest)).await?;
+        Ok(RolledBack { applied, same_as: wanted.version })
+    }
+}
+
+fn is_enabled(document: &Value) -> bool {
+    document.get("enabled").and_then(Value::as_bool).unwrap_or(true)
+}
+
+impl Planned {
+    /// Whether applying it would change anything.
+    #[must_use]
+    pub fn is_change(&self) -> bool {
+        self.applied.change != Change::Unchanged
+    }
+}
+
+/// What a listing shows: a tenant that was asked for, or all that the person sees.
+pub(crate) fn visible(actor: &Actor, tenant: Option<&Name>, role: Role) -> Result<Visible, OperationError> {
+    match tenant {
+        Some(tenant) => {
+            actor.may(tenant, role)?;
+            Ok(Visible::Only(vec![tenant.clone()]))
+        }
+        None => Ok(actor.tenants(role)),
+    }
+}

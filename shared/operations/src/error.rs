@@ -1,0 +1,48 @@
+//! Why something was not done, sorted by what the person can do about it.
+
+use crate::actor::Denied;
+use forebay_broker::{BrokerError, PublishError, SettleError};
+use forebay_contract::definition::Problem;
+use forebay_store::StoreError;
+
+/// Why something was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum OperationError {
+    /// The person may not.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// What was sent is not right.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Problems(Vec<Problem>),
+    /// A value is not right.
+    #[error("{0}")]
+    Invalid(String),
+    /// It does not exist, or not for this person.
+    #[error("{0} does not exist")]
+    NotFound(String),
+    /// It cannot be done as things stand.
+    #[error("{0}")]
+    Refused(String),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The broker did not take a message.
+    #[error("the broker did not take it{}", if .0.may_be_delivered() { ", though it may be delivered" } else { "" })]
+    Publish(#[from] PublishError),
+    /// The broker could not be asked.
+    #[error("the broker does not answer")]
+    Broker(#[from] BrokerError),
+    /// The operating system.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<SettleError> for OperationError {
+    fn from(error: SettleError) -> Self {
+        match error {
+            SettleError::Broker(error) => Self::Broker(error),
+            SettleError::NotFound => Self::NotFound("this message".to_owned()),
+            other @ (SettleError::Homeless | SettleError::Refused(_)) => Self::Refused(other.to_string()),
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Looking at the history.
+
+use crate::Operations;
+use crate::actor::{Actor, Visible};
+use crate::error::OperationError;
+use forebay_contract::{ExecutionId, Name};
+use forebay_store::{ExecutionDetail, ExecutionRow, Filter, Role};
+
+impl Operations {
+    /// Executions that the person sees, newest first.
+    ///
+    /// # Errors
+    /// A tenant that the person does not see; what the store says.
+    pub async fn list_executions(&self, actor: &Actor, filter: Filter) -> Result<Vec<ExecutionRow>, OperationError> {
+        Ok(self.store.list_executions(&seen(actor, filter, Role::Viewer)?).await?)
+    }
+
+    /// One execution with everything that is kept of it.
+    ///
+    /// # Errors
+    /// [`OperationError::NotFound`]; what the store says.
+    pub async fn execution(&self, actor: &Actor, id: &ExecutionId) -> Result<ExecutionDetail, OperationError> {
+        let detail = self.store.execution_detail(id).await?;
+        // Of another tenant: as if there were none.
+        let seen = detail.filter(|detail| detail.row.tenant.parse().is_ok_and(|tenant: Name| actor.has(&tenant, Role::Viewer)));
+        seen.ok_or_else(|| {
+            let why = "it has not started yet, its history is gone, or it was never issued";
+            OperationError::NotFound(format!("the execution {id} ({why})"))
+        })
+    }
+}
+
+/// The filter, narrowed to what the person sees.
+pub(crate) fn seen(actor: &Actor, filter: Filter, role: Role) -> Result<Filter, OperationError> {
+    let tenants = match filter.tenants {
+        Some(tenants) => {
+            for tenant in &tenants {
+                actor.may(tenant, role)?;
+            }
+            Some(tenants)
+        }
+        None => match actor.tenants(role) {
+            Visible::All => None,
+            Visible::Only(tenants) => Some(tenants),
+        },
+    };
+    Ok(Filter { tenants, ..filter })
+}

@@ -1,0 +1,63 @@
+//! Keys of callers.
+
+use crate::Operations;
+use crate::actor::Actor;
+use crate::definitions::visible;
+use crate::error::OperationError;
+use forebay_contract::Name;
+use forebay_store::{CreatedKey, KeyChange, KeyRow, NewKey, Role};
+use uuid::Uuid;
+
+impl Operations {
+    /// The keys that the person sees, never their values.
+    ///
+    /// # Errors
+    /// A tenant that the person does not see; what the store says.
+    pub async fn list_keys(&self, actor: &Actor, tenant: Option<&Name>) -> Result<Vec<KeyRow>, OperationError> {
+        let seen = visible(actor, tenant, Role::Viewer)?;
+        let mut rows = self.store.list_keys(seen.one()).await?;
+        rows.retain(|row| seen.has(&row.tenant));
+        Ok(rows)
+    }
+
+    /// One key.
+    ///
+    /// # Errors
+    /// [`OperationError::NotFound`]; what the store says.
+    pub async fn key(&self, actor: &Actor, id: Uuid) -> Result<KeyRow, OperationError> {
+        let key = self.store.key(id).await?;
+        if !actor.has(&key.tenant, Role::Viewer) {
+            return Err(OperationError::NotFound(format!("the API key {id}")));
+        }
+        Ok(key)
+    }
+
+    /// Creates a key.
+    ///
+    /// # Errors
+    /// As [`Store::create_key`](forebay_store::Store::create_key).
+    pub async fn create_key(&self, actor: &Actor, new: NewKey) -> Result<CreatedKey, OperationError> {
+        let who = actor.may(&new.tenant, Role::Developer)?;
+        Ok(self.store.create_key(new, who).await?)
+    }
+
+    /// Changes a key, if its revision is still `expected`.
+    ///
+    /// # Errors
+    /// As [`Store::update_key`](forebay_store::Store::update_key).
+    pub async fn update_key(&self, actor: &Actor, id: Uuid, change: KeyChange, expected: Option<i32>) -> Result<KeyRow, OperationError> {
+        let tenant = self.key(actor, id).await?.tenant;
+        let who = actor.may(&tenant, Role::Developer)?;
+        Ok(self.store.update_key(id, change, expected, who).await?)
+    }
+
+    /// Deletes a key; it opens nothing any more.
+    ///
+    /// # Errors
+    /// [`OperationError::NotFound`]; what the store says.
+    pub async fn delete_key(&self, actor: &Actor, id: Uuid) -> Result<(), OperationError> {
+        let tenant = self.key(actor, id).await?.tenant;
+        let who = actor.may(&tenant, Role::Developer)?;
+        Ok(self.store.delete_key(id, who).await?)
+    }
+}

@@ -1,0 +1,122 @@
+//! What runs, what waits, what is stuck.
+
+use crate::Operations;
+use crate::actor::{Actor, Visible};
+use crate::definitions::visible;
+use crate::error::OperationError;
+use forebay_broker::{Queue, Settle, UnreadableMessage};
+use forebay_contract::Name;
+use forebay_store::{Activity, Deed, Role, TrafficPoint, TrafficQuery, WORKER_TTL, WorkerRow};
+use serde_json::json;
+use std::collections::HashMap;
+use uuid::Uuid;
+
+/// One queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueState {
+    /// The integration whose own queue it is; `None`: a lane, which many share.
+    pub integration: Option<(Name, Name)>,
+    /// Its name at the broker.
+    pub name: String,
+    /// Messages that wait; those that workers have in hand are not among them. `None`: the broker did not say.
+    pub ready: Option<u32>,
+    /// Its consumers, standbys included.
+    pub consumers: Option<u32>,
+    /// When the oldest that a worker has in hand was accepted, in microseconds of Unix time.
+    pub oldest: Option<i64>,
+    /// The worker that is its active consumer.
+    pub worker: Option<String>,
+}
+
+impl Operations {
+    /// The points of a chart, of what the person sees.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn traffic(&self, actor: &Actor, tenant: Option<&Name>, query: TrafficQuery) -> Result<Vec<TrafficPoint>, OperationError> {
+        let seen = visible(actor, tenant, Role::Viewer)?;
+        if seen == Visible::All && query.integrations.is_none() {
+            return Ok(self.store.traffic(&query).await?);
+        }
+        let mut ids: Vec<Uuid> = self.list_integrations(actor, tenant).await?.into_iter().map(|row| row.id).collect();
+        if let Some(asked) = &query.integrations {
+            ids.retain(|id| asked.contains(id));
+        }
+        Ok(self.store.traffic(&TrafficQuery { integrations: Some(ids), ..query }).await?)
+    }
+
+    /// How each of these integrations does. They are the person's own: they come of [`Self::list_integrations`].
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn activity(&self, integrations: &[Uuid], since: i64) -> Result<HashMap<Uuid, Activity>, OperationError> {
+        Ok(self.store.activity(integrations, since).await?)
+    }
+
+    /// The workers that live: for who sees every tenant, since they work for all.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn list_workers(&self, actor: &Actor) -> Result<Vec<WorkerRow>, OperationError> {
+        actor.may_everywhere(Role::Viewer)?;
+        Ok(self.store.live_workers(WORKER_TTL).await?)
+    }
+
+    /// The queues that the person sees: exclusive ones of its tenants, and the lanes for who sees every tenant. Where the broker is away
+    /// nothing is known of how many wait.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn list_queues(&self, actor: &Actor, tenant: Option<&Name>) -> Result<Vec<QueueState>, OperationError> {
+        let workers = self.store.live_workers(WORKER_TTL).await?;
+        let mut named: Vec<(Option<(Name, Name)>, Queue, Option<String>)> = Vec::new();
+        for row in self.list_triggers(actor, tenant).await? {
+            if row.policy == "lane" {
+                continue;
+            }
+            let (Ok(tenant), Ok(name)) = (row.tenant.parse(), row.name.parse()) else { continue };
+            named.push((Some((tenant, name)), Queue::Trigger(row.integration_id), row.worker));
+        }
+        if tenant.is_none() && actor.may_everywhere(Role::Viewer).is_ok() {
+            named.extend(self.topology.lanes().map(|queue| (None, queue, None)));
+        }
+        let queues: Vec<Queue> = named.iter().map(|(_, queue, _)| *queue).collect();
+        let depths = self.inspector.depths(&queues).await.ok();
+        let mut states = Vec::with_capacity(named.len());
+        for (place, (integration, queue, worker)) in named.into_iter().enumerate() {
+            let name = self.topology.name(queue);
+            let depth = depths.as_ref().and_then(|depths| depths.get(place).copied().flatten());
+            // A queue that does not exist yet holds nothing.
+            let known = |value: Option<u32>| if depths.is_some() { Some(value.unwrap_or_default()) } else { None };
+            let oldest = workers.iter().flat_map(|worker| &worker.oldest).filter(|(queue, _)| *queue == name).map(|(_, at)| *at).min();
+            let (ready, consumers) = (known(depth.map(|depth| depth.ready)), known(depth.map(|depth| depth.consumers)));
+            states.push(QueueState { integration, ready, consumers, oldest, worker, name });
+        }
+        Ok(states)
+    }
+
+    /// The oldest messages that no worker could read, at most `limit`: for who sees every tenant, since nobody knows whose they are.
+    ///
+    /// # Errors
+    /// What the broker says.
+    pub async fn list_unreadable(&self, actor: &Actor, limit: usize) -> Result<Vec<UnreadableMessage>, OperationError> {
+        actor.may_everywhere(Role::Viewer)?;
+        Ok(self.inspector.unreadable(limit).await?)
+    }
+
+    /// Returns an unreadable message to its queue, or discards it.
+    ///
+    /// # Errors
+    /// What the broker says.
+    pub async fn settle_unreadable(&self, actor: &Actor, id: &str, settle: Settle) -> Result<(), OperationError> {
+        let who = actor.may_everywhere(Role::Operator)?;
+        self.inspector.settle_unreadable(id, settle).await?;
+        let action = match settle {
+            Settle::Return => "message.return",
+            Settle::Discard => "message.discard",
+        };
+        let deed = Deed { tenant: None, action, target: id.to_owned(), before: Some(json!({ "id": id })), after: None };
+        self.audit(who, &deed).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,274 @@
+//! People who use the console: signing in, users, tokens, and the audit log.
+
+use crate::actor::{Actor, Denied, Visible};
+use crate::error::OperationError;
+use crate::{Operations, password};
+use forebay_store::{
+    AuditFilter, AuditRow, CreatedToken, Grants, NewToken, NewUser, Role, StoreError, TokenRow, UserChange, UserRow, key_digest,
+};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// Longest life of a token: one that nobody remembers must not work for ever.
+const LONGEST_TOKEN: Duration = Duration::from_secs(366 * 86_400);
+/// A session ends after this time, whatever is done with it.
+const SESSION_LASTS: Duration = Duration::from_secs(7 * 86_400);
+/// And after this time without a request.
+const SESSION_IDLE: Duration = Duration::from_secs(12 * 3600);
+
+/// The first person.
+pub struct FirstUser {
+    /// What is typed to sign in.
+    pub name: String,
+    /// For people.
+    pub full_name: String,
+    /// As typed.
+    pub password: String,
+}
+
+/// What changes of a person; `None` stays as it is.
+#[derive(Default)]
+pub struct PersonChange {
+    /// For people.
+    pub full_name: Option<String>,
+    /// Whether it may sign in.
+    pub enabled: Option<bool>,
+    /// All that it may do from now on.
+    pub grants: Option<Grants>,
+    /// As typed.
+    pub password: Option<String>,
+}
+
+/// A new session.
+pub struct Signed {
+    /// Who.
+    pub user: UserRow,
+    /// What the browser keeps; only its digest is stored.
+    pub session: String,
+    /// How long it lasts at most.
+    pub lasts: Duration,
+}
+
+impl Operations {
+    /// Creates the first person, an administrator of everything, and signs it in. Whoever asks for it has proved that the installation is
+    /// its own.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`]: there is somebody already; [`OperationError::Invalid`]; what the store says.
+    pub async fn create_first_user(&self, first: FirstUser) -> Result<Signed, OperationError> {
+        let password = password::digest(first.password).await?;
+        let new = NewUser {
+            name: first.name,
+            full_name: first.full_name,
+            password: Some(password),
+            grants: Grants::everywhere(Role::Administrator),
+        };
+        let user = self.store.create_first_user(new).await?;
+        self.open_session(user).await
+    }
+
+    /// Signs a person in by name and password; `None`: one of them is wrong. Takes as long whether the name exists or not.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn sign_in(&self, name: &str, password: String) -> Result<Option<Signed>, OperationError> {
+        let (user, digest) = self.store.user_to_sign_in(name).await?.unzip();
+        if !password::is_right(password, digest.flatten()).await {
+            return Ok(None);
+        }
+        match user {
+            Some(user) if user.enabled => self.open_session(user).await.map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    async fn open_session(&self, user: UserRow) -> Result<Signed, OperationError> {
+        let session = random_text()?;
+        self.store.open_session(user.id, &key_digest(&session), SESSION_LASTS, SESSION_IDLE).await?;
+        Ok(Signed { user, session, lasts: SESSION_LASTS })
+    }
+
+    /// The person of a session; `None`: sign in again.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn session_actor(&self, session: &str) -> Result<Option<Actor>, OperationError> {
+        Ok(self.store.session_user(&key_digest(session), SESSION_IDLE).await?.as_ref().map(Actor::user))
+    }
+
+    /// Ends a session.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn sign_out(&self, session: &str) -> Result<(), OperationError> {
+        Ok(self.store.close_session(&key_digest(session)).await?)
+    }
+
+    /// The program of a token; `None`: it does not work, or not any more.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn token_actor(&self, token: &str) -> Result<Option<Actor>, OperationError> {
+        Ok(self.store.token(&key_digest(token)).await?.map(|(token, owner)| Actor::token(&token, &owner)))
+    }
+
+    /// Changes one's own password; every session ends.
+    ///
+    /// # Errors
+    /// [`OperationError::Invalid`]: the old one is wrong, or the new one cannot be one; what the store says.
+    pub async fn change_own_password(&self, actor: &Actor, old: String, new: String) -> Result<Signed, OperationError> {
+        let Some(id) = actor.user_id() else { return Err(OperationError::Refused("only a person has a password".to_owned())) };
+        let name = self.store.user(id).await?.name;
+        let digest = self.store.user_to_sign_in(&name).await?.and_then(|(_, digest)| digest);
+        if !password::is_right(old, digest).await {
+            return Err(OperationError::Invalid("the old password is wrong".to_owned()));
+        }
+        let change = UserChange { password: Some(password::digest(new).await?), ..UserChange::default() };
+        let user = self.store.update_user(id, change, None, actor.who()).await?;
+        self.open_session(user).await
+    }
+
+    /// Everybody.
+    ///
+    /// # Errors
+    /// For administrators of everything; what the store says.
+    pub async fn list_users(&self, actor: &Actor) -> Result<Vec<UserRow>, OperationError> {
+        actor.may_everywhere(Role::Administrator)?;
+        Ok(self.store.list_users().await?)
+    }
+
+    /// One person; oneself is always seen.
+    ///
+    /// # Errors
+    /// As for [`Self::list_users`].
+    pub async fn user(&self, actor: &Actor, id: Uuid) -> Result<UserRow, OperationError> {
+        if actor.user_id() != Some(id) {
+            actor.may_everywhere(Role::Administrator)?;
+        }
+        Ok(self.store.user(id).await?)
+    }
+
+    /// Creates a person; without a password it signs in by OpenID Connect.
+    ///
+    /// # Errors
+    /// As for [`Self::list_users`]; [`OperationError::Invalid`].
+    pub async fn create_user(
+        &self,
+        actor: &Actor,
+        name: String,
+        full_name: String,
+        password: Option<String>,
+        grants: Grants,
+    ) -> Result<UserRow, OperationError> {
+        let who = actor.may_everywhere(Role::Administrator)?;
+        let password = match password {
+            Some(password) => Some(password::digest(password).await?),
+            None => None,
+        };
+        Ok(self.store.create_user(NewUser { name, full_name, password, grants }, who).await?)
+    }
+
+    /// Changes a person, if its revision is still `expected`.
+    ///
+    /// # Errors
+    /// As for [`Self::create_user`]; [`StoreError::LastAdministrator`].
+    pub async fn update_user(
+        &self,
+        actor: &Actor,
+        id: Uuid,
+        change: PersonChange,
+        expected: Option<i32>,
+    ) -> Result<UserRow, OperationError> {
+        let who = actor.may_everywhere(Role::Administrator)?;
+        let password = match change.password {
+            Some(password) => Some(password::digest(password).await?),
+            None => None,
+        };
+        let change = UserChange { full_name: change.full_name, enabled: change.enabled, grants: change.grants, password };
+        Ok(self.store.update_user(id, change, expected, who).await?)
+    }
+
+    /// Deletes a person with its sessions and tokens.
+    ///
+    /// # Errors
+    /// As for [`Self::update_user`].
+    pub async fn delete_user(&self, actor: &Actor, id: Uuid, expected: Option<i32>) -> Result<(), OperationError> {
+        let who = actor.may_everywhere(Role::Administrator)?;
+        Ok(self.store.delete_user(id, expected, who).await?)
+    }
+
+    /// One's own tokens; an administrator of everything sees all.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn list_tokens(&self, actor: &Actor) -> Result<Vec<TokenRow>, OperationError> {
+        let all = actor.may_everywhere(Role::Administrator).is_ok();
+        match (all, actor.user_id()) {
+            (true, _) => Ok(self.store.list_tokens(None).await?),
+            (false, Some(id)) => Ok(self.store.list_tokens(Some(id)).await?),
+            (false, None) => Ok(Vec::new()),
+        }
+    }
+
+    /// Creates a token. A token cannot make another one: who has it for an hour would have it for ever.
+    ///
+    /// # Errors
+    /// [`OperationError::Refused`]; [`OperationError::Invalid`]; what the store says.
+    pub async fn create_token(&self, actor: &Actor, new: NewToken) -> Result<CreatedToken, OperationError> {
+        if actor.is_token() {
+            return Err(Denied::Token.into());
+        }
+        if actor.user_id() != Some(new.user) {
+            actor.may_everywhere(Role::Administrator)?;
+        }
+        if new.lasts.is_zero() || new.lasts > LONGEST_TOKEN {
+            return Err(OperationError::Invalid("a token lasts 1s to 366d".to_owned()));
+        }
+        if new.scopes.is_empty() {
+            return Err(OperationError::Invalid("a token holds somewhere: give a tenant, or * for all".to_owned()));
+        }
+        Ok(self.store.create_token(new, actor.who()).await?)
+    }
+
+    /// Deletes a token; it opens nothing any more.
+    ///
+    /// # Errors
+    /// [`OperationError::NotFound`]; what the store says.
+    pub async fn delete_token(&self, actor: &Actor, id: Uuid) -> Result<(), OperationError> {
+        let is_seen = self.list_tokens(actor).await?.iter().any(|token| token.id == id);
+        if !is_seen {
+            return Err(StoreError::NotFound { what: format!("the token {id}") }.into());
+        }
+        Ok(self.store.delete_token(id, actor.who()).await?)
+    }
+
+    /// Lines of the audit log: of the tenants that the person administers, and of what belongs to none for who administers all.
+    ///
+    /// # Errors
+    /// A tenant that the person does not administer; what the store says.
+    pub async fn list_audit(&self, actor: &Actor, filter: AuditFilter) -> Result<Vec<AuditRow>, OperationError> {
+        let tenants = match filter.tenants {
+            Some(tenants) => {
+                for tenant in &tenants {
+                    actor.may(tenant, Role::Administrator)?;
+                }
+                Some(tenants)
+            }
+            None => match actor.tenants(Role::Administrator) {
+                Visible::All => None,
+                Visible::Only(tenants) if tenants.is_empty() => {
+                    return Err(Denied::Role { needed: Role::Administrator, scope: "a tenant".to_owned() }.into());
+                }
+                Visible::Only(tenants) => Some(tenants),
+            },
+        };
+        Ok(self.store.list_audit(&AuditFilter { tenants, ..filter }).await?)
+    }
+}
+
+/// 256 random bits as text.
+fn random_text() -> Result<String, OperationError> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|_| OperationError::Failed("the operating system gave no random bytes".to_owned()))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}

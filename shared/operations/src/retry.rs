@@ -1,0 +1,156 @@
+//! Failed executions once more: one, or all that a search finds, in the order in which they were accepted.
+
+use crate::Operations;
+use crate::actor::Actor;
+use crate::error::OperationError;
+use crate::executions::seen;
+use forebay_contract::envelope::Envelope;
+use forebay_contract::outcome::ExecutionStatus;
+use forebay_contract::{ExecutionId, IntegrationPath};
+use forebay_store::{Deed, ExecutionRow, Filter, RetryInput, Role, TriggerKind, Who};
+use serde_json::json;
+use std::time::Duration;
+
+/// Between two retries of a search: others need the workers too, and the systems behind them have just failed.
+const PAUSE: Duration = Duration::from_millis(20);
+/// What can be retried.
+const RETRYABLE: [ExecutionStatus; 2] = [ExecutionStatus::Failed, ExecutionStatus::Expired];
+
+/// How an execution runs again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RetryHow {
+    /// With the integration's version of now, not the one that failed.
+    pub latest: bool,
+    /// Every step once more, not only from the failed one on.
+    pub from_start: bool,
+}
+
+/// An execution that runs again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retried {
+    /// Its id, which stays.
+    pub id: ExecutionId,
+    /// The version that it runs with.
+    pub version: i32,
+    /// The attempt that it begins.
+    pub attempt: u32,
+}
+
+/// A part of a retry by search.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// How many run again.
+    pub retried: u32,
+    /// Those that do not, and why.
+    pub refused: Vec<(ExecutionId, String)>,
+    /// Where the next part begins; `None`: this was the last.
+    pub next: Option<ExecutionId>,
+}
+
+impl Operations {
+    /// Publishes the execution again under its id: the same steps send the same idempotency keys.
+    ///
+    /// # Errors
+    /// [`OperationError::Refused`], which says why; what the broker and the store say.
+    pub async fn retry(&self, actor: &Actor, id: &ExecutionId, how: RetryHow) -> Result<Retried, OperationError> {
+        let row = self.execution(actor, id).await?.row;
+        self.retry_row(actor, &row, how).await
+    }
+
+    /// How many executions a retry of this search would take up, at most `most`.
+    ///
+    /// # Errors
+    /// A tenant that the person may not operate; what the store says.
+    pub async fn count_retryable(&self, actor: &Actor, filter: Filter, most: u32) -> Result<u32, OperationError> {
+        let Some(filter) = retryable(seen(actor, filter, Role::Operator)?) else { return Ok(0) };
+        Ok(self.store.count_executions(&filter, most).await?)
+    }
+
+    /// Retries what a search finds, in the order of acceptance, from after `after` on, at most [`Filter::limit`] of them.
+    ///
+    /// # Errors
+    /// A tenant that the person may not operate; what the broker and the store say: what was retried until then stays so.
+    pub async fn retry_found(
+        &self,
+        actor: &Actor,
+        filter: Filter,
+        how: RetryHow,
+        after: Option<&ExecutionId>,
+    ) -> Result<Batch, OperationError> {
+        let Some(filter) = retryable(seen(actor, filter, Role::Operator)?) else { return Ok(Batch::default()) };
+        let rows = self.store.executions_in_order(&filter, after).await?;
+        let mut batch = Batch { next: rows.last().filter(|_| rows.len() == filter.limit as usize).map(|row| row.id), ..Batch::default() };
+        for row in &rows {
+            match self.retry_row(actor, row, how).await {
+                Ok(_) => batch.retried += 1,
+                Err(OperationError::Refused(why)) => batch.refused.push((row.id, why)),
+                Err(error) => return Err(error),
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(batch)
+    }
+
+    async fn retry_row(&self, actor: &Actor, row: &ExecutionRow, how: RetryHow) -> Result<Retried, OperationError> {
+        let id = &row.id;
+        let refused = |text: String| OperationError::Refused(format!("{id} is not tried again: {text}"));
+        let path: IntegrationPath =
+            format!("{}/{}", row.tenant, row.integration).parse().map_err(|_| refused("its integration cannot be named".to_owned()))?;
+        let who = actor.may(&path.tenant, Role::Operator)?;
+        if !RETRYABLE.contains(&row.status) {
+            return Err(refused(format!("it is {}, and only failed or expired ones are", row.status)));
+        }
+        if row.halted && !row.skipped {
+            return Err(refused(format!("it halts its trigger: `forebay triggers resume {path}` runs it again")));
+        }
+        let input = match self.store.retry_input(id).await? {
+            RetryInput::Whole(input) => *input,
+            RetryInput::Redacted => {
+                return Err(refused("fields of its input are hidden and were not kept for a retry: send the call again".to_owned()));
+            }
+            RetryInput::Gone => return Err(refused("its input is not kept any more".to_owned())),
+        };
+        let integration = self.store.integration(&path).await?;
+        if how.from_start {
+            self.store.forget_kept_steps(id).await?;
+        }
+        let version = if how.latest { integration.version } else { row.version };
+        let envelope = Envelope::new(*id, path, integration.id, version, input.request, input.body);
+        let attempts = u32::try_from(row.attempts).unwrap_or_default();
+        // The id of a run begins with the time at which it was due.
+        let due_at = (row.trigger == TriggerKind::Schedule.as_str()).then(|| id.issued_at_millis());
+        let envelope = Envelope { received_at: row.accepted_at, attempts, due_at, ..envelope };
+        self.publishing.publish(&envelope, integration.definition.trigger.delivery()).await?;
+        let retried = Retried { id: *id, version, attempt: attempts + 1 };
+        self.audit_retry(who, &envelope, &retried, how).await;
+        Ok(retried)
+    }
+
+    /// It runs by now: that its line cannot be written is for the log, not a failure of the retry.
+    async fn audit_retry(&self, who: &Who, envelope: &Envelope, retried: &Retried, how: RetryHow) {
+        let deed = Deed {
+            tenant: Some(envelope.tenant.clone()),
+            action: "execution.retry",
+            target: retried.id.to_string(),
+            before: None,
+            after: Some(json!({ "version": retried.version, "attempt": retried.attempt, "fromStart": how.from_start })),
+        };
+        self.audit(who, &deed).await;
+    }
+
+    /// Writes the line of something that has happened at the broker.
+    pub(crate) async fn audit(&self, who: &Who, deed: &Deed) {
+        if let Err(error) = self.store.record_deed(who, deed).await {
+            tracing::error!(%error, audit.action = deed.action, audit.target = deed.target, audit.by = who.name, "a line of the audit log is lost");
+        }
+    }
+}
+
+/// The search, of what can be retried; `None`: there is nothing of that kind.
+fn retryable(filter: Filter) -> Option<Filter> {
+    let mut statuses = RETRYABLE.to_vec();
+    if !filter.statuses.is_empty() {
+        statuses.retain(|status| filter.statuses.contains(status));
+    }
+    (!statuses.is_empty()).then_some(Filter { statuses, ..filter })
+}

@@ -1,0 +1,54 @@
+//! Schedules: what is due, and one run at once.
+
+use crate::Operations;
+use crate::actor::Actor;
+use crate::definitions::visible;
+use crate::error::OperationError;
+use forebay_contract::envelope::Envelope;
+use forebay_contract::{ExecutionId, IdIssuer, IntegrationPath, Name};
+use forebay_store::{Deed, Role, ScheduleRow};
+use serde_json::json;
+
+impl Operations {
+    /// The schedules that the person sees.
+    ///
+    /// # Errors
+    /// A tenant that the person does not see; what the store says.
+    pub async fn list_schedules(&self, actor: &Actor, tenant: Option<&Name>) -> Result<Vec<ScheduleRow>, OperationError> {
+        let seen = visible(actor, tenant, Role::Viewer)?;
+        let mut rows = self.store.list_schedules(seen.one()).await?;
+        rows.retain(|row| seen.has_named(&row.tenant));
+        Ok(rows)
+    }
+
+    /// Publishes one run that is due now, and gives its execution id once the broker has confirmed it. The schedule's own runs stay as they
+    /// are; an ordered schedule's run waits its turn.
+    ///
+    /// # Errors
+    /// [`OperationError::Refused`]: it has no schedule, or is disabled; what the broker and the store say.
+    pub async fn run_now(&self, actor: &Actor, path: &IntegrationPath) -> Result<ExecutionId, OperationError> {
+        let who = actor.may(&path.tenant, Role::Operator)?;
+        let integration = self.store.integration(path).await?;
+        let Some(schedule) = integration.definition.trigger.schedule() else {
+            return Err(OperationError::Refused(format!("{path} has no schedule: it is started by calls")));
+        };
+        if !integration.definition.enabled {
+            return Err(OperationError::Refused(format!("{path} is disabled: apply it with `enabled: true` first")));
+        }
+        let ids = IdIssuer::new(&self.store.id_key().await?);
+        let no_id = |_| OperationError::Failed("no execution id could be made: the operating system gave no random bytes".to_owned());
+        let id = ids.issue(integration.id).map_err(no_id)?;
+        let due = id.issued_at_millis();
+        let envelope = Envelope::of_schedule(id, path.clone(), integration.id, integration.version, schedule, due);
+        self.publishing.publish(&envelope, &schedule.delivery).await?;
+        let deed = Deed {
+            tenant: Some(path.tenant.clone()),
+            action: "schedule.run",
+            target: path.to_string(),
+            before: None,
+            after: Some(json!({ "executionId": id.to_string() })),
+        };
+        self.audit(who, &deed).await;
+        Ok(id)
+    }
+}

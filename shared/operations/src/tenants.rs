@@ -1,0 +1,39 @@
+//! Tenants and what is set for them.
+
+use crate::Operations;
+use crate::actor::Actor;
+use crate::definitions::visible;
+use crate::error::OperationError;
+use forebay_contract::Name;
+use forebay_store::{DocsAccess, Role, TenantRow};
+
+impl Operations {
+    /// The tenants that the person sees.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn list_tenants(&self, actor: &Actor) -> Result<Vec<TenantRow>, OperationError> {
+        let seen = visible(actor, None, Role::Viewer)?;
+        let mut rows = self.store.list_tenants().await?;
+        rows.retain(|row| seen.has(&row.name));
+        Ok(rows)
+    }
+
+    /// Who may read the documentation of a tenant's webhooks.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn set_tenant_docs(&self, actor: &Actor, tenant: &Name, docs: DocsAccess) -> Result<(), OperationError> {
+        let who = actor.may(tenant, Role::Administrator)?;
+        Ok(self.store.set_tenant_docs(tenant, docs, who).await?)
+    }
+
+    /// How many bytes of payloads are kept of a tenant; `None`: all.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn set_tenant_payload_bytes(&self, actor: &Actor, tenant: &Name, bytes: Option<u64>) -> Result<(), OperationError> {
+        let who = actor.may(tenant, Role::Administrator)?;
+        Ok(self.store.set_tenant_payload_bytes(tenant, bytes, who).await?)
+    }
+}

@@ -1,0 +1,72 @@
+//! Triggers that are halted, and diagnostics that are switched on for a time.
+
+use crate::Operations;
+use crate::actor::Actor;
+use crate::definitions::visible;
+use crate::error::OperationError;
+use forebay_contract::{IntegrationPath, Name, unix_micros};
+use forebay_store::{Decision, DiagnosisRow, Role, TriggerRow};
+use std::time::Duration;
+
+/// Longest time of diagnostics: everything is recorded meanwhile.
+const LONGEST_DIAGNOSIS: Duration = Duration::from_secs(7 * 86_400);
+
+impl Operations {
+    /// The triggers that the person sees.
+    ///
+    /// # Errors
+    /// A tenant that the person does not see; what the store says.
+    pub async fn list_triggers(&self, actor: &Actor, tenant: Option<&Name>) -> Result<Vec<TriggerRow>, OperationError> {
+        let seen = visible(actor, tenant, Role::Viewer)?;
+        let mut rows = self.store.list_triggers(seen.one()).await?;
+        rows.retain(|row| seen.has_named(&row.tenant));
+        Ok(rows)
+    }
+
+    /// Lets a halted trigger go on: with the execution at which it halted, or without it.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn decide(&self, actor: &Actor, path: &IntegrationPath, decision: Decision) -> Result<(), OperationError> {
+        let who = actor.may(&path.tenant, Role::Operator)?;
+        match decision {
+            Decision::Resume => self.store.resume_trigger(path, who).await?,
+            Decision::Skip => self.store.skip_trigger(path, who).await?,
+        }
+        Ok(())
+    }
+
+    /// Records everything of an integration for a time from now; until when, in microseconds of Unix time.
+    ///
+    /// # Errors
+    /// [`OperationError::Invalid`]: too long or no time; what the store says.
+    pub async fn diagnose(&self, actor: &Actor, path: &IntegrationPath, time: Duration) -> Result<i64, OperationError> {
+        let who = actor.may(&path.tenant, Role::Operator)?;
+        if time.is_zero() || time > LONGEST_DIAGNOSIS {
+            return Err(OperationError::Invalid("diagnostics are on for 1s to 7d".to_owned()));
+        }
+        let until = unix_micros() + i64::try_from(time.as_micros()).unwrap_or_default();
+        self.store.diagnose(self.store.integration(path).await?.id, until, who).await?;
+        Ok(until)
+    }
+
+    /// Ends that; whether it was on.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn end_diagnosis(&self, actor: &Actor, path: &IntegrationPath) -> Result<bool, OperationError> {
+        let who = actor.may(&path.tenant, Role::Operator)?;
+        Ok(self.store.end_diagnosis(self.store.integration(path).await?.id, who).await?)
+    }
+
+    /// Where diagnostics are on.
+    ///
+    /// # Errors
+    /// A tenant that the person does not see; what the store says.
+    pub async fn list_diagnoses(&self, actor: &Actor, tenant: Option<&Name>) -> Result<Vec<DiagnosisRow>, OperationError> {
+        let seen = visible(actor, tenant, Role::Viewer)?;
+        let mut rows = self.store.list_diagnoses().await?;
+        rows.retain(|row| seen.has_named(&row.tenant));
+        Ok(rows)
+    }
+}
