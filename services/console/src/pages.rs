@@ -1,4 +1,251 @@
-//! Pages for people. Who may see one is the server's matter: nothing here is a route yet.
+//! Pages for people: each handler asks the operations, and has what they say drawn.
 
-pub mod assets;
-pub mod editor;
+pub(crate) mod assets;
+pub(crate) mod bulk;
+mod connections;
+pub(crate) mod editor;
+mod executions;
+mod integrations;
+mod keys;
+mod monitor;
+mod people;
+pub(crate) mod sent;
+mod sign_in;
+mod trial;
+
+use crate::auth::Caller;
+use crate::failure::Failure;
+use crate::live;
+use crate::route::{Needs, Route};
+use crate::view::page::{Frame, Section, page};
+use crate::view::problem::problem;
+use actix_web::http::header::{LOCATION, SET_COOKIE};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use forebay_contract::Name;
+use forebay_operations::OperationError;
+use forebay_store::{Role, StoreError};
+use maud::Markup;
+use std::fmt;
+
+/// What a page answers.
+pub(crate) type PageResult = Result<HttpResponse, PageError>;
+
+/// Why there is no page.
+#[derive(Debug)]
+pub(crate) enum PageError {
+    /// A page says it.
+    Failed(Failure),
+    /// Somebody has to say who they are first; then they go on at this address.
+    SignIn(String),
+}
+
+impl PageError {
+    /// After signing in the reader comes back; but not to what would do something.
+    pub(crate) fn sign_in(request: &HttpRequest) -> Self {
+        let next = match *request.method() {
+            Method::GET => request.uri().path_and_query().map_or("/", |place| place.as_str()),
+            _ => "/",
+        };
+        let query = form_urlencoded::Serializer::new(String::new()).append_pair("next", next).finish();
+        Self::SignIn(format!("/sign-in?{query}"))
+    }
+}
+
+impl From<OperationError> for PageError {
+    fn from(error: OperationError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<Failure> for PageError {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<StoreError> for PageError {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl fmt::Display for PageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(failure) => f.write_str(&failure.detail),
+            Self::SignIn(_) => f.write_str("not signed in"),
+        }
+    }
+}
+
+impl ResponseError for PageError {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::Failed(failure) => failure.status,
+            Self::SignIn(_) => StatusCode::SEE_OTHER,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        match self {
+            Self::SignIn(place) => see_other(place),
+            Self::Failed(failure) => {
+                let mut response = HttpResponse::build(failure.status);
+                for (name, value) in failure.headers.iter().filter(|(name, _)| *name != SET_COOKIE) {
+                    response.insert_header((name.clone(), value.as_str()));
+                }
+                html_of(&mut response, problem(failure.status.as_u16(), &failure.detail))
+            }
+        }
+    }
+}
+
+/// Goes to another page, by GET.
+pub(crate) fn see_other(place: &str) -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((LOCATION, place)).finish()
+}
+
+fn html_of(response: &mut actix_web::HttpResponseBuilder, markup: Markup) -> HttpResponse {
+    response.content_type("text/html; charset=utf-8").body(markup.into_string())
+}
+
+/// A page without navigation.
+fn bare(markup: Markup) -> HttpResponse {
+    html_of(&mut HttpResponse::Ok(), markup)
+}
+
+/// A page with navigation, for this caller.
+struct Framed<'a> {
+    caller: &'a Caller,
+    frame: Frame<'a>,
+}
+
+impl<'a> Framed<'a> {
+    fn new(caller: &'a Caller, section: Section, title: &'a str) -> Self {
+        let seen = caller.actor.tenants(Role::Viewer);
+        let frame = Frame {
+            title,
+            section,
+            lead: "",
+            above: &[],
+            who: caller.actor.name(),
+            administers: caller.actor.may_everywhere(Role::Administrator).is_ok(),
+            reads_audit: caller.actor.grants().strongest() == Some(Role::Administrator),
+            halted: caller.state.halted(&seen),
+            live: "",
+            has_editor: false,
+        };
+        Self { caller, frame }
+    }
+
+    /// What stands under the heading.
+    fn lead(mut self, lead: &'a str) -> Self {
+        self.frame.lead = lead;
+        self
+    }
+
+    /// The pages above this one.
+    fn above(mut self, above: &'a [(String, String)]) -> Self {
+        self.frame.above = above;
+        self
+    }
+
+    /// Follows what happens at this address.
+    fn live(mut self, source: &'a str) -> Self {
+        self.frame.live = source;
+        self
+    }
+
+    fn with_editor(mut self) -> Self {
+        self.frame.has_editor = true;
+        self
+    }
+
+    fn show(self, head: &Markup, content: &Markup) -> HttpResponse {
+        self.show_as(StatusCode::OK, head, content)
+    }
+
+    /// With another status: what was sent is not right, and the page says why.
+    fn show_as(self, status: StatusCode, head: &Markup, content: &Markup) -> HttpResponse {
+        let _ = self.caller;
+        html_of(&mut HttpResponse::build(status), page(&self.frame, head, content))
+    }
+}
+
+/// The name of a tenant, integration or connection in an address or form.
+fn name(text: &str) -> Result<Name, PageError> {
+    text.parse().map_err(|error: forebay_contract::NameError| Failure::bad_request(error.to_string()).into())
+}
+
+/// The routes of the pages.
+pub(crate) fn routes() -> Vec<Route> {
+    use Needs::{Anybody, Everywhere, Nobody, SomeAdministrator, Tenant};
+    use Role::{Administrator, Developer, Operator, Viewer};
+    let get = |path, needs, to| Route::page(Method::GET, path, needs, to);
+    let post = |path, needs, to| Route::page(Method::POST, path, needs, to);
+    vec![
+        get("/", Anybody, |route| route.to(integrations::home)),
+        get("/assets/{hash}/{name}", Nobody, |route| route.to(assets::get)),
+        get("/live", Anybody, |route| route.to(live::live)),
+        // Signing in
+        get("/setup", Nobody, |route| route.to(sign_in::setup)),
+        post("/setup", Nobody, |route| route.to(sign_in::set_up)),
+        get("/sign-in", Nobody, |route| route.to(sign_in::form)),
+        post("/sign-in", Nobody, |route| route.to(sign_in::sign_in)),
+        post("/sign-out", Nobody, |route| route.to(sign_in::sign_out)),
+        get("/account", Anybody, |route| route.to(sign_in::account)),
+        post("/account/password", Anybody, |route| route.to(sign_in::change_password)),
+        // Integrations
+        get("/integrations", Anybody, |route| route.to(integrations::list)),
+        get("/integrations/new", Anybody, |route| route.to(editor::new)),
+        get("/integrations/{tenant}/{name}", Tenant(Viewer), |route| route.to(integrations::overview)),
+        get("/integrations/{tenant}/{name}/edit", Tenant(Viewer), |route| route.to(editor::edit)),
+        get("/integrations/{tenant}/{name}/versions", Tenant(Viewer), |route| route.to(integrations::versions)),
+        get("/integrations/{tenant}/{name}/try", Tenant(Viewer), |route| route.to(trial::form)),
+        post("/integrations/{tenant}/{name}/try", Tenant(Operator), |route| route.to(trial::send)),
+        post("/integrations/{tenant}/{name}/rollback", Tenant(Developer), |route| route.to(integrations::rollback)),
+        post("/integrations/{tenant}/{name}/enable", Tenant(Developer), |route| route.to(integrations::enable)),
+        post("/integrations/{tenant}/{name}/disable", Tenant(Developer), |route| route.to(integrations::disable)),
+        post("/integrations/{tenant}/{name}/run", Tenant(Operator), |route| route.to(integrations::run)),
+        post("/integrations/{tenant}/{name}/diagnostics", Tenant(Operator), |route| route.to(integrations::diagnostics)),
+        post("/editor", Anybody, |route| route.to(editor::submit)),
+        post("/editor/check", Anybody, |route| route.to(editor::check)),
+        // Executions
+        get("/executions", Anybody, |route| route.to(executions::list)),
+        get("/executions/{id}", Tenant(Viewer), |route| route.to(executions::show)),
+        post("/executions/{id}/retry", Tenant(Operator), |route| route.to(executions::retry)),
+        post("/executions/retry", Anybody, |route| route.to(bulk::submit)),
+        post("/executions/retry/stop", Anybody, |route| route.to(bulk::stop)),
+        // Monitor
+        get("/monitor", Anybody, |route| route.to(monitor::show)),
+        post("/triggers/{tenant}/{name}/resume", Tenant(Operator), |route| route.to(monitor::resume)),
+        post("/triggers/{tenant}/{name}/skip", Tenant(Operator), |route| route.to(monitor::skip)),
+        post("/dead-letters/{id}/return", Everywhere(Operator), |route| route.to(monitor::return_letter)),
+        post("/dead-letters/{id}/discard", Everywhere(Operator), |route| route.to(monitor::discard_letter)),
+        // Connections
+        get("/connections", Anybody, |route| route.to(connections::list)),
+        get("/connections/new", Anybody, |route| route.to(connections::new)),
+        post("/connections", Anybody, |route| route.to(connections::save)),
+        get("/connections/{tenant}/{name}", Tenant(Viewer), |route| route.to(connections::edit)),
+        post("/connections/{tenant}/{name}/test", Tenant(Operator), |route| route.to(connections::test)),
+        post("/connections/{tenant}/{name}/enable", Tenant(Developer), |route| route.to(connections::enable)),
+        post("/connections/{tenant}/{name}/disable", Tenant(Developer), |route| route.to(connections::disable)),
+        post("/connections/{tenant}/{name}/delete", Tenant(Developer), |route| route.to(connections::delete)),
+        // Keys of callers
+        get("/keys", Anybody, |route| route.to(keys::list)),
+        post("/keys", Anybody, |route| route.to(keys::create)),
+        post("/keys/{id}/label", Tenant(Developer), |route| route.to(keys::relabel)),
+        post("/keys/{id}/delete", Tenant(Developer), |route| route.to(keys::delete)),
+        // People
+        get("/users", Everywhere(Administrator), |route| route.to(people::users)),
+        post("/users", Everywhere(Administrator), |route| route.to(people::add_user)),
+        post("/users/{id}/enable", Everywhere(Administrator), |route| route.to(people::enable_user)),
+        post("/users/{id}/disable", Everywhere(Administrator), |route| route.to(people::disable_user)),
+        post("/users/{id}/grants", Everywhere(Administrator), |route| route.to(people::change_grants)),
+        get("/tokens", Anybody, |route| route.to(people::tokens)),
+        post("/tokens", Anybody, |route| route.to(people::make_token)),
+        post("/tokens/{id}/delete", Anybody, |route| route.to(people::delete_token)),
+        get("/audit", SomeAdministrator, |route| route.to(people::audit)),
+    ]
+}

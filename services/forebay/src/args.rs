@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Worker,
     /// Publishes the due runs of schedules: clock to RabbitMQ
     Scheduler,
+    /// Serves the web console and its admin API
+    Console,
     /// Brings the tables of the database up to date
     Migrate,
     /// Asks a running process whether it is ready (exit 0) or not (exit 1)
@@ -244,7 +246,7 @@ pub(crate) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<(Cli
 /// The verbs, with a flag for every setting: shown by the verbs that use it, taken by all.
 fn command() -> clap::Command {
     let mut command = Cli::command();
-    for verb in ["dev", "ingress", "worker", "scheduler"] {
+    for verb in ["dev", "ingress", "worker", "scheduler", "console"] {
         command = command.mut_subcommand(verb, |verb| verb.args(SETTINGS.iter().map(|doc| setting_arg(doc, true))));
     }
     for verb in [

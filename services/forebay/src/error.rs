@@ -1,5 +1,6 @@
 //! What can go wrong in the command, and the exit code that says so.
 
+use forebay_console::ConsoleError;
 use forebay_ingress::IngressError;
 use forebay_operations::{BuildError, OperationError};
 use forebay_runtime::admin::AdminError;
@@ -70,6 +71,9 @@ pub enum Error {
     /// The scheduler cannot start or failed.
     #[error(transparent)]
     Scheduler(#[from] SchedulerError),
+    /// The console cannot start or failed.
+    #[error(transparent)]
+    Console(#[from] ConsoleError),
     /// What a person asked for was not done.
     #[error(transparent)]
     Operation(#[from] OperationError),

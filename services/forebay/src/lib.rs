@@ -85,6 +85,7 @@ async fn perform(cli: Cli, settings: Settings) -> Result<(), Error> {
         Command::Ingress => services::run(services::Services::Ingress, &settings).await,
         Command::Worker => services::run(services::Services::Worker, &settings).await,
         Command::Scheduler => services::run(services::Services::Scheduler, &settings).await,
+        Command::Console => services::run(services::Services::Console, &settings).await,
         Command::Migrate => services::migrate(&output, &settings).await,
         Command::Health => health::health(&output, settings.admin_listen).await,
         Command::Apply(apply) => apply::apply(&output, &settings, &apply).await,

@@ -1,5 +1,6 @@
 //! The verbs that run services: builds what was asked for, serves until a signal, ends in order.
 
+use forebay_console::Console;
 use forebay_ingress::Ingress;
 use forebay_runtime::admin::Admin;
 use forebay_runtime::health::Health;
@@ -33,6 +34,7 @@ pub(crate) enum Services {
     Ingress,
     Worker,
     Scheduler,
+    Console,
 }
 
 impl Services {
@@ -42,6 +44,7 @@ impl Services {
             Self::Ingress => "forebay-ingress",
             Self::Worker => "forebay-worker",
             Self::Scheduler => "forebay-scheduler",
+            Self::Console => "forebay-console",
         }
     }
 
@@ -55,6 +58,10 @@ impl Services {
 
     fn has_scheduler(self) -> bool {
         matches!(self, Self::Dev | Self::Scheduler)
+    }
+
+    fn has_console(self) -> bool {
+        matches!(self, Self::Dev | Self::Console)
     }
 }
 
@@ -126,6 +133,7 @@ struct Built {
     ingress: Option<Ingress>,
     worker: Option<Worker>,
     scheduler: Option<Scheduler>,
+    console: Option<Console>,
 }
 
 async fn build(services: Services, settings: &Settings, store: Store, watched: SnapshotHandle, health: &Health) -> Result<Built, Error> {
@@ -138,10 +146,19 @@ async fn build(services: Services, settings: &Settings, store: Store, watched: S
         false => None,
     };
     let scheduler = match services.has_scheduler() {
-        true => Some(Scheduler::build(settings, store, watched, health.clone()).await?),
+        true => Some(Scheduler::build(settings, store.clone(), watched.clone(), health.clone()).await?),
         false => None,
     };
-    Ok(Built { ingress, worker, scheduler })
+    let console = match services.has_console() {
+        true => {
+            // The address of the ingress that was built beside it, whatever port it got.
+            let mut beside = settings.clone();
+            beside.http_listen = ingress.as_ref().map_or(settings.http_listen, Ingress::address);
+            Some(Console::build(&beside, store, watched, health.clone(), None).await?)
+        }
+        false => None,
+    };
+    Ok(Built { ingress, worker, scheduler, console })
 }
 
 /// Runs what was built to its end. When one service fails, the others are stopped as by a signal.
@@ -152,6 +169,9 @@ async fn drain_together(built: Built, shutdown: &Shutdown) -> Result<(), Error> 
     }
     if let Some(scheduler) = built.scheduler {
         services.push(("scheduler", spawn(scheduler.run_until(shutdown.clone()), shutdown)));
+    }
+    if let Some(console) = built.console {
+        services.push(("console", spawn(console.run_until(shutdown.clone()), shutdown)));
     }
     let ingress = match built.ingress {
         Some(ingress) => ingress.run_until(shutdown.clone()).await,
@@ -190,7 +210,12 @@ fn announce(services: Services, built: &Built, settings: &Settings, admin: &str)
     }
     let scheme = if settings.tls.is_some() { "https" } else { "http" };
     let calls = built.ingress.as_ref().map(|ingress| format!("calls    {scheme}://{}\n", ingress.address())).unwrap_or_default();
-    write(&format!("{calls}health   http://{admin}/readyz\nmetrics  http://{admin}/metrics"))
+    let console = built
+        .console
+        .as_ref()
+        .map(|console| format!("console  {}\n", console.setup_url().unwrap_or_else(|| console.url().to_owned())))
+        .unwrap_or_default();
+    write(&format!("{calls}{console}health   http://{admin}/readyz\nmetrics  http://{admin}/metrics"))
 }
 
 /// A misspelled setting would otherwise do nothing, silently.

@@ -18,11 +18,10 @@ mod problem;
 mod receive;
 mod route;
 mod server;
-mod tls;
+
 mod trace;
 
 pub use server::{Ingress, IngressError};
-pub use tls::TlsError;
 
 use actix_web::http::header::HeaderName;
 

@@ -37,13 +37,13 @@ static ADDRESSES: LazyLock<Vec<String>> = LazyLock::new(|| {
 
 /// Where pages find an asset.
 #[must_use]
-pub fn address(name: &str) -> String {
+pub(crate) fn address(name: &str) -> String {
     let place = ASSETS.iter().position(|asset| asset.name == name);
     place.map(|place| ADDRESSES[place].clone()).unwrap_or_default()
 }
 
 /// `GET /assets/{hash}/{name}`. Another hash is of another version of the program: it gets this one's content, and does not keep it.
-pub async fn get(path: web::Path<(String, String)>) -> HttpResponse {
+pub(crate) async fn get(path: web::Path<(String, String)>) -> HttpResponse {
     let (hash, name) = path.into_inner();
     let Some(asset) = ASSETS.iter().find(|asset| asset.name == name) else { return HttpResponse::NotFound().finish() };
     let is_current = address(&name) == format!("/assets/{hash}/{name}");

@@ -4,21 +4,35 @@ pub(crate) mod form;
 pub(crate) mod text;
 mod trigger_form;
 
+use super::{Framed, PageError, PageResult, name, see_other};
+use crate::auth::Caller;
+use crate::pages::sent::Sent;
 use crate::view::badge::Tone;
 use crate::view::diagram::{Beside, diagram};
-use crate::view::editor::{Example, Located, drawing_or_why, form_or_why, problems};
+use crate::view::editor::{Editor, Example, Located, drawing_or_why, editor, form_or_why, problems};
+use crate::view::integrations;
 use crate::view::notice::notice;
+use crate::view::page::Section;
 use crate::view::trial::trial;
+use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use forebay_contract::connection::Connection;
-use forebay_contract::definition::{Definition, Places, Problem, documents};
+use forebay_contract::definition::{Definition, Places, Problem, documents, to_yaml};
+use forebay_contract::{ExecutionId, IntegrationPath};
+use forebay_operations::OperationError;
+use forebay_store::{NewDefinition, Role, StoreError};
 use forebay_workflow::Program;
 use forebay_workflow::trial::{Example as Call, try_definition};
-use form::Sent;
 use maud::{Markup, html};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use tokio::runtime::Handle;
+
+const NEW_WEBHOOK: &str = "tenant: TENANT\nname: NewIntegration\ntrigger:\n  webhook:\n    methods: [POST]\nsteps:\n  - id: result\n    set: '{ received: .input }'\n";
+const NEW_SCHEDULE: &str =
+    "tenant: TENANT\nname: NewSchedule\ntrigger:\n  schedule:\n    every: 1h\nsteps:\n  - id: result\n    set: '{ ran: true }'\n";
 
 /// A text, as far as it can be read.
 pub(crate) struct Read {
@@ -68,7 +82,7 @@ pub(crate) async fn make(source: &str, example: &Example) -> Made {
             return Made { problems, form: None, diagram: None, trial };
         }
     };
-    let form = trigger_form::form(&read.definition, &read.document);
+    let form = trigger_form::form(&read.definition, &read.document, &mark(source));
     let diagram = diagram(&read.definition, Beside { states: None, places: Some(&read.places) });
     let places = read.places.clone();
     let (compiled, trial) = run(read, example.clone()).await;
@@ -106,6 +120,13 @@ async fn tried(read: &Read, example: Example) -> Markup {
     }
 }
 
+/// What a form was drawn from: whether the text has been changed since.
+fn mark(source: &str) -> String {
+    let mut text = data_encoding::HEXLOWER.encode(&Sha256::digest(source));
+    text.truncate(16);
+    text
+}
+
 /// The example of a form.
 pub(crate) fn example(sent: &Sent) -> Example {
     Example {
@@ -134,7 +155,7 @@ pub(crate) fn written(sent: &Sent) -> (String, String) {
 }
 
 /// `POST /editor/check`: the parts of the page for a text under work, as JSON.
-pub async fn check(body: web::Bytes) -> HttpResponse {
+pub(crate) async fn check(_: Caller, body: web::Bytes) -> HttpResponse {
     let sent = Sent::read(&body);
     let (source, said) = if sent.text("action") == "write" { written(&sent) } else { (sent.text("source").to_owned(), String::new()) };
     let made = make(&source, &example(&sent)).await;
@@ -151,7 +172,143 @@ pub async fn check(body: web::Bytes) -> HttpResponse {
         part("trigger-form", form_or_why(made.form.as_ref()));
         part("drawing", drawing_or_why(made.diagram.as_ref()));
     }
-    HttpResponse::Ok().json(json!({ "source": source, "problems": made.problems, "parts": parts }))
+    HttpResponse::Ok().json(json!({ "source": source, "problems": made.problems, "parts": parts, "form": mark(&source) }))
+}
+
+/// `GET /integrations/new`.
+pub(crate) async fn new(caller: Caller, asked: web::Query<Asked>) -> PageResult {
+    let tenants = caller.state.tenants(&caller.actor.tenants(Role::Developer));
+    let tenant = tenants.first().map_or("my-tenant", |tenant| tenant.as_str());
+    let source = if asked.kind == "schedule" { NEW_SCHEDULE } else { NEW_WEBHOOK };
+    let page = Page { path: None, source: source.replace("TENANT", tenant), version: 0, said: String::new(), example: Example::default() };
+    show(&caller, StatusCode::OK, page, Vec::new()).await
+}
+
+/// What a page of the editor is asked for.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Asked {
+    /// `schedule`, else a webhook.
+    kind: String,
+    /// The execution whose call is the example.
+    like: String,
+}
+
+/// `GET /integrations/{tenant}/{name}/edit`.
+pub(crate) async fn edit(caller: Caller, at: web::Path<(String, String)>, asked: web::Query<Asked>) -> PageResult {
+    let (tenant, integration) = at.into_inner();
+    let path = IntegrationPath { tenant: name(&tenant)?, name: name(&integration)? };
+    let current = caller.state.operations.integration(&caller.actor, &path).await?;
+    let example = match asked.like.parse() {
+        Ok(id) => like(&caller, &id).await?,
+        Err(_) => Example::default(),
+    };
+    let source = if current.source.trim().is_empty() { to_yaml(&current.document) } else { current.source };
+    let page = Page { path: Some(path.to_string()), source, version: current.version, said: String::new(), example };
+    show(&caller, StatusCode::OK, page, Vec::new()).await
+}
+
+/// The call of an execution as an example, with what its steps gave.
+async fn like(caller: &Caller, id: &ExecutionId) -> Result<Example, PageError> {
+    let detail = caller.state.operations.execution(&caller.actor, id).await?;
+    let Some(input) = detail.input else { return Ok(Example::default()) };
+    let steps: Map<String, Value> = detail.steps.into_iter().filter_map(|step| Some((step.id, step.output?))).collect();
+    Ok(Example {
+        body: String::from_utf8_lossy(&input.body).into_owned(),
+        content_type: input.content_type.unwrap_or_default(),
+        query: input.request.query_string,
+        steps: if steps.is_empty() { String::new() } else { format!("{:#}", Value::Object(steps)) },
+    })
+}
+
+struct Page {
+    path: Option<String>,
+    source: String,
+    version: i32,
+    said: String,
+    example: Example,
+}
+
+/// `POST /editor`: saves, or does for who has no script what the script does.
+pub(crate) async fn submit(caller: Caller, body: web::Bytes) -> PageResult {
+    let sent = Sent::read(&body);
+    let (path, version) = (sent.given("path").map(str::to_owned), sent.number("version"));
+    let is_save = sent.text("action") == "save";
+    // The form is newer than the text where the text is still the one that it was drawn from.
+    let is_form_newer = sent.has("form") && sent.text("form") == mark(sent.text("source"));
+    let takes_form = sent.text("action") == "write" || is_save && is_form_newer;
+    let (source, said) = if takes_form { written(&sent) } else { (sent.text("source").to_owned(), String::new()) };
+    let page = Page { path: path.clone(), source, version, said, example: example(&sent) };
+    if !is_save {
+        return show(&caller, StatusCode::OK, page, Vec::new()).await;
+    }
+    let refuse = |message: String| vec![Located { line: 0, column: 0, path: String::new(), message }];
+    let new = match checked(&page.source).await {
+        Ok(new) => new,
+        Err(problems) => return show(&caller, StatusCode::UNPROCESSABLE_ENTITY, page, problems).await,
+    };
+    let now = new.definition.path();
+    if path.as_ref().is_some_and(|path| *path != now.to_string()) {
+        let problems =
+            refuse(format!("tenant and name cannot be changed here: {now} would be another integration, with executions of its own"));
+        return show(&caller, StatusCode::UNPROCESSABLE_ENTITY, page, problems).await;
+    }
+    match caller.state.operations.save(&caller.actor, &new, version).await {
+        Ok(_) => Ok(see_other(&integrations::address(now.tenant.as_str(), now.name.as_str()))),
+        Err(OperationError::Store(error @ StoreError::Changed { .. })) => {
+            let why = if version == 0 { format!("there is an integration {now} already: open it to change it") } else { error.to_string() };
+            show(&caller, StatusCode::CONFLICT, page, refuse(why)).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A text that may be saved.
+async fn checked(source: &str) -> Result<NewDefinition, Vec<Located>> {
+    let read = read(source)?;
+    let definition = Arc::new(read.definition.clone());
+    let compiled = tokio::task::spawn_blocking(move || Program::compile(definition).err().unwrap_or_default()).await;
+    match compiled.unwrap_or_default() {
+        problems if problems.is_empty() => {
+            Ok(NewDefinition { definition: read.definition, document: read.document, source: source.to_owned() })
+        }
+        problems => Err(located(problems, &read.places)),
+    }
+}
+
+async fn show(caller: &Caller, status: StatusCode, page: Page, refused: Vec<Located>) -> PageResult {
+    let made = make(&page.source, &page.example).await;
+    let problems = if made.problems.is_empty() { refused } else { made.problems };
+    let may_save = match page.path.as_deref().and_then(|path| path.parse::<IntegrationPath>().ok()) {
+        Some(path) => caller.actor.has(&path.tenant, Role::Developer),
+        None => caller.actor.grants().strongest() >= Some(Role::Developer),
+    };
+    let content = editor(&Editor {
+        path: page.path.as_deref(),
+        source: &page.source,
+        version: page.version,
+        problems: &problems,
+        said: &page.said,
+        form: made.form,
+        diagram: made.diagram,
+        example: &page.example,
+        trial: made.trial,
+        is_saved: status == StatusCode::OK && page.said.is_empty(),
+        may_save,
+    });
+    let mut above = vec![("/integrations".to_owned(), "Integrations".to_owned())];
+    let title = page.path.as_deref().unwrap_or("New integration");
+    let tabs = match title.split_once('/') {
+        Some((tenant, name)) => {
+            above.push((integrations::address(tenant, name), title.to_owned()));
+            let is_webhook =
+                caller.state.snapshot.current().integration(tenant, name).is_none_or(|known| known.definition.trigger.webhook().is_some());
+            integrations::integration_tabs(tenant, name, "Edit", is_webhook)
+        }
+        None => html! {},
+    };
+    let framed = Framed::new(caller, Section::Integrations, title).above(&above[..1]).with_editor();
+    Ok(framed.show_as(status, &html! {}, &html! { (tabs) (content) }))
 }
 
 #[cfg(test)]

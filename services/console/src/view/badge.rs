@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 /// What a colour says. It never says it alone: a word stands beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tone {
+pub(crate) enum Tone {
     /// Went well.
     Good,
     /// Failed.
@@ -23,7 +23,7 @@ pub enum Tone {
 impl Tone {
     /// The class of the stylesheet.
     #[must_use]
-    pub fn class(self) -> &'static str {
+    pub(crate) fn class(self) -> &'static str {
         match self {
             Self::Good => "good",
             Self::Bad => "bad",
@@ -37,19 +37,19 @@ impl Tone {
 
 /// A word in a colour.
 #[must_use]
-pub fn badge(tone: Tone, word: &str) -> Markup {
+pub(crate) fn badge(tone: Tone, word: &str) -> Markup {
     html! { span.badge.(tone.class()) { (word) } }
 }
 
 /// A word without a state's dot.
 #[must_use]
-pub fn tag(word: &str) -> Markup {
+pub(crate) fn tag(word: &str) -> Markup {
     html! { span.badge.plain { (word) } }
 }
 
 /// The tone of an execution's state.
 #[must_use]
-pub fn tone_of(status: ExecutionStatus) -> Tone {
+pub(crate) fn tone_of(status: ExecutionStatus) -> Tone {
     match status {
         ExecutionStatus::Queued => Tone::Idle,
         ExecutionStatus::Running => Tone::Busy,
@@ -61,13 +61,13 @@ pub fn tone_of(status: ExecutionStatus) -> Tone {
 
 /// An execution's state.
 #[must_use]
-pub fn execution(status: ExecutionStatus) -> Markup {
+pub(crate) fn execution(status: ExecutionStatus) -> Markup {
     badge(tone_of(status), status.as_str())
 }
 
 /// A step's state.
 #[must_use]
-pub fn step(status: StepStatus) -> Markup {
+pub(crate) fn step(status: StepStatus) -> Markup {
     let (tone, word) = match status {
         StepStatus::Succeeded => (Tone::Good, "succeeded"),
         StepStatus::Failed => (Tone::Bad, "failed"),

@@ -9,18 +9,18 @@ const HEIGHT: f64 = 136.0;
 
 /// One line, or one layer of bars.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Series {
+pub(crate) struct Series {
     /// For the legend.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// Its colour.
-    pub tone: Tone,
+    pub(crate) tone: Tone,
     /// One value a point in time; `None`: nothing is known.
-    pub values: Vec<Option<f64>>,
+    pub(crate) values: Vec<Option<f64>>,
 }
 
 /// How values are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shape {
+pub(crate) enum Shape {
     /// A line each.
     Lines,
     /// Bars on top of each other.
@@ -28,24 +28,24 @@ pub enum Shape {
 }
 
 /// One chart.
-pub struct Chart<'a> {
+pub(crate) struct Chart<'a> {
     /// What it shows.
-    pub title: &'a str,
+    pub(crate) title: &'a str,
     /// The figure that counts now, in words.
-    pub now: &'a str,
+    pub(crate) now: &'a str,
     /// Microseconds of Unix time of each point.
-    pub times: &'a [i64],
+    pub(crate) times: &'a [i64],
     /// What is drawn, each with as many values as there are points.
-    pub series: &'a [Series],
+    pub(crate) series: &'a [Series],
     /// How.
-    pub shape: Shape,
+    pub(crate) shape: Shape,
     /// A value in words, with its unit.
-    pub words: fn(f64) -> String,
+    pub(crate) words: fn(f64) -> String,
 }
 
 /// A whole chart.
 #[must_use]
-pub fn chart(chart: &Chart<'_>) -> Markup {
+pub(crate) fn chart(chart: &Chart<'_>) -> Markup {
     let top = round_up(highest(chart));
     html! {
         figure.chart.card {
@@ -73,7 +73,7 @@ pub fn chart(chart: &Chart<'_>) -> Markup {
 
 /// A small line without words, for a row of a table; `label` says it to who cannot see it.
 #[must_use]
-pub fn spark(label: &str, tone: Tone, values: &[f64]) -> Markup {
+pub(crate) fn spark(label: &str, tone: Tone, values: &[f64]) -> Markup {
     let series = [Series { name: "", tone, values: values.iter().copied().map(Some).collect() }];
     let top = values.iter().copied().fold(0.0, f64::max).max(1.0);
     html! {

@@ -10,18 +10,18 @@ use maud::{Markup, html};
 
 /// What a test of a connection found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tested {
+pub(crate) struct Tested {
     /// `tenant/name`.
-    pub path: String,
+    pub(crate) path: String,
     /// Whether it was reached.
-    pub is_good: bool,
+    pub(crate) is_good: bool,
     /// What was reached, or what is wrong.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 /// The list, with the result of a test where one was made.
 #[must_use]
-pub fn list(rows: &[ConnectionRow], tested: Option<&Tested>, may_change: bool) -> Markup {
+pub(crate) fn list(rows: &[ConnectionRow], tested: Option<&Tested>, may_change: bool) -> Markup {
     let new = html! { @if may_change { a.button.main href="/connections/new" { "New connection" } } };
     html! {
         @if let Some(tested) = tested {
@@ -75,19 +75,19 @@ fn line(row: &ConnectionRow, may_change: bool) -> Markup {
 
 /// The text of a connection, to write or to change. `wrong`: what is wrong with it, or empty.
 #[must_use]
-pub fn editor(path: Option<&str>, source: &str, wrong: &str, revision: i32) -> Markup {
+pub(crate) fn editor(path: Option<&str>, source: &str, wrong: &str, revision: i32) -> Markup {
     html! {
         @if !wrong.is_empty() { (notice(Tone::Bad, "Not saved", wrong)) }
         section.card {
             div.body {
                 form.stack method="post" action="/connections" {
                     input type="hidden" name="revision" value=(revision);
+                    input type="hidden" name="path" value=(path.unwrap_or_default());
                     div.field {
                         label for="source" { "Connection" }
                         @let hint = if path.is_some() { "Secrets are not shown. A secret that is left out stays as it is." } else { "Secrets are encrypted when it is saved, and are never shown again." };
                         span.hint id="source-hint" { (hint) }
-                        textarea id="source" name="source" rows="18" spellcheck="false" data-editor="yaml" data-schema=(crate::pages::assets::address("definition.json"))
-                            aria-describedby="source-hint" { "\n" (source) }
+                        textarea id="source" name="source" rows="18" spellcheck="false" data-editor="yaml" aria-describedby="source-hint" { "\n" (source) }
                     }
                     div.actions { button.button.main type="submit" { "Save" } a.button.quiet href="/connections" { "Cancel" } }
                 }

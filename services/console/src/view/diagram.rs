@@ -20,11 +20,11 @@ const PADDING: f64 = 16.0;
 const MARGIN: f64 = 8.0;
 
 /// How each step of an execution went, by its id. Of a step in a loop, what went worst.
-pub type States = HashMap<String, StepStatus>;
+pub(crate) type States = HashMap<String, StepStatus>;
 
 /// The states of an execution's steps.
 #[must_use]
-pub fn states(steps: &[StepRecord]) -> States {
+pub(crate) fn states(steps: &[StepRecord]) -> States {
     let mut states = States::new();
     for step in steps {
         // Inside of a loop the item stands before the id: `lines[3]/send`.
@@ -48,16 +48,16 @@ fn weight(status: StepStatus) -> u8 {
 
 /// What stands beside the definition in the picture.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Beside<'a> {
+pub(crate) struct Beside<'a> {
     /// How the steps of an execution went; absent: the workflow alone.
-    pub states: Option<&'a States>,
+    pub(crate) states: Option<&'a States>,
     /// Where the fields stand in the text, to go there; absent: boxes lead to `#step-ID`.
-    pub places: Option<&'a Places>,
+    pub(crate) places: Option<&'a Places>,
 }
 
 /// The picture.
 #[must_use]
-pub fn diagram(definition: &Definition, beside: Beside<'_>) -> Markup {
+pub(crate) fn diagram(definition: &Definition, beside: Beside<'_>) -> Markup {
     let pen = Pen { beside };
     let mut parts = vec![pen.node("trigger", "trigger", &words::trigger(definition), None)];
     if let Some(input) = &definition.input {

@@ -11,7 +11,7 @@ const MOST_BYTES: usize = 400_000;
 
 /// Two texts compared by lines; what stays the same far from a change is left out.
 #[must_use]
-pub fn texts(before: &str, after: &str) -> Markup {
+pub(crate) fn texts(before: &str, after: &str) -> Markup {
     if before == after {
         return html! { p.muted { "Nothing differs." } };
     }
@@ -32,7 +32,7 @@ pub fn texts(before: &str, after: &str) -> Markup {
 
 /// Two values compared as they are shown. An absent value is nothing.
 #[must_use]
-pub fn values(before: Option<&Value>, after: Option<&Value>) -> Markup {
+pub(crate) fn values(before: Option<&Value>, after: Option<&Value>) -> Markup {
     let text = |value: Option<&Value>| value.map(|value| format!("{value:#}\n")).unwrap_or_default();
     texts(&text(before), &text(after))
 }

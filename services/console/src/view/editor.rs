@@ -9,21 +9,21 @@ use maud::{Markup, html};
 
 /// What is wrong with a text, and where.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Located {
+pub(crate) struct Located {
     /// From 1; 0: not known.
-    pub line: u64,
+    pub(crate) line: u64,
     /// From 1; 0: not known.
-    pub column: u64,
+    pub(crate) column: u64,
     /// The field; empty: the document.
-    pub path: String,
+    pub(crate) path: String,
     /// What is wrong and what to do.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 impl Located {
     /// A problem of a field, with the place of that field.
     #[must_use]
-    pub fn new(problem: &Problem, place: Option<forebay_contract::definition::Place>) -> Self {
+    pub(crate) fn new(problem: &Problem, place: Option<forebay_contract::definition::Place>) -> Self {
         let (line, column) = place.map_or((0, 0), |place| (place.line, place.column));
         Self { line, column, path: problem.path.clone(), message: problem.message.clone() }
     }
@@ -31,46 +31,46 @@ impl Located {
 
 /// An example call, by which the definition is tried while it is written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Example {
+pub(crate) struct Example {
     /// The body.
-    pub body: String,
+    pub(crate) body: String,
     /// Its type; empty: JSON where it is JSON.
-    pub content_type: String,
+    pub(crate) content_type: String,
     /// Everything after the `?`.
-    pub query: String,
+    pub(crate) query: String,
     /// JSON: the outputs of steps that reach out, by their ids.
-    pub steps: String,
+    pub(crate) steps: String,
 }
 
 /// The parts of the page. Those that change while one writes come as they are drawn for the text.
-pub struct Editor<'a> {
+pub(crate) struct Editor<'a> {
     /// `tenant/name`; absent: a new one.
-    pub path: Option<&'a str>,
+    pub(crate) path: Option<&'a str>,
     /// The text.
-    pub source: &'a str,
+    pub(crate) source: &'a str,
     /// The version that the text was made from; 0: a new one.
-    pub version: i32,
+    pub(crate) version: i32,
     /// What is wrong with the text.
-    pub problems: &'a [Located],
+    pub(crate) problems: &'a [Located],
     /// What was lost or done; empty: nothing to say.
-    pub said: &'a str,
+    pub(crate) said: &'a str,
     /// The form; absent where the text has problems.
-    pub form: Option<Markup>,
+    pub(crate) form: Option<Markup>,
     /// The picture; absent where the text has problems.
-    pub diagram: Option<Markup>,
+    pub(crate) diagram: Option<Markup>,
     /// The example.
-    pub example: &'a Example,
+    pub(crate) example: &'a Example,
     /// What became of the example.
-    pub trial: Markup,
+    pub(crate) trial: Markup,
     /// Whether the text is saved as it is.
-    pub is_saved: bool,
+    pub(crate) is_saved: bool,
     /// Whether the reader may save.
-    pub may_save: bool,
+    pub(crate) may_save: bool,
 }
 
 /// The page's content.
 #[must_use]
-pub fn editor(editor: &Editor<'_>) -> Markup {
+pub(crate) fn editor(editor: &Editor<'_>) -> Markup {
     html! {
         form.stack method="post" action="/editor" data-check="/editor/check" data-saved=[(!editor.is_saved).then_some("no")] {
             input type="hidden" name="path" value=(editor.path.unwrap_or_default());
@@ -120,7 +120,7 @@ pub fn editor(editor: &Editor<'_>) -> Markup {
 
 /// The list of problems, each leading to its line.
 #[must_use]
-pub fn problems(problems: &[Located]) -> Markup {
+pub(crate) fn problems(problems: &[Located]) -> Markup {
     if problems.is_empty() {
         return html! {};
     }
@@ -144,7 +144,7 @@ pub fn problems(problems: &[Located]) -> Markup {
 
 /// The form, or why there is none.
 #[must_use]
-pub fn form_or_why(form: Option<&Markup>) -> Markup {
+pub(crate) fn form_or_why(form: Option<&Markup>) -> Markup {
     match form {
         Some(form) => form.clone(),
         None => html! { p.muted { "The form is here as soon as the text has no problem." } },
@@ -153,7 +153,7 @@ pub fn form_or_why(form: Option<&Markup>) -> Markup {
 
 /// The picture, or why there is none.
 #[must_use]
-pub fn drawing_or_why(diagram: Option<&Markup>) -> Markup {
+pub(crate) fn drawing_or_why(diagram: Option<&Markup>) -> Markup {
     match diagram {
         Some(diagram) => diagram.clone(),
         None => html! { p.muted { "The diagram is drawn as soon as the text has no problem." } },
@@ -162,7 +162,7 @@ pub fn drawing_or_why(diagram: Option<&Markup>) -> Markup {
 
 /// Switching an integration on or off.
 #[must_use]
-pub fn switch(path: &str, enabled: bool) -> Markup {
+pub(crate) fn switch(path: &str, enabled: bool) -> Markup {
     html! {
         form method="post" action={ "/integrations/" (path) "/" (if enabled { "disable" } else { "enable" }) } {
             @if enabled { (asking("", "Disable", &format!("Disable {path}? Its callers get 404 until it is enabled again."))) }

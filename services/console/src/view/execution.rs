@@ -17,31 +17,31 @@ use serde_json::Value;
 
 /// The variables before and after a step, where diagnostics recorded them.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Around {
+pub(crate) struct Around {
     /// Before it began.
-    pub before: Value,
+    pub(crate) before: Value,
     /// After it ended.
-    pub after: Value,
+    pub(crate) after: Value,
 }
 
 /// What the page shows beside the execution.
 #[derive(Debug, Clone, Copy)]
-pub struct Seen<'a> {
+pub(crate) struct Seen<'a> {
     /// The version that ran; absent: it is not known any more, or not readable.
-    pub definition: Option<&'a Definition>,
+    pub(crate) definition: Option<&'a Definition>,
     /// The variables around each step, in the order of the steps; empty: none were recorded.
-    pub around: &'a [Option<Around>],
+    pub(crate) around: &'a [Option<Around>],
     /// Where its trace is; empty: nowhere.
-    pub trace: &'a str,
+    pub(crate) trace: &'a str,
     /// Whether the reader may have it run again.
-    pub may_retry: bool,
+    pub(crate) may_retry: bool,
     /// The integration's version now.
-    pub latest: Option<i32>,
+    pub(crate) latest: Option<i32>,
 }
 
 /// The whole content of the page, which follows the execution.
 #[must_use]
-pub fn execution(detail: &ExecutionDetail, seen: &Seen<'_>) -> Markup {
+pub(crate) fn execution(detail: &ExecutionDetail, seen: &Seen<'_>) -> Markup {
     let row = &detail.row;
     html! {
         div.stack id="execution" data-live {

@@ -12,27 +12,27 @@ use maud::{Markup, html};
 /// What the reader asked for, as it was typed: every field may be empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(default)]
-pub struct Asked {
+pub(crate) struct Asked {
     /// A tenant.
-    pub tenant: String,
+    pub(crate) tenant: String,
     /// The name of an integration.
-    pub integration: String,
+    pub(crate) integration: String,
     /// A state.
-    pub status: String,
+    pub(crate) status: String,
     /// How far back, such as `1h`.
-    pub since: String,
+    pub(crate) since: String,
     /// A label: `name=value`, or a value under any name; or an id.
-    pub search: String,
+    pub(crate) search: String,
     /// An error code.
-    pub error: String,
+    pub(crate) error: String,
     /// The last execution of the page before.
-    pub before: String,
+    pub(crate) before: String,
 }
 
 impl Asked {
     /// The query string of this search, without the page; what is empty is left out.
     #[must_use]
-    pub fn query_string(&self) -> String {
+    pub(crate) fn query_string(&self) -> String {
         let fields = [
             ("tenant", &self.tenant),
             ("integration", &self.integration),
@@ -46,7 +46,7 @@ impl Asked {
 
     /// Whether anything narrows the list.
     #[must_use]
-    pub fn is_narrowed(&self) -> bool {
+    pub(crate) fn is_narrowed(&self) -> bool {
         !self.query_string().is_empty()
     }
 }
@@ -64,7 +64,7 @@ const PERIODS: [(&str, &str); 6] = [
 
 /// The filter above the list. `tenants` and `integrations`: what the reader may choose from.
 #[must_use]
-pub fn filter(asked: &Asked, tenants: &[String], integrations: &[String]) -> Markup {
+pub(crate) fn filter(asked: &Asked, tenants: &[String], integrations: &[String]) -> Markup {
     let named = |all: &'_ [String], any: &'static str| -> Vec<(String, String)> {
         std::iter::once((String::new(), any.to_owned())).chain(all.iter().map(|name| (name.clone(), name.clone()))).collect()
     };
@@ -95,7 +95,7 @@ pub fn filter(asked: &Asked, tenants: &[String], integrations: &[String]) -> Mar
 
 /// The list.
 #[must_use]
-pub fn list(rows: &[ExecutionRow], asked: &Asked, has_more: bool) -> Markup {
+pub(crate) fn list(rows: &[ExecutionRow], asked: &Asked, has_more: bool) -> Markup {
     if rows.is_empty() {
         let (title, text) = if asked.is_narrowed() {
             ("Nothing was found", "No execution fits this search. Take a part of it away, or look further back.")
@@ -137,7 +137,7 @@ fn line(row: &ExecutionRow) -> Markup {
 
 /// An execution's state, with what it did to its trigger.
 #[must_use]
-pub fn state(row: &ExecutionRow) -> Markup {
+pub(crate) fn state(row: &ExecutionRow) -> Markup {
     html! {
         span.row {
             (badge::execution(row.status))
@@ -148,7 +148,7 @@ pub fn state(row: &ExecutionRow) -> Markup {
 
 /// How long the last attempt took; empty: it has not ended.
 #[must_use]
-pub fn took(row: &ExecutionRow) -> String {
+pub(crate) fn took(row: &ExecutionRow) -> String {
     match (row.started_at, row.ended_at) {
         (Some(started), Some(ended)) => span(ended - started),
         _ => String::new(),
@@ -170,7 +170,7 @@ fn pager(rows: &[ExecutionRow], asked: &Asked, has_more: bool) -> Markup {
 
 /// Retrying all that a search finds. `found`: how many there are, at most `most`, where a dry run has counted them.
 #[must_use]
-pub fn bulk(asked: &Asked, found: Option<u32>, most: u32) -> Markup {
+pub(crate) fn bulk(asked: &Asked, found: Option<u32>, most: u32) -> Markup {
     let hidden = html! {
         @for (name, value) in [("tenant", &asked.tenant), ("integration", &asked.integration), ("status", &asked.status), ("since", &asked.since), ("search", &asked.search), ("error", &asked.error)] {
             @if !value.is_empty() { input type="hidden" name=(name) value=(value); }
@@ -207,7 +207,7 @@ pub fn bulk(asked: &Asked, found: Option<u32>, most: u32) -> Markup {
 
 /// Whether a person can have an execution run again.
 #[must_use]
-pub fn can_be_retried(row: &ExecutionRow) -> bool {
+pub(crate) fn can_be_retried(row: &ExecutionRow) -> bool {
     matches!(row.status, ExecutionStatus::Failed | ExecutionStatus::Expired) && (!row.halted || row.skipped)
 }
 

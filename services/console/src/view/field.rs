@@ -4,23 +4,23 @@ use maud::{Markup, html};
 
 /// One field of a form. Its name is its id, unless that is given.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Field<'a> {
+pub(crate) struct Field<'a> {
     /// Name in the form.
-    pub name: &'a str,
+    pub(crate) name: &'a str,
     /// Id on the page; empty: the name.
-    pub id: &'a str,
+    pub(crate) id: &'a str,
     /// What people read.
-    pub label: &'a str,
+    pub(crate) label: &'a str,
     /// What it is good for.
-    pub hint: &'a str,
+    pub(crate) hint: &'a str,
     /// What it holds.
-    pub value: &'a str,
+    pub(crate) value: &'a str,
     /// What was wrong with it, or empty.
-    pub wrong: &'a str,
+    pub(crate) wrong: &'a str,
     /// An example, shown while it is empty.
-    pub example: &'a str,
+    pub(crate) example: &'a str,
     /// Whether it must be filled in.
-    pub required: bool,
+    pub(crate) required: bool,
 }
 
 impl Field<'_> {
@@ -56,7 +56,7 @@ impl Field<'_> {
 
     /// A line of text. `kind`: the type of the input, such as `text`, `password`, `search`, `number`, `datetime-local`.
     #[must_use]
-    pub fn line(&self, kind: &str) -> Markup {
+    pub(crate) fn line(&self, kind: &str) -> Markup {
         let complete = if kind == "password" { Some("off") } else { None };
         self.around(&html! {
             input id=(self.id()) name=(self.name) type=(kind) value=(self.value) placeholder=[shown(self.example)] required[self.required]
@@ -66,7 +66,7 @@ impl Field<'_> {
 
     /// A line of text that the browser's memory of names and passwords fills in: `username`, `current-password`, `new-password`.
     #[must_use]
-    pub fn credential(&self, kind: &str, remembered_as: &str) -> Markup {
+    pub(crate) fn credential(&self, kind: &str, remembered_as: &str) -> Markup {
         self.around(&html! {
             input id=(self.id()) name=(self.name) type=(kind) value=(self.value) required[self.required] autocomplete=(remembered_as)
                 aria-invalid=[self.is_wrong()] aria-describedby=[self.described_by()] spellcheck="false" autocapitalize="none";
@@ -75,7 +75,7 @@ impl Field<'_> {
 
     /// A text of several lines.
     #[must_use]
-    pub fn text(&self, rows: u32) -> Markup {
+    pub(crate) fn text(&self, rows: u32) -> Markup {
         self.around(&html! {
             textarea id=(self.id()) name=(self.name) rows=(rows) placeholder=[shown(self.example)] required[self.required] spellcheck="false"
                 aria-invalid=[self.is_wrong()] aria-describedby=[self.described_by()] { "\n" (self.value) }
@@ -84,7 +84,7 @@ impl Field<'_> {
 
     /// A choice of one: value and what people read.
     #[must_use]
-    pub fn choice(&self, options: &[(&str, &str)]) -> Markup {
+    pub(crate) fn choice(&self, options: &[(&str, &str)]) -> Markup {
         self.around(&html! {
             select id=(self.id()) name=(self.name) aria-invalid=[self.is_wrong()] aria-describedby=[self.described_by()] {
                 @for (value, words) in options { option value=(value) selected[*value == self.value] { (words) } }
@@ -99,13 +99,13 @@ fn shown(text: &str) -> Option<&str> {
 
 /// A box to tick, with its explanation.
 #[must_use]
-pub fn tick(name: &str, value: &str, is_ticked: bool, words: &str, hint: &str) -> Markup {
+pub(crate) fn tick(name: &str, value: &str, is_ticked: bool, words: &str, hint: &str) -> Markup {
     mark("checkbox", name, value, is_ticked, words, hint)
 }
 
 /// One of several choices of a name.
 #[must_use]
-pub fn option(name: &str, value: &str, is_chosen: bool, words: &str, hint: &str) -> Markup {
+pub(crate) fn option(name: &str, value: &str, is_chosen: bool, words: &str, hint: &str) -> Markup {
     mark("radio", name, value, is_chosen, words, hint)
 }
 
@@ -120,7 +120,7 @@ fn mark(kind: &str, name: &str, value: &str, is_on: bool, words: &str, hint: &st
 
 /// A button that asks first.
 #[must_use]
-pub fn asking(class: &str, words: &str, question: &str) -> Markup {
+pub(crate) fn asking(class: &str, words: &str, question: &str) -> Markup {
     html! { button class={ "button " (class) } type="submit" data-confirm=(question) { (words) } }
 }
 

@@ -4,7 +4,7 @@ use maud::{Markup, PreEscaped, html};
 
 /// An icon of 18 pixels that takes the colour of its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Icon {
+pub(crate) enum Icon {
     /// Integrations.
     Flow,
     /// Executions.
@@ -50,7 +50,7 @@ impl Icon {
 
     /// Decoration: a word stands beside it.
     #[must_use]
-    pub fn draw(self) -> Markup {
+    pub(crate) fn draw(self) -> Markup {
         html! {
             svg width="18" height="18" viewBox="0 0 20 20" fill="none" stroke="currentColor" stroke-width="1.6" stroke-linecap="round"
                 stroke-linejoin="round" aria-hidden="true" { path d=(self.path()) {} }
@@ -60,6 +60,6 @@ impl Icon {
 
 /// The mark of the product: a weir, and the water behind it.
 #[must_use]
-pub fn mark() -> Markup {
+pub(crate) fn mark() -> Markup {
     PreEscaped(include_str!("../../assets/mark.svg").to_owned())
 }

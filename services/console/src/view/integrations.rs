@@ -2,39 +2,41 @@
 
 use super::badge::{Tone, badge, execution, tag};
 use super::chart::spark;
-use super::notice::{copied, empty};
-use super::page::tabs;
+use super::field::Field;
+use super::notice::{copied, empty, facts};
+use super::page::{card, tabs};
 use super::table::head;
-use super::time::{ago, span};
-use forebay_contract::definition::{Authentication, Definition, Trigger};
+use super::time::{ago, at, span};
+use forebay_contract::definition::{Authentication, Definition, Delivery, OnFailure, Trigger};
+use forebay_contract::format_duration;
 use forebay_store::ExecutionRow;
 use maud::{Markup, html};
 
 /// One line of the list.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Line {
+pub(crate) struct Line {
     /// Its tenant.
-    pub tenant: String,
+    pub(crate) tenant: String,
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// For people.
-    pub description: String,
+    pub(crate) description: String,
     /// Whether it accepts calls.
-    pub enabled: bool,
+    pub(crate) enabled: bool,
     /// Whether its trigger is halted.
-    pub halted: bool,
+    pub(crate) halted: bool,
     /// `webhook` or `schedule`.
-    pub trigger: String,
+    pub(crate) trigger: String,
     /// Executions that ended in the last hour, one value a slice of it.
-    pub traffic: Vec<f64>,
+    pub(crate) traffic: Vec<f64>,
     /// Ended well in the last hour.
-    pub succeeded: u64,
+    pub(crate) succeeded: u64,
     /// Failed or expired in the last hour.
-    pub failed: u64,
+    pub(crate) failed: u64,
     /// 95 of 100 executions took no longer, in microseconds; absent: none ran.
     pub p95: Option<i64>,
     /// The last one.
-    pub last: Option<ExecutionRow>,
+    pub(crate) last: Option<ExecutionRow>,
 }
 
 impl Line {
@@ -52,7 +54,7 @@ impl Line {
 
 /// The list.
 #[must_use]
-pub fn list(lines: &[Line], may_create: bool) -> Markup {
+pub(crate) fn list(lines: &[Line], may_create: bool) -> Markup {
     if lines.is_empty() {
         let text = "An integration is a webhook or a schedule, and the workflow that it starts. Write one here, or apply files with `forebay apply`.";
         return empty(
@@ -101,15 +103,106 @@ fn row(line: &Line) -> Markup {
     }
 }
 
+/// What narrows the list.
+#[must_use]
+pub(crate) fn filter(tenant: &str, search: &str, tenants: &[String]) -> Markup {
+    let mut names = vec![("", "Every tenant")];
+    names.extend(tenants.iter().map(|name| (name.as_str(), name.as_str())));
+    html! {
+        form.filters method="get" action="/integrations" data-send-on-change role="search" {
+            @if tenants.len() > 1 { (Field { name: "tenant", label: "Tenant", value: tenant, ..Field::default() }.choice(&names)) }
+            (Field { name: "search", label: "Name or description", value: search, ..Field::default() }.line("search"))
+            div.actions { button.button type="submit" { "Search" } }
+        }
+    }
+}
+
+/// Other pages of the list, where there are more than one.
+#[must_use]
+pub(crate) fn pager(tenant: &str, search: &str, page: usize, all: usize, lines: usize) -> Markup {
+    let place = |page: usize| {
+        let query = form_urlencoded::Serializer::new(String::new())
+            .append_pair("tenant", tenant)
+            .append_pair("search", search)
+            .append_pair("page", &page.to_string())
+            .finish();
+        format!("/integrations?{query}")
+    };
+    html! {
+        @if all > lines {
+            nav.pager aria-label="Pages" {
+                @if page > 0 { a.button.small href=(place(page - 1)) { "Back" } } @else { span {} }
+                span.muted.small { (page * lines + 1) " to " ((page * lines + lines).min(all)) " of " (all) }
+                @if (page + 1) * lines < all { a.button.small href=(place(page + 1)) { "Next" } } @else { span {} }
+            }
+        }
+    }
+}
+
+/// What holds for its calls or runs, in words.
+#[must_use]
+pub(crate) fn rules(definition: &Definition) -> Markup {
+    let delivery = match definition.trigger.delivery() {
+        Delivery::Lane => "At once, on any worker".to_owned(),
+        Delivery::Serial => "Ordered: one after the other".to_owned(),
+        Delivery::ByKey { by, concurrency } => format!("Ordered by {by}, {concurrency} keys at a time"),
+        Delivery::Parallel(most) => format!("{most} at a time in the cluster"),
+    };
+    let mut rules = vec![("Delivery", html! { (delivery) })];
+    if definition.trigger.delivery().is_ordered() {
+        let after =
+            if definition.on_failure == OnFailure::Halt { "The trigger halts until a person decides" } else { "The next one starts" };
+        rules.push(("After a final failure", html! { (after) }));
+    }
+    if let Trigger::Webhook(webhook) = &definition.trigger {
+        let key = if webhook.authentication == Authentication::ApiKey { "API key" } else { "None: it is open" };
+        rules.push(("Authentication", html! { (key) }));
+        let methods: Vec<&str> = webhook.methods.iter().map(|method| method.as_str()).collect();
+        rules.push(("Methods", html! { (methods.join(", ")) }));
+        let answer = webhook
+            .response
+            .map_or_else(|| "202 as soon as it is safe".to_owned(), |response| format!("Waits up to {}", format_duration(response.wait)));
+        rules.push(("Answer", html! { (answer) }));
+        if !webhook.query.is_empty() {
+            rules.push(("Query parameters", html! { div.row { @for parameter in &webhook.query { (tag(&format!("{}: {}{}", parameter.name, parameter.kind.as_str(), if parameter.required { ", required" } else { "" }))) } } }));
+        }
+    }
+    rules.push(("Attempts", html! { (definition.retry.attempts) }));
+    facts(&rules)
+}
+
+/// Recording everything for a time.
+#[must_use]
+pub(crate) fn diagnostics(base: &str, until: Option<i64>, may_switch: bool) -> Markup {
+    card(
+        "Diagnostics",
+        &html! { @if until.is_some() { (badge(Tone::Busy, "on")) } @else { (badge(Tone::Idle, "off")) } },
+        &html! {
+            p.hint { "While they are on, input, output, and every variable before and after each step are recorded. Fields that the definition hides stay hidden." }
+            @if let Some(until) = until { p { "Everything is recorded until " (at(until)) "." } }
+            @if may_switch {
+                form.row method="post" action={ (base) "/diagnostics" } {
+                    @if until.is_some() { button.button type="submit" { "Switch off" } }
+                    @else {
+                        @for (time, words) in [("15m", "For 15 minutes"), ("1h", "For an hour"), ("24h", "For a day")] {
+                            button.button.small type="submit" name="for" value=(time) { (words) }
+                        }
+                    }
+                }
+            }
+        },
+    )
+}
+
 /// The address of an integration's page.
 #[must_use]
-pub fn address(tenant: &str, name: &str) -> String {
+pub(crate) fn address(tenant: &str, name: &str) -> String {
     format!("/integrations/{tenant}/{name}")
 }
 
 /// The tabs of an integration; `here` is one of their words.
 #[must_use]
-pub fn integration_tabs(tenant: &str, name: &str, here: &str, is_webhook: bool) -> Markup {
+pub(crate) fn integration_tabs(tenant: &str, name: &str, here: &str, is_webhook: bool) -> Markup {
     let base = address(tenant, name);
     let mut all = vec![(base.clone(), "Overview"), (format!("{base}/edit"), "Edit")];
     if is_webhook {
@@ -122,7 +215,7 @@ pub fn integration_tabs(tenant: &str, name: &str, here: &str, is_webhook: bool) 
 
 /// How the integration is reached: its address and a line for the shell, or when it is due.
 #[must_use]
-pub fn reached(definition: &Definition, ingress: &str) -> Markup {
+pub(crate) fn reached(definition: &Definition, ingress: &str) -> Markup {
     match &definition.trigger {
         Trigger::Webhook(webhook) => {
             let url = format!("{}/{}", ingress.trim_end_matches('/'), definition.path());

@@ -10,7 +10,7 @@ const ONE_LINE: usize = 72;
 
 /// A value, in a block that can be scrolled by the keyboard.
 #[must_use]
-pub fn json(value: &Value) -> Markup {
+pub(crate) fn json(value: &Value) -> Markup {
     let whole = value.to_string();
     if whole.len() > LONGEST_SHOWN {
         return text(&format!("{value:#}"));
@@ -20,7 +20,7 @@ pub fn json(value: &Value) -> Markup {
 
 /// A body as it travelled: JSON as JSON, other text as text, anything else by its size.
 #[must_use]
-pub fn body(bytes: &[u8]) -> Markup {
+pub(crate) fn body(bytes: &[u8]) -> Markup {
     if bytes.is_empty() {
         return html! { p.muted { "No body" } };
     }
@@ -35,7 +35,7 @@ pub fn body(bytes: &[u8]) -> Markup {
 
 /// A text as it is, cut where it is very long.
 #[must_use]
-pub fn text(whole: &str) -> Markup {
+pub(crate) fn text(whole: &str) -> Markup {
     let cut = whole.char_indices().nth(LONGEST_SHOWN).map(|(end, _)| end);
     html! {
         pre tabindex="0" { "\n" (&whole[..cut.unwrap_or(whole.len())]) }

@@ -9,28 +9,28 @@ use maud::{Markup, html};
 
 /// One key of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
+pub(crate) struct Line {
     /// To change it.
-    pub id: String,
+    pub(crate) id: String,
     /// Its tenant.
-    pub tenant: String,
+    pub(crate) tenant: String,
     /// What it is for.
-    pub label: String,
+    pub(crate) label: String,
     /// Its last characters.
-    pub hint: String,
+    pub(crate) hint: String,
     /// What it opens.
-    pub integrations: Vec<String>,
+    pub(crate) integrations: Vec<String>,
     /// Microseconds of Unix time.
-    pub created_at: i64,
+    pub(crate) created_at: i64,
     /// When it was used last.
-    pub last_used_at: Option<i64>,
+    pub(crate) last_used_at: Option<i64>,
     /// When it ends.
-    pub expires_at: Option<i64>,
+    pub(crate) expires_at: Option<i64>,
 }
 
 /// A key that was just made: the only time that it is shown.
 #[must_use]
-pub fn created(label: &str, key: &str) -> Markup {
+pub(crate) fn created(label: &str, key: &str) -> Markup {
     notice(
         Tone::Good,
         &format!("The key '{label}' is made"),
@@ -42,7 +42,7 @@ pub fn created(label: &str, key: &str) -> Markup {
 
 /// The list.
 #[must_use]
-pub fn list(lines: &[Line], now: i64, may_change: bool) -> Markup {
+pub(crate) fn list(lines: &[Line], now: i64, may_change: bool) -> Markup {
     if lines.is_empty() {
         return empty(
             "No keys yet",
@@ -86,7 +86,7 @@ pub fn list(lines: &[Line], now: i64, may_change: bool) -> Markup {
 
 /// The form of a new key. `integrations`: what it may open, all ticked where there is one only. `back`: where to go after.
 #[must_use]
-pub fn form(tenant: &str, integrations: &[String], wrong: &str, back: &str) -> Markup {
+pub(crate) fn form(tenant: &str, integrations: &[String], wrong: &str, back: &str) -> Markup {
     html! {
         form.stack method="post" action="/keys" {
             input type="hidden" name="tenant" value=(tenant);

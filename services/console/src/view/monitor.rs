@@ -2,7 +2,7 @@
 
 use super::badge::{Tone, badge};
 use super::chart::{Chart, Series, Shape, chart};
-use super::field::asking;
+use super::field::{Field, asking};
 use super::notice::{empty, notice};
 use super::page::table_card;
 use super::table::head;
@@ -12,24 +12,40 @@ use maud::{Markup, html};
 
 /// Figures over time, one of each a point.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Traffic {
+pub(crate) struct Traffic {
     /// Microseconds of Unix time at which each point begins.
-    pub times: Vec<i64>,
+    pub(crate) times: Vec<i64>,
     /// Minutes that a point stands for.
-    pub minutes: u32,
+    pub(crate) minutes: u32,
     /// Ended well.
-    pub succeeded: Vec<f64>,
+    pub(crate) succeeded: Vec<f64>,
     /// Failed or expired.
-    pub failed: Vec<f64>,
+    pub(crate) failed: Vec<f64>,
     /// Half took no longer, in microseconds; absent: none ran.
     pub p50: Vec<Option<f64>>,
     /// 95 of 100 took no longer, in microseconds.
     pub p95: Vec<Option<f64>>,
 }
 
+/// Which time and which tenant are looked at.
+#[must_use]
+pub(crate) fn choice(over: &str, spans: &[&str], tenant: &str, tenants: &[String]) -> Markup {
+    let spans: Vec<(&str, String)> = spans.iter().map(|word| (*word, format!("Last {word}"))).collect();
+    let spans: Vec<(&str, &str)> = spans.iter().map(|(word, words)| (*word, words.as_str())).collect();
+    let mut names = vec![("", "Every tenant")];
+    names.extend(tenants.iter().map(|name| (name.as_str(), name.as_str())));
+    html! {
+        form.filters method="get" action="/monitor" data-send-on-change {
+            (Field { name: "over", label: "Time", value: over, ..Field::default() }.choice(&spans))
+            @if tenants.len() > 1 { (Field { name: "tenant", label: "Tenant", value: tenant, ..Field::default() }.choice(&names)) }
+            noscript { div.actions { button.button type="submit" { "Show" } } }
+        }
+    }
+}
+
 /// Throughput, failures and latency.
 #[must_use]
-pub fn traffic(figures: &Traffic) -> Markup {
+pub(crate) fn traffic(figures: &Traffic) -> Markup {
     let minutes = f64::from(figures.minutes.max(1));
     let per_minute = |values: &[f64]| values.iter().map(|value| Some(value / minutes)).collect::<Vec<_>>();
     let (succeeded, failed) = (figures.succeeded.iter().sum::<f64>(), figures.failed.iter().sum::<f64>());
@@ -66,22 +82,22 @@ fn duration(micros: f64) -> String {
 
 /// One queue.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Queue {
+pub(crate) struct Queue {
     /// The integration, or the lane.
-    pub name: String,
+    pub(crate) name: String,
     /// The page of the integration; empty: a lane.
-    pub href: String,
+    pub(crate) href: String,
     /// Messages that wait; absent: the broker did not say.
-    pub depth: Option<u64>,
+    pub(crate) depth: Option<u64>,
     /// When the oldest that is worked on was accepted, in microseconds of Unix time; absent: none is.
-    pub oldest: Option<i64>,
+    pub(crate) oldest: Option<i64>,
     /// The worker that has it, or how many do.
-    pub worker: String,
+    pub(crate) worker: String,
 }
 
 /// Depth and oldest age of each queue; empty ones are at the end.
 #[must_use]
-pub fn queues(queues: &[Queue], now: i64) -> Markup {
+pub(crate) fn queues(queues: &[Queue], now: i64) -> Markup {
     let most = queues.iter().filter_map(|queue| queue.depth).max().unwrap_or(0).max(1);
     table_card(
         "Queues",
@@ -121,7 +137,7 @@ fn share(depth: u64, most: u64) -> Markup {
 
 /// Halted triggers, with what blocks each, and what a person can decide.
 #[must_use]
-pub fn halted(triggers: &[TriggerRow], may_decide: bool) -> Markup {
+pub(crate) fn halted(triggers: &[TriggerRow], may_decide: bool) -> Markup {
     let halted: Vec<&TriggerRow> = triggers.iter().filter(|trigger| trigger.since.is_some()).collect();
     html! {
         @if !halted.is_empty() {
@@ -161,7 +177,7 @@ fn halt(trigger: &TriggerRow, may_decide: bool) -> Markup {
 
 /// The workers that live.
 #[must_use]
-pub fn workers(workers: &[WorkerRow]) -> Markup {
+pub(crate) fn workers(workers: &[WorkerRow]) -> Markup {
     table_card(
         "Workers",
         &html! {},
@@ -193,22 +209,22 @@ pub fn workers(workers: &[WorkerRow]) -> Markup {
 
 /// One message that no worker could read.
 #[derive(Debug, Clone, PartialEq)]
-pub struct DeadLetter {
+pub(crate) struct DeadLetter {
     /// To settle it.
-    pub id: String,
+    pub(crate) id: String,
     /// Why it is there.
-    pub reason: String,
+    pub(crate) reason: String,
     /// Where it was.
-    pub queue: String,
+    pub(crate) queue: String,
     /// When it came, in microseconds of Unix time; absent: it does not say.
-    pub at: Option<i64>,
+    pub(crate) at: Option<i64>,
     /// Bytes.
-    pub size: usize,
+    pub(crate) size: usize,
 }
 
 /// Messages that no worker could read.
 #[must_use]
-pub fn dead_letters(letters: &[DeadLetter], may_settle: bool) -> Markup {
+pub(crate) fn dead_letters(letters: &[DeadLetter], may_settle: bool) -> Markup {
     table_card(
         "Dead letters",
         &html! {},

@@ -5,30 +5,32 @@ use maud::{DOCTYPE, Markup, html};
 
 /// What a page tells its frame.
 #[derive(Debug, Clone, Copy)]
-pub struct Frame<'a> {
+pub(crate) struct Frame<'a> {
     /// In the browser's title and as the heading.
-    pub title: &'a str,
+    pub(crate) title: &'a str,
     /// Which entry of the navigation is this one.
-    pub section: Section,
+    pub(crate) section: Section,
     /// What stands under the heading; empty: nothing.
-    pub lead: &'a str,
+    pub(crate) lead: &'a str,
     /// The pages above this one: address and words.
-    pub above: &'a [(String, String)],
+    pub(crate) above: &'a [(String, String)],
     /// Who is signed in, as shown.
-    pub who: &'a str,
-    /// Whether the person may see users and the audit log.
-    pub administers: bool,
+    pub(crate) who: &'a str,
+    /// Whether the person may see users.
+    pub(crate) administers: bool,
+    /// Whether the person may read the audit log.
+    pub(crate) reads_audit: bool,
     /// Triggers that are halted and wait for a decision.
-    pub halted: usize,
+    pub(crate) halted: usize,
     /// Where server-sent events tell that this page changed; empty: it does not follow.
-    pub live: &'a str,
+    pub(crate) live: &'a str,
     /// Whether the page needs the editor's script.
-    pub has_editor: bool,
+    pub(crate) has_editor: bool,
 }
 
 /// The entries of the navigation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Section {
+pub(crate) enum Section {
     /// Definitions.
     Integrations,
     /// The history.
@@ -56,15 +58,13 @@ const WORK: [(Section, Icon, &str, &str); 3] = [
 ];
 const ACCESS: [(Section, Icon, &str, &str); 2] =
     [(Section::Connections, Icon::Plug, "/connections", "Connections"), (Section::Keys, Icon::Key, "/keys", "API keys")];
-const PEOPLE: [(Section, Icon, &str, &str); 3] = [
-    (Section::Users, Icon::People, "/users", "Users"),
-    (Section::Tokens, Icon::Token, "/tokens", "API tokens"),
-    (Section::Audit, Icon::Book, "/audit", "Audit log"),
-];
+const USERS: (Section, Icon, &str, &str) = (Section::Users, Icon::People, "/users", "Users");
+const TOKENS: (Section, Icon, &str, &str) = (Section::Tokens, Icon::Token, "/tokens", "API tokens");
+const AUDIT: (Section, Icon, &str, &str) = (Section::Audit, Icon::Book, "/audit", "Audit log");
 
 /// A page with navigation.
 #[must_use]
-pub fn page(frame: &Frame<'_>, head: &Markup, content: &Markup) -> Markup {
+pub(crate) fn page(frame: &Frame<'_>, head: &Markup, content: &Markup) -> Markup {
     document(
         frame.title,
         frame.has_editor,
@@ -78,10 +78,10 @@ pub fn page(frame: &Frame<'_>, head: &Markup, content: &Markup) -> Markup {
                     nav.nav id="navigation" aria-label="Main" {
                         (entries(frame, "", &WORK))
                         (entries(frame, "Access", &ACCESS))
-                        (entries(frame, "People", if frame.administers { &PEOPLE } else { &PEOPLE[1..2] }))
+                        (entries(frame, "People", &people(frame)))
                     }
                     div.side-foot {
-                        span.who { span.muted { "Signed in as" } br; (frame.who) }
+                        a.who href="/account" { span.muted { "Signed in as" } br; (frame.who) }
                         div.row {
                             button.button.small.quiet.needs-script type="button" data-theme-switch { (Icon::Moon.draw()) "Light or dark" }
                             form method="post" action="/sign-out" { button.button.small.quiet type="submit" { "Sign out" } }
@@ -114,7 +114,7 @@ pub fn page(frame: &Frame<'_>, head: &Markup, content: &Markup) -> Markup {
 
 /// A page without navigation: signing in, the first run, a page that is not there.
 #[must_use]
-pub fn alone(title: &str, content: &Markup) -> Markup {
+pub(crate) fn alone(title: &str, content: &Markup) -> Markup {
     document(
         title,
         false,
@@ -131,7 +131,7 @@ pub fn alone(title: &str, content: &Markup) -> Markup {
 
 /// The tabs of one integration or the like: address and words; the current one is `here`.
 #[must_use]
-pub fn tabs(label: &str, here: &str, tabs: &[(String, &str)]) -> Markup {
+pub(crate) fn tabs(label: &str, here: &str, tabs: &[(String, &str)]) -> Markup {
     html! {
         nav.tabs aria-label=(label) {
             @for (href, words) in tabs { a href=(href) aria-current=[(*words == here).then_some("page")] { (words) } }
@@ -141,14 +141,20 @@ pub fn tabs(label: &str, here: &str, tabs: &[(String, &str)]) -> Markup {
 
 /// A card with a heading.
 #[must_use]
-pub fn card(title: &str, beside: &Markup, content: &Markup) -> Markup {
+pub(crate) fn card(title: &str, beside: &Markup, content: &Markup) -> Markup {
     html! { section.card { header { h2 { (title) } div.actions { (beside) } } div.body { (content) } } }
 }
 
 /// A card whose content is a table, up to its edges.
 #[must_use]
-pub fn table_card(title: &str, beside: &Markup, table: &Markup) -> Markup {
+pub(crate) fn table_card(title: &str, beside: &Markup, table: &Markup) -> Markup {
     html! { section.card { header { h2 { (title) } div.actions { (beside) } } (table) } }
+}
+
+/// What is for this person.
+fn people(frame: &Frame<'_>) -> Vec<(Section, Icon, &'static str, &'static str)> {
+    let known = [(USERS, frame.administers), (TOKENS, true), (AUDIT, frame.reads_audit)];
+    known.into_iter().filter(|(_, is_theirs)| *is_theirs).map(|(entry, _)| entry).collect()
 }
 
 fn live_mark() -> Markup {
@@ -210,6 +216,7 @@ mod tests {
             above: &[],
             who: "ada",
             administers: false,
+            reads_audit: false,
             halted: 2,
             live: "/live",
             has_editor: false,

@@ -3,7 +3,7 @@
 use super::badge::{Tone, badge, tag};
 use super::diff;
 use super::field::{Field, asking};
-use super::notice::{copied, empty, notice};
+use super::notice::{copied, empty, facts, notice};
 use super::page::card;
 use super::table::head;
 use super::time::{ago, at};
@@ -19,26 +19,26 @@ const ROLES: [(&str, &str); 4] = [
 
 /// One user of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct User {
+pub(crate) struct User {
     /// To change it.
-    pub id: String,
+    pub(crate) id: String,
     /// What is typed to sign in.
-    pub name: String,
+    pub(crate) name: String,
     /// For people.
-    pub full_name: String,
+    pub(crate) full_name: String,
     /// Tenant (`*`: all) and role.
-    pub grants: Vec<(String, String)>,
+    pub(crate) grants: Vec<(String, String)>,
     /// Whether it may sign in.
-    pub enabled: bool,
+    pub(crate) enabled: bool,
     /// When it signed in last.
-    pub last_sign_in_at: Option<i64>,
+    pub(crate) last_sign_in_at: Option<i64>,
     /// Counts changes.
-    pub revision: i32,
+    pub(crate) revision: i32,
 }
 
 /// The list of users, and the form of a new one.
 #[must_use]
-pub fn users(users: &[User], wrong: &str) -> Markup {
+pub(crate) fn users(users: &[User], wrong: &str) -> Markup {
     html! {
         section.card {
             div.table.folds {
@@ -88,28 +88,28 @@ fn place(tenant: &str) -> &str {
 
 /// One API token of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Token {
+pub(crate) struct Token {
     /// To delete it.
-    pub id: String,
+    pub(crate) id: String,
     /// Its owner.
-    pub owner: String,
+    pub(crate) owner: String,
     /// What it is for.
-    pub label: String,
+    pub(crate) label: String,
     /// Its last characters.
-    pub hint: String,
+    pub(crate) hint: String,
     /// The strongest role that it has.
-    pub role: String,
+    pub(crate) role: String,
     /// Where it holds.
-    pub tenants: Vec<String>,
+    pub(crate) tenants: Vec<String>,
     /// When it was used last.
-    pub last_used_at: Option<i64>,
+    pub(crate) last_used_at: Option<i64>,
     /// When it ends.
-    pub expires_at: i64,
+    pub(crate) expires_at: i64,
 }
 
 /// The list of tokens, and the form of a new one. `made`: one that was just made.
 #[must_use]
-pub fn tokens(tokens: &[Token], made: Option<&str>, wrong: &str, now: i64) -> Markup {
+pub(crate) fn tokens(tokens: &[Token], made: Option<&str>, wrong: &str, now: i64) -> Markup {
     html! {
         @if let Some(made) = made {
             (notice(Tone::Good, "The token is made", html! {
@@ -161,42 +161,42 @@ pub fn tokens(tokens: &[Token], made: Option<&str>, wrong: &str, now: i64) -> Ma
 
 /// One line of the audit log.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// To go on from.
-    pub id: i64,
+    pub(crate) id: i64,
     /// Microseconds of Unix time.
-    pub at: i64,
+    pub(crate) at: i64,
     /// Who.
-    pub who: String,
+    pub(crate) who: String,
     /// Through what: `user`, `token`, `host`, `system`.
-    pub through: String,
+    pub(crate) through: String,
     /// What was done.
-    pub action: String,
+    pub(crate) action: String,
     /// To what.
-    pub target: String,
+    pub(crate) target: String,
     /// What it was.
-    pub before: Option<Value>,
+    pub(crate) before: Option<Value>,
     /// What it became.
-    pub after: Option<Value>,
+    pub(crate) after: Option<Value>,
 }
 
 /// What the reader of the audit log asked for, as it was typed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(default)]
-pub struct Asked {
+pub(crate) struct Asked {
     /// A person.
-    pub by: String,
+    pub(crate) by: String,
     /// An action, or its first word.
-    pub action: String,
+    pub(crate) action: String,
     /// Exactly this.
-    pub target: String,
+    pub(crate) target: String,
     /// The last line of the page before.
-    pub before: String,
+    pub(crate) before: String,
 }
 
 /// The audit log.
 #[must_use]
-pub fn audit(entries: &[Entry], asked: &Asked, has_more: bool) -> Markup {
+pub(crate) fn audit(entries: &[Entry], asked: &Asked, has_more: bool) -> Markup {
     html! {
         section.card {
             div.body {
@@ -239,6 +239,31 @@ pub fn audit(entries: &[Entry], asked: &Asked, has_more: bool) -> Markup {
                     nav.pager aria-label="Pages" { span {} a.button.small href={ "/audit?" (query) } { "Older" } }
                 }
             }
+        }
+    }
+}
+
+/// One's own account. `said`: what was done; `wrong`: why not.
+#[must_use]
+pub(crate) fn account(user: &forebay_store::UserRow, grants: &[(String, String)], said: &str, wrong: &str) -> Markup {
+    html! {
+        @if !said.is_empty() { (notice(Tone::Good, "Done", said)) }
+        (card("You", &html! {}, &facts(&[
+            ("Name", html! { (user.name) }),
+            ("Full name", html! { @if user.full_name.is_empty() { "-" } @else { (user.full_name) } }),
+            ("May", html! { div.row { @for (tenant, role) in grants { (tag(&format!("{role} in {}", place(tenant)))) } } }),
+        ])))
+        @if user.has_password {
+            (card("Password", &html! {}, &html! {
+                @if !wrong.is_empty() { (notice(Tone::Bad, "Not changed", wrong)) }
+                form.stack method="post" action="/account/password" {
+                    div.fields {
+                        (Field { name: "old", label: "Password now", required: true, ..Field::default() }.credential("password", "current-password"))
+                        (Field { name: "password", label: "New password", hint: "At least 12 characters.", required: true, ..Field::default() }.credential("password", "new-password"))
+                    }
+                    div.actions { button.button.main type="submit" { "Change password" } }
+                }
+            }))
         }
     }
 }

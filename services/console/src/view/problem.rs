@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 /// The page of an error. `detail`: what was wrong, for the reader; empty: the words of the status say enough.
 #[must_use]
-pub fn problem(status: u16, detail: &str) -> Markup {
+pub(crate) fn problem(status: u16, detail: &str) -> Markup {
     let (title, advice) = match status {
         401 => ("Not signed in", "Your session has ended. Sign in again, and go on where you were."),
         403 => ("Not allowed", "Your role does not allow this. An administrator of the tenant can change that."),

@@ -9,7 +9,7 @@ use maud::{Markup, html};
 /// The page where people sign in. `wrong`: why the last try failed, or empty. `next`: where to go after. `other`: the name of the provider of
 /// single sign-on, where one is set up.
 #[must_use]
-pub fn sign_in(name: &str, wrong: &str, next: &str, other: Option<&str>) -> Markup {
+pub(crate) fn sign_in(name: &str, wrong: &str, next: &str, other: Option<&str>) -> Markup {
     alone(
         "Sign in",
         &html! {
@@ -27,7 +27,7 @@ pub fn sign_in(name: &str, wrong: &str, next: &str, other: Option<&str>) -> Mark
 
 /// The first run: makes the first administrator.
 #[must_use]
-pub fn setup(name: &str, code: &str, wrong: &str) -> Markup {
+pub(crate) fn setup(name: &str, code: &str, wrong: &str) -> Markup {
     alone(
         "Welcome to Forebay",
         &html! {

@@ -5,13 +5,13 @@ use maud::{Markup, html};
 
 /// How long ago; a script keeps it true, and shows the reader's own time when pointed at.
 #[must_use]
-pub fn ago(micros: i64) -> Markup {
+pub(crate) fn ago(micros: i64) -> Markup {
     time(micros, "ago")
 }
 
 /// A date and a time; a script shows it on the reader's clock.
 #[must_use]
-pub fn at(micros: i64) -> Markup {
+pub(crate) fn at(micros: i64) -> Markup {
     time(micros, "local")
 }
 
@@ -23,7 +23,7 @@ fn time(micros: i64, shown_as: &str) -> Markup {
 
 /// A span, such as `0.4 ms`, `12 ms`, `3.2 s`, `4 min 10 s`, `2 h 5 min`.
 #[must_use]
-pub fn span(micros: i64) -> String {
+pub(crate) fn span(micros: i64) -> String {
     let micros = micros.max(0);
     let (millis, seconds) = (micros as f64 / 1e3, micros / 1_000_000);
     match micros {

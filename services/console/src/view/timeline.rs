@@ -10,22 +10,22 @@ const SHORTEST: f64 = 4.0;
 
 /// One bar.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Lane {
+pub(crate) struct Lane {
     /// What took the time.
-    pub name: String,
+    pub(crate) name: String,
     /// Where to read more; empty: nowhere.
-    pub href: String,
+    pub(crate) href: String,
     /// `succeeded`, `failed`, `skipped`, `waiting`, `queued` or `running`.
-    pub state: &'static str,
+    pub(crate) state: &'static str,
     /// Microseconds of Unix time.
-    pub began: i64,
+    pub(crate) began: i64,
     /// Microseconds that it took.
-    pub took: i64,
+    pub(crate) took: i64,
 }
 
 /// The bars, the first on top, over the time from the first beginning to the last end.
 #[must_use]
-pub fn timeline(lanes: &[Lane]) -> Markup {
+pub(crate) fn timeline(lanes: &[Lane]) -> Markup {
     let (Some(first), Some(last)) = (lanes.iter().map(|lane| lane.began).min(), lanes.iter().map(|lane| lane.began + lane.took).max())
     else {
         return html! {};

@@ -9,7 +9,7 @@ use maud::{Markup, html};
 
 /// The whole result.
 #[must_use]
-pub fn trial(tried: &Tried, places: Option<&Places>) -> Markup {
+pub(crate) fn trial(tried: &Tried, places: Option<&Places>) -> Markup {
     html! {
         @if let Some(fault) = &tried.fault { (found(fault, places)) }
         @if let Some(input) = &tried.input { h3 { ".input" } (json(input)) }

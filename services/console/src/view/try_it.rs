@@ -6,44 +6,44 @@ use super::json::{body, text};
 use super::notice::{copied, notice};
 use super::page::card;
 use super::time::span;
-use forebay_contract::definition::{Authentication, QueryKind, Webhook};
+use forebay_contract::definition::{Authentication, QueryKind, QueryParameter, Webhook};
 use maud::{Markup, html};
 
 /// A call as a person put it together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Call {
+pub(crate) struct Call {
     /// Such as `POST`.
-    pub method: String,
+    pub(crate) method: String,
     /// Everything after the `?`.
-    pub query: String,
+    pub(crate) query: String,
     /// The type of the body; empty: no body.
-    pub content_type: String,
+    pub(crate) content_type: String,
     /// The body.
-    pub body: String,
+    pub(crate) body: String,
     /// More headers, one a line.
-    pub headers: String,
+    pub(crate) headers: String,
     /// Whether a key is made for this call alone, and deleted after it.
-    pub makes_key: bool,
+    pub(crate) makes_key: bool,
 }
 
 /// What came back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// The status.
-    pub status: u16,
+    pub(crate) status: u16,
     /// Its headers.
-    pub headers: Vec<(String, String)>,
+    pub(crate) headers: Vec<(String, String)>,
     /// Its body.
-    pub body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
     /// Microseconds until the answer was whole.
-    pub took: i64,
+    pub(crate) took: i64,
     /// The execution; empty: the call became none.
-    pub execution: String,
+    pub(crate) execution: String,
 }
 
 /// The form of a call.
 #[must_use]
-pub fn form(address: &str, webhook: &Webhook, call: &Call, may_make_key: bool) -> Markup {
+pub(crate) fn form(address: &str, webhook: &Webhook, call: &Call, may_make_key: bool) -> Markup {
     let needs_key = webhook.authentication == Authentication::ApiKey;
     let methods: Vec<(&str, &str)> = webhook.methods.iter().map(|method| (method.as_str(), method.as_str())).collect();
     card(
@@ -75,19 +75,29 @@ pub fn form(address: &str, webhook: &Webhook, call: &Call, may_make_key: bool) -
     )
 }
 
+/// A query with every parameter that a call must have.
+#[must_use]
+pub(crate) fn required(webhook: &Webhook) -> String {
+    of(webhook.query.iter().filter(|parameter| parameter.required))
+}
+
 fn example(webhook: &Webhook) -> String {
+    of(webhook.query.iter())
+}
+
+fn of<'a>(parameters: impl Iterator<Item = &'a QueryParameter>) -> String {
     let value = |kind: QueryKind| match kind {
         QueryKind::String => "text",
         QueryKind::Integer => "1",
         QueryKind::Number => "1.5",
         QueryKind::Boolean => "true",
     };
-    webhook.query.iter().map(|parameter| format!("{}={}", parameter.name, value(parameter.kind))).collect::<Vec<_>>().join("&")
+    parameters.map(|parameter| format!("{}={}", parameter.name, value(parameter.kind))).collect::<Vec<_>>().join("&")
 }
 
 /// What the reader gets to see after a call.
 #[must_use]
-pub fn answered(answer: &Answer, curl: &str) -> Markup {
+pub(crate) fn answered(answer: &Answer, curl: &str) -> Markup {
     let tone = match answer.status {
         200..300 => Tone::Good,
         300..500 => Tone::Warn,
@@ -105,13 +115,13 @@ pub fn answered(answer: &Answer, curl: &str) -> Markup {
 
 /// A call that did not reach the ingress.
 #[must_use]
-pub fn not_sent(why: &str) -> Markup {
+pub(crate) fn not_sent(why: &str) -> Markup {
     notice(Tone::Bad, "The call was not sent", text(why))
 }
 
 /// The call as a line for the shell; the key's place is taken by the word `KEY`.
 #[must_use]
-pub fn curl(url: &str, call: &Call, needs_key: bool) -> String {
+pub(crate) fn curl(url: &str, call: &Call, needs_key: bool) -> String {
     let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
     let url = if call.query.is_empty() { url.to_owned() } else { format!("{url}?{}", call.query) };
     let mut line = format!("curl -i -X {} {}", call.method, quoted(&url));

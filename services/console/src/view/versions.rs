@@ -11,7 +11,7 @@ use maud::{Markup, html};
 
 /// The list, and what differs between two of them, where two are chosen.
 #[must_use]
-pub fn versions(all: &[StoredVersion], compared: Option<(&StoredVersion, &StoredVersion)>, may_change: bool) -> Markup {
+pub(crate) fn versions(all: &[StoredVersion], compared: Option<(&StoredVersion, &StoredVersion)>, may_change: bool) -> Markup {
     let Some(current) = all.first() else { return html! {} };
     let base = format!("/integrations/{}", current.path);
     html! {

@@ -22,6 +22,8 @@ export function startForm() {
 
   // What somebody is typing in the form stays: it is newer than the answer.
   function show(result, isTyped) {
+    // The form is of this text, also where its newer fields stay.
+    if (isTyped && form.elements.form && result.form) form.elements.form.value = result.form;
     for (const [id, html] of Object.entries(result.parts ?? {})) {
       const part = document.getElementById(id);
       if (!part || (id === "trigger-form" && isTyped)) continue;

@@ -72,6 +72,8 @@ settings_table! {
     DATABASE_URL = secret(setting("FOREBAY_DATABASE_URL", "database-url", "URL", Text("postgres://postgres@127.0.0.1:5432/forebay"), "PostgreSQL database to use"));
     HTTP_LISTEN = setting("FOREBAY_HTTP_LISTEN", "http-listen", "IP:PORT", Text("127.0.0.1:8080"), "address of the ingress; port 0 takes any free port");
     CONSOLE_LISTEN = setting("FOREBAY_CONSOLE_LISTEN", "console-listen", "IP:PORT", Text("127.0.0.1:8081"), "address of the console and its admin API");
+    CONSOLE_URL = setting("FOREBAY_CONSOLE_URL", "console-url", "URL", Computed("from the console's address"), "address of the console as people reach it, such as https://forebay.example; https makes its cookies secure");
+    INGRESS_URL = setting("FOREBAY_INGRESS_URL", "ingress-url", "URL", Computed("from the ingress's address"), "address of the ingress as callers reach it, such as https://hooks.example; the console shows it and calls it");
     ADMIN_LISTEN = setting("FOREBAY_ADMIN_LISTEN", "admin-listen", "IP:PORT", Text("127.0.0.1:9464"), "address of /livez, /readyz and /metrics");
     QUEUE_PREFIX = setting("FOREBAY_QUEUE_PREFIX", "queue-prefix", "TEXT", Text(""), "put before the name of every queue, so that several stacks share a broker; up to 64 of A-Z a-z 0-9 . _ -");
     SECRET_KEY = secret(setting("FOREBAY_SECRET_KEY", "secret-key", "TEXT", Unset, "key that protects stored credentials and signs execution ids; the same for every process of a stack"));
@@ -118,6 +120,6 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), SETTINGS.len());
-        assert_eq!(SETTINGS.len(), 29);
+        assert_eq!(SETTINGS.len(), 31);
     }
 }

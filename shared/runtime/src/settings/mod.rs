@@ -46,6 +46,10 @@ pub struct Settings {
     pub http_listen: SocketAddr,
     /// Where the console and its API listen.
     pub console_listen: SocketAddr,
+    /// Where people reach the console; `None`: where it listens.
+    pub console_url: Option<RedactedUrl>,
+    /// Where callers reach the ingress; `None`: where it listens.
+    pub ingress_url: Option<RedactedUrl>,
     /// Where health and metrics are served.
     pub admin_listen: SocketAddr,
     /// Stands before every queue name; `[A-Za-z0-9._-]{0,64}`.
@@ -145,6 +149,8 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
     let database_url = reader.url(&docs::DATABASE_URL, &["postgres", "postgresql"]);
     let http_listen = reader.address(&docs::HTTP_LISTEN);
     let console_listen = reader.address(&docs::CONSOLE_LISTEN);
+    let console_url = reader.url(&docs::CONSOLE_URL, &["http", "https"]);
+    let ingress_url = reader.url(&docs::INGRESS_URL, &["http", "https"]);
     let admin_listen = reader.address(&docs::ADMIN_LISTEN);
     let queue_prefix = reader.value(&docs::QUEUE_PREFIX, names::queue_prefix).unwrap_or_default();
     let secret_key = reader.value(&docs::SECRET_KEY, |text| Ok(Secret::new(text)));
@@ -181,6 +187,8 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
         database_url: database_url?,
         http_listen: http_listen?,
         console_listen: console_listen?,
+        console_url,
+        ingress_url,
         admin_listen: admin_listen?,
         queue_prefix,
         secret_key,

@@ -13,11 +13,11 @@ use serde_json::Value;
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 const RUNS_SHOWN: usize = 5;
 
-/// The form, filled from a definition. `document`: as its author wrote it, for what is shown as it was written.
-pub(super) fn form(definition: &Definition, document: &Value) -> Markup {
+/// The form, filled from a definition. `document`: as its author wrote it, for what is shown as it was written. `mark`: of the text.
+pub(super) fn form(definition: &Definition, document: &Value, mark: &str) -> Markup {
     let is_schedule = definition.trigger.schedule().is_some();
     html! {
-        input type="hidden" name="form" value="1";
+        input type="hidden" name="form" value=(mark);
         div.fields {
             (Field { name: "description", label: "Description", value: &definition.description, example: "Work orders from ACME", ..Field::default() }.line("text"))
             div.field {

@@ -28,7 +28,7 @@ pub enum TlsError {
 ///
 /// # Errors
 /// [`TlsError`], which names the file.
-pub(crate) fn server_config(cert: &Path, key: &Path) -> Result<ServerConfig, TlsError> {
+pub fn server_config(cert: &Path, key: &Path) -> Result<ServerConfig, TlsError> {
     let chain: Vec<CertificateDer<'static>> =
         CertificateDer::pem_file_iter(cert).and_then(Iterator::collect).map_err(|error| unreadable(cert, "certificate chain", &error))?;
     let key_der = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, "private key", &error))?;

@@ -1,0 +1,132 @@
+//! Who asks: a person by the cookie of a session, a program by a token, or the person at the host.
+
+use crate::failure::Failure;
+use crate::state::State;
+use crate::{api, pages};
+use actix_web::cookie::time::Duration as CookieDuration;
+use actix_web::cookie::{Cookie, SameSite};
+use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use actix_web::{FromRequest, HttpRequest, web};
+use forebay_operations::{Actor, Signed};
+use futures_util::future::LocalBoxFuture;
+use sha2::{Digest, Sha256};
+use std::fmt;
+use std::time::Duration;
+
+/// Lets whoever has the token act as the person at this machine, who could change the database without asking. The command starts the API
+/// with one of its own.
+#[derive(Clone)]
+pub struct HostAccess {
+    digest: [u8; 32],
+    name: String,
+}
+
+impl HostAccess {
+    /// `name`: who it is, for the audit log.
+    #[must_use]
+    pub fn new(token: &str, name: String) -> Self {
+        Self { digest: Sha256::digest(token).into(), name }
+    }
+}
+
+impl fmt::Debug for HostAccess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HostAccess").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Somebody who has said who they are, with what every request may use.
+pub(crate) struct Caller {
+    pub(crate) actor: Actor,
+    pub(crate) state: web::Data<State>,
+}
+
+impl FromRequest for Caller {
+    type Error = actix_web::Error;
+    type Future = LocalBoxFuture<'static, Result<Self, Self::Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let is_api = request.path().starts_with(api::ROOT);
+            match actor_of(&request).await {
+                Ok(caller) => Ok(caller),
+                Err(Unknown::Failed(failure)) if is_api => Err(api::ApiError(failure).into()),
+                Err(Unknown::Failed(failure)) => Err(pages::PageError::Failed(failure).into()),
+                Err(Unknown::Nobody(failure)) if is_api => Err(api::ApiError(failure).into()),
+                Err(Unknown::Nobody(_)) => Err(pages::PageError::sign_in(&request).into()),
+            }
+        })
+    }
+}
+
+enum Unknown {
+    Nobody(Failure),
+    Failed(Failure),
+}
+
+async fn actor_of(request: &HttpRequest) -> Result<Caller, Unknown> {
+    let Some(state) = request.app_data::<web::Data<State>>().cloned() else {
+        return Err(Unknown::Nobody(unauthorized("There is nobody to ask.")));
+    };
+    let operations = &state.operations;
+    let failed = |error: forebay_operations::OperationError| Unknown::Failed(error.into());
+    let actor = if let Some(token) = bearer(request) {
+        let actor = match state.host.as_ref().filter(|host| host.digest == <[u8; 32]>::from(Sha256::digest(&token))) {
+            Some(host) => Some(Actor::host(&host.name)),
+            None => operations.token_actor(&token).await.map_err(failed)?,
+        };
+        actor.ok_or_else(|| {
+            Unknown::Nobody(unauthorized("The token is not valid. Check that it is complete, has not expired, and was not deleted."))
+        })?
+    } else {
+        let detail = "Send a token as 'Authorization: Bearer TOKEN', or sign in to the console.";
+        let nobody = || Unknown::Nobody(unauthorized(detail));
+        let session = session_of(request, state.is_secure).ok_or_else(nobody)?;
+        operations.session_actor(&session).await.map_err(failed)?.ok_or_else(nobody)?
+    };
+    Ok(Caller { actor, state })
+}
+
+fn unauthorized(detail: &str) -> Failure {
+    let failure = Failure::new(StatusCode::UNAUTHORIZED, "unauthorized", "Not signed in", detail);
+    failure.with_header(WWW_AUTHENTICATE, "Bearer realm=\"forebay\"")
+}
+
+/// The token of a program; `None`: it sends none.
+pub(crate) fn bearer(request: &HttpRequest) -> Option<String> {
+    let value = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+}
+
+/// With the prefix a browser takes the cookie over HTTPS only, and from this host alone.
+fn cookie_name(is_secure: bool) -> &'static str {
+    if is_secure { "__Host-forebay" } else { "forebay" }
+}
+
+pub(crate) fn session_of(request: &HttpRequest, is_secure: bool) -> Option<String> {
+    request.cookie(cookie_name(is_secure)).map(|cookie| cookie.value().to_owned())
+}
+
+/// The cookie of a new session.
+pub(crate) fn session_cookie(signed: &Signed, is_secure: bool) -> Cookie<'static> {
+    cookie(signed.session.clone(), signed.lasts, is_secure)
+}
+
+/// Takes the cookie away.
+pub(crate) fn no_cookie(is_secure: bool) -> Cookie<'static> {
+    cookie(String::new(), Duration::ZERO, is_secure)
+}
+
+fn cookie(value: String, lasts: Duration, is_secure: bool) -> Cookie<'static> {
+    Cookie::build(cookie_name(is_secure), value)
+        .path("/")
+        .http_only(true)
+        .secure(is_secure)
+        .same_site(SameSite::Lax)
+        .max_age(CookieDuration::seconds(i64::try_from(lasts.as_secs()).unwrap_or_default()))
+        .finish()
+}

@@ -1,0 +1,109 @@
+//! What went wrong, once for programs and for people: its status, a stable word, and what to do.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderName, RETRY_AFTER};
+use forebay_contract::definition::Problem;
+use forebay_operations::{Denied, OperationError};
+use forebay_store::StoreError;
+
+/// A request that was not done.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) status: StatusCode,
+    /// The last part of the problem's type, which never changes once it is published.
+    pub(crate) slug: &'static str,
+    pub(crate) title: &'static str,
+    /// For the person who asked. Holds no secret.
+    pub(crate) detail: String,
+    /// Of a definition or connection: everything that is wrong with it.
+    pub(crate) problems: Vec<Problem>,
+    pub(crate) headers: Vec<(HeaderName, String)>,
+}
+
+impl Failure {
+    pub(crate) fn new(status: StatusCode, slug: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, slug, title, detail: detail.into(), problems: Vec::new(), headers: Vec::new() }
+    }
+
+    pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid-request", "Invalid request", detail)
+    }
+
+    pub(crate) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)
+    }
+
+    pub(crate) fn with_header(mut self, name: HeaderName, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    fn unavailable(detail: &str) -> Self {
+        let failure = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available", detail);
+        failure.with_header(RETRY_AFTER, "2")
+    }
+
+    fn internal(error: &dyn std::error::Error) -> Self {
+        let mut causes = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            causes.push_str(&format!(": {cause}"));
+            source = cause.source();
+        }
+        tracing::error!(error = causes, "a request failed");
+        let detail = "It is in the console's log.";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong", detail)
+    }
+}
+
+impl From<Denied> for Failure {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Unknown { .. } => Self::not_found(denied.to_string()),
+            Denied::Role { .. } | Denied::Token => Self::new(StatusCode::FORBIDDEN, "forbidden", "Not allowed", denied.to_string()),
+        }
+    }
+}
+
+impl From<OperationError> for Failure {
+    fn from(error: OperationError) -> Self {
+        match error {
+            OperationError::Denied(denied) => denied.into(),
+            OperationError::Store(error) => error.into(),
+            OperationError::Problems(problems) => {
+                let detail = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+                let status = StatusCode::UNPROCESSABLE_ENTITY;
+                Self { problems, ..Self::new(status, "invalid-document", "Invalid document", detail) }
+            }
+            OperationError::Invalid(detail) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-value", "Invalid value", detail),
+            OperationError::NotFound(_) => Self::not_found(error.to_string()),
+            OperationError::Refused(detail) => Self::new(StatusCode::CONFLICT, "refused", "Not as things stand", detail),
+            OperationError::Publish(_) | OperationError::Broker(_) => {
+                tracing::warn!(%error, "the broker did not do what a person asked for");
+                Self::unavailable(&error.to_string())
+            }
+            OperationError::Failed(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let detail = error.to_string();
+        match error {
+            StoreError::NotFound { .. } => Self::not_found(detail),
+            StoreError::Changed { .. } => Self::new(StatusCode::PRECONDITION_FAILED, "changed", "Changed by somebody else", detail),
+            StoreError::Exists { .. } | StoreError::KeyExists | StoreError::LastAdministrator | StoreError::NotHalted { .. } => {
+                Self::new(StatusCode::CONFLICT, "refused", "Not as things stand", detail)
+            }
+            StoreError::Invalid { .. } | StoreError::UnknownIntegrations { .. } | StoreError::DefinedTwice { .. } => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-value", "Invalid value", detail)
+            }
+            StoreError::Unavailable { .. } => {
+                tracing::warn!(error = detail, "the database is away");
+                Self::unavailable("The database does not answer. Try again in a moment.")
+            }
+            error => Self::internal(&error),
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What every answer carries, and whether a request that changes something comes from the console's own pages.
+
+use crate::auth::bearer;
+use crate::failure::Failure;
+use crate::pages::PageError;
+use crate::{api, state::State};
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpRequest, web};
+
+/// Nothing from elsewhere, nothing inline, in nobody's frame.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; \
+                      frame-ancestors 'none'; base-uri 'none'";
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
+
+/// The middleware.
+pub(crate) async fn guard<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let is_secure = request.app_data::<web::Data<State>>().is_some_and(|state| state.is_secure);
+    if let Err(why) = may_come(request.request()) {
+        let failure = Failure::new(StatusCode::FORBIDDEN, "foreign-origin", "Not from here", why);
+        let is_api = request.path().starts_with(api::ROOT);
+        let error: Error = if is_api { api::ApiError(failure).into() } else { PageError::Failed(failure).into() };
+        let mut response = request.error_response(error).map_into_boxed_body();
+        protect(response.headers_mut(), is_secure);
+        return Ok(response);
+    }
+    let mut response = match next.call(request).await {
+        Ok(response) => response.map_into_boxed_body(),
+        // What an extractor refused becomes an answer further out, where this cannot reach it.
+        Err(error) => return Err(error),
+    };
+    protect(response.headers_mut(), is_secure);
+    Ok(response)
+}
+
+fn protect(headers: &mut actix_web::http::header::HeaderMap, is_secure: bool) {
+    let mut set = |name: HeaderName, value: &'static str| headers.insert(name, HeaderValue::from_static(value));
+    set(CONTENT_SECURITY_POLICY, POLICY);
+    set(X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(X_FRAME_OPTIONS, "DENY");
+    set(REFERRER_POLICY, "same-origin");
+    set(OPENER_POLICY, "same-origin");
+    set(RESOURCE_POLICY, "same-origin");
+    set(PERMISSIONS_POLICY, "camera=(), geolocation=(), microphone=()");
+    if is_secure {
+        set(STRICT_TRANSPORT_SECURITY, "max-age=31536000");
+    }
+    // What a person sees is theirs alone; assets say otherwise themselves.
+    if !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+}
+
+/// A browser tells where a request comes from, and sends its cookies along whatever the answer is. A token is sent by who means it.
+fn may_come(request: &HttpRequest) -> Result<(), &'static str> {
+    if [Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method()) || bearer(request).is_some() {
+        return Ok(());
+    }
+    let text = |name: &HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
+    match (text(&FETCH_SITE), text(&ORIGIN)) {
+        (Some("same-origin" | "none"), _) => Ok(()),
+        (Some(_), _) => Err("The request was started by another site's page."),
+        (None, Some(origin)) if text(&HOST).is_some_and(|host| origin.split_once("://").is_some_and(|(_, from)| from == host)) => Ok(()),
+        (None, Some(_)) => Err("The request was started by another site's page."),
+        (None, None) => Err("It is not known where the request comes from: use a browser of today, or send a token."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::test::TestRequest;
+
+    #[test]
+    fn only_the_consoles_own_pages_and_tokens_may_change_something() {
+        let cases: [(&[(&str, &str)], bool); 8] = [
+            (&[("sec-fetch-site", "same-origin")], true),
+            (&[("sec-fetch-site", "none")], true),
+            (&[("sec-fetch-site", "same-site")], false),
+            (&[("sec-fetch-site", "cross-site"), ("origin", "http://forebay.example")], false),
+            (&[("origin", "http://forebay.example")], true),
+            (&[("origin", "http://evil.example")], false),
+            (&[("authorization", "Bearer fbt_x"), ("origin", "http://evil.example")], true),
+            (&[], false),
+        ];
+        for (headers, may) in cases {
+            let mut request = TestRequest::post().insert_header(("host", "forebay.example"));
+            for header in headers {
+                request = request.insert_header(*header);
+            }
+            assert_eq!(may_come(&request.to_http_request()).is_ok(), may, "{headers:?}");
+        }
+        assert!(may_come(&TestRequest::get().to_http_request()).is_ok());
+    }
+}

@@ -1,0 +1,180 @@
+//! Retrying all that a search finds: counted first, then done beside the request, with its progress on the page.
+
+use super::executions::{filter_of, page};
+use super::sent::Sent;
+use super::{PageResult, see_other};
+use crate::auth::Caller;
+use crate::view::badge::Tone;
+use crate::view::executions::Asked;
+use crate::view::notice::notice;
+use actix_web::http::StatusCode;
+use actix_web::web;
+use forebay_contract::{ExecutionId, unix_micros};
+use forebay_operations::{Actor, Operations, RetryHow};
+use forebay_store::Filter;
+use maud::{Markup, html};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio_util::sync::CancellationToken;
+
+/// Most executions that are counted.
+pub(crate) const MOST: u32 = 10_000;
+/// So many are read at once.
+const PART: u32 = 100;
+/// Retries by search that run at once in this process.
+const MOST_RUNNING: usize = 4;
+/// Finished ones that are still shown.
+const MOST_SHOWN: usize = 8;
+/// How long a finished one is shown, in microseconds.
+const SHOWN_FOR: i64 = 5 * 60 * 1_000_000;
+
+/// One retry by search.
+struct Job {
+    by: String,
+    found: u32,
+    retried: u32,
+    refused: u32,
+    last_refusal: String,
+    /// When it ended, and why before its end; empty: it went through.
+    ended: Option<(i64, String)>,
+    stop: CancellationToken,
+}
+
+/// The retries by search of this process.
+#[derive(Clone, Default)]
+pub(crate) struct Bulk(Arc<Mutex<Vec<Arc<Mutex<Job>>>>>);
+
+impl Bulk {
+    fn jobs(&self) -> Vec<Arc<Mutex<Job>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How those of a person stand; `None`: there are none.
+    pub(crate) fn notice(&self, actor: &Actor) -> Option<Markup> {
+        let now = unix_micros();
+        let mut shown = Vec::new();
+        for job in self.jobs() {
+            let job = job.lock().unwrap_or_else(PoisonError::into_inner);
+            if job.by == actor.name() && job.ended.as_ref().is_none_or(|(at, _)| now - at < SHOWN_FOR) {
+                shown.push(told(&job));
+            }
+        }
+        (!shown.is_empty()).then(|| html! { @for one in &shown { (one) } })
+    }
+
+    fn begin(&self, actor: Actor, operations: Arc<Operations>, filter: Filter, how: RetryHow, found: u32) -> bool {
+        let mut jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_running = |job: &Arc<Mutex<Job>>| job.lock().unwrap_or_else(PoisonError::into_inner).ended.is_none();
+        if jobs.iter().filter(|job| is_running(job)).count() >= MOST_RUNNING {
+            return false;
+        }
+        while jobs.len() >= MOST_SHOWN {
+            let Some(place) = jobs.iter().position(|job| !is_running(job)) else { break };
+            jobs.remove(place);
+        }
+        let stop = CancellationToken::new();
+        let job = Arc::new(Mutex::new(Job {
+            by: actor.name().to_owned(),
+            found,
+            retried: 0,
+            refused: 0,
+            last_refusal: String::new(),
+            ended: None,
+            stop: stop.clone(),
+        }));
+        jobs.push(job.clone());
+        tokio::spawn(async move {
+            let ended = run(&job, &actor, &operations, filter, how, &stop).await;
+            job.lock().unwrap_or_else(PoisonError::into_inner).ended = Some((unix_micros(), ended.err().unwrap_or_default()));
+        });
+        true
+    }
+}
+
+async fn run(
+    job: &Mutex<Job>,
+    actor: &Actor,
+    operations: &Operations,
+    filter: Filter,
+    how: RetryHow,
+    stop: &CancellationToken,
+) -> Result<(), String> {
+    let mut after: Option<ExecutionId> = None;
+    loop {
+        if stop.is_cancelled() {
+            return Err("stopped".to_owned());
+        }
+        let part = operations.retry_found(actor, filter.clone(), how, after.as_ref()).await.map_err(|error| error.to_string())?;
+        let mut job = job.lock().unwrap_or_else(PoisonError::into_inner);
+        job.retried += part.retried;
+        job.refused += u32::try_from(part.refused.len()).unwrap_or(u32::MAX);
+        if let Some((_, why)) = part.refused.last() {
+            job.last_refusal.clone_from(why);
+        }
+        match part.next {
+            Some(next) => after = Some(next),
+            None => return Ok(()),
+        }
+    }
+}
+
+fn told(job: &Job) -> Markup {
+    let refused = html! { @if job.refused > 0 { " " (job.refused) " could not be: " (job.last_refusal) } };
+    match &job.ended {
+        None => notice(
+            Tone::Busy,
+            &format!("Retrying: {} of {}", job.retried + job.refused, job.found),
+            html! {
+                div.stack.tight {
+                    progress value=(job.retried + job.refused) max=(job.found.max(1)) aria-label="Retried" {}
+                    p { "In the order of acceptance, at most 50 a second." (refused) }
+                    form method="post" action="/executions/retry/stop" { button.button.small type="submit" { "Stop" } }
+                }
+            },
+        ),
+        Some((_, why)) if why.is_empty() => notice(Tone::Good, &format!("{} executions run again", job.retried), refused),
+        Some((_, why)) => notice(
+            Tone::Warn,
+            &format!("{} of {} executions run again", job.retried, job.found),
+            html! { "It ended early: " (why) "." (refused) },
+        ),
+    }
+}
+
+/// `POST /executions/retry`.
+pub(super) async fn submit(caller: Caller, body: web::Bytes) -> PageResult {
+    let sent = Sent::read(&body);
+    let field = |name: &str| sent.text(name).to_owned();
+    let asked = Asked {
+        tenant: field("tenant"),
+        integration: field("integration"),
+        status: field("status"),
+        since: field("since"),
+        search: field("search"),
+        error: field("error"),
+        before: String::new(),
+    };
+    let filter = Filter { limit: PART, ..filter_of(&asked)? };
+    let how = RetryHow { latest: sent.has("latest"), from_start: sent.text("from") == "start" };
+    let found = caller.state.operations.count_retryable(&caller.actor, filter.clone(), MOST).await?;
+    if sent.text("action") != "retry" || found == 0 {
+        return page(&caller, &asked, StatusCode::OK, &html! {}, Some(found)).await;
+    }
+    // What fails again meanwhile is not taken up a second time: only what was accepted until now, each once, in order.
+    let filter = Filter { until: Some(unix_micros()), ..filter };
+    if !caller.state.bulk.begin(caller.actor.clone(), caller.state.operations.clone(), filter, how, found) {
+        let said = notice(Tone::Warn, "Not begun", "Other retries by search are under way: wait until one has ended.");
+        return page(&caller, &asked, StatusCode::TOO_MANY_REQUESTS, &said, Some(found)).await;
+    }
+    Ok(see_other(&format!("/executions?{}", asked.query_string())))
+}
+
+/// `POST /executions/retry/stop`: one's own.
+pub(super) async fn stop(caller: Caller) -> PageResult {
+    for job in caller.state.bulk.jobs() {
+        let job = job.lock().unwrap_or_else(PoisonError::into_inner);
+        if job.by == caller.actor.name() {
+            job.stop.cancel();
+        }
+    }
+    Ok(see_other("/executions"))
+}

@@ -1,0 +1,163 @@
+//! The history: searching it, one execution, and running it again.
+
+use super::sent::Sent;
+use super::{Framed, PageError, PageResult, see_other};
+use crate::auth::Caller;
+use crate::failure::Failure;
+use crate::state::State;
+use crate::view;
+use crate::view::execution::{Around, Seen};
+use crate::view::executions::Asked;
+use crate::view::page::{Section, card};
+use actix_web::http::StatusCode;
+use actix_web::web;
+use forebay_contract::outcome::{ErrorCode, ExecutionStatus};
+use forebay_contract::{ExecutionId, Name, parse_duration, unix_micros};
+use forebay_operations::{Actor, OperationError, RetryHow};
+use forebay_store::{ExecutionDetail, Filter, LabelFilter, Role};
+use maud::{Markup, html};
+use serde_json::Value;
+
+/// Executions on one page.
+const ROWS: u32 = 50;
+
+/// What a search asks the store for.
+pub(super) fn filter_of(asked: &Asked) -> Result<Filter, PageError> {
+    let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+    let named = |text: &str| given(text).map(|text| super::name(&text)).transpose();
+    let statuses = match given(&asked.status) {
+        None => Vec::new(),
+        Some(word) => vec![word.parse::<ExecutionStatus>().map_err(Failure::bad_request)?],
+    };
+    let since = match given(&asked.since) {
+        None => None,
+        Some(text) => {
+            let back = parse_duration(&text).map_err(|error| Failure::bad_request(error.to_string()))?;
+            Some(unix_micros().saturating_sub(i64::try_from(back.as_micros()).unwrap_or(i64::MAX)))
+        }
+    };
+    let error = match given(&asked.error) {
+        None => None,
+        Some(word) => Some(word.parse::<ErrorCode>().map_err(Failure::bad_request)?),
+    };
+    let search = given(&asked.search);
+    let id = search.as_deref().and_then(|text| text.parse::<ExecutionId>().ok());
+    let label = search.as_deref().filter(|_| id.is_none()).map(LabelFilter::of_text);
+    Ok(Filter {
+        tenants: named(&asked.tenant)?.map(|tenant| vec![tenant]),
+        integration: named(&asked.integration)?,
+        statuses,
+        since,
+        error,
+        id,
+        label,
+        before: asked.before.parse().ok(),
+        limit: ROWS,
+        ..Filter::default()
+    })
+}
+
+/// `GET /executions`.
+pub(super) async fn list(caller: Caller, asked: web::Query<Asked>) -> PageResult {
+    page(&caller, &asked.into_inner(), StatusCode::OK, &html! {}, None).await
+}
+
+/// The list. `said`: what was done; `found`: how many a retry of the search would take up.
+pub(super) async fn page(caller: &Caller, asked: &Asked, status: StatusCode, said: &Markup, found: Option<u32>) -> PageResult {
+    let filter = Filter { limit: ROWS + 1, ..filter_of(asked)? };
+    let mut rows = caller.state.operations.list_executions(&caller.actor, filter).await?;
+    let has_more = rows.len() > ROWS as usize;
+    rows.truncate(ROWS as usize);
+    let tenants: Vec<String> = caller.state.tenants(&caller.actor.tenants(Role::Viewer)).iter().map(Name::to_string).collect();
+    let names = names(&caller.state, &caller.actor, &asked.tenant);
+    let may_retry = caller.actor.grants().strongest() >= Some(Role::Operator);
+    let content = html! {
+        (said)
+        @if let Some(running) = caller.state.bulk.notice(&caller.actor) { div id="retrying" data-live { (running) } } @else { div id="retrying" data-live {} }
+        (view::executions::filter(asked, &tenants, &names))
+        section.card id="list" data-live { (view::executions::list(&rows, asked, has_more)) }
+        @if may_retry { (view::executions::bulk(asked, found, super::bulk::MOST)) }
+    };
+    let live = form_urlencoded::Serializer::new(String::from("/live?"))
+        .append_pair("tenant", &asked.tenant)
+        .append_pair("integration", &asked.integration)
+        .finish();
+    let framed = Framed::new(caller, Section::Executions, "Executions").live(if asked.before.is_empty() { &live } else { "" });
+    Ok(framed.show_as(status, &html! {}, &content))
+}
+
+/// The integrations that somebody may choose from.
+fn names(state: &State, actor: &Actor, tenant: &str) -> Vec<String> {
+    let (snapshot, seen) = (state.snapshot.current(), actor.tenants(Role::Viewer));
+    let is_asked = |name: &Name| seen.has(name) && (tenant.is_empty() || name.as_str() == tenant);
+    let mut names: Vec<String> =
+        snapshot.integrations().filter(|one| is_asked(&one.definition.tenant)).map(|one| one.definition.name.to_string()).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// `GET /executions/{id}`.
+pub(super) async fn show(caller: Caller, id: web::Path<String>) -> PageResult {
+    let id: ExecutionId = id.parse().map_err(|error: forebay_contract::ExecutionIdError| Failure::not_found(error.to_string()))?;
+    match caller.state.operations.execution(&caller.actor, &id).await {
+        Ok(detail) => recorded(&caller, &id, &detail).await,
+        Err(OperationError::NotFound(_)) => waiting(&caller, &id).await,
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn recorded(caller: &Caller, id: &ExecutionId, detail: &ExecutionDetail) -> PageResult {
+    let row = &detail.row;
+    // Of a newer Forebay, or gone: the page does without.
+    let definition = caller.state.operations.store().definition(row.integration_id, row.version).await.ok().flatten();
+    let latest = caller.state.snapshot.current().integration_by_id(row.integration_id).map(|known| known.version);
+    let around: Vec<Option<Around>> = match &detail.variables {
+        None => Vec::new(),
+        Some(log) => (0..detail.steps.len())
+            .map(|place| Some(Around { before: Value::Object(log.before(place)?), after: Value::Object(log.after(place)?) }))
+            .collect(),
+    };
+    let may_retry = row.tenant.parse().is_ok_and(|tenant: Name| caller.actor.has(&tenant, Role::Operator));
+    let seen = Seen { definition: definition.as_ref(), around: &around, trace: "", may_retry, latest };
+    let live = format!("/live?id={id}");
+    let above = [("/executions".to_owned(), "Executions".to_owned())];
+    let title = format!("Execution {id}");
+    let mend = format!("/integrations/{}/{}/edit?like={id}", row.tenant, row.integration);
+    let head = html! { @if detail.input.is_some() { a.button href=(mend) { "Edit with this call as the example" } } };
+    Ok(Framed::new(caller, Section::Executions, &title).above(&above).live(&live).show(&head, &view::execution::execution(detail, &seen)))
+}
+
+/// Nothing is recorded before a worker begins; that the id was issued is proved by the id.
+async fn waiting(caller: &Caller, id: &ExecutionId) -> PageResult {
+    let issuer = forebay_contract::IdIssuer::new(&caller.state.operations.store().id_key().await?);
+    let snapshot = caller.state.snapshot.current();
+    let seen = caller.actor.tenants(Role::Viewer);
+    let of = snapshot.integrations().find(|one| seen.has(&one.definition.tenant) && issuer.is_issued(id, one.id));
+    let Some(integration) = of else {
+        return Err(Failure::not_found(format!("There is no execution {id}: its history is gone, or it was never issued.")).into());
+    };
+    let path = integration.definition.path();
+    let live = format!("/live?id={id}&clock=true");
+    let title = format!("Execution {id}");
+    let content = html! {
+        div.stack id="execution" data-live {
+            (card("Queued", &html! { (view::badge::execution(ExecutionStatus::Queued)) }, &html! {
+                p { "The call to " a href={ "/integrations/" (path) } { (path) } " is accepted and safe. No worker has begun with it, or its history is gone." }
+                p.muted { "This page follows it. The monitor shows what waits, and which workers live." }
+                div.actions { a.button href="/monitor" { "To the monitor" } }
+            }))
+        }
+    };
+    let above = [("/executions".to_owned(), "Executions".to_owned())];
+    Ok(Framed::new(caller, Section::Executions, &title).above(&above).live(&live).show(&html! {}, &content))
+}
+
+/// `POST /executions/{id}/retry`.
+pub(super) async fn retry(caller: Caller, id: web::Path<String>, body: web::Bytes) -> PageResult {
+    let id: ExecutionId = id.parse().map_err(|error: forebay_contract::ExecutionIdError| Failure::not_found(error.to_string()))?;
+    let sent = Sent::read(&body);
+    let how = RetryHow { latest: sent.text("version") == "latest", from_start: sent.text("from") == "start" };
+    caller.state.operations.retry(&caller.actor, &id, how).await?;
+    Ok(see_other(&format!("/executions/{id}")))
+}

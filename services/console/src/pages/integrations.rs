@@ -1,0 +1,258 @@
+//! The integrations with their health and traffic; one of them; its versions.
+
+use super::monitor::{figures, slices};
+use super::sent::Sent;
+use super::{Framed, PageError, PageResult, name, see_other};
+use crate::auth::Caller;
+use crate::failure::Failure;
+use crate::view;
+use crate::view::integrations::{Line, address, integration_tabs};
+use crate::view::page::{Section, card, table_card};
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use forebay_contract::definition::{Authentication, Definition};
+use forebay_contract::{IntegrationPath, Name, parse_duration, unix_micros};
+use forebay_operations::OperationError;
+use forebay_store::{Filter, IntegrationRow, NewDefinition, Role, StoreError, StoredVersion, TrafficPoint, TrafficQuery};
+use maud::{Markup, html};
+use serde::Deserialize;
+use serde_json::json;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// Integrations on one page.
+const LINES: usize = 50;
+const HOUR: i64 = 3_600_000_000;
+/// A slice of the small charts.
+const SLICE: i64 = 300_000_000;
+/// Executions on the page of an integration.
+const LATEST: u32 = 8;
+
+pub(super) type At = web::Path<(String, String)>;
+
+pub(super) fn path(at: At) -> Result<IntegrationPath, PageError> {
+    let (tenant, integration) = at.into_inner();
+    Ok(IntegrationPath { tenant: name(&tenant)?, name: name(&integration)? })
+}
+
+/// `GET /`.
+pub(super) async fn home(_: Caller) -> HttpResponse {
+    see_other("/integrations")
+}
+
+/// What the reader of the list asked for.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Asked {
+    tenant: String,
+    search: String,
+    page: usize,
+}
+
+/// `GET /integrations`.
+pub(super) async fn list(caller: Caller, asked: web::Query<Asked>) -> PageResult {
+    let operations = &caller.state.operations;
+    let tenant = Some(asked.tenant.trim()).filter(|text| !text.is_empty()).map(name).transpose()?;
+    let mut rows = operations.list_integrations(&caller.actor, tenant.as_ref()).await?;
+    let is_empty = rows.is_empty();
+    let wanted = asked.search.trim().to_lowercase();
+    rows.retain(|row| wanted.is_empty() || format!("{}/{} {}", row.tenant, row.name, row.description).to_lowercase().contains(&wanted));
+    let (all, page) = (rows.len(), asked.page.min(rows.len().saturating_sub(1) / LINES));
+    let rows: Vec<IntegrationRow> = rows.into_iter().skip(page * LINES).take(LINES).collect();
+    let lines = lines(&caller, &rows).await?;
+    let tenants: Vec<String> = caller.state.tenants(&caller.actor.tenants(Role::Viewer)).iter().map(Name::to_string).collect();
+    let may_create = caller.actor.grants().strongest() >= Some(Role::Developer);
+    let content = html! {
+        @if tenants.len() > 1 || all > LINES || !wanted.is_empty() { (view::integrations::filter(&asked.tenant, &asked.search, &tenants)) }
+        section.card id="list" data-live {
+            @if lines.is_empty() && !is_empty { (view::notice::empty("Nothing was found", "No integration of this name.", &html! { a.button href="/integrations" { "Show all" } })) }
+            @else { (view::integrations::list(&lines, may_create)) }
+            (view::integrations::pager(&asked.tenant, &asked.search, page, all, LINES))
+        }
+    };
+    let new = html! { @if may_create && !is_empty { a.button.main href="/integrations/new" { "New integration" } } };
+    let framed = Framed::new(&caller, Section::Integrations, "Integrations").live("/live?clock=true");
+    Ok(framed.show(&new, &content))
+}
+
+async fn lines(caller: &Caller, rows: &[IntegrationRow]) -> Result<Vec<Line>, PageError> {
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+    let now = unix_micros();
+    let from = now - now.rem_euclid(SLICE) + SLICE - HOUR;
+    let operations = &caller.state.operations;
+    let query = TrafficQuery { integrations: Some(ids.clone()), from, to: now + SLICE, step: Duration::from_secs(300), each: true };
+    let (activity, traffic) = tokio::join!(operations.activity(&ids, from), operations.store().traffic(&query));
+    let (activity, traffic) = (activity?, traffic?);
+    let snapshot = caller.state.snapshot.current();
+    let mut lines = Vec::with_capacity(rows.len());
+    for row in rows {
+        let known = activity.get(&row.id).cloned().unwrap_or_default();
+        let points: Vec<&TrafficPoint> = traffic.iter().filter(|point| point.integration == Some(row.id)).collect();
+        let is_halted = snapshot.trigger_state(row.id).is_some_and(|state| state.phase == forebay_store::TriggerPhase::Halted);
+        let is_schedule = snapshot.integration_by_id(row.id).is_some_and(|known| known.definition.trigger.schedule().is_some());
+        lines.push(Line {
+            tenant: row.tenant.to_string(),
+            name: row.name.to_string(),
+            description: row.description.clone(),
+            enabled: row.enabled,
+            halted: is_halted,
+            trigger: if is_schedule { "schedule" } else { "webhook" }.to_owned(),
+            traffic: slices(&points, from, SLICE, usize::try_from(HOUR / SLICE).unwrap_or_default()),
+            succeeded: known.counts.succeeded.into(),
+            failed: u64::from(known.counts.failed) + u64::from(known.counts.expired),
+            p95: known.counts.durations.quantile(0.95).and_then(|took| i64::try_from(took.as_micros()).ok()),
+            last: known.last,
+        });
+    }
+    Ok(lines)
+}
+
+/// `GET /integrations/{tenant}/{name}`.
+pub(super) async fn overview(caller: Caller, at: At) -> PageResult {
+    page(&caller, &path(at)?, StatusCode::OK, &html! {}, "").await
+}
+
+/// The page of one integration. `said`: what was just done; `wrong`: what was wrong with the form of a key.
+pub(super) async fn page(caller: &Caller, path: &IntegrationPath, status: StatusCode, said: &Markup, wrong: &str) -> PageResult {
+    let (actor, operations) = (&caller.actor, &caller.state.operations);
+    let current = operations.integration(actor, path).await?;
+    let integration = operations.store().integration(path).await?;
+    let definition = &integration.definition;
+    let filter =
+        Filter { tenants: Some(vec![path.tenant.clone()]), integration: Some(path.name.clone()), limit: LATEST, ..Filter::default() };
+    let now = unix_micros();
+    let (traffic, latest, triggers, keys) = tokio::join!(
+        figures(caller, Some(&path.tenant), Some(vec![integration.id]), now, 60, 1),
+        operations.list_executions(actor, filter),
+        operations.list_triggers(actor, Some(&path.tenant)),
+        operations.list_keys(actor, Some(&path.tenant)),
+    );
+    let (traffic, latest, triggers, keys) = (traffic?, latest?, triggers?, keys?);
+    let halted: Vec<_> = triggers.into_iter().filter(|trigger| trigger.integration_id == integration.id).collect();
+    let (is_operator, is_developer) = (actor.has(&path.tenant, Role::Operator), actor.has(&path.tenant, Role::Developer));
+    let diagnosed = caller.state.snapshot.current().diagnosed_until(integration.id).filter(|until| *until > now);
+    let base = address(path.tenant.as_str(), path.name.as_str());
+    let is_webhook = definition.trigger.webhook().is_some();
+    let asked = view::executions::Asked { tenant: path.tenant.to_string(), integration: path.name.to_string(), ..Default::default() };
+    let content = html! {
+        (integration_tabs(path.tenant.as_str(), path.name.as_str(), "Overview", is_webhook))
+        (said)
+        @if !definition.enabled { (view::notice::notice(view::badge::Tone::Warn, "Disabled", "Calls get 404, and the clock starts nothing.")) }
+        div.stack id="halted" data-live { (view::monitor::halted(&halted, is_operator)) }
+        div.halves {
+            (card(if is_webhook { "Webhook" } else { "Schedule" }, &html! {}, &html! {
+                (view::integrations::reached(definition, &caller.state.ingress_url))
+                (view::integrations::rules(definition))
+            }))
+            (card("Workflow", &html! { a.button.small href={ (base) "/edit" } { "Edit" } }, &view::diagram::diagram(definition, view::diagram::Beside { states: None, places: None })))
+        }
+        div.stack id="traffic" data-live { (view::monitor::traffic(&traffic)) }
+        section.card id="latest" data-live {
+            header { h2 { "Latest executions" } div.actions { a.button.small href={ "/executions?" (asked.query_string()) } { "All" } } }
+            (view::executions::list(&latest, &asked, false))
+        }
+        @if definition.trigger.webhook().is_some_and(|webhook| webhook.authentication == Authentication::ApiKey) {
+            @let mine: Vec<_> = keys.into_iter().filter(|key| key.integrations.iter().any(|one| *one == path.name.as_str())).map(super::keys::line).collect();
+            (table_card("API keys", &html! {}, &view::keys::list(&mine, now, is_developer)))
+            @if is_developer { (card("Add a key", &html! {}, &view::keys::form(path.tenant.as_str(), &[path.name.to_string()], wrong, &base))) }
+        }
+        (view::integrations::diagnostics(&base, diagnosed, is_operator))
+    };
+    let head = html! {
+        @if !is_webhook && is_operator { form method="post" action={ (base) "/run" } { button.button type="submit" { "Run now" } } }
+        @if is_developer { (view::editor::switch(&path.to_string(), definition.enabled)) }
+    };
+    let title = path.to_string();
+    let above = [("/integrations".to_owned(), "Integrations".to_owned())];
+    let live = format!("/live?tenant={}&integration={}", path.tenant, path.name);
+    let framed = Framed::new(caller, Section::Integrations, &title).above(&above).lead(&definition.description).live(&live);
+    let _ = current;
+    Ok(framed.show_as(status, &head, &content))
+}
+
+/// Which two versions are compared.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Compared {
+    from: i32,
+    to: i32,
+}
+
+/// `GET /integrations/{tenant}/{name}/versions`.
+pub(super) async fn versions(caller: Caller, at: At, compared: web::Query<Compared>) -> PageResult {
+    let path = path(at)?;
+    let all = caller.state.operations.versions(&caller.actor, &path).await?;
+    let find = |number: i32| all.iter().find(|version| version.version == number);
+    let pair = find(compared.from).zip(find(compared.to));
+    let is_webhook = all.first().is_some_and(|current| current.document.pointer("/trigger/webhook").is_some());
+    let content = html! {
+        (integration_tabs(path.tenant.as_str(), path.name.as_str(), "Versions", is_webhook))
+        (view::versions::versions(&all, pair, caller.actor.has(&path.tenant, Role::Developer)))
+    };
+    let title = path.to_string();
+    let above = [("/integrations".to_owned(), "Integrations".to_owned())];
+    Ok(Framed::new(&caller, Section::Integrations, &title).above(&above).show(&html! {}, &content))
+}
+
+/// `POST /integrations/{tenant}/{name}/rollback`.
+pub(super) async fn rollback(caller: Caller, at: At, body: web::Bytes) -> PageResult {
+    let (path, sent) = (path(at)?, Sent::read(&body));
+    let expected = sent.given("current").and_then(|text| text.parse().ok());
+    caller.state.operations.rollback(&caller.actor, &path, Some(sent.number("to")), expected).await?;
+    Ok(see_other(&format!("{}/versions", address(path.tenant.as_str(), path.name.as_str()))))
+}
+
+/// `POST /integrations/{tenant}/{name}/enable`.
+pub(super) async fn enable(caller: Caller, at: At) -> PageResult {
+    switch(&caller, &path(at)?, true).await
+}
+
+/// `POST /integrations/{tenant}/{name}/disable`.
+pub(super) async fn disable(caller: Caller, at: At) -> PageResult {
+    switch(&caller, &path(at)?, false).await
+}
+
+/// A new version that says the same but for `enabled`, in the words of its author.
+async fn switch(caller: &Caller, path: &IntegrationPath, enabled: bool) -> PageResult {
+    let current = caller.state.operations.integration(&caller.actor, path).await?;
+    let new = switched(&current, enabled).map_err(|why| Failure::new(StatusCode::CONFLICT, "refused", "Not as things stand", why))?;
+    caller.state.operations.save(&caller.actor, &new, current.version).await?;
+    Ok(see_other(&address(path.tenant.as_str(), path.name.as_str())))
+}
+
+fn switched(current: &StoredVersion, enabled: bool) -> Result<NewDefinition, String> {
+    let field = if enabled { None } else { Some(json!(false)) };
+    let source = if current.source.trim().is_empty() { format!("{:#}\n", current.document) } else { current.source.clone() };
+    let edited = super::editor::text::with_fields(&source, &[("enabled", field)])?;
+    let read = super::editor::read(&edited.source)
+        .map_err(|problems| problems.iter().map(|one| one.message.clone()).collect::<Vec<_>>().join("; "))?;
+    let definition: Definition = read.definition;
+    Ok(NewDefinition { definition, document: read.document, source: edited.source })
+}
+
+/// `POST /integrations/{tenant}/{name}/run`.
+pub(super) async fn run(caller: Caller, at: At) -> PageResult {
+    let id = caller.state.operations.run_now(&caller.actor, &path(at)?).await?;
+    Ok(see_other(&format!("/executions/{id}")))
+}
+
+/// `POST /integrations/{tenant}/{name}/diagnostics`.
+pub(super) async fn diagnostics(caller: Caller, at: At, body: web::Bytes) -> PageResult {
+    let (path, sent) = (path(at)?, Sent::read(&body));
+    match sent.given("for") {
+        None => {
+            caller.state.operations.end_diagnosis(&caller.actor, &path).await?;
+        }
+        Some(text) => {
+            let time = parse_duration(text).map_err(|error| Failure::bad_request(error.to_string()))?;
+            match caller.state.operations.diagnose(&caller.actor, &path, time).await {
+                Ok(_) => {}
+                Err(OperationError::Store(error @ StoreError::Invalid { .. })) => {
+                    return Err(Failure::bad_request(error.to_string()).into());
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Ok(see_other(&address(path.tenant.as_str(), path.name.as_str())))
+}

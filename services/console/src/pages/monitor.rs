@@ -1,0 +1,162 @@
+//! What runs, what waits, what is stuck.
+
+use super::{Framed, PageError, PageResult, name, see_other};
+use crate::auth::Caller;
+use crate::view;
+use crate::view::integrations::address;
+use crate::view::monitor::{DeadLetter, Queue, Traffic};
+use crate::view::page::Section;
+use actix_web::web;
+use forebay_broker::Settle;
+use forebay_contract::{IntegrationPath, Name, unix_micros};
+use forebay_store::{Decision, Role, TrafficPoint, TrafficQuery};
+use maud::html;
+use serde::Deserialize;
+use std::time::Duration;
+
+/// Dead letters that are looked at.
+const LETTERS: usize = 50;
+/// Queues on the page: those in which most waits.
+const QUEUES: usize = 100;
+
+/// Spans of the charts: word, minutes in all, minutes a point.
+const SPANS: [(&str, u32, u32); 4] = [("1h", 60, 1), ("24h", 1440, 30), ("7d", 10_080, 240), ("30d", 43_200, 1440)];
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Asked {
+    over: String,
+    tenant: String,
+}
+
+/// `GET /monitor`.
+pub(super) async fn show(caller: Caller, asked: web::Query<Asked>) -> PageResult {
+    let (actor, operations) = (&caller.actor, &caller.state.operations);
+    let tenant = Some(asked.tenant.trim()).filter(|text| !text.is_empty()).map(name).transpose()?;
+    let (over, minutes, step) = SPANS.into_iter().find(|(word, ..)| *word == asked.over).unwrap_or(SPANS[0]);
+    let now = unix_micros();
+    let (traffic, triggers, queues) = tokio::join!(
+        figures(&caller, tenant.as_ref(), None, now, minutes, step),
+        operations.list_triggers(actor, tenant.as_ref()),
+        operations.list_queues(actor, tenant.as_ref()),
+    );
+    let (traffic, triggers, mut queues) = (traffic?, triggers?, queues?);
+    queues.sort_by_key(|queue| std::cmp::Reverse((queue.ready, queue.oldest.map(std::cmp::Reverse))));
+    let shown: Vec<Queue> = queues.iter().take(QUEUES).map(queue).collect();
+    let is_of_all = actor.may_everywhere(Role::Viewer).is_ok() && tenant.is_none();
+    let (workers, letters) = match is_of_all {
+        true => (Some(operations.list_workers(actor).await?), operations.list_unreadable(actor, LETTERS).await.ok()),
+        false => (None, None),
+    };
+    let may_decide = actor.grants().strongest() >= Some(Role::Operator);
+    let may_settle = actor.may_everywhere(Role::Operator).is_ok();
+    let tenants: Vec<String> = caller.state.tenants(&actor.tenants(Role::Viewer)).iter().map(Name::to_string).collect();
+    let letters: Option<Vec<DeadLetter>> = letters.map(|letters| letters.into_iter().map(letter).collect());
+    let content = html! {
+        (view::monitor::choice(over, &SPANS.map(|(word, ..)| word), &asked.tenant, &tenants))
+        div.stack id="halted" data-live { (view::monitor::halted(&triggers, may_decide)) }
+        div.stack id="traffic" data-live { (view::monitor::traffic(&traffic)) }
+        div.stack id="queues" data-live { (view::monitor::queues(&shown, now)) }
+        @if let Some(workers) = &workers { div.stack id="workers" data-live { (view::monitor::workers(workers)) } }
+        @match &letters {
+            Some(letters) => div.stack id="letters" data-live { (view::monitor::dead_letters(letters, may_settle)) },
+            None if is_of_all => (view::notice::notice(view::badge::Tone::Warn, "The broker does not answer", "Dead letters and depths of queues are not known.")),
+            None => {}
+        }
+    };
+    let framed = Framed::new(&caller, Section::Monitor, "Monitor").live("/live?clock=true");
+    Ok(framed.show(&html! {}, &content))
+}
+
+/// The figures of a chart, with a point for each step, also where nothing ended.
+pub(super) async fn figures(
+    caller: &Caller,
+    tenant: Option<&Name>,
+    integrations: Option<Vec<uuid::Uuid>>,
+    now: i64,
+    minutes: u32,
+    step: u32,
+) -> Result<Traffic, PageError> {
+    const MINUTE: i64 = 60_000_000;
+    let width = i64::from(step) * MINUTE;
+    let to = now - now.rem_euclid(width) + width;
+    let from = to - i64::from(minutes) * MINUTE;
+    let query = TrafficQuery { integrations, from, to, step: Duration::from_secs(u64::from(step) * 60), each: false };
+    let points = caller.state.operations.traffic(&caller.actor, tenant, query).await?;
+    let count = usize::try_from(minutes / step).unwrap_or_default();
+    let mut traffic = Traffic { minutes: step, ..Traffic::default() };
+    for place in 0..count {
+        let at = from + i64::try_from(place).unwrap_or_default() * width;
+        let counts = points.iter().find(|point| point.at == at).map(|point| point.counts).unwrap_or_default();
+        traffic.times.push(at);
+        traffic.succeeded.push(f64::from(counts.succeeded));
+        traffic.failed.push(f64::from(counts.failed) + f64::from(counts.expired));
+        traffic.p50.push(micros(&counts, 0.5));
+        traffic.p95.push(micros(&counts, 0.95));
+    }
+    Ok(traffic)
+}
+
+fn micros(counts: &forebay_store::Counts, quantile: f64) -> Option<f64> {
+    counts.durations.quantile(quantile).map(|took| took.as_micros() as f64)
+}
+
+/// One value a slice of the time from `from` on.
+pub(super) fn slices(points: &[&TrafficPoint], from: i64, width: i64, count: usize) -> Vec<f64> {
+    let mut slices = vec![0.0; count];
+    for point in points {
+        let place = usize::try_from((point.at - from) / width).unwrap_or(usize::MAX);
+        if let Some(slice) = slices.get_mut(place) {
+            *slice += point.counts.total() as f64;
+        }
+    }
+    slices
+}
+
+fn queue(state: &forebay_operations::QueueState) -> Queue {
+    let (name, href) = match &state.integration {
+        Some((tenant, integration)) => (format!("{tenant}/{integration}"), address(tenant.as_str(), integration.as_str())),
+        None => (state.name.clone(), String::new()),
+    };
+    let consumers = state.consumers.filter(|count| *count > 0).map(|count| format!("{count} consumers")).unwrap_or_default();
+    let worker = match &state.integration {
+        Some(_) => state.worker.clone().unwrap_or_default(),
+        None => consumers,
+    };
+    Queue { name, href, depth: state.ready.map(u64::from), oldest: state.oldest, worker }
+}
+
+fn letter(message: forebay_broker::UnreadableMessage) -> DeadLetter {
+    DeadLetter { queue: message.from.unwrap_or_default(), id: message.id, reason: message.reason, at: None, size: message.body.len() }
+}
+
+type At = web::Path<(String, String)>;
+
+async fn decide(caller: Caller, at: At, decision: Decision) -> PageResult {
+    let (tenant, integration) = at.into_inner();
+    let path = IntegrationPath { tenant: name(&tenant)?, name: name(&integration)? };
+    caller.state.operations.decide(&caller.actor, &path, decision).await?;
+    Ok(see_other("/monitor"))
+}
+
+/// `POST /triggers/{tenant}/{name}/resume`.
+pub(super) async fn resume(caller: Caller, at: At) -> PageResult {
+    decide(caller, at, Decision::Resume).await
+}
+
+/// `POST /triggers/{tenant}/{name}/skip`.
+pub(super) async fn skip(caller: Caller, at: At) -> PageResult {
+    decide(caller, at, Decision::Skip).await
+}
+
+/// `POST /dead-letters/{id}/return`.
+pub(super) async fn return_letter(caller: Caller, id: web::Path<String>) -> PageResult {
+    caller.state.operations.settle_unreadable(&caller.actor, &id, Settle::Return).await?;
+    Ok(see_other("/monitor"))
+}
+
+/// `POST /dead-letters/{id}/discard`.
+pub(super) async fn discard_letter(caller: Caller, id: web::Path<String>) -> PageResult {
+    caller.state.operations.settle_unreadable(&caller.actor, &id, Settle::Discard).await?;
+    Ok(see_other("/monitor"))
+}

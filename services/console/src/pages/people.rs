@@ -1,0 +1,198 @@
+//! Users, tokens, and the audit log.
+
+use super::sent::Sent;
+use super::{Framed, PageResult, see_other};
+use crate::auth::Caller;
+use crate::failure::Failure;
+use crate::view;
+use crate::view::page::Section;
+use actix_web::http::StatusCode;
+use actix_web::web;
+use forebay_contract::{Name, parse_duration, unix_micros};
+use forebay_operations::{OperationError, PersonChange};
+use forebay_store::{AuditFilter, Grants, NewToken, Role, Scope, StoreError};
+use maud::html;
+use uuid::Uuid;
+
+/// Lines of the audit log on one page.
+const LINES: u32 = 50;
+
+/// `GET /users`.
+pub(super) async fn users(caller: Caller) -> PageResult {
+    user_page(&caller, StatusCode::OK, "").await
+}
+
+async fn user_page(caller: &Caller, status: StatusCode, wrong: &str) -> PageResult {
+    let rows = caller.state.operations.list_users(&caller.actor).await?;
+    let users: Vec<view::people::User> = rows
+        .into_iter()
+        .map(|user| view::people::User {
+            id: user.id.to_string(),
+            grants: user.grants.iter().map(|(scope, role)| (scope.to_string(), role.to_string())).collect(),
+            name: user.name,
+            full_name: user.full_name,
+            enabled: user.enabled,
+            last_sign_in_at: user.last_sign_in_at,
+            revision: user.revision,
+        })
+        .collect();
+    let framed = Framed::new(caller, Section::Users, "Users");
+    Ok(framed.show_as(status, &html! {}, &view::people::users(&users, wrong)))
+}
+
+/// `POST /users`.
+pub(super) async fn add_user(caller: Caller, body: web::Bytes) -> PageResult {
+    let sent = Sent::read(&body);
+    let grants = match granted(&sent) {
+        Ok(grants) => grants,
+        Err(why) => return user_page(&caller, StatusCode::UNPROCESSABLE_ENTITY, &why).await,
+    };
+    let password = Some(sent.text("password")).filter(|text| !text.is_empty()).map(str::to_owned);
+    let (name, full_name) = (sent.text("name").to_owned(), sent.text("full_name").to_owned());
+    match caller.state.operations.create_user(&caller.actor, name, full_name, password, grants).await {
+        Ok(_) => Ok(see_other("/users")),
+        Err(error) => user_page(&caller, StatusCode::UNPROCESSABLE_ENTITY, &told(error)?).await,
+    }
+}
+
+fn granted(sent: &Sent) -> Result<Grants, String> {
+    let (scope, role): (Scope, Role) = (sent.text("tenant").trim().parse()?, sent.text("role").parse()?);
+    Ok(Grants::from_iter([(scope, role)]))
+}
+
+/// What the page says beside its form; everything else has a page of its own.
+fn told(error: OperationError) -> Result<String, OperationError> {
+    match error {
+        OperationError::Invalid(why) | OperationError::Refused(why) => Ok(why),
+        OperationError::Store(
+            error @ (StoreError::Invalid { .. } | StoreError::Exists { .. } | StoreError::LastAdministrator | StoreError::Changed { .. }),
+        ) => Ok(error.to_string()),
+        error => Err(error),
+    }
+}
+
+/// `POST /users/{id}/enable`.
+pub(super) async fn enable_user(caller: Caller, id: web::Path<Uuid>, body: web::Bytes) -> PageResult {
+    change(&caller, *id, &Sent::read(&body), PersonChange { enabled: Some(true), ..PersonChange::default() }).await
+}
+
+/// `POST /users/{id}/disable`.
+pub(super) async fn disable_user(caller: Caller, id: web::Path<Uuid>, body: web::Bytes) -> PageResult {
+    change(&caller, *id, &Sent::read(&body), PersonChange { enabled: Some(false), ..PersonChange::default() }).await
+}
+
+/// `POST /users/{id}/grants`: adds or changes one role, or takes it away where the role is empty.
+pub(super) async fn change_grants(caller: Caller, id: web::Path<Uuid>, body: web::Bytes) -> PageResult {
+    let sent = Sent::read(&body);
+    let user = caller.state.operations.user(&caller.actor, *id).await?;
+    let scope: Scope = match sent.text("tenant").trim().parse() {
+        Ok(scope) => scope,
+        Err(why) => return user_page(&caller, StatusCode::UNPROCESSABLE_ENTITY, &why).await,
+    };
+    let mut grants: Vec<(Scope, Role)> =
+        user.grants.iter().filter(|(known, _)| **known != scope).map(|(known, role)| (known.clone(), role)).collect();
+    if let Some(role) = sent.given("role") {
+        match role.parse() {
+            Ok(role) => grants.push((scope, role)),
+            Err(why) => return user_page(&caller, StatusCode::UNPROCESSABLE_ENTITY, &why).await,
+        }
+    }
+    change(&caller, *id, &sent, PersonChange { grants: Some(grants.into_iter().collect()), ..PersonChange::default() }).await
+}
+
+async fn change(caller: &Caller, id: Uuid, sent: &Sent, change: PersonChange) -> PageResult {
+    let expected = sent.given("revision").and_then(|text| text.parse().ok());
+    match caller.state.operations.update_user(&caller.actor, id, change, expected).await {
+        Ok(_) => Ok(see_other("/users")),
+        Err(error) => user_page(caller, StatusCode::CONFLICT, &told(error)?).await,
+    }
+}
+
+/// `GET /tokens`.
+pub(super) async fn tokens(caller: Caller) -> PageResult {
+    token_page(&caller, StatusCode::OK, None, "").await
+}
+
+async fn token_page(caller: &Caller, status: StatusCode, made: Option<&str>, wrong: &str) -> PageResult {
+    let rows = caller.state.operations.list_tokens(&caller.actor).await?;
+    let tokens: Vec<view::people::Token> = rows
+        .into_iter()
+        .map(|token| view::people::Token {
+            id: token.id.to_string(),
+            owner: token.user_name,
+            label: token.label,
+            hint: token.hint,
+            role: token.role.to_string(),
+            tenants: token.scopes.iter().map(ToString::to_string).collect(),
+            last_used_at: token.last_used_at,
+            expires_at: token.expires_at,
+        })
+        .collect();
+    let framed = Framed::new(caller, Section::Tokens, "API tokens").lead("For programs, and for the command on your own machine.");
+    Ok(framed.show_as(status, &html! {}, &view::people::tokens(&tokens, made, wrong, unix_micros())))
+}
+
+/// `POST /tokens`.
+pub(super) async fn make_token(caller: Caller, body: web::Bytes) -> PageResult {
+    let sent = Sent::read(&body);
+    let Some(user) = caller.actor.user_id() else { return Err(Failure::bad_request("Only a person has tokens.").into()) };
+    let read = || -> Result<NewToken, String> {
+        let lasts = parse_duration(sent.text("lasts").trim()).map_err(|error| format!("Lasts: {error}"))?;
+        let scopes = vec![sent.text("tenant").trim().parse()?];
+        Ok(NewToken { user, label: sent.text("label").to_owned(), role: sent.text("role").parse()?, scopes, lasts })
+    };
+    let new = match read() {
+        Ok(new) => new,
+        Err(why) => return token_page(&caller, StatusCode::UNPROCESSABLE_ENTITY, None, &why).await,
+    };
+    match caller.state.operations.create_token(&caller.actor, new).await {
+        Ok(created) => token_page(&caller, StatusCode::CREATED, Some(&created.token), "").await,
+        Err(error) => token_page(&caller, StatusCode::UNPROCESSABLE_ENTITY, None, &told(error)?).await,
+    }
+}
+
+/// `POST /tokens/{id}/delete`.
+pub(super) async fn delete_token(caller: Caller, id: web::Path<Uuid>) -> PageResult {
+    caller.state.operations.delete_token(&caller.actor, *id).await?;
+    Ok(see_other("/tokens"))
+}
+
+/// `GET /audit`.
+pub(super) async fn audit(caller: Caller, asked: web::Query<view::people::Asked>) -> PageResult {
+    let asked = asked.into_inner();
+    let given = |text: &str| Some(text.trim()).filter(|text| !text.is_empty()).map(str::to_owned);
+    let filter = AuditFilter {
+        by: given(&asked.by),
+        action: given(&asked.action),
+        target: given(&asked.target),
+        before: asked.before.parse().ok(),
+        limit: LINES + 1,
+        ..AuditFilter::default()
+    };
+    let mut rows = caller.state.operations.list_audit(&caller.actor, filter).await?;
+    let has_more = rows.len() > LINES as usize;
+    rows.truncate(LINES as usize);
+    let entries: Vec<view::people::Entry> = rows
+        .into_iter()
+        .map(|row| view::people::Entry {
+            id: row.id,
+            at: row.at,
+            who: row.who.name,
+            through: row.who.kind.as_str().to_owned(),
+            action: row.action,
+            target: with_tenant(row.tenant.as_ref(), row.target),
+            before: row.before,
+            after: row.after,
+        })
+        .collect();
+    let framed = Framed::new(&caller, Section::Audit, "Audit log").lead("Every change: who, what, before, after.");
+    Ok(framed.show(&html! {}, &view::people::audit(&entries, &asked, has_more)))
+}
+
+/// Targets that do not name their tenant themselves.
+fn with_tenant(tenant: Option<&Name>, target: String) -> String {
+    match tenant {
+        Some(tenant) if !target.starts_with(tenant.as_str()) => format!("{target} ({tenant})"),
+        _ => target,
+    }
+}

@@ -1,0 +1,176 @@
+//! Signing in and out, the first run, and one's own account.
+
+use super::sent::Sent;
+use super::{Framed, PageResult, bare, html_of, see_other};
+use crate::auth::{Caller, no_cookie, session_cookie, session_of};
+use crate::failure::Failure;
+use crate::setup::is_right;
+use crate::state::State;
+use crate::throttle::{FREE_OF_BOTH, FREE_OF_ONE};
+use crate::view;
+use crate::view::page::Section;
+use actix_web::http::StatusCode;
+use actix_web::http::header::RETRY_AFTER;
+use actix_web::{HttpRequest, HttpResponse, web};
+use forebay_operations::{FirstUser, OperationError, Signed};
+use forebay_store::StoreError;
+use maud::html;
+use serde::Deserialize;
+use std::time::{Duration, Instant};
+
+/// Where people begin.
+const HOME: &str = "/integrations";
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Asked {
+    code: String,
+    next: String,
+}
+
+/// `GET /setup`.
+pub(super) async fn setup(state: web::Data<State>, asked: web::Query<Asked>) -> PageResult {
+    if state.operations.store().has_users().await? {
+        return Ok(see_other("/sign-in"));
+    }
+    Ok(bare(view::sign_in::setup("", &asked.code, "")))
+}
+
+/// `POST /setup`.
+pub(super) async fn set_up(state: web::Data<State>, request: HttpRequest, body: web::Bytes) -> PageResult {
+    if state.operations.store().has_users().await? {
+        return Ok(see_other("/sign-in"));
+    }
+    let sent = Sent::read(&body);
+    let (name, code) = (sent.text("name"), sent.text("code"));
+    let address = format!("setup {}", address_of(&request));
+    let keys = [(address.as_str(), FREE_OF_BOTH)];
+    let again = |status: StatusCode, why: &str| html_of(&mut HttpResponse::build(status), view::sign_in::setup(name, code, why));
+    if let Some(wait) = state.throttle.wait(&keys, Instant::now()) {
+        return Ok(again(StatusCode::TOO_MANY_REQUESTS, &too_soon(wait)));
+    }
+    if !is_right(&state.setup_code, code) {
+        state.throttle.failed(&keys, Instant::now());
+        return Ok(again(StatusCode::FORBIDDEN, "The setup code is another one: look for it in the console's log."));
+    }
+    let first =
+        FirstUser { name: name.to_owned(), full_name: sent.text("full_name").to_owned(), password: sent.text("password").to_owned() };
+    match state.operations.create_first_user(first).await {
+        Ok(signed) => Ok(signed_in(&signed, state.is_secure, HOME)),
+        Err(OperationError::Store(StoreError::Exists { .. })) => Ok(see_other("/sign-in")),
+        Err(OperationError::Invalid(why)) => Ok(again(StatusCode::UNPROCESSABLE_ENTITY, &why)),
+        Err(OperationError::Store(error @ StoreError::Invalid { .. })) => Ok(again(StatusCode::UNPROCESSABLE_ENTITY, &error.to_string())),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// `GET /sign-in`.
+pub(super) async fn form(state: web::Data<State>, asked: web::Query<Asked>) -> PageResult {
+    if !state.operations.store().has_users().await? {
+        return Ok(see_other("/setup"));
+    }
+    Ok(bare(view::sign_in::sign_in("", "", &asked.next, None)))
+}
+
+/// `POST /sign-in`.
+pub(super) async fn sign_in(state: web::Data<State>, request: HttpRequest, body: web::Bytes) -> PageResult {
+    let sent = Sent::read(&body);
+    let (name, next) = (sent.text("name").trim().to_lowercase(), sent.text("next"));
+    let address = address_of(&request);
+    let both = format!("{name} {address}");
+    let keys = [(both.as_str(), FREE_OF_BOTH), (name.as_str(), FREE_OF_ONE), (address.as_str(), FREE_OF_ONE)];
+    let again = |status: StatusCode, why: &str| {
+        html_of(&mut HttpResponse::build(status), view::sign_in::sign_in(sent.text("name"), why, next, None))
+    };
+    if let Some(wait) = state.throttle.wait(&keys, Instant::now()) {
+        let mut answer = again(StatusCode::TOO_MANY_REQUESTS, &too_soon(wait));
+        let seconds = wait.as_secs().max(1).to_string();
+        if let Ok(value) = seconds.parse() {
+            answer.headers_mut().insert(RETRY_AFTER, value);
+        }
+        return Ok(answer);
+    }
+    match state.operations.sign_in(&name, sent.text("password").to_owned()).await? {
+        Some(signed) => {
+            keys.iter().for_each(|(key, _)| state.throttle.succeeded(key));
+            Ok(signed_in(&signed, state.is_secure, local(next)))
+        }
+        None => {
+            state.throttle.failed(&keys, Instant::now());
+            tracing::warn!(user.name = name, client.address = address, "a sign-in failed");
+            Ok(again(StatusCode::UNAUTHORIZED, "The name or the password is wrong."))
+        }
+    }
+}
+
+/// `POST /sign-out`.
+pub(super) async fn sign_out(state: web::Data<State>, request: HttpRequest) -> PageResult {
+    if let Some(session) = session_of(&request, state.is_secure) {
+        state.operations.sign_out(&session).await?;
+    }
+    Ok(with_cookie(see_other("/sign-in"), no_cookie(state.is_secure)))
+}
+
+/// `GET /account`.
+pub(super) async fn account(caller: Caller) -> PageResult {
+    own_account(&caller, StatusCode::OK, "", "").await
+}
+
+/// `POST /account/password`.
+pub(super) async fn change_password(caller: Caller, body: web::Bytes) -> PageResult {
+    let sent = Sent::read(&body);
+    let (old, new) = (sent.text("old").to_owned(), sent.text("password").to_owned());
+    match caller.state.operations.change_own_password(&caller.actor, old, new).await {
+        Ok(signed) => {
+            let answer = own_account(&caller, StatusCode::OK, "The password is changed, and every other session has ended.", "").await?;
+            Ok(with_cookie(answer, session_cookie(&signed, caller.state.is_secure)))
+        }
+        Err(OperationError::Invalid(why)) => own_account(&caller, StatusCode::UNPROCESSABLE_ENTITY, "", &why).await,
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn own_account(caller: &Caller, status: StatusCode, said: &str, wrong: &str) -> PageResult {
+    let Some(id) = caller.actor.user_id() else { return Err(Failure::not_found("The person at the host has no account.").into()) };
+    let user = caller.state.operations.user(&caller.actor, id).await?;
+    let grants: Vec<(String, String)> = user.grants.iter().map(|(scope, role)| (scope.to_string(), role.to_string())).collect();
+    let content = view::people::account(&user, &grants, said, wrong);
+    Ok(Framed::new(caller, Section::Other, "Your account").show_as(status, &html! {}, &content))
+}
+
+fn signed_in(signed: &Signed, is_secure: bool, next: &str) -> HttpResponse {
+    with_cookie(see_other(next), session_cookie(signed, is_secure))
+}
+
+fn with_cookie(mut answer: HttpResponse, cookie: actix_web::cookie::Cookie<'_>) -> HttpResponse {
+    // It is made of characters that a header may have.
+    let _ = answer.add_cookie(&cookie);
+    answer
+}
+
+/// Only a place of the console itself: no other site sends people on through it.
+fn local(next: &str) -> &str {
+    let is_local = next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\r', '\n', '\t']);
+    if is_local && next != "/" { next } else { HOME }
+}
+
+fn address_of(request: &HttpRequest) -> String {
+    request.peer_addr().map(|address| address.ip().to_string()).unwrap_or_default()
+}
+
+fn too_soon(wait: Duration) -> String {
+    format!("Too many tries: wait {} seconds.", wait.as_secs().max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_sent_on_to_another_site() {
+        for next in ["https://evil.example", "//evil.example", "/\\evil.example", "", "/", "javascript:1", "/a\nb"] {
+            assert_eq!(local(next), HOME, "{next}");
+        }
+        assert_eq!(local("/executions?status=failed"), "/executions?status=failed");
+    }
+}

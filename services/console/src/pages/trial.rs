@@ -1,0 +1,168 @@
+//! Trying an integration: a call through the real ingress, and what became of it.
+
+use super::integrations::{At, path};
+use super::sent::Sent;
+use super::{Framed, PageError, PageResult};
+use crate::auth::Caller;
+use crate::failure::Failure;
+use crate::view;
+use crate::view::integrations::{address, integration_tabs};
+use crate::view::page::Section;
+use crate::view::try_it::{Answer, Call};
+use actix_web::http::StatusCode;
+use actix_web::web;
+use forebay_contract::definition::{Authentication, Webhook};
+use forebay_contract::{IntegrationPath, unix_micros};
+use forebay_store::{NewKey, Role};
+use maud::{Markup, html};
+use std::time::{Duration, Instant};
+
+/// How long a key works that is made for one call: should it not be deleted, it ends by itself.
+const KEY_LASTS: i64 = 10 * 60 * 1_000_000;
+/// Steps are recorded this long for who wants to see them.
+const RECORDED_FOR: Duration = Duration::from_secs(600);
+/// A new key is known to every ingress within a second.
+const KEY_PATIENCE: Duration = Duration::from_secs(3);
+/// Largest answer that is shown.
+const LARGEST_SHOWN: usize = 1 << 20;
+
+/// `GET /integrations/{tenant}/{name}/try`.
+pub(super) async fn form(caller: Caller, at: At) -> PageResult {
+    let path = path(at)?;
+    let webhook = webhook(&caller, &path).await?;
+    let method = webhook.methods.iter().find(|method| method.as_str() == "POST").or(webhook.methods.first());
+    let has_body = method.is_some_and(|method| method.as_str() != "GET");
+    let call = Call {
+        method: method.map(|method| method.as_str().to_owned()).unwrap_or_default(),
+        query: view::try_it::required(&webhook),
+        content_type: if has_body { "application/json".to_owned() } else { String::new() },
+        body: if has_body { "{}".to_owned() } else { String::new() },
+        makes_key: caller.actor.has(&path.tenant, Role::Developer),
+        ..Call::default()
+    };
+    Ok(page(&caller, &path, &webhook, &call, &html! {}))
+}
+
+async fn webhook(caller: &Caller, path: &IntegrationPath) -> Result<Webhook, PageError> {
+    caller.state.operations.integration(&caller.actor, path).await?;
+    let integration = caller.state.operations.store().integration(path).await?;
+    let webhook = integration.definition.trigger.webhook().cloned();
+    webhook.ok_or_else(|| Failure::not_found(format!("{path} is started by the clock: run it from its page.")).into())
+}
+
+fn page(caller: &Caller, path: &IntegrationPath, webhook: &Webhook, call: &Call, result: &Markup) -> actix_web::HttpResponse {
+    let base = address(path.tenant.as_str(), path.name.as_str());
+    let may_make_key = caller.actor.has(&path.tenant, Role::Developer);
+    let content = html! {
+        (integration_tabs(path.tenant.as_str(), path.name.as_str(), "Try it", true))
+        div.halves {
+            (view::try_it::form(&base, webhook, call, may_make_key))
+            div.stack id="result" { (result) }
+        }
+    };
+    let title = path.to_string();
+    let above = [("/integrations".to_owned(), "Integrations".to_owned())];
+    Framed::new(caller, Section::Integrations, &title).above(&above).show(&html! {}, &content)
+}
+
+/// `POST /integrations/{tenant}/{name}/try`.
+pub(super) async fn send(caller: Caller, at: At, body: web::Bytes) -> PageResult {
+    let (path, sent) = (path(at)?, Sent::read(&body));
+    caller.actor.may(&path.tenant, Role::Operator).map_err(Failure::from)?;
+    let webhook = webhook(&caller, &path).await?;
+    let needs_key = webhook.authentication == Authentication::ApiKey;
+    let call = Call {
+        method: sent.text("method").to_owned(),
+        query: sent.text("query").trim().trim_start_matches('?').to_owned(),
+        content_type: sent.text("content_type").trim().to_owned(),
+        body: sent.text("body").to_owned(),
+        headers: sent.text("headers").to_owned(),
+        makes_key: sent.text("key_from") == "made",
+    };
+    if sent.has("shows_steps") {
+        caller.state.operations.diagnose(&caller.actor, &path, RECORDED_FOR).await?;
+    }
+    let url = format!("{}/{path}", caller.state.ingress_url);
+    let answered = match (needs_key, call.makes_key) {
+        (true, true) => with_own_key(&caller, &path, &url, &call).await?,
+        (true, false) => once(&caller, &url, &call, Some(sent.text("key").trim())).await,
+        (false, _) => once(&caller, &url, &call, None).await,
+    };
+    let result = match &answered {
+        Ok(answer) => view::try_it::answered(answer, &view::try_it::curl(&url, &call, needs_key)),
+        Err(why) => view::try_it::not_sent(why),
+    };
+    Ok(page(&caller, &path, &webhook, &call, &result))
+}
+
+/// Makes a key, calls with it, and deletes it.
+async fn with_own_key(caller: &Caller, path: &IntegrationPath, url: &str, call: &Call) -> Result<Result<Answer, String>, PageError> {
+    let operations = &caller.state.operations;
+    let new = NewKey {
+        tenant: path.tenant.clone(),
+        label: format!("tried by {}", caller.actor.name()).chars().take(100).collect(),
+        integrations: vec![path.name.clone()],
+        value: None,
+        expires_at: Some(unix_micros() + KEY_LASTS),
+    };
+    let key = operations.create_key(&caller.actor, new).await?;
+    let until = Instant::now() + KEY_PATIENCE;
+    let answered = loop {
+        let answered = once(caller, url, call, Some(&key.key)).await;
+        // Refused before anything was done: the ingress does not know the key yet.
+        if !matches!(&answered, Ok(answer) if answer.status == StatusCode::UNAUTHORIZED.as_u16()) || Instant::now() > until {
+            break answered;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    operations.delete_key(&caller.actor, key.id).await?;
+    Ok(answered)
+}
+
+async fn once(caller: &Caller, url: &str, call: &Call, key: Option<&str>) -> Result<Answer, String> {
+    let method = reqwest::Method::from_bytes(call.method.as_bytes()).map_err(|_| format!("'{}' is no method", call.method))?;
+    let url = if call.query.is_empty() { url.to_owned() } else { format!("{url}?{}", call.query) };
+    let mut request = caller.state.client.request(method, url);
+    if let Some(key) = key {
+        request = request.header("X-API-Key", key);
+    }
+    if !call.content_type.is_empty() {
+        request = request.header("Content-Type", &call.content_type);
+    }
+    for line in call.headers.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let (name, value) = line.split_once(':').ok_or_else(|| format!("'{line}' is no header: write Name: value"))?;
+        request = request.header(name.trim(), value.trim());
+    }
+    if !call.body.is_empty() {
+        request = request.body(call.body.clone());
+    }
+    let began = Instant::now();
+    let response = request.send().await.map_err(|error| reason(&error))?;
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let mut body = response.bytes().await.map_err(|error| reason(&error))?.to_vec();
+    let took = i64::try_from(began.elapsed().as_micros()).unwrap_or(i64::MAX);
+    body.truncate(LARGEST_SHOWN);
+    let text = |value: &reqwest::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let headers: Vec<(String, String)> = headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+    Ok(Answer { execution: execution(&headers, &body), status, headers, body, took })
+}
+
+/// The execution that the call became: in a header, or in the answer to an accepted call.
+fn execution(headers: &[(String, String)], body: &[u8]) -> String {
+    let named = headers.iter().find(|(name, _)| name == "forebay-execution-id").map(|(_, value)| value.clone());
+    let told = || {
+        let value: serde_json::Value = serde_json::from_slice(body).ok()?;
+        value.get("executionId")?.as_str().map(str::to_owned)
+    };
+    named.or_else(told).unwrap_or_default()
+}
+
+fn reason(error: &reqwest::Error) -> String {
+    let mut causes = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        causes.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    format!("{causes}. Does the ingress run, and is FOREBAY_INGRESS_URL its address?")
+}

@@ -1,0 +1,111 @@
+//! The table of routes, from which come the answers to wrong methods, the document of the API and the test of every role.
+
+use crate::api::{self, ApiError};
+use crate::failure::Failure;
+use crate::pages::{self, PageError};
+use actix_web::http::header::ALLOW;
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpRequest, HttpResponse, guard, web};
+use forebay_store::Role;
+
+/// Who may use a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Anybody, signed in or not.
+    Nobody,
+    /// Anybody who is signed in; what is shown depends on who it is.
+    Anybody,
+    /// This role in the tenant that is meant.
+    Tenant(Role),
+    /// This role in every tenant.
+    Everywhere(Role),
+    /// Administrators of any tenant.
+    SomeAdministrator,
+}
+
+/// One route.
+pub(crate) struct Route {
+    pub(crate) method: Method,
+    /// With placeholders, such as `/api/v1/keys/{id}`.
+    pub(crate) path: &'static str,
+    pub(crate) needs: Needs,
+    /// Puts the handler onto a route that has its guards.
+    pub(crate) to: fn(actix_web::Route) -> actix_web::Route,
+    /// Of the API: what its document says.
+    pub(crate) documented: Option<api::Documented>,
+}
+
+impl Route {
+    /// A route of the pages.
+    pub(crate) fn page(method: Method, path: &'static str, needs: Needs, to: fn(actix_web::Route) -> actix_web::Route) -> Self {
+        Self { method, path, needs, to, documented: None }
+    }
+}
+
+/// What is told of a route to the outside: for tests of who may use it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteInfo {
+    /// Such as `GET`.
+    pub method: String,
+    /// With placeholders.
+    pub path: &'static str,
+    /// Who may use it.
+    pub needs: Needs,
+}
+
+/// Every route of the console.
+#[must_use]
+pub fn routes() -> Vec<RouteInfo> {
+    all().into_iter().map(|route| RouteInfo { method: route.method.to_string(), path: route.path, needs: route.needs }).collect()
+}
+
+fn all() -> Vec<Route> {
+    let mut all = api::routes();
+    all.extend(pages::routes());
+    // What is written out goes before what a placeholder would take.
+    all.sort_by_key(|route| route.path.split('/').map(|part| part.starts_with('{')).collect::<Vec<_>>());
+    all
+}
+
+/// Puts the table into a server.
+pub(crate) fn configure(config: &mut web::ServiceConfig) {
+    let mut of_path: Vec<(&'static str, Vec<Route>)> = Vec::new();
+    for route in all() {
+        match of_path.iter_mut().find(|(path, _)| *path == route.path) {
+            Some((_, routes)) => routes.push(route),
+            None => of_path.push((route.path, vec![route])),
+        }
+    }
+    for (path, routes) in of_path {
+        let mut resource = web::resource(path);
+        let mut allow: Vec<String> = Vec::new();
+        for route in routes {
+            let is_get = route.method == Method::GET;
+            allow.push(route.method.to_string());
+            if is_get {
+                allow.push(Method::HEAD.to_string());
+            }
+            let method = guard::Method(route.method);
+            let guarded = if is_get { web::route().guard(guard::Any(method).or(guard::Head())) } else { web::route().guard(method) };
+            resource = resource.route((route.to)(guarded));
+        }
+        let allow = allow.join(", ");
+        config.service(resource.default_service(web::to(move |request: HttpRequest| refused(request, allow.clone()))));
+    }
+    config.default_service(web::to(nothing_here));
+}
+
+async fn refused(request: HttpRequest, allow: String) -> HttpResponse {
+    let detail = format!("{} is not accepted here; use {allow}.", request.method());
+    let failure = Failure::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed", detail);
+    answer(&request, failure.with_header(ALLOW, allow))
+}
+
+async fn nothing_here(request: HttpRequest) -> HttpResponse {
+    answer(&request, Failure::not_found("There is nothing at this address."))
+}
+
+fn answer(request: &HttpRequest, failure: Failure) -> HttpResponse {
+    use actix_web::ResponseError;
+    if request.path().starts_with(api::ROOT) { ApiError(failure).error_response() } else { PageError::Failed(failure).error_response() }
+}

@@ -1,0 +1,53 @@
+//! What every request may use.
+
+use crate::auth::HostAccess;
+use crate::pages::bulk::Bulk;
+use crate::throttle::Throttle;
+use forebay_contract::Name;
+use forebay_operations::{Operations, Visible};
+use forebay_store::{OutcomeWatch, SnapshotHandle, TriggerPhase};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// One a process.
+pub(crate) struct State {
+    pub(crate) operations: Arc<Operations>,
+    pub(crate) snapshot: SnapshotHandle,
+    pub(crate) outcomes: OutcomeWatch,
+    /// Calls that people try go to the ingress by it.
+    pub(crate) client: reqwest::Client,
+    /// Where callers reach the ingress, without a slash at the end.
+    pub(crate) ingress_url: String,
+    /// Whether people reach the console by HTTPS only.
+    pub(crate) is_secure: bool,
+    /// Proves that who makes the first administrator reads this process's log.
+    pub(crate) setup_code: String,
+    pub(crate) throttle: Throttle,
+    /// Who may act as the person at the host.
+    pub(crate) host: Option<HostAccess>,
+    pub(crate) bulk: Bulk,
+    /// Ends what follows.
+    pub(crate) shutdown: CancellationToken,
+}
+
+impl State {
+    /// Halted triggers among the tenants that somebody sees, without asking the database.
+    pub(crate) fn halted(&self, seen: &Visible) -> usize {
+        let snapshot = self.snapshot.current();
+        let is_halted = |id| snapshot.trigger_state(id).is_some_and(|state| state.phase == TriggerPhase::Halted);
+        snapshot.integrations().filter(|one| seen.has(&one.definition.tenant) && is_halted(one.id)).count()
+    }
+
+    /// The tenants that somebody sees and that have integrations.
+    pub(crate) fn tenants(&self, seen: &Visible) -> Vec<Name> {
+        let snapshot = self.snapshot.current();
+        let mut tenants: Vec<Name> =
+            snapshot.integrations().map(|one| one.definition.tenant.clone()).filter(|name| seen.has(name)).collect();
+        if let Visible::Only(named) = seen {
+            tenants.extend(named.iter().cloned());
+        }
+        tenants.sort();
+        tenants.dedup();
+        tenants
+    }
+}
