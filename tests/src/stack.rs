@@ -38,6 +38,8 @@ pub struct Process {
     child: Child,
     /// `http://127.0.0.1:PORT` of the ingress.
     pub url: String,
+    /// `http://127.0.0.1:PORT` of the console.
+    pub console: String,
     admin: String,
 }
 
@@ -187,12 +189,14 @@ impl Stack {
 
     /// The same with further settings.
     pub async fn start_with(&self, service: &str, settings: &[(&str, &str)]) -> Process {
-        let (http, admin) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
+        let [http, console, admin] = [(); 3].map(|()| format!("127.0.0.1:{}", free_port()));
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.folder.join(format!("{service}.log"))).unwrap();
         let mut command = self.prepare(&[service]);
-        command.env("FOREBAY_HTTP_LISTEN", &http).env("FOREBAY_ADMIN_LISTEN", &admin).stdout(log.try_clone().unwrap()).stderr(log);
+        command.env("FOREBAY_HTTP_LISTEN", &http).env("FOREBAY_CONSOLE_LISTEN", &console).env("FOREBAY_ADMIN_LISTEN", &admin);
+        command.stdout(log.try_clone().unwrap()).stderr(log);
         command.envs(settings.iter().copied());
-        let mut process = Process { child: command.spawn().unwrap(), url: format!("http://{http}"), admin: format!("http://{admin}") };
+        let [url, console, admin] = [http, console, admin].map(|address| format!("http://{address}"));
+        let mut process = Process { child: command.spawn().unwrap(), url, console, admin };
         let begun = Instant::now();
         loop {
             let answer = self.http.get(format!("{}/readyz", process.admin)).send().await;
@@ -205,6 +209,12 @@ impl Stack {
             assert!(begun.elapsed() < PATIENCE, "{service} is not ready\n{}", log());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// What the processes of a service have printed and logged.
+    #[must_use]
+    pub fn log_of(&self, service: &str) -> String {
+        std::fs::read_to_string(self.folder.join(format!("{service}.log"))).unwrap()
     }
 
     /// Runs SQL in the installation's database, past Forebay; the rows as plain text.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests are not seen as tests by the lint")]
 
 mod balance;
+mod browser;
 mod connections;
 mod contract;
 mod databases;

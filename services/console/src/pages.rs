@@ -117,7 +117,6 @@ fn bare(markup: Markup) -> HttpResponse {
 
 /// A page with navigation, for this caller.
 struct Framed<'a> {
-    caller: &'a Caller,
     frame: Frame<'a>,
 }
 
@@ -136,7 +135,7 @@ impl<'a> Framed<'a> {
             live: "",
             has_editor: false,
         };
-        Self { caller, frame }
+        Self { frame }
     }
 
     /// What stands under the heading.
@@ -167,8 +166,11 @@ impl<'a> Framed<'a> {
     }
 
     /// With another status: what was sent is not right, and the page says why.
-    fn show_as(self, status: StatusCode, head: &Markup, content: &Markup) -> HttpResponse {
-        let _ = self.caller;
+    fn show_as(mut self, status: StatusCode, head: &Markup, content: &Markup) -> HttpResponse {
+        if status != StatusCode::OK {
+            // It answers a form, and is not at an address that could be fetched again.
+            self.frame.live = "";
+        }
         html_of(&mut HttpResponse::build(status), page(&self.frame, head, content))
     }
 }

@@ -82,7 +82,9 @@ pub(super) async fn page(caller: &Caller, asked: &Asked, status: StatusCode, sai
         .append_pair("tenant", &asked.tenant)
         .append_pair("integration", &asked.integration)
         .finish();
-    let framed = Framed::new(caller, Section::Executions, "Executions").live(if asked.before.is_empty() { &live } else { "" });
+    // A page that answers a form is not at an address that could be fetched again.
+    let follows = asked.before.is_empty() && found.is_none();
+    let framed = Framed::new(caller, Section::Executions, "Executions").live(if follows { &live } else { "" });
     Ok(framed.show_as(status, &html! {}, &content))
 }
 

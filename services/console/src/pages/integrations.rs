@@ -115,7 +115,7 @@ pub(super) async fn overview(caller: Caller, at: At) -> PageResult {
 /// The page of one integration. `said`: what was just done; `wrong`: what was wrong with the form of a key.
 pub(super) async fn page(caller: &Caller, path: &IntegrationPath, status: StatusCode, said: &Markup, wrong: &str) -> PageResult {
     let (actor, operations) = (&caller.actor, &caller.state.operations);
-    let current = operations.integration(actor, path).await?;
+    operations.integration(actor, path).await?;
     let integration = operations.store().integration(path).await?;
     let definition = &integration.definition;
     let filter =
@@ -149,7 +149,7 @@ pub(super) async fn page(caller: &Caller, path: &IntegrationPath, status: Status
         div.stack id="traffic" data-live { (view::monitor::traffic(&traffic)) }
         section.card id="latest" data-live {
             header { h2 { "Latest executions" } div.actions { a.button.small href={ "/executions?" (asked.query_string()) } { "All" } } }
-            (view::executions::list(&latest, &asked, false))
+            (view::executions::list(&latest, &view::executions::Asked::default(), false))
         }
         @if definition.trigger.webhook().is_some_and(|webhook| webhook.authentication == Authentication::ApiKey) {
             @let mine: Vec<_> = keys.into_iter().filter(|key| key.integrations.iter().any(|one| *one == path.name.as_str())).map(super::keys::line).collect();
@@ -166,7 +166,6 @@ pub(super) async fn page(caller: &Caller, path: &IntegrationPath, status: Status
     let above = [("/integrations".to_owned(), "Integrations".to_owned())];
     let live = format!("/live?tenant={}&integration={}", path.tenant, path.name);
     let framed = Framed::new(caller, Section::Integrations, &title).above(&above).lead(&definition.description).live(&live);
-    let _ = current;
     Ok(framed.show_as(status, &head, &content))
 }
 

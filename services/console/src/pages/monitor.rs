@@ -118,7 +118,11 @@ fn queue(state: &forebay_operations::QueueState) -> Queue {
         Some((tenant, integration)) => (format!("{tenant}/{integration}"), address(tenant.as_str(), integration.as_str())),
         None => (state.name.clone(), String::new()),
     };
-    let consumers = state.consumers.filter(|count| *count > 0).map(|count| format!("{count} consumers")).unwrap_or_default();
+    let consumers = state
+        .consumers
+        .filter(|count| *count > 0)
+        .map(|count| if count == 1 { "1 consumer".to_owned() } else { format!("{count} consumers") })
+        .unwrap_or_default();
     let worker = match &state.integration {
         Some(_) => state.worker.clone().unwrap_or_default(),
         None => consumers,

@@ -1,7 +1,7 @@
 //! Charts drawn by the server: SVG for the shapes, HTML for the words, and the figures as a table for who cannot see them.
 
 use super::badge::Tone;
-use super::time::at;
+use super::time::{at, clock};
 use maud::{Markup, html};
 
 const WIDTH: f64 = 600.0;
@@ -63,7 +63,7 @@ pub(crate) fn chart(chart: &Chart<'_>) -> Markup {
                     @match chart.shape { Shape::Lines => (lines(chart.series, top)), Shape::Bars => (bars(chart.series, top)) }
                 }
                 div.scale {
-                    @if let (Some(first), Some(last)) = (chart.times.first(), chart.times.last()) { span { (at(*first)) } span { (at(*last)) } }
+                    @if let (Some(first), Some(last)) = (chart.times.first(), chart.times.last()) { span { (clock(*first)) } span { (clock(*last)) } }
                 }
                 details.small { summary { "Figures" } (table(chart)) }
             }

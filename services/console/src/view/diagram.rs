@@ -133,7 +133,7 @@ impl Pen<'_> {
                 rect.mark x="0" y="10" width="4" height=(BOX_HEIGHT - 20.0) rx="2" {}
                 text.kind x="14" y="17" { (words.kind.to_uppercase()) }
                 @if !words.aside.is_empty() { text.kind x=(BOX_WIDTH - 10.0) y="17" text-anchor="end" { (words.aside) } }
-                text.title x="14" y="34" { (cut(&words.title, 30)) }
+                text.title x="14" y="34" { (cut(&words.title, 27)) }
                 text.about x="14" y="50" { (cut(&words.about, 31)) }
             }
         };

@@ -59,7 +59,7 @@ pub(crate) fn list(lines: &[Line], now: i64, may_change: bool) -> Markup {
                     @for line in lines {
                         tr {
                             th scope="row" { div { (line.label) " " span.muted.small { (line.tenant) } } }
-                            td data-label="Ends in" { code { "…" (line.hint) } }
+                            td data-label="Ends in" { @if line.hint.is_empty() { span.muted { "-" } } @else { code { "…" (line.hint) } } }
                             td data-label="Opens" { div.row { @for name in &line.integrations { (tag(name)) } } }
                             td data-label="Last used" { @match line.last_used_at { Some(time) => (ago(time)), None => span.muted { "never" } } }
                             td data-label="Expires" {

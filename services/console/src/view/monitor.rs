@@ -58,8 +58,9 @@ pub(crate) fn traffic(figures: &Traffic) -> Markup {
         Series { name: "p50", tone: Tone::Accent, values: figures.p50.clone() },
         Series { name: "p95", tone: Tone::Warn, values: figures.p95.clone() },
     ];
-    let share = if succeeded + failed > 0.0 { format!("{:.1} %", failed / (succeeded + failed) * 100.0) } else { "none".to_owned() };
-    let slowest = figures.p95.iter().rev().find_map(|value| *value).map_or_else(|| "none".to_owned(), duration);
+    let share = if succeeded + failed > 0.0 { format!("{:.1} % failed", failed / (succeeded + failed) * 100.0) } else { "none".to_owned() };
+    let slowest =
+        figures.p95.iter().rev().find_map(|value| *value).map_or_else(|| "none".to_owned(), |value| format!("{} p95", duration(value)));
     let draw = |title: &str, now: &str, series: &[Series], shape: Shape, words: fn(f64) -> String| {
         chart(&Chart { title, now, times: &figures.times, series, shape, words })
     };
@@ -67,7 +68,7 @@ pub(crate) fn traffic(figures: &Traffic) -> Markup {
         div.grid {
             (draw("Executions a minute", &format!("{:.0} in all", succeeded + failed), &throughput, Shape::Bars, rate))
             (draw("Failures a minute", &share, &failures, Shape::Bars, rate))
-            (draw("Time taken", &format!("{slowest} p95"), &latency, Shape::Lines, duration))
+            (draw("Time taken", &slowest, &latency, Shape::Lines, duration))
         }
     }
 }

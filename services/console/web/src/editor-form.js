@@ -1,6 +1,8 @@
 // The editor's page: what is written is checked while it is written; the form and the text are two views of the same definition; an example
 // is run as soon as it or the definition changes.
 
+import { showTimes } from "./times.js";
+
 const PAUSE = 350;
 
 export function startForm() {
@@ -8,7 +10,7 @@ export function startForm() {
   if (!form) return;
   const text = form.elements.source;
   const say = document.getElementById("editor-state");
-  let saved = text.value;
+  const saved = form.dataset.saved === "no" ? null : text.defaultValue;
   let turn = 0;
   let typed = 0;
 
@@ -29,6 +31,7 @@ export function startForm() {
       if (!part || (id === "trigger-form" && isTyped)) continue;
       const focused = part.contains(document.activeElement) ? document.activeElement : null;
       part.innerHTML = html;
+      showTimes(part);
       if (focused?.name) sameControl(part, focused)?.focus();
     }
     text.dispatchEvent(new CustomEvent("checked", { detail: result.problems ?? [] }));
@@ -94,5 +97,5 @@ export function startForm() {
   addEventListener("beforeunload", (event) => {
     if (!leaving && text.value !== saved) event.preventDefault();
   });
-  check("check").then(() => (saved = form.dataset.saved === "no" ? saved : text.value));
+  check("check");
 }

@@ -42,7 +42,11 @@ export function startLive() {
   }
 
   const events = new EventSource(source);
-  events.addEventListener("open", () => say("on", "Live"));
+  // What happened between the drawing of the page and now, or while there was no connection, was not told.
+  events.addEventListener("open", () => {
+    say("on", "Live");
+    refresh();
+  });
   events.addEventListener("error", () => say("off", "Not connected; trying again"));
   events.addEventListener("changed", refresh);
   document.addEventListener("visibilitychange", () => wanted && refresh());

@@ -19,6 +19,11 @@ export function showTimes(root) {
     if (time.dataset.as === "ago") {
       time.textContent = ago(at.getTime() - Date.now());
       time.title = whole;
+    } else if (time.dataset.as === "clock") {
+      // On a day's chart the hour is enough, on a longer one the day.
+      const isToday = Math.abs(Date.now() - at.getTime()) < 25 * 3600 * 1000;
+      time.title = whole;
+      time.textContent = at.toLocaleString(undefined, isToday ? { timeStyle: "short" } : { dateStyle: "medium" });
     } else if (time.dataset.as === "local") {
       time.title = `${time.dateTime} (UTC)`;
       time.textContent = whole;
