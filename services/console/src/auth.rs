@@ -121,8 +121,24 @@ pub(crate) fn no_cookie(is_secure: bool) -> Cookie<'static> {
     cookie(String::new(), Duration::ZERO, is_secure)
 }
 
+/// The cookie in which a browser keeps what it needs between going to the provider of single sign-on and coming back.
+pub(crate) fn begun_cookie(value: String, lasts: Duration, is_secure: bool) -> Cookie<'static> {
+    let name = if is_secure { "__Host-forebay-begun" } else { "forebay-begun" };
+    named(name, value, lasts, is_secure)
+}
+
+/// What it keeps.
+pub(crate) fn begun_of(request: &HttpRequest, is_secure: bool) -> Option<String> {
+    let name = begun_cookie(String::new(), Duration::ZERO, is_secure).name().to_owned();
+    request.cookie(&name).map(|cookie| cookie.value().to_owned())
+}
+
 fn cookie(value: String, lasts: Duration, is_secure: bool) -> Cookie<'static> {
-    Cookie::build(cookie_name(is_secure), value)
+    named(cookie_name(is_secure), value, lasts, is_secure)
+}
+
+fn named(name: &'static str, value: String, lasts: Duration, is_secure: bool) -> Cookie<'static> {
+    Cookie::build(name, value)
         .path("/")
         .http_only(true)
         .secure(is_secure)

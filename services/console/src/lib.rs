@@ -8,6 +8,7 @@ mod auth;
 mod failure;
 mod guard;
 mod live;
+mod oidc;
 mod pages;
 mod route;
 mod server;

@@ -2,6 +2,7 @@
 
 use crate::auth::HostAccess;
 use crate::guard::guard;
+use crate::oidc::Provider;
 use crate::pages::bulk::Bulk;
 use crate::state::State;
 use crate::throttle::Throttle;
@@ -109,6 +110,7 @@ impl Console {
             is_secure: url.starts_with("https://"),
             setup_code,
             throttle: Throttle::default(),
+            oidc: settings.oidc.clone().map(|oidc| Provider::new(oidc, &url)).transpose().map_err(ConsoleError::Client)?,
             host,
             bulk: Bulk::default(),
             shutdown,

@@ -1,6 +1,7 @@
 //! What every request may use.
 
 use crate::auth::HostAccess;
+use crate::oidc::Provider;
 use crate::pages::bulk::Bulk;
 use crate::throttle::Throttle;
 use forebay_contract::Name;
@@ -23,6 +24,8 @@ pub(crate) struct State {
     /// Proves that who makes the first administrator reads this process's log.
     pub(crate) setup_code: String,
     pub(crate) throttle: Throttle,
+    /// Single sign-on, where it is set up.
+    pub(crate) oidc: Option<Provider>,
     /// Who may act as the person at the host.
     pub(crate) host: Option<HostAccess>,
     pub(crate) bulk: Bulk,

@@ -82,6 +82,18 @@ impl Operations {
         }
     }
 
+    /// Signs in whom a provider of OpenID Connect has named: `name` is an address that the provider has verified. `None`: nobody has
+    /// invited them, or they may not sign in.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn sign_in_as_subject(&self, subject: &str, name: Option<&str>) -> Result<Option<Signed>, OperationError> {
+        match self.store.user_of_subject(subject, name).await? {
+            Some(user) if user.enabled => self.open_session(user).await.map(Some),
+            _ => Ok(None),
+        }
+    }
+
     async fn open_session(&self, user: UserRow) -> Result<Signed, OperationError> {
         let session = random_text()?;
         self.store.open_session(user.id, &key_digest(&session), SESSION_LASTS, SESSION_IDLE).await?;

@@ -147,6 +147,34 @@ impl Store {
         row.map(|row| Ok((user_row(&row)?, row.get(11)))).transpose()
     }
 
+    /// The person whom a provider of OpenID Connect has named, for signing in: known by `subject` (issuer and subject, with a space between
+    /// them), or, at the first time, by `name`, which the provider has proved to be theirs; then it is known by the subject from then on.
+    /// `None`: nobody has invited them.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn user_of_subject(&self, subject: &str, name: Option<&str>) -> Result<Option<UserRow>, StoreError> {
+        let operation = "read a user";
+        let failed = StoreError::during(operation);
+        let mut client = self.client(operation).await?;
+        let transaction = client.transaction().await.map_err(failed)?;
+        let sql = format!("select {USER_COLUMNS} from users u where u.subject = $1");
+        if let Some(row) = transaction.query_opt(&sql, &[&subject]).await.map_err(failed)? {
+            return user_row(&row).map(Some);
+        }
+        let Some(name) = name else { return Ok(None) };
+        let sql =
+            "update users set subject = $1, revision = revision + 1, updated_at = now() where name = $2 and subject is null returning id";
+        let Some(row) = transaction.query_opt(sql, &[&subject, &name.trim().to_lowercase()]).await.map_err(failed)? else {
+            return Ok(None);
+        };
+        let user = read(&transaction, row.get(0)).await?;
+        let who = Who { kind: audit::WhoKind::User, name: user.name.clone(), user: Some(user.id) };
+        audit::write(&transaction, &who, &deed("user.link", &user.name, None, Some(json!({ "subject": subject })))).await?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(Some(user))
+    }
+
     /// Changes a person; `expected`: the revision that the change was made from.
     ///
     /// # Errors

@@ -100,6 +100,22 @@ pub(super) async fn change_grants(caller: Caller, id: web::Path<Uuid>, body: web
     change(&caller, *id, &sent, PersonChange { grants: Some(grants.into_iter().collect()), ..PersonChange::default() }).await
 }
 
+/// `POST /users/{id}/password`.
+pub(super) async fn set_password(caller: Caller, id: web::Path<Uuid>, body: web::Bytes) -> PageResult {
+    let sent = Sent::read(&body);
+    let password = Some(sent.text("password").to_owned());
+    change(&caller, *id, &sent, PersonChange { password, ..PersonChange::default() }).await
+}
+
+/// `POST /users/{id}/delete`.
+pub(super) async fn delete_user(caller: Caller, id: web::Path<Uuid>, body: web::Bytes) -> PageResult {
+    let expected = Sent::read(&body).given("revision").and_then(|text| text.parse().ok());
+    match caller.state.operations.delete_user(&caller.actor, *id, expected).await {
+        Ok(()) => Ok(see_other("/users")),
+        Err(error) => user_page(&caller, StatusCode::CONFLICT, &told(error)?).await,
+    }
+}
+
 async fn change(caller: &Caller, id: Uuid, sent: &Sent, change: PersonChange) -> PageResult {
     let expected = sent.given("revision").and_then(|text| text.parse().ok());
     match caller.state.operations.update_user(&caller.actor, id, change, expected).await {

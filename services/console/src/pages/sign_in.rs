@@ -2,8 +2,9 @@
 
 use super::sent::Sent;
 use super::{Framed, PageResult, bare, html_of, see_other};
-use crate::auth::{Caller, no_cookie, session_cookie, session_of};
+use crate::auth::{Caller, begun_cookie, begun_of, no_cookie, session_cookie, session_of};
 use crate::failure::Failure;
+use crate::oidc::{Begun, OidcError};
 use crate::setup::is_right;
 use crate::state::State;
 use crate::throttle::{FREE_OF_BOTH, FREE_OF_ONE};
@@ -18,6 +19,8 @@ use maud::html;
 use serde::Deserialize;
 use std::time::{Duration, Instant};
 
+/// How long somebody may take at the provider of single sign-on.
+const BEGUN_LASTS: Duration = Duration::from_secs(900);
 /// Where people begin.
 const HOME: &str = "/integrations";
 
@@ -69,7 +72,7 @@ pub(super) async fn form(state: web::Data<State>, asked: web::Query<Asked>) -> P
     if !state.operations.store().has_users().await? {
         return Ok(see_other("/setup"));
     }
-    Ok(bare(view::sign_in::sign_in("", "", &asked.next, None)))
+    Ok(bare(view::sign_in::sign_in("", "", &asked.next, other(&state))))
 }
 
 /// `POST /sign-in`.
@@ -80,7 +83,7 @@ pub(super) async fn sign_in(state: web::Data<State>, request: HttpRequest, body:
     let both = format!("{name} {address}");
     let keys = [(both.as_str(), FREE_OF_BOTH), (name.as_str(), FREE_OF_ONE), (address.as_str(), FREE_OF_ONE)];
     let again = |status: StatusCode, why: &str| {
-        html_of(&mut HttpResponse::build(status), view::sign_in::sign_in(sent.text("name"), why, next, None))
+        html_of(&mut HttpResponse::build(status), view::sign_in::sign_in(sent.text("name"), why, next, other(&state)))
     };
     if let Some(wait) = state.throttle.wait(&keys, Instant::now()) {
         let mut answer = again(StatusCode::TOO_MANY_REQUESTS, &too_soon(wait));
@@ -101,6 +104,69 @@ pub(super) async fn sign_in(state: web::Data<State>, request: HttpRequest, body:
             Ok(again(StatusCode::UNAUTHORIZED, "The name or the password is wrong."))
         }
     }
+}
+
+/// The name of the provider of single sign-on.
+fn other(state: &State) -> Option<&str> {
+    state.oidc.as_ref().map(crate::oidc::Provider::name)
+}
+
+/// `GET /sign-in/oidc`: to the provider.
+pub(super) async fn begin_oidc(state: web::Data<State>, asked: web::Query<Asked>) -> PageResult {
+    let Some(provider) = &state.oidc else { return Err(Failure::not_found("Single sign-on is not set up.").into()) };
+    match provider.begin(&asked.next).await {
+        Ok((place, begun)) => {
+            let kept = serde_json::to_vec(&begun).map(|text| data_encoding::BASE64URL_NOPAD.encode(&text)).unwrap_or_default();
+            Ok(with_cookie(see_other(&place), begun_cookie(kept, BEGUN_LASTS, state.is_secure)))
+        }
+        Err(error) => Ok(not_by_oidc(&state, &asked.next, &error.to_string())),
+    }
+}
+
+/// What a provider sends a person back with.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Returned {
+    code: String,
+    state: String,
+    error: String,
+    error_description: String,
+}
+
+/// `GET /sign-in/oidc/callback`: back from the provider.
+pub(super) async fn finish_oidc(state: web::Data<State>, request: HttpRequest, returned: web::Query<Returned>) -> PageResult {
+    let Some(provider) = &state.oidc else { return Err(Failure::not_found("Single sign-on is not set up.").into()) };
+    let returned = returned.into_inner();
+    let kept = begun_of(&request, state.is_secure).and_then(|text| data_encoding::BASE64URL_NOPAD.decode(text.as_bytes()).ok());
+    let begun: Option<Begun> = kept.and_then(|text| serde_json::from_slice(&text).ok());
+    let Some(begun) = begun else { return Ok(not_by_oidc(&state, "", &OidcError::Foreign.to_string())) };
+    if !returned.error.is_empty() {
+        let why = format!("the provider of single sign-on says {}: {}", returned.error, returned.error_description);
+        return Ok(not_by_oidc(&state, &begun.next, &why));
+    }
+    let named = match provider.finish(&begun, &returned.state, returned.code).await {
+        Ok(named) => named,
+        Err(error) => {
+            tracing::warn!(%error, "a sign-in by OpenID Connect failed");
+            return Ok(not_by_oidc(&state, &begun.next, &error.to_string()));
+        }
+    };
+    match state.operations.sign_in_as_subject(&named.subject, named.email.as_deref()).await? {
+        Some(signed) => {
+            let answer = signed_in(&signed, state.is_secure, local(&begun.next));
+            Ok(with_cookie(answer, begun_cookie(String::new(), Duration::ZERO, state.is_secure)))
+        }
+        None => {
+            let who = named.email.unwrap_or_else(|| "you (the provider vouches for no address of yours)".to_owned());
+            let why =
+                format!("{} knows {who}, but no administrator has invited you here: the name of a user is the address.", provider.name());
+            Ok(not_by_oidc(&state, &begun.next, &why))
+        }
+    }
+}
+
+fn not_by_oidc(state: &State, next: &str, why: &str) -> HttpResponse {
+    html_of(&mut HttpResponse::build(StatusCode::FORBIDDEN), view::sign_in::sign_in("", why, next, other(state)))
 }
 
 /// `POST /sign-out`.

@@ -71,8 +71,17 @@ pub(crate) fn list(lines: &[Line], now: i64, may_change: bool) -> Markup {
                             }
                             td {
                                 @if may_change {
+                                    div.stack.tight {
+                                    details {
+                                        summary { "Rename" span.unseen { " " (line.label) } }
+                                        form.stack.tight method="post" action={ "/keys/" (line.id) "/label" } {
+                                            (Field { name: "label", id: &format!("label-{}", line.id), label: "Label", value: &line.label, required: true, ..Field::default() }.line("text"))
+                                            div.actions { button.button.small type="submit" { "Save label" } }
+                                        }
+                                    }
                                     form method="post" action={ "/keys/" (line.id) "/delete" } {
                                         (asking("small danger", "Delete", &format!("Delete the key '{}'? Whoever sends it gets 401 from then on.", line.label)))
+                                    }
                                     }
                                 }
                             }

@@ -16,6 +16,7 @@ const ROLES: [(&str, &str); 4] = [
     ("developer", "Developer: changes definitions, connections, keys"),
     ("administrator", "Administrator: changes people and tenants"),
 ];
+const ROLES_OR_NONE: [(&str, &str); 5] = [ROLES[0], ROLES[1], ROLES[2], ROLES[3], ("", "None: take the role away")];
 
 /// One user of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,14 +53,7 @@ pub(crate) fn users(users: &[User], wrong: &str) -> Markup {
                                 td data-label="May" { div.row { @for (tenant, role) in &user.grants { (tag(&format!("{role} in {}", place(tenant)))) } } }
                                 td data-label="State" { @if user.enabled { (badge(Tone::Good, "enabled")) } @else { (badge(Tone::Idle, "disabled")) } }
                                 td data-label="Last sign-in" { @match user.last_sign_in_at { Some(time) => (ago(time)), None => span.muted { "never" } } }
-                                td {
-                                    @let turn = if user.enabled { "disable" } else { "enable" };
-                                    form method="post" action={ "/users/" (user.id) "/" (turn) } {
-                                        input type="hidden" name="revision" value=(user.revision);
-                                        @if user.enabled { (asking("small danger", "Disable", &format!("Disable {}? Every session and token of theirs ends.", user.name))) }
-                                        @else { button.button.small type="submit" { "Enable" span.unseen { " " (user.name) } } }
-                                    }
-                                }
+                                td { (change(user)) }
                             }
                         }
                     }
@@ -79,6 +73,42 @@ pub(crate) fn users(users: &[User], wrong: &str) -> Markup {
                 div.actions { button.button.main type="submit" { "Add user" } }
             }
         }))
+    }
+}
+
+/// What can be done with a person.
+fn change(user: &User) -> Markup {
+    let turn = if user.enabled { "disable" } else { "enable" };
+    let revision = html! { input type="hidden" name="revision" value=(user.revision); };
+    let id = |name: &str| format!("{name}-{}", user.id);
+    html! {
+        div.stack.tight {
+            form method="post" action={ "/users/" (user.id) "/" (turn) } {
+                (revision)
+                @if user.enabled { (asking("small danger", "Disable", &format!("Disable {}? Every session and token of theirs ends.", user.name))) }
+                @else { button.button.small type="submit" { "Enable" span.unseen { " " (user.name) } } }
+            }
+            details {
+                summary { "Change" span.unseen { " what " (user.name) " may do, or the password" } }
+                div.stack.tight {
+                    form.stack.tight method="post" action={ "/users/" (user.id) "/grants" } {
+                        (revision)
+                        (Field { name: "tenant", id: &id("tenant"), label: "Tenant", value: "*", required: true, ..Field::default() }.line("text"))
+                        (Field { name: "role", id: &id("role"), label: "Role there", ..Field::default() }.choice(&ROLES_OR_NONE))
+                        div.actions { button.button.small type="submit" { "Change role" } }
+                    }
+                    form.stack.tight method="post" action={ "/users/" (user.id) "/password" } {
+                        (revision)
+                        (Field { name: "password", id: &id("password"), label: "New password", hint: "Every session of theirs ends.", required: true, ..Field::default() }.credential("password", "new-password"))
+                        div.actions { button.button.small type="submit" { "Set password" } }
+                    }
+                    form method="post" action={ "/users/" (user.id) "/delete" } {
+                        (revision)
+                        (asking("small danger", "Delete", &format!("Delete {} with every token of theirs? The audit log keeps the name.", user.name)))
+                    }
+                }
+            }
+        }
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) fn sign_in(name: &str, wrong: &str, next: &str, other: Option<&str>) 
                 (Field { name: "password", label: "Password", required: true, ..Field::default() }.credential("password", "current-password"))
                 button.button.main type="submit" { "Sign in" }
             }
-            @if let Some(other) = other { hr; a.button href={ "/sign-in/oidc?next=" (next) } { "Sign in with " (other) } }
+            @if let Some(other) = other { hr; a.button href={ "/sign-in/oidc?" (form_urlencoded::Serializer::new(String::new()).append_pair("next", next).finish()) } { "Sign in with " (other) } }
         },
     )
 }

@@ -74,6 +74,10 @@ settings_table! {
     CONSOLE_LISTEN = setting("FOREBAY_CONSOLE_LISTEN", "console-listen", "IP:PORT", Text("127.0.0.1:8081"), "address of the console and its admin API");
     CONSOLE_URL = setting("FOREBAY_CONSOLE_URL", "console-url", "URL", Computed("from the console's address"), "address of the console as people reach it, such as https://forebay.example; https makes its cookies secure");
     INGRESS_URL = setting("FOREBAY_INGRESS_URL", "ingress-url", "URL", Computed("from the ingress's address"), "address of the ingress as callers reach it, such as https://hooks.example; the console shows it and calls it");
+    OIDC_ISSUER = setting("FOREBAY_OIDC_ISSUER", "oidc-issuer", "URL", Unset, "provider of single sign-on (OpenID Connect) for the console; needs the client id too. Its redirect address is CONSOLE_URL/sign-in/oidc/callback");
+    OIDC_CLIENT_ID = setting("FOREBAY_OIDC_CLIENT_ID", "oidc-client-id", "TEXT", Unset, "what the console is called at that provider");
+    OIDC_CLIENT_SECRET = secret(setting("FOREBAY_OIDC_CLIENT_SECRET", "oidc-client-secret", "TEXT", Unset, "the console's secret at that provider; a public client has none"));
+    OIDC_NAME = setting("FOREBAY_OIDC_NAME", "oidc-name", "TEXT", Text("single sign-on"), "what the sign-in page calls that provider");
     ADMIN_LISTEN = setting("FOREBAY_ADMIN_LISTEN", "admin-listen", "IP:PORT", Text("127.0.0.1:9464"), "address of /livez, /readyz and /metrics");
     QUEUE_PREFIX = setting("FOREBAY_QUEUE_PREFIX", "queue-prefix", "TEXT", Text(""), "put before the name of every queue, so that several stacks share a broker; up to 64 of A-Z a-z 0-9 . _ -");
     SECRET_KEY = secret(setting("FOREBAY_SECRET_KEY", "secret-key", "TEXT", Unset, "key that protects stored credentials and signs execution ids; the same for every process of a stack"));
@@ -120,6 +124,6 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), SETTINGS.len());
-        assert_eq!(SETTINGS.len(), 31);
+        assert_eq!(SETTINGS.len(), 35);
     }
 }

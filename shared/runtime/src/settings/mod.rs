@@ -50,6 +50,8 @@ pub struct Settings {
     pub console_url: Option<RedactedUrl>,
     /// Where callers reach the ingress; `None`: where it listens.
     pub ingress_url: Option<RedactedUrl>,
+    /// Single sign-on to the console.
+    pub oidc: Option<Oidc>,
     /// Where health and metrics are served.
     pub admin_listen: SocketAddr,
     /// Stands before every queue name; `[A-Za-z0-9._-]{0,64}`.
@@ -110,6 +112,19 @@ pub struct TlsFiles {
     pub key: PathBuf,
 }
 
+/// A provider of OpenID Connect.
+#[derive(Debug, Clone)]
+pub struct Oidc {
+    /// Its issuer; scheme `http` or `https`.
+    pub issuer: RedactedUrl,
+    /// What the console is called there.
+    pub client_id: String,
+    /// The console's secret there.
+    pub client_secret: Option<Secret>,
+    /// What people read.
+    pub name: String,
+}
+
 /// Form of the log on standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -151,6 +166,7 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
     let console_listen = reader.address(&docs::CONSOLE_LISTEN);
     let console_url = reader.url(&docs::CONSOLE_URL, &["http", "https"]);
     let ingress_url = reader.url(&docs::INGRESS_URL, &["http", "https"]);
+    let oidc = read_oidc(reader);
     let admin_listen = reader.address(&docs::ADMIN_LISTEN);
     let queue_prefix = reader.value(&docs::QUEUE_PREFIX, names::queue_prefix).unwrap_or_default();
     let secret_key = reader.value(&docs::SECRET_KEY, |text| Ok(Secret::new(text)));
@@ -189,6 +205,7 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
         console_listen: console_listen?,
         console_url,
         ingress_url,
+        oidc,
         admin_listen: admin_listen?,
         queue_prefix,
         secret_key,
@@ -228,6 +245,27 @@ fn read_tls(reader: &mut Reader<'_>) -> Option<TlsFiles> {
             reader.problem(&docs::TLS_KEY, &key, "set FOREBAY_TLS_CERT too, or neither of them");
             None
         }
+    }
+}
+
+fn read_oidc(reader: &mut Reader<'_>) -> Option<Oidc> {
+    let issuer = reader.url(&docs::OIDC_ISSUER, &["http", "https"]);
+    let client_id = reader.given(&docs::OIDC_CLIENT_ID);
+    let client_secret = reader.value(&docs::OIDC_CLIENT_SECRET, |text| Ok(Secret::new(text)));
+    let name = reader.value(&docs::OIDC_NAME, |text| Ok(text.to_owned())).unwrap_or_default();
+    match (issuer, client_id) {
+        (Some(issuer), Some(client_id)) => Some(Oidc { issuer, client_id, client_secret, name }),
+        (Some(issuer), None) => {
+            reader.problem(&docs::OIDC_ISSUER, &issuer.to_string(), "set FOREBAY_OIDC_CLIENT_ID too, or neither of them");
+            None
+        }
+        // A broken issuer has its own problem already.
+        (None, Some(_)) if reader.given(&docs::OIDC_ISSUER).is_some() => None,
+        (None, Some(client_id)) => {
+            reader.problem(&docs::OIDC_CLIENT_ID, &client_id, "set FOREBAY_OIDC_ISSUER too, or neither of them");
+            None
+        }
+        (None, None) => None,
     }
 }
 
