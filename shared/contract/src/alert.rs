@@ -143,6 +143,16 @@ impl Alert {
         IntegrationPath { tenant: self.tenant.clone(), name: self.name.clone() }
     }
 
+    /// The connections by which it is sent, with the kind that each has to be of.
+    #[must_use]
+    pub fn connections(&self) -> Vec<(&Name, &'static str)> {
+        let by_webhook = self.send.webhook.as_ref().and_then(|webhook| match &webhook.target {
+            AlertAddress::Connection { connection, .. } => Some((connection, "http")),
+            AlertAddress::Url(_) => None,
+        });
+        by_webhook.into_iter().chain(self.send.email.as_ref().map(|email| (&email.connection, "smtp"))).collect()
+    }
+
     /// Whether it watches an integration of its tenant.
     #[must_use]
     pub fn watches(&self, integration: &Name) -> bool {

@@ -104,8 +104,7 @@ impl Notice {
     #[must_use]
     pub fn subject(&self, alert: &Alert) -> String {
         let event = self.event();
-        let told: Vec<&str> =
-            self.entries.iter().filter(|entry| entry.event == event).map(|entry| entry.integration.as_str()).collect();
+        let told: Vec<&str> = self.entries.iter().filter(|entry| entry.event == event).map(|entry| entry.integration.as_str()).collect();
         let of = match told.as_slice() {
             [] => String::new(),
             [one] => format!(": {one}"),

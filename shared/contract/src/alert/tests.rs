@@ -3,7 +3,12 @@ use crate::definition::documents;
 use serde_json::json;
 
 fn read(text: &str) -> Result<Alert, DefinitionError> {
-    Alert::from_value(&documents(text).unwrap()[0])
+    let document = &documents(text).unwrap()[0];
+    let read = Alert::from_value(document);
+    if read.is_ok() {
+        crate::definition::published_tests::assert_valid(document);
+    }
+    read
 }
 
 /// An alert with this condition and these lines.
