@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use forebay_contract::IntegrationPath;
+use forebay_contract::alert::Alert;
 use forebay_contract::connection::Connection;
 use forebay_contract::definition::{Definition, Place, Places, Problem, documents};
 use forebay_store::NewDefinition;
@@ -23,10 +24,38 @@ pub(crate) struct Documents {
     pub(crate) definitions: Vec<NewDefinition>,
     /// Connections that are right but for their secrets, which are not looked up.
     pub(crate) connections: Vec<ConnectionDocument>,
+    /// Alerts that are right.
+    pub(crate) alerts: Vec<AlertDocument>,
     /// Everything that is wrong.
     pub(crate) problems: Vec<Found>,
-    /// Definitions are passed over.
-    only_connections: bool,
+    /// Other documents are passed over; `None`: none are.
+    only: Option<Kind>,
+}
+
+/// What a document is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Definition,
+    Connection,
+    Alert,
+}
+
+impl Kind {
+    fn of(document: &Value) -> Self {
+        if Connection::is_document(document) {
+            Self::Connection
+        } else if Alert::is_document(document) {
+            Self::Alert
+        } else {
+            Self::Definition
+        }
+    }
+}
+
+/// An alert as it stands in a file.
+pub(crate) struct AlertDocument {
+    pub(crate) alert: Alert,
+    pub(crate) document: Value,
 }
 
 /// A connection as it stands in a file.
@@ -96,14 +125,20 @@ impl Documents {
     /// As [`Documents::read`], for verbs that need all of it to be right: says what is wrong and fails. `undone` ends the error's text.
     pub(crate) fn read_right(paths: &[PathBuf], undone: &str) -> Result<Self, Error> {
         let read = Self::read(paths)?.right(undone)?;
-        let is_empty = read.definitions.is_empty() && read.connections.is_empty();
-        if is_empty { Err(Error::Usage("the files hold no definition and no connection".to_owned())) } else { Ok(read) }
+        let is_empty = read.definitions.is_empty() && read.connections.is_empty() && read.alerts.is_empty();
+        if is_empty { Err(Error::Usage("the files hold no definition, no connection and no alert".to_owned())) } else { Ok(read) }
     }
 
     /// As [`Documents::read_right`], of connections only: what is beside them may be wrong.
     pub(crate) fn read_connections(paths: &[PathBuf], undone: &str) -> Result<Vec<ConnectionDocument>, Error> {
-        let only = Self { only_connections: true, ..Self::default() };
+        let only = Self { only: Some(Kind::Connection), ..Self::default() };
         Ok(only.with_files(paths)?.right(undone)?.connections)
+    }
+
+    /// The same of alerts only.
+    pub(crate) fn read_alerts(paths: &[PathBuf], undone: &str) -> Result<Vec<AlertDocument>, Error> {
+        let only = Self { only: Some(Kind::Alert), ..Self::default() };
+        Ok(only.with_files(paths)?.right(undone)?.alerts)
     }
 
     fn right(self, undone: &str) -> Result<Self, Error> {
@@ -139,12 +174,20 @@ impl Documents {
 
     /// The one place where documents part by their kind.
     fn add_document(&mut self, file: &str, document: Value, source: String) -> Result<(), Vec<Problem>> {
-        if Connection::is_document(&document) {
-            let path = check_connection(&document)?;
-            self.connections.push(ConnectionDocument { path, file: file.to_owned(), document });
-        } else if !self.only_connections {
-            let definition = check_definition(&document)?;
-            self.definitions.push(NewDefinition { definition, document, source });
+        let kind = Kind::of(&document);
+        if self.only.is_some_and(|only| only != kind) {
+            return Ok(());
+        }
+        match kind {
+            Kind::Connection => {
+                let path = check_connection(&document)?;
+                self.connections.push(ConnectionDocument { path, file: file.to_owned(), document });
+            }
+            Kind::Alert => self.alerts.push(AlertDocument { alert: check_alert(&document)?, document }),
+            Kind::Definition => {
+                let definition = check_definition(&document)?;
+                self.definitions.push(NewDefinition { definition, document, source });
+            }
         }
         Ok(())
     }
@@ -153,7 +196,8 @@ impl Documents {
         let mut seen: HashMap<String, usize> = HashMap::new();
         let definitions = self.definitions.iter().map(|new| new.definition.path().to_string());
         let connections = self.connections.iter().map(|connection| format!("the connection {}", connection.path));
-        for path in definitions.chain(connections) {
+        let alerts = self.alerts.iter().map(|alert| format!("the alert {}", alert.alert.path()));
+        for path in definitions.chain(connections).chain(alerts) {
             *seen.entry(path).or_default() += 1;
         }
         let mut repeated: Vec<(String, usize)> = seen.into_iter().filter(|(_, count)| *count > 1).collect();
@@ -187,7 +231,7 @@ pub(crate) fn read_one(file: &Path, wanted: Option<&IntegrationPath>) -> Result<
     places.resize_with(read.len(), Places::default);
     let is_wanted = |document: &Value| {
         let is_named = |path: &IntegrationPath| document["tenant"] == path.tenant.as_str() && document["name"] == path.name.as_str();
-        !Connection::is_document(document) && wanted.is_none_or(is_named)
+        Kind::of(document) == Kind::Definition && wanted.is_none_or(is_named)
     };
     let mut chosen = read.iter().zip(places).enumerate().filter(|(_, (document, _))| is_wanted(document));
     let Some((index, (document, places))) = chosen.next() else {
@@ -221,6 +265,14 @@ fn check_connection(document: &Value) -> Result<String, Vec<Problem>> {
     let resolved = Connection::resolve_secrets(document, any_secret).map_err(|error| error.problems)?;
     let connection = Connection::from_value(&resolved).map_err(|error| error.problems)?;
     Ok(format!("{}/{}", connection.tenant, connection.name))
+}
+
+/// Of the right shape, with addresses that can be sent to.
+fn check_alert(document: &Value) -> Result<Alert, Vec<Problem>> {
+    let alert = Alert::from_value(document).map_err(|error| error.problems)?;
+    let unfit = |message| Problem { path: "send".to_owned(), message };
+    forebay_workflow::check_alert(&alert).map_err(|problems| problems.into_iter().map(unfit).collect::<Vec<_>>())?;
+    Ok(alert)
 }
 
 /// `1 problem`, `2 problems`.
@@ -270,6 +322,18 @@ mod tests {
         assert_eq!((good.definitions.len(), good.connections.len(), good.connections[0].path.as_str()), (1, 1, "t/bus"));
         let bad = read("tenant: t\nconnection: bus\namqp: { uri: x }\n");
         assert!(bad.problems.iter().any(|problem| problem.to_string().contains("did you mean 'url'")), "{:?}", bad.problems);
+    }
+
+    #[test]
+    fn alerts_are_kept_beside_definitions_and_their_problems_are_found() {
+        let alert = "tenant: t\nalert: a\nwhen: { halted: {} }\nsend: { webhook: { url: 'https://a.example/x' } }\n";
+        let good = read(&format!("{GOOD}---\n{alert}"));
+        assert!(good.problems.is_empty(), "{:?}", good.problems);
+        assert_eq!((good.definitions.len(), good.alerts.len()), (1, 1));
+        let bad = read(&format!("{GOOD}---\n{alert}repeats: 1h\n"));
+        assert_eq!(bad.problems[0].to_string(), "a.yaml:9: repeats: unknown field; did you mean 'repeat'?");
+        let twice = read(&alert.replace("send:", "send: { webhook: { url: 'https://a.example/x', headers: { X-A: b, x-a: c } } }\n#"));
+        assert!(twice.problems[0].to_string().contains("send: webhook: "), "{:?}", twice.problems);
     }
 
     #[test]
