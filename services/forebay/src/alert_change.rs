@@ -1,11 +1,11 @@
 //! What applying alerts would change.
 
+use forebay_operations::{Difference, differences};
 use forebay_store::{AlertRow, Change, ConnectionRow, Store};
 use serde_json::{Value, json};
 
 use crate::apply::author;
 use crate::change::change_word;
-use crate::difference::{Difference, differences};
 use crate::documents::AlertDocument;
 use crate::error::Error;
 use crate::output::{Row, note};

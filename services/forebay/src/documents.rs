@@ -270,8 +270,7 @@ fn check_connection(document: &Value) -> Result<String, Vec<Problem>> {
 /// Of the right shape, with addresses that can be sent to.
 fn check_alert(document: &Value) -> Result<Alert, Vec<Problem>> {
     let alert = Alert::from_value(document).map_err(|error| error.problems)?;
-    let unfit = |message| Problem { path: "send".to_owned(), message };
-    forebay_workflow::check_alert(&alert).map_err(|problems| problems.into_iter().map(unfit).collect::<Vec<_>>())?;
+    forebay_workflow::check_alert(&alert)?;
     Ok(alert)
 }
 
@@ -333,7 +332,7 @@ mod tests {
         let bad = read(&format!("{GOOD}---\n{alert}repeats: 1h\n"));
         assert_eq!(bad.problems[0].to_string(), "a.yaml:9: repeats: unknown field; did you mean 'repeat'?");
         let twice = read(&alert.replace("send:", "send: { webhook: { url: 'https://a.example/x', headers: { X-A: b, x-a: c } } }\n#"));
-        assert!(twice.problems[0].to_string().contains("send: webhook: "), "{:?}", twice.problems);
+        assert!(twice.problems[0].to_string().contains("send.webhook.headers.x-a: is given twice"), "{:?}", twice.problems);
     }
 
     #[test]

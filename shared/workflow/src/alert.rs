@@ -6,7 +6,7 @@ use crate::program::Program;
 use bytes::Bytes;
 use forebay_contract::alert::{Alert, AlertAddress, Notice};
 use forebay_contract::connection::Connection;
-use forebay_contract::definition::Definition;
+use forebay_contract::definition::{Definition, Problem};
 use forebay_contract::envelope::{Envelope, Request};
 use forebay_contract::outcome::{Ending, ErrorCode, ExecutionError, KeptStep, Response};
 use forebay_contract::{ExecutionId, Name};
@@ -62,7 +62,10 @@ impl Engine {
         id: ExecutionId,
         connections: FindConnection,
     ) -> Result<(), ExecutionError> {
-        let program = program(alert, channel)?;
+        let program = program(alert, channel).map_err(|problems| {
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            ExecutionError::permanent(ErrorCode::Definition, problems.join("; "))
+        })?;
         let request = Request {
             method: "ALERT".to_owned(),
             path: format!("/{}", alert.path()),
@@ -82,25 +85,24 @@ impl Engine {
     }
 }
 
-fn program(alert: &Alert, channel: Channel) -> Result<Program, ExecutionError> {
-    let (name, timeout) = (alert.name.as_str(), format!("{}s", TELLING_TIMEOUT.as_secs()));
-    let document = json!({
-        "tenant": alert.tenant.as_str(),
-        "name": name,
-        "trigger": { "webhook": {} },
-        "steps": [{ "id": channel.as_str(), "timeout": timeout, "http": http(alert, channel), "email": email(alert, channel) }],
-    });
-    let unfit = |problems: String| ExecutionError::permanent(ErrorCode::Definition, problems);
-    let definition = Definition::from_value(&document).map_err(|error| unfit(error.to_string()))?;
-    Program::compile(Arc::new(definition)).map_err(|problems| {
-        let problems = problems.iter().map(|problem| problem.message.clone()).collect::<Vec<_>>();
-        unfit(format!("{}: {}", channel.as_str(), problems.join("; ")))
-    })
+fn program(alert: &Alert, channel: Channel) -> Result<Program, Vec<Problem>> {
+    let mut step = json!({ "id": channel.as_str(), "timeout": format!("{}s", TELLING_TIMEOUT.as_secs()) });
+    match channel {
+        Channel::Webhook => step["http"] = http(alert),
+        Channel::Email => step["email"] = email(alert),
+    }
+    let (tenant, name) = (alert.tenant.as_str(), alert.name.as_str());
+    let document = json!({ "tenant": tenant, "name": name, "trigger": { "webhook": {} }, "steps": [step] });
+    let compile = || Program::compile(Arc::new(Definition::from_value(&document).map_err(|error| error.problems)?));
+    let place = |problem: Problem| {
+        let path = problem.path.replacen("steps[0].http", "send.webhook", 1).replacen("steps[0].email", "send.email", 1);
+        Problem { path, ..problem }
+    };
+    compile().map_err(|problems| problems.into_iter().map(place).collect())
 }
 
-/// Null, which is as good as absent, for another channel.
-fn http(alert: &Alert, channel: Channel) -> Value {
-    let Some(webhook) = alert.send.webhook.as_ref().filter(|_| channel == Channel::Webhook) else { return Value::Null };
+fn http(alert: &Alert) -> Value {
+    let Some(webhook) = &alert.send.webhook else { return Value::Null };
     let headers: serde_json::Map<String, Value> =
         webhook.headers.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
     let mut http = json!({ "method": "POST", "headers": headers, "body": ".body" });
@@ -114,8 +116,8 @@ fn http(alert: &Alert, channel: Channel) -> Value {
     http
 }
 
-fn email(alert: &Alert, channel: Channel) -> Value {
-    let Some(email) = alert.send.email.as_ref().filter(|_| channel == Channel::Email) else { return Value::Null };
+fn email(alert: &Alert) -> Value {
+    let Some(email) = &alert.send.email else { return Value::Null };
     let (connection, to) = (email.connection.as_str(), &email.to);
     json!({ "connection": connection, "to": to, "subject": "${ .body.subject }", "text": "${ .body.text }" })
 }
@@ -143,12 +145,11 @@ impl Host for Telling {
     }
 }
 
-/// What is wrong with an alert that is of the right shape: an address that steps would not take.
+/// What is wrong with an alert that is of the right shape: what steps would not take.
 ///
 /// # Errors
-/// A text for each way on which it cannot be told.
-pub fn check_alert(alert: &Alert) -> Result<(), Vec<String>> {
-    let problems: Vec<String> =
-        Channel::of(alert).into_iter().filter_map(|channel| program(alert, channel).err()).map(|error| error.message).collect();
+/// Every problem, with its path in the alert.
+pub fn check_alert(alert: &Alert) -> Result<(), Vec<Problem>> {
+    let problems: Vec<Problem> = Channel::of(alert).into_iter().filter_map(|channel| program(alert, channel).err()).flatten().collect();
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
