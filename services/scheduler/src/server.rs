@@ -91,7 +91,7 @@ impl Scheduler {
         // Neither waits for the other: a message that is slow to send delays no run.
         let alerts = tokio::spawn(self.alerts.run_until(shutdown.clone()));
         self.clock.run_until(&shutdown).await;
-        // A panic there is logged already.
+        // It catches its panics.
         let _ = alerts.await;
         Ok(())
     }

@@ -17,7 +17,9 @@ use forebay_runtime::shutdown::Shutdown;
 use forebay_store::{Connections, DueAlert, SecretKeys, SnapshotHandle, Store, StoreError};
 use forebay_workflow::connector::ReachError;
 use forebay_workflow::{Engine, EngineOptions};
+use futures_util::FutureExt;
 use futures_util::future::join_all;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
@@ -64,11 +66,13 @@ impl Watcher {
     pub(crate) async fn run_until(self, shutdown: Shutdown) {
         let pause = (self.every / ROUNDS).max(SHORTEST_PAUSE);
         while !shutdown.is_triggered() {
-            match self.round().await {
+            match AssertUnwindSafe(self.round()).catch_unwind().await {
                 // There may be more.
-                Ok(count) if count >= MOST_AT_ONCE as usize => continue,
-                Ok(_) => {}
-                Err(error) => tracing::warn!(%error, "alerts cannot be looked at; trying again"),
+                Ok(Ok(count)) if count >= MOST_AT_ONCE as usize => continue,
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "alerts cannot be looked at; trying again"),
+                // It is logged already, and the others are still watched.
+                Err(_) => {}
             }
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
