@@ -4,6 +4,7 @@ use forebay_runtime::settings::Settings;
 use forebay_store::{Store, Who};
 use serde_json::Value;
 
+use crate::alert_change::{self, PlannedAlert};
 use crate::args::{Apply, Paths};
 use crate::change::{self, agreed, plan, summary};
 use crate::connection_change::{self, PlannedConnection};
@@ -23,9 +24,11 @@ pub(crate) async fn apply(output: &Output, settings: &Settings, apply: &Apply) -
         None => Vec::new(),
     };
     let planned = plan(&store, &documents.definitions).await?;
+    let alerts_planned = alert_change::plan(&store, &documents.alerts).await?;
     let is_change = planned.iter().any(change::Planned::is_change);
-    if is_change || connections_planned.iter().any(PlannedConnection::is_change) {
-        agreed(&planned, &connections_planned, apply.yes, output.is_json())?;
+    let others_change = connections_planned.iter().any(PlannedConnection::is_change) || alerts_planned.iter().any(PlannedAlert::is_change);
+    if is_change || others_change {
+        agreed(&planned, &connections_planned, &alerts_planned, apply.yes, output.is_json())?;
     }
     let stored = match &keys {
         Some(keys) => connections::store_changed(&store, &connections, &connections_planned, keys).await?,
@@ -36,24 +39,28 @@ pub(crate) async fn apply(output: &Output, settings: &Settings, apply: &Apply) -
     } else {
         planned.into_iter().map(|one| one.applied).collect()
     };
-    show(output, stored, applied.iter().map(change::row).collect())?;
+    let alerts = alert_change::store_changed(&store, &documents.alerts, &alerts_planned).await?;
+    show(output, stored, applied.iter().map(change::row).collect(), alerts)?;
     if !output.is_json() {
         let changes = connections_planned.iter().map(PlannedConnection::change).chain(applied.iter().map(|one| one.change));
-        note(&summary("applied", &changes.collect::<Vec<_>>()));
+        note(&summary("applied", &changes.chain(alerts_planned.iter().map(PlannedAlert::change)).collect::<Vec<_>>()));
     }
     Ok(())
 }
 
 /// One array for programs; for people a table for each kind.
-fn show(output: &Output, connections: Vec<Row>, definitions: Vec<Row>) -> Result<(), Error> {
+fn show(output: &Output, connections: Vec<Row>, definitions: Vec<Row>, alerts: Vec<Row>) -> Result<(), Error> {
     if output.is_json() {
-        return output.listing(&[], connections.into_iter().chain(definitions).collect(), "");
+        return output.listing(&[], connections.into_iter().chain(definitions).chain(alerts).collect(), "");
     }
     if !connections.is_empty() {
         output.listing(&connections::COLUMNS, connections, "")?;
     }
     if !definitions.is_empty() {
         output.listing(&["change", "integration", "version"], definitions, "")?;
+    }
+    if !alerts.is_empty() {
+        output.listing(&alert_change::COLUMNS, alerts, "")?;
     }
     Ok(())
 }
@@ -67,19 +74,22 @@ pub(crate) async fn diff(output: &Output, settings: &Settings, paths: &Paths) ->
     let store = crate::client_store(settings).await?;
     let planned = plan(&store, &documents.definitions).await?;
     let connections = compared(&store, settings, &documents.connections).await?;
+    let alerts = alert_change::plan(&store, &documents.alerts).await?;
     let changed = || planned.iter().filter(|one| one.is_change());
     let connections_changed = || connections.iter().filter(|one| one.is_change());
+    let alerts_changed = || alerts.iter().filter(|one| one.is_change());
     if output.is_json() {
         let objects = connections_changed().map(PlannedConnection::object).chain(changed().map(change::Planned::object));
-        write(&pretty(&objects.collect::<Value>()))?;
+        write(&pretty(&objects.chain(alerts_changed().map(PlannedAlert::object)).collect::<Value>()))?;
     } else {
-        let texts = connections_changed().map(PlannedConnection::text).chain(changed().map(change::Planned::text)).collect::<Vec<_>>();
+        let texts = connections_changed().map(PlannedConnection::text).chain(changed().map(change::Planned::text));
+        let texts = texts.chain(alerts_changed().map(PlannedAlert::text)).collect::<Vec<_>>();
         if !texts.is_empty() {
             write(&texts.join("\n"))?;
         }
     }
     let unknown = connections.iter().filter(|one| one.is_unknown()).count();
-    if changed().count() + connections_changed().count() > unknown {
+    if changed().count() + connections_changed().count() + alerts_changed().count() > unknown {
         return Err(Error::Differs);
     }
     match unknown {
@@ -105,9 +115,9 @@ pub(crate) fn validate(output: &Output, paths: &Paths) -> Result<(), Error> {
     if output.is_json() {
         write(&pretty(&problems.iter().map(Found::object).collect::<Value>()))?;
     } else if problems.is_empty() {
-        let (definitions, connections) = (documents.definitions.len(), documents.connections.len());
-        let connections = if connections == 0 { String::new() } else { format!(" and {}", counted(connections, "connection")) };
-        write(&format!("{}{connections}: no problem", counted(definitions, "definition")))?;
+        let and = |count: usize, what: &str| if count == 0 { String::new() } else { format!(" and {}", counted(count, what)) };
+        let (connections, alerts) = (and(documents.connections.len(), "connection"), and(documents.alerts.len(), "alert"));
+        write(&format!("{}{connections}{alerts}: no problem", counted(documents.definitions.len(), "definition")))?;
     } else {
         write(&problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
     }

@@ -1,10 +1,12 @@
 //! The command line: verbs by clap's derive, one flag a setting from the table of settings.
 
+mod alerts;
 mod audit;
 mod credentials;
 mod definitions;
 mod diagnostics;
 
+pub(crate) use alerts::Alerts;
 pub(crate) use audit::Audit;
 pub(crate) use credentials::{Connections, Expiry, Keys};
 pub(crate) use definitions::{Apply, Export, Paths, Payloads, Rollback, Tenants, Try, Versions};
@@ -48,7 +50,7 @@ pub(crate) enum Command {
     Migrate,
     /// Asks a running process whether it is ready (exit 0) or not (exit 1)
     Health,
-    /// Applies definitions: files, or folders with *.yaml, *.yml and *.json
+    /// Applies definitions, connections and alerts: files, or folders with *.yaml, *.yml and *.json
     Apply(Apply),
     /// Shows what `apply` would change; exit code 1 when something differs
     Diff(Paths),
@@ -56,7 +58,7 @@ pub(crate) enum Command {
     Validate(Paths),
     /// Runs a definition on an example without any service: mappings run, and what would be sent is shown
     Try(Try),
-    /// Prints the JSON Schema of definitions and connections, for editors
+    /// Prints the JSON Schema of definitions, connections and alerts, for editors
     Schema,
     /// Prints stored definitions as they were applied
     Export(Export),
@@ -78,6 +80,11 @@ pub(crate) enum Command {
     Connections {
         #[command(subcommand)]
         command: Connections,
+    },
+    /// Alerts: who is told when something is wrong
+    Alerts {
+        #[command(subcommand)]
+        command: Alerts,
     },
     /// Calls an integration through the ingress
     Invoke(Invoke),
@@ -259,6 +266,7 @@ fn command() -> clap::Command {
         "keys",
         "tenants",
         "connections",
+        "alerts",
         "executions",
         "schedules",
         "triggers",
@@ -268,10 +276,12 @@ fn command() -> clap::Command {
         command = command.mut_subcommand(verb, |verb| show(verb, "FOREBAY_DATABASE_URL"));
     }
     command = command.mut_subcommand("schedules", |verb| show(show(verb, "FOREBAY_AMQP_URL"), "FOREBAY_QUEUE_PREFIX"));
-    for verb in ["apply", "diff", "connections", "executions"] {
+    for verb in ["apply", "diff", "connections", "alerts", "executions"] {
         command = command.mut_subcommand(verb, |verb| show(verb, "FOREBAY_SECRET_KEY"));
     }
-    command = command.mut_subcommand("connections", |verb| show(verb, "FOREBAY_PRIVATE_ADDRESSES"));
+    for verb in ["connections", "alerts"] {
+        command = command.mut_subcommand(verb, |verb| show(verb, "FOREBAY_PRIVATE_ADDRESSES"));
+    }
     command = command.mut_subcommand("executions", |verb| show(show(verb, "FOREBAY_AMQP_URL"), "FOREBAY_QUEUE_PREFIX"));
     command = command.mut_subcommand("invoke", |verb| show(verb, "FOREBAY_HTTP_LISTEN"));
     command = command.mut_subcommand("health", |verb| show(verb, "FOREBAY_ADMIN_LISTEN"));

@@ -7,6 +7,7 @@ use forebay_operations::{Difference, differences};
 use forebay_store::{Applied, Change, NewDefinition, Store, Which};
 use serde_json::{Value, json};
 
+use crate::alert_change::PlannedAlert;
 use crate::connection_change::PlannedConnection;
 use crate::error::Error;
 use crate::output::{Row, note};
@@ -108,12 +109,19 @@ pub(crate) fn summary(tense: &str, changes: &[Change]) -> String {
 ///
 /// # Errors
 /// The answer is no, or nobody can be asked.
-pub(crate) fn agreed(planned: &[Planned], connections: &[PlannedConnection], yes: bool, is_json: bool) -> Result<(), Error> {
+pub(crate) fn agreed(
+    planned: &[Planned],
+    connections: &[PlannedConnection],
+    alerts: &[PlannedAlert],
+    yes: bool,
+    is_json: bool,
+) -> Result<(), Error> {
     if !yes || !is_json {
         connections.iter().filter(|one| one.is_change()).for_each(|one| note(&one.text()));
         planned.iter().filter(|one| one.is_change()).for_each(|one| note(&one.text()));
+        alerts.iter().filter(|one| one.is_change()).for_each(|one| note(&one.text()));
         let changes = connections.iter().map(PlannedConnection::change).chain(planned.iter().map(|one| one.applied.change));
-        note(&summary("to apply", &changes.collect::<Vec<_>>()));
+        note(&summary("to apply", &changes.chain(alerts.iter().map(PlannedAlert::change)).collect::<Vec<_>>()));
     }
     if yes {
         return Ok(());

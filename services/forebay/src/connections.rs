@@ -63,7 +63,7 @@ pub(crate) async fn perform(output: &Output, settings: &Settings, command: Conne
 }
 
 /// Reaches what a worker with these settings reaches.
-fn engine(settings: &Settings) -> Result<Engine, Error> {
+pub(crate) fn engine(settings: &Settings) -> Result<Engine, Error> {
     let mut options = EngineOptions::default();
     let reach = settings.private_addresses.parse();
     options.reach = reach.map_err(|error: ReachError| Error::Usage(format!("FOREBAY_PRIVATE_ADDRESSES: {error}")))?;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use forebay_contract::IntegrationPath;
+use forebay_contract::alert::Alert;
 use forebay_contract::connection::Connection;
 use forebay_contract::definition::{Definition, Place, Places, Problem, documents};
 use forebay_store::NewDefinition;
@@ -23,10 +24,38 @@ pub(crate) struct Documents {
     pub(crate) definitions: Vec<NewDefinition>,
     /// Connections that are right but for their secrets, which are not looked up.
     pub(crate) connections: Vec<ConnectionDocument>,
+    /// Alerts that are right.
+    pub(crate) alerts: Vec<AlertDocument>,
     /// Everything that is wrong.
     pub(crate) problems: Vec<Found>,
-    /// Definitions are passed over.
-    only_connections: bool,
+    /// Other documents are passed over; `None`: none are.
+    only: Option<Kind>,
+}
+
+/// What a document is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Definition,
+    Connection,
+    Alert,
+}
+
+impl Kind {
+    fn of(document: &Value) -> Self {
+        if Connection::is_document(document) {
+            Self::Connection
+        } else if Alert::is_document(document) {
+            Self::Alert
+        } else {
+            Self::Definition
+        }
+    }
+}
+
+/// An alert as it stands in a file.
+pub(crate) struct AlertDocument {
+    pub(crate) alert: Alert,
+    pub(crate) document: Value,
 }
 
 /// A connection as it stands in a file.
@@ -96,14 +125,20 @@ impl Documents {
     /// As [`Documents::read`], for verbs that need all of it to be right: says what is wrong and fails. `undone` ends the error's text.
     pub(crate) fn read_right(paths: &[PathBuf], undone: &str) -> Result<Self, Error> {
         let read = Self::read(paths)?.right(undone)?;
-        let is_empty = read.definitions.is_empty() && read.connections.is_empty();
-        if is_empty { Err(Error::Usage("the files hold no definition and no connection".to_owned())) } else { Ok(read) }
+        let is_empty = read.definitions.is_empty() && read.connections.is_empty() && read.alerts.is_empty();
+        if is_empty { Err(Error::Usage("the files hold no definition, no connection and no alert".to_owned())) } else { Ok(read) }
     }
 
     /// As [`Documents::read_right`], of connections only: what is beside them may be wrong.
     pub(crate) fn read_connections(paths: &[PathBuf], undone: &str) -> Result<Vec<ConnectionDocument>, Error> {
-        let only = Self { only_connections: true, ..Self::default() };
+        let only = Self { only: Some(Kind::Connection), ..Self::default() };
         Ok(only.with_files(paths)?.right(undone)?.connections)
+    }
+
+    /// The same of alerts only.
+    pub(crate) fn read_alerts(paths: &[PathBuf], undone: &str) -> Result<Vec<AlertDocument>, Error> {
+        let only = Self { only: Some(Kind::Alert), ..Self::default() };
+        Ok(only.with_files(paths)?.right(undone)?.alerts)
     }
 
     fn right(self, undone: &str) -> Result<Self, Error> {
@@ -139,12 +174,20 @@ impl Documents {
 
     /// The one place where documents part by their kind.
     fn add_document(&mut self, file: &str, document: Value, source: String) -> Result<(), Vec<Problem>> {
-        if Connection::is_document(&document) {
-            let path = check_connection(&document)?;
-            self.connections.push(ConnectionDocument { path, file: file.to_owned(), document });
-        } else if !self.only_connections {
-            let definition = check_definition(&document)?;
-            self.definitions.push(NewDefinition { definition, document, source });
+        let kind = Kind::of(&document);
+        if self.only.is_some_and(|only| only != kind) {
+            return Ok(());
+        }
+        match kind {
+            Kind::Connection => {
+                let path = check_connection(&document)?;
+                self.connections.push(ConnectionDocument { path, file: file.to_owned(), document });
+            }
+            Kind::Alert => self.alerts.push(AlertDocument { alert: check_alert(&document)?, document }),
+            Kind::Definition => {
+                let definition = check_definition(&document)?;
+                self.definitions.push(NewDefinition { definition, document, source });
+            }
         }
         Ok(())
     }
@@ -153,7 +196,8 @@ impl Documents {
         let mut seen: HashMap<String, usize> = HashMap::new();
         let definitions = self.definitions.iter().map(|new| new.definition.path().to_string());
         let connections = self.connections.iter().map(|connection| format!("the connection {}", connection.path));
-        for path in definitions.chain(connections) {
+        let alerts = self.alerts.iter().map(|alert| format!("the alert {}", alert.alert.path()));
+        for path in definitions.chain(connections).chain(alerts) {
             *seen.entry(path).or_default() += 1;
         }
         let mut repeated: Vec<(String, usize)> = seen.into_iter().filter(|(_, count)| *count > 1).collect();
@@ -187,7 +231,7 @@ pub(crate) fn read_one(file: &Path, wanted: Option<&IntegrationPath>) -> Result<
     places.resize_with(read.len(), Places::default);
     let is_wanted = |document: &Value| {
         let is_named = |path: &IntegrationPath| document["tenant"] == path.tenant.as_str() && document["name"] == path.name.as_str();
-        !Connection::is_document(document) && wanted.is_none_or(is_named)
+        Kind::of(document) == Kind::Definition && wanted.is_none_or(is_named)
     };
     let mut chosen = read.iter().zip(places).enumerate().filter(|(_, (document, _))| is_wanted(document));
     let Some((index, (document, places))) = chosen.next() else {
@@ -223,61 +267,17 @@ fn check_connection(document: &Value) -> Result<String, Vec<Problem>> {
     Ok(format!("{}/{}", connection.tenant, connection.name))
 }
 
+/// Of the right shape, with addresses that can be sent to.
+fn check_alert(document: &Value) -> Result<Alert, Vec<Problem>> {
+    let alert = Alert::from_value(document).map_err(|error| error.problems)?;
+    forebay_workflow::check_alert(&alert)?;
+    Ok(alert)
+}
+
 /// `1 problem`, `2 problems`.
 pub(crate) fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const GOOD: &str = "tenant: t\nname: A\ntrigger: { webhook: {} }\n";
-
-    fn read(text: &str) -> Documents {
-        let mut documents = Documents::default();
-        documents.add_file(Path::new("a.yaml"), text);
-        documents
-    }
-
-    #[test]
-    fn every_problem_names_its_file_and_line() {
-        let read = read(&format!("{GOOD}---\ntenant: t\nname: B\ntrigger: {{ webhook: {{}} }}\ninput: '.body |'\nstepz: []\n"));
-        assert_eq!(read.definitions.len(), 1);
-        let problems: Vec<String> = read.problems.iter().map(ToString::to_string).collect();
-        assert_eq!(problems.len(), 1, "what cannot be read is not compiled: {problems:?}");
-        assert!(problems[0].starts_with("a.yaml:9: stepz: unknown field"), "{problems:?}");
-        assert_eq!(read.problems[0].object()["document"], 2);
-    }
-
-    #[test]
-    fn a_mapping_that_does_not_compile_is_found_at_its_step() {
-        let read = read(&format!("{GOOD}steps:\n  - id: a\n    set: '1 +'\n"));
-        let problem = read.problems[0].to_string();
-        assert!(problem.starts_with("a.yaml:6: steps[0].set: line 1, column 4"), "{problem}");
-    }
-
-    #[test]
-    fn text_that_is_no_yaml_is_a_problem_with_its_line() {
-        let read = read("a: 1\nb: [1\nc: 2\n");
-        assert!(read.problems[0].to_string().starts_with("a.yaml:3: line 3"), "{}", read.problems[0]);
-    }
-
-    #[test]
-    fn connections_are_kept_beside_definitions_and_their_secrets_are_not_looked_up() {
-        let good = read(&format!("{GOOD}---\ntenant: t\nconnection: bus\namqp: {{ url: {{ env: NOT_SET_ANYWHERE }} }}\n"));
-        assert!(good.problems.is_empty(), "{:?}", good.problems);
-        assert_eq!((good.definitions.len(), good.connections.len(), good.connections[0].path.as_str()), (1, 1, "t/bus"));
-        let bad = read("tenant: t\nconnection: bus\namqp: { uri: x }\n");
-        assert!(bad.problems.iter().any(|problem| problem.to_string().contains("did you mean 'url'")), "{:?}", bad.problems);
-    }
-
-    #[test]
-    fn the_examples_are_right_and_none_is_defined_twice() {
-        let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
-        assert!(Documents::read_right(std::slice::from_ref(&examples), "").unwrap().definitions.len() >= 4);
-        let twice = Documents::read(&[examples.join("item-price.yaml"), examples.join("../examples/item-price.yaml")]).unwrap();
-        assert_eq!(twice.problems.len(), 1);
-        assert_eq!(twice.problems[0].to_string(), "t37ed/ItemPrice: is defined 2 times in these files");
-    }
-}
+mod tests;

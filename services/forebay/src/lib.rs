@@ -1,5 +1,7 @@
 //! The forebay command: every service, and the client verbs.
 
+mod alert_change;
+mod alerts;
 mod apply;
 mod args;
 mod audit;
@@ -100,6 +102,7 @@ async fn perform(cli: Cli, settings: Settings) -> Result<(), Error> {
         Command::Keys { command } => keys::perform(&output, &client_store(&settings).await?, command).await,
         Command::Invoke(invoke) => invoke::invoke(&output, &settings, invoke).await,
         Command::Connections { command } => connections::perform(&output, &settings, command).await,
+        Command::Alerts { command } => alerts::perform(&output, &settings, command).await,
         Command::Executions { command } => executions::perform(&output, &settings, command).await,
         Command::Schedules { command } => schedules::perform(&output, &settings, command).await,
         Command::Audit { command } => audit::perform(&output, &client_store(&settings).await?, command).await,

@@ -72,7 +72,7 @@ pub(crate) async fn rollback(output: &Output, store: &Store, rollback: &Rollback
     };
     let planned = plan(store, std::slice::from_ref(&new)).await?;
     let applied = if planned.iter().any(change::Planned::is_change) {
-        agreed(&planned, &[], rollback.yes, output.is_json())?;
+        agreed(&planned, &[], &[], rollback.yes, output.is_json())?;
         store.apply(&[new], &author()).await?
     } else {
         planned.into_iter().map(|one| one.applied).collect()

@@ -1,5 +1,6 @@
-//! Clock to RabbitMQ: publishes each due run of a schedule, exactly once, from any number of processes.
+//! Clock to RabbitMQ: publishes each due run of a schedule, exactly once, from any number of processes. Beside it, it watches alerts.
 
+mod alerts;
 mod measure;
 mod plan;
 mod publish;

@@ -4,6 +4,7 @@ use forebay_broker::PublishError;
 use forebay_contract::envelope::Envelope;
 use forebay_runtime::metric_names as names;
 use forebay_store::Integration;
+use forebay_workflow::Channel;
 use std::time::Duration;
 
 const MILLIS: f64 = 1000.0;
@@ -27,4 +28,9 @@ pub(crate) fn publish(result: &Result<(), PublishError>, took: Duration) {
         Ok(()) => metrics::histogram!(names::PUBLISH_DURATION_SECONDS).record(took.as_secs_f64()),
         Err(error) => metrics::counter!(names::SCHEDULER_FAILED_TOTAL, "result" => error.as_str()).increment(1),
     }
+}
+
+pub(crate) fn told(channel: Channel, arrived: bool) {
+    let result = if arrived { "sent" } else { "failed" };
+    metrics::counter!(names::ALERTS_TOLD_TOTAL, "channel" => channel.as_str(), "result" => result).increment(1);
 }

@@ -1,5 +1,6 @@
 //! Builds the scheduler and runs it until shutdown: looks at what is due, publishes it, sleeps until the next due time or a change.
 
+use crate::alerts::Watcher;
 use crate::publish::Publishing;
 use forebay_broker::{Limits, Publisher, PublisherConfig, PublisherState, Topology};
 use forebay_contract::IdIssuer;
@@ -7,6 +8,7 @@ use forebay_runtime::health::Health;
 use forebay_runtime::settings::Settings;
 use forebay_runtime::shutdown::Shutdown;
 use forebay_store::{SnapshotHandle, Store, StoreError};
+use forebay_workflow::EngineError;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +29,15 @@ const DATABASE: &str = "scheduler database";
 /// Why the scheduler could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum SchedulerError {
+    /// A setting cannot be used.
+    #[error("FOREBAY_SECRET_KEY: {0}")]
+    SecretKey(String),
+    /// A setting cannot be used.
+    #[error("FOREBAY_PRIVATE_ADDRESSES: {0}")]
+    Reach(String),
+    /// What sends alerts could not be made.
+    #[error("what sends alerts cannot be started")]
+    Engine(#[from] EngineError),
     /// The store could not give the installation's key.
     #[error("the installation's id key cannot be read")]
     Store(#[from] StoreError),
@@ -34,6 +45,12 @@ pub enum SchedulerError {
 
 /// A built scheduler.
 pub struct Scheduler {
+    clock: Clock,
+    alerts: Watcher,
+}
+
+/// What publishes due runs.
+struct Clock {
     publishing: Publishing,
     store: Store,
     snapshot: SnapshotHandle,
@@ -59,17 +76,29 @@ impl Scheduler {
             confirm_timeout: settings.confirm_timeout,
         };
         let publisher = Publisher::start(config, topology.clone(), broker_shutdown.clone());
+        let alerts = Watcher::build(settings, store.clone(), snapshot.clone(), topology.clone(), ids.clone())?;
         let publishing = Publishing { publisher, topology, ids };
         health.expect(BROKER);
         health.expect(DATABASE);
-        Ok(Self { publishing, store, snapshot, health, broker_shutdown })
+        Ok(Self { clock: Clock { publishing, store, snapshot, health, broker_shutdown }, alerts })
     }
 
-    /// Publishes what is due until shutdown. What it is publishing then is finished first.
+    /// Publishes what is due, and watches alerts, until shutdown. What it is at then is finished first.
     ///
     /// # Errors
     /// None at present; what fails while running is tried again.
-    pub async fn run_until(mut self, shutdown: Shutdown) -> Result<(), SchedulerError> {
+    pub async fn run_until(self, shutdown: Shutdown) -> Result<(), SchedulerError> {
+        // Neither waits for the other: a message that is slow to send delays no run.
+        let alerts = tokio::spawn(self.alerts.run_until(shutdown.clone()));
+        self.clock.run_until(&shutdown).await;
+        // It catches its panics.
+        let _ = alerts.await;
+        Ok(())
+    }
+}
+
+impl Clock {
+    async fn run_until(mut self, shutdown: &Shutdown) {
         let mut backoff = FIRST_BACKOFF;
         while !shutdown.is_triggered() {
             let pause = match self.round().await {
@@ -92,7 +121,6 @@ impl Scheduler {
         }
         self.health.stopping();
         self.broker_shutdown.cancel();
-        Ok(())
     }
 
     /// One look at what is due; how long to sleep then.

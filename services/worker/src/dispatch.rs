@@ -8,6 +8,7 @@ use crate::in_hand::Held;
 use forebay_broker::{Delivery, Destination, Queue, Subscription};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::ExecutionError;
+use forebay_contract::unix_micros;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -112,7 +113,9 @@ pub(crate) async fn dispatch(
                     }
                 };
                 number += 1;
-                let held = in_hand.hold(envelope.received_at, number);
+                // A `wait` is no delay.
+                let under_way_since = if envelope.resumes { unix_micros() } else { envelope.received_at };
+                let held = in_hand.hold(envelope.received_at, number, envelope.integration_id, under_way_since);
                 let Some(key) = key_of(&starter.executor, keying, number, &envelope, &lost).await else {
                     end = End::Lost;
                     break;

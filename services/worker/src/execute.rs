@@ -4,7 +4,6 @@
 //! acknowledgement comes after both. What is lost between them is delivered again.
 
 use crate::attempt::Attempted;
-use crate::connections::Connections;
 use crate::dispatch::Lane;
 use crate::in_hand::InHand;
 use crate::measure;
@@ -18,7 +17,7 @@ use forebay_contract::definition::{Definition, OnFailure};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{Ending, ExecutionError, KeptStep};
 use forebay_contract::{ExecutionId, IdIssuer};
-use forebay_store::{Decision, SnapshotHandle, Store, StoreError};
+use forebay_store::{Connections, Decision, SnapshotHandle, Store, StoreError};
 use forebay_workflow::{Engine, Program};
 use std::sync::Arc;
 use std::sync::atomic::AtomicI32;

@@ -3,7 +3,6 @@
 mod announce;
 mod assignment;
 mod attempt;
-mod connections;
 mod dispatch;
 mod exclusive;
 mod execute;

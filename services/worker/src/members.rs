@@ -57,6 +57,7 @@ impl Members {
             self.me.queues = primaries;
             self.me.running = self.executor.running.load(Ordering::Relaxed);
             self.me.oldest = self.executor.in_hand.oldest();
+            self.me.oldest_of = self.executor.in_hand.oldest_of();
             // While the database is away the members are those that were last seen; standbys and the broker do the rest.
             if let Some(seen) = self.beat().await {
                 alive = seen;

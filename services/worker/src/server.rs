@@ -1,7 +1,6 @@
 //! Builds the worker and runs it until shutdown.
 
 use crate::announce::Announcer;
-use crate::connections::Connections;
 use crate::dispatch::Stop;
 use crate::execute::Executor;
 use crate::in_hand::InHand;
@@ -16,7 +15,7 @@ use forebay_contract::unix_micros;
 use forebay_runtime::health::Health;
 use forebay_runtime::settings::Settings;
 use forebay_runtime::shutdown::Shutdown;
-use forebay_store::{SecretKeys, SnapshotHandle, Store, StoreError, WorkerRow};
+use forebay_store::{Connections, SecretKeys, SnapshotHandle, Store, StoreError, WorkerRow};
 use forebay_workflow::connector::ReachError;
 use forebay_workflow::{Engine, EngineError, EngineOptions};
 use std::sync::Arc;
@@ -142,6 +141,7 @@ impl Worker {
             running: 0,
             queues: Vec::new(),
             oldest: Vec::new(),
+            oldest_of: Vec::new(),
             last_seen: 0,
         };
         let traffic = self.executor.traffic.clone().flush_until(self.executor.store.clone(), me.id, self.broker_shutdown.clone());

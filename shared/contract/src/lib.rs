@@ -1,6 +1,7 @@
 //! The contract that all parts of Forebay share: definitions, the envelope on the broker, outcomes and ids.
 //! Types and their validation; no I/O.
 
+pub mod alert;
 pub mod body;
 mod clock;
 pub mod connection;

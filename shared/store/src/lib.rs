@@ -1,4 +1,4 @@
-//! The only user of Postgres: migrations, definitions, keys, executions, schedules, triggers, workers, people, audit.
+//! The only user of Postgres: migrations, definitions, keys, executions, schedules, triggers, workers, alerts, people, audit.
 //!
 //! [`Store`] is a pool and is cheap to clone. Accepting a request needs none of its functions: [`Store::watch`] keeps a
 //! [`Snapshot`] of definitions and key digests in memory, fresh within a second and alive while the database is away.
@@ -7,6 +7,8 @@
 //!
 //! PostgreSQL 15 or newer, reached directly or through a pooler in session mode: LISTEN needs a session.
 
+mod alert_looks;
+mod alerts;
 mod audit;
 mod budget;
 mod claims;
@@ -26,6 +28,7 @@ mod listen;
 mod listing;
 mod load;
 mod migrations;
+mod opened;
 mod partitions;
 mod payload;
 mod record;
@@ -49,6 +52,8 @@ mod versions;
 mod watch;
 mod workers;
 
+pub use alert_looks::{AlertLook, AlertPhase, AlertState, DueAlert, Telling};
+pub use alerts::{AlertRow, RaisedRow};
 pub use audit::{AuditFilter, AuditRow, Deed, Who, WhoKind};
 pub use budget::PayloadUsage;
 pub use claims::{FirstCall, KnownCall};
@@ -63,6 +68,7 @@ pub use follow::{Follow, Followed, MOST_ANNOUNCED, OutcomeWatch};
 pub use keys::{CreatedKey, KeyChange, KeyRow, NewKey, key_digest};
 pub use listen::WorkerWatch;
 pub use migrations::{MigrationReport, SCHEMA_VERSION};
+pub use opened::Connections;
 pub use record::{KeptBatch, Record, StoredRequest, StoredResponse, TriggerKind};
 pub use retention::MaintenanceReport;
 pub use roles::{Grants, Role, Scope};

@@ -31,6 +31,9 @@ pub struct WorkerRow {
     /// Of each queue of which it has messages in hand, by its name at the broker, the acceptance of the oldest in microseconds of Unix time.
     /// Queues are first in, first out: the oldest that any live worker has in hand is the oldest of the queue.
     pub oldest: Vec<(String, i64)>,
+    /// Of each integration of which it has messages in hand, since when the oldest of them is under way, in microseconds of Unix time:
+    /// its acceptance, or the end of its `wait`.
+    pub oldest_of: Vec<(Uuid, i64)>,
     /// Its last sign of life by the database's clock, in microseconds of Unix time; [`Store::heartbeat`] does not read it.
     pub last_seen: i64,
 }
@@ -47,11 +50,13 @@ impl Store {
         // `before` is what was there when the statement began, since all parts of one statement see the same moment.
         let sql = "with before as (select queues, last_seen from workers where id = $1),
                    written as (
-                       insert into workers (id, name, version, started_at, concurrency, running, queues, oldest_queues, oldest_since, last_seen)
-                       values ($1, $2, $3, $4, $5, $6, $7, $9, $10, now())
+                       insert into workers (id, name, version, started_at, concurrency, running, queues, oldest_queues, oldest_since,
+                           oldest_integrations, oldest_of_since, last_seen)
+                       values ($1, $2, $3, $4, $5, $6, $7, $9, $10, $11, $12, now())
                        on conflict (id) do update set name = excluded.name, version = excluded.version, started_at = excluded.started_at,
                            concurrency = excluded.concurrency, running = excluded.running, queues = excluded.queues, oldest_queues = excluded.oldest_queues,
-                           oldest_since = excluded.oldest_since, last_seen = now()
+                           oldest_since = excluded.oldest_since, oldest_integrations = excluded.oldest_integrations,
+                           oldest_of_since = excluded.oldest_of_since, last_seen = now()
                        returning queues)
                    select case when before.queues is distinct from written.queues or before.last_seen < now() - $8 * interval '1 second'
                        then pg_notify('forebay_workers', '') end
@@ -61,6 +66,8 @@ impl Store {
         queues.sort_unstable();
         let oldest_queues: Vec<&str> = worker.oldest.iter().map(|(queue, _)| queue.as_str()).collect();
         let oldest_since: Vec<Timestamp> = worker.oldest.iter().map(|(_, since)| Timestamp(*since)).collect();
+        let integrations: Vec<Uuid> = worker.oldest_of.iter().map(|(integration, _)| *integration).collect();
+        let oldest_of_since: Vec<Timestamp> = worker.oldest_of.iter().map(|(_, since)| Timestamp(*since)).collect();
         client
             .query(
                 &statement,
@@ -75,6 +82,8 @@ impl Store {
                     &WORKER_TTL.as_secs_f64(),
                     &oldest_queues,
                     &oldest_since,
+                    &integrations,
+                    &oldest_of_since,
                 ],
             )
             .await
@@ -90,7 +99,9 @@ impl Store {
         let operation = "list live workers";
         let failed = StoreError::during(operation);
         let client = self.client(operation).await?;
-        let sql = "select id, name, version, started_at, concurrency, running, queues, last_seen, oldest_queues, oldest_since from workers
+        let sql = "select id, name, version, started_at, concurrency, running, queues, last_seen, oldest_queues, oldest_since, oldest_integrations,
+                       oldest_of_since
+                   from workers
                    where last_seen > now() - $1 * interval '1 second' order by id";
         let statement = client.prepare_cached(sql).await.map_err(failed)?;
         let rows = client.query(&statement, &[&ttl.as_secs_f64()]).await.map_err(failed)?;
@@ -98,6 +109,8 @@ impl Store {
         for row in rows {
             let oldest_queues: Vec<String> = row.get(8);
             let oldest_since = row.get::<_, Vec<Timestamp>>(9).into_iter().map(|since| since.0);
+            let integrations: Vec<Uuid> = row.get(10);
+            let oldest_of_since = row.get::<_, Vec<Timestamp>>(11).into_iter().map(|since| since.0);
             workers.push(WorkerRow {
                 id: row.get(0),
                 name: row.get(1),
@@ -107,6 +120,7 @@ impl Store {
                 running: row.get(5),
                 queues: row.get(6),
                 oldest: oldest_queues.into_iter().zip(oldest_since).collect(),
+                oldest_of: integrations.into_iter().zip(oldest_of_since).collect(),
                 last_seen: row.get::<_, Timestamp>(7).0,
             });
         }

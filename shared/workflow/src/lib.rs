@@ -12,6 +12,7 @@
 //! ```
 
 mod action;
+mod alert;
 mod body;
 mod branches;
 mod compile;
@@ -41,6 +42,7 @@ pub mod trial;
 mod variables;
 mod weight;
 
+pub use alert::{Channel, FindConnection, TELLING_TIMEOUT, check_alert};
 pub use body::body_value;
 pub use engine::{Engine, EngineError, EngineOptions, ExecutionContext, InjectTrace, Run};
 pub use flow::jittered;

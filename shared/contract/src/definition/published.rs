@@ -1,11 +1,12 @@
 //! The JSON Schema of documents, by which editors complete and check them. What it cannot say, the reader still checks.
 
-/// JSON Schema (2020-12) of a definition or a connection, as JSON text.
+/// JSON Schema (2020-12) of a definition, a connection or an alert, as JSON text.
 pub const DOCUMENT_SCHEMA: &str = include_str!("../../../../schema/definition.json");
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::alert::Alert;
     use crate::connection::{Connection, SecretSource};
     use crate::definition::{Definition, documents};
     use crate::fields::recorded;
@@ -85,12 +86,36 @@ sftp: { host: h, username: u, private_key: { file: /k }, host_key: 'SHA256:a' }
 tenant: t
 connection: c
 amqp: { url: 'amqp://a:b@c' }
+---
+tenant: t
+alert: a
+integrations: [i]
+when: { failure_rate: { over: 0.5 } }
+send: { webhook: { url: 'https://a.example/b', headers: { X: 1 } }, email: { connection: m, to: [a@b.example] } }
+---
+tenant: t
+alert: a
+when: { oldest_age: { over: 1m } }
+send: { webhook: { connection: c, path: /x } }
+---
+tenant: t
+alert: a
+when: { halted: }
+send: { email: { connection: m, to: [a@b.example] } }
+---
+tenant: t
+alert: a
+when: { silent: { for: 1h } }
+send: { email: { connection: m, to: [a@b.example] } }
 "#;
 
     fn accepts(document: &Value) -> bool {
         if Connection::is_document(document) {
             let secrets = |_: SecretSource<'_>| Ok("amqp://secret".to_owned());
             return Connection::resolve_secrets(document, secrets).is_ok_and(|resolved| Connection::from_value(&resolved).is_ok());
+        }
+        if Alert::is_document(document) {
+            return Alert::from_value(document).is_ok();
         }
         Definition::from_value(document).is_ok()
     }
@@ -149,6 +174,12 @@ amqp: { url: 'amqp://a:b@c' }
             "tenant: t\nconnection: c\nhttp: { url: 'https://u:p@erp.example' }\n".to_owned(),
             "tenant: t\nconnection: c\npostgres: { host: h, database: d, username: u, tls: prefer }\n".to_owned(),
             "tenant: t\nconnection: c\nsftp: { host: h, username: u, host_key: 'SHA256:x' }\n".to_owned(),
+            "tenant: t\nalert: a\nwhen: { halted: {} }\n".to_owned(),
+            "tenant: t\nalert: a\nwhen: { halted: {} }\nsend: {}\n".to_owned(),
+            "tenant: t\nalert: a\nwhen: { halted: {} }\nsend: { webhook: { url: 'http://a.example', path: /x } }\n".to_owned(),
+            "tenant: t\nalert: a\nwhen: { halted: {} }\nsend: { email: { connection: m, to: [] } }\n".to_owned(),
+            "tenant: t\nalert: a\nwhen: { halted: {}, silent: { for: 1h } }\nsend: { webhook: { url: 'http://a.example' } }\n".to_owned(),
+            "tenant: t\nalert: a\nwhen: { silent: {} }\nsend: { webhook: { url: 'http://a.example' } }\n".to_owned(),
         ];
         for text in cases {
             let document = documents(&text).unwrap().remove(0);
@@ -161,7 +192,8 @@ amqp: { url: 'amqp://a:b@c' }
     fn the_schema_has_exactly_the_fields_that_the_reader_knows_each_with_a_description() {
         let mut compared = BTreeSet::new();
         for document in documents(WHOLE).unwrap() {
-            let root = if Connection::is_document(&document) { "connection" } else { "definition" };
+            let is_connection = Connection::is_document(&document);
+            let root = if is_connection { "connection" } else { ["definition", "alert"][usize::from(Alert::is_document(&document))] };
             let (_, objects) = recorded(|| accepts(&document));
             for (path, known) in objects {
                 let mut found = Vec::new();

@@ -101,6 +101,8 @@ pub struct Settings {
     pub otel_service_name: Option<String>,
     /// Time that the history of executions is kept.
     pub retention: Duration,
+    /// How often each alert is looked at.
+    pub alerts_every: Duration,
 }
 
 /// PEM files for TLS. They are opened by whoever listens, not when the settings are read.
@@ -195,6 +197,7 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
     let otel_service_name = reader.value(&docs::OTEL_SERVICE_NAME, |text| Ok(text.to_owned()));
     let private_addresses = reader.value(&docs::PRIVATE_ADDRESSES, |text| Ok(text.to_owned()));
     let retention = reader.duration(&docs::RETENTION, TEN_YEARS);
+    let alerts_every = reader.duration(&docs::ALERTS_EVERY, AN_HOUR);
 
     let is_local = [http_listen, console_listen, admin_listen].iter().flatten().all(|listen| listen.ip().is_loopback());
     let private_addresses = private_addresses.unwrap_or_else(|| if is_local { "allow" } else { "deny" }.to_owned());
@@ -230,6 +233,7 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
         otel_service_name,
         private_addresses,
         retention: retention?,
+        alerts_every: alerts_every?,
     })
 }
 

@@ -81,6 +81,7 @@ async fn a_listing_says_policy_and_who_holds_the_queue() {
             running: 0,
             queues: vec![ordered.id],
             oldest: Vec::new(),
+            oldest_of: Vec::new(),
             last_seen: 0,
         };
         store.heartbeat(&worker).await.unwrap();

@@ -15,6 +15,7 @@ fn worker(name: &str) -> WorkerRow {
         running: 3,
         queues: vec![],
         oldest: Vec::new(),
+        oldest_of: vec![(Uuid::from_u128(7), 1_700_000_000_000_002)],
         last_seen: 0,
     }
 }

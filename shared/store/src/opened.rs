@@ -1,28 +1,36 @@
 //! Connections as steps use them: out of the snapshot, decrypted once.
 
+use crate::connections::SealedConnection;
+use crate::seal::SecretKeys;
+use crate::watch::SnapshotHandle;
 use forebay_contract::Name;
 use forebay_contract::connection::Connection;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
-use forebay_store::{SealedConnection, SecretKeys, SnapshotHandle};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The connection as it was stored when it was opened, and what it is.
 type Opened = (Arc<SealedConnection>, Arc<Connection>);
 
-pub(crate) struct Connections {
+/// The connections of every tenant, for a process that uses them.
+pub struct Connections {
     snapshot: SnapshotHandle,
     keys: Option<SecretKeys>,
     opened: Mutex<HashMap<(Name, Name), Opened>>,
 }
 
 impl Connections {
-    pub(crate) fn new(snapshot: SnapshotHandle, keys: Option<SecretKeys>) -> Self {
+    /// `keys`: those of the settings; without them no connection can be used.
+    #[must_use]
+    pub fn new(snapshot: SnapshotHandle, keys: Option<SecretKeys>) -> Self {
         Self { snapshot, keys, opened: Mutex::default() }
     }
 
     /// A tenant's connection that steps may use.
-    pub(crate) fn get(&self, tenant: &Name, name: &Name) -> Result<Arc<Connection>, ExecutionError> {
+    ///
+    /// # Errors
+    /// There is none of that name, it is not enabled, or it cannot be decrypted; the message says what to do.
+    pub fn get(&self, tenant: &Name, name: &Name) -> Result<Arc<Connection>, ExecutionError> {
         let refused = |message: String| ExecutionError::permanent(ErrorCode::Connection, message);
         let Some(sealed) = self.snapshot.current().connection(tenant, name).cloned() else {
             return Err(refused(format!(
@@ -35,7 +43,7 @@ impl Connections {
             Some((known, connection)) if Arc::ptr_eq(known, &sealed) || **known == *sealed => connection.clone(),
             _ => {
                 let Some(keys) = &self.keys else {
-                    return Err(refused(format!("the connection '{name}' cannot be decrypted: this worker has no FOREBAY_SECRET_KEY")));
+                    return Err(refused(format!("the connection '{name}' cannot be decrypted: this process has no FOREBAY_SECRET_KEY")));
                 };
                 let connection = sealed.open(keys).map_err(|error| refused(format!("the connection '{name}' cannot be used: {error}")))?;
                 let connection = Arc::new(connection);

@@ -1,0 +1,126 @@
+//! Collects what an alert's condition needs to know of its integrations.
+
+use super::decide::Observation;
+use super::observe::{Facts, observe, unwatched};
+use forebay_broker::{Inspector, Queue, Topology};
+use forebay_contract::alert::Condition;
+use forebay_store::{DueAlert, Integration, SnapshotHandle, Store, StoreError, TrafficQuery, WORKER_TTL};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// Longest time of asking the broker; what is not known then changes nothing.
+const BROKER_PATIENCE: Duration = Duration::from_secs(5);
+/// One point of traffic for the whole window.
+const ONE_POINT: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// What knows of integrations.
+pub(crate) struct Gathering {
+    pub(crate) store: Store,
+    pub(crate) snapshot: SnapshotHandle,
+    pub(crate) inspector: Inspector,
+    pub(crate) topology: Topology,
+}
+
+/// The workers that live, as far as alerts are concerned.
+pub(crate) struct Workers {
+    are_there: bool,
+    /// Of each integration, since when the oldest that any of them has in hand is under way.
+    in_hand: HashMap<Uuid, i64>,
+}
+
+impl Gathering {
+    pub(crate) async fn workers(&self) -> Result<Workers, StoreError> {
+        let live = self.store.live_workers(WORKER_TTL).await?;
+        let mut in_hand: HashMap<Uuid, i64> = HashMap::new();
+        for (integration, since) in live.iter().flat_map(|worker| &worker.oldest_of) {
+            in_hand.entry(*integration).and_modify(|known| *known = (*known).min(*since)).or_insert(*since);
+        }
+        Ok(Workers { are_there: !live.is_empty(), in_hand })
+    }
+
+    /// What is seen of each integration that the alert watches, or that it was raised for.
+    pub(crate) async fn observe(&self, due: &DueAlert, workers: &Workers) -> Result<Vec<Observation>, StoreError> {
+        let snapshot = self.snapshot.current();
+        let of_tenant = snapshot.tenant_integrations(due.alert.tenant.as_str()).unwrap_or_default();
+        let is_watched = |one: &Integration| one.definition.enabled && due.alert.watches(&one.definition.name);
+        let (watched, others): (Vec<_>, Vec<_>) = of_tenant.into_iter().cloned().partition(|integration| is_watched(integration));
+        let state_of = |id: Uuid| due.states.iter().find(|state| state.integration == id);
+        let mut facts = self.facts(due, &watched, workers).await?;
+        let mut observations = Vec::with_capacity(watched.len());
+        for integration in &watched {
+            let facts = facts.remove(&integration.id).unwrap_or_default();
+            observations.push(observe(&due.alert.when, integration, &facts, state_of(integration.id)));
+        }
+        observations.extend(others.iter().filter(|one| state_of(one.id).is_some()).map(|one| unwatched(one)));
+        Ok(observations)
+    }
+
+    async fn facts(&self, due: &DueAlert, watched: &[Arc<Integration>], workers: &Workers) -> Result<HashMap<Uuid, Facts>, StoreError> {
+        let snapshot = self.snapshot.current();
+        let ids: Vec<Uuid> = watched.iter().map(|integration| integration.id).collect();
+        let fact = |id: &Uuid| Facts {
+            now: due.now,
+            in_hand: workers.in_hand.get(id).copied(),
+            halt: snapshot.trigger_state(*id).cloned(),
+            ..Facts::default()
+        };
+        let mut facts: HashMap<Uuid, Facts> = ids.iter().map(|id| (*id, fact(id))).collect();
+        match &due.alert.when {
+            Condition::FailureRate { window, .. } => {
+                let from = due.now.saturating_sub(i64::try_from(window.as_micros()).unwrap_or(i64::MAX));
+                let query = TrafficQuery { integrations: Some(ids), from, to: i64::MAX, step: ONE_POINT, each: true };
+                for point in self.store.traffic(&query).await? {
+                    if let Some(known) = point.integration.and_then(|id| facts.get_mut(&id)) {
+                        known.counts.merge(&point.counts);
+                    }
+                }
+            }
+            Condition::OldestAge { .. } => self.add_waiting(watched, workers, &mut facts).await,
+            Condition::Silent { .. } => {
+                for (id, accepted_at) in self.store.last_accepted(&ids).await? {
+                    if let Some(known) = facts.get_mut(&id) {
+                        known.last_accepted = Some(accepted_at);
+                    }
+                }
+                self.add_waiting(watched, workers, &mut facts).await;
+            }
+            Condition::Halted => {}
+        }
+        Ok(facts)
+    }
+
+    /// Whether messages wait that no worker has in hand. An integration's own queue tells by itself. A lane is shared: while workers live
+    /// they have its first messages in hand; without any, what waits in it is everybody's.
+    async fn add_waiting(&self, watched: &[Arc<Integration>], workers: &Workers, facts: &mut HashMap<Uuid, Facts>) {
+        let mut asked: Vec<(Uuid, Queue)> = Vec::new();
+        for integration in watched {
+            let is_exclusive = integration.definition.trigger.delivery().is_exclusive();
+            let Some(known) = facts.get_mut(&integration.id) else { continue };
+            if known.in_hand.is_some() || (!is_exclusive && workers.are_there) {
+                known.waits = Some(false);
+            } else if is_exclusive {
+                asked.push((integration.id, Queue::Trigger(integration.id)));
+            } else {
+                let lane = self.topology.lane_of(integration.definition.tenant.as_str());
+                asked.extend([Queue::Work(lane), Queue::Call(lane)].map(|queue| (integration.id, queue)));
+            }
+        }
+        if asked.is_empty() {
+            return;
+        }
+        let queues: Vec<Queue> = asked.iter().map(|(_, queue)| *queue).collect();
+        let depths = match tokio::time::timeout(BROKER_PATIENCE, self.inspector.depths(&queues)).await {
+            Ok(Ok(depths)) => depths,
+            Ok(Err(error)) => return tracing::debug!(%error, "queues cannot be looked at for alerts"),
+            Err(_) => return tracing::debug!("queues cannot be looked at for alerts in time"),
+        };
+        for ((id, _), depth) in asked.iter().zip(depths) {
+            let waits = depth.is_some_and(|depth| depth.ready > 0);
+            if let Some(known) = facts.get_mut(id) {
+                known.waits = Some(known.waits.unwrap_or(false) || waits);
+            }
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! From facts of an integration to whether an alert's condition holds. No I/O.
+
+use super::decide::Observation;
+use forebay_contract::alert::Condition;
+use forebay_contract::{format_duration, unix_micros};
+use forebay_store::{AlertState, Counts, Integration, TriggerState};
+use std::time::Duration;
+
+/// What is known of one integration. Times are microseconds of Unix time.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Facts {
+    /// The database's clock.
+    pub(crate) now: i64,
+    /// What ended in the window.
+    pub(crate) counts: Counts,
+    /// When the last recorded execution was accepted.
+    pub(crate) last_accepted: Option<i64>,
+    /// Since when the oldest that workers have in hand is under way.
+    pub(crate) in_hand: Option<i64>,
+    /// Whether messages wait that no worker has in hand; `None`: it is not known.
+    pub(crate) waits: Option<bool>,
+    /// The halt of its trigger.
+    pub(crate) halt: Option<TriggerState>,
+}
+
+/// What is seen of an integration that is watched. `state`: how it stood at the last look.
+pub(crate) fn observe(condition: &Condition, integration: &Integration, facts: &Facts, state: Option<&AlertState>) -> Observation {
+    let waiting_since = match facts.waits {
+        Some(true) => state.and_then(|state| state.waiting_since).or(Some(facts.now)),
+        Some(false) => None,
+        None => state.and_then(|state| state.waiting_since),
+    };
+    let (holds, detail) = match condition {
+        Condition::FailureRate { over, window, at_least } => failure_rate(*over, *window, *at_least, &facts.counts),
+        Condition::OldestAge { over } => oldest_age(*over, facts, waiting_since),
+        Condition::Halted => halted(facts),
+        Condition::Silent { lasting } => silent(*lasting, facts, state),
+    };
+    let (id, name) = (integration.id, integration.definition.name.clone());
+    Observation { integration: id, name, holds, detail, waiting_since, is_watched: true }
+}
+
+/// What is seen of one that is not watched any more.
+pub(crate) fn unwatched(integration: &Integration) -> Observation {
+    let detail = "it is not watched any more".to_owned();
+    let (id, name) = (integration.id, integration.definition.name.clone());
+    Observation { integration: id, name, holds: Some(false), detail, waiting_since: None, is_watched: false }
+}
+
+fn failure_rate(over: f64, window: Duration, at_least: u64, counts: &Counts) -> (Option<bool>, String) {
+    let total = counts.total();
+    let bad = total - u64::from(counts.succeeded);
+    let percent = if total == 0 { 0.0 } else { bad as f64 * 100.0 / total as f64 };
+    let detail = format!("{bad} of {total} executions that ended within {} failed or expired ({percent:.1} %)", format_duration(window));
+    (Some(total >= at_least && percent > over), detail)
+}
+
+fn oldest_age(over: Duration, facts: &Facts, waiting_since: Option<i64>) -> (Option<bool>, String) {
+    // A halted trigger holds nothing in hand: what it waits with is the execution that failed, whose id begins with its acceptance.
+    let halted = facts.halt.as_ref().and_then(|halt| halt.execution_id).map(accepted_at);
+    let since = [facts.in_hand, halted, waiting_since].into_iter().flatten().min();
+    let age = since.map(|since| micros(facts.now - since));
+    let holds = age.is_some_and(|age| age > over);
+    let is_known = holds || facts.waits.is_some();
+    let detail = match age {
+        Some(age) => format!("the oldest message has been under way for {}", spoken(age)),
+        None => "no message waits".to_owned(),
+    };
+    (is_known.then_some(holds), detail)
+}
+
+fn halted(facts: &Facts) -> (Option<bool>, String) {
+    let Some(halt) = &facts.halt else { return (Some(false), "the trigger runs".to_owned()) };
+    let why = halt.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+    (Some(true), format!("the trigger has halted{why}"))
+}
+
+fn silent(lasting: Duration, facts: &Facts, state: Option<&AlertState>) -> (Option<bool>, String) {
+    let watched_since = state.map_or(facts.now, |state| state.watched_since);
+    let accepted = facts.last_accepted.max(facts.in_hand);
+    let quiet = micros(facts.now - accepted.map_or(watched_since, |accepted| accepted.max(watched_since)));
+    let detail = match accepted {
+        Some(accepted) => format!("the last execution was accepted {} ago", spoken(micros(facts.now - accepted))),
+        None => format!("no execution was accepted in {}", spoken(quiet)),
+    };
+    if quiet < lasting {
+        return (Some(false), detail);
+    }
+    // What waits may have come just now: that is not known until a worker has it in hand.
+    let holds = facts.waits.and_then(|waits| (!waits).then_some(true));
+    (holds, detail)
+}
+
+/// The first 48 bits of an execution's id are the milliseconds of its acceptance.
+fn accepted_at(execution: uuid::Uuid) -> i64 {
+    let millis = execution.as_u128() >> 80;
+    i64::try_from(millis).unwrap_or_else(|_| unix_micros() / 1000).saturating_mul(1000)
+}
+
+fn micros(time: i64) -> Duration {
+    Duration::from_micros(u64::try_from(time).unwrap_or(0))
+}
+
+/// The two largest units: `2d 3h`, `6m 12s`.
+fn spoken(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let units = [("d", seconds / 86_400), ("h", seconds / 3600 % 24), ("m", seconds / 60 % 60), ("s", seconds % 60)];
+    let first = units.iter().position(|(_, count)| *count > 0).unwrap_or(units.len() - 1);
+    let shown = units[first..].iter().take(2).enumerate().filter(|(place, (_, count))| *place == 0 || *count > 0);
+    shown.map(|(_, (unit, count))| format!("{count}{unit}")).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use forebay_contract::definition::{Definition, documents};
+    use forebay_contract::outcome::ExecutionStatus;
+    use forebay_store::{AlertPhase, TriggerPhase};
+    use std::sync::Arc;
+    use uuid::Uuid;
+
+    const MINUTE: i64 = 60_000_000;
+    const NOW: i64 = 1_700_000_000_000_000;
+
+    fn integration() -> Integration {
+        let document = &documents("tenant: t\nname: n\ntrigger: { webhook: {} }").unwrap()[0];
+        Integration { id: Uuid::from_u128(1), version: 1, definition: Arc::new(Definition::from_value(document).unwrap()) }
+    }
+
+    fn state(watched_since: i64, waiting_since: Option<i64>) -> AlertState {
+        let (phase, detail) = (AlertPhase::Clear, String::new());
+        let integration = Uuid::from_u128(1);
+        let (raised_at, clear_since, told_at, over_at) = (None, None, None, None);
+        AlertState { integration, phase, watched_since, waiting_since, raised_at, clear_since, told_at, over_at, flaps: 0, detail }
+    }
+
+    fn seen(condition: Condition, facts: Facts, state: Option<&AlertState>) -> (Option<bool>, String) {
+        let seen = observe(&condition, &integration(), &Facts { now: NOW, ..facts }, state);
+        (seen.holds, seen.detail)
+    }
+
+    fn counts(succeeded: u32, failed: u32, expired: u32) -> Facts {
+        let mut counts = Counts::default();
+        for (count, status) in
+            [(succeeded, ExecutionStatus::Succeeded), (failed, ExecutionStatus::Failed), (expired, ExecutionStatus::Expired)]
+        {
+            (0..count).for_each(|_| counts.add(status, None));
+        }
+        Facts { counts, ..Facts::default() }
+    }
+
+    #[test]
+    fn the_failure_rate_counts_what_failed_or_expired_of_enough_that_ended() {
+        let rate = Condition::FailureRate { over: 10.0, window: Duration::from_secs(900), at_least: 20 };
+        let text = "3 of 20 executions that ended within 15m failed or expired (15.0 %)";
+        assert_eq!(seen(rate, counts(17, 2, 1), None), (Some(true), text.to_owned()));
+        assert_eq!(seen(rate, counts(18, 2, 0), None).0, Some(false), "10 % is not over 10 %");
+        assert_eq!(seen(rate, counts(0, 19, 0), None).0, Some(false), "too few");
+        assert_eq!(seen(rate, counts(0, 0, 0), None).0, Some(false));
+        let any = Condition::FailureRate { over: 0.0, window: Duration::from_secs(900), at_least: 1 };
+        assert_eq!(seen(any, counts(1_000, 1, 0), None).0, Some(true));
+    }
+
+    #[test]
+    fn the_oldest_message_is_in_hand_or_waits_for_a_worker_or_for_a_decision() {
+        let condition = Condition::OldestAge { over: Duration::from_secs(300) };
+        let facts = |in_hand: Option<i64>, waits| Facts { in_hand, waits, ..Facts::default() };
+        let none = seen(condition, facts(None, Some(false)), None);
+        assert_eq!(none, (Some(false), "no message waits".to_owned()));
+        let old = seen(condition, facts(Some(NOW - 6 * MINUTE - 12_000_000), Some(false)), None);
+        assert_eq!(old, (Some(true), "the oldest message has been under way for 6m 12s".to_owned()));
+        assert_eq!(seen(condition, facts(Some(NOW - 5 * MINUTE), Some(false)), None).0, Some(false), "it is 5 minutes and not over");
+        // Nobody has it in hand: it counts from when it was first seen.
+        let first = observe(&condition, &integration(), &Facts { now: NOW, ..facts(None, Some(true)) }, None);
+        assert_eq!((first.holds, first.waiting_since), (Some(false), Some(NOW)));
+        let waiting = state(0, Some(NOW - 6 * MINUTE));
+        assert_eq!(seen(condition, facts(None, Some(true)), Some(&waiting)).0, Some(true));
+        assert_eq!(seen(condition, facts(None, Some(false)), Some(&waiting)).0, Some(false), "it is gone");
+        assert_eq!(seen(condition, facts(None, None), None).0, None, "the broker cannot be asked");
+        assert_eq!(seen(condition, facts(Some(NOW - 6 * MINUTE), None), None).0, Some(true));
+        let millis = u128::try_from((NOW - 7 * MINUTE) / 1000).unwrap();
+        let execution_id = Some(Uuid::from_u128(millis << 80 | 99));
+        let halt = TriggerState { phase: TriggerPhase::Halted, execution_id, error: None, since: NOW, decision: None };
+        let halted = Facts { halt: Some(halt), waits: Some(true), ..Facts::default() };
+        assert_eq!(seen(condition, halted, None).1, "the oldest message has been under way for 7m");
+    }
+
+    #[test]
+    fn a_trigger_is_silent_when_nothing_came_since_it_is_watched_and_nothing_waits() {
+        let condition = Condition::Silent { lasting: Duration::from_secs(1800) };
+        let facts = |last_accepted: Option<i64>, in_hand: Option<i64>, waits| Facts { last_accepted, in_hand, waits, ..Facts::default() };
+        let (long, short) = (state(NOW - 40 * MINUTE, None), state(NOW - 20 * MINUTE, None));
+        let nothing = seen(condition, facts(None, None, Some(false)), Some(&long));
+        assert_eq!(nothing, (Some(true), "no execution was accepted in 40m".to_owned()));
+        let old = seen(condition, facts(Some(NOW - 300 * MINUTE), None, Some(false)), Some(&long));
+        assert_eq!(old, (Some(true), "the last execution was accepted 5h ago".to_owned()));
+        assert_eq!(seen(condition, facts(Some(NOW - 300 * MINUTE), None, Some(false)), Some(&short)).0, Some(false));
+        assert_eq!(seen(condition, facts(None, None, Some(false)), None).0, Some(false), "it is watched since now");
+        assert_eq!(seen(condition, facts(Some(NOW - 29 * MINUTE), None, Some(false)), Some(&long)).0, Some(false));
+        assert_eq!(seen(condition, facts(None, Some(NOW - MINUTE), Some(false)), Some(&long)).0, Some(false), "one runs");
+        assert_eq!(seen(condition, facts(None, None, Some(true)), Some(&long)).0, None, "what waits may have come just now");
+        assert_eq!(seen(condition, facts(None, None, None), Some(&long)).0, None);
+    }
+
+    #[test]
+    fn times_are_told_in_their_two_largest_units() {
+        let spoken = |seconds| spoken(Duration::from_secs(seconds));
+        assert_eq!([0, 59, 60, 3_725, 90_000].map(spoken), ["0s", "59s", "1m", "1h 2m", "1d 1h"]);
+    }
+}

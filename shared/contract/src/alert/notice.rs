@@ -1,0 +1,184 @@
+//! What is told of an alert: the JSON of a webhook, and subject and text of a mail.
+
+use super::{Alert, Condition};
+use crate::name::Name;
+use serde_json::{Value, json};
+
+/// Integrations that the text names; the JSON names all.
+const MOST_NAMED: usize = 50;
+
+/// What has become of an alert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// Its condition holds.
+    Raised,
+    /// Its condition still holds, and it was told before.
+    StillRaised,
+    /// Its condition does not hold any more.
+    Resolved,
+    /// Nothing: somebody tests whether it can be sent.
+    Test,
+}
+
+impl Event {
+    /// The word of [`Notice::to_json`].
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Raised => "raised",
+            Self::StillRaised => "still_raised",
+            Self::Resolved => "resolved",
+            Self::Test => "test",
+        }
+    }
+
+    fn word(self) -> &'static str {
+        if self == Self::StillRaised { "still raised" } else { self.as_str() }
+    }
+}
+
+/// One integration of a [`Notice`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoticeEntry {
+    /// The integration.
+    pub integration: Name,
+    /// What has become of the alert there; never [`Event::Test`].
+    pub event: Event,
+    /// Since when it is, or was, raised, in microseconds of Unix time.
+    pub since: i64,
+    /// The figures, as a sentence.
+    pub detail: String,
+}
+
+/// One message about an alert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// Counts the messages of the alert from 1; a message that is sent again has the number that it had.
+    pub number: i64,
+    /// When it was written, in microseconds of Unix time.
+    pub at: i64,
+    /// By integration; empty: a test.
+    pub entries: Vec<NoticeEntry>,
+}
+
+impl Notice {
+    /// What has become of the alert altogether: raised where any integration has it newly so.
+    #[must_use]
+    pub fn event(&self) -> Event {
+        let has = |event| self.entries.iter().any(|entry| entry.event == event);
+        [Event::Raised, Event::StillRaised, Event::Resolved].into_iter().find(|event| has(*event)).unwrap_or(Event::Test)
+    }
+
+    /// The body of a webhook. `subject` and `text` are for chat systems that show a text.
+    ///
+    /// ```json
+    /// { "tenant": "t37ed", "alert": "OrdersFailing", "description": "", "condition": "failure_rate", "event": "raised",
+    ///   "number": 3, "at": "2026-12-01T06:00:00Z", "subject": "...", "text": "...",
+    ///   "integrations": [{ "integration": "CreateWorkOrder", "event": "raised", "since": "2026-12-01T06:00:00Z", "detail": "..." }] }
+    /// ```
+    #[must_use]
+    pub fn to_json(&self, alert: &Alert) -> Value {
+        let entries = self.entries.iter().map(|entry| {
+            json!({
+                "integration": entry.integration.as_str(),
+                "event": entry.event.as_str(),
+                "since": rfc3339(entry.since),
+                "detail": entry.detail,
+            })
+        });
+        json!({
+            "tenant": alert.tenant.as_str(),
+            "alert": alert.name.as_str(),
+            "description": alert.description,
+            "condition": alert.when.as_str(),
+            "event": self.event().as_str(),
+            "number": self.number,
+            "at": rfc3339(self.at),
+            "subject": self.subject(alert),
+            "text": self.text(alert),
+            "integrations": entries.collect::<Value>(),
+        })
+    }
+
+    /// The subject of a mail: one line.
+    #[must_use]
+    pub fn subject(&self, alert: &Alert) -> String {
+        let event = self.event();
+        let told: Vec<&str> = self.entries.iter().filter(|entry| entry.event == event).map(|entry| entry.integration.as_str()).collect();
+        let of = match told.as_slice() {
+            [] => String::new(),
+            [one] => format!(": {one}"),
+            [first, rest @ ..] => format!(": {first} and {} more", rest.len()),
+        };
+        format!("[Forebay] {} {}{of}", alert.path(), event.word())
+    }
+
+    /// The text of a mail.
+    #[must_use]
+    pub fn text(&self, alert: &Alert) -> String {
+        let mut lines = vec![format!("Alert {}: {}", alert.path(), meaning(&alert.when))];
+        if !alert.description.is_empty() {
+            lines.push(alert.description.clone());
+        }
+        lines.push(String::new());
+        if self.entries.is_empty() {
+            lines.push("This is a test: nothing has happened.".to_owned());
+        }
+        for entry in self.entries.iter().take(MOST_NAMED) {
+            lines.push(format!("{}/{} {}: {}", alert.tenant, entry.integration, entry.event.word(), entry.detail));
+            let until = if entry.event == Event::Resolved { format!(", resolved {}", rfc3339(self.at)) } else { String::new() };
+            lines.push(format!("  raised {}{until}", rfc3339(entry.since)));
+        }
+        if self.entries.len() > MOST_NAMED {
+            lines.push(format!("and {} more", self.entries.len() - MOST_NAMED));
+        }
+        lines.join("\n")
+    }
+
+    /// What [`Notice::from_stored`] reads.
+    #[must_use]
+    pub fn to_stored(&self) -> Value {
+        let entries = self.entries.iter().map(|entry| {
+            json!({
+                "integration": entry.integration.as_str(),
+                "event": entry.event.as_str(),
+                "since": entry.since,
+                "detail": entry.detail,
+            })
+        });
+        json!({ "number": self.number, "at": self.at, "entries": entries.collect::<Value>() })
+    }
+
+    /// Reads [`Notice::to_stored`]; `None`: it is none.
+    #[must_use]
+    pub fn from_stored(stored: &Value) -> Option<Self> {
+        let mut entries = Vec::new();
+        for entry in stored["entries"].as_array()? {
+            let event = [Event::Raised, Event::StillRaised, Event::Resolved].into_iter().find(|event| entry["event"] == event.as_str())?;
+            entries.push(NoticeEntry {
+                integration: entry["integration"].as_str()?.parse().ok()?,
+                event,
+                since: entry["since"].as_i64()?,
+                detail: entry["detail"].as_str()?.to_owned(),
+            });
+        }
+        Some(Self { number: stored["number"].as_i64()?, at: stored["at"].as_i64()?, entries })
+    }
+}
+
+fn meaning(condition: &Condition) -> String {
+    let time = crate::duration::format_duration;
+    match condition {
+        Condition::FailureRate { over, window, at_least } => {
+            format!("more than {over} % of at least {at_least} executions failed or expired within {}", time(*window))
+        }
+        Condition::OldestAge { over } => format!("a message waits or is worked on for more than {}", time(*over)),
+        Condition::Halted => "a trigger has halted".to_owned(),
+        Condition::Silent { lasting } => format!("no execution was accepted for {}", time(*lasting)),
+    }
+}
+
+/// To the second.
+fn rfc3339(micros: i64) -> String {
+    jiff::Timestamp::from_second(micros.div_euclid(1_000_000)).map(|time| time.to_string()).unwrap_or_default()
+}

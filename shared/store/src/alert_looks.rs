@@ -1,0 +1,304 @@
+//! What the scheduler that watches alerts reads and writes: one of them at a time has an alert, for as long as its claim lasts.
+
+use crate::alerts::read_alert;
+use crate::connection::Store;
+use crate::error::StoreError;
+use crate::record_write::bounded_message;
+use crate::timestamp::Timestamp;
+use deadpool_postgres::GenericClient;
+use forebay_contract::alert::{Alert, Notice};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::time::Duration;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+/// An alert that has to be looked at. Times are microseconds of Unix time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DueAlert {
+    /// Its id.
+    pub id: Uuid,
+    /// What it is.
+    pub alert: Alert,
+    /// Counts changes.
+    pub revision: i32,
+    /// The database's clock.
+    pub now: i64,
+    /// Messages so far.
+    pub number: i64,
+    /// When the last one was written.
+    pub told_at: Option<i64>,
+    /// When the last one that reminded was written.
+    pub reminded_at: Option<i64>,
+    /// The message that has not arrived everywhere.
+    pub pending: Option<Notice>,
+    /// The ways on which it has.
+    pub delivered: Vec<String>,
+    /// How often it was tried.
+    pub attempts: i32,
+    /// When it is tried again.
+    pub try_at: Option<i64>,
+    /// How it stands for each integration that it was looked at for.
+    pub states: Vec<AlertState>,
+}
+
+/// Whether an alert is raised for an integration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AlertPhase {
+    /// It is not.
+    Clear,
+    /// It is.
+    Raised,
+    /// It was, and that it is no more has not been told.
+    Over,
+}
+
+impl AlertPhase {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Clear => "clear",
+            Self::Raised => "raised",
+            Self::Over => "over",
+        }
+    }
+
+    fn of_word(word: &str) -> Result<Self, StoreError> {
+        let all = [Self::Clear, Self::Raised, Self::Over];
+        all.into_iter().find(|phase| phase.as_str() == word).ok_or(StoreError::Damaged { what: "state of an alert" })
+    }
+}
+
+/// How an alert stands for one integration. Times are microseconds of Unix time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlertState {
+    /// The integration.
+    pub integration: Uuid,
+    /// Whether it is raised.
+    pub phase: AlertPhase,
+    /// When it was first looked at.
+    pub watched_since: i64,
+    /// Since when messages wait that no worker has in hand; `None`: none do.
+    pub waiting_since: Option<i64>,
+    /// When it was raised last.
+    pub raised_at: Option<i64>,
+    /// It is raised, and its condition does not hold since then.
+    pub clear_since: Option<i64>,
+    /// When it was put into a message that it is raised.
+    pub told_at: Option<i64>,
+    /// When it was over last.
+    pub over_at: Option<i64>,
+    /// How often it came back soon after it was over.
+    pub flaps: i32,
+    /// The figures, as a sentence.
+    pub detail: String,
+}
+
+/// What a look at an alert gave.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct AlertLook {
+    /// States that are new or have changed.
+    pub changed: Vec<AlertState>,
+    /// Integrations that are not watched any more.
+    pub forgotten: Vec<Uuid>,
+    /// The message to send, with whether it reminds; `None`: none is written now.
+    pub notice: Option<(Notice, bool)>,
+}
+
+/// What became of sending a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Telling {
+    /// The message.
+    pub number: i64,
+    /// All ways on which it has arrived.
+    pub delivered: Vec<String>,
+    /// Why it has not on the others, and how long until it is tried again; `None`: it has arrived everywhere.
+    pub failed: Option<(String, Duration)>,
+}
+
+impl Store {
+    /// Takes up to `most` alerts that have to be looked at; each is looked at again after `every`. Nobody else gets them until they are
+    /// [released](Store::release_alert), or for `lease`: whoever died loses them with that.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn claim_alerts(&self, me: Uuid, most: u32, every: Duration, lease: Duration) -> Result<Vec<DueAlert>, StoreError> {
+        let operation = "claim alerts";
+        let failed = StoreError::during(operation);
+        let client = self.client(operation).await?;
+        let sql = "with due as (
+                       select id from alert_rules
+                       where enabled and look_at <= now() and (claimed_until is null or claimed_until < now())
+                       order by look_at limit $2 for update skip locked)
+                   update alert_rules a set claimed_by = $1, claimed_until = now() + $3 * interval '1 second',
+                       look_at = now() + $4 * interval '1 second'
+                   from due where a.id = due.id
+                   returning a.id, a.document::text, a.revision, now(), a.number, a.told_at, a.reminded_at, a.pending::text, a.delivered,
+                       a.attempts, a.try_at, a.tenant, a.name";
+        let statement = client.prepare_cached(sql).await.map_err(failed)?;
+        let parameters = (i64::from(most), lease.as_secs_f64(), every.as_secs_f64());
+        let rows = client.query(&statement, &[&me, &parameters.0, &parameters.1, &parameters.2]).await.map_err(failed)?;
+        let mut due = Vec::with_capacity(rows.len());
+        for row in &rows {
+            match due_alert(row) {
+                Ok(alert) => due.push(alert),
+                Err(error) => {
+                    let (tenant, name): (&str, &str) = (row.get(11), row.get(12));
+                    tracing::error!(alert.tenant = tenant, alert.name = name, %error, "an alert is not watched: it can't be read");
+                }
+            }
+        }
+        let mut states = read_states(&client, &due).await?;
+        for alert in &mut due {
+            alert.states = states.remove(&alert.id).unwrap_or_default();
+        }
+        Ok(due)
+    }
+
+    /// Writes what a look gave, before anything is sent; `false`: the alert was changed or is another's by now, and nothing was written.
+    ///
+    /// # Errors
+    /// What the server says; then nothing is written.
+    pub async fn save_alert_look(&self, me: Uuid, due: &DueAlert, look: &AlertLook) -> Result<bool, StoreError> {
+        let operation = "write a look at an alert";
+        let failed = StoreError::during(operation);
+        let mut client = self.client(operation).await?;
+        let transaction = client.transaction().await.map_err(failed)?;
+        let sql = "select 1 from alert_rules where id = $1 and claimed_by = $2 and claimed_until > now() and revision = $3 for update";
+        if transaction.query_opt(sql, &[&due.id, &me, &due.revision]).await.map_err(failed)?.is_none() {
+            return Ok(false);
+        }
+        if let Some((notice, reminds)) = &look.notice {
+            let sql = "update alert_rules set number = $2, told_at = $3, reminded_at = case when $4 then $3 else reminded_at end,
+                           pending = $5::text::json, delivered = '{}', attempts = 0, try_at = null
+                       where id = $1";
+            let pending = notice.to_stored().to_string();
+            transaction.execute(sql, &[&due.id, &notice.number, &Timestamp(notice.at), reminds, &pending]).await.map_err(failed)?;
+        }
+        let sql = "delete from alert_states where rule_id = $1 and integration_id = any($2)";
+        transaction.execute(sql, &[&due.id, &look.forgotten]).await.map_err(failed)?;
+        for state in &look.changed {
+            write_state(&transaction, due.id, state).await?;
+        }
+        transaction.commit().await.map_err(failed)?;
+        Ok(true)
+    }
+
+    /// Writes what became of sending a message.
+    ///
+    /// # Errors
+    /// What the server says; then the message is sent again, under the same number.
+    pub async fn record_telling(&self, id: Uuid, telling: &Telling) -> Result<(), StoreError> {
+        let operation = "write what became of a message";
+        let client = self.client(operation).await?;
+        let sql = "update alert_rules set delivered = $3, pending = case when $4::text is null then null else pending end,
+                       attempts = case when $4 is null then 0 else attempts + 1 end, try_at = now() + $5 * interval '1 second',
+                       sent_at = case when $4 is null then now() else sent_at end, error = $4,
+                       error_at = case when $4 is null then null else now() end
+                   where id = $1 and number = $2 and pending is not null";
+        let error = telling.failed.as_ref().map(|(error, _)| bounded_message(error));
+        let pause = telling.failed.as_ref().map(|(_, pause)| pause.as_secs_f64());
+        let written = client.execute(sql, &[&id, &telling.number, &telling.delivered, &error, &pause]).await;
+        written.map(drop).map_err(StoreError::during(operation))
+    }
+
+    /// Gives an alert back that was claimed.
+    ///
+    /// # Errors
+    /// What the server says; then it is free when the claim has ended.
+    pub async fn release_alert(&self, me: Uuid, id: Uuid) -> Result<(), StoreError> {
+        let operation = "release an alert";
+        let client = self.client(operation).await?;
+        let sql = "update alert_rules set claimed_until = null where id = $1 and claimed_by = $2";
+        client.execute(sql, &[&id, &me]).await.map(drop).map_err(StoreError::during(operation))
+    }
+
+    /// When the last recorded execution of each of these integrations was accepted, in microseconds of Unix time. Those that have none
+    /// are left out.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn last_accepted(&self, integrations: &[Uuid]) -> Result<HashMap<Uuid, i64>, StoreError> {
+        let operation = "read the last executions";
+        let failed = StoreError::during(operation);
+        let client = self.client(operation).await?;
+        let sql = "select wanted.id, e.accepted_at from unnest($1::uuid[]) as wanted (id) cross join lateral (
+                       select accepted_at from executions where integration_id = wanted.id order by id desc limit 1) e";
+        let statement = client.prepare_cached(sql).await.map_err(failed)?;
+        let rows = client.query(&statement, &[&integrations]).await.map_err(failed)?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get::<_, Timestamp>(1).0)).collect())
+    }
+}
+
+fn due_alert(row: &Row) -> Result<DueAlert, StoreError> {
+    let time = |place: usize| row.get::<_, Option<Timestamp>>(place).map(|time| time.0);
+    let pending: Option<Value> = row.get::<_, Option<&str>>(7).and_then(|text| serde_json::from_str(text).ok());
+    Ok(DueAlert {
+        id: row.get(0),
+        alert: read_alert(row.get(1))?.0,
+        revision: row.get(2),
+        now: row.get::<_, Timestamp>(3).0,
+        number: row.get(4),
+        told_at: time(5),
+        reminded_at: time(6),
+        pending: pending.as_ref().and_then(Notice::from_stored),
+        delivered: row.get(8),
+        attempts: row.get(9),
+        try_at: time(10),
+        states: Vec::new(),
+    })
+}
+
+async fn read_states(client: &impl GenericClient, due: &[DueAlert]) -> Result<HashMap<Uuid, Vec<AlertState>>, StoreError> {
+    let ids: Vec<Uuid> = due.iter().map(|alert| alert.id).collect();
+    let sql = "select rule_id, integration_id, phase, watched_since, waiting_since, raised_at, clear_since, told_at, over_at, flaps, detail
+               from alert_states where rule_id = any($1) order by integration_id";
+    let rows = client.query(sql, &[&ids]).await.map_err(StoreError::during("read the states of alerts"))?;
+    let mut states: HashMap<Uuid, Vec<AlertState>> = HashMap::new();
+    for row in &rows {
+        let time = |place: usize| row.get::<_, Option<Timestamp>>(place).map(|time| time.0);
+        states.entry(row.get(0)).or_default().push(AlertState {
+            integration: row.get(1),
+            phase: AlertPhase::of_word(row.get(2))?,
+            watched_since: row.get::<_, Timestamp>(3).0,
+            waiting_since: time(4),
+            raised_at: time(5),
+            clear_since: time(6),
+            told_at: time(7),
+            over_at: time(8),
+            flaps: row.get(9),
+            detail: row.get(10),
+        });
+    }
+    Ok(states)
+}
+
+async fn write_state(client: &impl GenericClient, rule: Uuid, state: &AlertState) -> Result<(), StoreError> {
+    // The integration may have been deleted meanwhile.
+    let sql = "insert into alert_states (rule_id, integration_id, phase, watched_since, waiting_since, raised_at, clear_since, told_at,
+                   over_at, flaps, detail)
+               select $1, i.id, $3, $4, $5, $6, $7, $8, $9, $10, $11 from integrations i where i.id = $2
+               on conflict (rule_id, integration_id) do update set phase = excluded.phase, watched_since = excluded.watched_since,
+                   waiting_since = excluded.waiting_since, raised_at = excluded.raised_at, clear_since = excluded.clear_since,
+                   told_at = excluded.told_at, over_at = excluded.over_at, flaps = excluded.flaps, detail = excluded.detail";
+    let time = |time: Option<i64>| time.map(Timestamp);
+    client
+        .execute(
+            sql,
+            &[
+                &rule,
+                &state.integration,
+                &state.phase.as_str(),
+                &Timestamp(state.watched_since),
+                &time(state.waiting_since),
+                &time(state.raised_at),
+                &time(state.clear_since),
+                &time(state.told_at),
+                &time(state.over_at),
+                &state.flaps,
+                &bounded_message(&state.detail),
+            ],
+        )
+        .await
+        .map_err(StoreError::during("write the state of an alert"))?;
+    Ok(())
+}

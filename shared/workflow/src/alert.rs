@@ -1,0 +1,155 @@
+//! Tells somebody of an alert: by the same steps, and within the same reach, as workflows.
+
+use crate::engine::{Engine, ExecutionContext};
+use crate::host::{CallEnd, Host, HostFuture, NoHost, OutgoingCall};
+use crate::program::Program;
+use bytes::Bytes;
+use forebay_contract::alert::{Alert, AlertAddress, Notice};
+use forebay_contract::connection::Connection;
+use forebay_contract::definition::{Definition, Problem};
+use forebay_contract::envelope::{Envelope, Request};
+use forebay_contract::outcome::{Ending, ErrorCode, ExecutionError, KeptStep, Response};
+use forebay_contract::{ExecutionId, Name};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+
+/// Longest time of one message on one way.
+pub const TELLING_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A way on which an alert is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Channel {
+    /// A POST of JSON.
+    Webhook,
+    /// A mail.
+    Email,
+}
+
+impl Channel {
+    /// The field of `send` that asks for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook",
+            Self::Email => "email",
+        }
+    }
+
+    /// Those of an alert.
+    #[must_use]
+    pub fn of(alert: &Alert) -> Vec<Self> {
+        let webhook = alert.send.webhook.as_ref().map(|_| Self::Webhook);
+        webhook.into_iter().chain(alert.send.email.as_ref().map(|_| Self::Email)).collect()
+    }
+}
+
+/// Gives a connection of the alert's tenant.
+pub type FindConnection = Arc<dyn Fn(&Name) -> Result<Arc<Connection>, ExecutionError> + Send + Sync>;
+
+impl Engine {
+    /// Sends a notice on one way. `id`: the same for the same notice, so that who gets it twice can tell (`Idempotency-Key`,
+    /// `Message-ID`).
+    ///
+    /// # Errors
+    /// Why it was not sent, or may not have been.
+    pub async fn tell(
+        &self,
+        alert: &Alert,
+        channel: Channel,
+        notice: &Notice,
+        id: ExecutionId,
+        connections: FindConnection,
+    ) -> Result<(), ExecutionError> {
+        let program = program(alert, channel).map_err(|problems| {
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            ExecutionError::permanent(ErrorCode::Definition, problems.join("; "))
+        })?;
+        let request = Request {
+            method: "ALERT".to_owned(),
+            path: format!("/{}", alert.path()),
+            query_string: String::new(),
+            query: serde_json::Map::new(),
+            headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+        };
+        let body = Bytes::from(notice.to_json(alert).to_string());
+        let envelope = Envelope::new(id, alert.path(), Uuid::nil(), 1, request, body);
+        let mut context = ExecutionContext::once(Instant::now() + TELLING_TIMEOUT * 2);
+        context.host = Arc::new(Telling(connections));
+        match self.run(&program, &envelope, context).await.ending {
+            Ending::Succeeded(_) => Ok(()),
+            Ending::Failed(error) => Err(error),
+            Ending::Expired => Err(ExecutionError::permanent(ErrorCode::Internal, "an alert cannot expire")),
+        }
+    }
+}
+
+fn program(alert: &Alert, channel: Channel) -> Result<Program, Vec<Problem>> {
+    let mut step = json!({ "id": channel.as_str(), "timeout": format!("{}s", TELLING_TIMEOUT.as_secs()) });
+    match channel {
+        Channel::Webhook => step["http"] = http(alert),
+        Channel::Email => step["email"] = email(alert),
+    }
+    let (tenant, name) = (alert.tenant.as_str(), alert.name.as_str());
+    let document = json!({ "tenant": tenant, "name": name, "trigger": { "webhook": {} }, "steps": [step] });
+    let compile = || Program::compile(Arc::new(Definition::from_value(&document).map_err(|error| error.problems)?));
+    let place = |problem: Problem| {
+        let path = problem.path.replacen("steps[0].http", "send.webhook", 1).replacen("steps[0].email", "send.email", 1);
+        Problem { path, ..problem }
+    };
+    compile().map_err(|problems| problems.into_iter().map(place).collect())
+}
+
+fn http(alert: &Alert) -> Value {
+    let Some(webhook) = &alert.send.webhook else { return Value::Null };
+    let headers: serde_json::Map<String, Value> =
+        webhook.headers.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
+    let mut http = json!({ "method": "POST", "headers": headers, "body": ".body" });
+    match &webhook.target {
+        AlertAddress::Url(url) => http["url"] = url.as_str().into(),
+        AlertAddress::Connection { connection, path } => {
+            http["connection"] = connection.as_str().into();
+            http["path"] = path.as_str().into();
+        }
+    }
+    http
+}
+
+fn email(alert: &Alert) -> Value {
+    let Some(email) = &alert.send.email else { return Value::Null };
+    let (connection, to) = (email.connection.as_str(), &email.to);
+    json!({ "connection": connection, "to": to, "subject": "${ .body.subject }", "text": "${ .body.text }" })
+}
+
+/// The process around an alert: it has connections, and nothing else.
+struct Telling(FindConnection);
+
+impl Host for Telling {
+    fn keep<'a>(&'a self, steps: &'a [KeptStep]) -> HostFuture<'a, bool> {
+        NoHost.keep(steps)
+    }
+
+    fn answer(&self, _response: &Response) {}
+
+    fn call<'a>(&'a self, call: OutgoingCall) -> HostFuture<'a, Result<CallEnd, ExecutionError>> {
+        NoHost.call(call)
+    }
+
+    fn connection(&self, name: &Name) -> Result<Arc<Connection>, ExecutionError> {
+        let connection = (self.0)(name)?;
+        if connection.enabled {
+            return Ok(connection);
+        }
+        Err(ExecutionError::permanent(ErrorCode::Connection, format!("the connection '{name}' is not enabled")))
+    }
+}
+
+/// What is wrong with an alert that is of the right shape: what steps would not take.
+///
+/// # Errors
+/// Every problem, with its path in the alert.
+pub fn check_alert(alert: &Alert) -> Result<(), Vec<Problem>> {
+    let problems: Vec<Problem> = Channel::of(alert).into_iter().filter_map(|channel| program(alert, channel).err()).flatten().collect();
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
