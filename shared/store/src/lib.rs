@@ -7,8 +7,10 @@
 //!
 //! PostgreSQL 15 or newer, reached directly or through a pooler in session mode: LISTEN needs a session.
 
+mod activity;
 mod audit;
 mod budget;
+mod charts;
 mod claims;
 mod connection;
 mod connections;
@@ -39,6 +41,7 @@ mod sealed;
 mod search;
 mod sessions;
 mod snapshot;
+mod stretches;
 mod tenants;
 mod timestamp;
 mod tokens;
@@ -49,8 +52,10 @@ mod versions;
 mod watch;
 mod workers;
 
+pub use activity::Activity;
 pub use audit::{AuditFilter, AuditRow, Deed, Who, WhoKind};
 pub use budget::PayloadUsage;
+pub use charts::{TrafficOf, TrafficPoint, TrafficQuery};
 pub use claims::{FirstCall, KnownCall};
 pub use connection::{Store, StoreOptions};
 pub use connections::{ConnectionRow, SealedConnection};
@@ -73,7 +78,7 @@ pub use search::{Filter, LabelFilter};
 pub use snapshot::{ApiKey, Integration, LastUse, Snapshot};
 pub use tenants::{DocsAccess, TenantRow};
 pub use tokens::{CreatedToken, NewToken, TokenRow};
-pub use traffic::{Activity, Counts, TrafficCount, TrafficPoint, TrafficQuery};
+pub use traffic::{Counts, TrafficCount};
 pub use triggers::{Decision, TriggerPhase, TriggerRow, TriggerState};
 pub use users::{NewUser, UserChange, UserRow};
 pub use versions::{StoredVersion, Which};

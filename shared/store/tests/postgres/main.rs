@@ -2,6 +2,7 @@
 //! database and drops it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+mod charts;
 mod database;
 mod definitions;
 mod executions;
