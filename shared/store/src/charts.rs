@@ -50,8 +50,8 @@ pub struct TrafficPoint {
     pub counts: Counts,
 }
 
-/// Of integrations there are the minutes that workers write, and hours; of tenants there are also five minutes and six hours.
-const OF_INTEGRATIONS: [Width; 2] = [Width(MINUTE), Width(HOUR)];
+/// Of integrations there are the minutes as workers write them, five minutes and hours; of tenants there are six hours too.
+const OF_INTEGRATIONS: [Width; 3] = [Width(MINUTE), Width(5 * MINUTE), Width(HOUR)];
 const OF_TENANTS: [Width; 4] = [Width(MINUTE), Width(5 * MINUTE), Width(HOUR), Width(6 * HOUR)];
 /// The largest that is kept of all times.
 const KEPT: Width = Width(HOUR);
@@ -65,7 +65,7 @@ impl Store {
     /// What the server says.
     pub async fn traffic(&self, query: &TrafficQuery) -> Result<Vec<TrafficPoint>, StoreError> {
         let operation = "read traffic";
-        let (sql, parameters) = statement(query, Timestamp::now());
+        let Some((sql, parameters)) = statement(query, Timestamp::now()) else { return Ok(Vec::new()) };
         let references: Vec<&(dyn ToSql + Sync)> = parameters.iter().map(|parameter| &**parameter as &(dyn ToSql + Sync)).collect();
         let client = self.client(operation).await?;
         // Prepared anew each time: a plan for any length of time would be a bad one for most.
@@ -75,8 +75,8 @@ impl Store {
     }
 }
 
-/// One statement, so that all of it is of one moment.
-fn statement(query: &TrafficQuery, now: Timestamp) -> (String, Parameters) {
+/// One statement, so that all of it is of one moment. `None`: it is about no time.
+fn statement(query: &TrafficQuery, now: Timestamp) -> Option<(String, Parameters)> {
     let step = (Timestamp::micros(query.step) / MINUTE).max(1) * MINUTE;
     let mut parameters: Parameters = vec![Box::new(i32::try_from(step / 1_000_000).unwrap_or(i32::MAX))];
     let of_tenants = !query.each && !matches!(query.of, TrafficOf::Integrations(_));
@@ -93,35 +93,42 @@ fn statement(query: &TrafficQuery, now: Timestamp) -> (String, Parameters) {
     };
     let widths = if of_tenants { &OF_TENANTS[..] } else { &OF_INTEGRATIONS[..] };
     let key = if query.each { "integration_id" } else { "null::uuid as integration_id" };
-    let minutes_from = begin_of(now.0.saturating_sub(MINUTES_READ), HOUR);
     let mut parts = Vec::new();
-    for stretch in stretches(widths, KEPT, step, query.from..query.to, minutes_from) {
-        let table = match stretch.width {
-            Width(micros) if of_tenants => format!("traffic_of_tenants where minutes = {} and", micros / MINUTE),
-            Width(MINUTE) => "traffic where".to_owned(),
-            _ => "traffic_hours where".to_owned(),
+    for stretch in stretches(widths, KEPT, step, query.from..query.to, begin_of(now.0.saturating_sub(MINUTES_READ), HOUR)) {
+        let minutes = stretch.width.0 / MINUTE;
+        let (rows, durations) = match of_tenants {
+            true => (format!("traffic_of_tenants where minutes = {minutes} and"), &COLUMNS),
+            false if minutes == 1 => ("traffic where".to_owned(), &ELEMENTS),
+            false => (format!("traffic_of_integrations where minutes = {minutes} and"), &COLUMNS),
         };
         parameters.push(Box::new(Timestamp(stretch.from)));
         parameters.push(Box::new(Timestamp(stretch.to)));
         let (from, to) = (parameters.len() - 1, parameters.len());
-        parts.push(format!("select {key}, at, succeeded, failed, expired, durations from {table} at >= ${from} and at < ${to} {only}"));
+        let durations = durations.as_str();
+        parts.push(format!("select {key}, at, succeeded, failed, expired, {durations} from {rows} at >= ${from} and at < ${to} {only}"));
     }
     if parts.is_empty() {
-        parts.push(format!("select {key}, at, succeeded, failed, expired, durations from traffic_hours where false {only}"));
+        return None;
     }
     let sql = format!(
         "select t.integration_id, date_bin($1::integer * interval '1 second', t.at, 'epoch'), {} from ({}) t group by 1, 2 order by 1, 2",
-        SUMS.join(", "),
+        SUMS.as_str(),
         parts.join(" union all ")
     );
-    (sql, parameters)
+    Some((sql, parameters))
 }
 
-static SUMS: LazyLock<Vec<String>> = LazyLock::new(|| {
+/// The durations of a row of sums, and of one that a worker wrote.
+static COLUMNS: LazyLock<String> = LazyLock::new(|| of_buckets(|bucket| format!("d{bucket}")));
+static ELEMENTS: LazyLock<String> = LazyLock::new(|| of_buckets(|bucket| format!("durations[{bucket}] as d{bucket}")));
+static SUMS: LazyLock<String> = LazyLock::new(|| {
     let statuses = ["succeeded", "failed", "expired"].map(|status| format!("sum(t.{status})::bigint"));
-    let buckets = (1..=DURATION_BUCKETS).map(|bucket| format!("sum(t.durations[{bucket}])::bigint"));
-    statuses.into_iter().chain(buckets).collect()
+    format!("{}, {}", statuses.join(", "), of_buckets(|bucket| format!("sum(t.d{bucket})::bigint")))
 });
+
+fn of_buckets(term: impl Fn(usize) -> String) -> String {
+    (1..=DURATION_BUCKETS).map(term).collect::<Vec<_>>().join(", ")
+}
 
 /// Reads [`SUMS`].
 fn counts(row: &Row, first: usize) -> Counts {

@@ -129,19 +129,19 @@ impl Store {
 
 /// Forgets minutes that are no longer read, and what is older than `oldest`. `false`: another process has the lock.
 pub(crate) async fn forget(client: &mut Object, now: Timestamp, oldest: Timestamp) -> Result<bool, StoreError> {
-    let minutes_end = begin_of(now.0.saturating_sub(MINUTES_KEPT), HOUR);
-    let sums = "traffic_of_tenants where minutes";
+    let minutes = begin_of(now.0.saturating_sub(MINUTES_KEPT), HOUR).max(oldest.0);
+    let (hours, six_hours) = (begin_of(oldest.0, HOUR), begin_of(oldest.0, 6 * HOUR));
     let lists = [
-        ("traffic where true".to_owned(), minutes_end.max(oldest.0)),
-        (format!("{sums} < 60"), minutes_end.max(oldest.0)),
-        ("traffic_hours where true".to_owned(), begin_of(oldest.0, HOUR)),
-        (format!("{sums} = 60"), begin_of(oldest.0, HOUR)),
-        // A row goes with the last hour that is in it.
-        (format!("{sums} > 60"), begin_of(oldest.0, 6 * HOUR)),
+        ("traffic", "true", minutes),
+        ("traffic_of_integrations", "minutes < 60", minutes),
+        ("traffic_of_tenants", "minutes < 60", minutes),
+        ("traffic_of_integrations", "minutes = 60", hours),
+        ("traffic_of_tenants", "minutes = 60", hours),
+        ("traffic_of_tenants", "minutes > 60", six_hours),
     ];
-    for (rows, before) in lists {
-        let table = rows.split(' ').next().unwrap_or_default();
-        let statement = format!("delete from {table} where ctid = any(array(select ctid from {rows} and at < $1 limit {ROWS_AT_ONCE}))");
+    for (table, rows, before) in lists {
+        let statement =
+            format!("delete from {table} where ctid = any(array(select ctid from {table} where {rows} and at < $1 limit {ROWS_AT_ONCE}))");
         if delete_all(client, &statement, Timestamp(before)).await?.is_none() {
             return Ok(false);
         }

@@ -88,7 +88,7 @@ async fn every_chart_shows_what_the_minutes_add_up_to_whatever_was_written_and_w
         let ids = integrations(&store).await;
         let (workers, client) = ([(); WORKERS].map(|()| Uuid::new_v4()), database.client().await);
         for (written, charts) in cases() {
-            client.batch_execute("truncate traffic, traffic_hours, traffic_of_tenants").await.unwrap();
+            client.batch_execute("truncate traffic, traffic_of_integrations, traffic_of_tenants").await.unwrap();
             let (end, mut minutes) = (TrafficCount::minute_of(now()), HashMap::new());
             for batch in written.chunks(7) {
                 let mut rows: HashMap<usize, HashMap<(Uuid, i64), Counts>> = HashMap::new();
@@ -130,9 +130,11 @@ const AGREE: &str = "
     select bool_and(sums = minutes) from (select array_agg(row(succeeded, failed, slow) order by integration_id, at) as minutes from (
         select integration_id, date_trunc('hour', at, 'UTC') as at, sum(succeeded) as succeeded, sum(failed) as failed,
             sum(durations[8]) as slow from traffic group by 1, 2) m) m,
-    (select array_agg(row(succeeded::bigint, failed::bigint, durations[8]::bigint) order by integration_id, at) as sums from traffic_hours) h
+    (select array_agg(row(succeeded::bigint, failed::bigint, d8::bigint) order by integration_id, at) as sums
+        from traffic_of_integrations where minutes = 60) h
     union all
-    select bool_and(sums = minutes) from (select minutes as width, sum(succeeded) as sums from traffic_of_tenants group by 1) t,
+    select bool_and(sums = minutes) from (select minutes as width, sum(succeeded) as sums from traffic_of_tenants group by 1
+            union all select minutes, sum(succeeded) from traffic_of_integrations group by 1) t,
         (select sum(succeeded) as minutes from traffic) m";
 
 async fn all_agree(database: &Database) -> bool {
@@ -221,7 +223,7 @@ async fn figures_of_an_older_program_are_summed_up_by_the_migration_and_after_it
         let ids = integrations(&store).await;
         let client = database.client().await;
         let undo = "drop trigger inserted on traffic; drop trigger updated on traffic; drop function traffic_inserted, traffic_updated;
-                    drop function add_traffic; drop function durations_plus; drop table traffic_hours, traffic_of_tenants;
+                    drop function add_traffic; drop table traffic_of_integrations, traffic_of_tenants;
                     delete from forebay_migrations where name = 'traffic'";
         client.batch_execute(undo).await.unwrap();
         let (hour, worker) = (TrafficCount::minute_of(now()) / HOUR * HOUR, Uuid::new_v4());

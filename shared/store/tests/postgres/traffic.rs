@@ -53,13 +53,14 @@ async fn what_workers_count_is_summed_by_minute_and_integration_and_written_agai
         store.maintain(hour + 72 * HOUR, MONTH).await.unwrap();
         assert_eq!(database.count("traffic").await, 0, "minutes of two days ago are known by the hour");
         assert_eq!(database.count("traffic_of_tenants where minutes < 60").await, 0);
+        assert_eq!(database.count("traffic_of_integrations where minutes < 60").await, 0);
         let later = store.traffic(&query(TrafficOf::All, 3600, false)).await.unwrap();
         assert_eq!(later, all);
         store.record_traffic(workers[1], &[count(a_id, 2, counts(1, 0, 10))]).await.unwrap();
         store.maintain(hour + 72 * HOUR, MONTH).await.unwrap();
         assert_eq!(store.traffic(&query(TrafficOf::All, 3600, false)).await.unwrap()[0].counts.total(), 14, "what comes late is added");
         store.maintain(hour + 60 * 24 * HOUR, MONTH).await.unwrap();
-        for table in ["traffic", "traffic_hours", "traffic_of_tenants"] {
+        for table in ["traffic", "traffic_of_integrations", "traffic_of_tenants"] {
             assert_eq!(database.count(table).await, 0, "{table}");
         }
     })
