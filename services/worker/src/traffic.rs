@@ -13,6 +13,9 @@ const FLUSH_EVERY: Duration = Duration::from_secs(5);
 const STORE_PATIENCE: Duration = Duration::from_secs(3);
 /// Most rows that wait for a database that is away; beyond, the oldest minutes are forgotten.
 const MOST_WAITING: usize = 50_000;
+/// What could not be written for so long is forgotten, in microseconds: it may have been written all the same, its answer lost, and the
+/// store knows for two days only what a worker wrote before.
+const LONGEST_WAIT: i64 = 24 * 3600 * 1_000_000;
 
 /// An integration in a minute.
 type Place = (Uuid, i64);
@@ -59,11 +62,11 @@ impl Traffic {
         }
     }
 
-    /// What has changed; what has not, and is of a minute that is over, is forgotten.
+    /// What has changed; what has not, and is of a minute that is over, is forgotten, and so is what has waited too long.
     fn take_changed(&self) -> Vec<TrafficCount> {
         let this_minute = TrafficCount::minute_of(unix_micros());
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.retain(|(_, minute), (_, changed)| *changed || *minute >= this_minute);
+        counts.retain(|(_, minute), (_, changed)| *minute >= this_minute || *changed && this_minute - *minute < LONGEST_WAIT);
         let mut taken = Vec::new();
         for ((integration, minute), (counts, changed)) in counts.iter_mut().filter(|(_, (_, changed))| *changed) {
             taken.push(TrafficCount { integration: *integration, minute: *minute, counts: *counts });
@@ -107,5 +110,18 @@ mod tests {
         let again = traffic.take_changed();
         assert_eq!(total(&again), 2);
         assert_eq!(again.iter().map(|taken| taken.counts.durations.count()).sum::<u64>(), 2);
+    }
+    #[test]
+    fn what_could_not_be_written_for_a_day_is_forgotten() {
+        let (traffic, integration) = (Traffic::default(), Uuid::new_v4());
+        traffic.count(integration, ExecutionStatus::Failed, None, 3_000);
+        let mut taken = traffic.take_changed();
+        for (hours, is_kept) in [(23, true), (25, false)] {
+            let minute = TrafficCount::minute_of(unix_micros()) - hours * 3600 * 1_000_000;
+            taken[0].minute = minute;
+            traffic.0.lock().unwrap().insert((integration, minute), (taken[0].counts, false));
+            traffic.put_back(&taken);
+            assert_eq!(traffic.take_changed().len(), usize::from(is_kept), "after {hours} hours");
+        }
     }
 }

@@ -6,9 +6,9 @@ use crate::definitions::visible;
 use crate::error::OperationError;
 use forebay_broker::{Queue, Settle, UnreadableMessage};
 use forebay_contract::Name;
-use forebay_store::{Activity, Deed, Role, TrafficPoint, TrafficQuery, WORKER_TTL, WorkerRow};
+use forebay_store::{Activity, Deed, Role, TrafficOf, TrafficPoint, TrafficQuery, WORKER_TTL, WorkerRow};
 use serde_json::json;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 /// One queue.
@@ -35,14 +35,20 @@ impl Operations {
     /// What the store says.
     pub async fn traffic(&self, actor: &Actor, tenant: Option<&Name>, query: TrafficQuery) -> Result<Vec<TrafficPoint>, OperationError> {
         let seen = visible(actor, tenant, Role::Viewer)?;
-        if seen == Visible::All && query.integrations.is_none() {
-            return Ok(self.store.traffic(&query).await?);
-        }
-        let mut ids: Vec<Uuid> = self.list_integrations(actor, tenant).await?.into_iter().map(|row| row.id).collect();
-        if let Some(asked) = &query.integrations {
-            ids.retain(|id| asked.contains(id));
-        }
-        Ok(self.store.traffic(&TrafficQuery { integrations: Some(ids), ..query }).await?)
+        let of = match (query.of, seen) {
+            (of @ (TrafficOf::All | TrafficOf::Tenants(_)), Visible::All) => of,
+            (TrafficOf::All, Visible::Only(tenants)) => TrafficOf::Tenants(tenants),
+            (TrafficOf::Tenants(mut asked), Visible::Only(tenants)) => {
+                asked.retain(|tenant| tenants.contains(tenant));
+                TrafficOf::Tenants(asked)
+            }
+            (TrafficOf::Integrations(mut asked), _) => {
+                let seen: HashSet<Uuid> = self.list_integrations(actor, tenant).await?.into_iter().map(|row| row.id).collect();
+                asked.retain(|id| seen.contains(id));
+                TrafficOf::Integrations(asked)
+            }
+        };
+        Ok(self.store.traffic(&TrafficQuery { of, ..query }).await?)
     }
 
     /// How each of these integrations does. They are the person's own: they come of [`Self::list_integrations`].

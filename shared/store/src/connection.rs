@@ -11,8 +11,9 @@ use tokio_postgres::{Config, NoTls};
 
 /// The longest time to connect, to wait for a free connection, and for a statement to run.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
-/// What each session is told: statements end, and what a lost client held is released.
-const SESSION: &str = "-c statement_timeout=5000 -c idle_in_transaction_session_timeout=10000 -c timezone=UTC";
+/// What each session is told: statements end, what a lost client held is released, and no statement is compiled: that would take longer
+/// than it runs.
+const SESSION: &str = "-c statement_timeout=5000 -c idle_in_transaction_session_timeout=10000 -c timezone=UTC -c jit=off";
 
 /// How to use the database.
 #[derive(Debug, Clone)]

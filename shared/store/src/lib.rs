@@ -7,10 +7,12 @@
 //!
 //! PostgreSQL 15 or newer, reached directly or through a pooler in session mode: LISTEN needs a session.
 
+mod activity;
 mod alert_looks;
 mod alerts;
 mod audit;
 mod budget;
+mod charts;
 mod claims;
 mod connection;
 mod connections;
@@ -42,6 +44,7 @@ mod sealed;
 mod search;
 mod sessions;
 mod snapshot;
+mod stretches;
 mod tenants;
 mod timestamp;
 mod tokens;
@@ -52,10 +55,12 @@ mod versions;
 mod watch;
 mod workers;
 
+pub use activity::Activity;
 pub use alert_looks::{AlertLook, AlertPhase, AlertState, DueAlert, Telling};
 pub use alerts::{AlertRow, RaisedRow};
 pub use audit::{AuditFilter, AuditRow, Deed, Who, WhoKind};
 pub use budget::PayloadUsage;
+pub use charts::{TrafficOf, TrafficPoint, TrafficQuery};
 pub use claims::{FirstCall, KnownCall};
 pub use connection::{Store, StoreOptions};
 pub use connections::{ConnectionRow, SealedConnection};
@@ -79,7 +84,7 @@ pub use search::{Filter, LabelFilter};
 pub use snapshot::{ApiKey, Integration, LastUse, Snapshot};
 pub use tenants::{DocsAccess, TenantRow};
 pub use tokens::{CreatedToken, NewToken, TokenRow};
-pub use traffic::{Activity, Counts, TrafficCount, TrafficPoint, TrafficQuery};
+pub use traffic::{Counts, TrafficCount};
 pub use triggers::{Decision, TriggerPhase, TriggerRow, TriggerState};
 pub use users::{NewUser, UserChange, UserRow};
 pub use versions::{StoredVersion, Which};

@@ -22,6 +22,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 5, name: "history", sql: include_str!("../migrations/0005_history.sql") },
     Migration { version: 6, name: "people", sql: include_str!("../migrations/0006_people.sql") },
     Migration { version: 7, name: "alerts", sql: include_str!("../migrations/0007_alerts.sql") },
+    Migration { version: 8, name: "traffic", sql: include_str!("../migrations/0008_traffic.sql") },
 ];
 
 /// The version of the schema that this program brings a database to.

@@ -92,7 +92,7 @@ impl Store {
         );
         let Some(deleted) = delete_all(&mut client, &statement, now).await? else { return Ok(report) };
         report.payloads_deleted = deleted;
-        if !traffic::sum_up(&mut client, now, oldest).await? {
+        if !traffic::forget(&mut client, now, oldest).await? {
             return Ok(report);
         }
         let sql = "delete from payload_usage where day < $1::text::date";
@@ -124,7 +124,7 @@ pub(crate) async fn commit(transaction: Transaction<'_>) -> Result<(), StoreErro
 }
 
 /// Repeats a statement that deletes a bounded number of rows until none is left; the number deleted, or `None` when another process has the lock.
-async fn delete_all(client: &mut Object, statement: &str, before: Timestamp) -> Result<Option<u64>, StoreError> {
+pub(crate) async fn delete_all(client: &mut Object, statement: &str, before: Timestamp) -> Result<Option<u64>, StoreError> {
     let mut deleted = 0;
     loop {
         let Some(transaction) = begin(client).await? else { return Ok(None) };

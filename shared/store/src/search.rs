@@ -117,6 +117,9 @@ impl Order {
 
 /// So many integrations are not asked for one by one where there is little to go through.
 pub(crate) const MANY_INTEGRATIONS: usize = 20;
+/// Nor are so many where an index of few rows, of failures or of a label, has what is looked for: each would be asked for in each
+/// partition.
+const VERY_MANY_INTEGRATIONS: usize = 300;
 
 /// Statements of one search. They have only the conditions that are asked for, so that each form gets the plan that suits it. The order
 /// of ids is the order of acceptance, and every index but that of labels ends with the id; times are there to leave partitions out.
@@ -125,6 +128,8 @@ pub(crate) struct Search {
     /// The integrations that are asked for; `None`: all.
     integrations: Option<Vec<Uuid>>,
     has_label: bool,
+    /// What has succeeded is not looked for.
+    only_unsuccessful: bool,
     /// Only a little time is searched: it is gone through whatever the integration.
     is_short: bool,
     limit: i64,
@@ -134,14 +139,16 @@ pub(crate) struct Search {
 impl Search {
     pub(crate) fn new(filter: &Filter, integrations: Option<Vec<Uuid>>) -> Self {
         let (conditions, has_label) = ("true".to_owned(), filter.label.is_some());
-        let mut search = Self { conditions, integrations, has_label, is_short: false, limit: filter.limit.into(), parameters: Vec::new() };
+        let of_failures = !filter.statuses.is_empty() && !filter.statuses.contains(&ExecutionStatus::Succeeded);
+        let only_unsuccessful = filter.error.is_some() || of_failures;
+        let (limit, parameters) = (filter.limit.into(), Vec::new());
+        let mut search = Self { conditions, integrations, has_label, only_unsuccessful, is_short: false, limit, parameters };
         if !filter.statuses.is_empty() {
             let words: Vec<&'static str> = filter.statuses.iter().map(|status| status.as_str()).collect();
             let place = search.bind(words);
             search.and(&format!("e.status = any({place})"));
         }
-        let only_failed = filter.error.is_some();
-        if only_failed || !filter.statuses.is_empty() && !filter.statuses.contains(&ExecutionStatus::Succeeded) {
+        if only_unsuccessful {
             // Said again in the words of the partial indexes.
             search.and("e.status <> 'succeeded'");
         }
@@ -197,7 +204,7 @@ impl Search {
         let limit = self.bind(self.limit);
         let ordered = format!("order by e.id {} limit {limit}", order.as_sql());
         let page = match self.integrations.take() {
-            Some(ids) if ids.len() > 1 && !self.has_label && !self.is_short => {
+            Some(ids) if ids.len() > 1 && !self.has_label && !self.is_short && !self.goes_through(&ids) => {
                 // The first of each integration, from its index, then the first of those.
                 let (ids, conditions) = (self.bind(ids), &self.conditions);
                 format!(
@@ -225,10 +232,20 @@ impl Search {
         (format!("select count(*) from (select 1 from executions e where {} limit {most}) counted", self.conditions), self.parameters)
     }
 
+    /// Whether all failures, or all of a label, are gone through and those of other integrations left out.
+    fn goes_through(&self, ids: &[Uuid]) -> bool {
+        ids.len() >= VERY_MANY_INTEGRATIONS && (self.only_unsuccessful || self.has_label)
+    }
+
     fn of_integrations(&mut self, ids: Option<Vec<Uuid>>) {
         let Some(ids) = ids else { return };
         let condition = match ids.as_slice() {
             [id] => format!("e.integration_id = {}", self.bind(*id)),
+            // In words that no index of integrations is used for, and whose selectivity is not told one by one in each partition: that
+            // took longer than the search.
+            _ if self.is_short || self.goes_through(&ids) => {
+                format!("(e.integration_id in (select unnest({}::uuid[]))) is true", self.bind(ids))
+            }
             _ => format!("e.integration_id = any({})", self.bind(ids)),
         };
         self.and(&condition);

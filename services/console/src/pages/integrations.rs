@@ -13,7 +13,7 @@ use actix_web::{HttpResponse, web};
 use forebay_contract::definition::{Authentication, Definition};
 use forebay_contract::{IntegrationPath, Name, parse_duration, unix_micros};
 use forebay_operations::OperationError;
-use forebay_store::{Filter, IntegrationRow, NewDefinition, Role, StoreError, StoredVersion, TrafficPoint, TrafficQuery};
+use forebay_store::{Filter, IntegrationRow, NewDefinition, Role, StoreError, StoredVersion, TrafficOf, TrafficPoint, TrafficQuery};
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::json;
@@ -80,7 +80,8 @@ async fn lines(caller: &Caller, rows: &[IntegrationRow]) -> Result<Vec<Line>, Pa
     let now = unix_micros();
     let from = now - now.rem_euclid(SLICE) + SLICE - HOUR;
     let operations = &caller.state.operations;
-    let query = TrafficQuery { integrations: Some(ids.clone()), from, to: now + SLICE, step: Duration::from_secs(300), each: true };
+    let query =
+        TrafficQuery { of: TrafficOf::Integrations(ids.clone()), from, to: now + SLICE, step: Duration::from_secs(300), each: true };
     let (activity, traffic) = tokio::join!(operations.activity(&ids, from), operations.store().traffic(&query));
     let (activity, traffic) = (activity?, traffic?);
     let snapshot = caller.state.snapshot.current();

@@ -9,7 +9,7 @@ use crate::view::page::Section;
 use actix_web::web;
 use forebay_broker::Settle;
 use forebay_contract::{IntegrationPath, Name, unix_micros};
-use forebay_store::{Decision, Role, TrafficPoint, TrafficQuery};
+use forebay_store::{Decision, Role, TrafficOf, TrafficPoint, TrafficQuery};
 use maud::html;
 use serde::Deserialize;
 use std::time::Duration;
@@ -81,7 +81,8 @@ pub(super) async fn figures(
     let width = i64::from(step) * MINUTE;
     let to = now - now.rem_euclid(width) + width;
     let from = to - i64::from(minutes) * MINUTE;
-    let query = TrafficQuery { integrations, from, to, step: Duration::from_secs(u64::from(step) * 60), each: false };
+    let of = integrations.map_or(TrafficOf::All, TrafficOf::Integrations);
+    let query = TrafficQuery { of, from, to, step: Duration::from_secs(u64::from(step) * 60), each: false };
     let points = caller.state.operations.traffic(&caller.actor, tenant, query).await?;
     let count = usize::try_from(minutes / step).unwrap_or_default();
     let mut traffic = Traffic { minutes: step, ..Traffic::default() };

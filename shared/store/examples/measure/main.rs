@@ -1,10 +1,16 @@
 //! Measures the store on this machine, in a database of its own that it drops at the end.
-//! `cargo run --release -p forebay-store --example measure [ROWS]`; server: `FOREBAY_DATABASE_URL`, else postgres://postgres@127.0.0.1:5432.
+//! `cargo run --release -p forebay-store --example measure [ROWS [PART...]]`; parts: records, pages, budget, retention; else all.
+//! Server: `FOREBAY_DATABASE_URL`, else postgres://postgres@127.0.0.1:5432.
 #![allow(clippy::print_stdout)]
 
-mod figures;
+mod budget;
+mod charts;
 mod history;
+mod lists;
+mod pages;
+mod searches;
 
+use crate::pages::Pages;
 use bytes::Bytes;
 use forebay_contract::definition::{Definition, documents};
 use forebay_contract::envelope::Request;
@@ -30,7 +36,8 @@ async fn main() -> Outcome<()> {
     let name = format!("store_measure_{}", Uuid::new_v4().simple());
     let url = format!("postgres://{authority}/{name}");
     Store::create_database_if_missing(&url).await?;
-    let outcome = measure(&url, rows).await;
+    let parts: Vec<String> = std::env::args().skip(2).collect();
+    let outcome = measure(&url, rows, &parts).await;
     let admin = connect(&format!("postgres://{authority}/postgres")).await?;
     admin.batch_execute(&format!("drop database {name} with (force)")).await?;
     outcome
@@ -42,19 +49,35 @@ async fn connect(url: &str) -> Outcome<Client> {
     Ok(client)
 }
 
-async fn measure(url: &str, rows: usize) -> Outcome<()> {
+async fn measure(url: &str, rows: usize, parts: &[String]) -> Outcome<()> {
+    let wants = |part: &str| parts.is_empty() || parts.iter().any(|wanted| wanted == part);
     let store = Store::connect(url, StoreOptions::default()).await?;
     let client = connect(url).await?;
     store.migrate().await?;
     let issuer = IdIssuer::new(&store.id_key().await?);
     let integrations = snapshots(&store).await?;
-    records(&store, &issuer, integrations[0]).await?;
-    kept(&store, &issuer, integrations[0]).await?;
-    history::fill(&store, &client, &issuer, &integrations, rows).await?;
-    history::searches(&store, &issuer, &integrations).await?;
-    figures::traffic(&store, &integrations).await?;
-    figures::budget(&store, &issuer, integrations[0]).await?;
-    history::drop_of_a_day(&store, &client, &issuer, &integrations, rows).await
+    if wants("records") {
+        records(&store, &issuer, integrations[0]).await?;
+        kept(&store, &issuer, integrations[0]).await?;
+    }
+    if wants("pages") {
+        history::fill(&store, &client, &issuer, &integrations, rows).await?;
+        lists::fill(&store, &client).await?;
+        let busy = charts::fill(&store, &client, &integrations).await?;
+        let mut pages = Pages::default();
+        charts::charts(&store, &client, &mut pages, &busy).await?;
+        charts::activity(&store, &mut pages, &busy, &integrations).await?;
+        lists::lists(&store, &mut pages).await?;
+        searches::searches(&store, &mut pages, &issuer, &integrations).await?;
+        pages.conclude();
+    }
+    if wants("budget") {
+        budget::budget(&store, &issuer, integrations[0]).await?;
+    }
+    if wants("retention") {
+        history::drop_of_a_day(&store, &client, &issuer, &integrations, rows).await?;
+    }
+    Ok(())
 }
 
 /// 10,000 integrations: the first load, and how soon one change is effective. Their ids are returned, those of a tenant one after the other.

@@ -1,5 +1,5 @@
 use crate::database::with_store;
-use crate::samples::{Sample, error, name};
+use crate::samples::{Sample, definition, error, name};
 use forebay_contract::outcome::{ErrorCode, ExecutionError, ExecutionStatus};
 use forebay_contract::{ExecutionId, Label};
 use forebay_store::{Filter, LabelFilter, Record, Store};
@@ -121,6 +121,39 @@ async fn a_search_is_gone_through_in_the_order_of_acceptance_and_counted_up_to_a
         assert_eq!(store.count_executions(&filter, 100).await.unwrap(), 12);
         assert_eq!(store.count_executions(&filter, 7).await.unwrap(), 7);
         assert_eq!(store.count_executions(&Filter { tenants: Some(vec![name("x")]), ..filter }, 7).await.unwrap(), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn failures_and_labels_of_very_many_integrations_are_theirs_and_of_nobody_else() {
+    with_store(|store, _| async move {
+        let definitions: Vec<_> = (0..320).map(|number| definition(&format!("t/n{number}"), "")).collect();
+        let applied = store.apply(&definitions, "test").await.unwrap();
+        let (many, other) = (Sample::make(&store, "t/n0").await, Sample::make(&store, "u/a").await);
+        let (mut failed, mut labelled) = (Vec::new(), Vec::new());
+        let now = many.id().issued_at_millis() * 1000;
+        for (place, integration) in (0..).zip(applied.iter().take(40)) {
+            let sample = Sample { integration: integration.clone(), issuer: many.issuer.clone() };
+            // Over three weeks, so that no first look finds them all.
+            let (one, two) = (sample.id_at(now - place * 13 * 3_600_000_000), sample.id_at(now - place * 13 * 3_600_000_000 - 1000));
+            store.record(&[sample.failed_record(one), Record { labels: vec![label("a=1")], ..sample.record(two) }]).await.unwrap();
+            failed.push(one);
+            labelled.push(two);
+        }
+        let foreign = other.id_at(now - 5000);
+        store.record(&[Record { labels: vec![label("a=1")], ..other.failed_record(foreign) }]).await.unwrap();
+        let of_many = Filter { tenants: Some(vec![name("t")]), ..Filter::default() };
+        let by_status = Filter { statuses: vec![ExecutionStatus::Failed], ..of_many.clone() };
+        let by_label = Filter { label: Some(LabelFilter::of_text("a=1")), ..of_many.clone() };
+        for (filter, expected) in [(&by_status, &failed), (&by_label, &labelled)] {
+            assert_eq!(found(&store, filter).await, *expected);
+            assert_eq!(store.count_executions(filter, 100).await.unwrap(), 40);
+            let next = Filter { before: Some(expected[9]), limit: 7, ..filter.clone() };
+            assert_eq!(found(&store, &next).await, expected[10..17]);
+        }
+        let expired = Filter { statuses: vec![ExecutionStatus::Expired], ..of_many };
+        assert!(found(&store, &expired).await.is_empty());
     })
     .await;
 }

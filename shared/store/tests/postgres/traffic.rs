@@ -1,7 +1,7 @@
 use crate::database::with_store;
 use crate::samples::Sample;
 use forebay_contract::outcome::ExecutionStatus;
-use forebay_store::{Counts, TrafficCount, TrafficQuery};
+use forebay_store::{Counts, TrafficCount, TrafficOf, TrafficQuery};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -35,36 +35,34 @@ async fn what_workers_count_is_summed_by_minute_and_integration_and_written_agai
         store.record_traffic(workers[0], &[count(a_id, 0, counts(4, 1, 10))]).await.unwrap();
         store.record_traffic(workers[1], &[count(a_id, 0, counts(2, 0, 10))]).await.unwrap();
 
-        let query = |integrations: Option<Vec<Uuid>>, step, each| TrafficQuery {
-            integrations,
-            from: hour,
-            to: hour + HOUR,
-            step: Duration::from_secs(step),
-            each,
-        };
-        let of_a = store.traffic(&query(Some(vec![a_id]), 60, false)).await.unwrap();
+        let query = |of: TrafficOf, step, each| TrafficQuery { of, from: hour, to: hour + HOUR, step: Duration::from_secs(step), each };
+        let of_a = store.traffic(&query(TrafficOf::Integrations(vec![a_id]), 60, false)).await.unwrap();
         assert_eq!(
             of_a.iter().map(|point| (point.at - hour, point.counts.succeeded, point.counts.failed)).collect::<Vec<_>>(),
             [(0, 6, 1), (MINUTE, 1, 0)]
         );
         assert_eq!(of_a[0].counts.durations.count(), 7);
-        let all = store.traffic(&query(None, 3600, false)).await.unwrap();
+        let all = store.traffic(&query(TrafficOf::All, 3600, false)).await.unwrap();
         assert_eq!((all.len(), all[0].counts.total(), all[0].integration), (1, 13, None));
-        let each = store.traffic(&query(None, 3600, true)).await.unwrap();
+        let each = store.traffic(&query(TrafficOf::All, 3600, true)).await.unwrap();
         assert_eq!(each.len(), 2);
         let slow = each.iter().find(|point| point.integration == Some(b_id)).unwrap().counts.durations.quantile(0.95).unwrap();
         assert!((Duration::from_millis(64)..Duration::from_millis(128)).contains(&slow), "{slow:?}");
 
         assert_eq!(database.count("traffic").await, 4);
         store.maintain(hour + 72 * HOUR, MONTH).await.unwrap();
-        assert_eq!(database.count("traffic").await, 2, "minutes of two days ago are summed up to hours");
-        let later = store.traffic(&query(None, 3600, false)).await.unwrap();
+        assert_eq!(database.count("traffic").await, 0, "minutes of two days ago are known by the hour");
+        assert_eq!(database.count("traffic_of_tenants where minutes < 60").await, 0);
+        assert_eq!(database.count("traffic_of_integrations where minutes < 60").await, 0);
+        let later = store.traffic(&query(TrafficOf::All, 3600, false)).await.unwrap();
         assert_eq!(later, all);
         store.record_traffic(workers[1], &[count(a_id, 2, counts(1, 0, 10))]).await.unwrap();
         store.maintain(hour + 72 * HOUR, MONTH).await.unwrap();
-        assert_eq!(store.traffic(&query(None, 3600, false)).await.unwrap()[0].counts.total(), 14, "what comes late is added");
+        assert_eq!(store.traffic(&query(TrafficOf::All, 3600, false)).await.unwrap()[0].counts.total(), 14, "what comes late is added");
         store.maintain(hour + 60 * 24 * HOUR, MONTH).await.unwrap();
-        assert_eq!(database.count("traffic").await, 0);
+        for table in ["traffic", "traffic_of_integrations", "traffic_of_tenants"] {
+            assert_eq!(database.count(table).await, 0, "{table}");
+        }
     })
     .await;
 }

@@ -1,0 +1,44 @@
+//! What a page of the console waits for: one line a query, and which are too slow.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+/// What 95 of 100 queries have to keep to.
+const BOUND: Duration = Duration::from_millis(200);
+
+/// The queries that were measured.
+#[derive(Default)]
+pub(crate) struct Pages {
+    slowest: Vec<(Duration, String)>,
+}
+
+impl Pages {
+    /// Asks so many times; the query tells how many rows it found.
+    pub(crate) async fn ask<E, F>(&mut self, what: &str, rounds: usize, query: impl Fn() -> F) -> Result<(), E>
+    where
+        F: Future<Output = Result<usize, E>>,
+    {
+        let (mut took, mut rows) = (Vec::with_capacity(rounds), 0);
+        for _ in 0..rounds {
+            let began = Instant::now();
+            rows = query().await?;
+            took.push(began.elapsed());
+        }
+        took.sort_unstable();
+        let at = |share: usize| took[(took.len() - 1) * share / 100];
+        let mark = if at(95) > BOUND { "  TOO SLOW" } else { "" };
+        println!("{what} ({rows}): p50 {:.2?}, p95 {:.2?}{mark}", at(50), at(95));
+        self.slowest.push((at(95), what.to_owned()));
+        Ok(())
+    }
+
+    /// Says how many kept to the bound.
+    pub(crate) fn conclude(mut self) {
+        self.slowest.sort_unstable();
+        let over = self.slowest.iter().filter(|(took, _)| *took > BOUND).count();
+        println!("{} queries of pages, {over} of them over {BOUND:?} p95; the slowest:", self.slowest.len());
+        for (took, what) in self.slowest.iter().rev().take(5) {
+            println!("    {took:.2?} {what}");
+        }
+    }
+}
