@@ -88,9 +88,10 @@ try {
 
   step("people");
   await go("/users");
-  await page.fill("[name=name]", "vera");
-  await page.fill("[name=password]", "only looking around");
-  await page.fill("[name=tenant]", "acme");
+  const invite = "form[action='/users']";
+  await page.fill(`${invite} [name=name]`, "vera");
+  await page.fill(`${invite} [name=password]`, "only looking around");
+  await page.fill(`${invite} [name=tenant]`, "acme");
   await page.click("button:has-text('Add user')");
   await page.locator("th", { hasText: "vera" }).waitFor();
   await looked(page, "users");

@@ -29,6 +29,10 @@ impl Failure {
         Self::new(StatusCode::BAD_REQUEST, "invalid-request", "Invalid request", detail)
     }
 
+    pub(crate) fn invalid(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-value", "Invalid value", detail)
+    }
+
     pub(crate) fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)
     }
@@ -75,7 +79,7 @@ impl From<OperationError> for Failure {
                 let status = StatusCode::UNPROCESSABLE_ENTITY;
                 Self { problems, ..Self::new(status, "invalid-document", "Invalid document", detail) }
             }
-            OperationError::Invalid(detail) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-value", "Invalid value", detail),
+            OperationError::Invalid(detail) => Self::invalid(detail),
             OperationError::NotFound(_) => Self::not_found(error.to_string()),
             OperationError::Refused(detail) => Self::new(StatusCode::CONFLICT, "refused", "Not as things stand", detail),
             OperationError::Publish(_) | OperationError::Broker(_) => {

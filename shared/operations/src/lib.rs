@@ -2,6 +2,7 @@
 //! API, its pages and the command are three ways to the same functions.
 
 mod actor;
+mod alerts;
 mod connections;
 mod definitions;
 mod difference;

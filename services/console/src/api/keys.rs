@@ -1,21 +1,134 @@
 //! Keys of callers.
 
 use super::ApiResult;
+use super::paging::{Paged, etag, expected, name, rfc3339};
+use super::{Deleted, created, ok, ok_tagged};
 use crate::auth::Caller;
-use actix_web::{HttpResponse, web};
-use forebay_contract::Name;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use crate::failure::Failure;
+use actix_web::{HttpRequest, web};
+use forebay_contract::{parse_duration, unix_micros};
+use forebay_store::{KeyChange, KeyRow, NewKey};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
 
-#[derive(Deserialize)]
-pub(super) struct Asked {
-    tenant: Option<String>,
+/// An API key of a caller; its value is not stored.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Key {
+    id: Uuid,
+    tenant: String,
+    /// What it is for.
+    label: String,
+    /// The integrations that it opens, by name.
+    integrations: Vec<String>,
+    created_at: String,
+    /// To the minute; null: no call has used it.
+    last_used_at: Option<String>,
+    /// Null: when it is deleted.
+    expires_at: Option<String>,
+    /// Its last characters, where it was generated.
+    hint: Option<String>,
 }
 
-/// `GET /api/v1/keys`.
-pub(super) async fn list(caller: Caller, asked: web::Query<Asked>) -> ApiResult {
-    let tenant = asked.tenant.as_deref().map(str::parse::<Name>).transpose();
-    let tenant = tenant.map_err(|error| crate::failure::Failure::bad_request(error.to_string()))?;
-    let keys = caller.state.operations.list_keys(&caller.actor, tenant.as_ref()).await?;
-    Ok(HttpResponse::Ok().json(keys.iter().map(|key| json!({ "id": key.id, "label": key.label })).collect::<Value>()))
+fn shown(key: KeyRow) -> Key {
+    Key {
+        id: key.id,
+        tenant: key.tenant.to_string(),
+        label: key.label,
+        integrations: key.integrations,
+        created_at: rfc3339(key.created_at),
+        last_used_at: key.last_used_at.map(rfc3339),
+        expires_at: key.expires_at.map(rfc3339),
+        hint: key.hint,
+    }
+}
+
+/// `GET /keys`.
+pub(super) async fn list(caller: Caller, asked: web::Query<Paged>) -> ApiResult {
+    let keys = caller.state.operations.list_keys(&caller.actor, asked.tenant()?.as_ref()).await?;
+    ok(asked.cut(keys, |key| format!("{} {} {}", key.tenant, key.label, key.id), shown)?)
+}
+
+/// A key to make.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schema(as = NewKey)]
+pub(super) struct New {
+    tenant: String,
+    /// What it is for; 1 to 100 characters.
+    label: String,
+    /// What it opens, by name.
+    integrations: Vec<String>,
+    /// A value that exists elsewhere already, of 16 to 512 visible ASCII characters; one is generated without.
+    key: Option<String>,
+    /// How long it lasts, such as `90d`; without, until it is deleted.
+    lasts: Option<String>,
+}
+
+/// A key that was made: the only time that its value is seen.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CreatedKey)]
+pub(super) struct Created {
+    id: Uuid,
+    /// What callers send.
+    key: String,
+}
+
+/// `POST /keys`.
+pub(super) async fn create(caller: Caller, new: web::Json<New>) -> ApiResult {
+    let new = new.into_inner();
+    let integrations = new.integrations.iter().map(|text| name(text)).collect::<Result<Vec<_>, _>>()?;
+    let new = NewKey {
+        tenant: name(&new.tenant)?,
+        label: new.label,
+        integrations,
+        value: new.key,
+        expires_at: new.lasts.as_deref().map(end).transpose()?,
+    };
+    let key = caller.state.operations.create_key(&caller.actor, new).await?;
+    created(&format!("/api/v1/keys/{}", key.id), Created { id: key.id, key: key.key })
+}
+
+fn end(lasts: &str) -> Result<i64, Failure> {
+    let lasts = parse_duration(lasts).map_err(|error| Failure::invalid(format!("lasts: {error}")))?;
+    Ok(unix_micros().saturating_add(i64::try_from(lasts.as_micros()).unwrap_or(i64::MAX)))
+}
+
+/// `GET /keys/{id}`.
+pub(super) async fn get(caller: Caller, id: web::Path<Uuid>) -> ApiResult {
+    let key = caller.state.operations.key(&caller.actor, *id).await?;
+    ok_tagged(&etag(key.revision), shown(key))
+}
+
+/// What changes of a key; what is left out stays.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schema(as = KeyChange)]
+pub(super) struct Change {
+    label: Option<String>,
+    /// All that it opens from then on, by name.
+    integrations: Option<Vec<String>>,
+    /// How long it lasts from now, such as `90d`, or `never`: until it is deleted.
+    lasts: Option<String>,
+}
+
+/// `PATCH /keys/{id}`.
+pub(super) async fn update(caller: Caller, request: HttpRequest, id: web::Path<Uuid>, change: web::Json<Change>) -> ApiResult {
+    let change = change.into_inner();
+    let integrations = change.integrations.map(|all| all.iter().map(|text| name(text)).collect::<Result<Vec<_>, _>>()).transpose()?;
+    let expires_at = match change.lasts.as_deref() {
+        None => None,
+        Some("never") => Some(None),
+        Some(lasts) => Some(Some(end(lasts)?)),
+    };
+    let change = KeyChange { label: change.label, integrations, expires_at };
+    let key = caller.state.operations.update_key(&caller.actor, *id, change, expected(&request)?).await?;
+    ok_tagged(&etag(key.revision), shown(key))
+}
+
+/// `DELETE /keys/{id}`.
+pub(super) async fn delete(caller: Caller, id: web::Path<Uuid>) -> ApiResult {
+    caller.state.operations.delete_key(&caller.actor, *id).await?;
+    ok(Deleted { deleted: true })
 }

@@ -1,0 +1,223 @@
+//! Connections and alerts: documents with a name, of which secrets are never shown.
+
+use super::integrations::{At, path};
+use super::paging::{Paged, etag, must_expect, rfc3339};
+use super::{ApiResult, Deleted, ok, ok_tagged};
+use crate::auth::Caller;
+use crate::failure::Failure;
+use actix_web::{HttpRequest, web};
+use forebay_contract::IntegrationPath;
+use forebay_store::{AlertRow, ConnectionRow};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// A connection, without its secrets.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Connection {
+    id: Uuid,
+    tenant: String,
+    name: String,
+    /// Such as `http`, `postgres`, `smtp`.
+    kind: String,
+    enabled: bool,
+    description: String,
+    updated_at: String,
+    /// As it was written, without its secrets; of one connection only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    document: Option<Value>,
+}
+
+fn shown(row: ConnectionRow, document: Option<Value>) -> Connection {
+    Connection {
+        id: row.id,
+        tenant: row.tenant.to_string(),
+        name: row.name.to_string(),
+        kind: row.kind,
+        enabled: row.enabled,
+        description: row.description,
+        updated_at: rfc3339(row.updated_at),
+        document,
+    }
+}
+
+/// `GET /connections`.
+pub(super) async fn list(caller: Caller, asked: web::Query<Paged>) -> ApiResult {
+    let rows = caller.state.operations.list_connections(&caller.actor, asked.tenant()?.as_ref()).await?;
+    ok(asked.cut(rows, |row| format!("{}/{}", row.tenant, row.name), |row| shown(row, None))?)
+}
+
+/// `GET /connections/{tenant}/{name}`.
+pub(super) async fn get(caller: Caller, at: At) -> ApiResult {
+    let (row, document) = caller.state.operations.connection(&caller.actor, &path(at)?).await?;
+    ok_tagged(&etag(row.revision), shown(row, Some(document)))
+}
+
+/// A document.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NamedDocument)]
+pub(super) struct Document {
+    /// As JSON. A secret that is left out of a connection stays as it is.
+    document: Value,
+}
+
+fn is_of(document: &Value, field: &str, path: &IntegrationPath) -> Result<(), Failure> {
+    let named = |field: &str| document.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (tenant, name) = (named("tenant"), named(field));
+    if tenant == path.tenant.as_str() && name == path.name.as_str() {
+        return Ok(());
+    }
+    Err(Failure::invalid(format!("the document is of {tenant}/{name}, and this is the address of {path}")))
+}
+
+/// `PUT /connections/{tenant}/{name}`.
+pub(super) async fn put(caller: Caller, request: HttpRequest, at: At, written: web::Json<Document>) -> ApiResult {
+    let path = path(at)?;
+    let document = written.into_inner().document;
+    is_of(&document, "connection", &path)?;
+    let operations = &caller.state.operations;
+    let expected = match must_expect(&request)? {
+        Some(expected) => expected,
+        None => operations.connection(&caller.actor, &path).await.map_or(0, |(row, _)| row.revision),
+    };
+    operations.save_connection(&caller.actor, document, expected).await?;
+    let (row, document) = operations.connection(&caller.actor, &path).await?;
+    ok_tagged(&etag(row.revision), shown(row, Some(document)))
+}
+
+/// `DELETE /connections/{tenant}/{name}`.
+pub(super) async fn delete(caller: Caller, at: At) -> ApiResult {
+    caller.state.operations.delete_connection(&caller.actor, &path(at)?).await?;
+    ok(Deleted { deleted: true })
+}
+
+/// Whether a remote system was reached.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TestedConnection)]
+pub(super) struct Tested {
+    connection: String,
+    works: bool,
+    /// What was found there.
+    reached: String,
+}
+
+/// `POST /connections/{tenant}/{name}/test`.
+pub(super) async fn test(caller: Caller, at: At) -> ApiResult {
+    let path = path(at)?;
+    let reached = caller.state.operations.test_connection(&caller.actor, &path).await?;
+    ok(Tested { connection: path.to_string(), works: true, reached })
+}
+
+/// Whether steps may use a connection.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SwitchedConnection)]
+pub(super) struct Switched {
+    connection: String,
+    enabled: bool,
+}
+
+async fn switch(caller: Caller, at: At, enabled: bool) -> ApiResult {
+    let path = path(at)?;
+    caller.state.operations.enable_connection(&caller.actor, &path, enabled).await?;
+    ok(Switched { connection: path.to_string(), enabled })
+}
+
+/// `POST /connections/{tenant}/{name}/enable`.
+pub(super) async fn enable(caller: Caller, at: At) -> ApiResult {
+    switch(caller, at, true).await
+}
+
+/// `POST /connections/{tenant}/{name}/disable`.
+pub(super) async fn disable(caller: Caller, at: At) -> ApiResult {
+    switch(caller, at, false).await
+}
+
+/// How many connections were encrypted anew.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Rotated {
+    reencrypted: usize,
+}
+
+/// `POST /connections/rotate`.
+pub(super) async fn rotate(caller: Caller) -> ApiResult {
+    ok(Rotated { reencrypted: caller.state.operations.rotate_connections(&caller.actor).await? })
+}
+
+/// A rule of who is told when, and how it stands.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Alert {
+    id: Uuid,
+    tenant: String,
+    name: String,
+    description: String,
+    enabled: bool,
+    /// `failure_rate`, `oldest_age`, `halted` or `silent`.
+    when: String,
+    updated_at: String,
+    /// The integrations for which it is raised: `integration`, `since`, `toldAt`, `detail`.
+    raised: Value,
+    /// Messages that were written so far.
+    messages: i64,
+    sent_at: Option<String>,
+    /// Whether a message has not arrived everywhere yet.
+    pending: bool,
+    error: Option<String>,
+    document: Value,
+}
+
+fn alert(row: AlertRow) -> Alert {
+    let raised = row.raised.iter().map(|raised| {
+        json!({
+            "integration": raised.integration.as_str(),
+            "since": rfc3339(raised.since),
+            "toldAt": raised.told_at.map(rfc3339),
+            "detail": raised.detail,
+        })
+    });
+    Alert {
+        id: row.id,
+        tenant: row.alert.tenant.to_string(),
+        name: row.alert.name.to_string(),
+        description: row.alert.description.clone(),
+        enabled: row.alert.enabled,
+        when: row.alert.when.as_str().to_owned(),
+        updated_at: rfc3339(row.updated_at),
+        raised: raised.collect(),
+        messages: row.messages,
+        sent_at: row.sent_at.map(rfc3339),
+        pending: row.is_pending,
+        error: row.error,
+        document: row.document,
+    }
+}
+
+/// `GET /alerts`.
+pub(super) async fn list_alerts(caller: Caller, asked: web::Query<Paged>) -> ApiResult {
+    let rows = caller.state.operations.list_alerts(&caller.actor, asked.tenant()?.as_ref()).await?;
+    ok(asked.cut(rows, |row| row.alert.path().to_string(), alert)?)
+}
+
+/// `GET /alerts/{tenant}/{name}`.
+pub(super) async fn get_alert(caller: Caller, at: At) -> ApiResult {
+    let row = caller.state.operations.alert(&caller.actor, &path(at)?).await?;
+    ok_tagged(&etag(row.revision), alert(row))
+}
+
+/// `PUT /alerts/{tenant}/{name}`.
+pub(super) async fn put_alert(caller: Caller, request: HttpRequest, at: At, written: web::Json<Document>) -> ApiResult {
+    let path = path(at)?;
+    is_of(&written.document, "alert", &path)?;
+    caller.state.operations.save_alert(&caller.actor, &written.document, must_expect(&request)?).await?;
+    let row = caller.state.operations.alert(&caller.actor, &path).await?;
+    ok_tagged(&etag(row.revision), alert(row))
+}
+
+/// `DELETE /alerts/{tenant}/{name}`.
+pub(super) async fn delete_alert(caller: Caller, at: At) -> ApiResult {
+    caller.state.operations.delete_alert(&caller.actor, &path(at)?, None).await?;
+    ok(Deleted { deleted: true })
+}

@@ -1,0 +1,350 @@
+//! Definitions of integrations: listing, one of them, its versions, applying many.
+
+use super::paging::{Paged, etag, expected, must_expect, name, rfc3339};
+use super::{ApiResult, accepted, ok, ok_tagged};
+use crate::auth::Caller;
+use crate::failure::Failure;
+use actix_web::{HttpRequest, web};
+use forebay_contract::IntegrationPath;
+use forebay_contract::connection::Connection;
+use forebay_contract::definition::{Problem, documents, to_yaml};
+use forebay_operations::{Difference, NewConnection, OperationError, Planned, PlannedConnection, check_definition, differences};
+use forebay_store::{Applied, Change, NewDefinition, StoredVersion};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+use utoipa::ToSchema;
+
+/// An integration.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Integration {
+    tenant: String,
+    name: String,
+    /// The current version.
+    version: i32,
+    enabled: bool,
+    description: String,
+    updated_at: String,
+    /// Who applied the current version.
+    updated_by: String,
+    /// The definition as JSON, where `include=source` asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    document: Option<Value>,
+    /// The text of its author, comments included, where `include=source` asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<String>,
+}
+
+fn shown(version: StoredVersion, has_source: bool) -> Integration {
+    let text = |field: &str| version.document.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+    Integration {
+        tenant: version.path.tenant.to_string(),
+        name: version.path.name.to_string(),
+        version: version.version,
+        enabled: version.document.get("enabled").and_then(Value::as_bool).unwrap_or(true),
+        description: text("description"),
+        updated_at: rfc3339(version.created_at),
+        updated_by: version.created_by,
+        source: has_source.then(|| if version.source.trim().is_empty() { to_yaml(&version.document) } else { version.source.clone() }),
+        document: has_source.then_some(version.document),
+    }
+}
+
+/// What a listing of integrations is asked for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    tenant: Option<String>,
+    limit: Option<u32>,
+    cursor: Option<String>,
+    include: Option<String>,
+}
+
+/// `GET /integrations`.
+pub(super) async fn list(caller: Caller, asked: web::Query<Asked>) -> ApiResult {
+    let has_source = match asked.include.as_deref() {
+        None => false,
+        Some("source") => true,
+        Some(other) => return Err(Failure::bad_request(format!("include: only source can be included, not {other}")).into()),
+    };
+    let tenant = asked.tenant.as_deref().map(name).transpose()?;
+    let rows = caller.state.operations.current_versions(&caller.actor, tenant.as_ref()).await?;
+    let paged: Paged = serde_json::from_value(json!({ "limit": asked.limit, "cursor": asked.cursor })).unwrap_or_default();
+    ok(paged.cut(rows, |row| row.path.to_string(), |row| shown(row, has_source))?)
+}
+
+pub(super) type At = web::Path<(String, String)>;
+
+pub(super) fn path(at: At) -> Result<IntegrationPath, Failure> {
+    let (tenant, integration) = at.into_inner();
+    let named = |text: &str| name(text).map_err(|failure| Failure::not_found(failure.detail));
+    Ok(IntegrationPath { tenant: named(&tenant)?, name: named(&integration)? })
+}
+
+/// `GET /integrations/{tenant}/{name}`.
+pub(super) async fn get(caller: Caller, at: At) -> ApiResult {
+    let version = caller.state.operations.integration(&caller.actor, &path(at)?).await?;
+    ok_tagged(&etag(version.version), shown(version, true))
+}
+
+/// A definition, as text or as JSON.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schema(as = WrittenDocument)]
+pub(super) struct Written {
+    /// YAML or JSON; what the author wrote is kept with its comments.
+    source: Option<String>,
+    /// The same as JSON, where there is no text.
+    document: Option<Value>,
+    /// Of a connection: fields whose values are secrets beyond those that always are, each as a list of names.
+    #[serde(default)]
+    secret_fields: Vec<Vec<String>>,
+}
+
+impl Written {
+    fn read(self) -> Result<(Value, String), Failure> {
+        match (self.source, self.document) {
+            (Some(source), Some(document)) => Ok((document, source)),
+            (None, Some(document)) => {
+                let source = to_yaml(&document);
+                Ok((document, source))
+            }
+            (Some(source), None) => {
+                let mut read = documents(&source).map_err(|error| Failure::invalid(error.to_string()))?;
+                match (read.len(), read.pop()) {
+                    (1, Some(document)) => Ok((document, source)),
+                    _ => Err(Failure::invalid("source: must hold one document".to_owned())),
+                }
+            }
+            (None, None) => Err(Failure::invalid("source or document is required".to_owned())),
+        }
+    }
+}
+
+/// Checks a definition beside the server's own threads: compiling may take as long as mappings may.
+async fn checked(document: Value, source: String) -> Result<NewDefinition, OperationError> {
+    let checked = tokio::task::spawn_blocking(move || {
+        let definition = check_definition(&document)?;
+        Ok(NewDefinition { definition, document, source })
+    });
+    let result = checked.await.map_err(|_| OperationError::Failed("a definition could not be checked".to_owned()))?;
+    result.map_err(OperationError::Problems)
+}
+
+/// What applying a definition did, or would do.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct AppliedDefinition {
+    tenant: String,
+    name: String,
+    id: String,
+    version: i32,
+    /// `created`, `updated` or `unchanged`.
+    #[schema(value_type = String)]
+    change: Change,
+    /// Of a dry run: whether it accepts calls after.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    enabled: Option<bool>,
+    /// Of a dry run: whether it accepted calls before; absent: it is new.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    was_enabled: Option<bool>,
+    /// Of a dry run: every field that changes, as `path`, `before`, `after`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    differences: Option<Value>,
+}
+
+fn applied(one: &Applied) -> AppliedDefinition {
+    AppliedDefinition {
+        tenant: one.path.tenant.to_string(),
+        name: one.path.name.to_string(),
+        id: one.id.to_string(),
+        version: one.version,
+        change: one.change,
+        enabled: None,
+        was_enabled: None,
+        differences: None,
+    }
+}
+
+fn planned(one: &Planned) -> AppliedDefinition {
+    let differences = one.differences.iter().map(Difference::object).collect();
+    AppliedDefinition { enabled: Some(one.enabled), was_enabled: one.was_enabled, differences: Some(differences), ..applied(&one.applied) }
+}
+
+/// `PUT /integrations/{tenant}/{name}`.
+pub(super) async fn put(caller: Caller, request: HttpRequest, at: At, written: web::Json<Written>) -> ApiResult {
+    let path = path(at)?;
+    let expected = must_expect(&request)?;
+    let (document, source) = written.into_inner().read()?;
+    let new = checked(document, source).await?;
+    if new.definition.path() != path {
+        return Err(Failure::invalid(format!("the document is of {}, and this is the address of {path}", new.definition.path())).into());
+    }
+    let one = match expected {
+        Some(version) => caller.state.operations.save(&caller.actor, &new, version).await?,
+        None => match caller.state.operations.apply(&caller.actor, &[new]).await?.pop() {
+            Some(one) => one,
+            None => return Err(Failure::invalid("nothing was applied".to_owned()).into()),
+        },
+    };
+    ok_tagged(&etag(one.version), applied(&one))
+}
+
+/// A version of an integration.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Version {
+    version: i32,
+    current: bool,
+    created_at: String,
+    created_by: String,
+    /// An older version that says the same.
+    same_as: Option<i32>,
+    /// Every field that it changed, as `path`, `before`, `after`.
+    differences: Value,
+    source: String,
+}
+
+/// `GET /integrations/{tenant}/{name}/versions`.
+pub(super) async fn versions(caller: Caller, at: At, paged: web::Query<Paged>) -> ApiResult {
+    let all = caller.state.operations.versions(&caller.actor, &path(at)?).await?;
+    let mut rows = Vec::with_capacity(all.len());
+    for (index, version) in all.iter().enumerate() {
+        let older = &all[index + 1..];
+        let changed = older.first().map(|before| differences(&before.document, &version.document)).unwrap_or_default();
+        rows.push(Version {
+            version: version.version,
+            current: index == 0,
+            created_at: rfc3339(version.created_at),
+            created_by: version.created_by.clone(),
+            same_as: older.iter().find(|other| other.document == version.document).map(|other| other.version),
+            differences: changed.iter().map(Difference::object).collect(),
+            source: version.source.clone(),
+        });
+    }
+    // The newest first.
+    ok(paged.cut(rows, |row| format!("{:010}", i32::MAX - row.version), |row| row)?)
+}
+
+/// Where to go back to.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = RollbackTo)]
+pub(super) struct Back {
+    /// The version; without, the one before the current.
+    to: Option<i32>,
+}
+
+/// `POST /integrations/{tenant}/{name}/rollback`.
+pub(super) async fn rollback(caller: Caller, request: HttpRequest, at: At, back: Option<web::Json<Back>>) -> ApiResult {
+    let to = back.and_then(|back| back.to);
+    let done = caller.state.operations.rollback(&caller.actor, &path(at)?, to, expected(&request)?).await?;
+    let mut object = json!(applied(&done.applied));
+    object["sameAs"] = json!(done.same_as);
+    ok_tagged(&etag(done.applied.version), object)
+}
+
+/// A run that was started.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Run {
+    tenant: String,
+    integration: String,
+    execution_id: String,
+}
+
+/// `POST /integrations/{tenant}/{name}/run`.
+pub(super) async fn run(caller: Caller, at: At) -> ApiResult {
+    let path = path(at)?;
+    let id = caller.state.operations.run_now(&caller.actor, &path).await?;
+    accepted(Run { tenant: path.tenant.to_string(), integration: path.name.to_string(), execution_id: id.to_string() })
+}
+
+/// Definitions and connections to apply together.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Apply {
+    /// Definitions, and connections with their secrets as text.
+    documents: Vec<Written>,
+    /// Only says what would change.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// What applying did, or would do.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ApplyDone)]
+pub(super) struct Done {
+    definitions: Vec<AppliedDefinition>,
+    connections: Vec<AppliedConnection>,
+}
+
+/// What storing a connection did, or would do.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct AppliedConnection {
+    /// `tenant/name`.
+    connection: String,
+    #[schema(value_type = String)]
+    change: Change,
+    kind: String,
+    enabled: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    was_enabled: Option<bool>,
+    /// Every field that changes and is no secret.
+    differences: Value,
+    /// Every secret by its path: `changed`, `unchanged`, `added`, `removed`.
+    #[schema(value_type = Object)]
+    secrets: Map<String, Value>,
+}
+
+fn connection(one: &PlannedConnection, kind: &str) -> AppliedConnection {
+    AppliedConnection {
+        connection: format!("{}/{}", one.tenant, one.name),
+        change: one.change,
+        kind: kind.to_owned(),
+        enabled: one.enabled,
+        was_enabled: one.was_enabled,
+        differences: one.differences.iter().map(Difference::object).collect(),
+        secrets: one.secrets.iter().map(|(path, change)| (path.clone(), json!(change))).collect(),
+    }
+}
+
+/// `POST /apply`: connections first, since the definitions' steps use them; nothing is written unless all of it is right.
+pub(super) async fn apply(caller: Caller, request: web::Json<Apply>) -> ApiResult {
+    let Apply { documents, dry_run } = request.into_inner();
+    let (mut definitions, mut connections, mut problems) = (Vec::new(), Vec::new(), Vec::<Problem>::new());
+    for (place, written) in documents.into_iter().enumerate() {
+        let secret_fields: BTreeSet<Vec<String>> = written.secret_fields.iter().cloned().collect();
+        let (document, source) = written.read()?;
+        let found = if Connection::is_document(&document) {
+            NewConnection::read(document, secret_fields).map(|new| connections.push(new)).err()
+        } else {
+            match checked(document, source).await {
+                Ok(new) => {
+                    definitions.push(new);
+                    None
+                }
+                Err(OperationError::Problems(problems)) => Some(problems),
+                Err(error) => return Err(error.into()),
+            }
+        };
+        let at = |problem: Problem| Problem { path: format!("documents[{place}].{}", problem.path), ..problem };
+        problems.extend(found.unwrap_or_default().into_iter().map(at));
+    }
+    if !problems.is_empty() {
+        return Err(OperationError::Problems(problems).into());
+    }
+    let (operations, actor) = (&caller.state.operations, &caller.actor);
+    let plan = operations.plan(actor, &definitions).await?;
+    let kinds: Vec<&'static str> = connections.iter().map(|new| new.connection.kind.as_str()).collect();
+    let (stored, done) = if dry_run {
+        (operations.plan_connections(actor, &connections).await?, plan.iter().map(planned).collect())
+    } else {
+        let stored = operations.apply_connections(actor, &connections).await?;
+        (stored, operations.apply(actor, &definitions).await?.iter().map(applied).collect())
+    };
+    let connections = stored.iter().zip(kinds).map(|(one, kind)| connection(one, kind)).collect();
+    ok(Done { definitions: done, connections })
+}

@@ -1,0 +1,315 @@
+//! The document of the API (OpenAPI 3.1), made from its routes and from the types that they take and give.
+
+use crate::route::{Needs, Route};
+use actix_web::http::Method;
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
+
+/// A parameter of a query; all of them are optional.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Parameter {
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
+}
+
+/// A type of the code, as the document has it.
+struct Described {
+    schema: Value,
+    /// Types that it names.
+    others: Vec<(String, RefOr<Schema>)>,
+}
+
+fn described<T: ToSchema>() -> Described {
+    let mut others = Vec::new();
+    T::schemas(&mut others);
+    others.push((T::name().into_owned(), T::schema()));
+    Described { schema: json!({ "$ref": format!("#/components/schemas/{}", T::name()) }), others }
+}
+
+/// What the document says of a route.
+pub(crate) struct Documented {
+    summary: &'static str,
+    query: &'static [Parameter],
+    takes: Option<(Described, bool)>,
+    gives: Option<Described>,
+    status: u16,
+    media: &'static str,
+    conditional: bool,
+}
+
+type To = fn(actix_web::Route) -> actix_web::Route;
+
+fn route(method: Method, path: &'static str, needs: Needs, summary: &'static str, to: To) -> Route {
+    let documented =
+        Documented { summary, query: &[], takes: None, gives: None, status: 200, media: "application/json", conditional: false };
+    Route { documented: Some(documented), ..Route::page(method, path, needs, to) }
+}
+
+pub(super) fn get(path: &'static str, needs: Needs, summary: &'static str, to: To) -> Route {
+    route(Method::GET, path, needs, summary, to)
+}
+
+pub(super) fn post(path: &'static str, needs: Needs, summary: &'static str, to: To) -> Route {
+    route(Method::POST, path, needs, summary, to)
+}
+
+pub(super) fn put(path: &'static str, needs: Needs, summary: &'static str, to: To) -> Route {
+    route(Method::PUT, path, needs, summary, to)
+}
+
+pub(super) fn patch(path: &'static str, needs: Needs, summary: &'static str, to: To) -> Route {
+    route(Method::PATCH, path, needs, summary, to)
+}
+
+pub(super) fn delete(path: &'static str, needs: Needs, summary: &'static str, to: To) -> Route {
+    route(Method::DELETE, path, needs, summary, to)
+}
+
+/// What is said of a route, one after the other.
+impl Route {
+    fn with(mut self, say: impl FnOnce(&mut Documented)) -> Self {
+        if let Some(documented) = &mut self.documented {
+            say(documented);
+        }
+        self
+    }
+
+    pub(super) fn query(self, query: &'static [Parameter]) -> Self {
+        self.with(|documented| documented.query = query)
+    }
+
+    pub(super) fn takes<T: ToSchema>(self) -> Self {
+        self.with(|documented| documented.takes = Some((described::<T>(), true)))
+    }
+
+    /// The body may be left out.
+    pub(super) fn may_take<T: ToSchema>(self) -> Self {
+        self.with(|documented| documented.takes = Some((described::<T>(), false)))
+    }
+
+    pub(super) fn gives<T: ToSchema>(self) -> Self {
+        self.with(|documented| documented.gives = Some(described::<T>()))
+    }
+
+    pub(super) fn gives_as<T: ToSchema>(self, status: u16) -> Self {
+        self.gives::<T>().with(|documented| documented.status = status)
+    }
+
+    /// A page of these.
+    pub(super) fn lists<T: ToSchema>(self) -> Self {
+        self.with(|documented| {
+            let mut row = described::<T>();
+            row.others.retain(|(name, _)| !name.is_empty());
+            let schema = json!({
+                "type": "object",
+                "required": ["items", "next"],
+                "properties": {
+                    "items": { "type": "array", "items": row.schema },
+                    "next": { "type": ["string", "null"], "description": "The `cursor` of the next page; null: this is the last." },
+                },
+            });
+            documented.gives = Some(Described { schema, others: row.others });
+        })
+    }
+
+    pub(super) fn streams(self) -> Self {
+        self.with(|documented| {
+            documented.media = "text/event-stream";
+            documented.gives = Some(Described { schema: json!({ "type": "string" }), others: Vec::new() });
+        })
+    }
+
+    /// Any JSON object.
+    pub(super) fn any(self) -> Self {
+        self.with(|documented| documented.gives = Some(Described { schema: json!({ "type": "object" }), others: Vec::new() }))
+    }
+
+    /// Says what it was made from, by `If-Match` or `If-None-Match: *`.
+    pub(super) fn conditional(self) -> Self {
+        self.with(|documented| documented.conditional = true)
+    }
+}
+
+/// The document of the API, made from its routes.
+#[must_use]
+pub fn openapi() -> Value {
+    let mut paths: Map<String, Value> = Map::new();
+    let mut schemas: Map<String, Value> = Map::new();
+    for route in super::routes() {
+        let Some(documented) = &route.documented else { continue };
+        for known in documented.takes.iter().map(|(known, _)| known).chain(&documented.gives) {
+            for (name, schema) in &known.others {
+                schemas.entry(name.clone()).or_insert_with(|| json!(schema));
+            }
+        }
+        let operations = paths.entry(route.path).or_insert_with(|| json!({}));
+        operations[route.method.as_str().to_lowercase()] = operation(&route, documented);
+    }
+    schemas.insert("Problem".to_owned(), problem());
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Forebay admin API",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Everything that the command and the console's pages can do. What is of a tenant that the caller does not see answers 404.",
+            "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+        },
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {
+                "token": { "type": "http", "scheme": "bearer", "description": "An API token, made on the console's page of tokens." },
+            },
+        },
+        "security": [{ "token": [] }],
+    })
+}
+
+fn operation(route: &Route, documented: &Documented) -> Value {
+    let mut parameters: Vec<Value> = placeholders(route.path)
+        .map(|name| {
+            let schema = match name {
+                "id" if route.path.contains("/keys/") || route.path.contains("/users/") || route.path.contains("/tokens/") => {
+                    json!({ "type": "string", "format": "uuid" })
+                }
+                "id" => json!({ "type": "string", "minLength": 1 }),
+                _ => json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$" }),
+            };
+            json!({ "name": name, "in": "path", "required": true, "schema": schema })
+        })
+        .collect();
+    for parameter in documented.query {
+        let schema = match parameter.name {
+            "limit" => json!({ "type": "integer", "minimum": 1, "maximum": 1000 }),
+            "tenant" | "integration" => json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$" }),
+            "include" => json!({ "type": "string", "enum": ["source"] }),
+            _ => json!({ "type": "string" }),
+        };
+        parameters.push(json!({ "name": parameter.name, "in": "query", "description": parameter.about, "schema": schema }));
+    }
+    if documented.conditional {
+        let tag = "The ETag that the change was made from, or * for whatever it is; one of the two headers is required.";
+        parameters.push(json!({ "name": "If-Match", "in": "header", "description": tag, "schema": { "type": "string" } }));
+        let none = "*: there must be none yet.";
+        parameters
+            .push(json!({ "name": "If-None-Match", "in": "header", "description": none, "schema": { "type": "string", "enum": ["*"] } }));
+    }
+    let mut operation = json!({
+        "summary": documented.summary,
+        "operationId": operation_id(route),
+        "x-forebay-role": needed(route.needs),
+        "responses": responses(route, documented),
+    });
+    if !parameters.is_empty() {
+        operation["parameters"] = parameters.into();
+    }
+    if let Some((takes, is_required)) = &documented.takes {
+        operation["requestBody"] = json!({ "required": is_required, "content": { "application/json": { "schema": takes.schema } } });
+    }
+    if route.needs == Needs::Nobody {
+        operation["security"] = json!([]);
+    }
+    operation
+}
+
+fn responses(route: &Route, documented: &Documented) -> Value {
+    let schema = documented.gives.as_ref().map_or_else(|| json!({}), |gives| gives.schema.clone());
+    let mut responses = json!({
+        documented.status.to_string(): { "description": "Done.", "content": { documented.media: { "schema": schema } } },
+    });
+    let problem = |about: &str| json!({ "description": about, "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } } });
+    let mut may = |status: &str, about: &str| responses[status] = problem(about);
+    may("400", "The request is not well-formed.");
+    may("503", "The database or the broker is away; try again.");
+    if route.needs != Needs::Nobody {
+        may("401", "No token, or one that does not work.");
+        may("403", "The role does not allow it.");
+        may("404", "It does not exist, or not for this caller.");
+    }
+    if route.method != Method::GET {
+        may("409", "Not as things stand.");
+    }
+    if documented.takes.is_some() {
+        may("413", "The body is too large.");
+        may("415", "The body is no JSON.");
+    }
+    if route.method != Method::GET {
+        may("412", "It has been changed meanwhile.");
+        may("422", "A value is not right.");
+    }
+    if documented.conditional {
+        may("428", "If-Match or If-None-Match is missing.");
+    }
+    responses
+}
+
+fn placeholders(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+}
+
+fn operation_id(route: &Route) -> String {
+    let words = route.path.trim_start_matches("/api/v1/").split('/').map(|part| part.trim_matches(['{', '}']).replace(".json", ""));
+    std::iter::once(route.method.as_str().to_lowercase()).chain(words).collect::<Vec<_>>().join("-")
+}
+
+fn needed(needs: Needs) -> String {
+    match needs {
+        Needs::Nobody => "nobody".to_owned(),
+        Needs::Anybody => "anybody; what is shown or allowed depends on the tenant".to_owned(),
+        Needs::Tenant(role) => format!("{role} of the tenant"),
+        Needs::Everywhere(role) => format!("{role} of every tenant"),
+        Needs::SomeAdministrator => "administrator of a tenant".to_owned(),
+    }
+}
+
+fn problem() -> Value {
+    json!({
+        "type": "object",
+        "description": "A problem (RFC 9457).",
+        "required": ["type", "title", "status", "detail"],
+        "properties": {
+            "type": { "type": "string", "format": "uri" },
+            "title": { "type": "string" },
+            "status": { "type": "integer" },
+            "detail": { "type": "string" },
+            "problems": {
+                "type": "array",
+                "description": "Of a document: everything that is wrong with it.",
+                "items": {
+                    "type": "object",
+                    "required": ["path", "message"],
+                    "properties": { "path": { "type": "string" }, "message": { "type": "string" } },
+                },
+            },
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_is_in_the_document_and_every_reference_leads_somewhere() {
+        let document = openapi();
+        for route in super::super::routes() {
+            assert!(document["paths"][route.path][route.method.as_str().to_lowercase()].is_object(), "{} {}", route.method, route.path);
+        }
+        let text = document.to_string();
+        for reference in text.split("\"#/components/schemas/").skip(1) {
+            let name = reference.split('"').next().unwrap_or_default();
+            assert!(document["components"]["schemas"][name].is_object(), "{name}");
+        }
+        let ids: Vec<&Value> = document["paths"]
+            .as_object()
+            .unwrap()
+            .values()
+            .flat_map(|path| path.as_object().unwrap().values())
+            .map(|one| &one["operationId"])
+            .collect();
+        let mut once = ids.clone();
+        once.dedup();
+        assert_eq!(ids.len(), once.len());
+    }
+}
