@@ -86,6 +86,13 @@ try {
   is((await page.content()).includes("very-secret-token"), false, "a secret is never shown");
   await looked(page, "connection");
 
+  step("alerts");
+  await save("/alerts/new", "tenant: acme\nalert: Stuck\ndescription: Something waits for a person\nwhen:\n  halted: {}\nsend:\n  webhook: { url: 'http://127.0.0.1:9/hook' }\n");
+  await page.locator("tbody tr", { hasText: "acme/Stuck" }).waitFor();
+  await looked(page, "alerts");
+  await go("/alerts/acme/Stuck");
+  await looked(page, "alert");
+
   step("people");
   await go("/users");
   const invite = "form[action='/users']";

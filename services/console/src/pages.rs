@@ -1,5 +1,6 @@
 //! Pages for people: each handler asks the operations, and has what they say drawn.
 
+mod alerts;
 pub(crate) mod assets;
 pub(crate) mod bulk;
 mod connections;
@@ -227,6 +228,12 @@ pub(crate) fn routes() -> Vec<Route> {
         post("/triggers/{tenant}/{name}/skip", Tenant(Operator), |route| route.to(monitor::skip)),
         post("/dead-letters/{id}/return", Everywhere(Operator), |route| route.to(monitor::return_letter)),
         post("/dead-letters/{id}/discard", Everywhere(Operator), |route| route.to(monitor::discard_letter)),
+        // Alerts
+        get("/alerts", Anybody, |route| route.to(alerts::list)),
+        get("/alerts/new", Anybody, |route| route.to(alerts::new)),
+        post("/alerts", Anybody, |route| route.to(alerts::save)),
+        get("/alerts/{tenant}/{name}", Tenant(Viewer), |route| route.to(alerts::edit)),
+        post("/alerts/{tenant}/{name}/delete", Tenant(Developer), |route| route.to(alerts::delete)),
         // Connections
         get("/connections", Anybody, |route| route.to(connections::list)),
         get("/connections/new", Anybody, |route| route.to(connections::new)),

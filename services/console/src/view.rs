@@ -3,6 +3,7 @@
 //! Nothing here is written as text into HTML: `maud` escapes all that a tenant may have written. There is no `style` attribute and no inline
 //! script, which the Content-Security-Policy refuses; what has a size by its value is SVG.
 
+pub(crate) mod alerts;
 pub(crate) mod badge;
 pub(crate) mod chart;
 pub(crate) mod connections;

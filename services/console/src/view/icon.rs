@@ -21,6 +21,8 @@ pub(crate) enum Icon {
     Token,
     /// Audit log.
     Book,
+    /// Alerts.
+    Bell,
     /// Light or dark.
     Moon,
     /// The menu of a narrow screen.
@@ -40,6 +42,7 @@ impl Icon {
             }
             Self::Token => "M3 6.5h14v7H3zM6.5 10h.01M10 10h4",
             Self::Book => "M4.5 3.5h9a2 2 0 0 1 2 2v11h-9a2 2 0 0 1-2-2zM4.5 14.5a2 2 0 0 1 2-2h9M8 7h4",
+            Self::Bell => "M5 13.5V9a5 5 0 0 1 10 0v4.5l1.5 1.5h-13zM8.5 17h3",
             Self::Moon => "M16 11.5A6.5 6.5 0 0 1 8.5 4 6.5 6.5 0 1 0 16 11.5z",
             Self::Menu => "M3.5 5.5h13M3.5 10h13M3.5 14.5h13",
         }

@@ -37,6 +37,8 @@ pub(crate) enum Section {
     Executions,
     /// Throughput, queues, workers.
     Monitor,
+    /// Who is told when.
+    Alerts,
     /// Credentials of other systems.
     Connections,
     /// Keys of callers.
@@ -51,10 +53,11 @@ pub(crate) enum Section {
     Other,
 }
 
-const WORK: [(Section, Icon, &str, &str); 3] = [
+const WORK: [(Section, Icon, &str, &str); 4] = [
     (Section::Integrations, Icon::Flow, "/integrations", "Integrations"),
     (Section::Executions, Icon::List, "/executions", "Executions"),
     (Section::Monitor, Icon::Pulse, "/monitor", "Monitor"),
+    (Section::Alerts, Icon::Bell, "/alerts", "Alerts"),
 ];
 const ACCESS: [(Section, Icon, &str, &str); 2] =
     [(Section::Connections, Icon::Plug, "/connections", "Connections"), (Section::Keys, Icon::Key, "/keys", "API keys")];

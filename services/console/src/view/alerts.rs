@@ -1,0 +1,98 @@
+//! Rules of who is told when, and how they stand.
+
+use super::badge::{Tone, badge, tag};
+use super::field::asking;
+use super::notice::{empty, notice};
+use super::table::head;
+use super::time::ago;
+use forebay_store::AlertRow;
+use maud::{Markup, html};
+
+/// The list.
+#[must_use]
+pub(crate) fn list(rows: &[AlertRow], may_change: bool) -> Markup {
+    let new = html! { @if may_change { a.button.main href="/alerts/new" { "New alert" } } };
+    html! {
+        section.card id="list" data-live {
+            @if rows.is_empty() {
+                (empty("No alerts yet", "An alert tells people, by a webhook or by mail, when too much fails, something waits too long, a trigger halts or falls silent.", &new))
+            } @else {
+                div.table.folds {
+                    table {
+                        caption.unseen { "Alerts" }
+                        (head(&["Alert", "When", "State", "Told last"], Some("Actions")))
+                        tbody { @for row in rows { (line(row, may_change)) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn line(row: &AlertRow, may_change: bool) -> Markup {
+    let path = row.alert.path().to_string();
+    html! {
+        tr {
+            th scope="row" {
+                div {
+                    a.row-link href={ "/alerts/" (path) } { (path) }
+                    @if !row.alert.description.is_empty() { span.muted.small.clip { (row.alert.description) } }
+                }
+            }
+            td data-label="When" { (tag(&row.alert.when.as_str().replace('_', " "))) }
+            td data-label="State" {
+                div.stack.tight {
+                    @if !row.alert.enabled { (badge(Tone::Idle, "disabled")) }
+                    @else if row.raised.is_empty() { (badge(Tone::Good, "quiet")) }
+                    @else { @for raised in &row.raised { span.row { (badge(Tone::Bad, raised.integration.as_str())) span.small { (raised.detail) " " (ago(raised.since)) } } } }
+                    @if let Some(error) = &row.error { span.row { (badge(Tone::Warn, "not sent")) span.small { (error) } } }
+                }
+            }
+            td data-label="Told last" { @match row.sent_at { Some(time) => (ago(time)), None => span.muted { "never" } } }
+            td {
+                @if may_change {
+                    form method="post" action={ "/alerts/" (path) "/delete" } {
+                        (asking("small danger", "Delete", &format!("Delete the alert {path}? Nobody is told any more.")))
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The text of an alert, to write or to change. `wrong`: what is wrong with it, or empty.
+#[must_use]
+pub(crate) fn editor(path: Option<&str>, source: &str, wrong: &str, revision: i32, may_save: bool) -> Markup {
+    html! {
+        @if !wrong.is_empty() { (notice(Tone::Bad, "Not saved", html! { @for one in wrong.lines() { div { (one) } } })) }
+        section.card {
+            div.body {
+                form.stack method="post" action="/alerts" {
+                    input type="hidden" name="revision" value=(revision);
+                    input type="hidden" name="path" value=(path.unwrap_or_default());
+                    div.field {
+                        label for="source" { "Alert" }
+                        span.hint id="source-hint" { "When: one of failure_rate, oldest_age, halted, silent. It is told once, and again at most as often as repeat says." }
+                        textarea id="source" name="source" rows="18" spellcheck="false" data-editor="yaml" aria-describedby="source-hint" { "\n" (source) }
+                    }
+                    div.actions {
+                        @if may_save { button.button.main type="submit" { "Save" } }
+                        a.button.quiet href="/alerts" { "Back" }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_list_says_what_an_alert_is_for_and_a_fault_is_escaped() {
+        assert!(list(&[], true).into_string().contains("/alerts/new"));
+        assert!(!list(&[], false).into_string().contains("/alerts/new"));
+        assert!(editor(None, "a", "<b>", 0, true).into_string().contains("&lt;b&gt;"));
+    }
+}
