@@ -72,7 +72,7 @@ try {
   await page.click("button:has-text('Count first')");
   await page.locator("#bulk", { hasText: "would be retried" }).waitFor();
   await looked(page, "executions-count");
-  await page.click("button:has-text('Retry 1 executions')");
+  await page.click("button:has-text('Retry 1 execution')");
   await page.locator("dialog[open] [data-confirm-go]").click();
   await page.locator("#retrying", { hasText: "run again" }).waitFor();
 

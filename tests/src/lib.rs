@@ -4,12 +4,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a harness that fails has to fail the test, with the place")]
 
+mod oidc;
 mod sftp;
 mod sink;
 mod smtp;
 mod stack;
 mod tls;
 
+pub use oidc::IdentityProvider;
 pub use sftp::FileServer;
 pub use sink::{Seen, Sink};
 pub use smtp::{MailServer, ReceivedMail};

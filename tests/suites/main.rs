@@ -18,6 +18,7 @@ mod idempotency;
 mod keys;
 mod queues;
 mod schedules;
+mod sign_in;
 mod tls;
 mod tracing;
 mod transport;

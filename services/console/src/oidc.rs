@@ -2,7 +2,7 @@
 //! the provider vouches for: nobody gets in because a provider knows them.
 
 use forebay_runtime::settings::Oidc;
-use openidconnect::core::{CoreAuthenticationFlow, CoreClient, CoreIdTokenClaims, CoreProviderMetadata};
+use openidconnect::core::{CoreAuthenticationFlow, CoreClient, CoreIdTokenClaims, CoreJwsSigningAlgorithm, CoreProviderMetadata};
 use openidconnect::{
     AuthorizationCode, ClientId, ClientSecret, CsrfToken, HttpRequest, HttpResponse, IssuerUrl, Nonce, PkceCodeChallenge, PkceCodeVerifier,
     RedirectUrl, Scope, TokenResponse,
@@ -97,6 +97,12 @@ impl Provider {
             return Err(OidcError::Foreign);
         }
         let metadata = self.metadata().await?;
+        // Whatever the provider signs with, as long as only it can: not a secret that both know, and not nothing.
+        let is_its_own = |algorithm: &&CoreJwsSigningAlgorithm| {
+            use CoreJwsSigningAlgorithm::{HmacSha256, HmacSha384, HmacSha512, None};
+            !matches!(algorithm, HmacSha256 | HmacSha384 | HmacSha512 | None)
+        };
+        let algorithms: Vec<_> = metadata.id_token_signing_alg_values_supported().iter().filter(is_its_own).cloned().collect();
         let secret = self.settings.client_secret.as_ref().map(|secret| ClientSecret::new(secret.expose().to_owned()));
         let client = CoreClient::from_provider_metadata(metadata, ClientId::new(self.settings.client_id.clone()), secret)
             .set_redirect_uri(self.redirect_url()?);
@@ -106,7 +112,7 @@ impl Provider {
         let token = request.request_async(&http).await.map_err(|error| OidcError::Provider(chain(&error)))?;
         let id_token = token.id_token().ok_or_else(|| OidcError::Unverified("it holds no ID token".to_owned()))?;
         let claims: &CoreIdTokenClaims = id_token
-            .claims(&client.id_token_verifier(), &Nonce::new(begun.nonce.clone()))
+            .claims(&client.id_token_verifier().set_allowed_algs(algorithms), &Nonce::new(begun.nonce.clone()))
             .map_err(|error| OidcError::Unverified(error.to_string()))?;
         let is_verified = claims.email_verified() == Some(true);
         let email = claims.email().filter(|_| is_verified).map(|email| email.as_str().to_owned());

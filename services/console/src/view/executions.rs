@@ -176,11 +176,12 @@ pub(crate) fn bulk(asked: &Asked, found: Option<u32>, most: u32) -> Markup {
             @if !value.is_empty() { input type="hidden" name=(name) value=(value); }
         }
     };
+    let executions = if found == Some(1) { "execution" } else { "executions" };
     html! {
         details.fold id="bulk" open[found.is_some()] {
             summary { "Retry all that this search finds" }
             div.body {
-                p.hint { "Only failed and expired executions are retried. Those of ordered triggers keep their order, and no more than a few begin each second." }
+                p.hint { "Only failed and expired executions are retried. Those of ordered triggers keep their order, and at most 50 begin each second." }
                 form.stack method="post" action="/executions/retry" {
                     (hidden)
                     div.choices {
@@ -192,10 +193,10 @@ pub(crate) fn bulk(asked: &Asked, found: Option<u32>, most: u32) -> Markup {
                         None => div.actions { button.button type="submit" name="action" value="count" { "Count first" } },
                         Some(0) => p role="status" { "There is nothing to retry: no failed or expired execution fits this search." },
                         Some(found) => {
-                            p role="status" { strong { (found) @if found >= most { " or more" } } " executions would be retried." }
+                            p role="status" { strong { (found) @if found >= most { " or more" } } " " (executions) " would be retried." }
                             div.actions {
                                 button.button.main type="submit" name="action" value="retry"
-                                    data-confirm={ "Retry " (found) " executions?" } data-confirm-go="Retry them" { "Retry " (found) " executions" }
+                                    data-confirm={ "Retry " (found) " " (executions) "?" } data-confirm-go="Retry" { "Retry " (found) " " (executions) }
                             }
                         }
                     }
