@@ -11,7 +11,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use forebay_operations::{BuildError, Operations};
 use forebay_runtime::health::Health;
-use forebay_runtime::settings::Settings;
+use forebay_runtime::settings::{RedactedUrl, Settings};
 use forebay_runtime::shutdown::Shutdown;
 use forebay_runtime::tls::{TlsError, server_config};
 use forebay_store::{SnapshotHandle, Store, StoreError};
@@ -90,11 +90,11 @@ impl Console {
         let address = listener.local_addr().map_err(listen)?;
         let tls = settings.tls.as_ref().map(|files| server_config(&files.cert, &files.key)).transpose()?;
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let at = |url: &Option<forebay_runtime::settings::RedactedUrl>, address: SocketAddr| match url {
+        let at = |url: Option<&RedactedUrl>, address: SocketAddr| match url {
             Some(url) => url.expose().trim_end_matches('/').to_owned(),
             None => format!("{scheme}://{}", reachable(address)),
         };
-        let url = at(&settings.console_url, address);
+        let url = at(settings.console_url.as_ref(), address);
         let shutdown = CancellationToken::new();
         let setup_code = setup::code(&store.id_key().await?);
         let setup = if store.has_users().await? { None } else { Some(setup_code.clone()) };
@@ -106,7 +106,8 @@ impl Console {
             outcomes: store.watch_outcomes(shutdown.clone()),
             operations: Arc::new(Operations::build(settings, store, &format!("{} console", settings.worker_name))?),
             client: client.build().map_err(ConsoleError::Client)?,
-            ingress_url: at(&settings.ingress_url, settings.http_listen),
+            ingress_internal_url: at(settings.ingress_internal_url.as_ref().or(settings.ingress_url.as_ref()), settings.http_listen),
+            ingress_url: at(settings.ingress_url.as_ref(), settings.http_listen),
             is_secure: url.starts_with("https://"),
             setup_code,
             throttle: Throttle::default(),

@@ -19,6 +19,8 @@ pub(crate) struct State {
     pub(crate) client: reqwest::Client,
     /// Where callers reach the ingress, without a slash at the end.
     pub(crate) ingress_url: String,
+    /// Where this process reaches it.
+    pub(crate) ingress_internal_url: String,
     /// Whether people reach the console by HTTPS only.
     pub(crate) is_secure: bool,
     /// Proves that who makes the first administrator reads this process's log.

@@ -82,14 +82,16 @@ pub(super) async fn send(caller: Caller, at: At, body: web::Bytes) -> PageResult
     if sent.has("shows_steps") {
         caller.state.operations.diagnose(&caller.actor, &path, RECORDED_FOR).await?;
     }
-    let url = format!("{}/{path}", caller.state.ingress_url);
+    let url = format!("{}/{path}", caller.state.ingress_internal_url);
     let answered = match (needs_key, call.makes_key) {
         (true, true) => with_own_key(&caller, &path, &url, &call).await?,
         (true, false) => once(&caller, &url, &call, Some(sent.text("key").trim())).await,
         (false, _) => once(&caller, &url, &call, None).await,
     };
     let result = match &answered {
-        Ok(answer) => view::try_it::answered(answer, &view::try_it::curl(&url, &call, needs_key)),
+        Ok(answer) => {
+            view::try_it::answered(answer, &view::try_it::curl(&format!("{}/{path}", caller.state.ingress_url), &call, needs_key))
+        }
         Err(why) => view::try_it::not_sent(why),
     };
     Ok(page(&caller, &path, &webhook, &call, &result))
@@ -164,5 +166,5 @@ fn reason(error: &reqwest::Error) -> String {
         causes.push_str(&format!(": {cause}"));
         source = cause.source();
     }
-    format!("{causes}. Does the ingress run, and is FOREBAY_INGRESS_URL its address?")
+    format!("{causes}. Does the ingress run, and is FOREBAY_INGRESS_INTERNAL_URL (or FOREBAY_INGRESS_URL) its address?")
 }

@@ -73,7 +73,8 @@ settings_table! {
     HTTP_LISTEN = setting("FOREBAY_HTTP_LISTEN", "http-listen", "IP:PORT", Text("127.0.0.1:8080"), "address of the ingress; port 0 takes any free port");
     CONSOLE_LISTEN = setting("FOREBAY_CONSOLE_LISTEN", "console-listen", "IP:PORT", Text("127.0.0.1:8081"), "address of the console and its admin API");
     CONSOLE_URL = setting("FOREBAY_CONSOLE_URL", "console-url", "URL", Computed("from the console's address"), "address of the console as people reach it, such as https://forebay.example; https makes its cookies secure");
-    INGRESS_URL = setting("FOREBAY_INGRESS_URL", "ingress-url", "URL", Computed("from the ingress's address"), "address of the ingress as callers reach it, such as https://hooks.example; the console shows it and calls it");
+    INGRESS_URL = setting("FOREBAY_INGRESS_URL", "ingress-url", "URL", Computed("from the ingress's address"), "address of the ingress as callers reach it, such as https://hooks.example; the console shows it");
+    INGRESS_INTERNAL_URL = setting("FOREBAY_INGRESS_INTERNAL_URL", "ingress-internal-url", "URL", Computed("the ingress-url"), "address of the ingress as the console reaches it, where that is another one: calls that people try go there");
     OIDC_ISSUER = setting("FOREBAY_OIDC_ISSUER", "oidc-issuer", "URL", Unset, "provider of single sign-on (OpenID Connect) for the console; needs the client id too. Its redirect address is CONSOLE_URL/sign-in/oidc/callback");
     OIDC_CLIENT_ID = setting("FOREBAY_OIDC_CLIENT_ID", "oidc-client-id", "TEXT", Unset, "what the console is called at that provider");
     OIDC_CLIENT_SECRET = secret(setting("FOREBAY_OIDC_CLIENT_SECRET", "oidc-client-secret", "TEXT", Unset, "the console's secret at that provider; a public client has none"));
@@ -125,6 +126,6 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), SETTINGS.len());
-        assert_eq!(SETTINGS.len(), 36);
+        assert_eq!(SETTINGS.len(), 37);
     }
 }

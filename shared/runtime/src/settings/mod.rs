@@ -50,6 +50,8 @@ pub struct Settings {
     pub console_url: Option<RedactedUrl>,
     /// Where callers reach the ingress; `None`: where it listens.
     pub ingress_url: Option<RedactedUrl>,
+    /// Where the console reaches the ingress; `None`: where callers do.
+    pub ingress_internal_url: Option<RedactedUrl>,
     /// Single sign-on to the console.
     pub oidc: Option<Oidc>,
     /// Where health and metrics are served.
@@ -168,6 +170,7 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
     let console_listen = reader.address(&docs::CONSOLE_LISTEN);
     let console_url = reader.url(&docs::CONSOLE_URL, &["http", "https"]);
     let ingress_url = reader.url(&docs::INGRESS_URL, &["http", "https"]);
+    let ingress_internal_url = reader.url(&docs::INGRESS_INTERNAL_URL, &["http", "https"]);
     let oidc = read_oidc(reader);
     let admin_listen = reader.address(&docs::ADMIN_LISTEN);
     let queue_prefix = reader.value(&docs::QUEUE_PREFIX, names::queue_prefix).unwrap_or_default();
@@ -208,6 +211,7 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
         console_listen: console_listen?,
         console_url,
         ingress_url,
+        ingress_internal_url,
         oidc,
         admin_listen: admin_listen?,
         queue_prefix,

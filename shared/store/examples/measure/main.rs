@@ -1,5 +1,6 @@
 //! Measures the store on this machine, in a database of its own that it drops at the end.
 //! `cargo run --release -p forebay-store --example measure [ROWS [PART...]]`; parts: records, pages, budget, retention; else all.
+//! With the part `keep` the database stays, to be looked at through the console (tests/browser/timings.mjs).
 //! Server: `FOREBAY_DATABASE_URL`, else postgres://postgres@127.0.0.1:5432.
 #![allow(clippy::print_stdout)]
 
@@ -38,6 +39,10 @@ async fn main() -> Outcome<()> {
     Store::create_database_if_missing(&url).await?;
     let parts: Vec<String> = std::env::args().skip(2).collect();
     let outcome = measure(&url, rows, &parts).await;
+    if parts.iter().any(|part| part == "keep") {
+        println!("kept: {url}");
+        return outcome;
+    }
     let admin = connect(&format!("postgres://{authority}/postgres")).await?;
     admin.batch_execute(&format!("drop database {name} with (force)")).await?;
     outcome
