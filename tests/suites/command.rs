@@ -138,15 +138,12 @@ async fn tail_shows_an_execution_as_it_ends() {
     let process = stack.start("dev").await;
     let laptop = Laptop::new(&stack, &process, "ada", &["viewer"]).await;
     let mut tail = laptop.prepare(&["tail", "--tenant", "t1", "--output", "json"]).stdout(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(tail.stdout.take().unwrap()).lines();
+    let lines = tokio::sync::Mutex::new(BufReader::new(tail.stdout.take().unwrap()).lines());
     // Called until it is seen: nothing tells when the tail has begun.
-    let line = eventually("the tail shows an execution", || {
-        let lines = &mut lines;
-        let (stack, process) = (&stack, &process);
-        async move {
-            stack.post(process, "/t1/orders", "{}").await;
-            tokio::time::timeout(std::time::Duration::from_secs(2), lines.next_line()).await.ok()
-        }
+    let line = eventually("the tail shows an execution", || async {
+        stack.post(&process, "/t1/orders", "{}").await;
+        let mut lines = lines.lock().await;
+        tokio::time::timeout(std::time::Duration::from_secs(2), lines.next_line()).await.ok()
     })
     .await;
     let seen: Value = serde_json::from_str(&line.unwrap().unwrap()).unwrap();
