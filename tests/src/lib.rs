@@ -15,5 +15,5 @@ pub use oidc::IdentityProvider;
 pub use sftp::FileServer;
 pub use sink::{Seen, Sink};
 pub use smtp::{MailServer, ReceivedMail};
-pub use stack::{Answer, Process, Stack, eventually};
+pub use stack::{Answer, Process, Stack, command_path, eventually};
 pub use tls::{Authority, TlsFront};

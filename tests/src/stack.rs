@@ -72,7 +72,9 @@ fn setting(name: &str, default: &str) -> String {
     std::env::var(name).ok().filter(|value| !value.is_empty()).unwrap_or_else(|| default.to_owned())
 }
 
-fn command_path() -> String {
+/// Where the command is.
+#[must_use]
+pub fn command_path() -> String {
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/debug/forebay");
     setting("FOREBAY_BIN", default)
 }

@@ -5,6 +5,7 @@
 mod alerts;
 mod balance;
 mod browser;
+mod command;
 mod connections;
 mod contract;
 mod databases;

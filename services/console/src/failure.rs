@@ -5,6 +5,15 @@ use actix_web::http::header::{HeaderName, RETRY_AFTER};
 use forebay_contract::definition::Problem;
 use forebay_operations::{Denied, OperationError};
 use forebay_store::StoreError;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether all who ask are at the host, where nobody reads a log.
+static FOR_THE_HOST: AtomicBool = AtomicBool::new(false);
+
+/// Tells causes in answers from now on.
+pub(crate) fn tell_causes() {
+    FOR_THE_HOST.store(true, Ordering::Relaxed);
+}
 
 /// A request that was not done.
 #[derive(Debug)]
@@ -55,7 +64,7 @@ impl Failure {
             source = cause.source();
         }
         tracing::error!(error = causes, "a request failed");
-        let detail = "It is in the console's log.";
+        let detail = if FOR_THE_HOST.load(Ordering::Relaxed) { causes } else { "It is in the console's log.".to_owned() };
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong", detail)
     }
 }

@@ -85,6 +85,31 @@ impl Console {
         health: Health,
         host: Option<HostAccess>,
     ) -> Result<Self, ConsoleError> {
+        let code = setup::code(&store.id_key().await?);
+        let setup = if store.has_users().await? { None } else { Some(code.clone()) };
+        let console = Self::assemble(settings, store, snapshot, health, host, code)?;
+        console.health.expect(DATABASE);
+        Ok(Self { setup, ..console })
+    }
+
+    /// The API alone, for one person at this host: it keeps no definitions at hand, and so asks the database nothing before it is asked.
+    ///
+    /// # Errors
+    /// [`ConsoleError`].
+    pub fn build_api(settings: &Settings, store: Store, host: HostAccess) -> Result<Self, ConsoleError> {
+        crate::failure::tell_causes();
+        // An empty code is nobody's: the first administrator is not made here.
+        Self::assemble(settings, store, SnapshotHandle::of_nothing(), Health::new(), Some(host), String::new())
+    }
+
+    fn assemble(
+        settings: &Settings,
+        store: Store,
+        snapshot: SnapshotHandle,
+        health: Health,
+        host: Option<HostAccess>,
+        setup_code: String,
+    ) -> Result<Self, ConsoleError> {
         let listen = |source| ConsoleError::Listen { address: settings.console_listen, source };
         let listener = TcpListener::bind(settings.console_listen).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
@@ -96,11 +121,11 @@ impl Console {
         };
         let url = at(settings.console_url.as_ref(), address);
         let shutdown = CancellationToken::new();
-        let setup_code = setup::code(&store.id_key().await?);
-        let setup = if store.has_users().await? { None } else { Some(setup_code.clone()) };
         // Another one may be installed already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().timeout(TRY_TIMEOUT).redirect(reqwest::redirect::Policy::none()).no_proxy();
+        // The API tries no calls, and reading the system's certificates would take longer than the rest.
+        let client = if host.is_some() { client.tls_certs_only([]) } else { client };
         let state = web::Data::new(State {
             snapshot,
             outcomes: store.watch_outcomes(shutdown.clone()),
@@ -116,8 +141,7 @@ impl Console {
             bulk: Bulk::default(),
             shutdown,
         });
-        health.expect(DATABASE);
-        Ok(Self { listener, address, tls, url, state, health, setup })
+        Ok(Self { listener, address, tls, url, state, health, setup: None })
     }
 
     /// Where it listens: the port that was given when the setting asked for port 0.

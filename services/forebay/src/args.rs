@@ -5,31 +5,40 @@ mod audit;
 mod credentials;
 mod definitions;
 mod diagnostics;
+mod executions;
+mod people;
 
 pub(crate) use alerts::Alerts;
 pub(crate) use audit::Audit;
 pub(crate) use credentials::{Connections, Expiry, Keys};
 pub(crate) use definitions::{Apply, Export, Paths, Payloads, Rollback, Tenants, Try, Versions};
 pub(crate) use diagnostics::Diagnostics;
+pub(crate) use executions::{Executions, Found, Retry, Tail, Unreadable};
+pub(crate) use people::{Tokens, Users};
 
 use std::collections::HashMap;
 use std::ffi::OsString;
 
 use clap::{Arg, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use forebay_contract::outcome::ExecutionStatus;
-use forebay_contract::{ExecutionId, IntegrationPath, Name};
+use forebay_contract::{IntegrationPath, Name};
 use forebay_runtime::settings::{self, SETTINGS, Settings, SettingsError};
-use std::time::Duration;
 
 use crate::output::Format;
 
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed (of diff: something differs), 2 wrong use, 3 not signed in or not allowed, \
+                          4 not found, 5 away for now: try again";
+
 /// Forebay: webhooks made durable on RabbitMQ before they are accepted, and run in order where that was asked for
 #[derive(Debug, Parser)]
-#[command(name = "forebay", version, propagate_version = true, arg_required_else_help = true)]
+#[command(name = "forebay", version, propagate_version = true, arg_required_else_help = true, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
     /// Form of what is printed
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub(crate) output: Format,
+    /// Address of a console: client verbs then ask its admin API, and need no database. FOREBAY_API_TOKEN holds the token, or
+    /// FOREBAY_API_TOKEN_FILE names a file that does
+    #[arg(long, global = true, value_name = "URL", env = "FOREBAY_API_URL", help_heading = "Settings")]
+    pub(crate) api_url: Option<String>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -93,6 +102,34 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Executions,
     },
+    /// Follows executions: one line for each as it ends
+    Tail(Tail),
+    /// Shows how the installation does: throughput, failures, halted triggers, queues, workers, latest executions
+    Top {
+        /// One frame, then the end; so it is where the output is no terminal
+        #[arg(long)]
+        once: bool,
+    },
+    /// Messages that no worker could read
+    Unreadable {
+        #[command(subcommand)]
+        command: Unreadable,
+    },
+    /// Who may sign in to the console
+    Users {
+        #[command(subcommand)]
+        command: Users,
+    },
+    /// Tokens of the admin API
+    Tokens {
+        #[command(subcommand)]
+        command: Tokens,
+    },
+    /// Prints what makes a shell complete this command, such as `source <(forebay completions bash)`
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
     /// Schedules: what is due, and runs out of turn
     Schedules {
         #[command(subcommand)]
@@ -138,53 +175,6 @@ pub(crate) struct Invoke {
     /// Address of the ingress, such as `https://forebay.example` [default: by --http-listen]
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<String>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Executions {
-    /// Lists executions that have started, newest first
-    List {
-        /// Of this tenant only
-        #[arg(long)]
-        tenant: Option<Name>,
-        /// Of integrations of this name only
-        #[arg(long, value_name = "NAME")]
-        integration: Option<Name>,
-        /// That stand so: running, succeeded, failed or expired
-        #[arg(long)]
-        status: Option<ExecutionStatus>,
-        /// Accepted within this time, such as 15m, 1h or 7d
-        #[arg(long, value_name = "DURATION", value_parser = forebay_contract::parse_duration)]
-        since: Option<Duration>,
-        /// Accepted this long ago or longer
-        #[arg(long, value_name = "DURATION", value_parser = forebay_contract::parse_duration)]
-        until: Option<Duration>,
-        /// Found by this label, such as workOrder=4711, or 4711 under any name
-        #[arg(long, value_name = "NAME=VALUE|VALUE")]
-        label: Option<String>,
-        /// That failed so, such as mapping, remote, unreachable or timeout
-        #[arg(long, value_name = "CODE")]
-        error: Option<forebay_contract::outcome::ErrorCode>,
-        /// Most executions that are listed
-        #[arg(long, value_name = "N", default_value_t = 50)]
-        limit: u32,
-    },
-    /// Runs a failed or expired execution once more: what its steps have done is not done again
-    Retry {
-        /// The execution's id
-        id: ExecutionId,
-        /// With the latest version of the definition, and not with the one that accepted it
-        #[arg(long)]
-        latest: bool,
-        /// From its first step, whatever was done before
-        #[arg(long)]
-        from_start: bool,
-    },
-    /// Shows one execution with its steps, and its input and answer where they are kept
-    Show {
-        /// The execution's id
-        id: ExecutionId,
-    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -251,7 +241,7 @@ pub(crate) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<(Cli
 }
 
 /// The verbs, with a flag for every setting: shown by the verbs that use it, taken by all.
-fn command() -> clap::Command {
+pub(crate) fn command() -> clap::Command {
     let mut command = Cli::command();
     for verb in ["dev", "ingress", "worker", "scheduler", "console"] {
         command = command.mut_subcommand(verb, |verb| verb.args(SETTINGS.iter().map(|doc| setting_arg(doc, true))));
@@ -272,6 +262,11 @@ fn command() -> clap::Command {
         "triggers",
         "diagnostics",
         "audit",
+        "tail",
+        "top",
+        "unreadable",
+        "users",
+        "tokens",
     ] {
         command = command.mut_subcommand(verb, |verb| show(verb, "FOREBAY_DATABASE_URL"));
     }
@@ -282,7 +277,9 @@ fn command() -> clap::Command {
     for verb in ["connections", "alerts"] {
         command = command.mut_subcommand(verb, |verb| show(verb, "FOREBAY_PRIVATE_ADDRESSES"));
     }
-    command = command.mut_subcommand("executions", |verb| show(show(verb, "FOREBAY_AMQP_URL"), "FOREBAY_QUEUE_PREFIX"));
+    for verb in ["executions", "top", "unreadable"] {
+        command = command.mut_subcommand(verb, |verb| show(show(verb, "FOREBAY_AMQP_URL"), "FOREBAY_QUEUE_PREFIX"));
+    }
     command = command.mut_subcommand("invoke", |verb| show(verb, "FOREBAY_HTTP_LISTEN"));
     command = command.mut_subcommand("health", |verb| show(verb, "FOREBAY_ADMIN_LISTEN"));
     command.args(SETTINGS.iter().map(|doc| setting_arg(doc, false)))

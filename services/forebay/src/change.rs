@@ -130,14 +130,15 @@ pub(crate) fn agreed(
         let text = "there is no terminal to ask on, so nothing was applied: add --yes to apply without asking";
         return Err(Error::Usage(text.to_owned()));
     }
-    if !confirmed()? {
+    if !confirmed("Apply? [y/N]")? {
         return Err(Error::Failed("nothing was applied".to_owned()));
     }
     Ok(())
 }
 
-fn confirmed() -> Result<bool, Error> {
-    note("Apply? [y/N]");
+/// Whether the person at the terminal says yes.
+pub(crate) fn confirmed(question: &str) -> Result<bool, Error> {
+    note(question);
     let mut answer = String::new();
     let read = std::io::stdin().lock().read_line(&mut answer);
     read.map_err(|source| Error::Io { doing: "cannot read the answer".to_owned(), source })?;

@@ -1,48 +1,33 @@
 //! The `diagnostics` verbs.
 
-use forebay_store::{DiagnosisRow, Store};
-use serde_json::json;
-
-use crate::apply::author;
+use crate::api::Api;
 use crate::args::Diagnostics;
 use crate::error::Error;
-use crate::output::{Output, Row, micros_from_now, rfc3339};
+use crate::output::{Output, Row};
+use crate::shown::{path, text};
+use forebay_contract::format_duration;
+use serde_json::{Value, json};
 
 /// `forebay diagnostics ...`.
-pub(crate) async fn perform(output: &Output, store: &Store, command: Diagnostics) -> Result<(), Error> {
+pub(crate) async fn perform(output: &Output, api: &Api, command: Diagnostics) -> Result<(), Error> {
     match command {
         Diagnostics::On { path, time } => {
-            let integration = store.integration(&path).await?;
-            let until = micros_from_now(time);
-            store.diagnose(integration.id, until, &author()).await?;
-            let object = json!({ "tenant": path.tenant.as_str(), "integration": path.name.as_str(), "until": rfc3339(until) });
-            output.one(&format!("{path}: everything is recorded until {}", rfc3339(until)), &object)
+            let on = api.put(&format!("diagnostics/{path}"), &json!({ "for": format_duration(time) })).await?;
+            output.one(&format!("{path}: everything is recorded until {}", text(&on, "until")), &on)
         }
         Diagnostics::Off { path } => {
-            let integration = store.integration(&path).await?;
-            let was_on = store.end_diagnosis(integration.id, &author()).await?;
-            let text = if was_on { "diagnostics are off" } else { "diagnostics were off" };
-            let object = json!({ "tenant": path.tenant.as_str(), "integration": path.name.as_str(), "wasOn": was_on });
-            output.one(&format!("{path}: {text}"), &object)
+            let off = api.delete(&format!("diagnostics/{path}")).await?;
+            let text = if off["wasOn"] == true { "diagnostics are off" } else { "diagnostics were off" };
+            output.one(&format!("{path}: {text}"), &off)
         }
         Diagnostics::List { tenant } => {
-            let mut rows = store.list_diagnoses().await?;
-            rows.retain(|row| tenant.as_ref().is_none_or(|tenant| tenant.as_str() == row.tenant));
-            output.listing(&["integration", "until", "since", "by"], rows.iter().map(row).collect(), "diagnostics are off everywhere")
+            let rows = api.list("diagnostics", &[("tenant", tenant.map(|tenant| tenant.to_string()))]).await?;
+            output.listing(&["integration", "until", "since", "by"], rows.into_iter().map(row).collect(), "diagnostics are off everywhere")
         }
     }
 }
 
-fn row(diagnosis: &DiagnosisRow) -> Row {
-    let (until, since) = (rfc3339(diagnosis.until), rfc3339(diagnosis.since));
-    Row {
-        object: json!({
-            "tenant": diagnosis.tenant,
-            "integration": diagnosis.integration,
-            "until": until,
-            "since": since,
-            "by": diagnosis.by,
-        }),
-        cells: vec![format!("{}/{}", diagnosis.tenant, diagnosis.integration), until, since, diagnosis.by.clone()],
-    }
+fn row(diagnosis: Value) -> Row {
+    let cells = vec![path(&diagnosis), text(&diagnosis, "until"), text(&diagnosis, "since"), text(&diagnosis, "by")];
+    Row { cells, object: diagnosis }
 }

@@ -14,6 +14,9 @@ use forebay_worker::WorkerError;
 
 const FAILED: i32 = 1;
 const WRONG_USE: i32 = 2;
+const NOT_ALLOWED: i32 = 3;
+const NOT_FOUND: i32 = 4;
+const AWAY: i32 = 5;
 
 /// An error of the command. Display never repeats the source.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +49,22 @@ pub enum Error {
     #[error("no answer from {url}: does `forebay dev` or `forebay ingress` run there?")]
     Call {
         /// What was called.
+        url: String,
+        /// What the client said.
+        source: reqwest::Error,
+    },
+    /// The admin API did not do it.
+    #[error("{text}")]
+    Refused {
+        /// The status of its answer.
+        status: u16,
+        /// What was wrong, and what to do.
+        text: String,
+    },
+    /// The admin API does not answer.
+    #[error("no answer from {url}: is that the address of a console, and does it run?")]
+    Away {
+        /// Where it was asked.
         url: String,
         /// What the client said.
         source: reqwest::Error,
@@ -83,12 +102,23 @@ pub enum Error {
 }
 
 impl Error {
-    /// 1 failed, 2 wrong use.
+    /// Whether the same may succeed a little later.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        self.exit_code() == AWAY
+    }
+
+    /// 1 failed, 2 wrong use, 3 not signed in or not allowed, 4 not found, 5 away: try again.
     #[must_use]
     pub fn exit_code(&self) -> i32 {
         match self {
             Self::Usage(_) | Self::Settings(_) => WRONG_USE,
             Self::Store(StoreError::Url { .. }) | Self::Build(BuildError::Reach(_) | BuildError::SecretKey(_)) => WRONG_USE,
+            Self::Refused { status: 400, .. } => WRONG_USE,
+            Self::Refused { status: 401 | 403, .. } => NOT_ALLOWED,
+            Self::Refused { status: 404, .. } | Self::Store(StoreError::NotFound { .. }) => NOT_FOUND,
+            Self::Refused { status: 429 | 502..=504, .. } | Self::Away { .. } | Self::Call { .. } => AWAY,
+            Self::Store(StoreError::Unavailable { .. }) => AWAY,
             _ => FAILED,
         }
     }

@@ -1,62 +1,58 @@
 //! The `keys` verbs.
 
-use forebay_store::{KeyChange, KeyRow, NewKey, Store};
-use serde_json::json;
-
-use crate::apply::author;
+use crate::api::Api;
 use crate::args::{Expiry, Keys};
 use crate::error::Error;
-use crate::output::{Output, Row, micros_from_now, rfc3339, to_the_second};
+use crate::output::{Output, Row};
+use crate::shown::{second, second_or_never, text};
+use forebay_contract::{Name, format_duration};
+use serde_json::{Value, json};
 
 /// `forebay keys ...`.
-pub(crate) async fn perform(output: &Output, store: &Store, command: Keys) -> Result<(), Error> {
+pub(crate) async fn perform(output: &Output, api: &Api, command: Keys) -> Result<(), Error> {
     match command {
         Keys::Create { tenant, label, integration, key, expires } => {
-            let expires_at = expires.map(micros_from_now);
-            let created = store.create_key(NewKey { tenant, label, integrations: integration, value: key, expires_at }, &author()).await?;
-            let text = format!("id   {}\nkey  {}\nThe key is not shown again.", created.id, created.key);
-            output.one(&text, &json!({ "id": created.id.to_string(), "key": created.key }))
+            let lasts = expires.map(format_duration);
+            let integration = names(&integration);
+            let body = json!({ "tenant": tenant.as_str(), "label": label, "integrations": integration, "key": key, "lasts": lasts });
+            let made = api.post("keys", &body).await?;
+            let said = format!("id   {}\nkey  {}\nThe key is not shown again.", text(&made, "id"), text(&made, "key"));
+            output.one(&said, &made)
         }
         Keys::List { tenant } => {
-            let keys = store.list_keys(tenant.as_ref()).await?;
-            let rows = keys.into_iter().map(row).collect();
+            let rows = api.list("keys", &[("tenant", tenant.map(|tenant| tenant.to_string()))]).await?.into_iter().map(row).collect();
             output.listing(&["id", "tenant", "label", "integrations", "created", "last use", "expires", "ends in"], rows, "no keys")
         }
         Keys::Update { id, label, integration, expires } => {
-            let expires_at = expires.map(|expires| match expires {
-                Expiry::In(time) => Some(micros_from_now(time)),
-                Expiry::Never => None,
+            let lasts = expires.map(|expires| match expires {
+                Expiry::In(time) => format_duration(time),
+                Expiry::Never => "never".to_owned(),
             });
-            store.update_key(id, KeyChange { label, integrations: integration, expires_at }, None, &author()).await?;
+            let integration = integration.as_deref().map(names);
+            api.patch(&format!("keys/{id}"), &json!({ "label": label, "integrations": integration, "lasts": lasts })).await?;
             output.one(&format!("updated {id}"), &json!({ "id": id.to_string(), "updated": true }))
         }
         Keys::Delete { id } => {
-            store.delete_key(id, &author()).await?;
+            api.delete(&format!("keys/{id}")).await?;
             output.one(&format!("deleted {id}"), &json!({ "id": id.to_string(), "deleted": true }))
         }
     }
 }
 
-fn row(key: KeyRow) -> Row {
-    let object = json!({
-        "id": key.id.to_string(),
-        "tenant": key.tenant.as_str(),
-        "label": key.label,
-        "integrations": key.integrations,
-        "createdAt": rfc3339(key.created_at),
-        "lastUsedAt": key.last_used_at.map(rfc3339),
-        "expiresAt": key.expires_at.map(rfc3339),
-        "hint": key.hint,
-    });
+fn names(integrations: &[Name]) -> Vec<&str> {
+    integrations.iter().map(Name::as_str).collect()
+}
+
+fn row(key: Value) -> Row {
     let cells = vec![
-        key.id.to_string(),
-        key.tenant.to_string(),
-        key.label,
-        key.integrations.join(" "),
-        to_the_second(key.created_at),
-        key.last_used_at.map(to_the_second).unwrap_or_else(|| "never".to_owned()),
-        key.expires_at.map(to_the_second).unwrap_or_else(|| "never".to_owned()),
-        key.hint.unwrap_or_default(),
+        text(&key, "id"),
+        text(&key, "tenant"),
+        text(&key, "label"),
+        text(&key, "integrations"),
+        second(&key, "createdAt"),
+        second_or_never(&key, "lastUsedAt"),
+        second_or_never(&key, "expiresAt"),
+        text(&key, "hint"),
     ];
-    Row { cells, object }
+    Row { cells, object: key }
 }

@@ -2,6 +2,7 @@
 
 mod alert_change;
 mod alerts;
+mod api;
 mod apply;
 mod args;
 mod audit;
@@ -11,6 +12,7 @@ mod connections;
 mod diagnostics;
 mod documents;
 mod error;
+mod events;
 mod executions;
 mod export;
 mod files;
@@ -18,12 +20,17 @@ mod health;
 mod invoke;
 mod keys;
 mod output;
+mod people;
 mod retry;
 mod schedules;
 mod services;
+mod shown;
+mod tail;
 mod tenants;
+mod top;
 mod trial;
 mod triggers;
+mod unreadable;
 mod versions;
 
 pub use error::Error;
@@ -36,13 +43,14 @@ use std::sync::Arc;
 use forebay_runtime::settings::Settings;
 use forebay_store::{SecretKeys, Store, StoreOptions};
 
+use crate::api::Api;
 use crate::args::{Cli, Command};
 use crate::output::Output;
 
 /// Connections to the database that a client verb needs: it does one thing at a time.
 const CLIENT_CONNECTIONS: usize = 2;
 
-/// Reads the command line, does what it says and gives the exit code: 0 done, 1 failed, 2 wrong use.
+/// Reads the command line, does what it says and gives the exit code, as [`Error::exit_code`] says.
 pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let (cli, settings) = match args::read(arguments) {
         Ok(read) => read,
@@ -82,6 +90,8 @@ fn exit_code(code: i32) -> ExitCode {
 
 async fn perform(cli: Cli, settings: Settings) -> Result<(), Error> {
     let output = Output::new(cli.output);
+    let url = cli.api_url.as_deref();
+    let api = async || Api::open(url, &settings).await;
     match cli.command {
         Command::Dev => services::run(services::Services::Dev, &settings).await,
         Command::Ingress => services::run(services::Services::Ingress, &settings).await,
@@ -98,17 +108,30 @@ async fn perform(cli: Cli, settings: Settings) -> Result<(), Error> {
         Command::Export(export) => export::export(&output, &client_store(&settings).await?, &export).await,
         Command::Versions(versions) => versions::versions(&output, &client_store(&settings).await?, &versions).await,
         Command::Rollback(rollback) => versions::rollback(&output, &client_store(&settings).await?, &rollback).await,
-        Command::Tenants { command } => tenants::perform(&output, &client_store(&settings).await?, command).await,
-        Command::Keys { command } => keys::perform(&output, &client_store(&settings).await?, command).await,
+        Command::Tenants { command } => tenants::perform(&output, &api().await?, command).await,
+        Command::Keys { command } => keys::perform(&output, &api().await?, command).await,
         Command::Invoke(invoke) => invoke::invoke(&output, &settings, invoke).await,
         Command::Connections { command } => connections::perform(&output, &settings, command).await,
         Command::Alerts { command } => alerts::perform(&output, &settings, command).await,
-        Command::Executions { command } => executions::perform(&output, &settings, command).await,
-        Command::Schedules { command } => schedules::perform(&output, &settings, command).await,
-        Command::Audit { command } => audit::perform(&output, &client_store(&settings).await?, command).await,
-        Command::Diagnostics { command } => diagnostics::perform(&output, &client_store(&settings).await?, command).await,
-        Command::Triggers { command } => triggers::perform(&output, &client_store(&settings).await?, command).await,
+        Command::Executions { command } => executions::perform(&output, &api().await?, command).await,
+        Command::Schedules { command } => schedules::perform(&output, url, &settings, command).await,
+        Command::Tail(tail) => tail::tail(&output, &api().await?, tail).await,
+        Command::Top { once } => top::top(&api().await?, once).await,
+        Command::Unreadable { command } => unreadable::perform(&output, &api().await?, command).await,
+        Command::Users { command } => people::users(&output, &api().await?, command).await,
+        Command::Tokens { command } => people::tokens(&output, &api().await?, command).await,
+        Command::Completions { shell } => completions(shell),
+        Command::Audit { command } => audit::perform(&output, &api().await?, command).await,
+        Command::Diagnostics { command } => diagnostics::perform(&output, &api().await?, command).await,
+        Command::Triggers { command } => triggers::perform(&output, &api().await?, command).await,
     }
+}
+
+/// `forebay completions`: settings are not offered where `--help` does not show them.
+fn completions(shell: clap_complete::Shell) -> Result<(), Error> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut args::command(), "forebay", &mut script);
+    output::write(&String::from_utf8_lossy(&script))
 }
 
 /// What credentials and hidden parts of payloads are encrypted under; `None`: no key is set.

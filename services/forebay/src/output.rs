@@ -60,10 +60,16 @@ impl Output {
 
 /// Writes lines to standard output. A reader that has gone, as `head` does, is no failure.
 pub(crate) fn write(text: &str) -> Result<(), Error> {
+    is_read(text).map(|_| ())
+}
+
+/// The same; whether anybody still reads.
+pub(crate) fn is_read(text: &str) -> Result<bool, Error> {
     let mut stdout = std::io::stdout().lock();
     match writeln!(stdout, "{}", text.trim_end_matches('\n')).and_then(|()| stdout.flush()) {
-        Err(source) if source.kind() != ErrorKind::BrokenPipe => Err(Error::Io { doing: "cannot write the output".to_owned(), source }),
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(source) if source.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(source) => Err(Error::Io { doing: "cannot write the output".to_owned(), source }),
     }
 }
 
@@ -77,7 +83,7 @@ pub(crate) fn pretty(value: &Value) -> String {
 }
 
 /// Columns as wide as their widest cell, two spaces between them.
-fn table(columns: &[&str], rows: &[Vec<String>]) -> String {
+pub(crate) fn table(columns: &[&str], rows: &[Vec<String>]) -> String {
     let header: Vec<String> = columns.iter().map(|column| column.to_uppercase()).collect();
     let mut widths = vec![0; columns.len()];
     for row in std::iter::once(&header).chain(rows) {
@@ -112,11 +118,6 @@ pub(crate) fn to_the_second(micros: i64) -> String {
 /// The time that long ago, in microseconds of Unix time.
 pub(crate) fn micros_ago(time: Duration) -> i64 {
     unix_micros().saturating_sub(i64::try_from(time.as_micros()).unwrap_or(i64::MAX)).max(0)
-}
-
-/// The time that long from now, in microseconds of Unix time.
-pub(crate) fn micros_from_now(time: Duration) -> i64 {
-    unix_micros().saturating_add(i64::try_from(time.as_micros()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

@@ -5,70 +5,65 @@ use std::path::Path;
 use forebay_contract::IntegrationPath;
 use forebay_contract::definition::{Definition, documents};
 use forebay_contract::schedule::Timing;
-use forebay_operations::{Actor, Operations};
 use forebay_runtime::settings::Settings;
-use forebay_store::ScheduleRow;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::apply::author;
+use crate::api::Api;
 use crate::args::Schedules;
 use crate::error::Error;
 use crate::output::{Output, Row, rfc3339};
+use crate::shown::{path, text, yes};
 
 /// `forebay schedules ...`.
-pub(crate) async fn perform(output: &Output, settings: &Settings, command: Schedules) -> Result<(), Error> {
+pub(crate) async fn perform(output: &Output, url: Option<&str>, settings: &Settings, command: Schedules) -> Result<(), Error> {
     match command {
         Schedules::List { tenant } => {
-            let schedules = crate::client_store(settings).await?.list_schedules(tenant.as_ref()).await?;
-            let rows = schedules.into_iter().map(row).collect();
+            let schedules =
+                Api::open(url, settings).await?.list("schedules", &[("tenant", tenant.map(|tenant| tenant.to_string()))]).await?;
             let columns = ["schedule", "timing", "enabled", "next due", "last due", "last execution", "status"];
-            output.listing(&columns, rows, "no schedules")
+            output.listing(&columns, schedules.into_iter().map(row).collect(), "no schedules")
         }
         Schedules::Run { path } => {
-            let operations = Operations::build(settings, crate::client_store(settings).await?, "forebay command")?;
-            let id = operations.run_now(&Actor::host(&author().name), &path).await?;
-            let object = json!({ "tenant": path.tenant.as_str(), "integration": path.name.as_str(), "executionId": id.to_string() });
-            output.one(&id.to_string(), &object)
+            let run = Api::open(url, settings).await?.post(&format!("integrations/{path}/run"), &json!({})).await?;
+            let object = json!({ "tenant": path.tenant.as_str(), "integration": path.name.as_str(), "executionId": run["executionId"] });
+            output.one(&text(&run, "executionId"), &object)
         }
-        Schedules::Preview { what, count } => preview(output, settings, &what, count).await,
+        Schedules::Preview { what, count } => preview(output, url, settings, &what, count).await,
     }
 }
 
-fn row(schedule: ScheduleRow) -> Row {
-    let timing = &schedule.timing;
-    let last = schedule.last_execution.map(|id| id.to_string());
-    let object = json!({
-        "tenant": schedule.tenant,
-        "integration": schedule.name,
-        "integrationId": schedule.integration_id.to_string(),
-        "timing": timing.to_string(),
-        "timezone": timing.timezone(),
-        "enabled": schedule.enabled,
-        "nextDueAt": schedule.next_due_at.map(rfc3339),
-        "lastDueAt": schedule.last_due_at.map(rfc3339),
-        "lastExecutionId": last,
-        "lastStatus": schedule.last_status,
-    });
-    let clock = |micros: Option<i64>| micros.map(|micros| timing.on_its_clock(micros.div_euclid(1000))).unwrap_or_default();
+fn row(schedule: Value) -> Row {
     let cells = vec![
-        format!("{}/{}", schedule.tenant, schedule.name),
-        timing.to_string(),
-        if schedule.enabled { "yes" } else { "no" }.to_owned(),
-        clock(schedule.next_due_at),
-        clock(schedule.last_due_at),
-        last.unwrap_or_default(),
-        schedule.last_status.unwrap_or_default(),
+        path(&schedule),
+        text(&schedule, "timing"),
+        yes(&schedule, "enabled"),
+        on_its_clock(&schedule, "nextDueAt"),
+        on_its_clock(&schedule, "lastDueAt"),
+        text(&schedule, "lastExecutionId"),
+        text(&schedule, "lastStatus"),
     ];
-    Row { cells, object }
+    Row { cells, object: schedule }
 }
 
-async fn preview(output: &Output, settings: &Settings, what: &str, count: u32) -> Result<(), Error> {
+/// As the clock of its timezone shows it.
+fn on_its_clock(schedule: &Value, field: &str) -> String {
+    let time = text(schedule, field).parse::<jiff::Timestamp>();
+    match time.map(|time| time.in_tz(&text(schedule, "timezone"))) {
+        Ok(Ok(local)) => local.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
+        _ => text(schedule, field),
+    }
+}
+
+async fn preview(output: &Output, url: Option<&str>, settings: &Settings, what: &str, count: u32) -> Result<(), Error> {
     let definitions = if Path::new(what).is_file() {
         of_file(what)?
     } else {
         let path: IntegrationPath =
             what.parse().map_err(|_| Error::Usage(format!("{what} is neither a file nor an integration such as t37ed/NightlyReport")))?;
-        vec![Definition::clone(&crate::client_store(settings).await?.integration(&path).await?.definition)]
+        let stored =
+            Api::open(url, settings).await?.get(&format!("integrations/{path}"), &[("include", Some("source".to_owned()))]).await?;
+        let read = Definition::from_value(&stored["document"]);
+        vec![read.map_err(|error| Error::Failed(format!("{path}: this version of forebay cannot read it: {error}")))?]
     };
     let mut rows = Vec::new();
     for definition in &definitions {

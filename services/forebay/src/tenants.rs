@@ -1,26 +1,26 @@
 //! The `tenants` verbs.
 
-use forebay_runtime::settings::format_bytes;
-use forebay_store::{Store, TenantRow};
-use serde_json::json;
-
-use crate::apply::author;
+use crate::api::Api;
 use crate::args::{Payloads, Tenants};
 use crate::error::Error;
 use crate::output::{Output, Row};
+use crate::shown::text;
+use forebay_runtime::settings::format_bytes;
+use serde_json::{Value, json};
 
 /// `forebay tenants ...`.
-pub(crate) async fn perform(output: &Output, store: &Store, command: Tenants) -> Result<(), Error> {
+pub(crate) async fn perform(output: &Output, api: &Api, command: Tenants) -> Result<(), Error> {
     match command {
         Tenants::List => {
-            let rows = store.list_tenants().await?.iter().map(row).collect();
+            let rows = api.list("tenants", &[]).await?.into_iter().map(row).collect();
             output.listing(&["tenant", "integrations", "docs", "payloads"], rows, "no tenants")
         }
         Tenants::Set { tenant, docs, payloads } => {
-            let (mut text, mut object) = (Vec::new(), json!({ "tenant": tenant.as_str() }));
+            let (mut said, mut change) = (Vec::new(), json!({}));
+            let mut object = json!({ "tenant": tenant.as_str() });
             if let Some(docs) = docs {
-                store.set_tenant_docs(&tenant, docs, &author()).await?;
-                text.push(format!("docs are {docs}"));
+                said.push(format!("docs are {docs}"));
+                change["docs"] = docs.as_str().into();
                 object["docs"] = docs.as_str().into();
             }
             if let Some(payloads) = payloads {
@@ -28,24 +28,18 @@ pub(crate) async fn perform(output: &Output, store: &Store, command: Tenants) ->
                     Payloads::All => None,
                     Payloads::AtMost(bytes) => Some(bytes),
                 };
-                store.set_tenant_payload_bytes(&tenant, most, &author()).await?;
-                text.push(format!("payloads: {}", most.map_or_else(|| "all".to_owned(), format_bytes)));
+                said.push(format!("payloads: {}", most.map_or_else(|| "all".to_owned(), format_bytes)));
+                change["payloadBytes"] = most.map_or_else(|| "all".into(), Value::from);
                 object["payloadBytes"] = json!(most);
             }
-            output.one(&format!("{tenant}: {}", text.join(", ")), &object)
+            api.patch(&format!("tenants/{tenant}"), &change).await?;
+            output.one(&format!("{tenant}: {}", said.join(", ")), &object)
         }
     }
 }
 
-fn row(tenant: &TenantRow) -> Row {
-    let payloads = tenant.payload_bytes.and_then(|bytes| u64::try_from(bytes).ok()).map_or_else(|| "all".to_owned(), format_bytes);
-    Row {
-        cells: vec![tenant.name.to_string(), tenant.integrations.to_string(), tenant.docs.to_string(), payloads],
-        object: json!({
-            "tenant": tenant.name.as_str(),
-            "integrations": tenant.integrations,
-            "docs": tenant.docs.as_str(),
-            "payloadBytes": tenant.payload_bytes,
-        }),
-    }
+fn row(tenant: Value) -> Row {
+    let payloads = tenant["payloadBytes"].as_u64().map_or_else(|| "all".to_owned(), format_bytes);
+    let cells = vec![text(&tenant, "tenant"), text(&tenant, "integrations"), text(&tenant, "docs"), payloads];
+    Row { cells, object: tenant }
 }

@@ -41,6 +41,13 @@ struct Shared {
 }
 
 impl SnapshotHandle {
+    /// Of a process that serves no calls: empty for ever.
+    #[must_use]
+    pub fn of_nothing() -> Self {
+        let shared = Shared { snapshot: ArcSwap::new(Arc::default()), began: Instant::now(), confirmed: AtomicU64::new(0) };
+        Self { shared: Arc::new(shared), generations: watch::channel(0).1 }
+    }
+
     /// The newest snapshot. Hold it for one call, not for longer.
     #[must_use]
     pub fn current(&self) -> Arc<Snapshot> {

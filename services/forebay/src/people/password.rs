@@ -1,0 +1,55 @@
+//! A password, from standard input or typed where nobody sees it.
+
+use crate::error::Error;
+use crate::output::note;
+use crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
+use crossterm::terminal;
+use std::io::{BufRead, IsTerminal};
+
+/// The first line.
+pub(super) fn of_input() -> Result<String, Error> {
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line).map_err(failed)?;
+    let password = line.trim_end_matches(['\r', '\n']).to_owned();
+    if password.is_empty() { Err(Error::Usage("there is no password on standard input".to_owned())) } else { Ok(password) }
+}
+
+/// Typed twice, without an echo.
+pub(super) fn of_terminal() -> Result<String, Error> {
+    if !std::io::stdin().is_terminal() {
+        let text = "there is no terminal to ask for a password: add --password-stdin";
+        return Err(Error::Usage(text.to_owned()));
+    }
+    let password = typed("Password:")?;
+    if password == typed("Once more:")? { Ok(password) } else { Err(Error::Failed("the passwords differ: nothing was done".to_owned())) }
+}
+
+fn typed(question: &str) -> Result<String, Error> {
+    note(question);
+    terminal::enable_raw_mode().map_err(failed)?;
+    let line = line();
+    terminal::disable_raw_mode().map_err(failed)?;
+    line.map_err(failed)?.ok_or_else(|| Error::Failed("nothing was done".to_owned()))
+}
+
+/// `None`: the person has thought better of it.
+fn line() -> std::io::Result<Option<String>> {
+    let mut text = String::new();
+    loop {
+        match event::read()? {
+            Event::Key(key) if key.kind != KeyEventKind::Release => match key.code {
+                KeyCode::Enter => return Ok(Some(text)),
+                KeyCode::Esc => return Ok(None),
+                KeyCode::Char('c' | 'd') if key.modifiers.contains(KeyModifiers::CONTROL) => return Ok(None),
+                KeyCode::Char(c) => text.push(c),
+                KeyCode::Backspace => drop(text.pop()),
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+}
+
+fn failed(source: std::io::Error) -> Error {
+    Error::Io { doing: "cannot read the password".to_owned(), source }
+}
