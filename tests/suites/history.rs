@@ -176,7 +176,7 @@ async fn diagnostics_record_everything_while_they_are_on_and_nothing_else_is_kep
     stack.command(&["diagnostics", "off", "t1/watched"]).await;
     eventually("diagnostics are off", || async { shown(call().await).await["input"].is_null().then_some(()) }).await;
     let (code, _) = stack.command_fails(&["diagnostics", "off", "t1/nothing"]).await;
-    assert_eq!(code, 4);
+    assert_eq!(code, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

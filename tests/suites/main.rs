@@ -18,6 +18,7 @@ mod hostile;
 mod idempotency;
 mod keys;
 mod queues;
+mod roles;
 mod schedules;
 mod sign_in;
 mod tls;

@@ -26,7 +26,7 @@ use forebay_runtime::settings::{self, SETTINGS, Settings, SettingsError};
 use crate::output::Format;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed (of diff: something differs), 2 wrong use, 3 not signed in or not allowed, \
-                          4 not found, 5 away for now: try again";
+                          5 away for now: try again";
 
 /// Forebay: webhooks made durable on RabbitMQ before they are accepted, and run in order where that was asked for
 #[derive(Debug, Parser)]

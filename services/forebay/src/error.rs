@@ -15,7 +15,6 @@ use forebay_worker::WorkerError;
 const FAILED: i32 = 1;
 const WRONG_USE: i32 = 2;
 const NOT_ALLOWED: i32 = 3;
-const NOT_FOUND: i32 = 4;
 const AWAY: i32 = 5;
 
 /// An error of the command. Display never repeats the source.
@@ -108,7 +107,7 @@ impl Error {
         self.exit_code() == AWAY
     }
 
-    /// 1 failed, 2 wrong use, 3 not signed in or not allowed, 4 not found, 5 away: try again.
+    /// 1 failed, 2 wrong use, 3 not signed in or not allowed, 5 away: try again.
     #[must_use]
     pub fn exit_code(&self) -> i32 {
         match self {
@@ -116,7 +115,6 @@ impl Error {
             Self::Store(StoreError::Url { .. }) | Self::Build(BuildError::Reach(_) | BuildError::SecretKey(_)) => WRONG_USE,
             Self::Refused { status: 400, .. } => WRONG_USE,
             Self::Refused { status: 401 | 403, .. } => NOT_ALLOWED,
-            Self::Refused { status: 404, .. } | Self::Store(StoreError::NotFound { .. }) => NOT_FOUND,
             Self::Refused { status: 429 | 502..=504, .. } | Self::Away { .. } | Self::Call { .. } => AWAY,
             Self::Store(StoreError::Unavailable { .. }) => AWAY,
             _ => FAILED,

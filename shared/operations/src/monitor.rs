@@ -75,7 +75,8 @@ impl Operations {
     /// What the store says.
     pub async fn list_queues(&self, actor: &Actor, tenant: Option<&Name>) -> Result<Vec<QueueState>, OperationError> {
         let workers = self.store.live_workers(WORKER_TTL).await?;
-        let mut named: Vec<(Option<(Name, Name)>, Queue, Option<String>)> = Vec::new();
+        type Named = (Option<(Name, Name)>, Queue, Option<String>);
+        let mut named: Vec<Named> = Vec::new();
         for row in self.list_triggers(actor, tenant).await? {
             if row.policy == "lane" {
                 continue;

@@ -19,8 +19,8 @@ const LETTERS: usize = 50;
 /// Queues on the page: those in which most waits.
 const QUEUES: usize = 100;
 
-/// Spans of the charts: word, minutes in all, minutes a point.
-const SPANS: [(&str, u32, u32); 4] = [("1h", 60, 1), ("24h", 1440, 30), ("7d", 10_080, 240), ("30d", 43_200, 1440)];
+/// Spans of the charts: word, minutes in all, minutes a point. Points are as wide as the sums that the store keeps.
+const SPANS: [(&str, u32, u32); 4] = [("1h", 60, 1), ("24h", 1440, 15), ("7d", 10_080, 60), ("30d", 43_200, 360)];
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
