@@ -28,6 +28,8 @@ struct World {
     cookie: String,
     people: Vec<Person>,
     key: String,
+    /// Deleted by a page.
+    other_key: String,
     execution: String,
 }
 
@@ -68,7 +70,9 @@ async fn world(stack: &Stack, dev: &Process) -> World {
     stack
         .command(&["alerts", "apply", &stack.file(&format!("tenant: alphaonly\nalert: Stuck\ndescription: {HIDDEN}\nwhen: {{ halted: {{}} }}\nsend: {{ webhook: {{ url: 'http://127.0.0.1:9/x' }} }}\n"))])
         .await;
-    let key = stack.command_json(&["keys", "create", "--tenant", "alphaonly", "--label", HIDDEN, "--integration", "Flow"]).await;
+    let create = ["keys", "create", "--tenant", "alphaonly", "--label", HIDDEN, "--integration", "Flow"];
+    let (key, other_key) = (stack.command_json(&create).await, stack.command_json(&create).await);
+    let other_key = other_key["id"].as_str().unwrap().to_owned();
     eventually("the call is accepted", || async { (stack.post(dev, "/alphaonly/Flow", "{}").await.status == 202).then_some(()) }).await;
     let failed = stack.ended("Flow", 1).await;
 
@@ -79,7 +83,7 @@ async fn world(stack: &Stack, dev: &Process) -> World {
     let signed = http.post(format!("{}/setup", dev.console)).header(ORIGIN, &dev.console).body(form).send().await.unwrap();
     let cookie = signed.headers()[SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
     let (key, execution) = (key["id"].as_str().unwrap().to_owned(), failed[0]["id"].as_str().unwrap().to_owned());
-    let mut world = World { http, console: dev.console.clone(), cookie, people: Vec::new(), key, execution };
+    let mut world = World { http, console: dev.console.clone(), cookie, people: Vec::new(), key, other_key, execution };
     let nobody = Person { name: "nobody", token: None, role: None, everywhere: false, administers_some: false };
     // The weakest first: what a strong one deletes is there until then.
     world.people = vec![
@@ -103,6 +107,7 @@ fn filled(route: &RouteInfo, world: &World) -> String {
         _ => "Flow",
     };
     let id = match route.path {
+        "/keys/{id}/delete" => world.other_key.clone(),
         path if path.contains("/keys/") => world.key.clone(),
         path if path.contains("/executions/") => world.execution.clone(),
         _ => Uuid::new_v4().to_string(),
@@ -250,6 +255,22 @@ async fn a_tenant_in_a_query_or_a_body_is_checked_as_one_in_an_address() {
                 faults.push(format!("POST {place} by {}: {status}", person.name));
             }
         }
+    }
+    // A body that may be left out is not taken for none where it is wrong.
+    for (place, body) in [
+        ("integrations/alphaonly/Flow/rollback", "{\"too\": 1}"),
+        ("integrations/alphaonly/Flow/rollback", "[1]"),
+        ("executions/retry", "[null]"),
+    ] {
+        let request = world.request("POST", &format!("/api/v1/{place}"), &world.people[6]).header(CONTENT_TYPE, "application/json");
+        let status = request.body(body).send().await.unwrap().status();
+        if status != 400 {
+            faults.push(format!("POST {place} with {body}: {status}"));
+        }
+    }
+    let bare = world.http.delete(format!("{}/api/v1/keys/{}", world.console, world.key)).send().await.unwrap().status();
+    if bare != 401 {
+        faults.push(format!("DELETE without a token or a cookie: {bare}"));
     }
     // The cookie is sent along by a browser whoever asks for it.
     for route in routes().iter().filter(|route| route.method != "GET") {

@@ -20,6 +20,7 @@ use actix_web::http::header::{CONTENT_TYPE, ETAG, HeaderValue, LOCATION};
 use actix_web::{HttpResponse, ResponseError, web};
 use forebay_store::Role;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::fmt;
 use utoipa::ToSchema;
@@ -64,6 +65,24 @@ impl ResponseError for ApiError {
         }
         response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/problem+json"))).body(body.to_string())
     }
+}
+
+/// A body that may be left out; one that is there must be right.
+fn optional<T: Default + DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Ok(T::default());
+    }
+    // A list would be taken for the fields of an object, in their order.
+    let value: Value = serde_json::from_slice(body).map_err(|error| Failure::bad_request(format!("the body: {error}")))?;
+    if !value.is_object() {
+        return Err(Failure::bad_request("the body: must be a JSON object"));
+    }
+    serde_json::from_value(value).map_err(|error| Failure::bad_request(format!("the body: {error}")))
+}
+
+/// As [`optional`], where there must be one.
+fn required<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
+    optional::<Option<T>>(body)?.ok_or_else(|| Failure::bad_request("the body: a JSON object is required"))
 }
 
 /// A body that is no JSON of the wanted shape.

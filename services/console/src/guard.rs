@@ -1,6 +1,6 @@
 //! What every answer carries, and whether a request that changes something comes from the console's own pages.
 
-use crate::auth::bearer;
+use crate::auth::{bearer, session_of};
 use crate::failure::Failure;
 use crate::pages::PageError;
 use crate::{api, state::State};
@@ -28,9 +28,11 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let is_secure = request.app_data::<web::Data<State>>().is_some_and(|state| state.is_secure);
-    if let Err(why) = may_come(request.request()) {
+    let is_api = request.path().starts_with(api::ROOT);
+    // Without the cookie there is nothing that another site could use: the API says what is missing.
+    let is_bare = is_api && session_of(request.request(), is_secure).is_none();
+    if !is_bare && let Err(why) = may_come(request.request()) {
         let failure = Failure::new(StatusCode::FORBIDDEN, "foreign-origin", "Not from here", why);
-        let is_api = request.path().starts_with(api::ROOT);
         let error: Error = if is_api { api::ApiError(failure).into() } else { PageError::Failed(failure).into() };
         let mut response = request.error_response(error).map_into_boxed_body();
         protect(response.headers_mut(), is_secure);

@@ -1,7 +1,7 @@
 //! The history: searching, one execution, running it again, following.
 
 use super::paging::{Page, cursor, limit, name, read_cursor, rfc3339, time};
-use super::{ApiError, ApiResult, accepted, ok};
+use super::{ApiError, ApiResult, accepted, ok, optional, required};
 use crate::auth::Caller;
 use crate::failure::Failure;
 use crate::live::filter_of;
@@ -253,8 +253,8 @@ pub(super) struct Retried {
 }
 
 /// `POST /executions/{id}/retry`.
-pub(super) async fn retry(caller: Caller, id: web::Path<String>, how: Option<web::Json<How>>) -> ApiResult {
-    let how = how.map(web::Json::into_inner).unwrap_or_default();
+pub(super) async fn retry(caller: Caller, id: web::Path<String>, body: web::Bytes) -> ApiResult {
+    let how: How = optional(&body)?;
     let how = RetryHow { latest: how.latest, from_start: how.from_start };
     let retried = caller.state.operations.retry(&caller.actor, &read_id(&id)?, how).await?;
     accepted(Retried { execution_id: retried.id.to_string(), version: retried.version, attempt: retried.attempt })
@@ -310,8 +310,8 @@ pub(super) struct Refused {
 }
 
 /// `POST /executions/retry`: in the order of acceptance, at most 50 a second.
-pub(super) async fn retry_many(caller: Caller, many: web::Json<Many>) -> ApiResult {
-    let many = many.into_inner();
+pub(super) async fn retry_many(caller: Caller, body: web::Bytes) -> ApiResult {
+    let many: Many = required(&body)?;
     let Many { tenant, integration, status, since, until, label, error, cursor: place, .. } = many;
     let asked = Asked { tenant, integration, status, since, until, label, error, limit: None, cursor: place };
     let part = match many.limit {

@@ -1,7 +1,7 @@
 //! Definitions of integrations: listing, one of them, its versions, applying many.
 
 use super::paging::{Paged, etag, expected, must_expect, name, rfc3339};
-use super::{ApiResult, accepted, ok, ok_tagged};
+use super::{ApiResult, accepted, ok, ok_tagged, optional};
 use crate::auth::Caller;
 use crate::failure::Failure;
 use actix_web::{HttpRequest, web};
@@ -9,7 +9,7 @@ use forebay_contract::IntegrationPath;
 use forebay_contract::connection::Connection;
 use forebay_contract::definition::{Problem, documents, to_yaml};
 use forebay_operations::{Difference, NewConnection, OperationError, Planned, PlannedConnection, check_definition, differences};
-use forebay_store::{Applied, Change, NewDefinition, StoredVersion};
+use forebay_store::{Applied, Change, NewDefinition, Role, StoredVersion};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -237,8 +237,8 @@ pub(super) struct Back {
 }
 
 /// `POST /integrations/{tenant}/{name}/rollback`.
-pub(super) async fn rollback(caller: Caller, request: HttpRequest, at: At, back: Option<web::Json<Back>>) -> ApiResult {
-    let to = back.and_then(|back| back.to);
+pub(super) async fn rollback(caller: Caller, request: HttpRequest, at: At, body: web::Bytes) -> ApiResult {
+    let to = optional::<Back>(&body)?.to;
     let done = caller.state.operations.rollback(&caller.actor, &path(at)?, to, expected(&request)?).await?;
     let mut object = json!(applied(&done.applied));
     object["sameAs"] = json!(done.same_as);
@@ -337,6 +337,10 @@ pub(super) async fn apply(caller: Caller, request: web::Json<Apply>) -> ApiResul
         return Err(OperationError::Problems(problems).into());
     }
     let (operations, actor) = (&caller.state.operations, &caller.actor);
+    for new in &definitions {
+        // Before a connection is stored: all of it, or nothing.
+        actor.may(&new.definition.tenant, if dry_run { Role::Viewer } else { Role::Developer })?;
+    }
     let plan = operations.plan(actor, &definitions).await?;
     let kinds: Vec<&'static str> = connections.iter().map(|new| new.connection.kind.as_str()).collect();
     let (stored, done) = if dry_run {

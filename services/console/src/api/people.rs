@@ -1,7 +1,7 @@
 //! Users, tokens, tenants, oneself, and the audit log.
 
 use super::paging::{Page, Paged, cursor, etag, expected, limit, name, read_cursor, rfc3339, time};
-use super::{ApiResult, Deleted, created, ok, ok_tagged};
+use super::{ApiResult, Deleted, created, ok, ok_tagged, required};
 use crate::auth::Caller;
 use crate::failure::Failure;
 use actix_web::{HttpRequest, web};
@@ -244,10 +244,10 @@ pub(super) struct TenantChange {
 }
 
 /// `PATCH /tenants/{tenant}`.
-pub(super) async fn update_tenant(caller: Caller, named: web::Path<String>, change: web::Json<TenantChange>) -> ApiResult {
+pub(super) async fn update_tenant(caller: Caller, named: web::Path<String>, body: web::Bytes) -> ApiResult {
     let tenant = name(&named).map_err(|failure| Failure::not_found(failure.detail))?;
-    let change = change.into_inner();
     caller.actor.may(&tenant, Role::Administrator)?;
+    let change: TenantChange = required(&body)?;
     let docs: Option<DocsAccess> =
         change.docs.as_deref().map(str::parse).transpose().map_err(|why| Failure::invalid(format!("docs: {why}")))?;
     let bytes = match &change.payload_bytes {
