@@ -18,7 +18,7 @@ export function startLive() {
   let last = 0;
 
   async function refresh() {
-    if (fetching || document.hidden) {
+    if (fetching || document.hidden || document.querySelector("dialog[open]")) {
       wanted = true;
       return;
     }
@@ -31,13 +31,16 @@ export function startLive() {
         location.reload();
         return;
       }
-      if (answer.ok) replaceParts(new DOMParser().parseFromString(await answer.text(), "text/html"));
+      const text = answer.ok ? await answer.text() : "";
+      // A question that is open is about a button of the page as it is.
+      if (document.querySelector("dialog[open]")) wanted = true;
+      else if (answer.ok) replaceParts(new DOMParser().parseFromString(text, "text/html"));
     } catch {
       say("off", "Not connected");
     } finally {
       last = Date.now();
       fetching = false;
-      if (wanted) refresh();
+      if (wanted && !document.querySelector("dialog[open]")) refresh();
     }
   }
 
@@ -50,6 +53,8 @@ export function startLive() {
   events.addEventListener("error", () => say("off", "Not connected; trying again"));
   events.addEventListener("changed", refresh);
   document.addEventListener("visibilitychange", () => wanted && refresh());
+  // After the one that sends the form of what was asked for.
+  document.querySelector("dialog")?.addEventListener("close", () => setTimeout(() => wanted && refresh()));
   addEventListener("pagehide", () => events.close());
 }
 
