@@ -1,6 +1,6 @@
 //! The admin API and the web console.
 //!
-//! A request goes through [`server`] (headers that every answer has, and whether it may come from where it comes), is found in the table of
+//! A request goes through `server` (headers that every answer has, and whether it may come from where it comes), is found in the table of
 //! `routes`, gets its actor by `auth`, and is done by one of [`forebay_operations`]; `api` answers in JSON, `pages` in HTML drawn by `view`.
 
 mod api;
