@@ -9,6 +9,7 @@ use crate::consumer::ConsumersConfig;
 use crate::error::BrokerError;
 use crate::topology::{Queue, Topology, close, short};
 use bytes::Bytes;
+use futures_util::future::try_join_all;
 use lapin::message::BasicGetMessage;
 use lapin::options::{BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
 use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
@@ -20,6 +21,8 @@ use tokio::sync::Mutex;
 
 /// Most unreadable messages that are looked through for one.
 const MOST_SEARCHED: usize = 10_000;
+/// Channels over which depths are asked for at once: the broker answers those of one channel one after the other.
+const DEPTH_CHANNELS: usize = 8;
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How a queue stands.
@@ -96,6 +99,12 @@ impl Inspector {
     /// # Errors
     /// When the broker cannot be asked.
     pub async fn depths(&self, queues: &[Queue]) -> Result<Vec<Option<Depth>>, BrokerError> {
+        let a_channel = queues.len().div_ceil(DEPTH_CHANNELS).max(1);
+        let parts = try_join_all(queues.chunks(a_channel).map(|part| self.depths_by_turns(part))).await?;
+        Ok(parts.into_iter().flatten().collect())
+    }
+
+    async fn depths_by_turns(&self, queues: &[Queue]) -> Result<Vec<Option<Depth>>, BrokerError> {
         let passive = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
         let mut channel = self.channel().await?;
         let mut depths = Vec::with_capacity(queues.len());

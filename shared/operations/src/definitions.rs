@@ -65,15 +65,15 @@ impl Operations {
         found.into_iter().next().ok_or_else(|| OperationError::NotFound(format!("the integration {path}")))
     }
 
-    /// The current versions of the integrations that the person sees.
+    /// The current versions of these integrations, where they exist, by tenant and name.
     ///
     /// # Errors
     /// A tenant that the person does not see; what the store says.
-    pub async fn current_versions(&self, actor: &Actor, tenant: Option<&Name>) -> Result<Vec<StoredVersion>, OperationError> {
-        let seen = visible(actor, tenant, Role::Viewer)?;
-        let mut versions = self.store.current_versions(seen.one().map_or(Which::All, Which::Tenant)).await?;
-        versions.retain(|version| seen.has(&version.path.tenant));
-        Ok(versions)
+    pub async fn current_versions(&self, actor: &Actor, paths: &[IntegrationPath]) -> Result<Vec<StoredVersion>, OperationError> {
+        for path in paths {
+            actor.may(&path.tenant, Role::Viewer)?;
+        }
+        Ok(self.store.current_versions(Which::Paths(paths)).await?)
     }
 
     /// Every version of an integration, the newest first.

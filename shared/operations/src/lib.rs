@@ -5,6 +5,7 @@ mod actor;
 mod alerts;
 mod connections;
 mod definitions;
+mod depths;
 mod difference;
 mod error;
 mod executions;
@@ -57,6 +58,7 @@ pub struct Operations {
     engine: Engine,
     publishing: Publishing,
     inspector: Inspector,
+    depths: depths::Depths,
     topology: Topology,
     retention: Duration,
 }
@@ -86,6 +88,7 @@ impl Operations {
             engine: Engine::new(options)?,
             publishing: Publishing::new(config, topology.clone()),
             inspector: Inspector::new(ConsumersConfig { url, name: name.to_owned() }, topology.clone()),
+            depths: depths::Depths::default(),
             topology,
             retention: settings.retention,
         })

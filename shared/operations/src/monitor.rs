@@ -9,6 +9,7 @@ use forebay_contract::Name;
 use forebay_store::{Activity, Deed, Role, TrafficOf, TrafficPoint, TrafficQuery, WORKER_TTL, WorkerRow};
 use serde_json::json;
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 use uuid::Uuid;
 
 /// One queue.
@@ -68,13 +69,17 @@ impl Operations {
         Ok(self.store.live_workers(WORKER_TTL).await?)
     }
 
-    /// The queues that the person sees: exclusive ones of its tenants, and the lanes for who sees every tenant. Where the broker is away
-    /// nothing is known of how many wait.
+    /// The queues that the person sees: exclusive ones of its tenants, and the lanes for who sees every tenant. How many wait is at most
+    /// a few seconds old; it is not known where the broker is away, or has not answered within `patience`.
     ///
     /// # Errors
     /// What the store says.
-    pub async fn list_queues(&self, actor: &Actor, tenant: Option<&Name>) -> Result<Vec<QueueState>, OperationError> {
+    pub async fn list_queues(&self, actor: &Actor, tenant: Option<&Name>, patience: Duration) -> Result<Vec<QueueState>, OperationError> {
         let workers = self.store.live_workers(WORKER_TTL).await?;
+        let mut oldest: HashMap<&str, i64> = HashMap::new();
+        for (queue, at) in workers.iter().flat_map(|worker| &worker.oldest) {
+            oldest.entry(queue).and_modify(|known| *known = (*known).min(*at)).or_insert(*at);
+        }
         type Named = (Option<(Name, Name)>, Queue, Option<String>);
         let mut named: Vec<Named> = Vec::new();
         for row in self.list_triggers(actor, tenant).await? {
@@ -88,16 +93,12 @@ impl Operations {
             named.extend(self.topology.lanes().map(|queue| (None, queue, None)));
         }
         let queues: Vec<Queue> = named.iter().map(|(_, queue, _)| *queue).collect();
-        let depths = self.inspector.depths(&queues).await.ok();
+        let depths = self.depths.of(&self.inspector, &queues, patience).await;
         let mut states = Vec::with_capacity(named.len());
-        for (place, (integration, queue, worker)) in named.into_iter().enumerate() {
-            let name = self.topology.name(queue);
-            let depth = depths.as_ref().and_then(|depths| depths.get(place).copied().flatten());
-            // A queue that does not exist yet holds nothing.
-            let known = |value: Option<u32>| if depths.is_some() { Some(value.unwrap_or_default()) } else { None };
-            let oldest = workers.iter().flat_map(|worker| &worker.oldest).filter(|(queue, _)| *queue == name).map(|(_, at)| *at).min();
-            let (ready, consumers) = (known(depth.map(|depth| depth.ready)), known(depth.map(|depth| depth.consumers)));
-            states.push(QueueState { integration, ready, consumers, oldest, worker, name });
+        for (integration, queue, worker) in named {
+            let (name, depth) = (self.topology.name(queue), depths.get(&queue));
+            let (ready, consumers) = (depth.map(|depth| depth.ready), depth.map(|depth| depth.consumers));
+            states.push(QueueState { integration, ready, consumers, oldest: oldest.get(name.as_str()).copied(), worker, name });
         }
         Ok(states)
     }

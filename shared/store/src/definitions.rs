@@ -4,8 +4,8 @@ use crate::audit::{self, Deed, Who};
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::listen::{self, Part};
-use crate::schedules;
 use crate::timestamp::Timestamp;
+use crate::{schedules, triggers};
 use deadpool_postgres::Transaction;
 use forebay_contract::definition::Definition;
 use forebay_contract::{IntegrationPath, Name};
@@ -67,6 +67,8 @@ pub struct IntegrationRow {
     pub description: String,
     /// When it got its current version, in microseconds of Unix time.
     pub updated_at: i64,
+    /// Who applied that.
+    pub updated_by: String,
 }
 
 /// The current version of an integration, as far as applying needs it.
@@ -156,8 +158,9 @@ impl Store {
     pub async fn list_integrations(&self, tenant: Option<&Name>) -> Result<Vec<IntegrationRow>, StoreError> {
         let operation = "list integrations";
         let client = self.client(operation).await?;
-        let sql = "select id, tenant, name, enabled, current_version, description, updated_at from integrations
-                   where $1::text is null or tenant = $1 order by tenant, name";
+        let sql = "select i.id, i.tenant, i.name, i.enabled, i.current_version, i.description, i.updated_at, v.created_by from integrations i
+                   join integration_versions v on v.integration_id = i.id and v.version = i.current_version
+                   where $1::text is null or i.tenant = $1 order by i.tenant, i.name";
         let statement = client.prepare_cached(sql).await.map_err(StoreError::during(operation))?;
         let rows = client.query(&statement, &[&tenant.map(Name::as_str)]).await.map_err(StoreError::during(operation))?;
         rows.iter().map(integration_row).collect()
@@ -184,6 +187,7 @@ fn integration_row(row: &Row) -> Result<IntegrationRow, StoreError> {
         version: row.get(4),
         description: row.get(5),
         updated_at: row.get::<_, Timestamp>(6).0,
+        updated_by: row.get(7),
     })
 }
 
@@ -304,11 +308,14 @@ async fn write_versions(
     let versions: Vec<i32> = changed.iter().map(|(_, one)| one.version).collect();
     let documents: Vec<String> = changed.iter().map(|(new, _)| new.document.to_string()).collect();
     let sources: Vec<String> = changed.iter().map(|(new, _)| storable(&new.source)).collect();
-    let sql = "insert into integration_versions (integration_id, version, document, source, created_by)
-               select id, version, document::json, source, $5 from unnest($1::uuid[], $2::integer[], $3::text[], $4::text[])
-                   as new (id, version, document, source)";
+    let kinds: Vec<&str> = changed.iter().map(|(new, _)| triggers::kind(&new.definition.trigger).as_str()).collect();
+    let deliveries: Vec<String> = changed.iter().map(|(new, _)| triggers::policy(new.definition.trigger.delivery())).collect();
+    let sql = "insert into integration_versions (integration_id, version, document, source, trigger_kind, delivery, created_by)
+               select id, version, document::json, source, trigger_kind, delivery, $7
+               from unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::text[])
+                   as new (id, version, document, source, trigger_kind, delivery)";
     transaction
-        .execute(sql, &[&ids, &versions, &documents, &sources, &storable(by)])
+        .execute(sql, &[&ids, &versions, &documents, &sources, &kinds, &deliveries, &storable(by)])
         .await
         .map_err(StoreError::during("write versions"))?;
     Ok(())

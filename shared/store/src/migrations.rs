@@ -23,6 +23,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 6, name: "people", sql: include_str!("../migrations/0006_people.sql") },
     Migration { version: 7, name: "alerts", sql: include_str!("../migrations/0007_alerts.sql") },
     Migration { version: 8, name: "traffic", sql: include_str!("../migrations/0008_traffic.sql") },
+    Migration { version: 9, name: "triggers", sql: include_str!("../migrations/0009_triggers.sql") },
 ];
 
 /// The version of the schema that this program brings a database to.

@@ -205,7 +205,7 @@ impl Store {
         transaction.commit().await.map_err(failed)
     }
 
-    /// All triggers, or those of a tenant, by tenant and name. Integrations whose definition this program can't read are left out.
+    /// All triggers, or those of a tenant, by tenant and name. One that an older program wrote and that this one cannot read is left out.
     ///
     /// # Errors
     /// What the server says.
@@ -215,7 +215,8 @@ impl Store {
         let issuer = self.issuer().await?;
         let client = self.client(operation).await?;
         let sql = format!(
-            "select {HALT}, i.tenant, i.name, v.document::text from integrations i
+            "select {HALT}, i.tenant, i.name, i.enabled, v.trigger_kind, v.delivery, case when v.delivery is null then v.document::text end
+             from integrations i
              join integration_versions v on v.integration_id = i.id and v.version = i.current_version
              left join trigger_states s on s.integration_id = i.id and s.state = 'halted'
              where $1::text is null or i.tenant = $1 order by i.tenant, i.name"
@@ -228,7 +229,14 @@ impl Store {
         }
         let mut triggers = Vec::with_capacity(rows.len());
         for row in &rows {
-            let Ok(definition) = read_definition(row.get(7)) else { continue };
+            // Null where an older program wrote the version.
+            let (kind, policy) = match (row.get(8), row.get(9)) {
+                (Some(kind), Some(policy)) => (kind, policy),
+                _ => match read_definition(row.get(10)) {
+                    Ok(definition) => (kind(&definition.trigger).as_str().to_owned(), policy(definition.trigger.delivery())),
+                    Err(_) => continue,
+                },
+            };
             let id: Uuid = row.get(0);
             let halt = halt(row)?;
             let phase = halt.as_ref().map_or(TriggerPhase::Running, |halt| halt.phase);
@@ -236,9 +244,9 @@ impl Store {
                 tenant: row.get(5),
                 name: row.get(6),
                 integration_id: id,
-                kind: kind(&definition.trigger).as_str().to_owned(),
-                policy: policy(definition.trigger.delivery()),
-                enabled: definition.enabled,
+                kind,
+                policy,
+                enabled: row.get(7),
                 state: phase.as_str().to_owned(),
                 since: halt.as_ref().map(|halt| halt.since),
                 execution_id: halt.as_ref().and_then(|halt| halt.execution_id).map(|unique| issuer.restore(unique, id)),
@@ -279,14 +287,16 @@ fn halt(row: &Row) -> Result<Option<TriggerState>, StoreError> {
     }))
 }
 
-fn kind(trigger: &Trigger) -> TriggerKind {
+/// What a trigger waits for.
+pub(crate) fn kind(trigger: &Trigger) -> TriggerKind {
     match trigger {
         Trigger::Webhook(_) => TriggerKind::Webhook,
         Trigger::Schedule(_) => TriggerKind::Schedule,
     }
 }
 
-fn policy(delivery: &Delivery) -> String {
+/// How its calls are handed to workers, as a listing says it.
+pub(crate) fn policy(delivery: &Delivery) -> String {
     match delivery {
         Delivery::Lane => "lane".to_owned(),
         Delivery::Serial => "serial".to_owned(),

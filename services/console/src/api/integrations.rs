@@ -9,7 +9,7 @@ use forebay_contract::IntegrationPath;
 use forebay_contract::connection::Connection;
 use forebay_contract::definition::{Problem, documents, to_yaml};
 use forebay_operations::{Difference, NewConnection, OperationError, Planned, PlannedConnection, check_definition, differences};
-use forebay_store::{Applied, Change, NewDefinition, Role, StoredVersion};
+use forebay_store::{Applied, Change, IntegrationRow, NewDefinition, Role, StoredVersion};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -36,7 +36,22 @@ pub(super) struct Integration {
     source: Option<String>,
 }
 
-fn shown(version: StoredVersion, has_source: bool) -> Integration {
+fn listed(row: IntegrationRow) -> Integration {
+    Integration {
+        tenant: row.tenant.to_string(),
+        name: row.name.to_string(),
+        version: row.version,
+        enabled: row.enabled,
+        description: row.description,
+        updated_at: rfc3339(row.updated_at),
+        updated_by: row.updated_by,
+        document: None,
+        source: None,
+    }
+}
+
+/// With the definition.
+fn shown(version: StoredVersion) -> Integration {
     let text = |field: &str| version.document.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
     Integration {
         tenant: version.path.tenant.to_string(),
@@ -46,8 +61,14 @@ fn shown(version: StoredVersion, has_source: bool) -> Integration {
         description: text("description"),
         updated_at: rfc3339(version.created_at),
         updated_by: version.created_by,
-        source: has_source.then(|| if version.source.trim().is_empty() { to_yaml(&version.document) } else { version.source.clone() }),
-        document: has_source.then_some(version.document),
+        source: Some(if version.source.trim().is_empty() { to_yaml(&version.document) } else { version.source }),
+        document: Some(version.document),
+    }
+}
+
+impl Integration {
+    fn path(&self) -> Result<IntegrationPath, Failure> {
+        Ok(IntegrationPath { tenant: name(&self.tenant)?, name: name(&self.name)? })
     }
 }
 
@@ -68,10 +89,15 @@ pub(super) async fn list(caller: Caller, asked: web::Query<Asked>) -> ApiResult 
         Some("source") => true,
         Some(other) => return Err(Failure::bad_request(format!("include: only source can be included, not {other}")).into()),
     };
-    let tenant = asked.tenant.as_deref().map(name).transpose()?;
-    let rows = caller.state.operations.current_versions(&caller.actor, tenant.as_ref()).await?;
-    let paged: Paged = serde_json::from_value(json!({ "limit": asked.limit, "cursor": asked.cursor })).unwrap_or_default();
-    ok(paged.cut(rows, |row| row.path.to_string(), |row| shown(row, has_source))?)
+    let (operations, tenant) = (&caller.state.operations, asked.tenant.as_deref().map(name).transpose()?);
+    let rows = operations.list_integrations(&caller.actor, tenant.as_ref()).await?;
+    let paged = Paged::new(asked.limit, asked.cursor.clone());
+    let mut page = paged.cut(rows, |row| format!("{}/{}", row.tenant, row.name), listed)?;
+    if has_source {
+        let paths: Vec<IntegrationPath> = page.items.iter().map(Integration::path).collect::<Result<_, _>>()?;
+        page.items = operations.current_versions(&caller.actor, &paths).await?.into_iter().map(shown).collect();
+    }
+    ok(page)
 }
 
 pub(super) type At = web::Path<(String, String)>;
@@ -85,7 +111,7 @@ pub(super) fn path(at: At) -> Result<IntegrationPath, Failure> {
 /// `GET /integrations/{tenant}/{name}`.
 pub(super) async fn get(caller: Caller, at: At) -> ApiResult {
     let version = caller.state.operations.integration(&caller.actor, &path(at)?).await?;
-    ok_tagged(&etag(version.version), shown(version, true))
+    ok_tagged(&etag(version.version), shown(version))
 }
 
 /// A definition, as text or as JSON.

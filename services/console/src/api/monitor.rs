@@ -18,6 +18,8 @@ use uuid::Uuid;
 const MOST_UNREADABLE: usize = 100;
 /// Most points of a chart.
 const MOST_POINTS: i64 = 2000;
+/// How long the broker has to say how many messages wait.
+const DEPTH_PATIENCE: Duration = Duration::from_secs(10);
 const HOUR: i64 = 3_600_000_000;
 
 /// Which figures are asked for.
@@ -96,7 +98,7 @@ pub(super) struct Queue {
     /// Null: a lane, which many share.
     tenant: Option<String>,
     integration: Option<String>,
-    /// Messages that wait; null: the broker did not say.
+    /// Messages that wait, as of at most a few seconds ago; null: the broker did not say.
     ready: Option<u32>,
     consumers: Option<u32>,
     /// When the oldest that a worker has in hand was accepted.
@@ -113,7 +115,7 @@ fn queue(state: QueueState) -> Queue {
 
 /// `GET /monitor/queues`.
 pub(super) async fn queues(caller: Caller, asked: web::Query<Paged>) -> ApiResult {
-    let rows = caller.state.operations.list_queues(&caller.actor, asked.tenant()?.as_ref()).await?;
+    let rows = caller.state.operations.list_queues(&caller.actor, asked.tenant()?.as_ref(), DEPTH_PATIENCE).await?;
     ok(asked.cut(rows, |row| row.name.clone(), queue)?)
 }
 

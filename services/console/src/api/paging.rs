@@ -33,6 +33,11 @@ pub(super) struct Page<T: ToSchema> {
 }
 
 impl Paged {
+    /// A page of every tenant's.
+    pub(super) fn new(limit: Option<u32>, cursor: Option<String>) -> Self {
+        Self { tenant: None, limit, cursor }
+    }
+
     pub(super) fn tenant(&self) -> Result<Option<Name>, Failure> {
         self.tenant.as_deref().map(name).transpose()
     }

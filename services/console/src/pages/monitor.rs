@@ -18,6 +18,8 @@ use std::time::Duration;
 const LETTERS: usize = 50;
 /// Queues on the page: those in which most waits.
 const QUEUES: usize = 100;
+/// How long the page waits for the broker to say how many messages wait.
+const DEPTH_PATIENCE: Duration = Duration::from_millis(100);
 
 /// Spans of the charts: word, minutes in all, minutes a point. Points are as wide as the sums that the store keeps.
 const SPANS: [(&str, u32, u32); 4] = [("1h", 60, 1), ("24h", 1440, 15), ("7d", 10_080, 60), ("30d", 43_200, 360)];
@@ -38,7 +40,7 @@ pub(super) async fn show(caller: Caller, asked: web::Query<Asked>) -> PageResult
     let (traffic, triggers, queues) = tokio::join!(
         figures(&caller, tenant.as_ref(), None, now, minutes, step),
         operations.list_triggers(actor, tenant.as_ref()),
-        operations.list_queues(actor, tenant.as_ref()),
+        operations.list_queues(actor, tenant.as_ref(), DEPTH_PATIENCE),
     );
     let (traffic, triggers, mut queues) = (traffic?, triggers?, queues?);
     queues.sort_by_key(|queue| std::cmp::Reverse((queue.ready, queue.oldest.map(std::cmp::Reverse))));

@@ -67,7 +67,7 @@ async fn a_second_failure_waits_until_the_first_is_decided() {
 
 #[tokio::test]
 async fn a_listing_says_policy_and_who_holds_the_queue() {
-    with_store(|store, _| async move {
+    with_store(|store, database| async move {
         let ordered = apply(&store, "t/a", ORDERED).await;
         apply(&store, "t/b", "trigger: { webhook: { ordered: { by: .body.site, concurrency: 4 } } }\n").await;
         apply(&store, "t/c", "trigger: { webhook: { concurrency: 5 } }\nenabled: false\n").await;
@@ -88,6 +88,14 @@ async fn a_listing_says_policy_and_who_holds_the_queue() {
         let rows = store.list_triggers(None).await.unwrap();
         let policies: Vec<&str> = rows.iter().map(|row| row.policy.as_str()).collect();
         assert_eq!(policies, ["serial", "by key (4)", "parallel 5", "lane"]);
+        let client = database.client().await;
+        client.batch_execute("update integration_versions set trigger_kind = null, delivery = null").await.unwrap();
+        assert_eq!(store.list_triggers(None).await.unwrap(), rows, "as an older program writes them");
+        let migration = include_str!("../../migrations/0009_triggers.sql");
+        client.batch_execute(&migration[migration.find("update integration_versions").unwrap()..]).await.unwrap();
+        let untold = client.query("select from integration_versions where delivery is null", &[]).await.unwrap();
+        assert!(untold.is_empty());
+        assert_eq!(store.list_triggers(None).await.unwrap(), rows, "as the migration finds them in the documents");
         let holders: Vec<Option<&str>> = rows.iter().map(|row| row.worker.as_deref()).collect();
         assert_eq!(holders, [Some("w1"), None, None, None]);
         assert_eq!(rows.iter().map(|row| row.enabled).collect::<Vec<_>>(), [true, true, false, true]);
