@@ -1,5 +1,6 @@
 //! The admin API: everything that the pages and the command can do, in JSON under `/api/v1`.
 
+mod apply;
 mod connections;
 mod executions;
 mod integrations;
@@ -204,12 +205,12 @@ pub(crate) fn routes() -> Vec<Route> {
             r.to(integrations::rollback)
         })
         .may_take::<integrations::Back>()
-        .gives::<integrations::AppliedDefinition>(),
+        .gives::<integrations::BackAgain>(),
         post("/api/v1/integrations/{tenant}/{name}/run", Tenant(Operator), "One run of a schedule at once", |r| r.to(integrations::run))
             .gives_as::<integrations::Run>(202),
-        post("/api/v1/apply", Anybody, "Applies definitions and connections: all, or none", |r| r.to(integrations::apply))
-            .takes::<integrations::Apply>()
-            .gives::<integrations::Done>(),
+        post("/api/v1/apply", Anybody, "Applies definitions, connections and alerts: all, or none", |r| r.to(apply::apply))
+            .takes::<apply::Apply>()
+            .gives::<apply::Done>(),
         // Keys
         get("/api/v1/keys", Anybody, "API keys of callers", |r| r.to(keys::list)).query(&LISTED).lists::<keys::Key>(),
         post("/api/v1/keys", Anybody, "Makes a key", |r| r.to(keys::create)).takes::<keys::New>().gives_as::<keys::Created>(201),
@@ -246,6 +247,10 @@ pub(crate) fn routes() -> Vec<Route> {
             .gives::<connections::Alert>(),
         delete("/api/v1/alerts/{tenant}/{name}", Tenant(Developer), "Deletes an alert", |r| r.to(connections::delete_alert))
             .gives::<Deleted>(),
+        post("/api/v1/alerts/{tenant}/{name}/test", Tenant(Operator), "Sends a message that is marked as a test", |r| {
+            r.to(connections::test_alert)
+        })
+        .gives::<connections::TestedAlert>(),
         // The history
         get("/api/v1/executions", Anybody, "Executions, the newest first", |r| r.to(executions::list))
             .query(&SEARCH)

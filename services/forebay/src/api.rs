@@ -1,6 +1,5 @@
 //! The admin API as the client verbs speak to it: a console's elsewhere, or this process's own over the database of the settings.
 
-use crate::apply::author;
 use crate::error::Error;
 use forebay_console::{Console, HostAccess};
 use forebay_contract::Secret;
@@ -58,7 +57,7 @@ impl Api {
         beside.console_listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         (beside.console_url, beside.tls, beside.oidc) = (None, None, None);
         let token = Secret::new(uuid::Uuid::new_v4().simple().to_string());
-        let host = HostAccess::new(token.expose(), author().name);
+        let host = HostAccess::new(token.expose(), author());
         let console = Console::build_api(&beside, store, host)?;
         let (address, shutdown) = (console.address(), Shutdown::new(Duration::ZERO));
         tokio::spawn(console.run_until(shutdown.clone()));
@@ -187,6 +186,14 @@ impl Api {
         }
         Error::Refused { status: status.as_u16(), text }
     }
+}
+
+/// Who uses the command, for the history and the audit log: `USER@HOST`.
+fn author() -> String {
+    let user = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|name| !name.is_empty()));
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::env::var("HOSTNAME"));
+    let host = host.map(|host| host.trim().to_owned()).unwrap_or_else(|_| "this host".to_owned());
+    format!("{}@{host}", user.as_deref().unwrap_or("forebay"))
 }
 
 /// Of the environment, or of the file that it names.

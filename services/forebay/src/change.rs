@@ -1,127 +1,206 @@
-//! What applying definitions would change, for people to read before it happens.
+//! What applying documents would change or has changed, as the API tells it: for people to read before it happens, and for programs.
 
 use std::io::{BufRead, IsTerminal};
 
-use forebay_contract::IntegrationPath;
-use forebay_operations::{Difference, differences};
-use forebay_store::{Applied, Change, NewDefinition, Store, Which};
-use serde_json::{Value, json};
+use forebay_operations::Difference;
+use serde_json::{Map, Value, json};
 
-use crate::alert_change::PlannedAlert;
-use crate::connection_change::PlannedConnection;
+use crate::api::Api;
 use crate::error::Error;
-use crate::output::{Row, note};
+use crate::output::{Output, Row, note};
+use crate::shown::text;
 
-/// One definition against what is stored.
-pub(crate) struct Planned {
-    pub(crate) applied: Applied,
-    /// Of an updated one: every field that changes.
-    pub(crate) differences: Vec<Difference>,
-    /// Whether it accepts calls before and after; `None` before: it is new.
-    enabled: (Option<bool>, bool),
+/// Of what an apply did, or would do.
+#[derive(Default)]
+pub(crate) struct Changes {
+    connections: Vec<Change>,
+    definitions: Vec<Change>,
+    alerts: Vec<Change>,
 }
 
-/// Compares definitions with the current versions; writes nothing.
-pub(crate) async fn plan(store: &Store, definitions: &[NewDefinition]) -> Result<Vec<Planned>, Error> {
-    let applied = store.plan(definitions).await?;
-    let paths: Vec<IntegrationPath> = applied.iter().map(|one| one.path.clone()).collect();
-    let current = store.current_versions(Which::Paths(&paths)).await?;
-    let mut planned = Vec::with_capacity(applied.len());
-    for (new, applied) in definitions.iter().zip(applied) {
-        let current = current.iter().find(|stored| stored.path == applied.path);
-        planned.push(Planned {
-            differences: current.map(|stored| differences(&stored.document, &new.document)).unwrap_or_default(),
-            enabled: (current.map(|stored| is_enabled(&stored.document)), new.definition.enabled),
-            applied,
-        });
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Connection,
+    Definition,
+    Alert,
+}
+
+/// Of one document.
+pub(crate) struct Change {
+    kind: Kind,
+    /// As the API gives it.
+    object: Value,
+}
+
+/// Applies documents, each as the API takes it; a dry run only tells what would change.
+pub(crate) async fn apply(api: &Api, documents: &[Value], dry_run: bool) -> Result<Changes, Error> {
+    if documents.is_empty() {
+        return Ok(Changes::default());
     }
-    Ok(planned)
+    let mut done = api.post("apply", &json!({ "documents": documents, "dryRun": dry_run })).await?;
+    let mut of = |field: &str, kind: Kind| match done[field].take() {
+        Value::Array(objects) => objects.into_iter().map(|object| Change { kind, object }).collect(),
+        _ => Vec::new(),
+    };
+    Ok(Changes {
+        connections: of("connections", Kind::Connection),
+        definitions: of("definitions", Kind::Definition),
+        alerts: of("alerts", Kind::Alert),
+    })
 }
 
-fn is_enabled(document: &Value) -> bool {
-    document.get("enabled").and_then(Value::as_bool).unwrap_or(true)
+impl Changes {
+    /// Of a definition alone.
+    pub(crate) fn of_definition(object: Value) -> Self {
+        Self { definitions: vec![Change { kind: Kind::Definition, object }], ..Self::default() }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Change> {
+        self.connections.iter().chain(&self.definitions).chain(&self.alerts)
+    }
+
+    /// A connection that could not be compared.
+    pub(crate) fn add_unknown_connection(&mut self, path: &str, why: &str) {
+        let object = json!({ "connection": path, "change": "updated", "unknown": why });
+        self.connections.push(Change { kind: Kind::Connection, object });
+    }
+
+    /// A connection that is new.
+    pub(crate) fn add_new_connection(&mut self, path: &str) {
+        self.connections.push(Change { kind: Kind::Connection, object: json!({ "connection": path, "change": "created" }) });
+    }
+
+    /// Those that change something.
+    pub(crate) fn changed(&self) -> Vec<&Change> {
+        self.all().filter(|one| one.is_change()).collect()
+    }
+
+    /// `applied: 1 created, 0 updated, 2 unchanged`.
+    pub(crate) fn summary(&self, tense: &str) -> String {
+        let count = |word: &str| self.all().filter(|one| one.object["change"] == word).count();
+        format!("{tense}: {} created, {} updated, {} unchanged", count("created"), count("updated"), count("unchanged"))
+    }
+
+    /// What was stored: one array for programs, for people a table for each kind.
+    pub(crate) fn show(&self, output: &Output) -> Result<(), Error> {
+        if output.is_json() {
+            return output.listing(&[], self.all().map(Change::row).collect(), "");
+        }
+        let tables = [
+            (["change", "connection", "kind"], &self.connections),
+            (["change", "integration", "version"], &self.definitions),
+            (["change", "alert", "when"], &self.alerts),
+        ];
+        for (columns, changes) in tables.into_iter().filter(|(_, changes)| !changes.is_empty()) {
+            output.listing(&columns, changes.iter().map(Change::row).collect(), "")?;
+        }
+        Ok(())
+    }
+
+    /// Says what the documents name and what does not exist yet.
+    pub(crate) fn say_notes(&self) {
+        for one in self.all() {
+            one.object["notes"].as_array().into_iter().flatten().filter_map(Value::as_str).for_each(note);
+        }
+    }
 }
 
-impl Planned {
-    pub(crate) fn is_change(&self) -> bool {
-        self.applied.change != Change::Unchanged
+impl Change {
+    fn is_change(&self) -> bool {
+        self.object["change"] != "unchanged"
+    }
+
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.object["unknown"].is_string()
+    }
+
+    fn path(&self) -> String {
+        match self.kind {
+            Kind::Connection => text(&self.object, "connection"),
+            Kind::Definition => format!("{}/{}", text(&self.object, "tenant"), text(&self.object, "name")),
+            Kind::Alert => text(&self.object, "alert"),
+        }
+    }
+
+    fn differences(&self) -> impl Iterator<Item = Difference> {
+        self.object["differences"].as_array().into_iter().flatten().map(Difference::of_object)
     }
 
     /// Several lines without a line break at the end.
     pub(crate) fn text(&self) -> String {
-        let Applied { path, version, change, .. } = &self.applied;
-        let mut lines = match change {
-            Change::Created => vec![format!("{path}  created")],
-            Change::Updated => vec![format!("{path}  changed, version {} -> {version}", version - 1)],
-            Change::Unchanged => vec![format!("{path}  unchanged, version {version}")],
+        let (change, path) = (text(&self.object, "change"), self.path());
+        let what = match self.kind {
+            Kind::Connection => format!("the connection {path}"),
+            Kind::Definition => path,
+            Kind::Alert => format!("the alert {path}"),
         };
-        match self.enabled {
-            (Some(true), false) => lines.push("  ! IT IS DISABLED BY THIS: calls get 404 from then on".to_owned()),
-            (Some(false), true) => lines.push("  ! it is enabled by this".to_owned()),
-            (None, false) => lines.push("  ! it is disabled".to_owned()),
+        if self.is_unknown() {
+            return format!("{what}  is not compared: {}", text(&self.object, "unknown"));
+        }
+        let version = self.object["version"].as_i64().unwrap_or_default();
+        let mut lines = vec![match (change.as_str(), self.kind) {
+            ("updated", Kind::Definition) => format!("{what}  changed, version {} -> {version}", version - 1),
+            ("unchanged", Kind::Definition) => format!("{what}  unchanged, version {version}"),
+            ("updated", _) => format!("{what}  changed"),
+            _ => format!("{what}  {change}"),
+        }];
+        let disabled = match self.kind {
+            Kind::Connection => "steps that use it fail from then on",
+            Kind::Definition => "calls get 404 from then on",
+            Kind::Alert => "nobody is told from then on",
+        };
+        match (self.object["wasEnabled"].as_bool(), self.object["enabled"].as_bool()) {
+            (Some(true), Some(false)) => lines.push(format!("  ! IT IS DISABLED BY THIS: {disabled}")),
+            (Some(false), Some(true)) => lines.push("  ! it is enabled by this".to_owned()),
+            (None, Some(false)) => lines.push("  ! it is disabled".to_owned()),
             _ => {}
         }
-        lines.extend(self.differences.iter().flat_map(Difference::lines).map(|line| format!("  {line}")));
+        lines.extend(self.differences().flat_map(|one| one.lines()).map(|line| format!("  {line}")));
+        let secrets = self.object["secrets"].as_object().into_iter().flatten();
+        lines.extend(secrets.map(|(path, change)| format!("  * {path}: {} (secret)", change.as_str().unwrap_or_default())));
         lines.join("\n")
     }
 
-    /// For programs: as what `apply` prints, with every difference.
+    /// For programs: what would change.
     pub(crate) fn object(&self) -> Value {
-        let mut object = object(&self.applied);
-        object["enabled"] = json!(self.enabled.1);
-        object["differences"] = self.differences.iter().map(Difference::object).collect();
+        if self.is_unknown() {
+            return json!({ "connection": self.path(), "change": "unknown", "reason": self.object["unknown"] });
+        }
+        let is_updated = self.object["change"] == "updated";
+        let mut object = self.row().object;
+        if let (Kind::Connection | Kind::Alert, Some(fields)) = (self.kind, object.as_object_mut()) {
+            fields.retain(|name, _| !matches!(name.as_str(), "kind" | "when"));
+        }
+        object["enabled"] = self.object["enabled"].clone();
+        if is_updated || self.kind == Kind::Definition {
+            object["differences"] = self.object["differences"].clone();
+        }
+        if is_updated && self.kind == Kind::Connection {
+            object["secrets"] = self.object["secrets"].clone();
+        }
         object
     }
-}
 
-/// A row of the listing of what was applied.
-pub(crate) fn row(applied: &Applied) -> Row {
-    let cells = vec![change_word(applied.change).to_owned(), applied.path.to_string(), applied.version.to_string()];
-    Row { cells, object: object(applied) }
-}
-
-fn object(applied: &Applied) -> Value {
-    json!({
-        "tenant": applied.path.tenant.as_str(),
-        "name": applied.path.name.as_str(),
-        "id": applied.id.to_string(),
-        "version": applied.version,
-        "change": applied.change,
-    })
-}
-
-pub(crate) fn change_word(change: Change) -> &'static str {
-    match change {
-        Change::Created => "created",
-        Change::Updated => "updated",
-        Change::Unchanged => "unchanged",
+    /// Of the listing of what was stored.
+    fn row(&self) -> Row {
+        let (fields, third): (&[&str], &str) = match self.kind {
+            Kind::Connection => (&["connection", "change", "kind", "enabled"], "kind"),
+            Kind::Definition => (&["tenant", "name", "id", "version", "change"], "version"),
+            Kind::Alert => (&["alert", "change", "when", "enabled"], "when"),
+        };
+        let object: Map<String, Value> = fields.iter().map(|field| ((*field).to_owned(), self.object[*field].clone())).collect();
+        Row { cells: vec![text(&self.object, "change"), self.path(), text(&self.object, third)], object: Value::Object(object) }
     }
-}
-
-/// `to apply: 1 created, 0 updated, 2 unchanged`.
-pub(crate) fn summary(tense: &str, changes: &[Change]) -> String {
-    let count = |change| changes.iter().filter(|one| **one == change).count();
-    let (created, updated, unchanged) = (count(Change::Created), count(Change::Updated), count(Change::Unchanged));
-    format!("{tense}: {created} created, {updated} updated, {unchanged} unchanged")
 }
 
 /// Shows the plan where a person reads, and asks unless that was answered before by `--yes`.
 ///
 /// # Errors
 /// The answer is no, or nobody can be asked.
-pub(crate) fn agreed(
-    planned: &[Planned],
-    connections: &[PlannedConnection],
-    alerts: &[PlannedAlert],
-    yes: bool,
-    is_json: bool,
-) -> Result<(), Error> {
+pub(crate) fn agreed(plan: &Changes, yes: bool, is_json: bool) -> Result<(), Error> {
     if !yes || !is_json {
-        connections.iter().filter(|one| one.is_change()).for_each(|one| note(&one.text()));
-        planned.iter().filter(|one| one.is_change()).for_each(|one| note(&one.text()));
-        alerts.iter().filter(|one| one.is_change()).for_each(|one| note(&one.text()));
-        let changes = connections.iter().map(PlannedConnection::change).chain(planned.iter().map(|one| one.applied.change));
-        note(&summary("to apply", &changes.chain(alerts.iter().map(PlannedAlert::change)).collect::<Vec<_>>()));
+        plan.changed().iter().for_each(|one| note(&one.text()));
+        note(&plan.summary("to apply"));
     }
     if yes {
         return Ok(());
@@ -143,4 +222,34 @@ pub(crate) fn confirmed(question: &str) -> Result<bool, Error> {
     let read = std::io::stdin().lock().read_line(&mut answer);
     read.map_err(|source| Error::Io { doing: "cannot read the answer".to_owned(), source })?;
     Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_disabled_is_said_aloud_and_a_secret_is_only_changed_or_not() {
+        let object = json!({
+            "connection": "t/c", "change": "updated", "kind": "http", "enabled": false, "wasEnabled": true,
+            "differences": [{ "path": "http.url", "before": "https://a.example", "after": "https://b.example" }],
+            "secrets": { "http.headers.X-Key": "unchanged", "http.headers.X-New": "added" },
+        });
+        let change = Change { kind: Kind::Connection, object };
+        let expected = "the connection t/c  changed
+  ! IT IS DISABLED BY THIS: steps that use it fail from then on
+  ~ http.url: \"https://a.example\" -> \"https://b.example\"
+  * http.headers.X-Key: unchanged (secret)
+  * http.headers.X-New: added (secret)";
+        assert_eq!(change.text(), expected);
+        assert_eq!(change.row().object, json!({ "connection": "t/c", "change": "updated", "kind": "http", "enabled": false }));
+    }
+
+    #[test]
+    fn a_definition_is_told_with_its_versions_and_counted_by_what_happens_to_it() {
+        let object = json!({ "tenant": "t", "name": "n", "id": "i", "version": 3, "change": "updated", "enabled": true, "wasEnabled": true, "differences": [] });
+        let changes = Changes::of_definition(object);
+        assert_eq!(changes.changed()[0].text(), "t/n  changed, version 2 -> 3");
+        assert_eq!(changes.summary("applied"), "applied: 0 created, 1 updated, 0 unchanged");
+    }
 }

@@ -1,98 +1,57 @@
 //! The `connections` verbs.
 
-use std::collections::BTreeSet;
-
+use forebay_contract::IntegrationPath;
 use forebay_contract::connection::{Connection, SecretSource};
-use forebay_runtime::settings::Settings;
-use forebay_store::{ConnectionRow, SecretKeys, Store};
-use forebay_workflow::connector::ReachError;
-use forebay_workflow::{Engine, EngineOptions};
 use serde_json::{Value, json};
 
-use crate::apply::author;
+use crate::api::Api;
 use crate::args::Connections;
-use crate::change::change_word;
-use crate::connection_change::{PlannedConnection, plan};
+use crate::change;
 use crate::documents::{ConnectionDocument, Documents};
 use crate::error::Error;
-use crate::output::{Output, Row, note, rfc3339, to_the_second};
-
-/// Of the listing of connections that were stored.
-pub(crate) const COLUMNS: [&str; 3] = ["change", "connection", "kind"];
+use crate::output::{Output, Row, note};
+use crate::shown::{second, text, yes};
 
 /// `forebay connections ...`.
-pub(crate) async fn perform(output: &Output, settings: &Settings, command: Connections) -> Result<(), Error> {
-    let store = crate::client_store(settings).await?;
+pub(crate) async fn perform(output: &Output, api: &Api, command: Connections) -> Result<(), Error> {
+    let at = |path: &IntegrationPath, verb: &str| format!("connections/{path}/{verb}");
     match command {
         Connections::Apply { paths } => {
             let connections = with_secrets(&Documents::read_connections(&paths, "nothing was stored")?)?;
             if connections.is_empty() {
                 return Err(Error::Usage("the files hold no connection: a document with a field `connection`".to_owned()));
             }
-            let keys = keys(settings)?;
-            let planned = plan(&store, connections.iter().map(|new| (new.path.as_str(), Ok(new))), Ok(&keys)).await?;
-            output.listing(&COLUMNS, store_changed(&store, &connections, &planned, &keys).await?, "nothing")
+            change::apply(api, &connections, false).await?.show(output)
         }
         Connections::List { tenant } => {
-            let rows = store.list_connections(tenant.as_ref()).await?.into_iter().map(row).collect();
+            let tenant = tenant.map(|tenant| tenant.to_string());
+            let rows = api.list("connections", &[("tenant", tenant)]).await?.into_iter().map(row).collect();
             output.listing(&["connection", "kind", "enabled", "updated", "description"], rows, "no connections")
         }
         Connections::Test { path } => {
-            let connection = store.connection(&path.tenant, &path.name, &keys(settings)?).await?;
-            let reached = engine(settings)?.test(&connection).await.map_err(Error::Failed)?;
-            output.one(&format!("{path} works: {reached}"), &json!({ "connection": path.to_string(), "works": true, "reached": reached }))
+            let tested = api.post(&at(&path, "test"), &json!({})).await?;
+            output.one(&format!("{path} works: {}", text(&tested, "reached")), &tested)
         }
         Connections::Enable { path } => {
-            store.enable_connection(&path.tenant, &path.name, true, &keys(settings)?, &author()).await?;
-            output.one(&format!("{path}: steps may use it"), &json!({ "connection": path.to_string(), "enabled": true }))
+            output.one(&format!("{path}: steps may use it"), &api.post(&at(&path, "enable"), &json!({})).await?)
         }
         Connections::Disable { path } => {
-            store.enable_connection(&path.tenant, &path.name, false, &keys(settings)?, &author()).await?;
-            output.one(&format!("{path}: steps that use it fail"), &json!({ "connection": path.to_string(), "enabled": false }))
+            output.one(&format!("{path}: steps that use it fail"), &api.post(&at(&path, "disable"), &json!({})).await?)
         }
         Connections::Delete { path } => {
-            store.delete_connection(&path.tenant, &path.name, &author()).await?;
+            api.delete(&format!("connections/{path}")).await?;
             output.one(&format!("deleted {path}"), &json!({ "connection": path.to_string(), "deleted": true }))
         }
         Connections::Rotate => {
-            let count = store.reseal_connections(&keys(settings)?, &author()).await?;
-            let text = format!("{count} encrypted anew: keys after the first in FOREBAY_SECRET_KEY are not needed any more");
-            output.one(&text, &json!({ "reencrypted": count }))
+            let rotated = api.post("connections/rotate", &json!({})).await?;
+            let count = text(&rotated, "reencrypted");
+            output.one(&format!("{count} encrypted anew: keys after the first in FOREBAY_SECRET_KEY are not needed any more"), &rotated)
         }
     }
 }
 
-/// Reaches what a worker with these settings reaches.
-pub(crate) fn engine(settings: &Settings) -> Result<Engine, Error> {
-    let mut options = EngineOptions::default();
-    let reach = settings.private_addresses.parse();
-    options.reach = reach.map_err(|error: ReachError| Error::Usage(format!("FOREBAY_PRIVATE_ADDRESSES: {error}")))?;
-    Engine::new(options).map_err(|error| Error::Failed(error.to_string()))
-}
-
-/// The keys that protect credentials.
-pub(crate) fn keys(settings: &Settings) -> Result<SecretKeys, Error> {
-    crate::secret_keys(settings)?.ok_or_else(|| {
-        Error::Usage(
-            "credentials are stored encrypted: set FOREBAY_SECRET_KEY (`openssl rand -hex 32` makes one), the same for every process"
-                .to_owned(),
-        )
-    })
-}
-
-/// A connection as it is stored.
-pub(crate) struct NewConnection {
-    /// `tenant/name`.
-    pub(crate) path: String,
-    pub(crate) connection: Connection,
-    /// What it was read from, every secret as text.
-    pub(crate) document: Value,
-    /// Where its secrets are.
-    pub(crate) secret_fields: BTreeSet<Vec<String>>,
-}
-
-/// Connections with their secrets found.
-pub(crate) fn with_secrets(documents: &[ConnectionDocument]) -> Result<Vec<NewConnection>, Error> {
+/// Connections as the API takes them, with their secrets found.
+pub(crate) fn with_secrets(documents: &[ConnectionDocument]) -> Result<Vec<Value>, Error> {
     let (mut connections, mut problems) = (Vec::with_capacity(documents.len()), Vec::new());
     for document in documents {
         match with_its_secrets(document) {
@@ -109,14 +68,14 @@ pub(crate) fn with_secrets(documents: &[ConnectionDocument]) -> Result<Vec<NewCo
 
 /// # Errors
 /// A line for each secret that is not found, with its file.
-pub(crate) fn with_its_secrets(written: &ConnectionDocument) -> Result<NewConnection, Error> {
-    let ConnectionDocument { path, file, document } = written;
-    let read = Connection::resolve_secrets(document, look_up).and_then(|found| Ok((Connection::from_value(&found)?, found)));
-    let (connection, found) = read.map_err(|error| {
+pub(crate) fn with_its_secrets(written: &ConnectionDocument) -> Result<Value, Error> {
+    let ConnectionDocument { file, document, .. } = written;
+    let read = Connection::resolve_secrets(document, look_up).and_then(|found| Connection::from_value(&found).map(|_| found));
+    let found = read.map_err(|error| {
         let lines: Vec<String> = error.problems.iter().map(|problem| format!("{file}: {problem}")).collect();
         Error::Failed(lines.join("\n"))
     })?;
-    Ok(NewConnection { path: path.clone(), connection, document: found, secret_fields: Connection::secret_fields(document) })
+    Ok(json!({ "document": found, "secretFields": Connection::secret_fields(document) }))
 }
 
 fn look_up(source: SecretSource<'_>) -> Result<String, String> {
@@ -129,37 +88,14 @@ fn look_up(source: SecretSource<'_>) -> Result<String, String> {
     }
 }
 
-/// Stores those that are not as they are stored already; a row of [`COLUMNS`] for each. `planned` is in the same order.
-pub(crate) async fn store_changed(
-    store: &Store,
-    connections: &[NewConnection],
-    planned: &[PlannedConnection],
-    keys: &SecretKeys,
-) -> Result<Vec<Row>, Error> {
-    let mut rows = Vec::with_capacity(connections.len());
-    for (new, planned) in connections.iter().zip(planned) {
-        let NewConnection { path, connection, document, .. } = new;
-        if planned.is_change() {
-            store.put_connection(connection, document, keys, None, &author()).await?;
-        }
-        let (change, kind) = (planned.change(), connection.kind.as_str());
-        let object = json!({ "connection": path, "change": change, "kind": kind, "enabled": connection.enabled });
-        rows.push(Row { cells: vec![change_word(change).to_owned(), path.clone(), kind.to_owned()], object });
-    }
-    Ok(rows)
-}
-
-fn row(connection: ConnectionRow) -> Row {
-    let path = format!("{}/{}", connection.tenant, connection.name);
-    let object = json!({
-        "id": connection.id.to_string(),
-        "tenant": connection.tenant.as_str(),
-        "name": connection.name.as_str(),
-        "kind": connection.kind,
-        "enabled": connection.enabled,
-        "description": connection.description,
-        "updatedAt": rfc3339(connection.updated_at),
-    });
-    let enabled = if connection.enabled { "yes" } else { "no" }.to_owned();
-    Row { cells: vec![path, connection.kind, enabled, to_the_second(connection.updated_at), connection.description], object }
+fn row(connection: Value) -> Row {
+    let path = format!("{}/{}", text(&connection, "tenant"), text(&connection, "name"));
+    let cells = vec![
+        path,
+        text(&connection, "kind"),
+        yes(&connection, "enabled"),
+        second(&connection, "updatedAt"),
+        text(&connection, "description"),
+    ];
+    Row { cells, object: connection }
 }

@@ -54,8 +54,15 @@ impl Kind {
 
 /// An alert as it stands in a file.
 pub(crate) struct AlertDocument {
-    pub(crate) alert: Alert,
-    pub(crate) document: Value,
+    alert: Alert,
+    document: Value,
+}
+
+impl AlertDocument {
+    /// As the API takes it.
+    pub(crate) fn sent(&self) -> Value {
+        json!({ "document": self.document })
+    }
 }
 
 /// A connection as it stands in a file.

@@ -3,17 +3,45 @@
 use std::io::Write;
 use std::path::Path;
 
+use forebay_contract::IntegrationPath;
 use forebay_contract::definition::{documents, to_yaml};
-use forebay_store::{Store, StoredVersion, Which};
 use serde_json::{Value, json};
 
+use crate::api::Api;
 use crate::args::Export;
 use crate::error::Error;
 use crate::output::{Output, Row, pretty, write};
+use crate::shown::text;
+
+/// One version of an integration.
+struct Version {
+    path: IntegrationPath,
+    number: i64,
+    document: Value,
+    source: String,
+}
+
+impl Version {
+    /// Of an object that has these fields beside others.
+    fn of(path: IntegrationPath, object: &mut Value) -> Self {
+        Self {
+            path,
+            number: object["version"].as_i64().unwrap_or_default(),
+            document: object["document"].take(),
+            source: text(object, "source"),
+        }
+    }
+
+    /// The text as it was applied, byte for byte, where it holds this document and nothing else; otherwise the document as YAML.
+    fn text(&self) -> String {
+        let is_its_own = documents(&self.source).is_ok_and(|read| read == std::slice::from_ref(&self.document));
+        if is_its_own { self.source.clone() } else { to_yaml(&self.document) }
+    }
+}
 
 /// `forebay export`.
-pub(crate) async fn export(output: &Output, store: &Store, export: &Export) -> Result<(), Error> {
-    let chosen = choose(store, export).await?;
+pub(crate) async fn export(output: &Output, api: &Api, export: &Export) -> Result<(), Error> {
+    let chosen = choose(api, export).await?;
     if let Some(folder) = &export.to {
         let rows = chosen.iter().map(|version| write_file(folder, version, output.is_json())).collect::<Result<_, _>>()?;
         return output.listing(&["integration", "version", "file"], rows, "no integrations");
@@ -24,29 +52,28 @@ pub(crate) async fn export(output: &Output, store: &Store, export: &Export) -> R
             (all, _) => write(&pretty(&all.iter().map(|version| version.document.clone()).collect::<Value>())),
         };
     }
-    let texts: Vec<String> = chosen.iter().map(source).collect();
+    let texts: Vec<String> = chosen.iter().map(Version::text).collect();
     write_exactly(&join(&texts))
 }
 
-async fn choose(store: &Store, export: &Export) -> Result<Vec<StoredVersion>, Error> {
+async fn choose(api: &Api, export: &Export) -> Result<Vec<Version>, Error> {
     let Some(path) = &export.path else {
-        return Ok(store.current_versions(export.tenant.as_ref().map_or(Which::All, Which::Tenant)).await?);
+        let (tenant, source) = (export.tenant.as_ref().map(ToString::to_string), Some("source".to_owned()));
+        let mut all = api.list("integrations", &[("tenant", tenant), ("include", source)]).await?;
+        let named = |one: &Value| format!("{}/{}", text(one, "tenant"), text(one, "name")).parse();
+        let version = |one: &mut Value| match named(one) {
+            Ok(path) => Ok(Version::of(path, one)),
+            Err(_) => Err(Error::Failed("the API gives a name that is none".to_owned())),
+        };
+        return all.iter_mut().map(version).collect();
     };
-    let mut versions = store.versions(path).await?;
-    match export.version {
-        None => versions.truncate(1),
-        Some(number) => versions.retain(|version| version.version == number),
-    }
-    match versions.is_empty() {
-        true => Err(Error::Failed(format!("{path} has no version {}", export.version.unwrap_or_default()))),
-        false => Ok(versions),
-    }
-}
-
-/// The text as it was applied, byte for byte, where it holds this document and nothing else; otherwise the document as YAML.
-fn source(version: &StoredVersion) -> String {
-    let is_its_own = documents(&version.source).is_ok_and(|read| read == std::slice::from_ref(&version.document));
-    if is_its_own { version.source.clone() } else { to_yaml(&version.document) }
+    let Some(number) = export.version else {
+        return Ok(vec![Version::of(path.clone(), &mut api.get(&format!("integrations/{path}"), &[]).await?)]);
+    };
+    let versions = api.list(&format!("integrations/{path}/versions"), &[]).await?;
+    let wanted = versions.into_iter().find(|version| version["version"] == number);
+    let mut wanted = wanted.ok_or_else(|| Error::Failed(format!("{path} has no version {number}")))?;
+    Ok(vec![Version::of(path.clone(), &mut wanted)])
 }
 
 fn join(texts: &[String]) -> String {
@@ -62,8 +89,8 @@ fn join(texts: &[String]) -> String {
     joined
 }
 
-fn write_file(folder: &Path, version: &StoredVersion, as_json: bool) -> Result<Row, Error> {
-    let (extension, text) = if as_json { ("json", format!("{}\n", pretty(&version.document))) } else { ("yaml", source(version)) };
+fn write_file(folder: &Path, version: &Version, as_json: bool) -> Result<Row, Error> {
+    let (extension, text) = if as_json { ("json", format!("{}\n", pretty(&version.document))) } else { ("yaml", version.text()) };
     // Names hold letters, digits, - and _ only, so they are file names on any system.
     let folder = folder.join(version.path.tenant.as_str());
     let file = folder.join(format!("{}.{extension}", version.path.name));
@@ -71,9 +98,9 @@ fn write_file(folder: &Path, version: &StoredVersion, as_json: bool) -> Result<R
     written.map_err(|source| Error::Io { doing: format!("cannot write {}", file.display()), source })?;
     let shown = file.display().to_string();
     let object = json!({
-        "tenant": version.path.tenant.as_str(), "name": version.path.name.as_str(), "version": version.version, "file": shown,
+        "tenant": version.path.tenant.as_str(), "name": version.path.name.as_str(), "version": version.number, "file": shown,
     });
-    Ok(Row { cells: vec![version.path.to_string(), version.version.to_string(), shown], object })
+    Ok(Row { cells: vec![version.path.to_string(), version.number.to_string(), shown], object })
 }
 
 fn write_exactly(text: &str) -> Result<(), Error> {
@@ -90,21 +117,14 @@ fn write_exactly(text: &str) -> Result<(), Error> {
 mod tests {
     use super::*;
 
-    fn version(source: &str, document: Value) -> StoredVersion {
-        StoredVersion {
-            path: "t/n".parse().unwrap(),
-            version: 1,
-            document,
-            source: source.to_owned(),
-            created_at: 0,
-            created_by: String::new(),
-        }
+    fn text_of(source: &str, document: Value) -> String {
+        Version { path: "t/n".parse().unwrap(), number: 1, document, source: source.to_owned() }.text()
     }
 
     #[test]
     fn a_source_is_exported_as_it_is_unless_it_holds_something_else() {
-        assert_eq!(source(&version("# mine\na:   1", json!({"a": 1}))), "# mine\na:   1");
-        assert_eq!(source(&version("a: 1\n--- # two\nb: 2\n", json!({"b": 2}))), "b: 2\n");
+        assert_eq!(text_of("# mine\na:   1", json!({"a": 1})), "# mine\na:   1");
+        assert_eq!(text_of("a: 1\n--- # two\nb: 2\n", json!({"b": 2})), "b: 2\n");
     }
 
     #[test]

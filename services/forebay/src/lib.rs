@@ -1,13 +1,11 @@
 //! The forebay command: every service, and the client verbs.
 
-mod alert_change;
 mod alerts;
 mod api;
 mod apply;
 mod args;
 mod audit;
 mod change;
-mod connection_change;
 mod connections;
 mod diagnostics;
 mod documents;
@@ -100,19 +98,19 @@ async fn perform(cli: Cli, settings: Settings) -> Result<(), Error> {
         Command::Console => services::run(services::Services::Console, &settings).await,
         Command::Migrate => services::migrate(&output, &settings).await,
         Command::Health => health::health(&output, settings.admin_listen).await,
-        Command::Apply(apply) => apply::apply(&output, &settings, &apply).await,
-        Command::Diff(paths) => apply::diff(&output, &settings, &paths).await,
+        Command::Apply(apply) => apply::apply(&output, &api().await?, &apply).await,
+        Command::Diff(paths) => apply::diff(&output, &api().await?, &paths).await,
         Command::Validate(paths) => apply::validate(&output, &paths),
         Command::Try(tried) => trial::perform(&output, &tried).await,
         Command::Schema => output::write(forebay_contract::definition::DOCUMENT_SCHEMA),
-        Command::Export(export) => export::export(&output, &client_store(&settings).await?, &export).await,
-        Command::Versions(versions) => versions::versions(&output, &client_store(&settings).await?, &versions).await,
-        Command::Rollback(rollback) => versions::rollback(&output, &client_store(&settings).await?, &rollback).await,
+        Command::Export(export) => export::export(&output, &api().await?, &export).await,
+        Command::Versions(versions) => versions::versions(&output, &api().await?, &versions).await,
+        Command::Rollback(rollback) => versions::rollback(&output, &api().await?, &rollback).await,
         Command::Tenants { command } => tenants::perform(&output, &api().await?, command).await,
         Command::Keys { command } => keys::perform(&output, &api().await?, command).await,
         Command::Invoke(invoke) => invoke::invoke(&output, &settings, invoke).await,
-        Command::Connections { command } => connections::perform(&output, &settings, command).await,
-        Command::Alerts { command } => alerts::perform(&output, &settings, command).await,
+        Command::Connections { command } => connections::perform(&output, &api().await?, command).await,
+        Command::Alerts { command } => alerts::perform(&output, &api().await?, command).await,
         Command::Executions { command } => executions::perform(&output, &api().await?, command).await,
         Command::Schedules { command } => schedules::perform(&output, url, &settings, command).await,
         Command::Tail(tail) => tail::tail(&output, &api().await?, tail).await,

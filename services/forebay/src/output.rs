@@ -110,11 +110,6 @@ pub(crate) fn rfc3339(micros: i64) -> String {
     jiff::Timestamp::from_microsecond(micros).map(|time| time.to_string()).unwrap_or_default()
 }
 
-/// To the second, for tables.
-pub(crate) fn to_the_second(micros: i64) -> String {
-    rfc3339(micros.div_euclid(1_000_000).saturating_mul(1_000_000))
-}
-
 /// The time that long ago, in microseconds of Unix time.
 pub(crate) fn micros_ago(time: Duration) -> i64 {
     unix_micros().saturating_sub(i64::try_from(time.as_micros()).unwrap_or(i64::MAX)).max(0)
@@ -133,6 +128,5 @@ mod tests {
     #[test]
     fn times_are_rfc_3339() {
         assert_eq!(rfc3339(1_500_000), "1970-01-01T00:00:01.5Z");
-        assert_eq!(to_the_second(1_500_000), "1970-01-01T00:00:01Z");
     }
 }

@@ -1,58 +1,46 @@
 //! `forebay versions` and `rollback`: the history of a definition.
 
-use forebay_contract::IntegrationPath;
-use forebay_contract::definition::Problem;
-use forebay_operations::{Difference, differences};
-use forebay_store::{NewDefinition, Store, StoredVersion};
+use forebay_operations::Difference;
 use serde_json::{Value, json};
 
-use crate::apply::author;
+use crate::api::Api;
 use crate::args::{Rollback, Versions};
-use crate::change::{self, agreed, plan};
-use crate::documents::check_definition;
+use crate::change::{Changes, agreed};
 use crate::error::Error;
-use crate::output::{Output, Row, rfc3339, to_the_second};
+use crate::output::{Output, Row};
+use crate::shown::{second, text};
 
 /// Differences that a row of the listing names; the others are counted.
 const MOST_NAMED: usize = 3;
 
 /// `forebay versions`: the newest first.
-pub(crate) async fn versions(output: &Output, store: &Store, versions: &Versions) -> Result<(), Error> {
-    let versions = store.versions(&versions.path).await?;
-    let mut rows = Vec::with_capacity(versions.len());
-    for (index, version) in versions.iter().enumerate() {
-        let older = &versions[index + 1..];
-        rows.push(row(version, older, index == 0));
-    }
-    output.listing(&["version", "created", "by", "what changed"], rows, "no versions")
+pub(crate) async fn versions(output: &Output, api: &Api, versions: &Versions) -> Result<(), Error> {
+    let all = api.list(&format!("integrations/{}/versions", versions.path), &[]).await?;
+    output.listing(&["version", "created", "by", "what changed"], all.into_iter().map(row).collect(), "no versions")
 }
 
-fn row(version: &StoredVersion, older: &[StoredVersion], is_current: bool) -> Row {
-    let changed = older.first().map(|before| differences(&before.document, &version.document));
-    let same_as = older.iter().find(|other| other.document == version.document).map(|other| other.version);
-    let short = match (&changed, same_as) {
-        (_, Some(same)) => format!("back to version {same}"),
-        (None, None) => "created".to_owned(),
-        (Some(changed), None) => named(changed),
+fn row(mut version: Value) -> Row {
+    let changed = version["differences"].as_array().into_iter().flatten().map(Difference::of_object).collect();
+    let short = match (version["sameAs"].as_i64(), version["version"] == 1) {
+        (Some(same), _) => format!("back to version {same}"),
+        (None, true) => "created".to_owned(),
+        (None, false) => named(changed),
     };
-    let object = json!({
-        "version": version.version,
-        "current": is_current,
-        "createdAt": rfc3339(version.created_at),
-        "createdBy": version.created_by,
-        "sameAs": same_as,
-        "differences": changed.iter().flatten().map(Difference::object).collect::<Value>(),
-    });
+    let number = text(&version, "version");
     let cells = vec![
-        format!("{}{}", version.version, if is_current { " (current)" } else { "" }),
-        to_the_second(version.created_at),
-        version.created_by.clone(),
+        if version["current"] == true { format!("{number} (current)") } else { number },
+        second(&version, "createdAt"),
+        text(&version, "createdBy"),
         short,
     ];
-    Row { cells, object }
+    if let Some(fields) = version.as_object_mut() {
+        // `export --version` gives these.
+        fields.retain(|name, _| !matches!(name.as_str(), "document" | "source"));
+    }
+    Row { cells, object: version }
 }
 
-fn named(changed: &[Difference]) -> String {
+fn named(changed: Vec<Difference>) -> String {
     let mut names: Vec<String> = changed.iter().take(MOST_NAMED).map(Difference::short).collect();
     if changed.len() > MOST_NAMED {
         names.push(format!("{} more", changed.len() - MOST_NAMED));
@@ -61,45 +49,24 @@ fn named(changed: &[Difference]) -> String {
 }
 
 /// `forebay rollback`: an older version's definition becomes the newest version.
-pub(crate) async fn rollback(output: &Output, store: &Store, rollback: &Rollback) -> Result<(), Error> {
+pub(crate) async fn rollback(output: &Output, api: &Api, rollback: &Rollback) -> Result<(), Error> {
     let path = &rollback.path;
-    let versions = store.versions(path).await?;
-    let wanted = target(&versions, rollback)?;
-    let new = NewDefinition {
-        definition: check_definition(&wanted.document).map_err(|problems| unusable(path, wanted.version, &problems))?,
-        document: wanted.document.clone(),
-        source: wanted.source.clone(),
-    };
-    let planned = plan(store, std::slice::from_ref(&new)).await?;
-    let applied = if planned.iter().any(change::Planned::is_change) {
-        agreed(&planned, &[], &[], rollback.yes, output.is_json())?;
-        store.apply(&[new], &author()).await?
+    let address = format!("integrations/{path}/rollback");
+    let planned = api.post(&address, &json!({ "to": rollback.to, "dryRun": true })).await?;
+    let same_as = planned["sameAs"].clone();
+    let plan = Changes::of_definition(planned.clone());
+    let done = if plan.changed().is_empty() {
+        planned
     } else {
-        planned.into_iter().map(|one| one.applied).collect()
+        agreed(&plan, rollback.yes, output.is_json())?;
+        // The version that was agreed to, whatever has become the newest meanwhile.
+        api.post(&address, &json!({ "to": same_as })).await?
     };
-    let Some(applied) = applied.first() else { return Ok(()) };
-    let text = match applied.change {
-        forebay_store::Change::Unchanged => format!("{path}: version {} says the same as version {}", applied.version, wanted.version),
-        _ => format!("{path}: version {} is version {} again", applied.version, wanted.version),
+    let version = text(&done, "version");
+    let said = match done["change"] == "unchanged" {
+        true => format!("{path}: version {version} says the same as version {same_as}"),
+        false => format!("{path}: version {version} is version {same_as} again"),
     };
-    let mut object = change::row(applied).object;
-    object["sameAs"] = json!(wanted.version);
-    output.one(&text, &object)
-}
-
-fn target<'a>(versions: &'a [StoredVersion], rollback: &Rollback) -> Result<&'a StoredVersion, Error> {
-    let path = &rollback.path;
-    match rollback.to {
-        Some(number) => versions.iter().find(|version| version.version == number).ok_or_else(|| {
-            let newest = versions.first().map_or(0, |version| version.version);
-            Error::Failed(format!("{path} has no version {number}; it has 1 to {newest}"))
-        }),
-        None => versions.get(1).ok_or_else(|| Error::Failed(format!("{path} has one version only: there is nothing to go back to"))),
-    }
-}
-
-/// A version that this program would refuse must not become the newest.
-fn unusable(path: &IntegrationPath, version: i32, problems: &[Problem]) -> Error {
-    let problems: Vec<String> = problems.iter().map(|problem| format!("\n  {problem}")).collect();
-    Error::Failed(format!("version {version} of {path} cannot be applied by this version of Forebay{}", problems.concat()))
+    let fields = ["tenant", "name", "id", "version", "change", "sameAs"];
+    output.one(&said, &fields.iter().map(|field| ((*field).to_owned(), done[*field].clone())).collect())
 }

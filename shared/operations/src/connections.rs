@@ -40,6 +40,8 @@ pub struct PlannedConnection {
     pub was_enabled: Option<bool>,
     /// Whether steps may use it after.
     pub enabled: bool,
+    /// Why it could not be compared with what is stored; then it counts as updated.
+    pub unknown: Option<String>,
 }
 
 impl NewConnection {
@@ -53,6 +55,14 @@ impl NewConnection {
         let document = Connection::resolve_secrets(&document, nowhere).map_err(|error| error.problems)?;
         let connection = Connection::from_value(&document).map_err(|error| error.problems)?;
         Ok(Self { connection, document, secret_fields })
+    }
+}
+
+impl PlannedConnection {
+    fn of(new: &NewConnection, change: Change) -> Self {
+        let Connection { tenant, name, enabled, .. } = &new.connection;
+        let (tenant, name) = (tenant.clone(), name.clone());
+        Self { tenant, name, change, differences: Vec::new(), secrets: Vec::new(), was_enabled: None, enabled: *enabled, unknown: None }
     }
 }
 
@@ -82,7 +92,8 @@ impl Operations {
         Ok((row, document))
     }
 
-    /// Compares connections with those that are stored; writes nothing.
+    /// Compares connections with those that are stored; writes nothing. Where this process has no key that opens what is stored, that
+    /// stays unknown.
     ///
     /// # Errors
     /// A tenant in which the person may not change connections, since comparing guesses secrets; what the store says.
@@ -91,21 +102,24 @@ impl Operations {
         for new in connections {
             let (tenant, name) = (&new.connection.tenant, &new.connection.name);
             actor.may(tenant, Role::Developer)?;
-            planned.push(match self.store.connection_document(tenant, name, self.keys()?).await {
-                Ok(stored) => compare(stored, new),
-                Err(StoreError::NotFound { .. }) => PlannedConnection {
-                    tenant: tenant.clone(),
-                    name: name.clone(),
-                    change: Change::Created,
-                    differences: Vec::new(),
-                    secrets: Vec::new(),
-                    was_enabled: None,
-                    enabled: new.connection.enabled,
+            planned.push(match self.store.connection_listed(tenant, name).await {
+                Ok(row) => match self.stored_document(tenant, name).await {
+                    Ok(stored) => compare(stored, new),
+                    Err(why @ (OperationError::Refused(_) | OperationError::Store(StoreError::Invalid { .. }))) => {
+                        let (unknown, was_enabled) = (Some(why.to_string()), Some(row.enabled));
+                        PlannedConnection { unknown, was_enabled, ..PlannedConnection::of(new, Change::Updated) }
+                    }
+                    Err(error) => return Err(error),
                 },
+                Err(StoreError::NotFound { .. }) => PlannedConnection::of(new, Change::Created),
                 Err(error) => return Err(error.into()),
             });
         }
         Ok(planned)
+    }
+
+    async fn stored_document(&self, tenant: &Name, name: &Name) -> Result<Value, OperationError> {
+        Ok(self.store.connection_document(tenant, name, self.keys()?).await?)
     }
 
     /// Stores those that differ from what is stored, in their order; what that did to each.
@@ -113,11 +127,15 @@ impl Operations {
     /// # Errors
     /// As for [`Self::plan_connections`]; those before the one that failed stay stored.
     pub async fn apply_connections(&self, actor: &Actor, connections: &[NewConnection]) -> Result<Vec<PlannedConnection>, OperationError> {
+        if connections.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys = self.keys()?;
         let planned = self.plan_connections(actor, connections).await?;
         for (new, planned) in connections.iter().zip(&planned) {
             if planned.change != Change::Unchanged {
                 let who = actor.may(&new.connection.tenant, Role::Developer)?;
-                self.store.put_connection(&new.connection, &new.document, self.keys()?, None, who).await?;
+                self.store.put_connection(&new.connection, &new.document, keys, None, who).await?;
             }
         }
         Ok(planned)
@@ -187,15 +205,8 @@ fn compare(before: Value, new: &NewConnection) -> PlannedConnection {
     let stored = Connection::from_value(&before).ok();
     let is_same = stored.as_ref() == Some(&new.connection);
     let was_enabled = stored.is_none_or(|stored| stored.enabled);
-    let mut planned = PlannedConnection {
-        tenant: new.connection.tenant.clone(),
-        name: new.connection.name.clone(),
-        change: if is_same { Change::Unchanged } else { Change::Updated },
-        differences: Vec::new(),
-        secrets: Vec::new(),
-        was_enabled: Some(was_enabled),
-        enabled: new.connection.enabled,
-    };
+    let change = if is_same { Change::Unchanged } else { Change::Updated };
+    let mut planned = PlannedConnection { was_enabled: Some(was_enabled), ..PlannedConnection::of(new, change) };
     if is_same {
         return planned;
     }

@@ -135,7 +135,7 @@ impl Operations {
     /// must still be the current one.
     ///
     /// # Errors
-    /// [`OperationError::Problems`]: this program would refuse that version; as for [`Self::save`].
+    /// [`OperationError::Refused`]: there is no such version, or this program would refuse it; as for [`Self::save`].
     pub async fn rollback(
         &self,
         actor: &Actor,
@@ -144,22 +144,50 @@ impl Operations {
         expected: Option<i32>,
     ) -> Result<RolledBack, OperationError> {
         actor.may(&path.tenant, Role::Developer)?;
+        let back = self.back(path, to).await?;
+        let applied = self.save(actor, &back.definition, expected.unwrap_or(back.newest)).await?;
+        Ok(RolledBack { applied, same_as: back.same_as })
+    }
+
+    /// What [`Self::rollback`] would do, and the version that the newest would say the same as; writes nothing.
+    ///
+    /// # Errors
+    /// As for [`Self::rollback`].
+    pub async fn plan_rollback(&self, actor: &Actor, path: &IntegrationPath, to: Option<i32>) -> Result<(Planned, i32), OperationError> {
+        actor.may(&path.tenant, Role::Developer)?;
+        let back = self.back(path, to).await?;
+        let planned = self.plan(actor, &[back.definition]).await?.pop();
+        planned.map(|planned| (planned, back.same_as)).ok_or_else(|| OperationError::NotFound(format!("the integration {path}")))
+    }
+
+    async fn back(&self, path: &IntegrationPath, to: Option<i32>) -> Result<Back, OperationError> {
         let versions = self.store.versions(path).await?;
         let newest = versions.first().map_or(0, |version| version.version);
         let wanted = match to {
             Some(number) => versions
-                .iter()
+                .into_iter()
                 .find(|version| version.version == number)
                 .ok_or_else(|| OperationError::Refused(format!("{path} has no version {number}; it has 1 to {newest}")))?,
             None => versions
-                .get(1)
+                .into_iter()
+                .nth(1)
                 .ok_or_else(|| OperationError::Refused(format!("{path} has one version only: there is nothing to go back to")))?,
         };
-        let definition = check_definition(&wanted.document).map_err(OperationError::Problems)?;
-        let new = NewDefinition { definition, document: wanted.document.clone(), source: wanted.source.clone() };
-        let applied = self.save(actor, &new, expected.unwrap_or(newest)).await?;
-        Ok(RolledBack { applied, same_as: wanted.version })
+        let definition = check_definition(&wanted.document).map_err(|problems| {
+            let problems: String = problems.iter().map(|problem| format!("\n  {problem}")).collect();
+            let number = wanted.version;
+            OperationError::Refused(format!("version {number} of {path} cannot be applied by this version of Forebay{problems}"))
+        })?;
+        let definition = NewDefinition { definition, document: wanted.document, source: wanted.source };
+        Ok(Back { definition, same_as: wanted.version, newest })
     }
+}
+
+/// An older version that becomes the newest.
+struct Back {
+    definition: NewDefinition,
+    same_as: i32,
+    newest: i32,
 }
 
 fn is_enabled(document: &Value) -> bool {

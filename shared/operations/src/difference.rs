@@ -36,6 +36,13 @@ impl Difference {
         Value::Object(object)
     }
 
+    /// Reads what [`Self::object`] has written.
+    #[must_use]
+    pub fn of_object(object: &Value) -> Self {
+        let path = object["path"].as_str().unwrap_or_default().to_owned();
+        Self { path, before: object.get("before").cloned(), after: object.get("after").cloned() }
+    }
+
     /// `path`, `+ path` or `- path`.
     pub fn short(&self) -> String {
         match (&self.before, &self.after) {

@@ -20,6 +20,7 @@ mod tenants;
 mod triggers;
 
 pub use actor::{Actor, Denied, Visible};
+pub use alerts::{NewAlert, PlannedAlert};
 pub use connections::{NewConnection, PlannedConnection};
 pub use definitions::{Planned, RolledBack, check_definition};
 pub use difference::{Difference, differences};

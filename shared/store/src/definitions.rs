@@ -158,7 +158,8 @@ impl Store {
     pub async fn list_integrations(&self, tenant: Option<&Name>) -> Result<Vec<IntegrationRow>, StoreError> {
         let operation = "list integrations";
         let client = self.client(operation).await?;
-        let sql = "select i.id, i.tenant, i.name, i.enabled, i.current_version, i.description, i.updated_at, v.created_by from integrations i
+        let sql =
+            "select i.id, i.tenant, i.name, i.enabled, i.current_version, i.description, i.updated_at, v.created_by from integrations i
                    join integration_versions v on v.integration_id = i.id and v.version = i.current_version
                    where $1::text is null or i.tenant = $1 order by i.tenant, i.name";
         let statement = client.prepare_cached(sql).await.map_err(StoreError::during(operation))?;

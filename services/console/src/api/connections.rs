@@ -6,7 +6,7 @@ use super::{ApiResult, Deleted, ok, ok_tagged};
 use crate::auth::Caller;
 use crate::failure::Failure;
 use actix_web::{HttpRequest, web};
-use forebay_contract::IntegrationPath;
+use forebay_contract::{IntegrationPath, format_duration};
 use forebay_store::{AlertRow, ConnectionRow};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -157,7 +157,11 @@ pub(super) struct Alert {
     enabled: bool,
     /// `failure_rate`, `oldest_age`, `halted` or `silent`.
     when: String,
+    /// Counts changes.
+    revision: i32,
     updated_at: String,
+    /// After which time it is told again while it lasts, such as `4h`.
+    repeat: String,
     /// The integrations for which it is raised: `integration`, `since`, `toldAt`, `detail`.
     raised: Value,
     /// Messages that were written so far.
@@ -165,7 +169,13 @@ pub(super) struct Alert {
     sent_at: Option<String>,
     /// Whether a message has not arrived everywhere yet.
     pending: bool,
+    /// How often that was tried.
+    attempts: i32,
+    /// When it is tried again.
+    try_at: Option<String>,
+    /// Why the last attempt failed.
     error: Option<String>,
+    error_at: Option<String>,
     document: Value,
 }
 
@@ -185,12 +195,17 @@ fn alert(row: AlertRow) -> Alert {
         description: row.alert.description.clone(),
         enabled: row.alert.enabled,
         when: row.alert.when.as_str().to_owned(),
+        revision: row.revision,
         updated_at: rfc3339(row.updated_at),
+        repeat: format_duration(row.alert.repeat),
         raised: raised.collect(),
         messages: row.messages,
         sent_at: row.sent_at.map(rfc3339),
         pending: row.is_pending,
+        attempts: row.attempts,
+        try_at: row.try_at.map(rfc3339),
         error: row.error,
+        error_at: row.error_at.map(rfc3339),
         document: row.document,
     }
 }
@@ -220,4 +235,20 @@ pub(super) async fn put_alert(caller: Caller, request: HttpRequest, at: At, writ
 pub(super) async fn delete_alert(caller: Caller, at: At) -> ApiResult {
     caller.state.operations.delete_alert(&caller.actor, &path(at)?, None).await?;
     ok(Deleted { deleted: true })
+}
+
+/// A test that has arrived.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct TestedAlert {
+    alert: String,
+    /// The ways by which it went: `webhook`, `email`.
+    sent_by: Vec<&'static str>,
+}
+
+/// `POST /alerts/{tenant}/{name}/test`.
+pub(super) async fn test_alert(caller: Caller, at: At) -> ApiResult {
+    let path = path(at)?;
+    let sent_by = caller.state.operations.test_alert(&caller.actor, &path).await?;
+    ok(TestedAlert { alert: path.to_string(), sent_by })
 }

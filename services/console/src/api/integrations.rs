@@ -1,4 +1,4 @@
-//! Definitions of integrations: listing, one of them, its versions, applying many.
+//! Definitions of integrations: listing, one of them, its versions.
 
 use super::paging::{Paged, etag, expected, must_expect, name, rfc3339};
 use super::{ApiResult, accepted, ok, ok_tagged, optional};
@@ -6,13 +6,11 @@ use crate::auth::Caller;
 use crate::failure::Failure;
 use actix_web::{HttpRequest, web};
 use forebay_contract::IntegrationPath;
-use forebay_contract::connection::Connection;
-use forebay_contract::definition::{Problem, documents, to_yaml};
-use forebay_operations::{Difference, NewConnection, OperationError, Planned, PlannedConnection, check_definition, differences};
-use forebay_store::{Applied, Change, IntegrationRow, NewDefinition, Role, StoredVersion};
+use forebay_contract::definition::{documents, to_yaml};
+use forebay_operations::{Difference, OperationError, Planned, check_definition, differences};
+use forebay_store::{Applied, Change, IntegrationRow, NewDefinition, StoredVersion};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
-use std::collections::BTreeSet;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 /// An integration.
@@ -125,11 +123,12 @@ pub(super) struct Written {
     document: Option<Value>,
     /// Of a connection: fields whose values are secrets beyond those that always are, each as a list of names.
     #[serde(default)]
-    secret_fields: Vec<Vec<String>>,
+    pub(super) secret_fields: Vec<Vec<String>>,
 }
 
 impl Written {
-    fn read(self) -> Result<(Value, String), Failure> {
+    /// The document, and its text.
+    pub(super) fn read(self) -> Result<(Value, String), Failure> {
         match (self.source, self.document) {
             (Some(source), Some(document)) => Ok((document, source)),
             (None, Some(document)) => {
@@ -149,7 +148,7 @@ impl Written {
 }
 
 /// Checks a definition beside the server's own threads: compiling may take as long as mappings may.
-async fn checked(document: Value, source: String) -> Result<NewDefinition, OperationError> {
+pub(super) async fn checked(document: Value, source: String) -> Result<NewDefinition, OperationError> {
     let checked = tokio::task::spawn_blocking(move || {
         let definition = check_definition(&document)?;
         Ok(NewDefinition { definition, document, source })
@@ -180,7 +179,7 @@ pub(super) struct AppliedDefinition {
     differences: Option<Value>,
 }
 
-fn applied(one: &Applied) -> AppliedDefinition {
+pub(super) fn applied(one: &Applied) -> AppliedDefinition {
     AppliedDefinition {
         tenant: one.path.tenant.to_string(),
         name: one.path.name.to_string(),
@@ -193,7 +192,8 @@ fn applied(one: &Applied) -> AppliedDefinition {
     }
 }
 
-fn planned(one: &Planned) -> AppliedDefinition {
+/// With what a dry run tells.
+pub(super) fn planned(one: &Planned) -> AppliedDefinition {
     let differences = one.differences.iter().map(Difference::object).collect();
     AppliedDefinition { enabled: Some(one.enabled), was_enabled: one.was_enabled, differences: Some(differences), ..applied(&one.applied) }
 }
@@ -229,6 +229,7 @@ pub(super) struct Version {
     same_as: Option<i32>,
     /// Every field that it changed, as `path`, `before`, `after`.
     differences: Value,
+    document: Value,
     source: String,
 }
 
@@ -246,6 +247,7 @@ pub(super) async fn versions(caller: Caller, at: At, paged: web::Query<Paged>) -
             created_by: version.created_by.clone(),
             same_as: older.iter().find(|other| other.document == version.document).map(|other| other.version),
             differences: changed.iter().map(Difference::object).collect(),
+            document: version.document.clone(),
             source: version.source.clone(),
         });
     }
@@ -255,20 +257,36 @@ pub(super) async fn versions(caller: Caller, at: At, paged: web::Query<Paged>) -
 
 /// Where to go back to.
 #[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schema(as = RollbackTo)]
 pub(super) struct Back {
     /// The version; without, the one before the current.
     to: Option<i32>,
+    /// Only says what would change.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// What going back did, or would do.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct BackAgain {
+    #[serde(flatten)]
+    applied: AppliedDefinition,
+    /// The version that the current one says the same as.
+    same_as: i32,
 }
 
 /// `POST /integrations/{tenant}/{name}/rollback`.
 pub(super) async fn rollback(caller: Caller, request: HttpRequest, at: At, body: web::Bytes) -> ApiResult {
-    let to = optional::<Back>(&body)?.to;
-    let done = caller.state.operations.rollback(&caller.actor, &path(at)?, to, expected(&request)?).await?;
-    let mut object = json!(applied(&done.applied));
-    object["sameAs"] = json!(done.same_as);
-    ok_tagged(&etag(done.applied.version), object)
+    let Back { to, dry_run } = optional(&body)?;
+    let (path, operations) = (path(at)?, &caller.state.operations);
+    if dry_run {
+        let (one, same_as) = operations.plan_rollback(&caller.actor, &path, to).await?;
+        return ok(BackAgain { applied: planned(&one), same_as });
+    }
+    let done = operations.rollback(&caller.actor, &path, to, expected(&request)?).await?;
+    ok_tagged(&etag(done.applied.version), BackAgain { applied: applied(&done.applied), same_as: done.same_as })
 }
 
 /// A run that was started.
@@ -285,96 +303,4 @@ pub(super) async fn run(caller: Caller, at: At) -> ApiResult {
     let path = path(at)?;
     let id = caller.state.operations.run_now(&caller.actor, &path).await?;
     accepted(Run { tenant: path.tenant.to_string(), integration: path.name.to_string(), execution_id: id.to_string() })
-}
-
-/// Definitions and connections to apply together.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub(super) struct Apply {
-    /// Definitions, and connections with their secrets as text.
-    documents: Vec<Written>,
-    /// Only says what would change.
-    #[serde(default)]
-    dry_run: bool,
-}
-
-/// What applying did, or would do.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = ApplyDone)]
-pub(super) struct Done {
-    definitions: Vec<AppliedDefinition>,
-    connections: Vec<AppliedConnection>,
-}
-
-/// What storing a connection did, or would do.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct AppliedConnection {
-    /// `tenant/name`.
-    connection: String,
-    #[schema(value_type = String)]
-    change: Change,
-    kind: String,
-    enabled: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    was_enabled: Option<bool>,
-    /// Every field that changes and is no secret.
-    differences: Value,
-    /// Every secret by its path: `changed`, `unchanged`, `added`, `removed`.
-    #[schema(value_type = Object)]
-    secrets: Map<String, Value>,
-}
-
-fn connection(one: &PlannedConnection, kind: &str) -> AppliedConnection {
-    AppliedConnection {
-        connection: format!("{}/{}", one.tenant, one.name),
-        change: one.change,
-        kind: kind.to_owned(),
-        enabled: one.enabled,
-        was_enabled: one.was_enabled,
-        differences: one.differences.iter().map(Difference::object).collect(),
-        secrets: one.secrets.iter().map(|(path, change)| (path.clone(), json!(change))).collect(),
-    }
-}
-
-/// `POST /apply`: connections first, since the definitions' steps use them; nothing is written unless all of it is right.
-pub(super) async fn apply(caller: Caller, request: web::Json<Apply>) -> ApiResult {
-    let Apply { documents, dry_run } = request.into_inner();
-    let (mut definitions, mut connections, mut problems) = (Vec::new(), Vec::new(), Vec::<Problem>::new());
-    for (place, written) in documents.into_iter().enumerate() {
-        let secret_fields: BTreeSet<Vec<String>> = written.secret_fields.iter().cloned().collect();
-        let (document, source) = written.read()?;
-        let found = if Connection::is_document(&document) {
-            NewConnection::read(document, secret_fields).map(|new| connections.push(new)).err()
-        } else {
-            match checked(document, source).await {
-                Ok(new) => {
-                    definitions.push(new);
-                    None
-                }
-                Err(OperationError::Problems(problems)) => Some(problems),
-                Err(error) => return Err(error.into()),
-            }
-        };
-        let at = |problem: Problem| Problem { path: format!("documents[{place}].{}", problem.path), ..problem };
-        problems.extend(found.unwrap_or_default().into_iter().map(at));
-    }
-    if !problems.is_empty() {
-        return Err(OperationError::Problems(problems).into());
-    }
-    let (operations, actor) = (&caller.state.operations, &caller.actor);
-    for new in &definitions {
-        // Before a connection is stored: all of it, or nothing.
-        actor.may(&new.definition.tenant, if dry_run { Role::Viewer } else { Role::Developer })?;
-    }
-    let plan = operations.plan(actor, &definitions).await?;
-    let kinds: Vec<&'static str> = connections.iter().map(|new| new.connection.kind.as_str()).collect();
-    let (stored, done) = if dry_run {
-        (operations.plan_connections(actor, &connections).await?, plan.iter().map(planned).collect())
-    } else {
-        let stored = operations.apply_connections(actor, &connections).await?;
-        (stored, operations.apply(actor, &definitions).await?.iter().map(applied).collect())
-    };
-    let connections = stored.iter().zip(kinds).map(|(one, kind)| connection(one, kind)).collect();
-    ok(Done { definitions: done, connections })
 }

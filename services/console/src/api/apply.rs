@@ -1,0 +1,163 @@
+//! Applying many documents at once: connections first, since the definitions' steps use them, and alerts last, since they watch integrations.
+
+use super::integrations::{AppliedDefinition, Written, applied, checked, planned};
+use super::{ApiResult, ok};
+use crate::auth::Caller;
+use actix_web::web;
+use forebay_contract::alert::Alert;
+use forebay_contract::connection::Connection;
+use forebay_contract::definition::Problem;
+use forebay_operations::{Difference, NewAlert, NewConnection, OperationError, PlannedAlert, PlannedConnection};
+use forebay_store::{Change, NewDefinition, Role};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+/// Definitions, connections and alerts to apply together.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Apply {
+    /// Definitions, connections with their secrets as text, and alerts.
+    documents: Vec<Written>,
+    /// Only says what would change.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// What applying did, or would do.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ApplyDone)]
+pub(super) struct Done {
+    connections: Vec<AppliedConnection>,
+    definitions: Vec<AppliedDefinition>,
+    alerts: Vec<AppliedAlert>,
+}
+
+/// What storing a connection did, or would do.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct AppliedConnection {
+    /// `tenant/name`.
+    connection: String,
+    #[schema(value_type = String)]
+    change: Change,
+    kind: String,
+    enabled: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    was_enabled: Option<bool>,
+    /// Every field that changes and is no secret.
+    differences: Value,
+    /// Every secret by its path: `changed`, `unchanged`, `added`, `removed`.
+    #[schema(value_type = Object)]
+    secrets: Map<String, Value>,
+    /// Why it could not be compared with what is stored; then it counts as updated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unknown: Option<String>,
+}
+
+/// What storing an alert did, or would do.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct AppliedAlert {
+    /// `tenant/name`.
+    alert: String,
+    #[schema(value_type = String)]
+    change: Change,
+    /// `failure_rate`, `oldest_age`, `halted` or `silent`.
+    when: &'static str,
+    enabled: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    was_enabled: Option<bool>,
+    /// Every field that changes.
+    differences: Value,
+    /// What it names and what does not exist yet.
+    notes: Vec<String>,
+}
+
+fn connection((one, kind): (&PlannedConnection, &'static str)) -> AppliedConnection {
+    AppliedConnection {
+        connection: format!("{}/{}", one.tenant, one.name),
+        change: one.change,
+        kind: kind.to_owned(),
+        enabled: one.enabled,
+        was_enabled: one.was_enabled,
+        differences: one.differences.iter().map(Difference::object).collect(),
+        secrets: one.secrets.iter().map(|(path, change)| (path.clone(), json!(change))).collect(),
+        unknown: one.unknown.clone(),
+    }
+}
+
+fn alert(one: PlannedAlert) -> AppliedAlert {
+    AppliedAlert {
+        alert: one.path.to_string(),
+        change: one.change,
+        when: one.when,
+        enabled: one.enabled,
+        was_enabled: one.was_enabled,
+        differences: one.differences.iter().map(Difference::object).collect(),
+        notes: one.notes,
+    }
+}
+
+/// What was sent, read and parted by its kind.
+#[derive(Default)]
+struct Documents {
+    definitions: Vec<NewDefinition>,
+    connections: Vec<NewConnection>,
+    alerts: Vec<NewAlert>,
+}
+
+impl Documents {
+    async fn read(documents: Vec<Written>) -> Result<Self, OperationError> {
+        let (mut read, mut problems) = (Self::default(), Vec::new());
+        for (place, written) in documents.into_iter().enumerate() {
+            match read.add(written).await {
+                Ok(()) => {}
+                Err(OperationError::Problems(found)) => {
+                    problems.extend(
+                        found.into_iter().map(|problem| Problem { path: format!("documents[{place}].{}", problem.path), ..problem }),
+                    );
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if problems.is_empty() { Ok(read) } else { Err(OperationError::Problems(problems)) }
+    }
+
+    async fn add(&mut self, written: Written) -> Result<(), OperationError> {
+        let secret_fields = written.secret_fields.iter().cloned().collect();
+        let (document, source) = written.read().map_err(|failure| OperationError::Invalid(failure.detail))?;
+        if Connection::is_document(&document) {
+            self.connections.push(NewConnection::read(document, secret_fields).map_err(OperationError::Problems)?);
+        } else if Alert::is_document(&document) {
+            self.alerts.push(NewAlert::read(document).map_err(OperationError::Problems)?);
+        } else {
+            self.definitions.push(checked(document, source).await?);
+        }
+        Ok(())
+    }
+}
+
+/// `POST /apply`: nothing is written unless all of it is right.
+pub(super) async fn apply(caller: Caller, request: web::Json<Apply>) -> ApiResult {
+    let Apply { documents, dry_run } = request.into_inner();
+    let Documents { definitions, connections, alerts } = Documents::read(documents).await?;
+    let (operations, actor) = (&caller.state.operations, &caller.actor);
+    let needed = if dry_run { Role::Viewer } else { Role::Developer };
+    for tenant in definitions.iter().map(|new| &new.definition.tenant).chain(alerts.iter().map(|new| &new.alert.tenant)) {
+        // Before a connection is stored: all of it, or nothing.
+        actor.may(tenant, needed)?;
+    }
+    let plan = operations.plan(actor, &definitions).await?;
+    let (stored, done, told) = if dry_run {
+        let done = plan.iter().map(planned).collect();
+        (operations.plan_connections(actor, &connections).await?, done, operations.plan_alerts(actor, &alerts).await?)
+    } else {
+        let stored = operations.apply_connections(actor, &connections).await?;
+        let done = operations.apply(actor, &definitions).await?.iter().map(applied).collect();
+        (stored, done, operations.apply_alerts(actor, &alerts).await?)
+    };
+    let kinds = connections.iter().map(|new| new.connection.kind.as_str());
+    let connections = stored.iter().zip(kinds).map(connection).collect();
+    ok(Done { connections, definitions: done, alerts: told.into_iter().map(alert).collect() })
+}
