@@ -32,6 +32,20 @@ gone() { ! kill -0 "$1" 2>/dev/null; }
 
 port_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
+# choose_address VARIABLE PORT STEP: the variable as it is, or the first free port of PORT,
+# PORT+STEP, ... . The steps keep the ports of two variables apart: neither is bound yet.
+choose_address() {
+    local port=$2
+    if [[ -z ${!1:-} ]]; then
+        while port_taken "$port"; do
+            port=$((port + $3))
+        done
+        [[ $port == "$2" ]] || say "port $2 is taken: $1 is 127.0.0.1:$port"
+        printf -v "$1" '127.0.0.1:%s' "$port"
+    fi
+    export "${1?}"
+}
+
 # The folder that cargo builds into; CARGO_TARGET_DIR and cargo's settings may move it.
 target_folder() {
     cargo metadata --manifest-path "$checkout/Cargo.toml" --locked --no-deps --format-version 1 |

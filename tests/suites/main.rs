@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests are not seen as tests by the lint")]
 
 mod alerts;
+mod api;
 mod balance;
 mod browser;
 mod command;

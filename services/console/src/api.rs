@@ -10,6 +10,7 @@ mod openapi;
 mod paging;
 mod people;
 mod triggers;
+mod words;
 
 pub(crate) use openapi::Documented;
 pub use openapi::openapi;

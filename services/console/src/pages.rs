@@ -233,6 +233,7 @@ pub(crate) fn routes() -> Vec<Route> {
         get("/alerts/new", Anybody, |route| route.to(alerts::new)),
         post("/alerts", Anybody, |route| route.to(alerts::save)),
         get("/alerts/{tenant}/{name}", Tenant(Viewer), |route| route.to(alerts::edit)),
+        post("/alerts/{tenant}/{name}/test", Tenant(Operator), |route| route.to(alerts::test)),
         post("/alerts/{tenant}/{name}/delete", Tenant(Developer), |route| route.to(alerts::delete)),
         // Connections
         get("/connections", Anybody, |route| route.to(connections::list)),

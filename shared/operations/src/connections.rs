@@ -181,13 +181,13 @@ impl Operations {
         Ok(self.store.enable_connection(&path.tenant, &path.name, enabled, self.keys()?, who).await?)
     }
 
-    /// Deletes a connection; steps that use it fail from then on.
+    /// Deletes a connection, if its revision is still `expected`; steps that use it fail from then on.
     ///
     /// # Errors
     /// What the store says.
-    pub async fn delete_connection(&self, actor: &Actor, path: &IntegrationPath) -> Result<(), OperationError> {
+    pub async fn delete_connection(&self, actor: &Actor, path: &IntegrationPath, expected: Option<i32>) -> Result<(), OperationError> {
         let who = actor.may(&path.tenant, Role::Developer)?;
-        Ok(self.store.delete_connection(&path.tenant, &path.name, who).await?)
+        Ok(self.store.delete_connection(&path.tenant, &path.name, expected, who).await?)
     }
 
     /// Encrypts everything anew that the first key did not encrypt; how many connections that were.

@@ -51,13 +51,13 @@ impl Operations {
         Ok(self.store.update_key(id, change, expected, who).await?)
     }
 
-    /// Deletes a key; it opens nothing any more.
+    /// Deletes a key, if its revision is still `expected`; it opens nothing any more.
     ///
     /// # Errors
     /// [`OperationError::NotFound`]; what the store says.
-    pub async fn delete_key(&self, actor: &Actor, id: Uuid) -> Result<(), OperationError> {
+    pub async fn delete_key(&self, actor: &Actor, id: Uuid, expected: Option<i32>) -> Result<(), OperationError> {
         let tenant = self.key(actor, id).await?.tenant;
         let who = actor.may(&tenant, Role::Developer)?;
-        Ok(self.store.delete_key(id, who).await?)
+        Ok(self.store.delete_key(id, expected, who).await?)
     }
 }

@@ -203,17 +203,20 @@ impl Store {
         self.put_connection(&connection, &document, keys, Some(revision), by).await.map(drop)
     }
 
-    /// Deletes a connection; steps that use it fail from then on.
+    /// Deletes a connection, if its revision is still `expected` (`None`: whatever it is); steps that use it fail from then on.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], or what the server says.
-    pub async fn delete_connection(&self, tenant: &Name, name: &Name, by: &Who) -> Result<(), StoreError> {
+    /// [`StoreError::NotFound`], [`StoreError::Changed`], or what the server says.
+    pub async fn delete_connection(&self, tenant: &Name, name: &Name, expected: Option<i32>, by: &Who) -> Result<(), StoreError> {
         let operation = "delete a connection";
         let failed = StoreError::during(operation);
         let mut client = self.client(operation).await?;
         let transaction = client.transaction().await.map_err(failed)?;
         listen::next_generation(&transaction, Part::Connections).await?;
         let before = read(&transaction, tenant, name).await?.ok_or_else(|| not_found(tenant, name))?;
+        if expected.is_some_and(|expected| expected != before.revision) {
+            return Err(StoreError::Changed { what: format!("the connection {tenant}/{name}") });
+        }
         let sql = "delete from connections where tenant = $1 and name = $2";
         transaction.execute(sql, &[&tenant.as_str(), &name.as_str()]).await.map_err(failed)?;
         audit::write(&transaction, by, &deed("connection.delete", tenant, name, Some(before.shown()), None)).await?;

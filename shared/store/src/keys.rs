@@ -172,10 +172,7 @@ impl Store {
         let mut client = self.client(operation).await?;
         let transaction = client.transaction().await.map_err(failed)?;
         listen::next_generation(&transaction, Part::Keys).await?;
-        let before = read(&transaction, id).await?;
-        if expected.is_some_and(|expected| expected != before.revision) {
-            return Err(StoreError::Changed { what: format!("the key {}", before.label) });
-        }
+        let before = read_expected(&transaction, id, expected).await?;
         let expires_at = change.expires_at.unwrap_or(before.expires_at).map(Timestamp);
         let sql = "update api_keys set label = coalesce($2, label), expires_at = $3, revision = revision + 1 where id = $1";
         transaction.execute(sql, &[&id, &label, &expires_at]).await.map_err(failed)?;
@@ -190,17 +187,17 @@ impl Store {
         Ok(after)
     }
 
-    /// Deletes a key: from within a second on, no replica accepts it.
+    /// Deletes a key, if its revision is still `expected` (`None`: whatever it is): from within a second on, no replica accepts it.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], or what the server says.
-    pub async fn delete_key(&self, id: Uuid, by: &Who) -> Result<(), StoreError> {
+    /// [`StoreError::NotFound`], [`StoreError::Changed`], or what the server says.
+    pub async fn delete_key(&self, id: Uuid, expected: Option<i32>, by: &Who) -> Result<(), StoreError> {
         let operation = "delete a key";
         let failed = StoreError::during(operation);
         let mut client = self.client(operation).await?;
         let transaction = client.transaction().await.map_err(failed)?;
         listen::next_generation(&transaction, Part::Keys).await?;
-        let before = read(&transaction, id).await?;
+        let before = read_expected(&transaction, id, expected).await?;
         transaction.execute("delete from api_keys where id = $1", &[&id]).await.map_err(failed)?;
         audit::write(&transaction, by, &deed("key.delete", &before, Some(shown(&before)), None)).await?;
         listen::announce_change(&transaction).await?;
@@ -226,6 +223,14 @@ impl Store {
 const COLUMNS: &str = "k.id, k.tenant, k.label, k.created_at, k.hint,
     array(select i.name from api_key_grants g join integrations i on i.id = g.integration_id where g.key_id = k.id order by i.name),
     k.expires_at, k.last_used_at, k.revision";
+
+async fn read_expected(client: &impl GenericClient, id: Uuid, expected: Option<i32>) -> Result<KeyRow, StoreError> {
+    let row = read(client, id).await?;
+    match expected {
+        Some(expected) if expected != row.revision => Err(StoreError::Changed { what: format!("the key {}", row.label) }),
+        _ => Ok(row),
+    }
+}
 
 async fn read(client: &impl GenericClient, id: Uuid) -> Result<KeyRow, StoreError> {
     let row = client.query_opt(&format!("select {COLUMNS} from api_keys k where k.id = $1"), &[&id]).await;
@@ -285,9 +290,9 @@ fn valid_value(value: String) -> Result<String, StoreError> {
 }
 
 pub(crate) fn valid_label(label: &str) -> Result<String, StoreError> {
+    let is_plain = !label.chars().any(char::is_control);
     let label = label.trim();
-    let length = label.chars().count();
-    if !(1..=LONGEST_LABEL).contains(&length) || label.chars().any(char::is_control) {
+    if !is_plain || !(1..=LONGEST_LABEL).contains(&label.chars().count()) {
         let reason = format!("must have 1 to {LONGEST_LABEL} characters without line breaks");
         return Err(StoreError::Invalid { what: "the label", reason });
     }

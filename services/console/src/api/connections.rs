@@ -1,7 +1,7 @@
 //! Connections and alerts: documents with a name, of which secrets are never shown.
 
 use super::integrations::{At, path};
-use super::paging::{Paged, etag, must_expect, rfc3339};
+use super::paging::{Paged, etag, expected, must_expect, rfc3339};
 use super::{ApiResult, Deleted, ok, ok_tagged};
 use crate::auth::Caller;
 use crate::failure::Failure;
@@ -89,8 +89,8 @@ pub(super) async fn put(caller: Caller, request: HttpRequest, at: At, written: w
 }
 
 /// `DELETE /connections/{tenant}/{name}`.
-pub(super) async fn delete(caller: Caller, at: At) -> ApiResult {
-    caller.state.operations.delete_connection(&caller.actor, &path(at)?).await?;
+pub(super) async fn delete(caller: Caller, request: HttpRequest, at: At) -> ApiResult {
+    caller.state.operations.delete_connection(&caller.actor, &path(at)?, expected(&request)?).await?;
     ok(Deleted { deleted: true })
 }
 
@@ -232,8 +232,8 @@ pub(super) async fn put_alert(caller: Caller, request: HttpRequest, at: At, writ
 }
 
 /// `DELETE /alerts/{tenant}/{name}`.
-pub(super) async fn delete_alert(caller: Caller, at: At) -> ApiResult {
-    caller.state.operations.delete_alert(&caller.actor, &path(at)?, None).await?;
+pub(super) async fn delete_alert(caller: Caller, request: HttpRequest, at: At) -> ApiResult {
+    caller.state.operations.delete_alert(&caller.actor, &path(at)?, expected(&request)?).await?;
     ok(Deleted { deleted: true })
 }
 

@@ -1,6 +1,6 @@
 //! The history: searching, one execution, running it again, following.
 
-use super::paging::{Page, cursor, limit, name, read_cursor, rfc3339, time};
+use super::paging::{Page, limit, name, rfc3339, time, whole};
 use super::{ApiError, ApiResult, accepted, ok, optional, required};
 use crate::auth::Caller;
 use crate::failure::Failure;
@@ -208,7 +208,7 @@ impl Asked {
 
     fn place(&self) -> Result<Option<ExecutionId>, Failure> {
         let broken = |_| Failure::bad_request("cursor: is not one that a listing has given");
-        self.cursor.as_deref().map(read_cursor).transpose()?.map(|text| text.parse()).transpose().map_err(broken)
+        self.cursor.as_deref().map(str::parse).transpose().map_err(broken)
     }
 }
 
@@ -219,7 +219,7 @@ pub(super) async fn list(caller: Caller, asked: web::Query<Asked>) -> ApiResult 
     let mut rows = caller.state.operations.list_executions(&caller.actor, filter).await?;
     let has_more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
-    let next = rows.last().filter(|_| has_more).map(|row| cursor(&row.id.to_string()));
+    let next = rows.last().filter(|_| has_more).map(|row| row.id.to_string());
     ok(Page { items: rows.iter().map(shown).collect(), next })
 }
 
@@ -278,6 +278,7 @@ pub(super) struct Many {
     /// Only counts.
     dry_run: bool,
     /// How many this call takes up, 1 to 100.
+    #[serde(deserialize_with = "whole")]
     limit: Option<u32>,
     /// Where the part before ended.
     cursor: Option<String>,
@@ -328,7 +329,7 @@ pub(super) async fn retry_many(caller: Caller, body: web::Bytes) -> ApiResult {
     let how = RetryHow { latest: many.latest, from_start: many.from_start };
     let batch = operations.retry_found(&caller.actor, filter, how, asked.place()?.as_ref()).await?;
     let refused = batch.refused.into_iter().map(|(id, reason)| Refused { id: id.to_string(), reason });
-    ok(Part { retried: batch.retried, refused: refused.collect(), next: batch.next.map(|id| cursor(&id.to_string())), ..Part::default() })
+    ok(Part { retried: batch.retried, refused: refused.collect(), next: batch.next.map(|id| id.to_string()), ..Part::default() })
 }
 
 /// `GET /executions/live`: server-sent events. `executions` holds an array of executions; `missed`: some may have been missed.

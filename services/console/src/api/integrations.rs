@@ -1,6 +1,6 @@
 //! Definitions of integrations: listing, one of them, its versions.
 
-use super::paging::{Paged, etag, expected, must_expect, name, rfc3339};
+use super::paging::{Paged, etag, expected, must_expect, name, rfc3339, whole};
 use super::{ApiResult, accepted, ok, ok_tagged, optional};
 use crate::auth::Caller;
 use crate::failure::Failure;
@@ -261,6 +261,7 @@ pub(super) async fn versions(caller: Caller, at: At, paged: web::Query<Paged>) -
 #[schema(as = RollbackTo)]
 pub(super) struct Back {
     /// The version; without, the one before the current.
+    #[serde(default, deserialize_with = "whole")]
     to: Option<i32>,
     /// Only says what would change.
     #[serde(default)]

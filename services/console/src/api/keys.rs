@@ -56,7 +56,7 @@ pub(super) async fn list(caller: Caller, asked: web::Query<Paged>) -> ApiResult 
 #[schema(as = NewKey)]
 pub(super) struct New {
     tenant: String,
-    /// What it is for; 1 to 100 characters.
+    /// What it is for; 1 to 200 characters.
     label: String,
     /// What it opens, by name.
     integrations: Vec<String>,
@@ -128,7 +128,7 @@ pub(super) async fn update(caller: Caller, request: HttpRequest, id: web::Path<U
 }
 
 /// `DELETE /keys/{id}`.
-pub(super) async fn delete(caller: Caller, id: web::Path<Uuid>) -> ApiResult {
-    caller.state.operations.delete_key(&caller.actor, *id).await?;
+pub(super) async fn delete(caller: Caller, request: HttpRequest, id: web::Path<Uuid>) -> ApiResult {
+    caller.state.operations.delete_key(&caller.actor, *id, expected(&request)?).await?;
     ok(Deleted { deleted: true })
 }

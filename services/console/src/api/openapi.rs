@@ -1,5 +1,6 @@
 //! The document of the API (OpenAPI 3.1), made from its routes and from the types that they take and give.
 
+use super::words;
 use crate::route::{Needs, Route};
 use actix_web::http::Method;
 use serde_json::{Map, Value, json};
@@ -138,10 +139,12 @@ pub fn openapi() -> Value {
     let mut schemas: Map<String, Value> = Map::new();
     for route in super::routes() {
         let Some(documented) = &route.documented else { continue };
-        for known in documented.takes.iter().map(|(known, _)| known).chain(&documented.gives) {
-            for (name, schema) in &known.others {
-                schemas.entry(name.clone()).or_insert_with(|| json!(schema));
-            }
+        for (name, schema) in documented.gives.iter().flat_map(|known| &known.others) {
+            schemas.entry(name.clone()).or_insert_with(|| json!(schema));
+        }
+        for (name, schema) in documented.takes.iter().flat_map(|(known, _)| &known.others) {
+            let schema = schemas.entry(name.clone()).or_insert_with(|| json!(schema));
+            words::narrow(name, schema);
         }
         let operations = paths.entry(route.path).or_insert_with(|| json!({}));
         operations[route.method.as_str().to_lowercase()] = operation(&route, documented);
@@ -160,37 +163,31 @@ pub fn openapi() -> Value {
             "schemas": schemas,
             "securitySchemes": {
                 "token": { "type": "http", "scheme": "bearer", "description": "An API token, made on the console's page of tokens." },
+                "session": {
+                    "type": "apiKey", "in": "cookie", "name": "forebay",
+                    "description": "The session of the console's pages; where they are reached by https its name is __Host-forebay. \
+                                    What changes anything must come from the console's own pages.",
+                },
             },
         },
-        "security": [{ "token": [] }],
+        "security": [{ "token": [] }, { "session": [] }],
     })
 }
 
 fn operation(route: &Route, documented: &Documented) -> Value {
     let mut parameters: Vec<Value> = placeholders(route.path)
         .map(|name| {
-            let schema = match name {
-                "id" if route.path.contains("/keys/") || route.path.contains("/users/") || route.path.contains("/tokens/") => {
-                    json!({ "type": "string", "format": "uuid" })
-                }
-                "id" => json!({ "type": "string", "minLength": 1 }),
-                _ => json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$" }),
-            };
+            let schema = words::of_path(route.path, name);
             json!({ "name": name, "in": "path", "required": true, "schema": schema })
         })
         .collect();
     for parameter in documented.query {
-        let schema = match parameter.name {
-            "limit" => json!({ "type": "integer", "minimum": 1, "maximum": 1000 }),
-            "tenant" | "integration" => json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$" }),
-            "include" => json!({ "type": "string", "enum": ["source"] }),
-            _ => json!({ "type": "string" }),
-        };
+        let schema = words::of_query(route.path, parameter.name);
         parameters.push(json!({ "name": parameter.name, "in": "query", "description": parameter.about, "schema": schema }));
     }
     if documented.conditional {
         let tag = "The ETag that the change was made from, or * for whatever it is; one of the two headers is required.";
-        parameters.push(json!({ "name": "If-Match", "in": "header", "description": tag, "schema": { "type": "string" } }));
+        parameters.push(json!({ "name": "If-Match", "in": "header", "description": tag, "schema": { "type": "string", "pattern": r#"^(\*|"?[0-9]{1,9}"?)$"# } }));
         let none = "*: there must be none yet.";
         parameters
             .push(json!({ "name": "If-None-Match", "in": "header", "description": none, "schema": { "type": "string", "enum": ["*"] } }));

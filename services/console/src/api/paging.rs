@@ -4,7 +4,6 @@ use crate::failure::Failure;
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{IF_MATCH, IF_NONE_MATCH};
-use data_encoding::BASE64URL_NOPAD;
 use forebay_contract::{Name, parse_duration, unix_micros};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -20,6 +19,7 @@ pub(super) struct Paged {
     /// Only this tenant's.
     pub(super) tenant: Option<String>,
     limit: Option<u32>,
+    /// The key of the last row on the page before.
     cursor: Option<String>,
 }
 
@@ -44,16 +44,15 @@ impl Paged {
 
     /// A page of a listing that is small enough to be read whole. `key` tells rows apart and orders them.
     pub(super) fn cut<R, T: ToSchema>(&self, rows: Vec<R>, key: impl Fn(&R) -> String, show: impl Fn(R) -> T) -> Result<Page<T>, Failure> {
-        let after = self.cursor.as_deref().map(read_cursor).transpose()?;
         let limit = limit(self.limit)? as usize;
         let mut keyed: Vec<(String, R)> = rows.into_iter().map(|row| (key(&row), row)).collect();
         keyed.sort_by(|(a, _), (b, _)| a.cmp(b));
-        if let Some(after) = after {
-            keyed.retain(|(key, _)| *key > after);
+        if let Some(after) = &self.cursor {
+            keyed.retain(|(key, _)| key > after);
         }
         let has_more = keyed.len() > limit;
         keyed.truncate(limit);
-        let next = keyed.last().filter(|_| has_more).map(|(key, _)| cursor(key));
+        let next = keyed.last().filter(|_| has_more).map(|(key, _)| key.clone());
         Ok(Page { items: keyed.into_iter().map(|(_, row)| show(row)).collect(), next })
     }
 }
@@ -64,16 +63,6 @@ pub(super) fn limit(asked: Option<u32>) -> Result<u32, Failure> {
         Some(limit) if (1..=MOST).contains(&limit) => Ok(limit),
         Some(limit) => Err(Failure::bad_request(format!("limit: must be 1 to {MOST}, not {limit}"))),
     }
-}
-
-pub(super) fn cursor(text: &str) -> String {
-    BASE64URL_NOPAD.encode(text.as_bytes())
-}
-
-pub(super) fn read_cursor(cursor: &str) -> Result<String, Failure> {
-    let bytes = BASE64URL_NOPAD.decode(cursor.as_bytes()).ok();
-    let broken = || Failure::bad_request("cursor: is not one that a listing has given");
-    bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(broken)
 }
 
 pub(super) fn name(text: &str) -> Result<Name, Failure> {
@@ -96,6 +85,19 @@ pub(super) fn rfc3339(micros: i64) -> String {
     Timestamp::from_microsecond(micros).map(|time| time.to_string()).unwrap_or_default()
 }
 
+/// A whole number, also where it is written as `3.0`: to JSON Schema that is an integer.
+pub(super) fn whole<'de, D: serde::Deserializer<'de>, N: TryFrom<i64>>(deserializer: D) -> Result<Option<N>, D::Error> {
+    use serde::de::Error;
+    let Some(number) = Option::<serde_json::Number>::deserialize(deserializer)? else { return Ok(None) };
+    let whole = number
+        .as_i64()
+        .or_else(|| number.as_f64().filter(|number| number.fract() == 0.0 && number.abs() < 1e15).map(|number| number as i64));
+    whole
+        .and_then(|whole| N::try_from(whole).ok())
+        .map(Some)
+        .ok_or_else(|| D::Error::custom(format!("{number} is no whole number in its range")))
+}
+
 /// A revision as an entity tag.
 pub(super) fn etag(revision: i32) -> String {
     format!("\"{revision}\"")
@@ -111,7 +113,8 @@ pub(super) fn expected(request: &HttpRequest) -> Result<Option<i32>, Failure> {
         None => Ok(None),
         Some(any) if any == "*" => Ok(None),
         Some(tag) => {
-            let number = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).and_then(|tag| tag.parse().ok());
+            // Without the quotes too: it cannot be mistaken for anything else.
+            let number = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).unwrap_or(&tag).parse().ok();
             number.map(Some).ok_or_else(|| Failure::bad_request("If-Match: send the ETag that was read, such as \"3\""))
         }
     }
@@ -147,7 +150,7 @@ mod tests {
             }
         }
         assert_eq!(seen, rows);
-        assert!(Paged { cursor: Some("%".to_owned()), ..Paged::default() }.cut(rows, u32::to_string, |row| row).is_err());
+        assert!(Paged { limit: Some(0), ..Paged::default() }.cut(rows, u32::to_string, |row| row).is_err());
     }
 
     #[test]

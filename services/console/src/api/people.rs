@@ -1,6 +1,6 @@
 //! Users, tokens, tenants, oneself, and the audit log.
 
-use super::paging::{Page, Paged, cursor, etag, expected, limit, name, read_cursor, rfc3339, time};
+use super::paging::{Page, Paged, etag, expected, limit, name, rfc3339, time, whole};
 use super::{ApiResult, Deleted, created, ok, ok_tagged, required};
 use crate::auth::Caller;
 use crate::failure::Failure;
@@ -253,8 +253,10 @@ pub(super) async fn update_tenant(caller: Caller, named: web::Path<String>, body
     let bytes = match &change.payload_bytes {
         None => None,
         Some(Value::String(all)) if all == "all" => Some(None),
-        Some(Value::Number(number)) if number.as_u64().is_some_and(|number| number <= i64::MAX as u64) => Some(number.as_u64()),
-        Some(_) => return Err(Failure::invalid("payloadBytes: write a whole number of bytes, or \"all\"").into()),
+        Some(number) => match whole::<_, i64>(number) {
+            Ok(Some(bytes)) if bytes >= 0 => Some(u64::try_from(bytes).ok()),
+            _ => return Err(Failure::invalid("payloadBytes: write a whole number of bytes, or \"all\"").into()),
+        },
     };
     if let Some(docs) = docs {
         caller.state.operations.set_tenant_docs(&caller.actor, &tenant, docs).await?;
@@ -325,12 +327,12 @@ pub(super) async fn audit(caller: Caller, asked: web::Query<AuditAsked>) -> ApiR
         target: asked.target,
         since: asked.since.as_deref().map(|text| time("since", text)).transpose()?,
         until: asked.until.as_deref().map(|text| time("until", text)).transpose()?,
-        before: asked.cursor.as_deref().map(read_cursor).transpose()?.map(|text| text.parse()).transpose().map_err(broken)?,
+        before: asked.cursor.as_deref().map(str::parse).transpose().map_err(broken)?,
         limit: most + 1,
     };
     let mut rows = caller.state.operations.list_audit(&caller.actor, filter).await?;
     let has_more = rows.len() > most as usize;
     rows.truncate(most as usize);
-    let next = rows.last().filter(|_| has_more).map(|row| cursor(&row.id.to_string()));
+    let next = rows.last().filter(|_| has_more).map(|row| row.id.to_string());
     ok(Page { items: rows.into_iter().map(line).collect(), next })
 }

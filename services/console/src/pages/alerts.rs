@@ -5,6 +5,7 @@ use super::sent::Sent;
 use super::{Framed, PageResult, see_other};
 use crate::auth::Caller;
 use crate::view;
+use crate::view::connections::Tested;
 use crate::view::page::Section;
 use actix_web::http::StatusCode;
 use actix_web::web;
@@ -17,12 +18,16 @@ const EXAMPLE: &str = "tenant: TENANT\nalert: Failing\ndescription: Too many exe
 
 /// `GET /alerts`.
 pub(super) async fn list(caller: Caller) -> PageResult {
+    page(&caller, None).await
+}
+
+async fn page(caller: &Caller, tested: Option<&Tested>) -> PageResult {
     let rows = caller.state.operations.list_alerts(&caller.actor, None).await?;
-    let may_change = caller.actor.grants().strongest() >= Some(Role::Developer);
+    let strongest = caller.actor.grants().strongest();
+    let (may_test, may_change) = (strongest >= Some(Role::Operator), strongest >= Some(Role::Developer));
     let new = html! { @if may_change && !rows.is_empty() { a.button.main href="/alerts/new" { "New alert" } } };
-    let framed =
-        Framed::new(&caller, Section::Alerts, "Alerts").lead("Who is told when something needs a person.").live("/live?clock=true");
-    Ok(framed.show(&new, &view::alerts::list(&rows, may_change)))
+    let framed = Framed::new(caller, Section::Alerts, "Alerts").lead("Who is told when something needs a person.").live("/live?clock=true");
+    Ok(framed.show(&new, &view::alerts::list(&rows, tested, may_test, may_change)))
 }
 
 /// `GET /alerts/new`.
@@ -70,4 +75,16 @@ pub(super) async fn save(caller: Caller, body: web::Bytes) -> PageResult {
 pub(super) async fn delete(caller: Caller, at: At) -> PageResult {
     caller.state.operations.delete_alert(&caller.actor, &path(at)?, None).await?;
     Ok(see_other("/alerts"))
+}
+
+/// `POST /alerts/{tenant}/{name}/test`.
+pub(super) async fn test(caller: Caller, at: At) -> PageResult {
+    let path = path(at)?;
+    let tested = |is_good: bool, text: String| Tested { path: path.to_string(), is_good, text };
+    let tested = match caller.state.operations.test_alert(&caller.actor, &path).await {
+        Ok(ways) => tested(true, format!("It went by {}, and is marked as a test.", ways.join(" and "))),
+        Err(OperationError::Refused(why)) => tested(false, why),
+        Err(error) => return Err(error.into()),
+    };
+    page(&caller, Some(&tested)).await
 }

@@ -30,10 +30,11 @@ pub(super) async fn list(caller: Caller) -> PageResult {
 
 async fn page(caller: &Caller, tested: Option<&Tested>) -> PageResult {
     let rows = caller.state.operations.list_connections(&caller.actor, None).await?;
-    let may_change = caller.actor.grants().strongest() >= Some(Role::Developer);
+    let strongest = caller.actor.grants().strongest();
+    let (may_test, may_change) = (strongest >= Some(Role::Operator), strongest >= Some(Role::Developer));
     let new = html! { @if may_change && !rows.is_empty() { a.button.main href="/connections/new" { "New connection" } } };
     let framed = Framed::new(caller, Section::Connections, "Connections").lead("Addresses and credentials of other systems, by name.");
-    Ok(framed.show(&new, &view::connections::list(&rows, tested, may_change)))
+    Ok(framed.show(&new, &view::connections::list(&rows, tested, may_test, may_change)))
 }
 
 /// `GET /connections/new`.
@@ -105,6 +106,6 @@ pub(super) async fn disable(caller: Caller, at: At) -> PageResult {
 
 /// `POST /connections/{tenant}/{name}/delete`.
 pub(super) async fn delete(caller: Caller, at: At) -> PageResult {
-    caller.state.operations.delete_connection(&caller.actor, &path(at)?).await?;
+    caller.state.operations.delete_connection(&caller.actor, &path(at)?, None).await?;
     Ok(see_other("/connections"))
 }

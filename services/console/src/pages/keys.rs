@@ -114,7 +114,7 @@ pub(super) async fn relabel(caller: Caller, id: web::Path<Uuid>, body: web::Byte
 
 /// `POST /keys/{id}/delete`.
 pub(super) async fn delete(caller: Caller, id: web::Path<Uuid>, body: web::Bytes) -> PageResult {
-    caller.state.operations.delete_key(&caller.actor, *id).await.map_err(Failure::from)?;
+    caller.state.operations.delete_key(&caller.actor, *id, None).await.map_err(Failure::from)?;
     Ok(back_to(&Sent::read(&body)))
 }
 

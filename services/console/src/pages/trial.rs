@@ -117,7 +117,7 @@ async fn with_own_key(caller: &Caller, path: &IntegrationPath, url: &str, call: 
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
-    operations.delete_key(&caller.actor, key.id).await?;
+    operations.delete_key(&caller.actor, key.id, None).await?;
     Ok(answered)
 }
 

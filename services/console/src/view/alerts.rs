@@ -1,6 +1,7 @@
 //! Rules of who is told when, and how they stand.
 
 use super::badge::{Tone, badge, tag};
+use super::connections::Tested;
 use super::field::asking;
 use super::notice::{empty, notice};
 use super::table::head;
@@ -8,11 +9,15 @@ use super::time::ago;
 use forebay_store::AlertRow;
 use maud::{Markup, html};
 
-/// The list.
+/// The list, with the result of a test where one was made.
 #[must_use]
-pub(crate) fn list(rows: &[AlertRow], may_change: bool) -> Markup {
+pub(crate) fn list(rows: &[AlertRow], tested: Option<&Tested>, may_test: bool, may_change: bool) -> Markup {
     let new = html! { @if may_change { a.button.main href="/alerts/new" { "New alert" } } };
     html! {
+        @if let Some(tested) = tested {
+            @let (tone, title) = if tested.is_good { (Tone::Good, "test sent") } else { (Tone::Bad, "test not sent") };
+            (notice(tone, &format!("{}: {title}", tested.path), html! { @for line in tested.text.lines() { div { (line) } } }))
+        }
         section.card id="list" data-live {
             @if rows.is_empty() {
                 (empty("No alerts yet", "An alert tells people, by a webhook or by mail, when too much fails, something waits too long, a trigger halts or falls silent.", &new))
@@ -21,7 +26,7 @@ pub(crate) fn list(rows: &[AlertRow], may_change: bool) -> Markup {
                     table {
                         caption.unseen { "Alerts" }
                         (head(&["Alert", "When", "State", "Told last"], Some("Actions")))
-                        tbody { @for row in rows { (line(row, may_change)) } }
+                        tbody { @for row in rows { (line(row, may_test, may_change)) } }
                     }
                 }
             }
@@ -29,7 +34,7 @@ pub(crate) fn list(rows: &[AlertRow], may_change: bool) -> Markup {
     }
 }
 
-fn line(row: &AlertRow, may_change: bool) -> Markup {
+fn line(row: &AlertRow, may_test: bool, may_change: bool) -> Markup {
     let path = row.alert.path().to_string();
     html! {
         tr {
@@ -50,9 +55,14 @@ fn line(row: &AlertRow, may_change: bool) -> Markup {
             }
             td data-label="Told last" { @match row.sent_at { Some(time) => (ago(time)), None => span.muted { "never" } } }
             td {
-                @if may_change {
-                    form method="post" action={ "/alerts/" (path) "/delete" } {
-                        (asking("small danger", "Delete", &format!("Delete the alert {path}? Nobody is told any more.")))
+                div.actions {
+                    @if may_test {
+                        form method="post" action={ "/alerts/" (path) "/test" } { button.button.small type="submit" { "Send a test" span.unseen { " of " (path) } } }
+                    }
+                    @if may_change {
+                        form method="post" action={ "/alerts/" (path) "/delete" } {
+                            (asking("small danger", "Delete", &format!("Delete the alert {path}? Nobody is told any more.")))
+                        }
                     }
                 }
             }
@@ -91,8 +101,8 @@ mod tests {
 
     #[test]
     fn an_empty_list_says_what_an_alert_is_for_and_a_fault_is_escaped() {
-        assert!(list(&[], true).into_string().contains("/alerts/new"));
-        assert!(!list(&[], false).into_string().contains("/alerts/new"));
+        assert!(list(&[], None, true, true).into_string().contains("/alerts/new"));
+        assert!(!list(&[], None, true, false).into_string().contains("/alerts/new"));
         assert!(editor(None, "a", "<b>", 0, true).into_string().contains("&lt;b&gt;"));
     }
 }

@@ -21,7 +21,7 @@ pub(crate) struct Tested {
 
 /// The list, with the result of a test where one was made.
 #[must_use]
-pub(crate) fn list(rows: &[ConnectionRow], tested: Option<&Tested>, may_change: bool) -> Markup {
+pub(crate) fn list(rows: &[ConnectionRow], tested: Option<&Tested>, may_test: bool, may_change: bool) -> Markup {
     let new = html! { @if may_change { a.button.main href="/connections/new" { "New connection" } } };
     html! {
         @if let Some(tested) = tested {
@@ -36,7 +36,7 @@ pub(crate) fn list(rows: &[ConnectionRow], tested: Option<&Tested>, may_change: 
                     table {
                         caption.unseen { "Connections" }
                         (head(&["Connection", "Kind", "State", "Changed"], Some("Actions")))
-                        tbody { @for row in rows { (line(row, may_change)) } }
+                        tbody { @for row in rows { (line(row, may_test, may_change)) } }
                     }
                 }
             }
@@ -44,7 +44,7 @@ pub(crate) fn list(rows: &[ConnectionRow], tested: Option<&Tested>, may_change: 
     }
 }
 
-fn line(row: &ConnectionRow, may_change: bool) -> Markup {
+fn line(row: &ConnectionRow, may_test: bool, may_change: bool) -> Markup {
     let path = format!("{}/{}", row.tenant, row.name);
     html! {
         tr {
@@ -58,9 +58,11 @@ fn line(row: &ConnectionRow, may_change: bool) -> Markup {
             td data-label="State" { @if row.enabled { (badge(Tone::Good, "enabled")) } @else { (badge(Tone::Idle, "disabled")) } }
             td data-label="Changed" { (ago(row.updated_at)) }
             td {
-                @if may_change {
-                    div.actions {
+                div.actions {
+                    @if may_test {
                         form method="post" action={ "/connections/" (path) "/test" } { button.button.small type="submit" { "Test" span.unseen { " " (path) } } }
+                    }
+                    @if may_change {
                         @let turn = if row.enabled { "disable" } else { "enable" };
                         form method="post" action={ "/connections/" (path) "/" (turn) } { button.button.small.quiet type="submit" { (if row.enabled { "Disable" } else { "Enable" }) span.unseen { " " (path) } } }
                         form method="post" action={ "/connections/" (path) "/delete" } {

@@ -208,7 +208,8 @@ fn headers() -> Value {
 fn parameters() -> Value {
     json!({
         "IdempotencyKey": {
-            "name": "Idempotency-Key", "in": "header", "required": false, "schema": { "type": "string" },
+            "name": "Idempotency-Key", "in": "header", "required": false,
+            "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" },
             "description": "Sent again with the same request, the call is not executed again: the first execution's answer is given.",
         },
         "Prefer": {

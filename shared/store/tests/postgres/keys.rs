@@ -41,9 +41,9 @@ async fn a_key_is_created_listed_changed_and_deleted() {
         let rows = store.list_keys(None).await.unwrap();
         assert_eq!((rows[0].label.as_str(), rows[0].integrations.as_slice()), ("new label", ["m".to_owned(), "n".to_owned()].as_slice()));
 
-        store.delete_key(created.id, &"test".into()).await.unwrap();
+        store.delete_key(created.id, None, &"test".into()).await.unwrap();
         assert!(store.list_keys(None).await.unwrap().is_empty());
-        assert!(matches!(store.delete_key(created.id, &"test".into()).await, Err(StoreError::NotFound { .. })));
+        assert!(matches!(store.delete_key(created.id, None, &"test".into()).await, Err(StoreError::NotFound { .. })));
         assert!(matches!(store.update_key(created.id, relabelled("x"), None, &"test".into()).await, Err(StoreError::NotFound { .. })));
     })
     .await;
@@ -103,7 +103,7 @@ async fn a_pasted_key_must_fit_into_a_header() {
         }
         let blank = NewKey { label: "  ".to_owned(), ..new_key("t", &["n"], None) };
         assert!(matches!(store.create_key(blank, &"test".into()).await, Err(StoreError::Invalid { .. })));
-        assert!(matches!(store.delete_key(Uuid::new_v4(), &"test".into()).await, Err(StoreError::NotFound { .. })));
+        assert!(matches!(store.delete_key(Uuid::new_v4(), None, &"test".into()).await, Err(StoreError::NotFound { .. })));
     })
     .await;
 }

@@ -62,7 +62,7 @@ async fn a_key_opens_and_closes_at_once() {
         until("the grant is seen", || async { snapshot.current().key(&digest).unwrap().integrations.contains(&second.id) }).await;
         assert!(!snapshot.current().key(&digest).unwrap().integrations.contains(&applied.id));
 
-        store.delete_key(created.id, &"test".into()).await.unwrap();
+        store.delete_key(created.id, None, &"test".into()).await.unwrap();
         until("the key is gone", || async { snapshot.current().key(&digest).is_none() }).await;
     })
     .await;

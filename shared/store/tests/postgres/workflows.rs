@@ -114,8 +114,8 @@ async fn a_connection_is_stored_encrypted_replaced_disabled_resealed_and_deleted
         assert_eq!(store.reseal_connections(&both, &"test".into()).await.unwrap(), 1);
         assert_eq!(store.reseal_connections(&both, &"test".into()).await.unwrap(), 0);
         assert_eq!(url_of(&store.connection(&tenant, &bus, &keys(NEW)).await.unwrap()), "amqp://u:other@h");
-        store.delete_connection(&tenant, &bus, &"test".into()).await.unwrap();
-        assert!(matches!(store.delete_connection(&tenant, &bus, &"test".into()).await, Err(StoreError::NotFound { .. })));
+        store.delete_connection(&tenant, &bus, None, &"test".into()).await.unwrap();
+        assert!(matches!(store.delete_connection(&tenant, &bus, None, &"test".into()).await, Err(StoreError::NotFound { .. })));
     })
     .await;
 }

@@ -1,0 +1,33 @@
+"""How the fuzzer signs in: by a token of its own, made anew every few seconds, since what it does includes deleting tokens and users."""
+
+import json
+import os
+import subprocess
+
+import schemathesis
+
+FOREBAY = os.environ["FOREBAY"]
+
+
+def forebay(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([FOREBAY, *arguments, "--output", "json"], capture_output=True, text=True)
+
+
+@schemathesis.auth(refresh_interval=20)
+class FreshToken:
+    def get(self, case, context):
+        made = self.token()
+        if made.returncode != 0:
+            forebay("users", "create", "fuzz", "--no-password", "--role", "administrator")
+            made = self.token()
+        if made.returncode != 0:
+            raise RuntimeError(made.stderr)
+        return json.loads(made.stdout)["token"]
+
+    @staticmethod
+    def token() -> subprocess.CompletedProcess[str]:
+        return forebay("tokens", "create", "--label", "fuzz", "--role", "administrator", "--user", "fuzz")
+
+    def set(self, case, data, context):
+        case.headers = case.headers or {}
+        case.headers["Authorization"] = f"Bearer {data}"
