@@ -8,7 +8,7 @@ use lapin::{BasicProperties, Connection, ConnectionProperties};
 use std::time::Duration;
 
 fn topology(stack: &Stack) -> Topology {
-    Topology::new(stack.queue_prefix(), 1, Limits { max_length: 1, max_bytes: 1 })
+    Topology::new(stack.queue_prefix(), 1, Limits { max_length: 1_000_000, max_bytes: 1 << 30 })
 }
 
 fn inspector(stack: &Stack) -> Inspector {
@@ -43,6 +43,18 @@ async fn the_depth_of_a_queue_is_what_waits_and_its_age_is_what_the_worker_has_i
     stack.ended("slow", 3).await;
     let gone = format!("select count(*) from workers where '{name}' = any(oldest_queues)");
     eventually("nothing is in hand any more", || async { (stack.sql(&gone).await.trim() == "0").then_some(()) }).await;
+}
+
+/// lapin gives out 2047 numbers of channels, and none of a channel that the broker closed works again.
+#[tokio::test(flavor = "multi_thread")]
+async fn queues_that_are_missing_can_be_asked_for_more_often_than_a_connection_has_channels() {
+    let stack = Stack::new().await;
+    let inspector = inspector(&stack);
+    let missing: Vec<Queue> = (0..2_100).map(|_| Queue::Trigger(uuid::Uuid::new_v4())).collect();
+    for _ in 0..2 {
+        assert!(inspector.depths(&missing).await.unwrap().iter().all(Option::is_none));
+    }
+    assert!(inspector.unreadable(1).await.unwrap().is_empty());
 }
 
 async fn only_one(inspector: &Inspector, is_other: impl Fn(&UnreadableMessage) -> bool) -> UnreadableMessage {

@@ -174,20 +174,36 @@ impl Inspector {
         let name = self.topology.name(Queue::Unreadable);
         match channel.basic_get(short(&name), BasicGetOptions::default()).await {
             Ok(message) => Ok(message),
-            // Nothing was ever put aside.
-            Err(error) if is_not_found(&error) => Ok(None),
+            // Nothing was ever put aside. The queue is there from then on: the broker logs an error each time that it is not.
+            Err(error) if is_not_found(&error) => {
+                let connection = self.connected(None).await?;
+                let declared = self.topology.declare(&connection, Queue::Unreadable).await;
+                declared.map(|()| None).map_err(|source| BrokerError::Lost { doing: "declaring the queue of unreadable messages", source })
+            }
             Err(source) => Err(BrokerError::Lost { doing: "looking at the unreadable messages", source }),
         }
     }
 
+    /// On a new connection, where the one at hand opens none: lapin 4.12 never opens a channel by a number whose earlier channel the broker
+    /// has closed, as it does where a queue is missing, and after 2047 channels the numbers come again.
     async fn channel(&self) -> Result<Channel, BrokerError> {
+        let known = self.connected(None).await?;
+        if let Ok(channel) = known.create_channel().await {
+            return Ok(channel);
+        }
+        let other = self.connected(Some(&known)).await?;
+        other.create_channel().await.map_err(|source| BrokerError::Lost { doing: "opening a channel", source })
+    }
+
+    async fn connected(&self, instead_of: Option<&Arc<Connection>>) -> Result<Arc<Connection>, BrokerError> {
         let mut connection = self.connection.lock().await;
-        let connected = match &*connection {
-            Some(known) if known.status().connected() => known.clone(),
-            _ => connection.insert(Arc::new(connect(&self.config.url, &self.config.name).await?)).clone(),
-        };
-        drop(connection);
-        connected.create_channel().await.map_err(|source| BrokerError::Lost { doing: "opening a channel", source })
+        if let Some(known) = &*connection
+            && known.status().connected()
+            && instead_of.is_none_or(|other| !Arc::ptr_eq(known, other))
+        {
+            return Ok(known.clone());
+        }
+        Ok(connection.insert(Arc::new(connect(&self.config.url, &self.config.name).await?)).clone())
     }
 }
 

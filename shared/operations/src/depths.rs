@@ -5,22 +5,39 @@
 
 use forebay_broker::{Depth, Inspector, Queue};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What is younger is not asked for again.
+/// What is younger is not asked for again, and so much longer as asking for all took: who looks makes no load worth the name.
 const FRESH: Duration = Duration::from_secs(2);
+const REST: u32 = 10;
+/// A queue that is not there yet holds nothing, and the broker logs an error each time that it is asked for one.
+const MISSING_FRESH: Duration = Duration::from_secs(60);
 /// What is older is not told any more.
-const STALE: Duration = Duration::from_secs(60);
+const STALE: Duration = Duration::from_secs(300);
 /// Queues that are asked for together; what they say is told before the next ones are.
 const TOGETHER: usize = 500;
 
 /// What the broker said last. Cheap to clone.
 #[derive(Clone, Default)]
 pub(crate) struct Depths {
-    known: Arc<Mutex<HashMap<Queue, (Instant, Depth)>>>,
+    known: Arc<Mutex<Known>>,
     /// Held by whoever asks: the others wait for that answer.
     asking: Arc<tokio::sync::Mutex<()>>,
+}
+
+#[derive(Default)]
+struct Known {
+    depths: HashMap<Queue, Told>,
+    /// How long asking took last.
+    took: Duration,
+}
+
+#[derive(Clone, Copy)]
+struct Told {
+    at: Instant,
+    /// `None`: there is no such queue.
+    depth: Option<Depth>,
 }
 
 impl Depths {
@@ -31,33 +48,45 @@ impl Depths {
         let asking = tokio::spawn(async move { depths.ask(&inspector, wanted).await });
         // Either way it is told what is known by then.
         let _ = tokio::time::timeout(patience, asking).await;
-        self.told(queues)
-    }
-
-    fn told(&self, queues: &[Queue]) -> HashMap<Queue, Depth> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|_, (at, _)| at.elapsed() < STALE);
-        queues.iter().filter_map(|queue| Some((*queue, known.get(queue)?.1))).collect()
+        let mut known = self.known();
+        known.depths.retain(|_, told| told.at.elapsed() < STALE);
+        let nothing = Depth { ready: 0, consumers: 0 };
+        queues.iter().filter_map(|queue| Some((*queue, known.depths.get(queue)?.depth.unwrap_or(nothing)))).collect()
     }
 
     async fn ask(&self, inspector: &Inspector, mut queues: Vec<Queue>) {
         let _turn = self.asking.lock().await;
         {
-            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            queues.retain(|queue| known.get(queue).is_none_or(|(at, _)| at.elapsed() >= FRESH));
+            let known = self.known();
+            queues.retain(|queue| known.depths.get(queue).is_none_or(|told| !told.is_fresh(known.took)));
         }
+        let began = Instant::now();
         for some in queues.chunks(TOGETHER) {
             match inspector.depths(some).await {
                 Ok(found) => {
-                    let nothing = Depth { ready: 0, consumers: 0 };
-                    let found = some.iter().zip(found).map(|(queue, depth)| (*queue, (Instant::now(), depth.unwrap_or(nothing))));
-                    self.known.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
+                    let told = found.into_iter().map(|depth| Told { at: Instant::now(), depth });
+                    self.known().depths.extend(some.iter().copied().zip(told));
                 }
                 Err(error) => {
-                    tracing::debug!(%error, "the broker does not tell how many messages wait");
-                    return self.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
+                    let cause = std::error::Error::source(&error).map(ToString::to_string);
+                    tracing::debug!(%error, cause, "the broker does not tell how many messages wait");
+                    return self.known().depths.clear();
                 }
             }
         }
+        if !queues.is_empty() {
+            self.known().took = began.elapsed();
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Told {
+    fn is_fresh(self, took: Duration) -> bool {
+        let least = if self.depth.is_none() { MISSING_FRESH } else { FRESH };
+        self.at.elapsed() < least.max(took * REST).min(STALE / 2)
     }
 }
