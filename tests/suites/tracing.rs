@@ -30,6 +30,9 @@ steps: [{{ id: remote_call, http: {{ method: POST, url: '{}/' }} }}]
     let context = call(&stack, &exporting, &remote).await;
     assert!(context.starts_with(&format!("00-{TRACE}-")), "{context}");
     assert!(!context.contains(SPAN), "the step's own span is the parent: {context}");
+    // It is found from the execution, by whoever looks at that.
+    let shown = stack.ended("traced", 1).await;
+    assert_eq!(shown[0]["traceId"], TRACE);
     assert!(exporting.terminate().await.success());
     let exported: String = collector.seen().iter().filter(|seen| seen.path == "/v1/traces").map(|seen| seen.body.as_str()).collect();
     for name in ["POST /t1/traced", "process t1/traced", "remote_call", "messaging.message.id", "rabbitmq"] {
@@ -39,4 +42,10 @@ steps: [{{ id: remote_call, http: {{ method: POST, url: '{}/' }} }}]
     // Without an exporter there are no spans, and the context goes on as it came.
     let plain = stack.start("dev").await;
     assert_eq!(call(&stack, &plain, &remote).await, format!("00-{TRACE}-{SPAN}-01"));
+
+    // Of a trace that is not sampled nothing is kept anywhere.
+    let request = stack.http.post(format!("{}/t1/traced", plain.url)).header("traceparent", format!("00-{TRACE}-{SPAN}-00"));
+    assert_eq!(stack.send(request).await.status, 200);
+    let shown = stack.ended("traced", 3).await;
+    assert_eq!(shown.iter().filter(|execution| execution["traceId"].is_null()).count(), 1);
 }

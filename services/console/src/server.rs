@@ -133,6 +133,7 @@ impl Console {
             client: client.build().map_err(ConsoleError::Client)?,
             ingress_internal_url: at(settings.ingress_internal_url.as_ref().or(settings.ingress_url.as_ref()), settings.http_listen),
             ingress_url: at(settings.ingress_url.as_ref(), settings.http_listen),
+            trace_url: settings.trace_url.clone(),
             is_secure: url.starts_with("https://"),
             setup_code,
             throttle: Throttle::default(),

@@ -6,7 +6,7 @@ use crate::pages::bulk::Bulk;
 use crate::throttle::Throttle;
 use forebay_contract::Name;
 use forebay_operations::{Operations, Visible};
-use forebay_store::{OutcomeWatch, SnapshotHandle, TriggerPhase};
+use forebay_store::{ExecutionRow, OutcomeWatch, SnapshotHandle, TriggerPhase};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +21,8 @@ pub(crate) struct State {
     pub(crate) ingress_url: String,
     /// Where this process reaches it.
     pub(crate) ingress_internal_url: String,
+    /// Where a trace is shown, with `{trace}` for its id.
+    pub(crate) trace_url: Option<String>,
     /// Whether people reach the console by HTTPS only.
     pub(crate) is_secure: bool,
     /// Proves that who makes the first administrator reads this process's log.
@@ -36,6 +38,12 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// Where the trace of an execution is shown; empty: it is of none, or nobody has said where traces are kept.
+    pub(crate) fn trace_of(&self, row: &ExecutionRow) -> String {
+        let (Some(url), Some(trace)) = (&self.trace_url, row.trace) else { return String::new() };
+        url.replace("{trace}", &trace.simple().to_string())
+    }
+
     /// Halted triggers among the tenants that somebody sees, without asking the database.
     pub(crate) fn halted(&self, seen: &Visible) -> usize {
         let snapshot = self.snapshot.current();

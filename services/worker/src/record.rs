@@ -3,11 +3,12 @@
 use crate::attempt::Attempted;
 use crate::execute::{Executed, Executor};
 use forebay_contract::definition::Definition;
-use forebay_contract::envelope::Envelope;
+use forebay_contract::envelope::{Envelope, TraceContext};
 use forebay_contract::outcome::{Ending, ExecutionError, ExecutionStatus};
 use forebay_contract::unix_micros;
 use forebay_store::{KeptBatch, Record, StoredRequest, StoredResponse, TriggerKind};
 use std::time::Duration;
+use uuid::Uuid;
 
 /// A reply posted this long before the caller's deadline reaches it.
 const ANSWERED_BEFORE_MILLIS: i64 = 500;
@@ -95,7 +96,8 @@ impl Executor {
     pub(crate) fn empty_record(&self, envelope: &Envelope) -> Record {
         let trigger_kind = if envelope.due_at.is_some() { TriggerKind::Schedule } else { TriggerKind::Webhook };
         let Envelope { execution_id, integration_id, version, .. } = envelope;
-        Record::new(*execution_id, *integration_id, *version, trigger_kind, self.worker.clone(), unix_micros())
+        let record = Record::new(*execution_id, *integration_id, *version, trigger_kind, self.worker.clone(), unix_micros());
+        Record { trace: envelope.trace.as_ref().and_then(TraceContext::sampled_id).map(Uuid::from_u128), ..record }
     }
 }
 

@@ -22,7 +22,7 @@ use tokio::sync::Mutex;
 /// Most unreadable messages that are looked through for one.
 const MOST_SEARCHED: usize = 10_000;
 /// Channels over which depths are asked for at once: the broker answers those of one channel one after the other.
-const DEPTH_CHANNELS: usize = 8;
+const DEPTH_CHANNELS: usize = 4;
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How a queue stands.

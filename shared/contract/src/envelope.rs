@@ -59,6 +59,17 @@ pub struct TraceContext {
     pub tracestate: Option<String>,
 }
 
+impl TraceContext {
+    /// The id of the trace, if it is sampled: of another one nobody keeps anything.
+    #[must_use]
+    pub fn sampled_id(&self) -> Option<u128> {
+        let mut parts = self.traceparent.split('-');
+        let (_version, id, _span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let is_sampled = u8::from_str_radix(flags, 16).is_ok_and(|flags| flags & 1 == 1);
+        u128::from_str_radix(id, 16).ok().filter(|id| is_sampled && *id != 0)
+    }
+}
+
 /// One accepted call.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Envelope {
@@ -158,5 +169,21 @@ impl Envelope {
         let mut bytes = [0; 8];
         // Without random bytes the time tells messages apart as well as it can.
         getrandom::fill(&mut bytes).map_or_else(|_| Some(unix_micros()), |()| Some(i64::from_be_bytes(bytes)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TraceContext;
+
+    #[test]
+    fn only_a_sampled_trace_has_an_id() {
+        let id = |traceparent: &str| TraceContext { traceparent: traceparent.to_owned(), tracestate: None }.sampled_id();
+        let known = 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736;
+        assert_eq!(id("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"), Some(known));
+        assert_eq!(id("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-03"), Some(known));
+        for none in ["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00", "00-00000000000000000000000000000000-1-01", "", "x"] {
+            assert_eq!(id(none), None, "{none}");
+        }
     }
 }

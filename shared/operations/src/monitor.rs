@@ -6,7 +6,7 @@ use crate::definitions::visible;
 use crate::error::OperationError;
 use forebay_broker::{Queue, Settle, UnreadableMessage};
 use forebay_contract::Name;
-use forebay_store::{Activity, Deed, Role, TrafficOf, TrafficPoint, TrafficQuery, WORKER_TTL, WorkerRow};
+use forebay_store::{Activity, Deed, Role, TrafficOf, TrafficPoint, TrafficQuery, TriggerRow, WORKER_TTL, WorkerRow};
 use serde_json::json;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -69,12 +69,19 @@ impl Operations {
         Ok(self.store.live_workers(WORKER_TTL).await?)
     }
 
-    /// The queues that the person sees: exclusive ones of its tenants, and the lanes for who sees every tenant. How many wait is at most
+    /// The queues of these triggers that have their own, and the lanes for who sees every tenant. The triggers are the person's own: they
+    /// come of [`Self::list_triggers`]. How many wait is at most
     /// a few seconds old; it is not known where the broker is away, or has not answered within `patience`.
     ///
     /// # Errors
     /// What the store says.
-    pub async fn list_queues(&self, actor: &Actor, tenant: Option<&Name>, patience: Duration) -> Result<Vec<QueueState>, OperationError> {
+    pub async fn list_queues(
+        &self,
+        actor: &Actor,
+        tenant: Option<&Name>,
+        triggers: &[TriggerRow],
+        patience: Duration,
+    ) -> Result<Vec<QueueState>, OperationError> {
         let workers = self.store.live_workers(WORKER_TTL).await?;
         let mut oldest: HashMap<&str, i64> = HashMap::new();
         for (queue, at) in workers.iter().flat_map(|worker| &worker.oldest) {
@@ -82,12 +89,12 @@ impl Operations {
         }
         type Named = (Option<(Name, Name)>, Queue, Option<String>);
         let mut named: Vec<Named> = Vec::new();
-        for row in self.list_triggers(actor, tenant).await? {
+        for row in triggers {
             if row.policy == "lane" {
                 continue;
             }
             let (Ok(tenant), Ok(name)) = (row.tenant.parse(), row.name.parse()) else { continue };
-            named.push((Some((tenant, name)), Queue::Trigger(row.integration_id), row.worker));
+            named.push((Some((tenant, name)), Queue::Trigger(row.integration_id), row.worker.clone()));
         }
         if tenant.is_none() && actor.may_everywhere(Role::Viewer).is_ok() {
             named.extend(self.topology.lanes().map(|queue| (None, queue, None)));

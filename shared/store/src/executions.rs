@@ -52,6 +52,8 @@ pub struct ExecutionRow {
     pub halted: bool,
     /// Whether a person decided to go on without it.
     pub skipped: bool,
+    /// The trace that it belongs to; `None`: of none that is kept anywhere.
+    pub trace: Option<Uuid>,
 }
 
 /// An execution with the answer that its caller may still fetch.
@@ -123,7 +125,7 @@ const ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// In the order that [`execution_row`] reads.
 pub(crate) const COLUMNS: &str = "e.id, e.integration_id, e.version, e.status, e.attempts, e.started_at, e.ended_at, e.worker,
     e.response_status, e.redeliveries, e.halted, e.skipped, e.error_code, e.error_step, e.error_message, e.error_transient,
-    e.trigger_kind, e.labels";
+    e.trigger_kind, e.labels, e.trace";
 
 impl Store {
     /// Of these ids (the unique parts), those that are recorded as ended.
@@ -255,8 +257,8 @@ pub(crate) fn execution_row(row: &Row, issuer: &IdIssuer) -> Result<ExecutionRow
     let (unique, integration_id): (Uuid, Uuid) = (row.get(0), row.get(1));
     Ok(ExecutionRow {
         id: issuer.restore(unique, integration_id),
-        tenant: row.get(18),
-        integration: row.get(19),
+        tenant: row.get(19),
+        integration: row.get(20),
         integration_id,
         version: row.get(2),
         trigger: row.get(16),
@@ -272,6 +274,7 @@ pub(crate) fn execution_row(row: &Row, issuer: &IdIssuer) -> Result<ExecutionRow
         response_status: row.get::<_, Option<i16>>(8).and_then(|code| code.try_into().ok()),
         halted: row.get(10),
         skipped: row.get(11),
+        trace: row.get(18),
     })
 }
 

@@ -129,6 +129,9 @@ pub struct Record {
     pub halted: bool,
     /// Whether a person decided to go on without it.
     pub skipped: bool,
+    /// The trace that it belongs to. A row keeps the one that it has where a later record has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Uuid>,
 }
 
 impl Record {
@@ -169,6 +172,7 @@ impl Record {
             keep: None,
             halted: false,
             skipped: false,
+            trace: None,
         }
     }
 }

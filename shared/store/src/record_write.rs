@@ -29,21 +29,21 @@ const TRIES_WHILE_ATTACHED: usize = 8;
 /// Every row that was written is returned.
 const UPSERT: &str = "
     insert into executions (id, integration_id, accepted_at, started_at, ended_at, version, attempts, redeliveries, response_status,
-        halted, skipped, status, trigger_kind, worker, error_code, error_step, error_message, error_transient, labels)
+        halted, skipped, status, trigger_kind, worker, error_code, error_step, error_message, error_transient, labels, trace)
     select id, integration_id, accepted_at, started_at, ended_at, version, attempts, redeliveries, response_status,
         halted, skipped, status, trigger_kind, worker, error_code, error_step, error_message, error_transient,
-        string_to_array(labels, e'\\x1f')
+        string_to_array(labels, e'\\x1f'), trace
     from unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::integer[], $7::integer[],
         $8::integer[], $9::smallint[], $10::boolean[], $11::boolean[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[],
-        $17::text[], $18::boolean[], $19::text[]) as new (id, integration_id, accepted_at, started_at, ended_at, version, attempts,
+        $17::text[], $18::boolean[], $19::text[], $20::uuid[]) as new (id, integration_id, accepted_at, started_at, ended_at, version, attempts,
         redeliveries, response_status, halted, skipped, status, trigger_kind, worker, error_code, error_step, error_message,
-        error_transient, labels)
+        error_transient, labels, trace)
     on conflict (id, accepted_at) do update set
         started_at = excluded.started_at, ended_at = excluded.ended_at, version = excluded.version, attempts = excluded.attempts,
         redeliveries = excluded.redeliveries, response_status = excluded.response_status, halted = excluded.halted,
         skipped = excluded.skipped, status = excluded.status, worker = excluded.worker, error_code = excluded.error_code,
         error_step = excluded.error_step, error_message = excluded.error_message, error_transient = excluded.error_transient,
-        labels = coalesce(excluded.labels, executions.labels)
+        labels = coalesce(excluded.labels, executions.labels), trace = coalesce(excluded.trace, executions.trace)
     where executions.attempts < excluded.attempts
         or executions.attempts = excluded.attempts
             and (excluded.status not in ('queued', 'running') or executions.status in ('queued', 'running'))
@@ -233,6 +233,7 @@ async fn upsert(client: &impl GenericClient, records: &[&Record]) -> Result<Vec<
     let messages: Vec<Option<Cow<'_, str>>> = errors.iter().map(|error| error.map(|error| bounded_message(&error.message))).collect();
     let transient: Vec<Option<bool>> = errors.iter().map(|error| error.map(|error| error.transient)).collect();
     let labels: Vec<Option<String>> = records.iter().map(|record| joined(&record.labels)).collect();
+    let traces: Vec<Option<Uuid>> = records.iter().map(|record| record.trace).collect();
     let statement = client.prepare_cached(UPSERT).await.map_err(failed)?;
     let rows = client
         .query(
@@ -257,6 +258,7 @@ async fn upsert(client: &impl GenericClient, records: &[&Record]) -> Result<Vec<
                 &messages,
                 &transient,
                 &labels,
+                &traces,
             ],
         )
         .await

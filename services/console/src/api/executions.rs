@@ -54,6 +54,8 @@ pub(super) struct Execution {
     halted: bool,
     /// Whether a person has skipped it.
     skipped: bool,
+    /// The trace that it belongs to (W3C Trace Context); null: of none that is kept anywhere.
+    trace_id: Option<String>,
 }
 
 /// One execution with all that is kept of it.
@@ -107,6 +109,7 @@ pub(super) fn shown(row: &ExecutionRow) -> Execution {
         redeliveries: row.redeliveries,
         halted: row.halted,
         skipped: row.skipped,
+        trace_id: row.trace.map(|trace| trace.simple().to_string()),
     }
 }
 

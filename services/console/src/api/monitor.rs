@@ -115,7 +115,9 @@ fn queue(state: QueueState) -> Queue {
 
 /// `GET /monitor/queues`.
 pub(super) async fn queues(caller: Caller, asked: web::Query<Paged>) -> ApiResult {
-    let rows = caller.state.operations.list_queues(&caller.actor, asked.tenant()?.as_ref(), DEPTH_PATIENCE).await?;
+    let (tenant, operations) = (asked.tenant()?, &caller.state.operations);
+    let triggers = operations.list_triggers(&caller.actor, tenant.as_ref()).await?;
+    let rows = operations.list_queues(&caller.actor, tenant.as_ref(), &triggers, DEPTH_PATIENCE).await?;
     ok(asked.cut(rows, |row| row.name.clone(), queue)?)
 }
 

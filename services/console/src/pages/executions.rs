@@ -121,7 +121,7 @@ async fn recorded(caller: &Caller, id: &ExecutionId, detail: &ExecutionDetail) -
             .collect(),
     };
     let may_retry = row.tenant.parse().is_ok_and(|tenant: Name| caller.actor.has(&tenant, Role::Operator));
-    let seen = Seen { definition: definition.as_ref(), around: &around, trace: "", may_retry, latest };
+    let seen = Seen { definition: definition.as_ref(), around: &around, trace: &caller.state.trace_of(row), may_retry, latest };
     let live = format!("/live?id={id}");
     let above = [("/executions".to_owned(), "Executions".to_owned())];
     let title = format!("Execution {id}");

@@ -9,6 +9,7 @@ use crate::view::page::Section;
 use actix_web::web;
 use forebay_broker::Settle;
 use forebay_contract::{IntegrationPath, Name, unix_micros};
+use forebay_operations::OperationError;
 use forebay_store::{Decision, Role, TrafficOf, TrafficPoint, TrafficQuery};
 use maud::html;
 use serde::Deserialize;
@@ -19,7 +20,7 @@ const LETTERS: usize = 50;
 /// Queues on the page: those in which most waits.
 const QUEUES: usize = 100;
 /// How long the page waits for the broker to say how many messages wait.
-const DEPTH_PATIENCE: Duration = Duration::from_millis(100);
+const DEPTH_PATIENCE: Duration = Duration::from_millis(40);
 
 /// Spans of the charts: word, minutes in all, minutes a point. Points are as wide as the sums that the store keeps.
 const SPANS: [(&str, u32, u32); 4] = [("1h", 60, 1), ("24h", 1440, 15), ("7d", 10_080, 60), ("30d", 43_200, 360)];
@@ -37,12 +38,13 @@ pub(super) async fn show(caller: Caller, asked: web::Query<Asked>) -> PageResult
     let tenant = Some(asked.tenant.trim()).filter(|text| !text.is_empty()).map(name).transpose()?;
     let (over, minutes, step) = SPANS.into_iter().find(|(word, ..)| *word == asked.over).unwrap_or(SPANS[0]);
     let now = unix_micros();
-    let (traffic, triggers, queues) = tokio::join!(
-        figures(&caller, tenant.as_ref(), None, now, minutes, step),
-        operations.list_triggers(actor, tenant.as_ref()),
-        operations.list_queues(actor, tenant.as_ref(), DEPTH_PATIENCE),
-    );
-    let (traffic, triggers, mut queues) = (traffic?, triggers?, queues?);
+    let queues = async {
+        let triggers = operations.list_triggers(actor, tenant.as_ref()).await?;
+        let queues = operations.list_queues(actor, tenant.as_ref(), &triggers, DEPTH_PATIENCE).await?;
+        Ok::<_, OperationError>((triggers, queues))
+    };
+    let (traffic, queues) = tokio::join!(figures(&caller, tenant.as_ref(), None, now, minutes, step), queues);
+    let (traffic, (triggers, mut queues)) = (traffic?, queues?);
     queues.sort_by_key(|queue| std::cmp::Reverse((queue.ready, queue.oldest.map(std::cmp::Reverse))));
     let shown: Vec<Queue> = queues.iter().take(QUEUES).map(queue).collect();
     let is_of_all = actor.may_everywhere(Role::Viewer).is_ok() && tenant.is_none();

@@ -75,6 +75,7 @@ settings_table! {
     CONSOLE_URL = setting("FOREBAY_CONSOLE_URL", "console-url", "URL", Computed("from the console's address"), "address of the console as people reach it, such as https://forebay.example; https makes its cookies secure");
     INGRESS_URL = setting("FOREBAY_INGRESS_URL", "ingress-url", "URL", Computed("from the ingress's address"), "address of the ingress as callers reach it, such as https://hooks.example; the console shows it");
     INGRESS_INTERNAL_URL = setting("FOREBAY_INGRESS_INTERNAL_URL", "ingress-internal-url", "URL", Computed("the ingress-url"), "address of the ingress as the console reaches it, where that is another one: calls that people try go there");
+    TRACE_URL = setting("FOREBAY_TRACE_URL", "trace-url", "URL", Unset, "address of a trace where traces are kept, with {trace} for its id, such as https://jaeger.example/trace/{trace}: the console links executions to it");
     OIDC_ISSUER = setting("FOREBAY_OIDC_ISSUER", "oidc-issuer", "URL", Unset, "provider of single sign-on (OpenID Connect) for the console; needs the client id too. Its redirect address is CONSOLE_URL/sign-in/oidc/callback");
     OIDC_CLIENT_ID = setting("FOREBAY_OIDC_CLIENT_ID", "oidc-client-id", "TEXT", Unset, "what the console is called at that provider");
     OIDC_CLIENT_SECRET = secret(setting("FOREBAY_OIDC_CLIENT_SECRET", "oidc-client-secret", "TEXT", Unset, "the console's secret at that provider; a public client has none"));
@@ -126,6 +127,6 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), SETTINGS.len());
-        assert_eq!(SETTINGS.len(), 37);
+        assert_eq!(SETTINGS.len(), 38);
     }
 }

@@ -52,6 +52,8 @@ pub struct Settings {
     pub ingress_url: Option<RedactedUrl>,
     /// Where the console reaches the ingress; `None`: where callers do.
     pub ingress_internal_url: Option<RedactedUrl>,
+    /// Where a trace is shown, with `{trace}` for its id.
+    pub trace_url: Option<String>,
     /// Single sign-on to the console.
     pub oidc: Option<Oidc>,
     /// Where health and metrics are served.
@@ -171,6 +173,7 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
     let console_url = reader.url(&docs::CONSOLE_URL, &["http", "https"]);
     let ingress_url = reader.url(&docs::INGRESS_URL, &["http", "https"]);
     let ingress_internal_url = reader.url(&docs::INGRESS_INTERNAL_URL, &["http", "https"]);
+    let trace_url = reader.value(&docs::TRACE_URL, names::trace_url);
     let oidc = read_oidc(reader);
     let admin_listen = reader.address(&docs::ADMIN_LISTEN);
     let queue_prefix = reader.value(&docs::QUEUE_PREFIX, names::queue_prefix).unwrap_or_default();
@@ -212,6 +215,7 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
         console_url,
         ingress_url,
         ingress_internal_url,
+        trace_url,
         oidc,
         admin_listen: admin_listen?,
         queue_prefix,

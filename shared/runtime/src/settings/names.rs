@@ -30,6 +30,15 @@ fn nearest_setting(name: &str) -> Option<&'static str> {
     (distance <= 3).then_some(nearest)
 }
 
+/// The address of a trace, with `{trace}` for its id.
+pub(super) fn trace_url(text: &str) -> Result<String, String> {
+    let is_address = text.starts_with("http://") || text.starts_with("https://");
+    match is_address && text.contains("{trace}") {
+        true => Ok(text.to_owned()),
+        false => Err("write an address with {trace} in it, such as https://jaeger.example/trace/{trace}".to_owned()),
+    }
+}
+
 pub(super) fn queue_prefix(text: &str) -> Result<String, String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if text.len() > 64 || !text.chars().all(allowed) {
