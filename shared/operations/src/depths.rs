@@ -15,8 +15,9 @@ const REST: u32 = 10;
 const MISSING_FRESH: Duration = Duration::from_secs(60);
 /// What is older is not told any more.
 const STALE: Duration = Duration::from_secs(300);
-/// Queues that are asked for together; what they say is told before the next ones are.
-const TOGETHER: usize = 500;
+/// Queues that are asked for together; what they say is told before the next ones are, after a pause of so many times what that took.
+const TOGETHER: usize = 250;
+const PAUSE: u32 = 3;
 
 /// What the broker said last. Cheap to clone.
 #[derive(Clone, Default)]
@@ -61,7 +62,9 @@ impl Depths {
             queues.retain(|queue| known.depths.get(queue).is_none_or(|told| !told.is_fresh(known.took)));
         }
         let began = Instant::now();
-        for some in queues.chunks(TOGETHER) {
+        let mut chunks = queues.chunks(TOGETHER).peekable();
+        while let Some(some) = chunks.next() {
+            let began = Instant::now();
             match inspector.depths(some).await {
                 Ok(found) => {
                     let told = found.into_iter().map(|depth| Told { at: Instant::now(), depth });
@@ -72,6 +75,9 @@ impl Depths {
                     tracing::debug!(%error, cause, "the broker does not tell how many messages wait");
                     return self.known().depths.clear();
                 }
+            }
+            if chunks.peek().is_some() {
+                tokio::time::sleep(began.elapsed() * PAUSE).await;
             }
         }
         if !queues.is_empty() {

@@ -14,6 +14,9 @@ use std::collections::BTreeMap;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+/// A petabyte: more than anybody keeps, and a number that JSON has exactly.
+pub(super) const MOST_PAYLOAD_BYTES: i64 = 1_000_000_000_000_000;
+
 /// Somebody who may sign in.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -254,8 +257,8 @@ pub(super) async fn update_tenant(caller: Caller, named: web::Path<String>, body
         None => None,
         Some(Value::String(all)) if all == "all" => Some(None),
         Some(number) => match whole::<_, i64>(number) {
-            Ok(Some(bytes)) if bytes >= 0 => Some(u64::try_from(bytes).ok()),
-            _ => return Err(Failure::invalid("payloadBytes: write a whole number of bytes, or \"all\"").into()),
+            Ok(Some(bytes)) if (0..=MOST_PAYLOAD_BYTES).contains(&bytes) => Some(u64::try_from(bytes).ok()),
+            _ => return Err(Failure::invalid("payloadBytes: write a whole number of bytes, at most a petabyte, or \"all\"").into()),
         },
     };
     if let Some(docs) = docs {
