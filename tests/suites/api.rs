@@ -154,6 +154,11 @@ async fn pages_hold_every_row_once() {
     let (lines, _) = api.pages("audit", 7).await;
     let lines: BTreeSet<String> = lines.iter().map(Value::to_string).collect();
     assert_eq!(lines.len(), 25);
+    // PostgreSQL has no NUL in a text.
+    for nothing in ["audit?by=%00", "audit?action=%00&target=a%00", "executions?label=%00", "executions?label=a%3D%00"] {
+        let answer = api.get(nothing).await;
+        assert_eq!((answer.status, &answer.json()["items"]), (200, &json!([])), "{nothing}");
+    }
     for wrong in ["executions?cursor=x", "audit?cursor=x", "keys?limit=0", "keys?limit=1001", "keys?novelty=1", "executions?status=lost"] {
         let answer = api.get(wrong).await;
         assert_eq!((answer.status, answer.header("content-type")), (400, "application/problem+json"), "{wrong}");

@@ -149,9 +149,11 @@ impl Store {
                        and ($7::bigint is null or id < $7)
                    order by id desc limit $8";
         let tenants = filter.tenants.as_ref().map(|tenants| tenants.iter().map(Name::as_str).collect::<Vec<_>>());
+        // As they are stored: a NUL would be refused by the server.
+        let [by, action, target] = [&filter.by, &filter.action, &filter.target].map(|text| text.as_deref().map(storable));
         let (since, until) = (filter.since.map(Timestamp), filter.until.map(Timestamp));
         let rows = client
-            .query(sql, &[&tenants, &filter.by, &filter.action, &filter.target, &since, &until, &filter.before, &i64::from(filter.limit)])
+            .query(sql, &[&tenants, &by, &action, &target, &since, &until, &filter.before, &i64::from(filter.limit)])
             .await
             .map_err(StoreError::during(operation))?;
         let mut lines = Vec::with_capacity(rows.len());

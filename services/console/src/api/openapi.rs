@@ -187,7 +187,7 @@ fn operation(route: &Route, documented: &Documented) -> Value {
     }
     if documented.conditional {
         let tag = "The ETag that the change was made from, or * for whatever it is; one of the two headers is required.";
-        parameters.push(json!({ "name": "If-Match", "in": "header", "description": tag, "schema": { "type": "string", "pattern": r#"^(\*|"?[0-9]{1,9}"?)$"# } }));
+        parameters.push(json!({ "name": "If-Match", "in": "header", "description": tag, "schema": { "type": "string", "pattern": r#"^(\*|[0-9]{1,9}|"[0-9]{1,9}")$"# } }));
         let none = "*: there must be none yet.";
         parameters
             .push(json!({ "name": "If-None-Match", "in": "header", "description": none, "schema": { "type": "string", "enum": ["*"] } }));

@@ -103,6 +103,7 @@ fn of_text(name: &str) -> Option<Value> {
         "docs" => text(json!({ "enum": ["open", "key", "off"] })),
         "role" => text(json!({ "enum": ["viewer", "operator", "developer", "administrator"] })),
         "password" => text(json!({ "minLength": 12, "maxLength": 200 })),
+        "fullName" => text(json!({ "maxLength": 200, "pattern": r"^[^\x00-\x1f\x7f-\x9f]*$" })),
         "key" => text(json!({ "minLength": 16, "maxLength": 512, "pattern": "^[!-~]+$" })),
         _ => None,
     }
