@@ -57,7 +57,7 @@ fn line(row: &AlertRow, may_test: bool, may_change: bool) -> Markup {
             td {
                 div.actions {
                     @if may_test {
-                        form method="post" action={ "/alerts/" (path) "/test" } { button.button.small type="submit" { "Send a test" span.unseen { " of " (path) } } }
+                        form method="post" action={ "/alerts/" (path) "/test" } { button.button.small type="submit" { "Test" span.unseen { " " (path) } } }
                     }
                     @if may_change {
                         form method="post" action={ "/alerts/" (path) "/delete" } {
