@@ -1,21 +1,27 @@
 //! The `alerts` verbs.
 
 use forebay_contract::definition::to_yaml;
+use forebay_operations::NewAlert;
 use serde_json::{Map, Value, json};
 
 use crate::api::Api;
 use crate::args::Alerts;
 use crate::change;
-use crate::documents::{AlertDocument, Documents};
+use crate::documents::Documents;
 use crate::error::Error;
 use crate::output::{Output, Row};
 use crate::shown::{second, text};
+
+/// An alert as the API takes it.
+pub(crate) fn sent(new: &NewAlert) -> Value {
+    json!({ "document": new.document })
+}
 
 /// `forebay alerts ...`.
 pub(crate) async fn perform(output: &Output, api: &Api, command: Alerts) -> Result<(), Error> {
     match command {
         Alerts::Apply { paths } => {
-            let alerts: Vec<Value> = Documents::read_alerts(&paths, "nothing was stored")?.iter().map(AlertDocument::sent).collect();
+            let alerts: Vec<Value> = Documents::read_alerts(&paths, "nothing was stored")?.iter().map(sent).collect();
             if alerts.is_empty() {
                 return Err(Error::Usage("the files hold no alert: a document with a field `alert`".to_owned()));
             }

@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
+use crate::alerts;
 use crate::api::Api;
 use crate::args::{Apply, Paths};
 use crate::change::{self, Changes, agreed};
 use crate::connections;
-use crate::documents::{AlertDocument, Documents, Found, counted};
+use crate::documents::{Documents, Found, counted};
 use crate::error::Error;
 use crate::output::{Output, note, pretty, write};
 use crate::shown::text;
@@ -32,7 +33,7 @@ pub(crate) async fn apply(output: &Output, api: &Api, apply: &Apply) -> Result<(
 /// Documents as the API takes them. `connections`: with their secrets found.
 fn sent(documents: &Documents, connections: Vec<Value>) -> Vec<Value> {
     let definitions = documents.definitions.iter().map(|new| json!({ "document": new.document, "source": new.source }));
-    connections.into_iter().chain(definitions).chain(documents.alerts.iter().map(AlertDocument::sent)).collect()
+    connections.into_iter().chain(definitions).chain(documents.alerts.iter().map(alerts::sent)).collect()
 }
 
 /// `forebay diff`: what `apply` would change.

@@ -3,14 +3,13 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use forebay_contract::IntegrationPath;
 use forebay_contract::alert::Alert;
 use forebay_contract::connection::Connection;
 use forebay_contract::definition::{Definition, Place, Places, Problem, documents};
+use forebay_operations::{NewAlert, check_definition};
 use forebay_store::NewDefinition;
-use forebay_workflow::Program;
 use serde_json::{Value, json};
 
 use crate::error::Error;
@@ -25,7 +24,7 @@ pub(crate) struct Documents {
     /// Connections that are right but for their secrets, which are not looked up.
     pub(crate) connections: Vec<ConnectionDocument>,
     /// Alerts that are right.
-    pub(crate) alerts: Vec<AlertDocument>,
+    pub(crate) alerts: Vec<NewAlert>,
     /// Everything that is wrong.
     pub(crate) problems: Vec<Found>,
     /// Other documents are passed over; `None`: none are.
@@ -49,19 +48,6 @@ impl Kind {
         } else {
             Self::Definition
         }
-    }
-}
-
-/// An alert as it stands in a file.
-pub(crate) struct AlertDocument {
-    alert: Alert,
-    document: Value,
-}
-
-impl AlertDocument {
-    /// As the API takes it.
-    pub(crate) fn sent(&self) -> Value {
-        json!({ "document": self.document })
     }
 }
 
@@ -143,7 +129,7 @@ impl Documents {
     }
 
     /// The same of alerts only.
-    pub(crate) fn read_alerts(paths: &[PathBuf], undone: &str) -> Result<Vec<AlertDocument>, Error> {
+    pub(crate) fn read_alerts(paths: &[PathBuf], undone: &str) -> Result<Vec<NewAlert>, Error> {
         let only = Self { only: Some(Kind::Alert), ..Self::default() };
         Ok(only.with_files(paths)?.right(undone)?.alerts)
     }
@@ -190,7 +176,7 @@ impl Documents {
                 let path = check_connection(&document)?;
                 self.connections.push(ConnectionDocument { path, file: file.to_owned(), document });
             }
-            Kind::Alert => self.alerts.push(AlertDocument { alert: check_alert(&document)?, document }),
+            Kind::Alert => self.alerts.push(NewAlert::read(document)?),
             Kind::Definition => {
                 let definition = check_definition(&document)?;
                 self.definitions.push(NewDefinition { definition, document, source });
@@ -258,13 +244,6 @@ pub(crate) fn read_one(file: &Path, wanted: Option<&IntegrationPath>) -> Result<
     Ok(Written { definition, places, text })
 }
 
-/// Of the right shape, and every mapping and template compiles.
-pub(crate) fn check_definition(document: &Value) -> Result<Definition, Vec<Problem>> {
-    let definition = Definition::from_value(document).map_err(|error| error.problems)?;
-    Program::compile(Arc::new(definition.clone()))?;
-    Ok(definition)
-}
-
 /// Of the right shape, whatever its secrets are: they are not looked up here.
 fn check_connection(document: &Value) -> Result<String, Vec<Problem>> {
     // Fits wherever a secret stands, the address of a broker included.
@@ -272,13 +251,6 @@ fn check_connection(document: &Value) -> Result<String, Vec<Problem>> {
     let resolved = Connection::resolve_secrets(document, any_secret).map_err(|error| error.problems)?;
     let connection = Connection::from_value(&resolved).map_err(|error| error.problems)?;
     Ok(format!("{}/{}", connection.tenant, connection.name))
-}
-
-/// Of the right shape, with addresses that can be sent to.
-fn check_alert(document: &Value) -> Result<Alert, Vec<Problem>> {
-    let alert = Alert::from_value(document).map_err(|error| error.problems)?;
-    forebay_workflow::check_alert(&alert)?;
-    Ok(alert)
 }
 
 /// `1 problem`, `2 problems`.

@@ -2,7 +2,7 @@
 
 use forebay_console::ConsoleError;
 use forebay_ingress::IngressError;
-use forebay_operations::{BuildError, OperationError};
+use forebay_operations::BuildError;
 use forebay_runtime::admin::AdminError;
 use forebay_runtime::metrics::MetricsError;
 use forebay_runtime::settings::SettingsError;
@@ -92,12 +92,6 @@ pub enum Error {
     /// The console cannot start or failed.
     #[error(transparent)]
     Console(#[from] ConsoleError),
-    /// What a person asked for was not done.
-    #[error(transparent)]
-    Operation(#[from] OperationError),
-    /// The operations cannot be set up.
-    #[error(transparent)]
-    Build(#[from] BuildError),
 }
 
 impl Error {
@@ -112,7 +106,8 @@ impl Error {
     pub fn exit_code(&self) -> i32 {
         match self {
             Self::Usage(_) | Self::Settings(_) => WRONG_USE,
-            Self::Store(StoreError::Url { .. }) | Self::Build(BuildError::Reach(_) | BuildError::SecretKey(_)) => WRONG_USE,
+            Self::Store(StoreError::Url { .. })
+            | Self::Console(ConsoleError::Operations(BuildError::Reach(_) | BuildError::SecretKey(_))) => WRONG_USE,
             Self::Refused { status: 400, .. } => WRONG_USE,
             Self::Refused { status: 401 | 403, .. } => NOT_ALLOWED,
             Self::Refused { status: 429 | 502..=504, .. } | Self::Away { .. } | Self::Call { .. } => AWAY,

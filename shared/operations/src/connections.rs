@@ -30,6 +30,8 @@ pub struct PlannedConnection {
     pub tenant: Name,
     /// Its name.
     pub name: Name,
+    /// Such as `http`.
+    pub kind: &'static str,
     /// What storing it would do.
     pub change: Change,
     /// Every field that differs and is no secret.
@@ -60,9 +62,19 @@ impl NewConnection {
 
 impl PlannedConnection {
     fn of(new: &NewConnection, change: Change) -> Self {
-        let Connection { tenant, name, enabled, .. } = &new.connection;
-        let (tenant, name) = (tenant.clone(), name.clone());
-        Self { tenant, name, change, differences: Vec::new(), secrets: Vec::new(), was_enabled: None, enabled: *enabled, unknown: None }
+        let Connection { tenant, name, enabled, kind, .. } = &new.connection;
+        let (tenant, name, kind) = (tenant.clone(), name.clone(), kind.as_str());
+        Self {
+            tenant,
+            name,
+            kind,
+            change,
+            differences: Vec::new(),
+            secrets: Vec::new(),
+            was_enabled: None,
+            enabled: *enabled,
+            unknown: None,
+        }
     }
 }
 

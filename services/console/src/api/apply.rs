@@ -41,7 +41,8 @@ pub(super) struct AppliedConnection {
     connection: String,
     #[schema(value_type = String)]
     change: Change,
-    kind: String,
+    /// Such as `http`.
+    kind: &'static str,
     enabled: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     was_enabled: Option<bool>,
@@ -74,16 +75,16 @@ pub(super) struct AppliedAlert {
     notes: Vec<String>,
 }
 
-fn connection((one, kind): (&PlannedConnection, &'static str)) -> AppliedConnection {
+fn connection(one: PlannedConnection) -> AppliedConnection {
     AppliedConnection {
         connection: format!("{}/{}", one.tenant, one.name),
         change: one.change,
-        kind: kind.to_owned(),
+        kind: one.kind,
         enabled: one.enabled,
         was_enabled: one.was_enabled,
         differences: one.differences.iter().map(Difference::object).collect(),
-        secrets: one.secrets.iter().map(|(path, change)| (path.clone(), json!(change))).collect(),
-        unknown: one.unknown.clone(),
+        secrets: one.secrets.into_iter().map(|(path, change)| (path, json!(change))).collect(),
+        unknown: one.unknown,
     }
 }
 
@@ -148,6 +149,7 @@ pub(super) async fn apply(caller: Caller, request: web::Json<Apply>) -> ApiResul
         // Before a connection is stored: all of it, or nothing.
         actor.may(tenant, needed)?;
     }
+    // Also before it is done: it refuses a definition that is there twice, and nothing is stored yet.
     let plan = operations.plan(actor, &definitions).await?;
     let (stored, done, told) = if dry_run {
         let done = plan.iter().map(planned).collect();
@@ -157,7 +159,6 @@ pub(super) async fn apply(caller: Caller, request: web::Json<Apply>) -> ApiResul
         let done = operations.apply(actor, &definitions).await?.iter().map(applied).collect();
         (stored, done, operations.apply_alerts(actor, &alerts).await?)
     };
-    let kinds = connections.iter().map(|new| new.connection.kind.as_str());
-    let connections = stored.iter().zip(kinds).map(connection).collect();
+    let connections = stored.into_iter().map(connection).collect();
     ok(Done { connections, definitions: done, alerts: told.into_iter().map(alert).collect() })
 }

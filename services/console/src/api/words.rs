@@ -1,9 +1,12 @@
 //! What a text of a request must be, for the document: by the name of the field or parameter that holds it, which means the same everywhere.
 
 use forebay_contract::outcome::{ErrorCode, ExecutionStatus};
+use forebay_store::Role;
 use serde_json::{Map, Value, json};
 
 const NAME: &str = "^[A-Za-z0-9_-]{1,64}$";
+/// A tenant, or all of them.
+const SCOPE: &str = r"^(\*|[A-Za-z0-9_-]{1,64})$";
 /// As `forebay_contract::parse_duration` reads it.
 const DURATION: &str = "^[0-9]{1,9}(ms|s|m|h|d)$";
 /// Not empty, without control characters.
@@ -53,12 +56,11 @@ pub(super) fn narrow(type_name: &str, schema: &mut Value) {
             }
             (_, "document") => field["type"] = json!("object"),
             (_, "grants") => {
-                let roles = json!({ "type": "string", "enum": ["viewer", "operator", "developer", "administrator"] });
-                (field["propertyNames"], field["additionalProperties"]) = (json!({ "pattern": r"^(\*|[A-Za-z0-9_-]{1,64})$" }), roles);
+                (field["propertyNames"], field["additionalProperties"]) = (json!({ "pattern": SCOPE }), json!(of_text("role")));
             }
             (_, "integrations") => field["items"] = json!({ "type": "string", "pattern": NAME }),
             ("NewToken", "tenants") => {
-                (field["items"], field["minItems"]) = (json!({ "type": "string", "pattern": r"^(\*|[A-Za-z0-9_-]{1,64})$" }), json!(1));
+                (field["items"], field["minItems"]) = (json!({ "type": "string", "pattern": SCOPE }), json!(1));
             }
             _ => add_text(name, field),
         }
@@ -101,7 +103,7 @@ fn of_text(name: &str) -> Option<Value> {
         }
         "error" => text(json!({ "enum": ErrorCode::ALL.map(ErrorCode::as_str) })),
         "docs" => text(json!({ "enum": ["open", "key", "off"] })),
-        "role" => text(json!({ "enum": ["viewer", "operator", "developer", "administrator"] })),
+        "role" => text(json!({ "enum": Role::ALL.map(Role::as_str) })),
         "password" => text(json!({ "minLength": 12, "maxLength": 200 })),
         "fullName" => text(json!({ "maxLength": 200, "pattern": r"^[^\x00-\x1f\x7f-\x9f]*$" })),
         "key" => text(json!({ "minLength": 16, "maxLength": 512, "pattern": "^[!-~]+$" })),
