@@ -44,34 +44,51 @@ struct Figures {
     p99: Duration,
 }
 
+/// Each measurement is made this many times, ours and the bare one in turn: the machine is shared, and the middle one counts.
+const ROUNDS: usize = 3;
+
 #[tokio::main]
 async fn main() {
-    let stack = Stack::new().await;
-    stack.apply(DEFINITIONS).await;
     println!("| measurement | bare lapin | Forebay | ratio |");
     println!("|---|---|---|---|");
-    let bare = bare_publish(128, 1).await;
-    let bare_spread = bare_publish(128, 4).await;
-    let ingress = stack.start("ingress").await;
-    let accepted = http(&ingress, "/bench/accept", 128, 202).await;
-    row("accepted, 128 at once, calls/s (bare: 1 channel)", bare.per_second, accepted.per_second);
-    row("accepted, 128 at once, calls/s (bare: 4 channels)", bare_spread.per_second, accepted.per_second);
-    // The backlog of the measurement before must not run beside the next one: the calls' lane is another, its workers are the same.
-    drop(ingress);
-    let calls = Stack::new().await;
-    calls.apply(DEFINITIONS).await;
-    let (ingress, _worker) = (calls.start("ingress").await, calls.start("worker").await);
+    let (mut bare, mut bare_spread, mut accepted) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        // A stack of its own each time: the backlog of one round is not measured in the next.
+        let stack = Stack::new().await;
+        stack.apply(DEFINITIONS).await;
+        let ingress = stack.start("ingress").await;
+        bare.push(bare_publish(128, 1).await);
+        accepted.push(http(&ingress, "/bench/accept", 128, 202).await);
+        bare_spread.push(bare_publish(128, 4).await);
+    }
+    row("accepted, 128 at once, calls/s (bare: 1 channel)", &bare, &accepted, |figures| figures.per_second);
+    row("accepted, 128 at once, calls/s (bare: 4 channels)", &bare_spread, &accepted, |figures| figures.per_second);
+    let stack = Stack::new().await;
+    stack.apply(DEFINITIONS).await;
+    let (ingress, _worker) = (stack.start("ingress").await, stack.start("worker").await);
     for at_once in [1, 32, 128] {
-        let bare = bare_request_reply(at_once).await;
-        let answered = http(&ingress, "/bench/answer", at_once, 200).await;
-        row(&format!("request-response, {at_once} at once, calls/s"), bare.per_second, answered.per_second);
-        row(&format!("request-response, {at_once} at once, p50 ms"), millis(bare.p50), millis(answered.p50));
-        row(&format!("request-response, {at_once} at once, p99 ms"), millis(bare.p99), millis(answered.p99));
+        let (mut bare, mut answered) = (Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            bare.push(bare_request_reply(at_once).await);
+            answered.push(http(&ingress, "/bench/answer", at_once, 200).await);
+        }
+        row(&format!("request-response, {at_once} at once, calls/s"), &bare, &answered, |figures| figures.per_second);
+        row(&format!("request-response, {at_once} at once, p50 ms"), &bare, &answered, |figures| millis(figures.p50));
+        row(&format!("request-response, {at_once} at once, p99 ms"), &bare, &answered, |figures| millis(figures.p99));
     }
 }
 
-fn row(what: &str, bare: f64, forebay: f64) {
-    println!("| {what} | {bare:.2} | {forebay:.2} | {:.2} |", forebay / bare);
+/// Prints the middle figures, and the middle of the ratios of each round.
+fn row(what: &str, bare: &[Figures], forebay: &[Figures], of: impl Fn(&Figures) -> f64) {
+    let ratios = bare.iter().zip(forebay).map(|(bare, forebay)| of(forebay) / of(bare));
+    let (bare, ours, ratio) = (middle(bare.iter().map(&of)), middle(forebay.iter().map(&of)), middle(ratios));
+    println!("| {what} | {bare:.2} | {ours:.2} | {ratio:.2} |");
+}
+
+fn middle(figures: impl Iterator<Item = f64>) -> f64 {
+    let mut figures: Vec<f64> = figures.collect();
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
 }
 
 fn millis(duration: Duration) -> f64 {

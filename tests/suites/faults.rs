@@ -21,12 +21,12 @@ trigger: { webhook: { methods: [POST], authentication: none, response: { wait: 1
 respond: { body: '.body' }
 ";
 
-/// Runs a verb of `scripts/services`, such as `stop-broker`.
+/// Runs a verb of `scripts/services`, such as `stop-broker`, with its arguments.
 async fn services(verb: &str) {
     let script = std::env::var("FOREBAY_SERVICES").expect("FOREBAY_SERVICES: the path of scripts/services");
     let mut command = tokio::process::Command::new(script);
     // With the URLs set the script would take them for somebody else's servers.
-    command.arg(verb).env_remove("FOREBAY_AMQP_URL").env_remove("FOREBAY_DATABASE_URL");
+    command.args(verb.split(' ')).env_remove("FOREBAY_AMQP_URL").env_remove("FOREBAY_DATABASE_URL");
     let output = command.output().await.unwrap();
     assert!(output.status.success(), "{verb}: {}", String::from_utf8_lossy(&output.stderr));
 }
@@ -124,6 +124,40 @@ async fn while_the_broker_is_away_calls_get_503_and_what_was_accepted_is_execute
     let after = first.expect("calls are accepted again").duration_since(back);
     assert!(after < Duration::from_secs(3), "the first call was accepted {after:?} after the broker's return");
     assert!(memory_away < memory_before + 64 * 1024 * 1024, "{memory_before} -> {memory_away} bytes");
+    all_recorded(&stack, &accepted).await;
+}
+
+/// Above its memory limit the broker reads nothing more of a connection that publishes, until it is below.
+#[tokio::test]
+async fn while_the_broker_is_short_of_memory_calls_get_503_at_once_and_are_accepted_again_after() {
+    let stack = Stack::new().await;
+    stack.apply(DEFINITIONS).await;
+    let process = stack.start("dev").await;
+    let load = Load::start(&stack, &process, "/t1/async");
+    services("rabbitmqctl set_vm_memory_high_watermark 0.000001").await;
+    let blocked = eventually("calls are refused", || async {
+        let answer = stack.post(&process, "/t1/async", "{}").await;
+        (answer.status == 503 && answer.header("retry-after") == "5").then_some(answer)
+    });
+    let problem: Value = blocked.await.json();
+    assert_eq!(problem["mayBeDelivered"], false, "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("short of memory"), "{problem}");
+    let refused_at_once = Instant::now();
+    assert_eq!(stack.post(&process, "/t1/async", "{}").await.status, 503);
+    assert!(refused_at_once.elapsed() < Duration::from_secs(1), "{:?}", refused_at_once.elapsed());
+    // What `scripts/parts/broker.sh` starts it with.
+    services("rabbitmqctl set_vm_memory_high_watermark 0.25").await;
+    let back = Instant::now();
+    eventually("calls are accepted again", || async { (stack.post(&process, "/t1/async", "{}").await.status == 202).then_some(()) }).await;
+    assert!(back.elapsed() < Duration::from_secs(3), "{:?}", back.elapsed());
+    let mut accepted = HashSet::new();
+    for (_, _, answer) in load.end().await {
+        match answer.status {
+            202 => assert!(accepted.insert(execution_id(&answer))),
+            503 => assert!(!answer.header("retry-after").is_empty()),
+            status => panic!("{status}: {}", String::from_utf8_lossy(&answer.body)),
+        }
+    }
     all_recorded(&stack, &accepted).await;
 }
 

@@ -18,6 +18,7 @@ mod history;
 mod hostile;
 mod idempotency;
 mod keys;
+mod publishing;
 mod queues;
 mod roles;
 mod schedules;

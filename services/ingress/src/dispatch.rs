@@ -68,7 +68,7 @@ impl Dispatch {
         self.store.ending(integration, &id).await
     }
 
-    async fn publish(&self, order: u64, queue: Queue, message: Message) -> Result<(), PublishError> {
+    async fn publish(&self, order: Option<u64>, queue: Queue, message: Message) -> Result<(), PublishError> {
         let started = std::time::Instant::now();
         let result = self.publisher.publish(order, Destination::Queue(queue), message).await;
         crate::measure::publish(&result, started.elapsed());

@@ -25,7 +25,6 @@ use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{Ending, Response};
 use forebay_contract::{ExecutionId, IdIssuer};
 use forebay_store::{Integration, Snapshot, SnapshotHandle, Store};
-use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -201,11 +200,14 @@ fn ended(id: ExecutionId, ending: Ending, location: &str) -> HttpResponse {
 
 /// Accepted and confirmed by the broker.
 fn accepted(id: ExecutionId, location: &str) -> HttpResponse {
+    let id = id.to_string();
+    // An id is of letters and digits, so it is JSON as it is.
+    let body = format!(r#"{{"executionId":"{id}","status":"queued"}}"#);
     HttpResponse::Accepted()
         .insert_header((LOCATION, location))
         .insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")))
-        .insert_header((crate::EXECUTION_ID_HEADER, id.to_string()))
-        .body(json!({ "executionId": id, "status": "queued" }).to_string())
+        .insert_header((crate::EXECUTION_ID_HEADER, id))
+        .body(body)
 }
 
 /// The workflow's own answer.

@@ -85,7 +85,7 @@ impl Publishing {
         let queue = self.topology.queue_of(envelope, &schedule.delivery, false);
         let order = stable_hash(envelope.integration_id.as_bytes());
         let started = Instant::now();
-        let result = self.publisher.publish(order, Destination::Queue(queue), encode_envelope(envelope, None)).await;
+        let result = self.publisher.publish(Some(order), Destination::Queue(queue), encode_envelope(envelope, None)).await;
         measure::publish(&result, started.elapsed());
         result
     }

@@ -231,7 +231,7 @@ pub(crate) async fn put_aside(executor: &Executor, delivery: Delivery, reason: &
         "a message cannot be executed; it is put aside on the 'unreadable' queue"
     );
     let aside = delivery.as_unreadable(reason);
-    let put_aside = executor.publisher.publish(0, Destination::Queue(Queue::Unreadable), aside).await.is_ok();
+    let put_aside = executor.publisher.publish(None, Destination::Queue(Queue::Unreadable), aside).await.is_ok();
     if put_aside {
         delivery.ack();
     }

@@ -5,7 +5,7 @@ use crate::attempt::Attempted;
 use crate::dispatch::Lane;
 use crate::execute::{Claimed, Executor};
 use crate::record::stored_count;
-use forebay_broker::{Destination, Queue, encode_envelope, stable_hash};
+use forebay_broker::{Destination, Queue, encode_envelope};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{Ending, ExecutionError, ExecutionStatus};
 use forebay_contract::unix_micros;
@@ -55,8 +55,7 @@ impl Executor {
         error: Option<ExecutionError>,
     ) -> bool {
         let queue = Queue::Retry { lane: lane.number, delay: delay * 1000 };
-        let order = stable_hash(envelope.execution_id.unique().as_bytes());
-        let published = self.publisher.publish(order, Destination::Queue(queue), encode_envelope(envelope, None)).await;
+        let published = self.publisher.publish(None, Destination::Queue(queue), encode_envelope(envelope, None)).await;
         if let Err(error) = &published {
             tracing::warn!(forebay.execution.id = %envelope.execution_id, %error, "an execution could not be put off; it is delivered again at once");
             return false;

@@ -83,7 +83,7 @@ async fn write_batches(store: Store, publisher: Publisher, announcer: Announcer,
             let message = encode_record(&record.execution_id, serde_json::to_vec(record).unwrap_or_default());
             let order = stable_hash(record.execution_id.unique().as_bytes());
             async move {
-                let result = publisher.publish(order, Destination::Queue(Queue::Outcomes), message).await;
+                let result = publisher.publish(Some(order), Destination::Queue(Queue::Outcomes), message).await;
                 if result.is_ok() {
                     measure::spooled();
                 }
@@ -147,7 +147,7 @@ async fn put_aside(publisher: &Publisher, record: &Record, error: &StoreError) -
     tracing::error!(forebay.execution.id = %record.execution_id, %error, "the database refuses an outcome; it is put aside on the 'unreadable' queue");
     let message = encode_record(&record.execution_id, serde_json::to_vec(record).unwrap_or_default());
     let aside = message.as_unreadable(&publisher.name_of(Queue::Outcomes), &error.to_string());
-    let published = publisher.publish(0, Destination::Queue(Queue::Unreadable), aside).await;
+    let published = publisher.publish(None, Destination::Queue(Queue::Unreadable), aside).await;
     if let Err(error) = &published {
         tracing::error!(forebay.execution.id = %record.execution_id, %error, "the refused outcome could not be put aside");
     }
@@ -192,7 +192,7 @@ async fn write_spooled(store: &Store, publisher: &Publisher, deliveries: Vec<Del
             Err(error) => {
                 tracing::error!(messaging.message.id = delivery.message_id(), %error, "a spooled outcome cannot be read; it is put aside");
                 let aside = delivery.as_unreadable(&error.to_string());
-                if publisher.publish(0, Destination::Queue(Queue::Unreadable), aside).await.is_err() {
+                if publisher.publish(None, Destination::Queue(Queue::Unreadable), aside).await.is_err() {
                     return false;
                 }
             }

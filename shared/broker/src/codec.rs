@@ -38,7 +38,7 @@ struct Call<'a> {
     received_at: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     deadline: Option<i64>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     attempts: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     once: Option<i64>,
@@ -52,6 +52,11 @@ struct Call<'a> {
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_false(value: &bool) -> bool {
     !value
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(value: &u32) -> bool {
+    *value == 0
 }
 
 /// All that is read of a [`Call`] of an unknown shape.

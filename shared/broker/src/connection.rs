@@ -6,18 +6,24 @@ use lapin::{Connection, ConnectionProperties};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Seconds; half of it without a sign of life and the broker is taken as gone (AMQP 0-9-1, section 4.2.7).
 const HEARTBEAT: u16 = 10;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// Short enough for the first accepted call within 3 seconds of the broker's return.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Connects once. `name` is shown by RabbitMQ's own tools.
-pub(crate) async fn connect(url: &str, name: &str) -> Result<Connection, BrokerError> {
+/// Where the broker is and how to sign in, with our heartbeat; and the address to show, without credentials.
+pub(crate) fn read_url(url: &str) -> Result<(AMQPUri, String), BrokerError> {
     let mut uri: AMQPUri = url.parse().map_err(|error: String| BrokerError::Url(error))?;
     uri.query.heartbeat.get_or_insert(HEARTBEAT);
     let address = format!("{}:{}", uri.authority.host, uri.authority.port);
+    Ok((uri, address))
+}
+
+/// Connects once. `name` is shown by RabbitMQ's own tools.
+pub(crate) async fn connect(url: &str, name: &str) -> Result<Connection, BrokerError> {
+    let (uri, address) = read_url(url)?;
     let properties = ConnectionProperties::default().with_connection_name(name.into());
     match tokio::time::timeout(CONNECT_TIMEOUT, Connection::connect_uri(uri, properties)).await {
         Ok(Ok(connection)) => Ok(connection),

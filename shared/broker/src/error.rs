@@ -14,6 +14,15 @@ pub enum BrokerError {
         #[source]
         source: lapin::Error,
     },
+    /// The connection for publishing could not be opened.
+    #[error("the broker at {address} lets nothing be published")]
+    Publishing {
+        /// Host and port, without credentials.
+        address: String,
+        /// The cause.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The broker did not answer in time.
     #[error("the broker at {address} did not answer within {after:?}")]
     Timeout {

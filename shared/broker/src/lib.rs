@@ -1,4 +1,4 @@
-//! The only user of lapin: connections, topology, confirmed publishing, consuming and replies.
+//! All of AMQP, and the only user of lapin: connections, topology, confirmed publishing, consuming and replies.
 //!
 //! The parts above speak of [`Envelope`](forebay_contract::envelope::Envelope)s, [`Reply`]s and [`Queue`]s;
 //! nothing of AMQP leaves this crate.
@@ -13,6 +13,7 @@ mod publisher;
 mod remote;
 mod replies;
 mod topology;
+mod wire;
 
 pub use codec::{
     DecodeError, Message, Reply, decode_envelope, decode_reply, encode_envelope, encode_record, encode_reply, encode_unreadable,

@@ -1,31 +1,26 @@
 //! Confirmed, mandatory publishing over several channels of one connection.
 //!
-//! A message is chosen its channel by `order`: those with the same `order` (one trigger) keep their order. lapin numbers a
-//! message and queues its frames when a publish is first polled, so that poll is made in turns, one caller at a time a
-//! channel (confirms of callers that do not take turns can swap). What follows it, being sent and being confirmed, is
-//! awaited by the channel's confirm task, so a caller that goes away disturbs nothing.
+//! Messages with the same `order` (those of one ordered trigger) take the same channel and keep their order. What became of one
+//! is told by the connection's task, so a caller that goes away disturbs nothing.
 //!
 //! ```text
-//! publish(): place in flight -> queue declared -> turn: first poll -> confirm task -> result -> publish()
+//! publish(): queue declared -> place in flight -> wire -> result -> publish()
 //! ```
 //!
-//! Until the first poll a message has not been sent: the difference between "not accepted" and "may be delivered" that
-//! callers are told.
+//! Until the connection's task takes a message it has not been sent: the difference between "not accepted" and "may be
+//! delivered" that callers are told.
 
 use crate::codec::Message;
-use crate::connection::{chain, connect_patiently};
-use crate::error::PublishError;
-use crate::topology::{Queue, Topology, short};
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
-use futures_util::stream::{FuturesUnordered, StreamExt};
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
-use lapin::{Channel, Confirmation, Connection, Event, PublisherConfirm};
+use crate::connection::{CONNECT_TIMEOUT, chain, connect_patiently, read_url};
+use crate::error::{BrokerError, PublishError};
+use crate::topology::{Queue, Topology};
+use crate::wire::{Settled, Wire};
+use futures_util::stream::StreamExt;
+use lapin::{Connection, Event};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
-use tokio::time::Instant;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// How to publish.
@@ -41,8 +36,6 @@ pub struct PublisherConfig {
     pub confirm_timeout: Duration,
 }
 
-/// Most messages sent and not confirmed on one channel. More does not make RabbitMQ faster, and all of them are in doubt when the connection breaks.
-const IN_FLIGHT: usize = 1000;
 /// Longest wait of a message that nobody asks after for a connection.
 const POST_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -74,32 +67,15 @@ pub struct Publisher {
     topology: Topology,
 }
 
-/// One connection's life.
+/// One life of the connections.
 struct Session {
+    wire: Wire,
+    /// For declaring queues.
     connection: Connection,
-    channels: Vec<ConfirmChannel>,
-    /// For messages whose fate nobody asks for: without confirms, which would cost as much as the message.
-    plain: Channel,
     topology: Topology,
-    declared: Arc<Mutex<HashSet<Queue>>>,
-    /// Cancelled when anything fails on the connection; the supervisor then makes a new one.
+    declared: Mutex<HashSet<Queue>>,
+    /// Cancelled when anything fails on the connections; the supervisor then makes new ones.
     lost: CancellationToken,
-}
-
-struct ConfirmChannel {
-    channel: Channel,
-    turn: Mutex<()>,
-    in_flight: Arc<Semaphore>,
-    sent: mpsc::UnboundedSender<Sent>,
-}
-
-/// A message that was handed to lapin.
-struct Sent {
-    id: String,
-    queue: Option<Queue>,
-    publishing: BoxFuture<'static, lapin::Result<PublisherConfirm>>,
-    result: oneshot::Sender<Result<(), PublishError>>,
-    _place: OwnedSemaphorePermit,
 }
 
 impl Publisher {
@@ -123,7 +99,7 @@ impl Publisher {
     pub fn state(&self) -> PublisherState {
         match &*self.session.borrow() {
             None => PublisherState::Away,
-            Some(session) if session.connection.status().blocked() => PublisherState::Blocked,
+            Some(session) if session.wire.is_blocked() => PublisherState::Blocked,
             Some(_) => PublisherState::Ready,
         }
     }
@@ -138,35 +114,43 @@ impl Publisher {
     ///
     /// # Errors
     /// [`PublishError`]; only `Unconfirmed` leaves open whether the message is delivered.
-    pub async fn publish(&self, order: u64, destination: Destination, message: Message) -> Result<(), PublishError> {
-        match self.publish_once(order, &destination, message.clone()).await {
-            // The queue was deleted under us. It is declared again by the next try, since the return made us forget it.
+    pub async fn publish(&self, order: Option<u64>, destination: Destination, message: Message) -> Result<(), PublishError> {
+        match self.publish_once(order, &destination, &message).await {
+            // The queue was deleted under us: it is declared again.
             Err(PublishError::Unroutable) if matches!(destination, Destination::Queue(_)) => {
-                self.publish_once(order, &destination, message).await
+                self.publish_once(order, &destination, &message).await
             }
             result => result,
         }
     }
 
-    async fn publish_once(&self, order: u64, destination: &Destination, message: Message) -> Result<(), PublishError> {
+    async fn publish_once(&self, order: Option<u64>, destination: &Destination, message: &Message) -> Result<(), PublishError> {
         let session = self.session.borrow().clone().ok_or(PublishError::Unavailable)?;
-        if session.connection.status().blocked() {
+        if session.wire.is_blocked() {
             return Err(PublishError::Blocked);
         }
-        let until = Instant::now() + self.confirm_timeout;
-        let handed_over = tokio::time::timeout_at(until, session.hand_over(order, destination, message)).await;
-        let settled = handed_over.map_err(|_| PublishError::Busy)??;
-        match tokio::time::timeout_at(until, settled).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) | Err(_) => Err(PublishError::Unconfirmed),
+        let mut handed_over = false;
+        let settled = tokio::time::timeout(self.confirm_timeout, async {
+            let settled = session.hand_over(order, destination, message).await?;
+            handed_over = true;
+            settled.await
+        });
+        let result = match settled.await {
+            Ok(result) => result,
+            Err(_) if handed_over => Err(PublishError::Unconfirmed),
+            Err(_) => Err(PublishError::Busy),
+        };
+        if let (Err(PublishError::Unroutable), Destination::Queue(queue)) = (&result, destination) {
+            locked(&session.declared).remove(queue);
         }
+        result
     }
 
     /// Hands a message over and does not wait for a confirm: for replies, whose loss the caller's own deadline covers.
     /// While there is no connection it waits for one, since its caller waits as well.
     pub fn post(&self, destination: Destination, message: Message) {
         if let Some(session) = &*self.session.borrow() {
-            session.post(&destination, message);
+            session.post(&destination, &message);
             return;
         }
         let mut sessions = self.session.clone();
@@ -175,7 +159,7 @@ impl Publisher {
             match connected {
                 Ok(Ok(session)) => {
                     if let Some(session) = &*session {
-                        session.post(&destination, message);
+                        session.post(&destination, &message);
                     }
                 }
                 _ => tracing::warn!(messaging.message.id = message.id(), "a reply could not be sent: no connection to the broker"),
@@ -185,23 +169,18 @@ impl Publisher {
 }
 
 impl Session {
-    async fn open(connection: Connection, channels: usize, topology: Topology) -> Result<Self, lapin::Error> {
+    async fn open(config: &PublisherConfig, connection: Connection, topology: Topology) -> Result<Self, BrokerError> {
         let lost = CancellationToken::new();
-        let declared = Arc::default();
-        let mut opened = Vec::with_capacity(channels);
-        for _ in 0..channels {
-            let channel = connection.create_channel().await?;
-            channel.confirm_select(ConfirmSelectOptions::default()).await?;
-            let (sent, to_settle) = mpsc::unbounded_channel();
-            tokio::spawn(settle_confirms(to_settle, Arc::clone(&declared), lost.clone()));
-            opened.push(ConfirmChannel { channel, turn: Mutex::default(), in_flight: Arc::new(Semaphore::new(IN_FLIGHT)), sent });
-        }
-        let plain = connection.create_channel().await?;
-        let session = Self { connection, channels: opened, plain, topology, declared, lost };
+        let (uri, address) = read_url(&config.url)?;
+        let channels = u16::try_from(config.channels.max(1)).unwrap_or(u16::MAX - 1);
+        let wire = match tokio::time::timeout(CONNECT_TIMEOUT, Wire::open(uri, &config.name, channels, lost.clone())).await {
+            Ok(opened) => opened.map_err(|source| BrokerError::Publishing { address, source: Box::new(source) })?,
+            Err(_) => return Err(BrokerError::Timeout { address, after: CONNECT_TIMEOUT }),
+        };
+        let session = Self { wire, connection, topology, declared: Mutex::default(), lost };
         // The lanes and what they dead-letter to are there before the first call is.
-        session.ensure_declared(Queue::Dead).await?;
-        for queue in session.topology.lanes() {
-            session.ensure_declared(queue).await?;
+        for queue in [Queue::Dead].into_iter().chain(session.topology.lanes()) {
+            session.ensure_declared(queue).await.map_err(|source| BrokerError::Lost { doing: "declaring queues", source })?;
         }
         Ok(session)
     }
@@ -215,52 +194,19 @@ impl Session {
         Ok(())
     }
 
-    /// Gives the message to lapin; what is returned resolves once the broker has spoken.
-    async fn hand_over(
-        &self,
-        order: u64,
-        destination: &Destination,
-        message: Message,
-    ) -> Result<oneshot::Receiver<Result<(), PublishError>>, PublishError> {
-        let channel = &self.channels[(order % self.channels.len() as u64) as usize];
-        let place = tokio::select! {
-            place = channel.in_flight.clone().acquire_owned() => place.map_err(|_| PublishError::Unavailable)?,
-            () = self.lost.cancelled() => return Err(PublishError::Unavailable),
-        };
-        let queue = match destination {
-            Destination::Queue(queue) => Some(*queue),
-            Destination::Named(_) => None,
-        };
-        if let Some(queue) = queue
-            && let Err(error) = self.ensure_declared(queue).await
+    /// Gives the message to the connection; what is returned resolves once the broker has spoken.
+    async fn hand_over(&self, order: Option<u64>, destination: &Destination, message: &Message) -> Result<Settled, PublishError> {
+        if let Destination::Queue(queue) = destination
+            && let Err(error) = self.ensure_declared(*queue).await
         {
-            tracing::warn!(messaging.destination.name = self.topology.name(queue), error = %chain(&error), "a queue could not be declared");
+            tracing::warn!(messaging.destination.name = self.topology.name(*queue), error = %chain(&error), "a queue could not be declared");
             return Err(PublishError::Unavailable);
         }
-        let id = message.id().to_owned();
-        let mut publishing = publishing(channel.channel.clone(), self.name_of(destination), message, true);
-        let (result, settled) = oneshot::channel();
-        let turn = locked(&channel.turn);
-        match (&mut publishing).now_or_never() {
-            // Refused before anything was sent.
-            Some(Err(error)) => {
-                tracing::warn!(error = %chain(&error), "a message could not be sent");
-                self.lost.cancel();
-                return Err(PublishError::Unavailable);
-            }
-            Some(Ok(confirm)) => publishing = std::future::ready(Ok(confirm)).boxed(),
-            None => {}
-        }
-        let sent = Sent { id, queue, publishing, result, _place: place };
-        // The confirm task lives as long as this session.
-        let _ = channel.sent.send(sent);
-        drop(turn);
-        Ok(settled)
+        self.wire.send(order, &self.name_of(destination), message).await
     }
 
-    fn post(&self, destination: &Destination, message: Message) {
-        // The first poll queues the frames; nobody waits for them to be sent. Not mandatory: a return would be kept by lapin for ever.
-        let _ = publishing(self.plain.clone(), self.name_of(destination), message, false).now_or_never();
+    fn post(&self, destination: &Destination, message: &Message) {
+        self.wire.post(&self.name_of(destination), message);
     }
 
     fn name_of(&self, destination: &Destination) -> String {
@@ -271,29 +217,25 @@ impl Session {
     }
 }
 
-fn publishing(channel: Channel, queue: String, message: Message, mandatory: bool) -> BoxFuture<'static, lapin::Result<PublisherConfirm>> {
-    let options = BasicPublishOptions { mandatory, immediate: false };
-    async move { channel.basic_publish(short(""), short(&queue), options, &message.body, message.properties).await }.boxed()
-}
-
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // No code that can panic runs under these locks.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Keeps a connection until shutdown.
+/// Keeps the connections until shutdown.
 async fn supervise(
     config: PublisherConfig,
     topology: Topology,
     sessions: watch::Sender<Option<Arc<Session>>>,
     shutdown: CancellationToken,
 ) {
-    while let Some(connection) = connect_patiently(&config.url, &config.name, &shutdown).await {
+    let declaring = format!("{} (queues)", config.name);
+    while let Some(connection) = connect_patiently(&config.url, &declaring, &shutdown).await {
         let mut events = connection.events_listener().boxed();
-        let session = match Session::open(connection, config.channels.max(1), topology.clone()).await {
+        let session = match Session::open(&config, connection, topology.clone()).await {
             Ok(session) => Arc::new(session),
             Err(error) => {
-                tracing::warn!(connection.name = config.name, error = %chain(&error), "the publishing channels could not be opened; trying again");
+                tracing::warn!(connection.name = config.name, error = %chain(&error), "nothing can be published yet; trying again");
                 tokio::time::sleep(Duration::from_millis(200)).await;
                 continue;
             }
@@ -302,92 +244,26 @@ async fn supervise(
         sessions.send_replace(Some(session.clone()));
         loop {
             tokio::select! {
-                () = shutdown.cancelled() => {
-                    sessions.send_replace(None);
-                    let _ = session.connection.close(200, "shutdown".into()).await;
-                    return;
-                }
+                () = shutdown.cancelled() => break,
                 () = session.lost.cancelled() => break,
                 event = events.next() => match event {
                     Some(Event::Error(error)) => {
-                        tracing::warn!(connection.name = config.name, error = %chain(&error), "the publishing connection was lost");
+                        tracing::warn!(connection.name = declaring, error = %chain(&error), "the connection that declares queues was lost");
                         break;
                     }
-                    Some(Event::ConnectionBlocked(reason)) => tracing::warn!(connection.name = config.name, reason, "the broker accepts no messages"),
-                    Some(Event::ConnectionUnblocked) => tracing::info!(connection.name = config.name, "the broker accepts messages again"),
                     Some(_) => {}
                     None => break,
                 },
             }
         }
-        session.lost.cancel();
         sessions.send_replace(None);
-        // Channels may have failed on a connection that lives: close it, without waiting for a broker that is gone.
+        session.wire.close();
+        if shutdown.is_cancelled() {
+            session.lost.cancelled().await;
+            let _ = session.connection.close(200, "shutdown".into()).await;
+            return;
+        }
+        // Without waiting for a broker that is gone.
         tokio::spawn(async move { session.connection.close(200, "starting over".into()).await });
     }
-}
-
-/// Tells each publisher what became of its message.
-///
-/// lapin attaches a returned message to whichever confirm resolves next, so returns are matched by message id. A message's
-/// own return resolves with its own confirm or with an earlier one: all confirms that are ready are taken before any is told.
-async fn settle_confirms(mut sent: mpsc::UnboundedReceiver<Sent>, declared: Arc<Mutex<HashSet<Queue>>>, lost: CancellationToken) {
-    let mut pending = FuturesUnordered::new();
-    let mut returned: HashSet<String> = HashSet::new();
-    let mut ready = Vec::new();
-    loop {
-        tokio::select! {
-            next = sent.recv() => match next {
-                Some(sent) => pending.push(confirmed(sent)),
-                None if pending.is_empty() => return,
-                None => ready.extend(pending.next().await),
-            },
-            Some(done) = pending.next(), if !pending.is_empty() => ready.push(done),
-        }
-        while let Ok(next) = sent.try_recv() {
-            pending.push(confirmed(next));
-        }
-        while let Some(Some(done)) = pending.next().now_or_never() {
-            ready.push(done);
-        }
-        for settled in &ready {
-            if let Ok(Confirmation::Ack(Some(message)) | Confirmation::Nack(Some(message))) = &settled.confirmation {
-                returned.extend(message.properties.message_id().as_ref().map(|id| id.as_str().to_owned()));
-            }
-        }
-        for settled in ready.drain(..) {
-            let was_returned = !returned.is_empty() && returned.remove(&settled.id);
-            let result = match settled.confirmation {
-                Ok(_) if was_returned => {
-                    if let Some(queue) = settled.queue {
-                        locked(&declared).remove(&queue);
-                    }
-                    Err(PublishError::Unroutable)
-                }
-                Ok(Confirmation::Ack(_) | Confirmation::NotRequested) => Ok(()),
-                Ok(Confirmation::Nack(_)) => Err(PublishError::QueueFull),
-                Err(_) => {
-                    lost.cancel();
-                    Err(PublishError::Unconfirmed)
-                }
-            };
-            let _ = settled.result.send(result);
-        }
-    }
-}
-
-struct Settled {
-    id: String,
-    queue: Option<Queue>,
-    confirmation: lapin::Result<Confirmation>,
-    result: oneshot::Sender<Result<(), PublishError>>,
-}
-
-async fn confirmed(sent: Sent) -> Settled {
-    let Sent { id, queue, publishing, result, _place } = sent;
-    let confirmation = match publishing.await {
-        Ok(confirm) => confirm.await,
-        Err(error) => Err(error),
-    };
-    Settled { id, queue, confirmation, result }
 }

@@ -195,13 +195,10 @@ pub fn stable_hash(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-/// What orders publishing: calls of an ordered trigger share a channel, others spread over all of them.
+/// What orders publishing: the calls of one ordered trigger; others need no order.
 #[must_use]
-pub fn order_of(envelope: &Envelope, delivery: &Delivery) -> u64 {
-    match delivery.is_ordered() {
-        true => stable_hash(envelope.integration_id.as_bytes()),
-        false => stable_hash(envelope.execution_id.unique().as_bytes()),
-    }
+pub fn order_of(envelope: &Envelope, delivery: &Delivery) -> Option<u64> {
+    delivery.is_ordered().then(|| stable_hash(envelope.integration_id.as_bytes()))
 }
 
 #[cfg(test)]

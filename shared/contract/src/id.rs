@@ -5,6 +5,7 @@
 
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
+use std::cell::RefCell;
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
@@ -12,6 +13,8 @@ use uuid::Uuid;
 const UNIQUE_BYTES: usize = 16;
 const TAG_BYTES: usize = 8;
 const ID_BYTES: usize = UNIQUE_BYTES + TAG_BYTES;
+/// Random bytes that a thread keeps in store.
+const POOL_BYTES: usize = 1000;
 /// 192 bits in symbols of 5 bits.
 const TEXT_LENGTH: usize = 39;
 
@@ -67,7 +70,7 @@ impl IdIssuer {
         let millis = u64::try_from(now.as_millis()).unwrap_or_default();
         let mut unique = [0; UNIQUE_BYTES];
         unique[..6].copy_from_slice(&millis.to_be_bytes()[2..]);
-        getrandom::fill(&mut unique[6..])?;
+        random(&mut unique[6..])?;
         Ok(self.with_tag(unique, integration))
     }
 
@@ -109,6 +112,23 @@ impl IdIssuer {
         mac.update(integration.as_bytes());
         mac
     }
+}
+
+/// Random bytes of the operating system, asked for many ids at once: a system call an id would be felt on the way of every call.
+fn random(bytes: &mut [u8]) -> Result<(), getrandom::Error> {
+    thread_local! {
+        /// The bytes, and how many of them are used.
+        static POOL: RefCell<([u8; POOL_BYTES], usize)> = const { RefCell::new(([0; POOL_BYTES], POOL_BYTES)) };
+    }
+    POOL.with_borrow_mut(|(pool, used)| {
+        if pool.len() - *used < bytes.len() {
+            getrandom::fill(pool)?;
+            *used = 0;
+        }
+        bytes.copy_from_slice(&pool[*used..*used + bytes.len()]);
+        *used += bytes.len();
+        Ok(())
+    })
 }
 
 impl fmt::Display for ExecutionId {

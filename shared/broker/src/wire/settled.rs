@@ -1,0 +1,198 @@
+//! How the connection's task tells callers what became of their messages.
+//!
+//! Callers wait on the threads of the HTTP server, and to wake a task of another thread is a system call. One read of the
+//! socket settles many messages, so those of one thread are gathered: one caller is woken, and wakes the others of its thread
+//! when it runs, which costs nothing there.
+
+use crate::error::PublishError;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+/// What became of a message.
+type Fate = Result<(), PublishError>;
+
+/// The caller's side: resolves once the broker has spoken. Dropped before its message is sent, it takes the message back.
+pub(crate) struct Settled(Arc<Mutex<State>>);
+
+/// The task's side.
+pub(super) struct Settle(Arc<Mutex<State>>);
+
+enum State {
+    /// Not settled, and not asked yet, or last asked here.
+    Waiting(Option<(Waker, Arc<Thread>)>),
+    /// Settled by a thread of the caller's that is to be passed on.
+    Settled(Fate, Option<Arc<Thread>>),
+    /// The caller has gone.
+    Abandoned,
+}
+
+/// Callers of one thread who are to be woken by the first of them.
+#[derive(Default)]
+struct Thread(Mutex<Vec<Waker>>);
+
+/// Threads on which callers are to be woken.
+#[derive(Default)]
+pub(super) struct Woken(Vec<Arc<Thread>>);
+
+thread_local! {
+    static HERE: Arc<Thread> = Arc::default();
+}
+
+/// Both sides for one message.
+pub(super) fn settling() -> (Settle, Settled) {
+    let state = Arc::new(Mutex::new(State::Waiting(None)));
+    (Settle(state.clone()), Settled(state))
+}
+
+impl Settle {
+    /// Whether nobody waits any longer.
+    pub(super) fn is_abandoned(&self) -> bool {
+        matches!(*locked(&self.0), State::Abandoned)
+    }
+
+    /// The caller is woken with the next [`Woken::wake`].
+    pub(super) fn settle(self, fate: Fate, woken: &mut Woken) {
+        let mut state = locked(&self.0);
+        let State::Waiting(waiting) = &mut *state else { return };
+        let Some((waker, thread)) = waiting.take() else {
+            *state = State::Settled(fate, None);
+            return;
+        };
+        *state = State::Settled(fate, Some(thread.clone()));
+        drop(state);
+        let mut waiting = locked(&thread.0);
+        waiting.push(waker);
+        if waiting.len() == 1 {
+            drop(waiting);
+            woken.0.push(thread);
+        }
+    }
+}
+
+impl Woken {
+    /// Wakes one caller of each thread.
+    pub(super) fn wake(&mut self) {
+        for thread in self.0.drain(..) {
+            let one = locked(&thread.0).pop();
+            if let Some(waker) = one {
+                waker.wake();
+            }
+        }
+    }
+}
+
+impl Thread {
+    fn wake_all(&self) {
+        // Not under the lock: who is woken may end, and comes here.
+        let wakers = std::mem::take(&mut *locked(&self.0));
+        wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Future for Settled {
+    type Output = Fate;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Fate> {
+        let mut state = locked(&self.0);
+        if let State::Settled(fate, thread) = &mut *state {
+            let (fate, thread) = (fate.clone(), thread.take());
+            drop(state);
+            if let Some(thread) = thread {
+                thread.wake_all();
+            }
+            return Poll::Ready(fate);
+        }
+        *state = State::Waiting(Some((cx.waker().clone(), HERE.with(Arc::clone))));
+        Poll::Pending
+    }
+}
+
+impl Drop for Settled {
+    fn drop(&mut self) {
+        let before = std::mem::replace(&mut *locked(&self.0), State::Abandoned);
+        // It may be the one that was woken for all.
+        if let State::Settled(_, Some(thread)) = before {
+            thread.wake_all();
+        }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // No code that can panic runs under these locks.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    /// Counts how often it is woken.
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn waiting(settled: &mut Settled) -> Arc<Count> {
+        let count = Arc::new(Count::default());
+        assert!(settled.poll_unpin(&mut Context::from_waker(&count.clone().into())).is_pending());
+        count
+    }
+
+    #[test]
+    fn one_caller_of_a_thread_is_woken_and_wakes_the_others() {
+        let (settles, mut callers): (Vec<_>, Vec<_>) = (0..5).map(|_| settling()).unzip();
+        let counts: Vec<_> = callers.iter_mut().map(waiting).collect();
+        let mut woken = Woken::default();
+        for settle in settles {
+            settle.settle(Ok(()), &mut woken);
+        }
+        let how_many = || counts.iter().filter(|count| count.0.load(Ordering::Relaxed) > 0).count();
+        assert_eq!(how_many(), 0);
+        woken.wake();
+        assert_eq!(how_many(), 1);
+        let first = counts.iter().position(|count| count.0.load(Ordering::Relaxed) > 0).unwrap();
+        assert_eq!(callers.remove(first).now_or_never(), Some(Ok(())));
+        assert_eq!(how_many(), 5);
+        for caller in callers {
+            assert_eq!(caller.now_or_never(), Some(Ok(())));
+        }
+    }
+
+    #[test]
+    fn a_caller_who_goes_when_it_is_woken_wakes_the_others_all_the_same() {
+        let ((one, first), (two, mut second)) = (settling(), settling());
+        let mut first = first;
+        let counts = [waiting(&mut first), waiting(&mut second)];
+        let mut woken = Woken::default();
+        one.settle(Ok(()), &mut woken);
+        two.settle(Err(PublishError::QueueFull), &mut woken);
+        woken.wake();
+        drop(first);
+        drop(second);
+        assert!(counts.iter().all(|count| count.0.load(Ordering::Relaxed) == 1));
+    }
+
+    #[test]
+    fn what_was_settled_before_it_is_asked_for_is_told_at_once() {
+        let (settle, settled) = settling();
+        settle.settle(Err(PublishError::Unroutable), &mut Woken::default());
+        assert_eq!(settled.now_or_never(), Some(Err(PublishError::Unroutable)));
+    }
+
+    #[test]
+    fn a_caller_who_has_gone_is_known() {
+        let (settle, settled) = settling();
+        assert!(!settle.is_abandoned());
+        drop(settled);
+        assert!(settle.is_abandoned());
+        settle.settle(Ok(()), &mut Woken::default());
+    }
+}

@@ -1,0 +1,324 @@
+//! The publisher against the real broker, alone and through a proxy that holds bytes back or hangs up.
+
+use forebay_broker::{
+    Destination, Limits, Message, PublishError, Publisher, PublisherConfig, PublisherState, Queue, Topology, encode_record,
+};
+use forebay_contract::IdIssuer;
+use forebay_tests::{Stack, eventually};
+use futures_util::future::join_all;
+use lapin::options::{BasicGetOptions, QueueDeclareOptions, QueueDeleteOptions};
+use lapin::types::FieldTable;
+use lapin::{Channel, Connection, ConnectionProperties};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use uuid::Uuid;
+
+const LIMITS: Limits = Limits { max_length: 100_000, max_bytes: 1 << 30 };
+
+/// A publisher that ends with the test, once it is connected.
+async fn publisher(stack: &Stack, url: String, limits: Limits) -> (Publisher, DropGuard) {
+    let shutdown = CancellationToken::new();
+    let config = PublisherConfig { url, name: "test".to_owned(), channels: 3, confirm_timeout: Duration::from_secs(20) };
+    let publisher = Publisher::start(config, Topology::new(stack.queue_prefix(), 1, limits), shutdown.clone());
+    publisher.ready().await;
+    (publisher, shutdown.drop_guard())
+}
+
+fn message(body: impl Into<Vec<u8>>) -> Message {
+    encode_record(&IdIssuer::new(b"test").issue(Uuid::new_v4()).unwrap(), body.into())
+}
+
+/// A queue of the test's own, which goes with its connection.
+struct Seen {
+    _connection: Connection,
+    channel: Channel,
+    name: String,
+}
+
+impl Seen {
+    async fn new(stack: &Stack) -> Self {
+        let connection = Connection::connect(&stack.broker_url(), ConnectionProperties::default()).await.unwrap();
+        let channel = connection.create_channel().await.unwrap();
+        let name = format!("{}seen", stack.queue_prefix());
+        let own = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
+        channel.queue_declare(name.as_str().into(), own, FieldTable::default()).await.unwrap();
+        Self { _connection: connection, channel, name }
+    }
+
+    fn destination(&self) -> Destination {
+        Destination::Named(self.name.clone())
+    }
+
+    /// The bodies that are there.
+    async fn bodies(&self) -> Vec<Vec<u8>> {
+        let mut bodies = Vec::new();
+        let no_ack = BasicGetOptions { no_ack: true };
+        while let Some(got) = self.channel.basic_get(self.name.as_str().into(), no_ack).await.unwrap() {
+            bodies.push(got.delivery.data.clone());
+        }
+        bodies
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_of_any_size_arrive_byte_for_byte() {
+    let stack = Stack::new().await;
+    let (publisher, _end) = publisher(&stack, stack.broker_url(), LIMITS).await;
+    let seen = Seen::new(&stack).await;
+    // RabbitMQ's frames are of 131,072 bytes, 8 of them not the body's.
+    for size in [0, 1, 131_063, 131_064, 131_065, 262_128, 262_129, 5_000_000] {
+        let body: Vec<u8> = (0..size).map(|n| (n % 251) as u8).collect();
+        publisher.publish(None, seen.destination(), message(body.clone())).await.unwrap();
+        let arrived = seen.bodies().await;
+        assert!(arrived == [body], "{size} bytes: {} messages", arrived.len());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_of_one_order_arrive_in_it_whatever_goes_beside_them() {
+    let stack = Stack::new().await;
+    let (publisher, _end) = publisher(&stack, stack.broker_url(), LIMITS).await;
+    let seen = Seen::new(&stack).await;
+    // More callers than may be in flight on a channel at once, besides others without an order.
+    let (callers, each) = (1_200, 3);
+    let clock = Arc::new(AtomicUsize::new(0));
+    let calls = (0..callers).map(|caller| {
+        let (publisher, destination, clock) = (publisher.clone(), seen.destination(), clock.clone());
+        tokio::spawn(async move {
+            let mut times = Vec::new();
+            for _ in 0..each {
+                let begun = clock.fetch_add(1, Ordering::SeqCst);
+                let order = (caller % 3 > 0).then_some(7);
+                publisher.publish(order, destination.clone(), message(begun.to_string())).await.unwrap();
+                times.extend(order.map(|_| (begun, clock.fetch_add(1, Ordering::SeqCst))));
+            }
+            times
+        })
+    });
+    let times = join_all(calls).await.into_iter().flat_map(Result::unwrap);
+    let ended: HashMap<usize, usize> = times.collect();
+    let bodies = seen.bodies().await;
+    assert_eq!(bodies.len(), callers * each);
+    let begun = bodies.iter().map(|body| std::str::from_utf8(body).unwrap().parse::<usize>().unwrap());
+    let ordered: Vec<usize> = begun.filter(|begun| ended.contains_key(begun)).collect();
+    assert_eq!(ordered.len(), callers / 3 * 2 * each);
+    // A message whose confirm was there before another was handed over is in front of it.
+    let mut latest = 0;
+    for begun in ordered {
+        assert!(ended[&begun] > latest, "one that was begun at {latest} is in front of one that had ended at {}", ended[&begun]);
+        latest = latest.max(begun);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_of_one_order_that_overlap_arrive_as_they_were_handed_over() {
+    let stack = Stack::new().await;
+    let (publisher, _end) = publisher(&stack, stack.broker_url(), LIMITS).await;
+    let seen = Seen::new(&stack).await;
+    for batch in 0..100_u32 {
+        // So few at once are begun one after the other.
+        let publishes = (0..25).map(|number| publisher.publish(Some(7), seen.destination(), message((batch * 25 + number).to_be_bytes())));
+        assert!(join_all(publishes).await.into_iter().all(|result| result.is_ok()));
+    }
+    let expected: Vec<_> = (0..2_500_u32).map(|number| number.to_be_bytes().to_vec()).collect();
+    assert!(seen.bodies().await == expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_messages_sent_together_each_is_told_what_became_of_it() {
+    let stack = Stack::new().await;
+    let (publisher, _end) = publisher(&stack, stack.broker_url(), Limits { max_length: 3, ..LIMITS }).await;
+    let seen = Seen::new(&stack).await;
+    let full = Queue::Trigger(Uuid::new_v4());
+    // At its limit a quorum queue refuses what comes after it has said so.
+    eventually("the queue is full", || async {
+        (publisher.publish(Some(1), Destination::Queue(full), message("x")).await == Err(PublishError::QueueFull)).then_some(())
+    })
+    .await;
+    let missing = Destination::Named(format!("{}missing", stack.queue_prefix()));
+    let all = (0..300).map(|number| {
+        let destination = [seen.destination(), missing.clone(), Destination::Queue(full)][number % 3].clone();
+        publisher.publish(Some(1), destination, message("x"))
+    });
+    let results = join_all(all).await;
+    for (number, result) in results.into_iter().enumerate() {
+        let expected = [Ok(()), Err(PublishError::Unroutable), Err(PublishError::QueueFull)][number % 3].clone();
+        assert_eq!(result, expected, "{number}");
+    }
+    assert_eq!(seen.bodies().await.len(), 100);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_that_was_deleted_is_declared_again_by_the_next_message() {
+    let stack = Stack::new().await;
+    let (publisher, _end) = publisher(&stack, stack.broker_url(), LIMITS).await;
+    let seen = Seen::new(&stack).await;
+    let queue = Queue::Trigger(Uuid::new_v4());
+    publisher.publish(Some(1), Destination::Queue(queue), message("x")).await.unwrap();
+    let name = publisher.name_of(queue);
+    assert_eq!(seen.channel.queue_delete(name.as_str().into(), QueueDeleteOptions::default()).await.unwrap(), 1);
+    publisher.publish(Some(1), Destination::Queue(queue), message("x")).await.unwrap();
+    assert_eq!(seen.channel.queue_delete(name.as_str().into(), QueueDeleteOptions::default()).await.unwrap(), 1);
+}
+
+/// What a proxy between publisher and broker does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Open,
+    /// What the publisher sends arrives, and it hears nothing.
+    Deaf,
+    /// Nothing gets through in either direction.
+    Shut,
+    /// Connections are cut.
+    Cut,
+}
+
+struct Proxy {
+    way: watch::Sender<Way>,
+    url: String,
+}
+
+impl Proxy {
+    /// `query` is appended to the broker's URL.
+    async fn start(stack: &Stack, query: &str) -> Self {
+        let broker = stack.broker_url();
+        let (start, rest) = broker.split_once('@').unwrap();
+        let (address, vhost) = rest.split_once('/').unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("{start}@{}/{vhost}{query}", listener.local_addr().unwrap());
+        let (way, watched) = watch::channel(Way::Open);
+        let address = address.to_owned();
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                // A broker that has just been cut off is not to be had at once.
+                if *watched.borrow() == Way::Cut {
+                    continue;
+                }
+                let broker = TcpStream::connect(&address).await.unwrap();
+                let ((from_client, to_client), (from_broker, to_broker)) = (client.into_split(), broker.into_split());
+                tokio::spawn(pass(from_client, to_broker, watched.clone(), &[Way::Shut]));
+                tokio::spawn(pass(from_broker, to_client, watched.clone(), &[Way::Deaf, Way::Shut]));
+            }
+        });
+        Self { way, url }
+    }
+
+    fn set(&self, way: Way) {
+        self.way.send_replace(way);
+    }
+}
+
+async fn pass(
+    mut from: tokio::net::tcp::OwnedReadHalf,
+    mut to: tokio::net::tcp::OwnedWriteHalf,
+    mut way: watch::Receiver<Way>,
+    held: &'static [Way],
+) {
+    let mut buffer = vec![0; 65_536];
+    let mut cut = way.clone();
+    let work = async {
+        while let Ok(length @ 1..) = from.read(&mut buffer).await {
+            way.wait_for(|way| !held.contains(way)).await.unwrap();
+            if to.write_all(&buffer[..length]).await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        _ = cut.wait_for(|way| *way == Way::Cut) => {}
+        () = work => {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_written_when_the_connection_breaks_may_be_delivered_and_the_next_message_is() {
+    let stack = Stack::new().await;
+    let proxy = Proxy::start(&stack, "").await;
+    let (publisher, _end) = publisher(&stack, proxy.url.clone(), LIMITS).await;
+    let seen = Seen::new(&stack).await;
+    publisher.publish(None, seen.destination(), message("first")).await.unwrap();
+    proxy.set(Way::Deaf);
+    let in_doubt = join_all((0..50).map(|number| publisher.publish(None, seen.destination(), message(format!("{number}")))));
+    let cut = async {
+        let arrived = eventually("all have arrived", || async {
+            let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+            let queue = seen.channel.queue_declare(seen.name.as_str().into(), passive, FieldTable::default()).await.unwrap();
+            (queue.message_count() == 51).then_some(51)
+        });
+        let arrived = arrived.await;
+        proxy.set(Way::Cut);
+        arrived
+    };
+    let (results, _) = tokio::join!(in_doubt, cut);
+    assert!(results.iter().all(|result| *result == Err(PublishError::Unconfirmed)), "{results:?}");
+    eventually("it is known", || async { (publisher.state() == PublisherState::Away).then_some(()) }).await;
+    let refused = publisher.publish(None, seen.destination(), message("refused")).await;
+    assert_eq!(refused, Err(PublishError::Unavailable));
+
+    proxy.set(Way::Open);
+    publisher.ready().await;
+    publisher.publish(None, seen.destination(), message("last")).await.unwrap();
+    let bodies = seen.bodies().await;
+    assert_eq!(bodies.len(), 52);
+    assert_eq!(bodies.last().unwrap(), b"last");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_falls_silent_is_noticed() {
+    let stack = Stack::new().await;
+    let proxy = Proxy::start(&stack, "?heartbeat=1").await;
+    let (publisher, _end) = publisher(&stack, proxy.url.clone(), LIMITS).await;
+    let seen = Seen::new(&stack).await;
+    proxy.set(Way::Shut);
+    assert_eq!(publisher.publish(None, seen.destination(), message("held back")).await, Err(PublishError::Unconfirmed));
+    proxy.set(Way::Cut);
+    proxy.set(Way::Open);
+    eventually("it publishes again", || async {
+        publisher.publish(None, seen.destination(), message("through")).await.is_ok().then_some(())
+    })
+    .await;
+}
+
+/// The threads of the HTTP server are like these: each with a runtime of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_on_threads_of_their_own_all_hear_also_when_others_of_their_thread_have_gone() {
+    let stack = Stack::new().await;
+    let (publisher, _end) = publisher(&stack, stack.broker_url(), LIMITS).await;
+    let seen = Seen::new(&stack).await;
+    let threads = (0..4).map(|_| {
+        let (publisher, destination) = (publisher.clone(), seen.destination());
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let callers = (0..500_u64).map(|number| {
+                let (publisher, destination) = (publisher.clone(), destination.clone());
+                async move {
+                    let publish = publisher.publish(None, destination, message("x"));
+                    // Some callers hang up: at once, or while the broker is at work.
+                    match number % 5 {
+                        0 => _ = tokio::time::timeout(Duration::from_micros(number * 20), publish).await,
+                        _ => publish.await.unwrap(),
+                    }
+                }
+            });
+            let local = tokio::task::LocalSet::new();
+            let all = local.run_until(async {
+                let tasks: Vec<_> = callers.map(tokio::task::spawn_local).collect();
+                for task in tasks {
+                    task.await.unwrap();
+                }
+            });
+            runtime.block_on(all);
+        })
+    });
+    let threads: Vec<_> = threads.collect();
+    tokio::task::spawn_blocking(|| threads.into_iter().for_each(|thread| thread.join().unwrap())).await.unwrap();
+    let bodies = seen.bodies().await.len();
+    assert!((1_600..=2_000).contains(&bodies), "{bodies}");
+}
