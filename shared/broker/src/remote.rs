@@ -1,6 +1,6 @@
 //! Publishing to brokers that are not Forebay's own: exchanges and queues that somebody else keeps.
 
-use crate::connection::chain;
+use crate::connection::{chain, read_url};
 use crate::error::BrokerError;
 use bytes::Bytes;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
@@ -16,7 +16,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const HEARTBEAT: u16 = 10;
 /// Longest short string (AMQP 0-9-1, section 4.2.5.3).
 const LONGEST_NAME: usize = 255;
 const PERSISTENT: u8 = 2;
@@ -69,7 +68,7 @@ pub struct RemotePublisher {
 /// # Errors
 /// [`BrokerError::Url`].
 pub fn endpoint(url: &str) -> Result<(String, u16), BrokerError> {
-    let uri: AMQPUri = url.parse().map_err(|error: String| BrokerError::Url(error))?;
+    let (uri, _) = read_url(url)?;
     Ok((uri.authority.host, uri.authority.port))
 }
 
@@ -80,9 +79,7 @@ impl RemotePublisher {
     /// # Errors
     /// [`BrokerError`].
     pub async fn connect(url: &str, address: SocketAddr, tls: Arc<ClientConfig>) -> Result<Self, BrokerError> {
-        let mut uri: AMQPUri = url.parse().map_err(|error: String| BrokerError::Url(error))?;
-        uri.query.heartbeat.get_or_insert(HEARTBEAT);
-        let shown = format!("{}:{}", uri.authority.host, uri.authority.port);
+        let (uri, shown) = read_url(url)?;
         let tls = RustlsConnector::from(tls);
         let open = async {
             let properties = ConnectionProperties::default().with_connection_name("forebay connector".into());

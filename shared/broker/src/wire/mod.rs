@@ -2,8 +2,9 @@
 //!
 //! One task owns the connection. All messages that wait when it runs go to the broker in one write, so the busier the
 //! process, the fewer system calls a message; a confirm goes from the socket to its publisher without another task between.
-//! (lapin has a thread for its socket and wakes a task for each confirm: twice as much processor time a call, half of it at
-//! the broker, which is handed small pieces.) Queues are declared, consumed from and looked at by lapin.
+//! (With lapin, which has a thread for its socket and wakes a task for each confirm, a call took 1.9 times the processor time in
+//! the ingress and 1.3 times in the broker, which was handed smaller pieces.) Queues are declared, consumed from and looked at
+//! by lapin.
 //!
 //! ```text
 //! send(): frames -> outbox -> task: delivery tag, one write -> broker -> one read, confirms by tag -> result -> caller

@@ -21,7 +21,7 @@ pub(super) struct Settle(Arc<Mutex<State>>);
 enum State {
     /// Not settled, and not asked yet, or last asked here.
     Waiting(Option<(Waker, Arc<Thread>)>),
-    /// Settled by a thread of the caller's that is to be passed on.
+    /// Settled, and the thread whose other callers this one wakes.
     Settled(Fate, Option<Arc<Thread>>),
     /// The caller has gone.
     Abandoned,
