@@ -9,6 +9,7 @@ mod connection;
 mod consumer;
 mod error;
 mod inspect;
+mod lock;
 mod publisher;
 mod remote;
 mod replies;

@@ -13,12 +13,13 @@
 use crate::codec::Message;
 use crate::connection::{CONNECT_TIMEOUT, chain, connect_patiently, read_url};
 use crate::error::{BrokerError, PublishError};
+use crate::lock::locked;
 use crate::topology::{Queue, Topology};
 use crate::wire::{Settled, Wire};
 use futures_util::stream::StreamExt;
 use lapin::{Connection, Event};
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -215,11 +216,6 @@ impl Session {
             Destination::Named(name) => name.clone(),
         }
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // No code that can panic runs under these locks.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Keeps the connections until shutdown.

@@ -3,6 +3,7 @@
 use crate::codec::{Reply, decode_reply};
 use crate::connection::{chain, connect_patiently};
 use crate::error::BrokerError;
+use crate::lock::locked;
 use crate::topology::{Topology, short, stable_hash};
 use forebay_contract::ExecutionId;
 use futures_util::StreamExt;
@@ -34,7 +35,7 @@ struct Waiters {
 impl Waiters {
     fn shard(&self, id: &ExecutionId) -> std::sync::MutexGuard<'_, HashMap<ExecutionId, oneshot::Sender<Reply>>> {
         let index = stable_hash(id.unique().as_bytes()) as usize % SHARDS;
-        self.shards[index].lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        locked(&self.shards[index])
     }
 }
 
@@ -103,7 +104,7 @@ impl Replies {
     /// Callers who wait right now.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.waiters.shards.iter().map(|shard| shard.lock().unwrap_or_else(std::sync::PoisonError::into_inner).len()).sum()
+        self.waiters.shards.iter().map(|shard| locked(shard).len()).sum()
     }
 
     /// Whether replies can arrive right now.

@@ -26,8 +26,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Opening<S> {
         let AMQPClass::Connection(connection::AMQPMethod::Start(_)) = self.answer().await? else { return Err(unexpected()) };
         let (user, password) = (&uri.authority.userinfo.username, &uri.authority.userinfo.password);
         let (mechanism, response) = match uri.query.auth_mechanism {
-            Some(SASLMechanism::External) => ("EXTERNAL", String::new()),
-            // RFC 4616.
+            Some(mechanism @ (SASLMechanism::External | SASLMechanism::Anonymous)) => (mechanism.name(), String::new()),
+            // RFC 4616. Who takes a user and a password in another form takes this one too.
             _ => ("PLAIN", format!("\0{user}\0{password}")),
         };
         let start_ok = connection::StartOk {
@@ -73,7 +73,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Opening<S> {
                 let method = if frame.kind == FRAME_METHOD { Some(frame.method()?) } else { None };
                 self.arrived.drain(..length);
                 match method {
-                    Some(AMQPClass::Connection(connection::AMQPMethod::Close(close))) => return Err(WireError::closed(&close)),
+                    Some(AMQPClass::Connection(connection::AMQPMethod::Close(close))) => {
+                        return Err(WireError::closed(close.reply_code, &close.reply_text));
+                    }
                     Some(AMQPClass::Connection(connection::AMQPMethod::Blocked(_))) => self.blocked = true,
                     Some(AMQPClass::Connection(connection::AMQPMethod::Unblocked(_))) => self.blocked = false,
                     // A heartbeat.

@@ -10,6 +10,7 @@
 //! send(): frames -> outbox -> task: delivery tag, one write -> broker -> one read, confirms by tag -> result -> caller
 //! ```
 
+mod confirms;
 mod frames;
 mod handshake;
 mod settled;
@@ -20,8 +21,8 @@ use crate::error::PublishError;
 use bytes::Bytes;
 use frames::Malformed;
 use handshake::Opening;
-use lapin::protocol::connection;
 use lapin::tcp::AMQPUriTcpExt;
+use lapin::types::ShortString;
 use lapin::uri::AMQPUri;
 pub(crate) use settled::Settled;
 use settled::{Settle, settling};
@@ -100,8 +101,8 @@ pub(crate) enum WireError {
 }
 
 impl WireError {
-    fn closed(close: &connection::Close) -> Self {
-        Self::Closed { code: close.reply_code, text: close.reply_text.to_string() }
+    fn closed(code: u16, text: &ShortString) -> Self {
+        Self::Closed { code, text: text.to_string() }
     }
 }
 

@@ -5,8 +5,9 @@
 //! when it runs, which costs nothing there.
 
 use crate::error::PublishError;
+use crate::lock::locked;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 /// What became of a message.
@@ -60,7 +61,8 @@ impl Settle {
             return;
         };
         *state = State::Settled(fate, Some(thread.clone()));
-        drop(state);
+        // Still under the caller's lock: who looks or goes now finds itself among those whom it wakes. Else one who has gone could be
+        // woken for all, where two connections tell callers of one thread.
         let mut waiting = locked(&thread.0);
         waiting.push(waker);
         if waiting.len() == 1 {
@@ -116,11 +118,6 @@ impl Drop for Settled {
             thread.wake_all();
         }
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // No code that can panic runs under these locks.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! The task that owns an open connection.
 
+use super::confirms::Confirms;
 use super::frames::{self, Frame, HEARTBEAT, Malformed};
-use super::settled::{Settle, Woken};
+use super::settled::Woken;
 use super::{Outgoing, Publication, Tuned, WireError};
 use crate::error::PublishError;
 use futures_util::io::{AsyncRead, AsyncWrite};
 use lapin::protocol::constants::{FRAME_BODY, FRAME_HEADER, FRAME_HEARTBEAT, FRAME_METHOD};
 use lapin::protocol::{AMQPClass, basic, channel, connection};
-use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,7 +29,7 @@ pub(super) struct Traffic<S> {
     stream: S,
     tuned: Tuned,
     inbox: mpsc::UnboundedReceiver<Outgoing>,
-    channels: Vec<Channel>,
+    channels: Vec<Confirms>,
     blocked: Arc<AtomicBool>,
     /// Frames for the socket, of which the first `sent` bytes are gone.
     outgoing: Vec<u8>,
@@ -42,22 +42,6 @@ pub(super) struct Traffic<S> {
     closing: Option<Instant>,
     /// Callers whose messages were settled and who are not woken yet.
     woken: Woken,
-}
-
-/// A channel with confirms.
-struct Channel {
-    places: Arc<Semaphore>,
-    /// The delivery tag of the first of `pending`.
-    first_tag: u64,
-    /// Written and not settled, in the order of their tags; `None` was settled before those in front of it.
-    pending: VecDeque<Option<Pending>>,
-    /// Ids of messages that came back. A message comes back before it is confirmed.
-    returned: Vec<String>,
-}
-
-struct Pending {
-    id: String,
-    result: Settle,
 }
 
 /// Whether the connection goes on.
@@ -75,7 +59,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<S> {
         places: Vec<Arc<Semaphore>>,
         blocked: Arc<AtomicBool>,
     ) -> Self {
-        let channel = |places| Channel { places, first_tag: 1, pending: VecDeque::new(), returned: Vec::new() };
         let look_every = match tuned.heartbeat {
             0 => LOOK_EVERY,
             seconds => Duration::from_secs(u64::from(seconds)) / 2,
@@ -89,7 +72,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<S> {
             stream,
             tuned,
             inbox,
-            channels: places.into_iter().map(channel).collect(),
+            channels: places.into_iter().map(Confirms::new).collect(),
             blocked,
             outgoing: Vec::with_capacity(FULL),
             sent: 0,
@@ -108,10 +91,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<S> {
         self.inbox.close();
         let mut woken = Woken::default();
         for channel in &mut self.channels {
-            channel.places.close();
-            for pending in channel.pending.drain(..).flatten() {
-                pending.result.settle(Err(PublishError::Unconfirmed), &mut woken);
-            }
+            channel.end(&mut woken);
         }
         while let Some(outgoing) = self.inbox.recv().await {
             if let Outgoing::Message(Publication { result: Some(result), .. }) = outgoing {
@@ -186,11 +166,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<S> {
             // Not sent yet: it is taken back where nobody waits any longer, and refused where it would lie at the broker's door.
             let is_blocked = self.blocked.load(Ordering::Acquire);
             if is_blocked || result.is_abandoned() {
-                channel.places.add_permits(1);
+                channel.give_back(1);
                 result.settle(Err(PublishError::Blocked), &mut self.woken);
                 return;
             }
-            channel.pending.push_back(Some(Pending { id, result }));
+            channel.sent(id, result);
         }
         self.outgoing.extend_from_slice(&head);
         frames::body(&mut self.outgoing, number, &body, self.tuned.longest_frame);
@@ -262,7 +242,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<S> {
         let Some(channel) = self.channels.get_mut(usize::from(frame.channel) - 1) else {
             // The channel without confirms: nothing but its end is of interest.
             return match frame.method()? {
-                AMQPClass::Channel(channel::AMQPMethod::Close(close)) => Err(closed(&close)),
+                AMQPClass::Channel(channel::AMQPMethod::Close(close)) => Err(WireError::closed(close.reply_code, &close.reply_text)),
                 _ => Ok(Next::On),
             };
         };
@@ -276,12 +256,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<S> {
                 }
                 // Its header follows, then its body.
                 AMQPClass::Basic(basic::AMQPMethod::Return(_)) => {}
-                AMQPClass::Channel(channel::AMQPMethod::Close(close)) => return Err(closed(&close)),
+                AMQPClass::Channel(channel::AMQPMethod::Close(close)) => {
+                    return Err(WireError::closed(close.reply_code, &close.reply_text));
+                }
                 _ => {}
             },
-            FRAME_HEADER => {
-                channel.returned.extend(frame.message_id()?);
-            }
+            FRAME_HEADER => channel.returned(frame.message_id()?),
             FRAME_BODY => {}
             _ => return Err(Malformed("frame").into()),
         }
@@ -290,7 +270,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<S> {
 
     fn of_connection(&mut self, frame: &Frame<'_>) -> Result<Next, WireError> {
         match frame.method()? {
-            AMQPClass::Connection(connection::AMQPMethod::Close(close)) => Err(WireError::closed(&close)),
+            AMQPClass::Connection(connection::AMQPMethod::Close(close)) => Err(WireError::closed(close.reply_code, &close.reply_text)),
             AMQPClass::Connection(connection::AMQPMethod::CloseOk(_)) => Ok(Next::Over),
             AMQPClass::Connection(connection::AMQPMethod::Blocked(why)) => {
                 tracing::warn!(reason = %why.reason, "the broker accepts no messages");
@@ -304,112 +284,5 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<S> {
             }
             _ => Ok(Next::On),
         }
-    }
-}
-
-impl Channel {
-    /// The broker has spoken about `tag`, and with `multiple` about all before it.
-    fn settle(&mut self, tag: u64, multiple: bool, result: &Result<(), PublishError>, woken: &mut Woken) -> Result<(), Malformed> {
-        let unknown = Malformed("confirm of a message that was sent");
-        let last = usize::try_from(tag.checked_sub(self.first_tag).ok_or(unknown)?).map_err(|_| unknown)?;
-        if last >= self.pending.len() {
-            return Err(unknown);
-        }
-        let first = if multiple { 0 } else { last };
-        let mut settled = 0;
-        for pending in self.pending.range_mut(first..=last) {
-            let Some(Pending { id, result: waiting }) = pending.take() else { continue };
-            settled += 1;
-            let is_returned = self.returned.iter().position(|returned| *returned == id);
-            let result = match is_returned.map(|at| self.returned.swap_remove(at)) {
-                Some(_) => Err(PublishError::Unroutable),
-                None => result.clone(),
-            };
-            waiting.settle(result, woken);
-        }
-        while let Some(None) = self.pending.front() {
-            self.pending.pop_front();
-            self.first_tag += 1;
-        }
-        self.places.add_permits(settled);
-        Ok(())
-    }
-}
-
-fn closed(close: &channel::Close) -> WireError {
-    WireError::Closed { code: close.reply_code, text: close.reply_text.to_string() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::settled::{Settled, settling};
-    use super::*;
-    use futures_util::FutureExt;
-
-    fn channel(messages: usize) -> (Channel, Vec<Settled>) {
-        let mut channel = Channel { places: Arc::new(Semaphore::new(0)), first_tag: 1, pending: VecDeque::new(), returned: Vec::new() };
-        let settled = (1..=messages).map(|tag| {
-            let (result, settled) = settling();
-            channel.pending.push_back(Some(Pending { id: format!("m{tag}"), result }));
-            settled
-        });
-        let settled = settled.collect();
-        (channel, settled)
-    }
-
-    /// What became of each message so far: `.` nothing, `+` confirmed, `f` full, `r` returned.
-    fn fates(settled: Vec<Settled>) -> String {
-        let fate = |settled: Settled| match settled.now_or_never() {
-            None => '.',
-            Some(Ok(())) => '+',
-            Some(Err(PublishError::QueueFull)) => 'f',
-            Some(Err(PublishError::Unroutable)) => 'r',
-            Some(Err(error)) => panic!("{error}"),
-        };
-        settled.into_iter().map(fate).collect()
-    }
-
-    #[test]
-    fn confirms_settle_the_messages_of_their_tags() {
-        let (ok, full) = (Ok(()), Err(PublishError::QueueFull));
-        let (one, all_until) = (false, true);
-        // Tag, multiple, result of each confirm; then the fates, the places given back, and the tags that still wait in front.
-        type Case<'a> = (&'a [(u64, bool, &'a Result<(), PublishError>)], &'a str, usize, u64);
-        let cases: [Case; 6] = [
-            (&[], "......", 0, 1),
-            (&[(1, one, &ok)], "+.....", 1, 2),
-            (&[(3, one, &ok)], "..+...", 1, 1),
-            (&[(3, one, &full), (4, all_until, &ok)], "++f+..", 4, 5),
-            (&[(2, all_until, &full), (3, one, &ok), (6, all_until, &ok)], "ff++++", 6, 7),
-            (&[(6, one, &ok), (5, one, &ok), (4, all_until, &ok)], "++++++", 6, 7),
-        ];
-        for (confirms, expected, places, first_tag) in cases {
-            let (mut channel, settled) = channel(6);
-            for (tag, multiple, result) in confirms {
-                channel.settle(*tag, *multiple, result, &mut Woken::default()).unwrap();
-            }
-            assert_eq!(fates(settled), expected, "{confirms:?}");
-            assert_eq!((channel.places.available_permits(), channel.first_tag), (places, first_tag), "{confirms:?}");
-        }
-    }
-
-    #[test]
-    fn a_returned_message_is_told_by_its_id_and_not_by_its_place() {
-        let (mut channel, settled) = channel(4);
-        channel.returned.extend(["m3".to_owned(), "m1".to_owned()]);
-        channel.settle(4, true, &Ok(()), &mut Woken::default()).unwrap();
-        assert_eq!(fates(settled), "r+r+");
-        assert!(channel.returned.is_empty());
-    }
-
-    #[test]
-    fn a_confirm_of_what_was_not_sent_ends_the_connection() {
-        let (mut channel, settled) = channel(2);
-        for tag in [0, 3, u64::MAX] {
-            assert!(channel.settle(tag, true, &Ok(()), &mut Woken::default()).is_err(), "{tag}");
-        }
-        channel.settle(1, false, &Ok(()), &mut Woken::default()).unwrap();
-        assert!(channel.settle(0, false, &Ok(()), &mut Woken::default()).is_err());
-        assert_eq!(fates(settled), "+.");
     }
 }
