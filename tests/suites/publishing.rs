@@ -175,12 +175,18 @@ enum Way {
     Deaf,
     /// Nothing gets through in either direction.
     Shut,
-    /// Connections are cut.
+    /// Connections are cut. What was held back of theirs goes with them.
     Cut,
 }
 
+#[derive(Clone, Copy)]
+struct State {
+    way: Way,
+    cuts: usize,
+}
+
 struct Proxy {
-    way: watch::Sender<Way>,
+    state: watch::Sender<State>,
     url: String,
 }
 
@@ -192,48 +198,49 @@ impl Proxy {
         let (address, vhost) = rest.split_once('/').unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("{start}@{}/{vhost}{query}", listener.local_addr().unwrap());
-        let (way, watched) = watch::channel(Way::Open);
+        let (state, watched) = watch::channel(State { way: Way::Open, cuts: 0 });
         let address = address.to_owned();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 // A broker that has just been cut off is not to be had at once.
-                if *watched.borrow() == Way::Cut {
+                let State { way, cuts } = *watched.borrow();
+                if way == Way::Cut {
                     continue;
                 }
                 let broker = TcpStream::connect(&address).await.unwrap();
                 let ((from_client, to_client), (from_broker, to_broker)) = (client.into_split(), broker.into_split());
-                tokio::spawn(pass(from_client, to_broker, watched.clone(), &[Way::Shut]));
-                tokio::spawn(pass(from_broker, to_client, watched.clone(), &[Way::Deaf, Way::Shut]));
+                tokio::spawn(pass(from_client, to_broker, watched.clone(), cuts, &[Way::Shut]));
+                tokio::spawn(pass(from_broker, to_client, watched.clone(), cuts, &[Way::Deaf, Way::Shut]));
             }
         });
-        Self { way, url }
+        Self { state, url }
     }
 
     fn set(&self, way: Way) {
-        self.way.send_replace(way);
+        self.state.send_modify(|state| *state = State { way, cuts: state.cuts + usize::from(way == Way::Cut) });
     }
 }
 
+/// Passes bytes on, except in the ways `held`, until there are more cuts than `cuts`.
 async fn pass(
     mut from: tokio::net::tcp::OwnedReadHalf,
     mut to: tokio::net::tcp::OwnedWriteHalf,
-    mut way: watch::Receiver<Way>,
+    mut state: watch::Receiver<State>,
+    cuts: usize,
     held: &'static [Way],
 ) {
     let mut buffer = vec![0; 65_536];
-    let mut cut = way.clone();
-    let work = async {
-        while let Ok(length @ 1..) = from.read(&mut buffer).await {
-            way.wait_for(|way| !held.contains(way)).await.unwrap();
-            if to.write_all(&buffer[..length]).await.is_err() {
-                return;
-            }
+    loop {
+        let read = tokio::select! {
+            _ = state.wait_for(|state| state.cuts > cuts) => return,
+            read = from.read(&mut buffer) => read,
+        };
+        let Ok(length @ 1..) = read else { return };
+        let free = state.wait_for(|state| state.cuts > cuts || !held.contains(&state.way)).await;
+        let Ok(State { cuts: all_cuts, .. }) = free.map(|state| *state) else { return };
+        if all_cuts > cuts || to.write_all(&buffer[..length]).await.is_err() {
+            return;
         }
-    };
-    tokio::select! {
-        biased;
-        _ = cut.wait_for(|way| *way == Way::Cut) => {}
-        () = work => {}
     }
 }
 
