@@ -191,8 +191,22 @@ impl Stack {
 
     /// The same with further settings.
     pub async fn start_with(&self, service: &str, settings: &[(&str, &str)]) -> Process {
+        loop {
+            match self.try_to_start(service, settings).await {
+                Ok(process) => return process,
+                // Another test was given a port between our look at it and the service's.
+                Err(log) if log.contains("Address already in use") => {}
+                Err(log) => panic!("{service} ended\n{log}"),
+            }
+        }
+    }
+
+    /// Starts a service, or returns what it has logged until it ended.
+    async fn try_to_start(&self, service: &str, settings: &[(&str, &str)]) -> Result<Process, String> {
         let [http, console, admin] = [(); 3].map(|()| format!("127.0.0.1:{}", free_port()));
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.folder.join(format!("{service}.log"))).unwrap();
+        let file = self.folder.join(format!("{service}.log"));
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(&file).unwrap();
+        let earlier = log.metadata().unwrap().len() as usize;
         let mut command = self.prepare(&[service]);
         command.env("FOREBAY_HTTP_LISTEN", &http).env("FOREBAY_CONSOLE_LISTEN", &console).env("FOREBAY_ADMIN_LISTEN", &admin);
         command.stdout(log.try_clone().unwrap()).stderr(log);
@@ -203,11 +217,13 @@ impl Stack {
         loop {
             let answer = self.http.get(format!("{}/readyz", process.admin)).send().await;
             if answer.is_ok_and(|answer| answer.status().is_success()) {
-                return process;
+                return Ok(process);
             }
             let ended = process.child.try_wait().unwrap();
-            let log = || std::fs::read_to_string(self.folder.join(format!("{service}.log"))).unwrap();
-            assert!(ended.is_none(), "{service} ended: {ended:?}\n{}", log());
+            let log = || String::from_utf8_lossy(&std::fs::read(&file).unwrap()[earlier..]).into_owned();
+            if ended.is_some() {
+                return Err(log());
+            }
             assert!(begun.elapsed() < PATIENCE, "{service} is not ready\n{}", log());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

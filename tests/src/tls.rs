@@ -1,9 +1,12 @@
 //! Transport security for servers of the tests: an authority of the test's own, and servers that begin with TLS.
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::ServerConfig;
+use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{RootCertStore, ServerConfig};
 use std::sync::Arc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
@@ -46,12 +49,36 @@ impl Authority {
     /// What a server needs to prove that it is `name`.
     #[must_use]
     pub fn server(&self, name: &str) -> TlsAcceptor {
-        let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &self.issuer).unwrap();
+        self.acceptor(name, WebPkiClientVerifier::no_client_auth())
+    }
+
+    /// The same, of one that wants a certificate of this authority from its clients too.
+    #[must_use]
+    pub fn server_for_identified(&self, name: &str) -> TlsAcceptor {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.certificate.clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        self.acceptor(name, WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap())
+    }
+
+    fn acceptor(&self, name: &str, clients: Arc<dyn ClientCertVerifier>) -> TlsAcceptor {
+        let (certificate, key) = self.identity(name);
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
-        let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+        let config = config.with_safe_default_protocol_versions().unwrap().with_client_cert_verifier(clients);
         TlsAcceptor::from(Arc::new(config.with_single_cert(vec![certificate.der().clone()], key).unwrap()))
+    }
+
+    /// A certificate of `name` and its key, both as PEM.
+    #[must_use]
+    pub fn identity_pem(&self, name: &str) -> (String, String) {
+        let (certificate, key) = self.identity(name);
+        (certificate.pem(), key.serialize_pem())
+    }
+
+    fn identity(&self, name: &str) -> (Certificate, KeyPair) {
+        let key = KeyPair::generate().unwrap();
+        (CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &self.issuer).unwrap(), key)
     }
 }
 
@@ -63,14 +90,29 @@ pub struct TlsFront {
 impl TlsFront {
     /// Listens on a free port of 127.0.0.1; `behind` is where the server is, such as `127.0.0.1:5672`.
     pub async fn start(acceptor: TlsAcceptor, behind: &str) -> Self {
+        Self::begin(acceptor, behind, false).await
+    }
+
+    /// The same before PostgreSQL, whose clients ask in clear first whether TLS may begin.
+    pub async fn start_before_postgres(acceptor: TlsAcceptor, behind: &str) -> Self {
+        Self::begin(acceptor, behind, true).await
+    }
+
+    async fn begin(acceptor: TlsAcceptor, behind: &str, asked: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (port, behind) = (listener.local_addr().unwrap().port(), behind.to_owned());
         tokio::spawn(async move {
             loop {
-                let (stream, _) = listener.accept().await.unwrap();
+                let (mut stream, _) = listener.accept().await.unwrap();
                 let (acceptor, behind) = (acceptor.clone(), behind.clone());
                 // A client that refuses the certificate, or goes away, ends its own connection only.
                 tokio::spawn(async move {
+                    if asked {
+                        // SSLRequest: its length and its code.
+                        let mut question = [0; 8];
+                        stream.read_exact(&mut question).await.ok().filter(|_| question == [0, 0, 0, 8, 4, 210, 22, 47])?;
+                        stream.write_all(b"S").await.ok()?;
+                    }
                     let mut outside = acceptor.accept(stream).await.ok()?;
                     let mut inside = TcpStream::connect(behind).await.ok()?;
                     tokio::io::copy_bidirectional(&mut outside, &mut inside).await.ok()

@@ -170,6 +170,19 @@ async fn exit_codes_tell_scripts_what_went_wrong() {
     assert_eq!(code, 5, "{error}");
 }
 
+#[tokio::test]
+async fn a_database_without_its_tables_is_told_apart_from_one_that_is_away() {
+    let stack = Stack::new().await;
+    stack.sql("create schema bare").await;
+    let bare = format!("{}?options=-csearch_path%3Dbare", stack.database_url());
+    for verb in [["tenants", "list"], ["executions", "list"]] {
+        let (code, _, error) = stack.command_ends_with(&verb, &[("FOREBAY_DATABASE_URL", &bare)]).await;
+        assert!(code == 1 && error.contains("is not prepared") && error.contains("run `forebay migrate`"), "{code} {error}");
+    }
+    let (code, _, error) = stack.command_ends_with(&["tenants", "list"], &[("FOREBAY_DATABASE_URL", "postgres://x@127.0.0.1:1/y")]).await;
+    assert!(code == 5 && error.contains("is not available"), "{code} {error}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn tail_shows_an_execution_as_it_ends() {
     let stack = Stack::new().await;

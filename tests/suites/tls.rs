@@ -1,4 +1,4 @@
-//! Mail and messages over TLS: to servers with certificates of an authority that the worker is told to trust.
+//! Connections over TLS, Forebay's own and those of steps: to servers with certificates of an authority that it is told to trust.
 
 use forebay_tests::{Authority, MailServer, Stack, TlsFront};
 use lapin::options::{BasicGetOptions, QueueDeclareOptions};
@@ -92,4 +92,78 @@ async fn a_certificate_of_another_name_or_of_an_authority_that_is_not_trusted_is
     let (code, _, error) = stack.command_ends_with(&["connections", "test", "t1/implicit"], &trusted).await;
     assert!(code == 1 && error.contains("write `tls: starttls`"), "{code} {error}");
     assert!(mails.mails().is_empty() && inner.mails().is_empty());
+}
+
+/// The same URL with another host and port, and parameters.
+fn moved(url: &str, port: u16, parameters: &str) -> String {
+    let (login, _, rest) = parts(url);
+    format!("{}://{login}@localhost:{port}{rest}{parameters}", url.split_once("://").unwrap().0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stack_reaches_its_own_broker_and_database_over_tls() {
+    let (stack, authority) = (Stack::new().await, Authority::new());
+    let broker = TlsFront::start(authority.server("localhost"), parts(&broker_url()).1).await;
+    let database = TlsFront::start_before_postgres(authority.server("localhost"), parts(stack.database_url()).1).await;
+    let authorities = stack.named_file("authority.pem", authority.pem());
+    let amqp_url = moved(&broker_url(), broker.port(), "").replace("amqp://", "amqps://");
+    let database_url = moved(stack.database_url(), database.port(), "?sslmode=verify-full");
+    let settings = [("SSL_CERT_FILE", authorities.as_str()), ("FOREBAY_AMQP_URL", &amqp_url), ("FOREBAY_DATABASE_URL", &database_url)];
+    stack
+        .apply("tenant: t1\nname: echo\ntrigger: { webhook: { authentication: none, response: { wait: 20s } } }\nsteps: [{ id: a, set: .body }]\n")
+        .await;
+    let (ingress, _worker) = (stack.start_with("ingress", &settings).await, stack.start_with("worker", &settings).await);
+    let answer = stack.post(&ingress, "/t1/echo", "{\"n\":3}").await;
+    assert_eq!((answer.status, answer.json()), (200, json!({ "n": 3 })));
+    assert_eq!(stack.ended("echo", 1).await[0]["status"], "succeeded");
+    // A definition that comes later is told of over a connection of its own.
+    stack.apply("tenant: t1\nname: later\ntrigger: { webhook: { authentication: none } }\nsteps: [{ id: a, set: .body }]\n").await;
+    forebay_tests::eventually("the new endpoint is there", || async {
+        (stack.post(&ingress, "/t1/later", "{}").await.status == 202).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_database_is_trusted_as_far_as_its_url_says() {
+    let (stack, authority) = (Stack::new().await, Authority::new());
+    let plain = parts(stack.database_url()).1;
+    let right = TlsFront::start_before_postgres(authority.server("localhost"), plain).await.port();
+    let other = TlsFront::start_before_postgres(authority.server("other.example"), plain).await.port();
+    let strict = TlsFront::start_before_postgres(authority.server_for_identified("localhost"), plain).await.port();
+    let root = format!("sslrootcert={}", stack.named_file("authority.pem", authority.pem()).replace('/', "%2F"));
+    let (cert, key) = authority.identity_pem("forebay");
+    let identity = format!("sslcert={}&sslkey={}", stack.named_file("cert.pem", &cert), stack.named_file("key.pem", &key));
+    let works = "";
+    let cases = [
+        (right, "".to_owned(), works),
+        (right, "?sslmode=require".to_owned(), works),
+        (right, format!("?sslmode=verify-full&{root}"), works),
+        (right, "?sslmode=verify-full".to_owned(), "UnknownIssuer"),
+        (right, "?sslmode=verify-ca".to_owned(), "UnknownIssuer"),
+        (other, format!("?sslmode=verify-ca&{root}"), works),
+        (other, format!("?sslmode=require&{root}"), works),
+        (other, format!("?sslmode=verify-full&{root}"), "not valid for name \"localhost\""),
+        (strict, format!("?sslmode=verify-full&{root}&{identity}"), works),
+        (strict, format!("?sslmode=verify-full&{root}"), "error"),
+    ];
+    for (port, parameters, expected) in cases {
+        let url = moved(stack.database_url(), port, &parameters);
+        let (code, _, error) = stack.command_ends_with(&["migrate"], &[("FOREBAY_DATABASE_URL", &url)]).await;
+        let as_expected = if expected == works { code == 0 } else { code == 5 && error.contains(expected) };
+        assert!(as_expected, "{parameters}: {code} {error}");
+    }
+    // The front speaks no TLS.
+    let in_clear = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = in_clear.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = in_clear.accept().await {
+            use tokio::io::{AsyncReadExt, AsyncWriteExt};
+            let _ = stream.read(&mut [0; 8]).await;
+            let _ = stream.write_all(b"N").await;
+        }
+    });
+    let url = moved(stack.database_url(), port, "?sslmode=require");
+    let (code, _, error) = stack.command_ends_with(&["migrate"], &[("FOREBAY_DATABASE_URL", &url)]).await;
+    assert!(code == 5 && error.contains("server does not support TLS"), "{code} {error}");
 }

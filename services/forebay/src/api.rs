@@ -43,7 +43,7 @@ impl Api {
     /// The API of the console at `url`; without one, of this process.
     ///
     /// # Errors
-    /// There is no token, or no database; neither is asked yet whether it works.
+    /// There is no token, which is not asked yet whether it works, or no database that answers.
     pub(crate) async fn open(url: Option<&str>, settings: &Settings) -> Result<Self, Error> {
         match url.filter(|url| !url.is_empty()) {
             Some(url) => Self::at(url, &token()?, None),
@@ -53,6 +53,8 @@ impl Api {
 
     async fn own(settings: &Settings) -> Result<Self, Error> {
         let store = crate::client_store(settings).await?;
+        // Whoever asks the API is not told why its database does not answer: who has the database's URL is.
+        store.ping().await?;
         let mut beside = settings.clone();
         beside.console_listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         (beside.console_url, beside.tls, beside.oidc) = (None, None, None);

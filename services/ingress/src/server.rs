@@ -12,8 +12,8 @@ use forebay_broker::{Limits, Publisher, PublisherConfig, PublisherState, Replies
 use forebay_runtime::health::Health;
 use forebay_runtime::settings::Settings;
 use forebay_runtime::shutdown::Shutdown;
-use forebay_runtime::tls::{TlsError, server_config};
 use forebay_store::{SnapshotHandle, Store, StoreError};
+use forebay_tls::{TlsError, server_config};
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;

@@ -18,6 +18,8 @@ pub(crate) fn read_url(url: &str) -> Result<(AMQPUri, String), BrokerError> {
     let mut uri: AMQPUri = url.parse().map_err(|error: String| BrokerError::Url(error))?;
     uri.query.heartbeat.get_or_insert(HEARTBEAT);
     let address = format!("{}:{}", uri.authority.host, uri.authority.port);
+    // An IPv6 address stands in brackets in a URL, and nowhere else.
+    uri.authority.host = uri.authority.host.trim_matches(['[', ']']).to_owned();
     Ok((uri, address))
 }
 
@@ -51,13 +53,15 @@ pub(crate) async fn connect_patiently(url: &str, name: &str, shutdown: &Cancella
     }
 }
 
-/// An error with its causes, for one log line.
+/// An error with its causes, for one log line. Some repeat their cause themselves.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
+        let words = error.to_string();
+        if !text.ends_with(&words) {
+            text = format!("{text}: {words}");
+        }
         cause = error.source();
     }
     text

@@ -7,7 +7,7 @@ use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
 use lapin::tcp::RustlsConnector;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
-use lapin::uri::{AMQPScheme, AMQPUri};
+use lapin::uri::AMQPScheme;
 use lapin::{AsyncTcpStream, BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ErrorKind};
 use rustls::ClientConfig;
 use std::io;
@@ -92,7 +92,7 @@ impl RemotePublisher {
                     if uri.scheme == AMQPScheme::AMQP {
                         return Ok(stream);
                     }
-                    Ok(stream.into_rustls(&tls, certificate_name(&uri)).await?)
+                    Ok(stream.into_rustls(&tls, &uri.authority.host).await?)
                 },
                 properties,
             );
@@ -142,11 +142,6 @@ impl RemotePublisher {
             Confirmation::Nack(_) => Err(RemoteError::Refused),
         }
     }
-}
-
-/// An IPv6 address stands in brackets in a URL only.
-fn certificate_name(uri: &AMQPUri) -> &str {
-    uri.authority.host.trim_matches(['[', ']'])
 }
 
 fn short(what: &'static str, text: &str) -> Result<ShortString, RemoteError> {

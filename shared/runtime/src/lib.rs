@@ -12,4 +12,3 @@ pub mod panics;
 pub mod settings;
 pub mod shutdown;
 pub mod telemetry;
-pub mod tls;

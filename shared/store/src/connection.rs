@@ -2,18 +2,11 @@
 
 use crate::error::StoreError;
 use crate::seal::SecretKeys;
+use crate::server::{Server, TIMEOUT};
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use forebay_contract::IdIssuer;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::OnceCell;
-use tokio_postgres::{Config, NoTls};
-
-/// The longest time to connect, to wait for a free connection, and for a statement to run.
-pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
-/// What each session is told: statements end, what a lost client held is released, and no statement is compiled: that would take longer
-/// than it runs.
-const SESSION: &str = "-c statement_timeout=5000 -c idle_in_transaction_session_timeout=10000 -c timezone=UTC -c jit=off";
 
 /// How to use the database.
 #[derive(Debug, Clone)]
@@ -37,21 +30,21 @@ impl Default for StoreOptions {
 pub struct Store {
     pool: Pool,
     /// For connections of their own, outside the pool.
-    pub(crate) config: Arc<Config>,
+    pub(crate) server: Arc<Server>,
     /// Read once: it never changes.
     pub(crate) issuer: Arc<OnceCell<IdIssuer>>,
     pub(crate) secret_keys: Option<Arc<SecretKeys>>,
 }
 
 impl Store {
-    /// A store for the URL (`postgres://user:password@host:port/database`). Connects when first used, so it succeeds while the server is away.
+    /// A store for the URL, such as `postgres://user:password@host:port/database?sslmode=verify-full`. Connects when first used, so it succeeds while the server is away.
     ///
     /// # Errors
     /// [`StoreError::Url`].
     pub async fn connect(url: &str, options: StoreOptions) -> Result<Self, StoreError> {
-        let config = read_url(url, &options.application_name)?;
+        let server = Server::of_url(url, &options.application_name)?;
         let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let pool = Pool::builder(Manager::from_config(config.clone(), NoTls, manager_config))
+        let pool = Pool::builder(Manager::from_config(server.config.clone(), server.tls.clone(), manager_config))
             .max_size(options.max_connections.max(1))
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(TIMEOUT))
@@ -59,7 +52,7 @@ impl Store {
             .recycle_timeout(Some(TIMEOUT))
             .build()
             .map_err(|error| StoreError::Url { reason: error.to_string() })?;
-        Ok(Self { pool, config: Arc::new(config), issuer: Arc::default(), secret_keys: options.secret_keys })
+        Ok(Self { pool, server: Arc::new(server), issuer: Arc::default(), secret_keys: options.secret_keys })
     }
 
     /// Creates the URL's database when the server has none of that name; `true`: it was created. Any number of processes may call it at once.
@@ -68,11 +61,11 @@ impl Store {
     /// A wrong URL, a server that is away, no right to create a database.
     pub async fn create_database_if_missing(url: &str) -> Result<bool, StoreError> {
         let operation = "create database";
-        let mut config = read_url(url, "forebay")?;
-        let name = config.get_dbname().or(config.get_user()).unwrap_or("postgres").to_owned();
-        config.dbname("postgres");
+        let mut server = Server::of_url(url, "forebay")?;
+        let name = server.config.get_dbname().or(server.config.get_user()).unwrap_or("postgres").to_owned();
+        server.config.dbname("postgres");
         let unavailable = |source| StoreError::Unavailable { operation, source: Box::new(source) };
-        let (client, connection) = config.connect(NoTls).await.map_err(unavailable)?;
+        let (client, connection) = server.connect().await.map_err(unavailable)?;
         let connection = tokio::spawn(connection);
         let created = create_database(&client, &name).await.map_err(StoreError::during(operation));
         drop(client);
@@ -119,28 +112,6 @@ async fn create_database(client: &tokio_postgres::Client, name: &str) -> Result<
 fn is_race(error: &tokio_postgres::Error) -> bool {
     use tokio_postgres::error::SqlState;
     matches!(error.code(), Some(code) if *code == SqlState::DUPLICATE_DATABASE || *code == SqlState::UNIQUE_VIOLATION)
-}
-
-fn read_url(url: &str, application_name: &str) -> Result<Config, StoreError> {
-    // The parser's own text may repeat parts of the URL, and so of the password.
-    let mut config: Config = url.parse().map_err(|_| StoreError::Url { reason: "it is not of the right form".to_owned() })?;
-    if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-        return Err(StoreError::Url { reason: "it names no host".to_owned() });
-    }
-    let session = match config.get_options() {
-        // The last setting wins, so what the URL says goes last.
-        Some(asked) => format!("{SESSION} {asked}"),
-        None => SESSION.to_owned(),
-    };
-    config.options(session);
-    config.application_name(application_name);
-    config.connect_timeout(TIMEOUT);
-    config.tcp_user_timeout(TIMEOUT * 2);
-    config.keepalives(true);
-    config.keepalives_idle(TIMEOUT);
-    config.keepalives_interval(Duration::from_secs(2));
-    config.keepalives_retries(3);
-    Ok(config)
 }
 
 #[cfg(test)]

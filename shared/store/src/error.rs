@@ -31,6 +31,14 @@ pub enum StoreError {
         /// What the server said.
         source: tokio_postgres::Error,
     },
+    /// The database lacks tables or columns of this program's.
+    #[error("the database is not prepared for this program ({operation}): run `forebay migrate` with the same database URL")]
+    NotMigrated {
+        /// What was being done.
+        operation: &'static str,
+        /// What the server said.
+        source: tokio_postgres::Error,
+    },
     /// There is no such thing.
     #[error("{what} does not exist")]
     NotFound {
@@ -134,14 +142,21 @@ impl StoreError {
 
     /// Sorts an error of the pool.
     pub(crate) fn pool(operation: &'static str, error: PoolError) -> Self {
-        Self::Unavailable { operation, source: Box::new(error) }
+        let source: Box<dyn std::error::Error + Send + Sync> = match error {
+            PoolError::Backend(error) => Box::new(error),
+            error => Box::new(error),
+        };
+        Self::Unavailable { operation, source }
     }
 
     /// For `map_err`: sorts an error of a statement.
     pub(crate) fn during(operation: &'static str) -> impl Fn(tokio_postgres::Error) -> Self + Copy {
         move |source| {
+            let lacks = [SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_COLUMN];
             if is_passing(&source) {
                 Self::Unavailable { operation, source: Box::new(source) }
+            } else if source.code().is_some_and(|code| lacks.contains(code)) {
+                Self::NotMigrated { operation, source }
             } else {
                 Self::Statement { operation, source }
             }

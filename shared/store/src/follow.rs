@@ -137,7 +137,7 @@ async fn listen(store: &Store, to_all: &broadcast::Sender<Told>) {
     let mut backoff = Backoff::new();
     let mut was_open = false;
     loop {
-        let Ok(mut listener) = Listener::open(&store.config, OUTCOMES, WAITING).await else {
+        let Ok(mut listener) = Listener::open(&store.server, OUTCOMES, WAITING).await else {
             backoff.pause().await;
             continue;
         };

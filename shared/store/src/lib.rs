@@ -42,6 +42,7 @@ mod schedules;
 mod seal;
 mod sealed;
 mod search;
+mod server;
 mod sessions;
 mod snapshot;
 mod stretches;

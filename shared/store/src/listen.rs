@@ -1,7 +1,8 @@
 //! LISTEN and NOTIFY: how a change reaches every process at once.
 
-use crate::connection::{Store, TIMEOUT};
+use crate::connection::Store;
 use crate::error::StoreError;
+use crate::server::{Server, TIMEOUT};
 use deadpool_postgres::Transaction;
 use futures_util::{StreamExt, stream};
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
+use tokio_postgres::{AsyncMessage, Client};
 use tokio_util::sync::CancellationToken;
 
 /// A part of the snapshot has changed.
@@ -74,10 +75,10 @@ pub(crate) struct Listener {
 
 impl Listener {
     /// `waiting`: how many notifications wait to be taken; further ones are dropped.
-    pub(crate) async fn open(config: &Config, channel: &'static str, waiting: usize) -> Result<Self, StoreError> {
+    pub(crate) async fn open(server: &Server, channel: &'static str, waiting: usize) -> Result<Self, StoreError> {
         let operation = "listen";
         let unavailable = |source: Box<dyn std::error::Error + Send + Sync>| StoreError::Unavailable { operation, source };
-        let connect = timeout(TIMEOUT, config.connect(NoTls)).await.map_err(|elapsed| unavailable(Box::new(elapsed)))?;
+        let connect = timeout(TIMEOUT, server.connect()).await.map_err(|elapsed| unavailable(Box::new(elapsed)))?;
         let (client, mut connection) = connect.map_err(|error| unavailable(Box::new(error)))?;
         let (wake, payloads) = mpsc::channel(waiting);
         let missed = Arc::new(AtomicBool::new(false));
@@ -159,18 +160,18 @@ impl Store {
     #[must_use]
     pub fn watch_workers(&self, shutdown: CancellationToken) -> WorkerWatch {
         let (sender, changes) = watch::channel(0);
-        let config = self.config.clone();
+        let server = self.server.clone();
         tokio::spawn(async move {
-            shutdown.run_until_cancelled(follow_workers(&config, &sender)).await;
+            shutdown.run_until_cancelled(follow_workers(&server, &sender)).await;
         });
         WorkerWatch { changes }
     }
 }
 
-async fn follow_workers(config: &Config, changes: &watch::Sender<u64>) {
+async fn follow_workers(server: &Server, changes: &watch::Sender<u64>) {
     let mut backoff = Backoff::new();
     loop {
-        let Ok(mut listener) = Listener::open(config, WORKERS, ONE_WAKE).await else {
+        let Ok(mut listener) = Listener::open(server, WORKERS, ONE_WAKE).await else {
             backoff.pause().await;
             continue;
         };

@@ -161,7 +161,7 @@ impl Follower {
 
     /// Listens over one connection until it is lost or a load fails.
     async fn follow_connection(&mut self, store: &Store, backoff: &mut Backoff, lost_at: &mut Option<Instant>) -> Result<(), StoreError> {
-        let mut listener = Listener::open(&store.config, CHANGED, ONE_WAKE).await?;
+        let mut listener = Listener::open(&store.server, CHANGED, ONE_WAKE).await?;
         // What changed before the connection listened was announced to nobody.
         self.refresh().await?;
         *backoff = Backoff::new();

@@ -68,8 +68,8 @@ macro_rules! settings_table {
 #[rustfmt::skip]
 settings_table! {
     // URLs are secret here because they may carry a password, which a broken URL does not show where to cut.
-    AMQP_URL = secret(setting("FOREBAY_AMQP_URL", "amqp-url", "URL", Text("amqp://guest:guest@127.0.0.1:5672/%2f"), "RabbitMQ to use, amqp:// or amqps://"));
-    DATABASE_URL = secret(setting("FOREBAY_DATABASE_URL", "database-url", "URL", Text("postgres://postgres@127.0.0.1:5432/forebay"), "PostgreSQL database to use"));
+    AMQP_URL = secret(setting("FOREBAY_AMQP_URL", "amqp-url", "URL", Text("amqp://guest:guest@127.0.0.1:5672/%2f"), "RabbitMQ to use, amqp:// or amqps://; SSL_CERT_FILE names authorities to trust that the machine does not"));
+    DATABASE_URL = secret(setting("FOREBAY_DATABASE_URL", "database-url", "URL", Text("postgres://postgres@127.0.0.1:5432/forebay"), "PostgreSQL database to use; ?sslmode=verify-full and sslrootcert, sslcert, sslkey as for psql"));
     HTTP_LISTEN = setting("FOREBAY_HTTP_LISTEN", "http-listen", "IP:PORT", Text("127.0.0.1:8080"), "address of the ingress; port 0 takes any free port");
     CONSOLE_LISTEN = setting("FOREBAY_CONSOLE_LISTEN", "console-listen", "IP:PORT", Text("127.0.0.1:8081"), "address of the console and its admin API");
     CONSOLE_URL = setting("FOREBAY_CONSOLE_URL", "console-url", "URL", Computed("from the console's address"), "address of the console as people reach it, such as https://forebay.example; https makes its cookies secure");

@@ -136,7 +136,7 @@ impl DerefMut for MailSession {
 }
 
 fn starttls(smtp: &SmtpConnection) -> Result<TlsParameters, SmtpError> {
-    let authorities = Certificate::from_pem(&tls::authorities_as_pem())?;
+    let authorities = Certificate::from_pem(forebay_tls::authorities_as_pem().as_bytes())?;
     let parameters = TlsParametersBuilder::new(smtp.host.clone()).certificate_store(CertificateStore::None);
     parameters.add_root_certificate(authorities).build_rustls()
 }
@@ -161,7 +161,7 @@ impl Encrypted {
     async fn begin(target: &Target<'_>, smtp: &SmtpConnection, stream: TcpStream) -> Result<Self, ExecutionError> {
         let name = ServerName::try_from(smtp.host.clone())
             .map_err(|_| permanent(ErrorCode::Connection, format!("{target}: '{}' is no name that a certificate can have", smtp.host)))?;
-        let connector = tokio_rustls::TlsConnector::from(Arc::new(tls::client_config()));
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(forebay_tls::client_config()));
         let stream = connector.connect(name, stream).await;
         stream.map(Self).map_err(|error| match tls::is_refusal(&error) {
             true => tls::refused(target, &error.to_string(), "`tls: starttls`"),

@@ -26,7 +26,6 @@ pub use sftp::{Earlier, FileAction};
 pub use sftp_path::RemotePath;
 pub(crate) use sftp_path::type_of;
 pub use sql::Statement;
-pub(crate) use tls::client_config;
 
 use crate::failure::permanent;
 use amqp::AmqpPools;

@@ -364,7 +364,7 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://localhost:{}/", listener.local_addr().unwrap().port());
         let client = |reach: Reach| {
-            let builder = reqwest::Client::builder().tls_backend_preconfigured(crate::connector::tls::client_config());
+            let builder = reqwest::Client::builder().tls_backend_preconfigured(forebay_tls::client_config());
             builder.dns_resolver(reach.dns_resolver()).no_proxy().build().unwrap()
         };
         let error = client(Reach::deny()).get(&url).send().await.unwrap_err();

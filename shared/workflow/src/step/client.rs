@@ -1,6 +1,6 @@
 //! The one HTTP client of a process: connections are kept and reused over executions.
 
-use crate::connector::{Reach, client_config};
+use crate::connector::Reach;
 use reqwest::redirect::{Attempt, Policy};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 
 pub(crate) fn client(reach: &Reach) -> Result<reqwest::Client, reqwest::Error> {
-    let mut tls = client_config();
+    let mut tls = forebay_tls::client_config();
     tls.alpn_protocols = vec![b"http/1.1".to_vec()];
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls)

@@ -2,7 +2,7 @@
 
 use super::{Batch, Progress, Results, Statement, check_columns, check_count, mysql_value};
 use crate::connector::dial::cause;
-use crate::connector::{Connectors, Reach, Target, tls};
+use crate::connector::{Connectors, Reach, Target};
 use crate::failure::{permanent, transient};
 use crate::mapping::Value;
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
@@ -74,8 +74,9 @@ impl MysqlSessions {
         match database.tls {
             Tls::Disable => options,
             _ => {
-                let authorities = tls::authorities_as_pem();
-                options.ssl_opts(SslOpts::default().with_disable_built_in_roots(true).with_root_certs(vec![authorities.into()]))
+                let authorities = forebay_tls::authorities_as_pem();
+                options
+                    .ssl_opts(SslOpts::default().with_disable_built_in_roots(true).with_root_certs(vec![authorities.into_bytes().into()]))
             }
         }
     }

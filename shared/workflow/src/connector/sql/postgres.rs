@@ -4,7 +4,7 @@ use super::postgres_column::{Cell, is_readable};
 use super::postgres_parameter::Parameter;
 use super::{Batch, Progress, Results, Statement, check_columns, check_count};
 use crate::connector::dial::{cause, dial};
-use crate::connector::{Connectors, Reach, Target, tls};
+use crate::connector::{Connectors, Reach, Target};
 use crate::failure::{permanent, transient};
 use crate::mapping::Value;
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
@@ -102,7 +102,7 @@ async fn sign_in(database: &DatabaseConnection, stream: TcpStream) -> Result<Cli
 type RustlsConnect = <MakeRustlsConnect as MakeTlsConnect<TcpStream>>::TlsConnect;
 
 fn tls_to(host: &str) -> RustlsConnect {
-    let mut make = MakeRustlsConnect::new(tls::client_config());
+    let mut make = MakeRustlsConnect::new(forebay_tls::client_config());
     match MakeTlsConnect::<TcpStream>::make_tls_connect(&mut make, host) {
         Ok(connect) => connect,
         Err(never) => match never {},

@@ -1,0 +1,9 @@
+//! TLS 1.2 and 1.3 by rustls with ring: what a server shows, and which servers a client trusts.
+
+mod client;
+mod pem;
+mod server;
+
+pub use client::{Check, Trust, authorities_as_pem, client_config};
+pub use pem::TlsError;
+pub use server::server_config;
