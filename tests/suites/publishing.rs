@@ -278,6 +278,31 @@ async fn what_was_written_when_the_connection_breaks_may_be_delivered_and_the_ne
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn replies_that_the_broker_does_not_take_fill_no_more_memory_than_their_bound() {
+    let stack = Stack::new().await;
+    let proxy = Proxy::start(&stack, "").await;
+    let (publisher, _end) = publisher(&stack, proxy.url.clone(), LIMITS).await;
+    let seen = Seen::new(&stack).await;
+    proxy.set(Way::Shut);
+    for _ in 0..200 {
+        publisher.post(seen.destination(), message(vec![b'x'; 1 << 20]));
+    }
+    proxy.set(Way::Open);
+    // What was let go makes room again, and what comes then is behind it.
+    let arrived = AtomicUsize::new(0);
+    eventually("a reply is sent again", || async {
+        publisher.post(seen.destination(), message("again"));
+        let (again, before): (Vec<_>, Vec<_>) = seen.bodies().await.into_iter().partition(|body| body == b"again");
+        arrived.fetch_add(before.len(), Ordering::SeqCst);
+        (!again.is_empty()).then_some(())
+    })
+    .await;
+    // The buffers of the sockets take some more than the bound.
+    let arrived = arrived.into_inner();
+    assert!((60..100).contains(&arrived), "{arrived}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_falls_silent_is_noticed() {
     let stack = Stack::new().await;
     let proxy = Proxy::start(&stack, "?heartbeat=1").await;

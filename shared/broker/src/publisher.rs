@@ -207,7 +207,9 @@ impl Session {
     }
 
     fn post(&self, destination: &Destination, message: &Message) {
-        self.wire.post(&self.name_of(destination), message);
+        if !self.wire.post(&self.name_of(destination), message) {
+            tracing::warn!(messaging.message.id = message.id(), "a reply was not sent: the broker does not take those before it");
+        }
     }
 
     fn name_of(&self, destination: &Destination) -> String {

@@ -28,7 +28,7 @@ pub(crate) use settled::Settled;
 use settled::{Settle, settling};
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -36,6 +36,8 @@ use traffic::Traffic;
 
 /// Most messages sent and not confirmed on one channel. More does not make RabbitMQ faster, and all of them are in doubt when the connection breaks.
 const IN_FLIGHT: usize = 1000;
+/// Most bytes of messages without confirms that wait for the socket: while the broker takes nothing, memory stays flat.
+const MOST_POSTED: usize = 64 * 1024 * 1024;
 
 /// A handle to the connection.
 pub(crate) struct Wire {
@@ -43,6 +45,8 @@ pub(crate) struct Wire {
     /// The places of each channel with confirms. Channel `n` here has the number `n + 1`; the one after them is without confirms.
     places: Vec<Arc<Semaphore>>,
     blocked: Arc<AtomicBool>,
+    /// Bytes of messages without confirms that were handed over and wait for the socket.
+    posted: Arc<AtomicUsize>,
 }
 
 /// What both sides agreed on.
@@ -70,6 +74,13 @@ struct Publication {
     body: Bytes,
     /// Absent on the channel without confirms.
     result: Option<Settle>,
+}
+
+impl Publication {
+    /// Bytes.
+    fn length(&self) -> usize {
+        self.head.len() + self.body.len()
+    }
 }
 
 /// Why a connection could not be opened, or ended.
@@ -118,7 +129,8 @@ impl Wire {
         let blocked = Arc::new(AtomicBool::new(opening.blocked));
         let places: Vec<_> = (0..channels).map(|_| Arc::new(Semaphore::new(IN_FLIGHT))).collect();
         let (outbox, inbox) = mpsc::unbounded_channel();
-        let traffic = Traffic::new(opening.stream, opening.arrived, tuned, inbox, places.clone(), blocked.clone());
+        let posted = Arc::new(AtomicUsize::new(0));
+        let traffic = Traffic::new(opening, tuned, inbox, places.clone(), blocked.clone(), posted.clone());
         let name = name.to_owned();
         tokio::spawn(async move {
             if let Err(error) = traffic.run().await {
@@ -126,7 +138,7 @@ impl Wire {
             }
             ended.cancel();
         });
-        Ok(Self { outbox, places, blocked })
+        Ok(Self { outbox, places, blocked, posted })
     }
 
     /// Whether the broker takes no messages at the moment.
@@ -151,13 +163,19 @@ impl Wire {
         Ok(settled)
     }
 
-    /// Hands the message over without a confirm. Not mandatory: nobody asks after a return.
-    pub(crate) fn post(&self, queue: &str, message: &Message) {
+    /// Hands the message over without a confirm. Not mandatory: nobody asks after a return. `false`: too much waits already.
+    pub(crate) fn post(&self, queue: &str, message: &Message) -> bool {
         let channel = self.places.len() as u16 + 1;
         let head = frames::publish(channel, queue, message, false);
+        let publication = Publication { channel, id: String::new(), head, body: message.body.clone(), result: None };
+        let length = publication.length();
+        if self.posted.fetch_add(length, Ordering::Relaxed) + length > MOST_POSTED {
+            self.posted.fetch_sub(length, Ordering::Relaxed);
+            return false;
+        }
         // Should the connection have ended, the message is lost as it would be an instant later.
-        let _ =
-            self.outbox.send(Outgoing::Message(Publication { channel, id: String::new(), head, body: message.body.clone(), result: None }));
+        let _ = self.outbox.send(Outgoing::Message(publication));
+        true
     }
 
     /// Ends the connection once what was handed over is written.

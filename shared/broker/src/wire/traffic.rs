@@ -2,6 +2,7 @@
 
 use super::confirms::Confirms;
 use super::frames::{self, Frame, HEARTBEAT, Malformed};
+use super::handshake::Opening;
 use super::settled::Woken;
 use super::{Outgoing, Publication, Tuned, WireError};
 use crate::error::PublishError;
@@ -10,7 +11,7 @@ use lapin::protocol::constants::{FRAME_BODY, FRAME_HEADER, FRAME_HEARTBEAT, FRAM
 use lapin::protocol::{AMQPClass, basic, channel, connection};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
@@ -31,6 +32,8 @@ pub(super) struct Traffic<S> {
     inbox: mpsc::UnboundedReceiver<Outgoing>,
     channels: Vec<Confirms>,
     blocked: Arc<AtomicBool>,
+    /// Bytes of messages without confirms in the inbox.
+    posted: Arc<AtomicUsize>,
     /// Frames for the socket, of which the first `sent` bytes are gone.
     outgoing: Vec<u8>,
     sent: usize,
@@ -52,12 +55,12 @@ enum Next {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<S> {
     pub(super) fn new(
-        stream: S,
-        arrived: Vec<u8>,
+        opened: Opening<S>,
         tuned: Tuned,
         inbox: mpsc::UnboundedReceiver<Outgoing>,
         places: Vec<Arc<Semaphore>>,
         blocked: Arc<AtomicBool>,
+        posted: Arc<AtomicUsize>,
     ) -> Self {
         let look_every = match tuned.heartbeat {
             0 => LOOK_EVERY,
@@ -65,7 +68,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<S> {
         };
         let mut timer = tokio::time::interval(look_every);
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut incoming = arrived;
+        let Opening { stream, arrived: mut incoming, .. } = opened;
         let arrived = incoming.len();
         incoming.resize(arrived.max(READ) * 2, 0);
         Self {
@@ -74,6 +77,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<S> {
             inbox,
             channels: places.into_iter().map(Confirms::new).collect(),
             blocked,
+            posted,
             outgoing: Vec::with_capacity(FULL),
             sent: 0,
             incoming,
@@ -160,6 +164,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<S> {
     }
 
     fn publish(&mut self, publication: Publication) {
+        if publication.result.is_none() {
+            self.posted.fetch_sub(publication.length(), Ordering::Relaxed);
+        }
         let Publication { channel: number, id, head, body, result } = publication;
         let channel = self.channels.get_mut(usize::from(number) - 1);
         if let (Some(result), Some(channel)) = (result, channel) {
