@@ -178,3 +178,35 @@ steps: [{{ id: call, http: {{ method: POST, url: '{}/long' }} }}]
     }
     assert_eq!(sink.seen().len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_calls_than_an_endpoint_takes_get_429_and_say_when_to_come_again() {
+    let stack = Stack::new().await;
+    let limited = |rate: &str| format!("tenant: t1\nname: limited\ntrigger: {{ webhook: {{ rate: {rate} }} }}\n");
+    stack.apply(&limited("{ calls: 3, per: 1h, scope: key }")).await;
+    let key = async |label: &str| {
+        let created = stack.command_json(&["keys", "create", "--tenant", "t1", "--label", label, "--integration", "limited"]).await;
+        created["key"].as_str().unwrap().to_owned()
+    };
+    let (first, second) = (key("first").await, key("second").await);
+    let process = stack.start("dev").await;
+    let call = async |key: &str| stack.send(stack.http.post(format!("{}/t1/limited", process.url)).header("x-api-key", key)).await;
+    for _ in 0..3 {
+        assert_eq!(call(&first).await.status, 202);
+    }
+    let refused = call(&first).await;
+    let said = problem(&refused, 429);
+    assert_eq!(said["type"], "https://forebay.dev/problems/rate-limited");
+    assert!(said["detail"].as_str().unwrap().contains("3 calls per 1h with each API key"), "{said}");
+    let wait: u64 = refused.header("retry-after").parse().unwrap();
+    assert!((1_190..=1_200).contains(&wait), "a third of an hour: {wait}");
+    assert_eq!(call("wrong").await.status, 401, "who may not call is not told of rates");
+    assert_eq!(call(&second).await.status, 202, "others are not held back");
+    assert_eq!(stack.ended("limited", 4).await.len(), 4);
+    let openapi = stack.send(stack.http.get(format!("{}/t1/openapi.json", process.url)).header("x-api-key", &first)).await.json();
+    let meaning = &openapi["paths"]["/t1/limited"]["post"]["responses"]["429"]["description"];
+    assert_eq!(meaning, "More than 3 calls per 1h with each API key, or too many calls at once. Nothing was accepted.");
+
+    stack.apply(&limited("{ calls: 1000, per: 1s }")).await;
+    eventually("the new rate holds", || async { (call(&first).await.status == 202).then_some(()) }).await;
+}

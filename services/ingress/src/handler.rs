@@ -12,6 +12,7 @@ use crate::limit::InFlight;
 use crate::normalize::{check_head, normalize};
 use crate::prefer::Preferences;
 use crate::problem::Problem;
+use crate::rate::Rates;
 use crate::receive::{BodyBudget, receive};
 use crate::route::Route;
 use crate::trace::Trace;
@@ -38,6 +39,7 @@ pub(crate) struct Dependencies {
     pub(crate) checks: CheckCache,
     pub(crate) ids: IdIssuer,
     pub(crate) in_flight: InFlight,
+    pub(crate) rates: Rates,
     pub(crate) bodies: BodyBudget,
     pub(crate) documents: Documents,
     pub(crate) max_body_bytes: usize,
@@ -128,6 +130,9 @@ async fn accept(
     trace: &Trace,
 ) -> Result<HttpResponse, Problem> {
     let _in_flight = dependencies.in_flight.enter()?;
+    if let Some(rate) = webhook.rate {
+        dependencies.rates.admit(call, rate)?;
+    }
     let declared_length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let max_bytes = webhook.max_bytes.min(dependencies.max_body_bytes);
     let mut share = dependencies.bodies.share();

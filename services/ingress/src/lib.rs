@@ -15,6 +15,7 @@ mod measure;
 mod normalize;
 mod prefer;
 mod problem;
+mod rate;
 mod receive;
 mod route;
 mod server;

@@ -6,6 +6,7 @@ use actix_web::http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, HeaderName, 
 use forebay_broker::PublishError;
 use forebay_contract::ExecutionId;
 use forebay_contract::body::{ACCEPTED_ENCODINGS, BodyError};
+use forebay_contract::definition::Rate;
 use forebay_contract::outcome::ExecutionError;
 use forebay_contract::schema::SchemaProblem;
 use serde_json::{Map, Value, json};
@@ -41,7 +42,7 @@ impl Problem {
     }
 
     fn with_retry_after(self, after: Duration) -> Self {
-        self.with_header(RETRY_AFTER, after.as_secs().max(1).to_string())
+        self.with_header(RETRY_AFTER, after.as_nanos().div_ceil(1_000_000_000).max(1).to_string())
     }
 
     pub(crate) fn unknown_path(path: &str) -> Self {
@@ -185,6 +186,11 @@ impl Problem {
         let detail = format!("{limit} calls are already being answered by this process. Nothing was accepted; try again.");
         Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-in-flight", "Too many calls at once", detail)
             .with_retry_after(Duration::from_secs(1))
+    }
+
+    pub(crate) fn over_rate(rate: Rate, wait: Duration) -> Self {
+        let detail = format!("This endpoint takes {rate}. Nothing was accepted; try again after Retry-After.");
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "rate-limited", "Too many calls", detail).with_retry_after(wait)
     }
 
     pub(crate) fn not_accepted(error: &PublishError) -> Self {

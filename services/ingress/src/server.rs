@@ -6,6 +6,7 @@ use crate::documents::Documents;
 use crate::handler::{Dependencies, handle};
 use crate::limit::InFlight;
 use crate::measure;
+use crate::rate::Rates;
 use crate::receive::BodyBudget;
 use actix_web::{App, HttpServer, web};
 use forebay_broker::{Limits, Publisher, PublisherConfig, PublisherState, Replies, Topology};
@@ -95,6 +96,7 @@ impl Ingress {
             store,
             ids,
             in_flight: InFlight::new(settings.max_in_flight),
+            rates: Rates::default(),
             bodies: BodyBudget::new(BODY_BUDGET),
             documents: Documents::new(settings.max_body_bytes),
             max_body_bytes: settings.max_body_bytes,

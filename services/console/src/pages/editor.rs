@@ -345,6 +345,9 @@ mod tests {
         fields.extend([
             ("waits", "true"),
             ("wait", "10s"),
+            ("rate_calls", "100"),
+            ("rate_per", "1m"),
+            ("rate_scope", "key"),
             ("parameter_name_0", "customerid"),
             ("parameter_type_0", "integer"),
             ("parameter_required_0", "true"),
@@ -362,6 +365,7 @@ mod tests {
             "query": { "customerid": { "type": "integer", "required": true }, "customername": { "default": "TheCompany" } },
             "ordered": true,
             "response": { "wait": "10s" },
+            "rate": { "calls": 100, "per": "1m", "scope": "key" },
         } });
         assert_eq!(read.document["trigger"], expected);
     }

@@ -157,6 +157,9 @@ pub(crate) fn rules(definition: &Definition) -> Markup {
     if let Trigger::Webhook(webhook) = &definition.trigger {
         let key = if webhook.authentication == Authentication::ApiKey { "API key" } else { "None: it is open" };
         rules.push(("Authentication", html! { (key) }));
+        if let Some(rate) = webhook.rate {
+            rules.push(("Lets in", html! { (rate.to_string()) }));
+        }
         let methods: Vec<&str> = webhook.methods.iter().map(|method| method.as_str()).collect();
         rules.push(("Methods", html! { (methods.join(", ")) }));
         let answer = webhook

@@ -53,7 +53,8 @@ pub(super) fn answers(endpoint: Endpoint<'_>) -> Vec<Answer> {
     problem(415, &["Accept-Encoding"], "A charset or Content-Encoding that is not supported.");
     let schema = if webhook.schema.is_some() { "The body does not fit its schema, or the" } else { "The" };
     problem(422, &[], &format!("{schema} idempotency key was used with another request before."));
-    problem(429, &["Retry-After"], "Too many calls at once. Nothing was accepted.");
+    let rate = webhook.rate.map(|rate| format!("More than {rate}, or too"));
+    problem(429, &["Retry-After"], &format!("{} many calls at once. Nothing was accepted.", rate.as_deref().unwrap_or("Too")));
     problem(431, &[], "The headers are too large.");
     if webhook.response.is_some() {
         problem(500, &["Location", "Forebay-Execution-Id"], "The execution failed; its id is in the problem.");

@@ -69,6 +69,9 @@ fn section(html: &mut String, tenant: &str, endpoint: Endpoint<'_>) {
     if webhook.delivery.is_ordered() {
         html.push_str("<li>Calls are executed in the order in which they were accepted.</li>\n");
     }
+    if let Some(rate) = webhook.rate {
+        html.push_str(&format!("<li>Lets {} in; more get 429 and <code>Retry-After</code>.</li>\n", escaped(&rate.to_string())));
+    }
     let repeated = match webhook.idempotency.key {
         None => "<code>Idempotency-Key: TEXT</code> makes it safe to send a call again.",
         Some(_) => "A call is known by what it holds: sent again, it is not executed again.",

@@ -30,6 +30,7 @@ trigger:
     response: {}
     cors: { origins: ['*'] }
     idempotency: { key: .body.id }
+    rate: { calls: 1, per: 1s }
 retry: { attempts: 2, backoff: { first: 1s } }
 diagnostics: { keep: 14d }
 steps:

@@ -112,6 +112,14 @@ fn a_mistake_names_its_path_and_what_was_meant() {
         (webhook("{ response: { wait: 2d } }"), "must be from 1ms to 15m, not 2d"),
         (webhook("{ cors: { origins: ['https://a.example/'] } }"), "must be origins such as"),
         (webhook("{ idempotency: { keep: 90d } }"), "trigger.webhook.idempotency.keep: must be from 1s to 30d, not 90d"),
+        (webhook("{ rate: { calls: 5 } }"), "trigger.webhook.rate.per: is required: a rate is written { calls: 100, per: 1m }"),
+        (webhook("{ rate: { calls: 0, per: 1m } }"), "trigger.webhook.rate.calls: must be a whole number from 1 to 1000000, not 0"),
+        (webhook("{ rate: { calls: 1, per: 100ms } }"), "trigger.webhook.rate.per: must be from 1s to 1d, not 100ms"),
+        (webhook("{ rate: { calls: 1, per: 1m, scope: address } }"), "trigger.webhook.rate.scope: must be endpoint or key, not 'address'"),
+        (
+            webhook("{ authentication: none, rate: { calls: 1, per: 1m, scope: key } }"),
+            "rate.scope: cannot be key where authentication is none",
+        ),
         (webhook("{ body: { schema: { type: text } } }"), "trigger.webhook.body.schema: is no JSON Schema: at /type"),
         (
             "tenant: t\nname: n\ntrigger: { schedule: { every: 15m, cron: '* * * * *' } }".into(),

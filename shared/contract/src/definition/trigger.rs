@@ -1,8 +1,10 @@
 //! What starts an execution: a webhook or a schedule.
 
+use crate::duration::format_duration;
 use crate::schedule::Timing;
 use http::Method;
 use serde_json::Value;
+use std::fmt;
 use std::time::Duration;
 
 /// What starts an execution.
@@ -101,6 +103,37 @@ pub struct Webhook {
     pub schema: Option<Value>,
     /// How a repeated call is known.
     pub idempotency: Idempotency,
+    /// How many calls are let in; absent: all.
+    pub rate: Option<Rate>,
+}
+
+/// How many calls are let in: `calls` at once, and one more each `per / calls` after that. Each ingress counts for itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Rate {
+    /// At least 1.
+    pub calls: u32,
+    /// 1 second to 1 day.
+    pub per: Duration,
+    /// Whose calls are counted together.
+    pub scope: RateScope,
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let calls = if self.calls == 1 { "call" } else { "calls" };
+        write!(f, "{} {calls} per {}", self.calls, format_duration(self.per))?;
+        if self.scope == RateScope::Key { f.write_str(" with each API key") } else { Ok(()) }
+    }
+}
+
+/// Whose calls are counted together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateScope {
+    /// All of the endpoint.
+    Endpoint,
+    /// Those with the same API key.
+    Key,
 }
 
 /// How a repeated call is known. The header `Idempotency-Key` counts on every webhook.

@@ -87,7 +87,24 @@ fn webhook(mut webhook: Map<String, Value>, sent: &Sent) -> Map<String, Value> {
     let mut idempotency = webhook.get("idempotency").and_then(Value::as_object).cloned().unwrap_or_default();
     set(&mut idempotency, "key", key);
     set(&mut webhook, "idempotency", (!idempotency.is_empty()).then_some(Value::Object(idempotency)));
+    let rate = rate(webhook.get("rate"), sent);
+    set(&mut webhook, "rate", rate);
     webhook
+}
+
+/// Who empties the number takes the rate away. What is no number stays text, and is then told as a problem of the definition.
+fn rate(before: Option<&Value>, sent: &Sent) -> Option<Value> {
+    let (calls, per) = (sent.text("rate_calls").trim(), optional(sent.text("rate_per")));
+    if calls.is_empty() && (per.is_none() || per.as_ref() == before.and_then(|before| before.get("per"))) {
+        return None;
+    }
+    let mut rate = before.and_then(Value::as_object).cloned().unwrap_or_default();
+    let number = calls.parse::<u64>().map_or_else(|_| json!(calls), Value::from);
+    set(&mut rate, "calls", (!calls.is_empty()).then_some(number));
+    set(&mut rate, "per", per);
+    let scope = either(rate.get("scope").cloned(), sent.text("rate_scope"), "endpoint");
+    set(&mut rate, "scope", scope);
+    Some(Value::Object(rate))
 }
 
 fn same_set(before: Option<&Value>, methods: &[String]) -> bool {

@@ -4,7 +4,7 @@ use super::form::MOST_PARAMETERS;
 use crate::view::field::{Field, option, tick};
 use crate::view::time::at;
 use forebay_contract::definition::{
-    Authentication, Definition, Delivery, OnFailure, OnTimeout, QueryParameter, Schedule, Trigger, Webhook,
+    Authentication, Definition, Delivery, OnFailure, OnTimeout, QueryParameter, RateScope, Schedule, Trigger, Webhook,
 };
 use forebay_contract::{format_duration, unix_micros};
 use maud::{Markup, html};
@@ -62,6 +62,7 @@ fn of_webhook(webhook: &Webhook, on_failure: OnFailure) -> Markup {
         (delivery(&webhook.delivery))
         @if webhook.delivery.is_ordered() { (on_failure_choice(on_failure)) }
         (response(webhook))
+        (rate(webhook))
         (parameters(&webhook.query))
         (Field {
             name: "idempotency_key", label: "Repeated calls are known by", value: webhook.idempotency.key.as_deref().unwrap_or_default(),
@@ -127,6 +128,21 @@ fn response(webhook: &Webhook) -> Markup {
                 (Field { name: "wait", label: "Waits at most", value: &wait, example: "30s", ..Field::default() }.line("text"))
                 (Field { name: "on_timeout", label: "After that", value: on_timeout, ..Field::default() }
                     .choice(&[("error", "504, and what has not begun never begins"), ("accepted", "202, and it always runs")]))
+            }
+        }
+    }
+}
+
+fn rate(webhook: &Webhook) -> Markup {
+    let (calls, per) = webhook.rate.map(|rate| (rate.calls.to_string(), format_duration(rate.per))).unwrap_or_default();
+    let scope = if webhook.rate.is_some_and(|rate| rate.scope == RateScope::Key) { "key" } else { "endpoint" };
+    let scopes = [("endpoint", "All callers together"), ("key", "Each API key")];
+    html! {
+        div.fields {
+            (Field { name: "rate_calls", label: "Calls let in", value: &calls, hint: "Empty: all. More get 429.", example: "100", ..Field::default() }.line("number"))
+            (Field { name: "rate_per", label: "Per", value: &per, example: "1m", ..Field::default() }.line("text"))
+            @if webhook.authentication == Authentication::ApiKey {
+                (Field { name: "rate_scope", label: "Counted for", value: scope, ..Field::default() }.choice(&scopes))
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::{DAY, MILLISECOND};
 use crate::definition::{
     Authentication, Cors, DEFAULT_MAX_BYTES, Delivery, Idempotency, LARGEST_MAX_BYTES, LONGEST_WAIT, MissedRuns, OnTimeout, QueryKind,
-    QueryParameter, ResponseWait, Schedule, Trigger, Webhook,
+    QueryParameter, Rate, RateScope, ResponseWait, Schedule, Trigger, Webhook,
 };
 use crate::fields::{Fields, describe};
 use crate::query::typed_value;
@@ -14,6 +14,7 @@ use serde_json::Value;
 use std::time::Duration;
 
 const MOST_KEYS_AT_ONCE: u64 = 1024;
+const MOST_CALLS: u64 = 1_000_000;
 const SHORTEST_EVERY: Duration = Duration::from_secs(1);
 const LONGEST_JITTER: Duration = Duration::from_secs(3600);
 
@@ -88,8 +89,9 @@ fn webhook(fields: Fields<'_>) -> Webhook {
     let response = fields.object("response").map(response);
     let cors = fields.object("cors").map(cors);
     let idempotency = fields.object("idempotency").map(idempotency).unwrap_or_default();
+    let rate = fields.object("rate").and_then(|fields| rate(fields, authentication));
     fields.finish();
-    Webhook { methods, authentication, query, max_bytes, delivery, response, cors, schema, idempotency }
+    Webhook { methods, authentication, query, max_bytes, delivery, response, cors, schema, idempotency, rate }
 }
 
 fn methods(fields: &Fields<'_>) -> Vec<Method> {
@@ -153,6 +155,22 @@ fn idempotency(fields: Fields<'_>) -> Idempotency {
     let keep = fields.duration("keep", Duration::from_secs(1), DAY * 30).unwrap_or(Idempotency::default().keep);
     fields.finish();
     Idempotency { key, keep }
+}
+
+fn rate(fields: Fields<'_>, authentication: Authentication) -> Option<Rate> {
+    for field in ["calls", "per"] {
+        if !fields.has_key(field) {
+            fields.problem(field, "is required: a rate is written { calls: 100, per: 1m }");
+        }
+    }
+    let calls = fields.whole("calls", 1, MOST_CALLS).map(|number| number as u32);
+    let per = fields.duration("per", Duration::from_secs(1), DAY);
+    let scope = fields.word("scope", &[("endpoint", RateScope::Endpoint), ("key", RateScope::Key)]).unwrap_or(RateScope::Endpoint);
+    if scope == RateScope::Key && authentication == Authentication::None {
+        fields.problem("scope", "cannot be key where authentication is none: callers have no key");
+    }
+    fields.finish();
+    Some(Rate { calls: calls?, per: per?, scope })
 }
 
 /// The most bytes and the schema.

@@ -1,0 +1,134 @@
+//! The bound on how many calls an endpoint, or an API key at it, is let in with: `rate` of its definition.
+//!
+//! The generic cell rate algorithm (ITU-T I.371, appendix): one time is kept for each, at which all calls so far would have
+//! arrived had they come evenly. Nothing runs by the clock, and an endpoint without a rate costs nothing.
+
+use crate::authenticate::Authenticated;
+use crate::problem::Problem;
+use forebay_contract::definition::{Rate, RateScope};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+
+/// Fewer are never looked through for what can be forgotten.
+const FEW: usize = 1024;
+
+/// Whose calls are counted: an integration's, or those with a key at it.
+type Caller = (Uuid, Option<Uuid>);
+
+/// What was let in of late.
+#[derive(Default)]
+pub(crate) struct Rates(Mutex<Evens>);
+
+#[derive(Default)]
+struct Evens {
+    /// When all calls so far would have arrived, had they come evenly.
+    by_caller: HashMap<Caller, Instant>,
+    /// How many were left when they were last looked through.
+    kept: usize,
+}
+
+impl Rates {
+    /// Lets the call in and counts it, or says how long the caller has to wait.
+    pub(crate) fn admit(&self, call: &Authenticated, rate: Rate) -> Result<(), Problem> {
+        let key = if rate.scope == RateScope::Key { call.key } else { None };
+        let mut evens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        evens.admit((call.integration.id, key), rate, Instant::now()).map_err(|wait| Problem::over_rate(rate, wait))
+    }
+}
+
+impl Evens {
+    fn admit(&mut self, caller: Caller, rate: Rate, now: Instant) -> Result<(), Duration> {
+        let each = rate.per / rate.calls;
+        // Under a rate that was slower before, they may have come later than any of this one's can.
+        let even = self.by_caller.get(&caller).map_or(now, |even| (*even).clamp(now, now + rate.per));
+        let next = even + each;
+        let latest = now + rate.per;
+        if next > latest {
+            return Err(next - latest);
+        }
+        if self.by_caller.insert(caller, next).is_none() && self.by_caller.len() > 2 * self.kept.max(FEW) {
+            self.by_caller.retain(|_, even| *even > now);
+            self.kept = self.by_caller.len();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn rate(calls: u32, per: Duration) -> Rate {
+        let text = format!("tenant: t\nname: n\ntrigger: {{ webhook: {{ rate: {{ calls: {calls}, per: {}ms }} }} }}", per.as_millis());
+        let definition = forebay_contract::definition::documents(&text).unwrap().remove(0);
+        let definition = forebay_contract::definition::Definition::from_value(&definition).unwrap();
+        definition.trigger.webhook().unwrap().rate.unwrap()
+    }
+
+    const CALLER: Caller = (Uuid::nil(), None);
+
+    proptest! {
+        #[test]
+        fn what_waits_as_long_as_it_is_told_is_let_in_and_not_before(
+            calls in 1_u32..50, per in 1_000_u64..100_000, pauses in prop::collection::vec(0_u64..3_000, 1..200),
+        ) {
+            let (rate, begun) = (rate(calls, Duration::from_millis(per)), Instant::now());
+            let (mut evens, mut now, mut admitted) = (Evens::default(), begun, Vec::new());
+            for pause in pauses {
+                now += Duration::from_millis(pause);
+                if let Err(wait) = evens.admit(CALLER, rate, now) {
+                    prop_assert!(wait > Duration::ZERO && wait <= rate.per / rate.calls);
+                    prop_assert!(evens.admit(CALLER, rate, now + wait - Duration::from_nanos(1)).is_err());
+                    now += wait;
+                    prop_assert!(evens.admit(CALLER, rate, now).is_ok());
+                }
+                admitted.push(now);
+            }
+            // In any stretch: what may be saved up, and what comes in during it.
+            for (index, first) in admitted.iter().enumerate() {
+                let in_stretch = admitted[index..].iter().take_while(|at| **at < *first + rate.per).count();
+                prop_assert!(in_stretch as u32 <= 2 * calls, "{in_stretch} within {:?} where {calls} are", rate.per);
+            }
+            // In the whole time: no more than one each `per / calls` after the first stretch.
+            let most = u128::from(calls) + (now - begun).as_nanos() / (rate.per / calls).as_nanos();
+            prop_assert!(admitted.len() as u128 <= most, "{} where {most} are", admitted.len());
+        }
+    }
+
+    #[test]
+    fn as_many_as_the_rate_says_come_at_once_and_each_caller_has_its_own() {
+        let (rate, now, mut evens) = (rate(3, Duration::from_secs(60)), Instant::now(), Evens::default());
+        let other = (Uuid::nil(), Some(Uuid::nil()));
+        for _ in 0..3 {
+            evens.admit(CALLER, rate, now).unwrap();
+            evens.admit(other, rate, now).unwrap();
+        }
+        assert_eq!(evens.admit(CALLER, rate, now), Err(Duration::from_secs(20)));
+        assert_eq!(evens.admit(CALLER, rate, now + Duration::from_secs(15)), Err(Duration::from_secs(5)));
+        evens.admit(CALLER, rate, now + Duration::from_secs(20)).unwrap();
+        // After as long as a stretch without calls all of it is to be had again.
+        let later = now + Duration::from_secs(3600);
+        assert!((0..3).all(|_| evens.admit(CALLER, rate, later).is_ok()));
+        assert!(evens.admit(CALLER, rate, later).is_err());
+    }
+
+    #[test]
+    fn a_rate_that_is_made_faster_counts_at_once() {
+        let (now, mut evens) = (Instant::now(), Evens::default());
+        evens.admit(CALLER, rate(1, Duration::from_secs(86_400)), now).unwrap();
+        assert_eq!(evens.admit(CALLER, rate(100, Duration::from_secs(60)), now), Err(Duration::from_millis(600)));
+    }
+
+    #[test]
+    fn who_has_not_called_for_long_is_forgotten() {
+        let (rate, mut now, mut evens) = (rate(1, Duration::from_secs(1)), Instant::now(), Evens::default());
+        for number in 0..100_000_u128 {
+            evens.admit((Uuid::from_u128(number), None), rate, now).unwrap();
+            now += Duration::from_millis(1);
+        }
+        assert!(evens.by_caller.len() <= 2 * 1024 + 1, "{}", evens.by_caller.len());
+    }
+}
