@@ -183,6 +183,14 @@ async fn many_documents_are_applied_together_or_not_at_all() {
     let problem = refused.json();
     assert_eq!((refused.status, &problem["problems"][0]["path"]), (422, &json!("documents[2].steps[0].set")), "{problem}");
     nothing().await;
+    let same = json!({ "document": definition("orders", "the same name") });
+    let refused = api.post("apply", &json!({ "documents": [connection, good, alert, connection, same, alert] })).await;
+    let problem = refused.json();
+    let paths = ["documents[3]", "documents[4]", "documents[5]"];
+    assert_eq!((refused.status, [0, 1, 2].map(|n| problem["problems"][n]["path"].as_str().unwrap())), (422, paths), "{problem}");
+    let message = "is the integration t1/orders, as documents[1] is: leave one of the two out";
+    assert_eq!(problem["problems"][1]["message"], message);
+    nothing().await;
     let all = json!([connection, good, alert]);
     let planned = api.post("apply", &json!({ "documents": all, "dryRun": true })).await.json();
     let changes = |done: &Value| ["connections", "definitions", "alerts"].map(|kind| done[kind][0]["change"].as_str().unwrap().to_owned());
@@ -200,6 +208,10 @@ async fn many_documents_are_applied_together_or_not_at_all() {
     let narrow_api = api.with(made["token"].as_str().unwrap());
     let both = json!({ "documents": [{ "document": definition("orders", "new") }, { "document": { "tenant": "t2", "name": "x", "trigger": { "webhook": {} } } }] });
     assert_eq!(narrow_api.post("apply", &both).await.status, 404, "of a tenant that it does not see");
+    let link =
+        |tenant: &str, name: &str| json!({ "document": { "tenant": tenant, "connection": name, "http": { "url": "http://127.0.0.1:9" } } });
+    assert_eq!(narrow_api.post("apply", &json!({ "documents": [link("t1", "new"), link("t2", "new")] })).await.status, 404);
+    assert_eq!(api.get("connections").await.json()["items"].as_array().unwrap().len(), 1, "nor the first of two connections");
     assert_eq!(api.get("integrations/t1/orders").await.header("etag"), "\"1\"");
     let token = json!({ "label": "more", "role": "viewer", "tenants": ["t1"], "lasts": "1h" });
     assert_eq!(narrow_api.post("tokens", &token).await.status, 403, "a token makes no tokens");

@@ -11,6 +11,7 @@ use forebay_operations::{Difference, NewAlert, NewConnection, OperationError, Pl
 use forebay_store::{Change, NewDefinition, Role};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use std::collections::HashMap;
 use utoipa::ToSchema;
 
 /// Definitions, connections and alerts to apply together.
@@ -103,6 +104,8 @@ fn alert(one: PlannedAlert) -> AppliedAlert {
 /// What was sent, read and parted by its kind.
 #[derive(Default)]
 struct Documents {
+    /// What is there, such as `the connection t37ed/erp`, and at which place.
+    places: HashMap<String, usize>,
     definitions: Vec<NewDefinition>,
     connections: Vec<NewConnection>,
     alerts: Vec<NewAlert>,
@@ -112,8 +115,9 @@ impl Documents {
     async fn read(documents: Vec<Written>) -> Result<Self, OperationError> {
         let (mut read, mut problems) = (Self::default(), Vec::new());
         for (place, written) in documents.into_iter().enumerate() {
-            match read.add(written).await {
-                Ok(()) => {}
+            match read.add(place, written).await {
+                Ok(None) => {}
+                Ok(Some(again)) => problems.push(Problem { path: format!("documents[{place}]"), message: again }),
                 Err(OperationError::Problems(found)) => {
                     problems.extend(
                         found.into_iter().map(|problem| Problem { path: format!("documents[{place}].{}", problem.path), ..problem }),
@@ -125,34 +129,44 @@ impl Documents {
         if problems.is_empty() { Ok(read) } else { Err(OperationError::Problems(problems)) }
     }
 
-    async fn add(&mut self, written: Written) -> Result<(), OperationError> {
+    /// What is wrong where the same is there twice.
+    async fn add(&mut self, place: usize, written: Written) -> Result<Option<String>, OperationError> {
         let secret_fields = written.secret_fields.iter().cloned().collect();
         let (document, source) = written.read().map_err(|failure| OperationError::Invalid(failure.detail))?;
-        if Connection::is_document(&document) {
-            self.connections.push(NewConnection::read(document, secret_fields).map_err(OperationError::Problems)?);
+        let what = if Connection::is_document(&document) {
+            let new = NewConnection::read(document, secret_fields).map_err(OperationError::Problems)?;
+            let what = format!("the connection {}/{}", new.connection.tenant, new.connection.name);
+            self.connections.push(new);
+            what
         } else if Alert::is_document(&document) {
-            self.alerts.push(NewAlert::read(document).map_err(OperationError::Problems)?);
+            let new = NewAlert::read(document).map_err(OperationError::Problems)?;
+            let what = format!("the alert {}/{}", new.alert.tenant, new.alert.name);
+            self.alerts.push(new);
+            what
         } else {
-            self.definitions.push(checked(document, source).await?);
-        }
-        Ok(())
+            let new = checked(document, source).await?;
+            let what = format!("the integration {}", new.definition.path());
+            self.definitions.push(new);
+            what
+        };
+        let first = self.places.entry(what.clone()).or_insert(place);
+        Ok((*first != place).then(|| format!("is {what}, as documents[{first}] is: leave one of the two out")))
     }
 }
 
 /// `POST /apply`: nothing is written unless all of it is right.
 pub(super) async fn apply(caller: Caller, request: web::Json<Apply>) -> ApiResult {
     let Apply { documents, dry_run } = request.into_inner();
-    let Documents { definitions, connections, alerts } = Documents::read(documents).await?;
+    let Documents { definitions, connections, alerts, .. } = Documents::read(documents).await?;
     let (operations, actor) = (&caller.state.operations, &caller.actor);
     let needed = if dry_run { Role::Viewer } else { Role::Developer };
-    for tenant in definitions.iter().map(|new| &new.definition.tenant).chain(alerts.iter().map(|new| &new.alert.tenant)) {
+    let tenants = definitions.iter().map(|new| &new.definition.tenant).chain(connections.iter().map(|new| &new.connection.tenant));
+    for tenant in tenants.chain(alerts.iter().map(|new| &new.alert.tenant)) {
         // Before a connection is stored: all of it, or nothing.
         actor.may(tenant, needed)?;
     }
-    // Also before it is done: it refuses a definition that is there twice, and nothing is stored yet.
-    let plan = operations.plan(actor, &definitions).await?;
     let (stored, done, told) = if dry_run {
-        let done = plan.iter().map(planned).collect();
+        let done = operations.plan(actor, &definitions).await?.iter().map(planned).collect();
         (operations.plan_connections(actor, &connections).await?, done, operations.plan_alerts(actor, &alerts).await?)
     } else {
         let stored = operations.apply_connections(actor, &connections).await?;
