@@ -155,6 +155,21 @@ async fn of_messages_sent_together_each_is_told_what_became_of_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_queue_that_several_declare_at_once_takes_the_first_message_of_each() {
+    let stack = Stack::new().await;
+    let publishers = join_all((0..4).map(|_| publisher(&stack, stack.broker_url(), LIMITS))).await;
+    let seen = Seen::new(&stack).await;
+    for _ in 0..30 {
+        let queue = Queue::Trigger(Uuid::new_v4());
+        let both = publishers.iter().flat_map(|one| [one, one]);
+        let first = both.map(|(publisher, _)| publisher.publish(Some(1), Destination::Queue(queue), message("x")));
+        assert!(join_all(first).await.iter().all(Result::is_ok));
+        let name = publishers[0].0.name_of(queue);
+        assert_eq!(seen.channel.queue_delete(name.as_str().into(), QueueDeleteOptions::default()).await.unwrap(), 8);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_queue_that_was_deleted_is_declared_again_by_the_next_message() {
     let stack = Stack::new().await;
     let (publisher, _end) = publisher(&stack, stack.broker_url(), LIMITS).await;

@@ -18,9 +18,9 @@ use crate::topology::{Queue, Topology};
 use crate::wire::{Settled, Wire};
 use futures_util::stream::StreamExt;
 use lapin::{Connection, Event};
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -39,6 +39,11 @@ pub struct PublisherConfig {
 
 /// Longest wait of a message that nobody asks after for a connection.
 const POST_PATIENCE: Duration = Duration::from_secs(10);
+
+/// RabbitMQ says that a queue is there as soon as somebody has begun to declare it, and refuses what is published to it until it has
+/// started (3.10.8: `rabbit_fifo_client` finds no server to register at). So long after our declaration it is asked again.
+const STARTING: Duration = Duration::from_secs(3);
+const STARTING_PAUSE: Duration = Duration::from_millis(50);
 
 /// Where a message goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +79,8 @@ struct Session {
     /// For declaring queues.
     connection: Connection,
     topology: Topology,
-    declared: Mutex<HashSet<Queue>>,
+    /// Queues that were declared over this connection, and when.
+    declared: Mutex<HashMap<Queue, Instant>>,
     /// Cancelled when anything fails on the connections; the supervisor then makes new ones.
     lost: CancellationToken,
 }
@@ -116,13 +122,24 @@ impl Publisher {
     /// # Errors
     /// [`PublishError`]; only `Unconfirmed` leaves open whether the message is delivered.
     pub async fn publish(&self, order: Option<u64>, destination: Destination, message: Message) -> Result<(), PublishError> {
-        match self.publish_once(order, &destination, &message).await {
+        let mut result = self.publish_once(order, &destination, &message).await;
+        let Destination::Queue(queue) = destination else { return result };
+        if result == Err(PublishError::Unroutable) {
             // The queue was deleted under us: it is declared again.
-            Err(PublishError::Unroutable) if matches!(destination, Destination::Queue(_)) => {
-                self.publish_once(order, &destination, &message).await
-            }
-            result => result,
+            result = self.publish_once(order, &destination, &message).await;
         }
+        while result == Err(PublishError::QueueFull) && self.may_be_starting(queue) {
+            tokio::time::sleep(STARTING_PAUSE).await;
+            result = self.publish_once(order, &destination, &message).await;
+        }
+        result
+    }
+
+    /// Whether the queue may have been refusing messages because it had not started.
+    fn may_be_starting(&self, queue: Queue) -> bool {
+        let session = self.session.borrow();
+        let declared = session.as_ref().and_then(|session| locked(&session.declared).get(&queue).copied());
+        declared.is_some_and(|at| at.elapsed() < STARTING)
     }
 
     async fn publish_once(&self, order: Option<u64>, destination: &Destination, message: &Message) -> Result<(), PublishError> {
@@ -187,11 +204,11 @@ impl Session {
     }
 
     async fn ensure_declared(&self, queue: Queue) -> Result<(), lapin::Error> {
-        if locked(&self.declared).contains(&queue) {
+        if locked(&self.declared).contains_key(&queue) {
             return Ok(());
         }
         self.topology.declare(&self.connection, queue).await?;
-        locked(&self.declared).insert(queue);
+        locked(&self.declared).insert(queue, Instant::now());
         Ok(())
     }
 

@@ -27,7 +27,7 @@ pub enum OperationError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The broker did not take a message.
-    #[error("the broker did not take it{}", if .0.may_be_delivered() { ", though it may be delivered" } else { "" })]
+    #[error("the broker did not take it: {why}{}", if .0.may_be_delivered() { ", though it may be delivered" } else { "" }, why = .0)]
     Publish(#[from] PublishError),
     /// The broker could not be asked.
     #[error("the broker does not answer")]
