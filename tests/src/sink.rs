@@ -14,8 +14,6 @@ pub struct Seen {
     pub body: String,
     /// The `Idempotency-Key` header.
     pub idempotency_key: Option<String>,
-    /// The `X-Hub-Signature-256` header.
-    pub signature: Option<String>,
     /// The `traceparent` header.
     pub traceparent: Option<String>,
     /// When it had arrived whole.
@@ -104,7 +102,6 @@ async fn serve(mut stream: TcpStream, memory: Arc<Mutex<Vec<Seen>>>, code: Arc<M
                 path: head.split(' ').nth(1).unwrap_or_default().to_owned(),
                 body,
                 idempotency_key: header("idempotency-key"),
-                signature: header("x-hub-signature-256"),
                 traceparent: header("traceparent"),
                 began,
                 ended: began,

@@ -1,4 +1,6 @@
-use forebay_tests::{Stack, eventually};
+use forebay_contract::signature::{Sender, SignatureScheme};
+use forebay_contract::unix_micros;
+use forebay_tests::{Answer, Process, Stack, eventually};
 
 const TWO: &str = "
 tenant: t1
@@ -144,4 +146,105 @@ async fn a_wrong_definition_is_refused_with_every_problem_and_its_place() {
     std::fs::remove_file(&file).unwrap();
     assert_eq!(code, 1, "{error}");
     assert!(error.contains("methodes") && error.contains("did you mean 'methods'"), "{error}");
+}
+
+const SIGNED: &str = "
+tenant: t1
+name: signed
+trigger: { webhook: { methods: [POST], authentication: { signature: github }, rate: { calls: 20, per: 1d, scope: key } } }
+---
+tenant: t1
+name: paid
+trigger: { webhook: { methods: [POST], authentication: { signature: stripe } } }
+---
+tenant: t1
+name: first
+trigger: { webhook: { methods: [POST] } }
+";
+
+async fn signed(stack: &Stack, process: &Process, sender: Sender, secret: &str, at: i64, body: &str) -> Answer {
+    let path = if sender == Sender::Stripe { "paid" } else { "signed" };
+    let mut request = stack.http.post(format!("{}/t1/{path}", process.url)).body(body.to_owned());
+    for (name, value) in SignatureScheme::Of(sender).sign(secret, "id", body.as_bytes(), at) {
+        request = request.header(name, value);
+    }
+    stack.send(request).await
+}
+
+#[tokio::test]
+async fn signed_calls_are_accepted_and_those_that_are_not_rightly_signed_get_401() {
+    let stack = Stack::new().await;
+    stack.apply(SIGNED).await;
+    let ingress = stack.start("ingress").await;
+    let (old, new, now) = ("It's a Secret to Everybody", "the next secret", unix_micros());
+    let key = async |label: &str, more: &[&str]| {
+        let mut create = vec!["keys", "create", "--tenant", "t1", "--label", label, "--integration", "signed", "paid", "first"];
+        create.extend(more);
+        stack.command_json(&create).await
+    };
+    let old_id = key("old", &["--signing", "--key", old]).await["id"].as_str().unwrap().to_owned();
+    key("new", &["--signing", "--key", new]).await;
+    let api_key = key("outcomes", &[]).await["key"].as_str().unwrap().to_owned();
+    let call = async |secret: &str, body: &str| signed(&stack, &ingress, Sender::GitHub, secret, now, body).await;
+    let accepted = eventually("the keys are known to the ingress", || async {
+        let answer = call(old, "{}").await;
+        (answer.status == 202 && call(new, "{}").await.status == 202).then_some(answer)
+    })
+    .await;
+    // Large bodies are checked elsewhere.
+    assert_eq!(call(new, &format!("\"{}\"", "x".repeat(200_000))).await.status, 202);
+    let wrong = call("another secret", "{}").await;
+    assert_eq!((wrong.status, wrong.header("content-type")), (401, "application/problem+json"));
+    assert!(wrong.json()["detail"].as_str().unwrap().contains("no signing key of this endpoint"), "{}", wrong.json());
+    let unsigned = stack.send(stack.http.post(format!("{}/t1/signed", ingress.url)).header("x-api-key", &api_key)).await;
+    assert_eq!((unsigned.status, unsigned.header("www-authenticate")), (401, "Signature realm=\"t1\", header=\"X-Hub-Signature-256\""));
+    assert!(unsigned.json()["detail"].as_str().unwrap().contains("'X-Hub-Signature-256' is missing"), "{}", unsigned.json());
+    let late = signed(&stack, &ingress, Sender::Stripe, new, now - 600_000_000, "{}").await;
+    assert!(late.status == 401 && late.json()["detail"].as_str().unwrap().contains("more than 5m from now"), "{}", late.json());
+    assert_eq!(signed(&stack, &ingress, Sender::Stripe, new, now, "{}").await.status, 202);
+    let as_api_key = stack.send(stack.http.post(format!("{}/t1/first", ingress.url)).header("x-api-key", new)).await;
+    assert_eq!(as_api_key.status, 401, "what signs is not sent");
+
+    // Its outcome is for who holds an API key.
+    let place = format!("{}{}", ingress.url, accepted.header("location"));
+    assert_eq!(stack.send(stack.http.get(&place)).await.status, 401);
+    assert_eq!(stack.send(stack.http.get(&place).header("x-api-key", &api_key)).await.json()["status"], "queued");
+    let listed = stack.command_json(&["keys", "list", "--tenant", "t1"]).await;
+    let signing = listed.as_array().unwrap().iter().filter(|key| key["signs"] == true).count();
+    let told = format!("{listed} {}", stack.command(&["audit", "list", "--output", "json"]).await);
+    assert!(signing == 2 && !told.contains(old) && !told.contains(new), "{told}");
+    let openapi = stack.send(stack.http.get(format!("{}/t1/openapi.json", ingress.url)).header("x-api-key", &api_key)).await.json();
+    let security = openapi["paths"]["/t1/signed"]["post"]["security"][0].as_object().unwrap().keys().next().unwrap().clone();
+    assert_eq!(openapi["components"]["securitySchemes"][security.as_str()]["name"], "X-Hub-Signature-256");
+
+    stack.command(&["keys", "delete", &old_id]).await;
+    eventually("the deleted key is refused", || async { (call(old, "{}").await.status == 401).then_some(()) }).await;
+    assert_eq!(call(new, "{}").await.status, 202);
+    let mut statuses = Vec::new();
+    for _ in 0..20 {
+        statuses.push(call(new, "{}").await.status);
+    }
+    assert!(statuses.contains(&202) && statuses.ends_with(&[429]), "each key has its rate: {statuses:?}");
+}
+
+#[tokio::test]
+async fn a_signing_key_is_kept_under_the_secret_key_and_moves_to_the_next_one() {
+    let stack = Stack::new().await;
+    stack.apply(SIGNED).await;
+    let create = ["keys", "create", "--tenant", "t1", "--label", "GitHub", "--integration", "signed", "--signing"];
+    let (code, _, error) = stack.command_ends_with(&create, &[("FOREBAY_SECRET_KEY", "")]).await;
+    assert!(code == 1 && error.contains("FOREBAY_SECRET_KEY"), "{code} {error}");
+    let secret = stack.command_json(&create).await["key"].as_str().unwrap().to_owned();
+    assert!(secret.starts_with("fbs_"), "{secret}");
+    assert_eq!(stack.sql(&format!("select count(*) from api_keys where sealed = '{secret}'::bytea")).await.trim(), "0");
+    let (old, new) = ("0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210");
+    let both = format!("{new},{old}");
+    let (code, said, error) = stack.command_ends_with(&["connections", "rotate"], &[("FOREBAY_SECRET_KEY", &both)]).await;
+    assert!(code == 0 && said.contains('1'), "{said} {error}");
+    let ingress = stack.start_with("ingress", &[("FOREBAY_SECRET_KEY", new)]).await;
+    assert_eq!(signed(&stack, &ingress, Sender::GitHub, &secret, unix_micros(), "{}").await.status, 202);
+    drop(ingress);
+    let ingress = stack.start("ingress").await;
+    assert_eq!(signed(&stack, &ingress, Sender::GitHub, &secret, unix_micros(), "{}").await.status, 401);
+    assert!(stack.log_of("ingress").contains("a signing key is left out"), "{}", stack.log_of("ingress"));
 }

@@ -11,17 +11,19 @@ use serde_json::{Value, json};
 /// `forebay keys ...`.
 pub(crate) async fn perform(output: &Output, api: &Api, command: Keys) -> Result<(), Error> {
     match command {
-        Keys::Create { tenant, label, integration, key, expires } => {
+        Keys::Create { tenant, label, integration, key, expires, signing } => {
             let lasts = expires.map(format_duration);
             let integration = names(&integration);
-            let body = json!({ "tenant": tenant.as_str(), "label": label, "integrations": integration, "key": key, "lasts": lasts });
+            let body = json!({
+                "tenant": tenant.as_str(), "label": label, "integrations": integration, "key": key, "lasts": lasts, "signs": signing,
+            });
             let made = api.post("keys", &body).await?;
             let said = format!("id   {}\nkey  {}\nThe key is not shown again.", text(&made, "id"), text(&made, "key"));
             output.one(&said, &made)
         }
         Keys::List { tenant } => {
             let rows = api.list("keys", &[("tenant", tenant.map(|tenant| tenant.to_string()))]).await?.into_iter().map(row).collect();
-            output.listing(&["id", "tenant", "label", "integrations", "created", "last use", "expires", "ends in"], rows, "no keys")
+            output.listing(&["id", "tenant", "label", "integrations", "created", "last use", "expires", "ends in", "use"], rows, "no keys")
         }
         Keys::Update { id, label, integration, expires } => {
             let lasts = expires.map(|expires| match expires {
@@ -53,6 +55,7 @@ fn row(key: Value) -> Row {
         second_or_never(&key, "lastUsedAt"),
         second_or_never(&key, "expiresAt"),
         text(&key, "hint"),
+        if key["signs"] == true { "signs" } else { "" }.to_owned(),
     ];
     Row { cells, object: key }
 }

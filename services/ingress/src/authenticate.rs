@@ -1,10 +1,13 @@
-//! Authentication: only an [`Authenticated`] call can be normalized.
+//! Authentication: only an [`Authenticated`] call can be normalized. A key is checked before the body is read, a signature after.
 
+use crate::checks::LARGE_BODY;
 use crate::problem::Problem;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName};
+use bytes::Bytes;
 use forebay_contract::definition::{Authentication, Webhook};
+use forebay_contract::signature::Claim;
 use forebay_contract::unix_micros;
-use forebay_store::{ApiKey, Integration, Snapshot, key_digest};
+use forebay_store::{ApiKey, Integration, SigningKey, Snapshot, key_digest};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -19,7 +22,51 @@ pub(crate) struct Authenticated {
     pub(crate) key: Option<Uuid>,
 }
 
-/// Checks the caller's key against the snapshot: a digest look-up, no I/O.
+/// Who calls, as far as it is known before the body is.
+pub(crate) enum Caller {
+    /// It is known.
+    Known(Authenticated),
+    /// Its signature is still to be checked.
+    Signed { integration: Arc<Integration>, claim: Claim, keys: Vec<Arc<SigningKey>> },
+}
+
+impl Caller {
+    /// Reads what the head of a call tells of its caller.
+    pub(crate) fn of(integration: Arc<Integration>, webhook: &Webhook, headers: &HeaderMap, snapshot: &Snapshot) -> Result<Self, Problem> {
+        let Authentication::Signature(scheme) = &webhook.authentication else {
+            return authenticate(integration, webhook, headers, snapshot).map(Self::Known);
+        };
+        let claim = scheme.claim(|name| headers.get(name)?.to_str().ok(), unix_micros());
+        let claim = claim.map_err(|error| Problem::not_signed(integration.definition.tenant.as_str(), scheme, &error))?;
+        let keys = snapshot.signing_keys(integration.id).to_vec();
+        Ok(Self::Signed { integration, claim, keys })
+    }
+
+    /// Checks the signature, where that is how the caller is known.
+    pub(crate) async fn authenticated(self, body: &Bytes) -> Result<Authenticated, Problem> {
+        let (integration, claim, keys) = match self {
+            Self::Known(call) => return Ok(call),
+            Self::Signed { integration, claim, keys } => (integration, claim, keys),
+        };
+        let signed = body.clone();
+        let find = move || keys.iter().find(|key| claim.is_by(key.secret.expose(), &signed)).map(|signing| signing.key.clone());
+        let found = match body.len() > LARGE_BODY {
+            true => tokio::task::spawn_blocking(find).await.map_err(|_| Problem::internal("The signature could not be checked."))?,
+            false => find(),
+        };
+        let tenant = integration.definition.tenant.as_str();
+        match found {
+            None => Err(Problem::wrong_signature(tenant)),
+            Some(key) if has_ended(&key) => Err(Problem::ended_key(tenant)),
+            Some(key) => {
+                key.last_use.note(unix_micros());
+                Ok(Authenticated { integration, key: Some(key.id) })
+            }
+        }
+    }
+}
+
+/// Checks the caller's API key against the snapshot: a digest look-up, no I/O. Who signs calls asks for outcomes with such a key too.
 pub(crate) fn authenticate(
     integration: Arc<Integration>,
     webhook: &Webhook,

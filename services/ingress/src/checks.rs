@@ -14,7 +14,7 @@ use uuid::Uuid;
 /// More versions than are in use at once; past it the cache starts over.
 const MOST_VERSIONS: usize = 10_000;
 /// Larger bodies are checked on a thread for blocking work.
-const LARGE_BODY: usize = 64 * 1024;
+pub(crate) const LARGE_BODY: usize = 64 * 1024;
 
 /// The compiled checks of one version.
 pub(crate) struct Checks {

@@ -1,7 +1,7 @@
 //! One request from its first byte to its answer, in the order of the design:
 //! route -> authenticate -> limit -> normalize -> publish (confirmed) -> 202, or await the reply.
 
-use crate::authenticate::{Authenticated, authenticate};
+use crate::authenticate::{Caller, authenticate};
 use crate::checks::CheckCache;
 use crate::cors;
 use crate::dispatch::{Answer, Dispatch, Wait};
@@ -115,8 +115,8 @@ async fn answer(
             if !webhook.methods.iter().any(|method| method.as_str() == request.method().as_str()) {
                 return Err(Problem::method_not_allowed(request.method().as_str(), &allowed_methods(webhook)));
             }
-            let call = authenticate(integration.clone(), webhook, request.headers(), snapshot)?;
-            accept(request, payload, dependencies, &call, webhook, trace).await
+            let caller = Caller::of(integration.clone(), webhook, request.headers(), snapshot)?;
+            accept(request, payload, dependencies, caller, webhook, trace).await
         }
     }
 }
@@ -125,18 +125,25 @@ async fn accept(
     request: &HttpRequest,
     payload: Payload,
     dependencies: &Dependencies,
-    call: &Authenticated,
+    caller: Caller,
     webhook: &Webhook,
     trace: &Trace,
 ) -> Result<HttpResponse, Problem> {
     let _in_flight = dependencies.in_flight.enter()?;
-    if let Some(rate) = webhook.rate {
+    let mut rate = webhook.rate;
+    if let Caller::Known(call) = &caller
+        && let Some(rate) = rate.take()
+    {
         dependencies.rates.admit(call, rate)?;
     }
     let declared_length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let max_bytes = webhook.max_bytes.min(dependencies.max_body_bytes);
     let mut share = dependencies.bodies.share();
     let body = receive(payload, declared_length, max_bytes, dependencies.body_timeout, &mut share).await?;
+    let call = &caller.authenticated(&body).await?;
+    if let Some(rate) = rate {
+        dependencies.rates.admit(call, rate)?;
+    }
     let id =
         dependencies.ids.issue(call.integration.id).map_err(|_| Problem::internal("No random bytes can be had for an execution id."))?;
     let mut envelope = normalize(call, webhook, request, body, id, trace.context())?;

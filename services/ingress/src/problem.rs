@@ -9,6 +9,7 @@ use forebay_contract::body::{ACCEPTED_ENCODINGS, BodyError};
 use forebay_contract::definition::Rate;
 use forebay_contract::outcome::ExecutionError;
 use forebay_contract::schema::SchemaProblem;
+use forebay_contract::signature::{SignatureError, SignatureScheme};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
@@ -73,9 +74,21 @@ impl Problem {
 
     /// Said only to who holds the key.
     pub(crate) fn ended_key(realm: &str) -> Self {
-        let detail = "The API key has expired. Ask the operator for a new one, or to move its end.";
-        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "API key expired", detail)
+        let detail = "The key has expired. Ask the operator for a new one, or to move its end.";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Key expired", detail)
             .with_header(WWW_AUTHENTICATE, format!("Bearer realm=\"{realm}\", error=\"invalid_token\""))
+    }
+
+    pub(crate) fn not_signed(realm: &str, scheme: &SignatureScheme, error: &SignatureError) -> Self {
+        let detail = format!("This endpoint takes calls that are signed ({}): {error}.", scheme.name());
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Signature needed", detail)
+            .with_header(WWW_AUTHENTICATE, format!("Signature realm=\"{realm}\", header=\"{}\"", scheme.header()))
+    }
+
+    pub(crate) fn wrong_signature(realm: &str) -> Self {
+        let detail = "The signature is of no signing key of this endpoint, or the body is not as it was signed.";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Signature not valid", detail)
+            .with_header(WWW_AUTHENTICATE, format!("Signature realm=\"{realm}\", error=\"invalid_signature\""))
     }
 
     /// A browser that is shown this asks its user for a key.

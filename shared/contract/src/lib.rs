@@ -17,6 +17,7 @@ mod query;
 pub mod schedule;
 pub mod schema;
 mod secret;
+pub mod signature;
 mod variables;
 
 pub use clock::unix_micros;

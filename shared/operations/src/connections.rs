@@ -202,7 +202,7 @@ impl Operations {
         Ok(self.store.delete_connection(&path.tenant, &path.name, expected, who).await?)
     }
 
-    /// Encrypts everything anew that the first key did not encrypt; how many connections that were.
+    /// Encrypts everything anew that the first key did not encrypt; how many connections and signing keys that were.
     ///
     /// # Errors
     /// What the store says.

@@ -224,7 +224,7 @@ impl Store {
         transaction.commit().await.map_err(failed)
     }
 
-    /// Encrypts everything anew that the first key did not encrypt; how many connections that were.
+    /// Encrypts everything anew that the first key did not encrypt; how many connections and signing keys that were.
     ///
     /// # Errors
     /// As [`SealedConnection::open`], or what the server says; what was encrypted anew until then stays so.
@@ -243,6 +243,7 @@ impl Store {
             self.write_connection(&connection, &document, keys, None, None).await?;
             resealed += 1;
         }
+        resealed += self.reseal_signing_keys(keys).await?;
         let after = json!({ "reencrypted": resealed });
         let deed = Deed { tenant: None, action: "connection.rotate", target: "*".to_owned(), before: None, after: Some(after) };
         self.record_deed(by, &deed).await?;

@@ -1,4 +1,5 @@
-//! API keys. Only the SHA-256 digest of a key is stored: a key has enough entropy of its own, or is as good as its owner chose it.
+//! API keys. Only the SHA-256 digest of a key is stored: a key has enough entropy of its own, or is as good as its owner chose it. Of a
+//! signing key its text is, encrypted.
 
 use crate::audit::{self, Deed, Who};
 use crate::connection::Store;
@@ -6,6 +7,7 @@ use crate::definitions::read_name;
 use crate::error::{StoreError, is_unique_violation};
 use crate::grants;
 use crate::listen::{self, Part};
+use crate::signing;
 use crate::timestamp::Timestamp;
 use deadpool_postgres::GenericClient;
 use forebay_contract::Name;
@@ -17,6 +19,8 @@ use uuid::Uuid;
 
 /// Generated keys begin with it, so that people and secret scanners know what they see.
 const PREFIX: &str = "fbk_";
+/// The same of generated signing keys.
+const SIGNING_PREFIX: &str = "fbs_";
 const RANDOM_BYTES: usize = 32;
 const HINT_LENGTH: usize = 4;
 /// Bytes of a pasted key.
@@ -36,16 +40,19 @@ pub struct NewKey {
     pub value: Option<String>,
     /// When it ends, in microseconds of Unix time; `None`: when it is deleted.
     pub expires_at: Option<i64>,
+    /// Whether it is a signing key: callers do not send it, they sign their calls with it.
+    pub signs: bool,
 }
 
 impl fmt::Debug for NewKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let NewKey { tenant, label, integrations, value: _, expires_at } = self;
+        let NewKey { tenant, label, integrations, value: _, expires_at, signs } = self;
         f.debug_struct("NewKey")
             .field("tenant", tenant)
             .field("label", label)
             .field("integrations", integrations)
             .field("expires_at", expires_at)
+            .field("signs", signs)
             .finish_non_exhaustive()
     }
 }
@@ -55,7 +62,7 @@ impl fmt::Debug for NewKey {
 pub struct CreatedKey {
     /// Its id, to change or delete it.
     pub id: Uuid,
-    /// What callers send.
+    /// What callers send, or sign with.
     pub key: String,
 }
 
@@ -86,6 +93,8 @@ pub struct KeyRow {
     pub last_used_at: Option<i64>,
     /// Counts changes.
     pub revision: i32,
+    /// Whether it is a signing key.
+    pub signs: bool,
 }
 
 /// What changes of a key; `None` stays as it is.
@@ -116,18 +125,23 @@ impl Store {
         let failed = StoreError::during(operation);
         let label = valid_label(&new.label)?;
         let (key, hint) = match new.value {
+            Some(value) if new.signs => (signing::valid_value(value)?, None),
             Some(value) => (valid_value(value)?, None),
-            None => generate(PREFIX).map(|(key, hint)| (key, Some(hint)))?,
+            None => generate(if new.signs { SIGNING_PREFIX } else { PREFIX }).map(|(key, hint)| (key, Some(hint)))?,
         };
         let id = Uuid::new_v4();
-        let digest = key_digest(&key);
+        let sealed = if new.signs { Some(signing::seal(self.secret_keys.as_deref(), id, &key)?) } else { None };
+        let digest = if new.signs { key_digest(&generate(SIGNING_PREFIX)?.0) } else { key_digest(&key) };
+        let (content, by_key) = (sealed.as_ref().map(|sealed| &sealed.content), sealed.as_ref().map(|sealed| sealed.by.as_slice()));
         let mut client = self.client(operation).await?;
         let transaction = client.transaction().await.map_err(failed)?;
         listen::next_generation(&transaction, Part::Keys).await?;
         let integrations = grants::resolve(&transaction, &new.tenant, &new.integrations).await?;
-        let sql = "insert into api_keys (id, tenant, label, digest, hint, expires_at) values ($1, $2, $3, $4, $5, $6)";
+        let sql = "insert into api_keys (id, tenant, label, digest, hint, expires_at, sealed, sealed_by)
+                   values ($1, $2, $3, $4, $5, $6, $7, $8)";
         let expires_at = new.expires_at.map(Timestamp);
-        let inserted = transaction.execute(sql, &[&id, &new.tenant.as_str(), &label, &digest.as_slice(), &hint, &expires_at]).await;
+        let (tenant, digest) = (new.tenant.as_str(), digest.as_slice());
+        let inserted = transaction.execute(sql, &[&id, &tenant, &label, &digest, &hint, &expires_at, &content, &by_key]).await;
         inserted.map_err(|error| if is_unique_violation(&error) { StoreError::KeyExists } else { failed(error) })?;
         grants::replace(&transaction, id, &integrations).await?;
         let created = read(&transaction, id).await?;
@@ -222,7 +236,7 @@ impl Store {
 
 const COLUMNS: &str = "k.id, k.tenant, k.label, k.created_at, k.hint,
     array(select i.name from api_key_grants g join integrations i on i.id = g.integration_id where g.key_id = k.id order by i.name),
-    k.expires_at, k.last_used_at, k.revision";
+    k.expires_at, k.last_used_at, k.revision, k.sealed is not null";
 
 async fn read_expected(client: &impl GenericClient, id: Uuid, expected: Option<i32>) -> Result<KeyRow, StoreError> {
     let row = read(client, id).await?;
@@ -250,6 +264,7 @@ fn key_row(row: &Row) -> Result<KeyRow, StoreError> {
         expires_at: time(6),
         last_used_at: time(7),
         revision: row.get(8),
+        signs: row.get(9),
     })
 }
 
@@ -260,7 +275,12 @@ fn deed(action: &'static str, key: &KeyRow, before: Option<Value>, after: Option
 /// What the audit log shows of a key.
 fn shown(key: &KeyRow) -> Value {
     let expires_at = key.expires_at.map(|at| Timestamp(at).to_rfc3339());
-    json!({ "id": key.id, "label": key.label, "integrations": key.integrations, "hint": key.hint, "expiresAt": expires_at })
+    let mut shown =
+        json!({ "id": key.id, "label": key.label, "integrations": key.integrations, "hint": key.hint, "expiresAt": expires_at });
+    if key.signs {
+        shown["signs"] = json!(true);
+    }
+    shown
 }
 
 fn no_key(id: Uuid) -> StoreError {
@@ -316,8 +336,14 @@ mod tests {
     fn debug_output_shows_no_key() {
         let created = CreatedKey { id: Uuid::nil(), key: "hunter2hunter2hunter2".to_owned() };
         let tenant: Name = "t".parse().unwrap();
-        let new =
-            NewKey { tenant, label: "l".to_owned(), integrations: vec![], value: Some("hunter2hunter2".to_owned()), expires_at: None };
+        let new = NewKey {
+            tenant,
+            label: "l".to_owned(),
+            integrations: vec![],
+            value: Some("hunter2hunter2".to_owned()),
+            expires_at: None,
+            signs: false,
+        };
         assert!(!format!("{created:?}{new:?}").contains("hunter2"));
     }
 }

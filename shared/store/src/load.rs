@@ -5,6 +5,8 @@ use crate::connections;
 use crate::definitions::{read_definition, read_name};
 use crate::error::StoreError;
 use crate::listen::Part;
+use crate::seal::SecretKeys;
+use crate::signing::{self, SigningKey};
 use crate::snapshot::{ApiKey, Integration, LastUse, Snapshot};
 use crate::timestamp::Timestamp;
 use crate::{diagnoses, tenants, triggers};
@@ -58,7 +60,7 @@ impl Loader {
             load_integrations(&transaction, &mut next, self.loaded.integrations, stored.integrations).await?;
         }
         if stored.keys != self.loaded.keys {
-            next.keys = Arc::new(load_keys(&transaction, &self.snapshot.keys).await?);
+            load_keys(&transaction, self.store.secret_keys.as_deref(), &mut next).await?;
         }
         if stored.triggers != self.loaded.triggers {
             next.triggers = Arc::new(triggers::load_halted(&transaction).await?);
@@ -147,17 +149,16 @@ fn put_integration(next: &mut Snapshot, row: &Row) {
 }
 
 /// All keys: there are few, and deleted ones must go. Keys that have not changed keep their allocation.
-async fn load_keys(
-    transaction: &Transaction<'_>,
-    before: &HashMap<[u8; 32], Arc<ApiKey>>,
-) -> Result<HashMap<[u8; 32], Arc<ApiKey>>, StoreError> {
+async fn load_keys(transaction: &Transaction<'_>, secrets: Option<&SecretKeys>, next: &mut Snapshot) -> Result<(), StoreError> {
     let failed = StoreError::during(OPERATION);
     let sql = "select k.digest, k.id, k.tenant, k.label, k.expires_at,
-                   array(select g.integration_id from api_key_grants g where g.key_id = k.id)
+                   array(select g.integration_id from api_key_grants g where g.key_id = k.id), k.sealed, k.sealed_by
                from api_keys k";
     let statement = transaction.prepare_cached(sql).await.map_err(failed)?;
     let rows = transaction.query(&statement, &[]).await.map_err(failed)?;
+    let before: HashMap<Uuid, Arc<ApiKey>> = next.keys().map(|key| (key.id, key.clone())).collect();
     let mut keys = HashMap::with_capacity(rows.len());
+    let mut signing: HashMap<Uuid, Vec<Arc<SigningKey>>> = HashMap::new();
     for row in rows {
         let digest: &[u8] = row.get(0);
         let digest: [u8; 32] = digest.try_into().map_err(|_| StoreError::Damaged { what: "key digest" })?;
@@ -165,11 +166,27 @@ async fn load_keys(
         let expires_at = row.get::<_, Option<Timestamp>>(4).map(|time| time.0);
         let (id, tenant, label) = (row.get(1), read_name(row.get(2))?, row.get(3));
         let key = ApiKey { id, tenant, label, integrations, expires_at, last_use: LastUse::default() };
-        let key = match before.get(&digest) {
+        let key = match before.get(&id) {
             Some(known) if **known == key => known.clone(),
             _ => Arc::new(key),
         };
-        keys.insert(digest, key);
+        let (Some(sealed), Some(by)) = (row.get::<_, Option<&[u8]>>(6), row.get::<_, Option<&[u8]>>(7)) else {
+            keys.insert(digest, key);
+            continue;
+        };
+        match signing::open(secrets, id, sealed, by) {
+            Ok(secret) => {
+                let opened = Arc::new(SigningKey { key, secret });
+                for integration in &opened.key.integrations {
+                    signing.entry(*integration).or_default().push(opened.clone());
+                }
+            }
+            Err(error) => {
+                let (label, tenant) = (key.label.as_str(), key.tenant.as_str());
+                tracing::error!(key.label = label, key.tenant = tenant, %error, "a signing key is left out: calls signed with it get 401");
+            }
+        }
     }
-    Ok(keys)
+    (next.keys, next.signing) = (Arc::new(keys), Arc::new(signing));
+    Ok(())
 }

@@ -25,6 +25,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 8, name: "traffic", sql: include_str!("../migrations/0008_traffic.sql") },
     Migration { version: 9, name: "triggers", sql: include_str!("../migrations/0009_triggers.sql") },
     Migration { version: 10, name: "traces", sql: include_str!("../migrations/0010_traces.sql") },
+    Migration { version: 11, name: "signing_keys", sql: include_str!("../migrations/0011_signing_keys.sql") },
 ];
 
 /// The version of the schema that this program brings a database to.

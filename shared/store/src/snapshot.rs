@@ -1,6 +1,7 @@
 //! All that accepting a call needs to know, in memory.
 
 use crate::connections::SealedConnection;
+use crate::signing::SigningKey;
 use crate::tenants::DocsAccess;
 use crate::triggers::TriggerState;
 use forebay_contract::Name;
@@ -21,7 +22,7 @@ pub struct Integration {
     pub definition: Arc<Definition>,
 }
 
-/// One API key, without the key.
+/// One API key or signing key, without the key.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ApiKey {
     /// Its id.
@@ -74,6 +75,8 @@ pub struct Snapshot {
     pub(crate) tenants: HashMap<Arc<str>, HashMap<Arc<str>, Arc<Integration>>>,
     pub(crate) integrations: HashMap<Uuid, Arc<Integration>>,
     pub(crate) keys: Arc<HashMap<[u8; 32], Arc<ApiKey>>>,
+    /// By integration.
+    pub(crate) signing: Arc<HashMap<Uuid, Vec<Arc<SigningKey>>>>,
     pub(crate) triggers: Arc<HashMap<Uuid, TriggerState>>,
     pub(crate) docs: Arc<HashMap<Arc<str>, DocsAccess>>,
     pub(crate) connections: Arc<HashMap<(Name, Name), Arc<SealedConnection>>>,
@@ -114,14 +117,20 @@ impl Snapshot {
         self.keys.get(digest)
     }
 
+    /// The signing keys of an integration.
+    #[must_use]
+    pub fn signing_keys(&self, integration: Uuid) -> &[Arc<SigningKey>] {
+        self.signing.get(&integration).map_or(&[], Vec::as_slice)
+    }
+
     /// All integrations, in no order.
     pub fn integrations(&self) -> impl ExactSizeIterator<Item = &Arc<Integration>> {
         self.integrations.values()
     }
 
-    /// All API keys, in no order.
-    pub fn keys(&self) -> impl ExactSizeIterator<Item = &Arc<ApiKey>> {
-        self.keys.values()
+    /// All API keys and signing keys, in no order; a signing key once for each integration that it opens.
+    pub fn keys(&self) -> impl Iterator<Item = &Arc<ApiKey>> {
+        self.keys.values().chain(self.signing.values().flatten().map(|signing| &signing.key))
     }
 
     /// How many API keys there are.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// An API key of a caller; its value is not stored.
+/// A key of a caller; its value is not shown.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Key {
@@ -29,6 +29,8 @@ pub(super) struct Key {
     expires_at: Option<String>,
     /// Its last characters, where it was generated.
     hint: Option<String>,
+    /// A signing key: callers do not send it, they sign their calls with it.
+    signs: bool,
 }
 
 fn shown(key: KeyRow) -> Key {
@@ -41,6 +43,7 @@ fn shown(key: KeyRow) -> Key {
         last_used_at: key.last_used_at.map(rfc3339),
         expires_at: key.expires_at.map(rfc3339),
         hint: key.hint,
+        signs: key.signs,
     }
 }
 
@@ -60,10 +63,14 @@ pub(super) struct New {
     label: String,
     /// What it opens, by name.
     integrations: Vec<String>,
-    /// A value that exists elsewhere already, of 16 to 512 visible ASCII characters; one is generated without.
+    /// A value that exists elsewhere already, of 16 to 512 visible ASCII characters, or of 8 to 512 bytes of any text where it signs; one
+    /// is generated without.
     key: Option<String>,
     /// How long it lasts, such as `90d`; without, until it is deleted.
     lasts: Option<String>,
+    /// A signing key: callers do not send it, they sign their calls with it.
+    #[serde(default)]
+    signs: bool,
 }
 
 /// A key that was made: the only time that its value is seen.
@@ -71,7 +78,7 @@ pub(super) struct New {
 #[schema(as = CreatedKey)]
 pub(super) struct Created {
     id: Uuid,
-    /// What callers send.
+    /// What callers send, or sign with.
     key: String,
 }
 
@@ -85,6 +92,7 @@ pub(super) async fn create(caller: Caller, new: web::Json<New>) -> ApiResult {
         integrations,
         value: new.key,
         expires_at: new.lasts.as_deref().map(end).transpose()?,
+        signs: new.signs,
     };
     let key = caller.state.operations.create_key(&caller.actor, new).await?;
     created(&format!("/api/v1/keys/{}", key.id), Created { id: key.id, key: key.key })

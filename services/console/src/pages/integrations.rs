@@ -152,10 +152,11 @@ pub(super) async fn page(caller: &Caller, path: &IntegrationPath, status: Status
             header { h2 { "Latest executions" } div.actions { a.button.small href={ "/executions?" (asked.query_string()) } { "All" } } }
             (view::executions::list(&latest, &view::executions::Asked::default(), false))
         }
-        @if definition.trigger.webhook().is_some_and(|webhook| webhook.authentication == Authentication::ApiKey) {
+        @if let Some(webhook) = definition.trigger.webhook().filter(|webhook| webhook.authentication != Authentication::None) {
+            @let signs = webhook.authentication.scheme().is_some();
             @let mine: Vec<_> = keys.into_iter().filter(|key| key.integrations.iter().any(|one| *one == path.name.as_str())).map(super::keys::line).collect();
-            (table_card("API keys", &html! {}, &view::keys::list(&mine, now, is_developer)))
-            @if is_developer { (card("Add a key", &html! {}, &view::keys::form(path.tenant.as_str(), &[path.name.to_string()], wrong, &base))) }
+            (table_card(if signs { "Signing keys, and API keys for outcomes" } else { "API keys" }, &html! {}, &view::keys::list(&mine, now, is_developer)))
+            @if is_developer { (card("Add a key", &html! {}, &view::keys::form(path.tenant.as_str(), &[path.name.to_string()], signs, wrong, &base))) }
         }
         (view::integrations::diagnostics(&base, diagnosed, is_operator))
     };

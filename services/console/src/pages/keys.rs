@@ -31,11 +31,12 @@ async fn page(caller: &Caller, status: StatusCode, said: &Markup, wrong: &str) -
         @for tenant in &tenants {
             @let names = names_of(&snapshot, tenant);
             @if !names.is_empty() {
-                (card(&format!("Add a key in {tenant}"), &html! {}, &view::keys::form(tenant.as_str(), &names, wrong, "/keys")))
+                (card(&format!("Add a key in {tenant}"), &html! {}, &view::keys::form(tenant.as_str(), &names, false, wrong, "/keys")))
             }
         }
     };
-    let framed = Framed::new(caller, Section::Keys, "API keys").lead("Callers send one as X-API-Key or Authorization: Bearer.");
+    let framed = Framed::new(caller, Section::Keys, "API keys")
+        .lead("Callers send one as X-API-Key or Authorization: Bearer, or sign their calls with one.");
     Ok(framed.show_as(status, &html! {}, &content))
 }
 
@@ -56,6 +57,7 @@ pub(super) fn line(key: KeyRow) -> view::keys::Line {
         created_at: key.created_at,
         last_used_at: key.last_used_at,
         expires_at: key.expires_at,
+        signs: key.signs,
     }
 }
 
@@ -69,7 +71,7 @@ pub(super) async fn create(caller: Caller, body: web::Bytes) -> PageResult {
         Err(why) => Err(OperationError::Invalid(why)),
     };
     match created {
-        Ok(created) => shown(&caller, back, StatusCode::CREATED, &view::keys::created(&label, &created.key), "").await,
+        Ok(created) => shown(&caller, back, StatusCode::CREATED, &view::keys::created(&label, &created.key, sent.has("signs")), "").await,
         Err(OperationError::Invalid(why)) => shown(&caller, back, StatusCode::UNPROCESSABLE_ENTITY, &html! {}, &why).await,
         Err(OperationError::Store(
             error @ (StoreError::Invalid { .. } | StoreError::KeyExists | StoreError::UnknownIntegrations { .. }),
@@ -101,7 +103,14 @@ fn new_key(sent: &Sent) -> Result<NewKey, String> {
         }
     };
     let value = sent.given("value").map(str::to_owned);
-    Ok(NewKey { tenant: named(sent.text("tenant"))?, label: sent.text("label").to_owned(), integrations, value, expires_at })
+    Ok(NewKey {
+        tenant: named(sent.text("tenant"))?,
+        label: sent.text("label").to_owned(),
+        integrations,
+        value,
+        expires_at,
+        signs: sent.has("signs"),
+    })
 }
 
 /// `POST /keys/{id}/label`.

@@ -12,6 +12,7 @@ use crate::view::try_it::{Answer, Call};
 use actix_web::http::StatusCode;
 use actix_web::web;
 use forebay_contract::definition::{Authentication, Webhook};
+use forebay_contract::signature::SignatureScheme;
 use forebay_contract::{IntegrationPath, unix_micros};
 use forebay_store::{NewKey, Role};
 use maud::{Markup, html};
@@ -70,7 +71,8 @@ pub(super) async fn send(caller: Caller, at: At, body: web::Bytes) -> PageResult
     let (path, sent) = (path(at)?, Sent::read(&body));
     caller.actor.may(&path.tenant, Role::Operator).map_err(Failure::from)?;
     let webhook = webhook(&caller, &path).await?;
-    let needs_key = webhook.authentication == Authentication::ApiKey;
+    let needs_key = webhook.authentication != Authentication::None;
+    let scheme = webhook.authentication.scheme();
     let call = Call {
         method: sent.text("method").to_owned(),
         query: sent.text("query").trim().trim_start_matches('?').to_owned(),
@@ -84,21 +86,28 @@ pub(super) async fn send(caller: Caller, at: At, body: web::Bytes) -> PageResult
     }
     let url = format!("{}/{path}", caller.state.ingress_internal_url);
     let answered = match (needs_key, call.makes_key) {
-        (true, true) => with_own_key(&caller, &path, &url, &call).await?,
-        (true, false) => once(&caller, &url, &call, Some(sent.text("key").trim())).await,
-        (false, _) => once(&caller, &url, &call, None).await,
+        (true, true) => with_own_key(&caller, &path, &url, &call, scheme).await?,
+        (true, false) => once(&caller, &url, &call, Some(sent.text("key").trim()), scheme).await,
+        (false, _) => once(&caller, &url, &call, None, None).await,
     };
     let result = match &answered {
-        Ok(answer) => {
-            view::try_it::answered(answer, &view::try_it::curl(&format!("{}/{path}", caller.state.ingress_url), &call, needs_key))
-        }
+        Ok(answer) => view::try_it::answered(
+            answer,
+            &view::try_it::curl(&format!("{}/{path}", caller.state.ingress_url), &call, &webhook.authentication),
+        ),
         Err(why) => view::try_it::not_sent(why),
     };
     Ok(page(&caller, &path, &webhook, &call, &result))
 }
 
 /// Makes a key, calls with it, and deletes it.
-async fn with_own_key(caller: &Caller, path: &IntegrationPath, url: &str, call: &Call) -> Result<Result<Answer, String>, PageError> {
+async fn with_own_key(
+    caller: &Caller,
+    path: &IntegrationPath,
+    url: &str,
+    call: &Call,
+    scheme: Option<&SignatureScheme>,
+) -> Result<Result<Answer, String>, PageError> {
     let operations = &caller.state.operations;
     let new = NewKey {
         tenant: path.tenant.clone(),
@@ -106,11 +115,12 @@ async fn with_own_key(caller: &Caller, path: &IntegrationPath, url: &str, call: 
         integrations: vec![path.name.clone()],
         value: None,
         expires_at: Some(unix_micros() + KEY_LASTS),
+        signs: scheme.is_some(),
     };
     let key = operations.create_key(&caller.actor, new).await?;
     let until = Instant::now() + KEY_PATIENCE;
     let answered = loop {
-        let answered = once(caller, url, call, Some(&key.key)).await;
+        let answered = once(caller, url, call, Some(&key.key), scheme).await;
         // Refused before anything was done: the ingress does not know the key yet.
         if !matches!(&answered, Ok(answer) if answer.status == StatusCode::UNAUTHORIZED.as_u16()) || Instant::now() > until {
             break answered;
@@ -121,12 +131,20 @@ async fn with_own_key(caller: &Caller, path: &IntegrationPath, url: &str, call: 
     Ok(answered)
 }
 
-async fn once(caller: &Caller, url: &str, call: &Call, key: Option<&str>) -> Result<Answer, String> {
+/// With a scheme the key is not sent: the call is signed with it.
+async fn once(caller: &Caller, url: &str, call: &Call, key: Option<&str>, scheme: Option<&SignatureScheme>) -> Result<Answer, String> {
     let method = reqwest::Method::from_bytes(call.method.as_bytes()).map_err(|_| format!("'{}' is no method", call.method))?;
     let url = if call.query.is_empty() { url.to_owned() } else { format!("{url}?{}", call.query) };
     let mut request = caller.state.client.request(method, url);
-    if let Some(key) = key {
-        request = request.header("X-API-Key", key);
+    match (key, scheme) {
+        (Some(key), None) => request = request.header("X-API-Key", key),
+        (Some(key), Some(scheme)) => {
+            let id = uuid::Uuid::new_v4().simple().to_string();
+            for (name, value) in scheme.sign(key, &id, call.body.as_bytes(), unix_micros()) {
+                request = request.header(name, value);
+            }
+        }
+        (None, _) => {}
     }
     if !call.content_type.is_empty() {
         request = request.header("Content-Type", &call.content_type);

@@ -155,8 +155,12 @@ pub(crate) fn rules(definition: &Definition) -> Markup {
         rules.push(("After a final failure", html! { (after) }));
     }
     if let Trigger::Webhook(webhook) = &definition.trigger {
-        let key = if webhook.authentication == Authentication::ApiKey { "API key" } else { "None: it is open" };
-        rules.push(("Authentication", html! { (key) }));
+        let who = match &webhook.authentication {
+            Authentication::None => "None: it is open".to_owned(),
+            Authentication::Signature(scheme) => format!("Signed ({}): {}", scheme.name(), scheme.header()),
+            Authentication::ApiKey => "API key".to_owned(),
+        };
+        rules.push(("Authentication", html! { (who) }));
         if let Some(rate) = webhook.rate {
             rules.push(("Lets in", html! { (rate.to_string()) }));
         }
@@ -226,7 +230,11 @@ pub(crate) fn reached(definition: &Definition, ingress: &str) -> Markup {
             let method = method.map_or("GET", |method| method.as_str());
             let query: Vec<String> = webhook.query.iter().filter(|known| known.required).map(|known| format!("{}=", known.name)).collect();
             let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
-            let key = if webhook.authentication == Authentication::ApiKey { " \\\n     -H 'X-API-Key: KEY'" } else { "" };
+            let key = match &webhook.authentication {
+                Authentication::ApiKey => " \\\n     -H 'X-API-Key: KEY'".to_owned(),
+                Authentication::Signature(scheme) => format!(" \\\n     -H '{}: {}'", scheme.header(), scheme.form()),
+                Authentication::None => String::new(),
+            };
             let data = if method == "GET" || method == "DELETE" { "" } else { " \\\n     -H 'Content-Type: application/json' -d '{}'" };
             let command = format!("curl -i -X {method} '{url}{query}'{key}{data}");
             html! {

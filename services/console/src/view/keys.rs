@@ -26,16 +26,19 @@ pub(crate) struct Line {
     pub(crate) last_used_at: Option<i64>,
     /// When it ends.
     pub(crate) expires_at: Option<i64>,
+    /// Whether calls are signed with it.
+    pub(crate) signs: bool,
 }
 
 /// A key that was just made: the only time that it is shown.
 #[must_use]
-pub(crate) fn created(label: &str, key: &str) -> Markup {
+pub(crate) fn created(label: &str, key: &str, signs: bool) -> Markup {
+    let kept = if signs { "encrypted" } else { "as a digest only" };
     notice(
         Tone::Good,
         &format!("The key '{label}' is made"),
         html! {
-            div.stack.tight { p { "Copy it now: it is stored as a digest only, and cannot be shown again." } (copied("new-key", key)) }
+            div.stack.tight { p { "Copy it now: it is stored " (kept) ", and cannot be shown again." } (copied("new-key", key)) }
         },
     )
 }
@@ -58,7 +61,7 @@ pub(crate) fn list(lines: &[Line], now: i64, may_change: bool) -> Markup {
                 tbody {
                     @for line in lines {
                         tr {
-                            th scope="row" { div { (line.label) " " span.muted.small { (line.tenant) } } }
+                            th scope="row" { div { (line.label) " " span.muted.small { (line.tenant) } @if line.signs { " " (tag("signs")) } } }
                             td data-label="Ends in" { @if line.hint.is_empty() { span.muted { "-" } } @else { code { "…" (line.hint) } } }
                             td data-label="Opens" { div.row { @for name in &line.integrations { (tag(name)) } } }
                             td data-label="Last used" { @match line.last_used_at { Some(time) => (ago(time)), None => span.muted { "never" } } }
@@ -93,9 +96,10 @@ pub(crate) fn list(lines: &[Line], now: i64, may_change: bool) -> Markup {
     }
 }
 
-/// The form of a new key. `integrations`: what it may open, all ticked where there is one only. `back`: where to go after.
+/// The form of a new key. `integrations`: what it may open, all ticked where there is one only. `signs`: whether a signing key is what is
+/// needed there. `back`: where to go after.
 #[must_use]
-pub(crate) fn form(tenant: &str, integrations: &[String], wrong: &str, back: &str) -> Markup {
+pub(crate) fn form(tenant: &str, integrations: &[String], signs: bool, wrong: &str, back: &str) -> Markup {
     html! {
         form.stack method="post" action="/keys" {
             input type="hidden" name="tenant" value=(tenant);
@@ -112,6 +116,10 @@ pub(crate) fn form(tenant: &str, integrations: &[String], wrong: &str, back: &st
                     button.button.needs-script type="button" data-generate="key-value" { "Generate" }
                 }
                 span.hint id="key-value-hint" { "Paste one that exists already, or leave it empty and one is generated. It is shown once." }
+            }
+            div.field {
+                span.label { "Use" }
+                (tick("signs", "true", signs, "Signs calls", "For senders that sign what they send, such as GitHub: a secret that both sides know."))
             }
             @if let [only] = integrations { input type="hidden" name="integrations" value=(only); }
             @else {

@@ -44,7 +44,8 @@ pub(crate) struct Answer {
 /// The form of a call.
 #[must_use]
 pub(crate) fn form(address: &str, webhook: &Webhook, call: &Call, may_make_key: bool) -> Markup {
-    let needs_key = webhook.authentication == Authentication::ApiKey;
+    let needs_key = webhook.authentication != Authentication::None;
+    let key = if webhook.authentication.scheme().is_some() { "Signing key" } else { "API key" };
     let methods: Vec<(&str, &str)> = webhook.methods.iter().map(|method| (method.as_str(), method.as_str())).collect();
     card(
         "Request",
@@ -60,10 +61,10 @@ pub(crate) fn form(address: &str, webhook: &Webhook, call: &Call, may_make_key: 
                 (Field { name: "headers", label: "More headers", value: &call.headers, hint: "One a line, such as Idempotency-Key: 42", ..Field::default() }.text(2))
                 @if needs_key {
                     fieldset.field {
-                        legend { "API key" }
+                        legend { (key) }
                         @if may_make_key {
                             (option("key_from", "made", call.makes_key, "A key for this call alone", "It is made, used, and deleted; the audit log has it."))
-                            (option("key_from", "pasted", !call.makes_key, "This key", "It is sent and not kept."))
+                            (option("key_from", "pasted", !call.makes_key, "This key", "It is used and not kept."))
                         } @else { input type="hidden" name="key_from" value="pasted"; }
                         (Field { name: "key", label: "Key", ..Field::default() }.line("password"))
                     }
@@ -119,14 +120,18 @@ pub(crate) fn not_sent(why: &str) -> Markup {
     notice(Tone::Bad, "The call was not sent", text(why))
 }
 
-/// The call as a line for the shell; the key's place is taken by the word `KEY`.
+/// The call as a line for the shell; a word is in the place of the key, or of the signature.
 #[must_use]
-pub(crate) fn curl(url: &str, call: &Call, needs_key: bool) -> String {
+pub(crate) fn curl(url: &str, call: &Call, authentication: &Authentication) -> String {
     let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
     let url = if call.query.is_empty() { url.to_owned() } else { format!("{url}?{}", call.query) };
     let mut line = format!("curl -i -X {} {}", call.method, quoted(&url));
-    if needs_key {
-        line.push_str(" \\\n     -H 'X-API-Key: KEY'");
+    match authentication {
+        Authentication::ApiKey => line.push_str(" \\\n     -H 'X-API-Key: KEY'"),
+        Authentication::Signature(scheme) => {
+            line.push_str(&format!(" \\\n     -H {}", quoted(&format!("{}: {}", scheme.header(), scheme.form()))));
+        }
+        Authentication::None => {}
     }
     if !call.content_type.is_empty() {
         line.push_str(&format!(" \\\n     -H {}", quoted(&format!("Content-Type: {}", call.content_type))));
@@ -153,7 +158,7 @@ mod tests {
             body: "{\"a\": \"it's; rm -rf /\"}".to_owned(),
             ..Call::default()
         };
-        let line = curl("http://127.0.0.1:8080/t/n", &call, true);
+        let line = curl("http://127.0.0.1:8080/t/n", &call, &Authentication::ApiKey);
         assert!(line.starts_with("curl -i -X POST 'http://127.0.0.1:8080/t/n?a=1' \\\n     -H 'X-API-Key: KEY'"), "{line}");
         assert!(line.ends_with(r#"--data-binary '{"a": "it'\''s; rm -rf /"}'"#), "{line}");
     }

@@ -40,6 +40,9 @@ pub(crate) enum Keys {
         /// The key ends after this time, such as 90d; without, when it is deleted
         #[arg(long, value_name = "DURATION", value_parser = forebay_contract::parse_duration)]
         expires: Option<Duration>,
+        /// A signing key: callers do not send it, they sign their calls with it
+        #[arg(long)]
+        signing: bool,
     },
     /// Lists keys, without their values
     List {

@@ -38,9 +38,15 @@ pub(super) fn answers(endpoint: Endpoint<'_>) -> Vec<Answer> {
         &[],
         "A query parameter is missing or of another type, the body is not what its Content-Type says, or the idempotency key is not valid.",
     );
-    if webhook.authentication == Authentication::ApiKey {
-        problem(401, &["WWW-Authenticate"], "No API key, or one that is not valid here.");
-        problem(403, &[], "The API key is valid, but not for this endpoint.");
+    match &webhook.authentication {
+        Authentication::ApiKey => {
+            problem(401, &["WWW-Authenticate"], "No API key, or one that is not valid here.");
+            problem(403, &[], "The API key is valid, but not for this endpoint.");
+        }
+        Authentication::Signature(_) => {
+            problem(401, &["WWW-Authenticate"], "Not signed, too long ago, or not with a signing key of this endpoint.");
+        }
+        Authentication::None => {}
     }
     problem(404, &[], "The endpoint was disabled.");
     problem(408, &[], "The body did not arrive in time.");

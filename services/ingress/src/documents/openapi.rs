@@ -3,6 +3,7 @@
 use super::Endpoint;
 use super::answers::{Answer, AnswerKind, answers};
 use forebay_contract::definition::{Authentication, QueryKind};
+use forebay_contract::signature::SignatureScheme;
 use serde_json::{Map, Value, json};
 
 const PROBLEM: &str = "application/problem+json";
@@ -20,6 +21,13 @@ pub(super) fn document(tenant: &str, endpoints: &[Endpoint<'_>]) -> Value {
         security_schemes.insert("apiKey".to_owned(), json!({ "type": "apiKey", "in": "header", "name": "X-API-Key" }));
         security_schemes.insert("bearer".to_owned(), json!({ "type": "http", "scheme": "bearer" }));
     }
+    for endpoint in endpoints {
+        if let Authentication::Signature(scheme) = &endpoint.webhook.authentication {
+            let description = format!("{}: {}, made of the body with a signing key.", scheme.name(), scheme.form());
+            let written = json!({ "type": "apiKey", "in": "header", "name": scheme.header(), "description": description });
+            security_schemes.insert(signature_name(scheme), written);
+        }
+    }
     // Each change of a definition is a version more, so the sum grows with every change and is the same on every replica.
     let version: i64 = endpoints.iter().map(|endpoint| i64::from(endpoint.version)).sum();
     json!({
@@ -35,12 +43,26 @@ pub(super) fn document(tenant: &str, endpoints: &[Endpoint<'_>]) -> Value {
     })
 }
 
+/// Of calls, unless they are signed; of outcomes always.
 fn is_behind_key(endpoint: Endpoint<'_>) -> bool {
-    endpoint.webhook.authentication == Authentication::ApiKey
+    endpoint.webhook.authentication != Authentication::None
+}
+
+fn by_key(endpoint: Endpoint<'_>) -> Value {
+    if is_behind_key(endpoint) { json!([{ "apiKey": [] }, { "bearer": [] }]) } else { json!([]) }
 }
 
 fn security(endpoint: Endpoint<'_>) -> Value {
-    if is_behind_key(endpoint) { json!([{ "apiKey": [] }, { "bearer": [] }]) } else { json!([]) }
+    match &endpoint.webhook.authentication {
+        Authentication::Signature(scheme) => json!([{ signature_name(scheme): [] }]),
+        _ => by_key(endpoint),
+    }
+}
+
+/// The names of components are of fewer characters than those of headers.
+fn signature_name(scheme: &SignatureScheme) -> String {
+    let plain = |one: char| if one.is_ascii_alphanumeric() { one.to_ascii_lowercase() } else { '-' };
+    format!("signature-{}", scheme.header().chars().map(plain).collect::<String>())
 }
 
 fn path_item(endpoint: Endpoint<'_>) -> Value {
@@ -152,7 +174,7 @@ fn executions(endpoint: Endpoint<'_>) -> Value {
         "summary": format!("An execution of {}", endpoint.definition.name),
         "parameters": [id],
         "responses": responses,
-        "security": security(endpoint),
+        "security": by_key(endpoint),
     } })
 }
 

@@ -28,7 +28,7 @@ pub(super) fn page(tenant: &str, endpoints: &[Endpoint<'_>]) -> String {
          <title>{name}</title><style>{STYLE}</style></head><body>\n<h1>{name}</h1>\n\
          <p>The same for programs: <a href=\"/{name}/openapi.json\">openapi.json</a> (OpenAPI 3.1).</p>\n"
     );
-    if endpoints.iter().any(|endpoint| endpoint.webhook.authentication == Authentication::ApiKey) {
+    if endpoints.iter().any(|endpoint| endpoint.webhook.authentication != Authentication::None) {
         html.push_str("<p>An API key travels as <code>X-API-Key: KEY</code> or <code>Authorization: Bearer KEY</code>.</p>\n");
     }
     if endpoints.is_empty() {
@@ -56,9 +56,13 @@ fn section(html: &mut String, tenant: &str, endpoint: Endpoint<'_>) {
         html.push_str(&format!("<p>{}</p>\n", escaped(&definition.description)));
     }
     html.push_str(&format!("<p><code>{} /{}/{name}</code></p>\n<ul>\n", methods.join(" | "), escaped(tenant)));
-    let who = match webhook.authentication {
-        Authentication::ApiKey => "Needs an API key that is granted to it.",
-        Authentication::None => "Open: needs no API key.",
+    let who = match &webhook.authentication {
+        Authentication::ApiKey => "Needs an API key that is granted to it.".to_owned(),
+        Authentication::Signature(scheme) => {
+            let (header, form) = (escaped(scheme.header()), escaped(scheme.form()));
+            format!("Takes calls that are signed ({}): <code>{header}: {form}</code>.", scheme.name())
+        }
+        Authentication::None => "Open: needs no API key.".to_owned(),
     };
     html.push_str(&format!("<li>{who}</li>\n"));
     let when = match webhook.response {
@@ -122,8 +126,10 @@ fn curl(tenant: &str, endpoint: Endpoint<'_>) -> String {
     if method != "GET" && method != "POST" {
         line.push_str(&format!(" -X {method}"));
     }
-    if webhook.authentication == Authentication::ApiKey {
-        line.push_str(" -H 'X-API-Key: KEY'");
+    match &webhook.authentication {
+        Authentication::ApiKey => line.push_str(" -H 'X-API-Key: KEY'"),
+        Authentication::Signature(scheme) => line.push_str(&format!(" -H '{}: {}'", escaped(scheme.header()), escaped(scheme.form()))),
+        Authentication::None => {}
     }
     if method != "GET" && method != "DELETE" {
         line.push_str(" -H 'Content-Type: application/json' -d '{}'");

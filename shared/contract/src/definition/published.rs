@@ -49,6 +49,10 @@ steps:
 respond:
 ---
 tenant: t
+name: signed
+trigger: { webhook: { authentication: { signature: { header: X-Signature, timestamp: X-Time } } } }
+---
+tenant: t
 name: clock
 trigger: { schedule: { cron: '* * * * *', timezone: UTC, input: [1] } }
 ---

@@ -2,6 +2,7 @@
 
 use crate::duration::format_duration;
 use crate::schedule::Timing;
+use crate::signature::SignatureScheme;
 use http::Method;
 use serde_json::Value;
 use std::fmt;
@@ -153,12 +154,32 @@ impl Default for Idempotency {
 }
 
 /// Who may call a webhook.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Authentication {
     /// A holder of an API key that is granted to the integration.
     ApiKey,
+    /// Who signs calls with a signing key that is granted to the integration.
+    Signature(SignatureScheme),
     /// Anybody: said out loud in the definition.
     None,
+}
+
+impl Authentication {
+    /// How calls are signed; absent: they are not.
+    #[must_use]
+    pub fn scheme(&self) -> Option<&SignatureScheme> {
+        if let Self::Signature(scheme) = self { Some(scheme) } else { None }
+    }
+}
+
+impl fmt::Display for Authentication {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ApiKey => f.write_str("API key"),
+            Self::Signature(scheme) => write!(f, "signed ({})", scheme.name()),
+            Self::None => f.write_str("open"),
+        }
+    }
 }
 
 /// One declared query parameter.

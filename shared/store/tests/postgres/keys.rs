@@ -5,7 +5,14 @@ use uuid::Uuid;
 
 fn new_key(tenant: &str, integrations: &[&str], value: Option<&str>) -> NewKey {
     let integrations = integrations.iter().map(|one| name(one)).collect();
-    NewKey { tenant: name(tenant), label: "partner".to_owned(), integrations, value: value.map(str::to_owned), expires_at: None }
+    NewKey {
+        tenant: name(tenant),
+        label: "partner".to_owned(),
+        integrations,
+        value: value.map(str::to_owned),
+        expires_at: None,
+        signs: false,
+    }
 }
 
 fn relabelled(label: &str) -> KeyChange {

@@ -48,7 +48,8 @@ async fn a_key_opens_and_closes_at_once() {
         let applied = apply(&store, "t/n", "").await;
         let second = apply(&store, "t/m", "").await;
         let snapshot = watch(&store).await;
-        let new = NewKey { tenant: name("t"), label: "l".to_owned(), integrations: vec![name("n")], value: None, expires_at: None };
+        let new =
+            NewKey { tenant: name("t"), label: "l".to_owned(), integrations: vec![name("n")], value: None, expires_at: None, signs: false };
         let created = store.create_key(new, &"test".into()).await.unwrap();
         let digest = key_digest(&created.key);
         until("the key is seen", || async { snapshot.current().key(&digest).is_some() }).await;

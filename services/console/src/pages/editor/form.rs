@@ -74,7 +74,7 @@ fn webhook(mut webhook: Map<String, Value>, sent: &Sent) -> Map<String, Value> {
     if !is_usual && !same_set(webhook.get("methods"), methods) {
         set(&mut webhook, "methods", Some(json!(methods)));
     }
-    let authentication = either(webhook.get("authentication").cloned(), sent.text("authentication"), "api_key");
+    let authentication = authentication(webhook.get("authentication").cloned(), sent);
     set(&mut webhook, "authentication", authentication);
     let query = query(webhook.get("query"), sent);
     set(&mut webhook, "query", query);
@@ -90,6 +90,23 @@ fn webhook(mut webhook: Map<String, Value>, sent: &Sent) -> Map<String, Value> {
     let rate = rate(webhook.get("rate"), sent);
     set(&mut webhook, "rate", rate);
     webhook
+}
+
+fn authentication(before: Option<Value>, sent: &Sent) -> Option<Value> {
+    if sent.text("authentication") != "signature" {
+        return either(before, sent.text("authentication"), "api_key");
+    }
+    let known = before.filter(Value::is_object);
+    let scheme = known.as_ref().and_then(|known| known.get("signature"));
+    match (sent.text("signed_by"), scheme) {
+        // Written out in the text: it stays.
+        ("hmac", Some(Value::Object(_))) => known,
+        ("hmac", _) => Some(json!({ "signature": { "header": "X-Signature" } })),
+        (sender, Some(scheme)) if scheme == sender => known,
+        ("", Some(_)) => known,
+        ("", None) => Some(json!({ "signature": "github" })),
+        (sender, _) => Some(json!({ "signature": sender })),
+    }
 }
 
 /// Who empties the number takes the rate away. What is no number stays text, and is then told as a problem of the definition.

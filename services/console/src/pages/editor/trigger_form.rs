@@ -6,12 +6,21 @@ use crate::view::time::at;
 use forebay_contract::definition::{
     Authentication, Definition, Delivery, OnFailure, OnTimeout, QueryParameter, RateScope, Schedule, Trigger, Webhook,
 };
+use forebay_contract::signature::{Sender, SignatureScheme};
 use forebay_contract::{format_duration, unix_micros};
 use maud::{Markup, html};
 use serde_json::Value;
 
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 const RUNS_SHOWN: usize = 5;
+const SENDERS: [(&str, &str); 6] = [
+    ("github", "GitHub"),
+    ("shopify", "Shopify"),
+    ("slack", "Slack"),
+    ("stripe", "Stripe"),
+    ("standard_webhooks", "Standard Webhooks"),
+    ("hmac", "Another scheme (HMAC)"),
+];
 
 /// The form, filled from a definition. `document`: as its author wrote it, for what is shown as it was written. `mark`: of the text.
 pub(super) fn form(definition: &Definition, document: &Value, mark: &str) -> Markup {
@@ -46,7 +55,7 @@ pub(super) fn form(definition: &Definition, document: &Value, mark: &str) -> Mar
 }
 
 fn of_webhook(webhook: &Webhook, on_failure: OnFailure) -> Markup {
-    let is_open = webhook.authentication == Authentication::None;
+    let chosen = &webhook.authentication;
     html! {
         fieldset.field {
             legend { "Methods" }
@@ -55,9 +64,13 @@ fn of_webhook(webhook: &Webhook, on_failure: OnFailure) -> Markup {
         fieldset.field {
             legend { "Authentication" }
             div.choice-cards {
-                (option("authentication", "api_key", !is_open, "API key", "Callers send X-API-Key, or Authorization: Bearer."))
-                (option("authentication", "none", is_open, "Open", "Anybody who reaches the address may call."))
+                (option("authentication", "api_key", *chosen == Authentication::ApiKey, "API key", "Callers send X-API-Key, or Authorization: Bearer."))
+                (option("authentication", "signature", chosen.scheme().is_some(), "Signed", "Callers sign the body with a key that both sides know."))
+                (option("authentication", "none", *chosen == Authentication::None, "Open", "Anybody who reaches the address may call."))
             }
+        }
+        @if let Some(scheme) = chosen.scheme() {
+            (Field { name: "signed_by", label: "Signed as by", value: signed_by(scheme), hint: "Another scheme: its header, hash and encoding are in the text.", ..Field::default() }.choice(&SENDERS))
         }
         (delivery(&webhook.delivery))
         @if webhook.delivery.is_ordered() { (on_failure_choice(on_failure)) }
@@ -69,6 +82,17 @@ fn of_webhook(webhook: &Webhook, on_failure: OnFailure) -> Markup {
             hint: "A mapping that gives the key, such as .body.workOrder.id; empty: the header Idempotency-Key.", example: ".body.workOrder.id",
             ..Field::default()
         }.line("text"))
+    }
+}
+
+fn signed_by(scheme: &SignatureScheme) -> &'static str {
+    match scheme {
+        SignatureScheme::Of(Sender::GitHub) => "github",
+        SignatureScheme::Of(Sender::Shopify) => "shopify",
+        SignatureScheme::Of(Sender::Slack) => "slack",
+        SignatureScheme::Of(Sender::Stripe) => "stripe",
+        SignatureScheme::Of(Sender::StandardWebhooks) => "standard_webhooks",
+        SignatureScheme::Hmac(_) => "hmac",
     }
 }
 
@@ -141,7 +165,7 @@ fn rate(webhook: &Webhook) -> Markup {
         div.fields {
             (Field { name: "rate_calls", label: "Calls let in", value: &calls, hint: "Empty: all. More get 429.", example: "100", ..Field::default() }.line("number"))
             (Field { name: "rate_per", label: "Per", value: &per, example: "1m", ..Field::default() }.line("text"))
-            @if webhook.authentication == Authentication::ApiKey {
+            @if webhook.authentication != Authentication::None {
                 (Field { name: "rate_scope", label: "Counted for", value: scope, ..Field::default() }.choice(&scopes))
             }
         }

@@ -1,8 +1,6 @@
 //! What stands in the boxes.
 
-use forebay_contract::definition::{
-    Action, Authentication, Definition, Delivery, HttpTarget, OnError, SftpOperation, Status, Step, Trigger, Wait,
-};
+use forebay_contract::definition::{Action, Definition, Delivery, HttpTarget, OnError, SftpOperation, Status, Step, Trigger, Wait};
 use forebay_contract::format_duration;
 
 /// The texts of a box.
@@ -27,8 +25,7 @@ pub(super) fn trigger(definition: &Definition) -> Words {
     match &definition.trigger {
         Trigger::Webhook(webhook) => {
             let methods: Vec<&str> = webhook.methods.iter().map(|method| method.as_str()).collect();
-            let who = if webhook.authentication == Authentication::None { "open" } else { "API key" };
-            let mut about = vec![who.to_owned()];
+            let mut about = vec![webhook.authentication.to_string()];
             about.extend(delivery(&webhook.delivery));
             about.extend(webhook.response.map(|response| format!("answers in {}", format_duration(response.wait))));
             let title = format!("{} /{}", methods.join(" "), definition.path());

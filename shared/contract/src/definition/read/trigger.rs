@@ -9,11 +9,20 @@ use crate::fields::{Fields, describe};
 use crate::query::typed_value;
 use crate::schedule::Timing;
 use crate::schema::BodySchema;
+use crate::signature::{CodeEncoding, HmacAlgorithm, HmacScheme, Sender, SignatureScheme, TOLERANCE};
 use http::Method;
 use serde_json::Value;
 use std::time::Duration;
 
 const MOST_KEYS_AT_ONCE: u64 = 1024;
+/// The words of known senders.
+const SENDERS: [(&str, Sender); 5] = [
+    ("github", Sender::GitHub),
+    ("shopify", Sender::Shopify),
+    ("slack", Sender::Slack),
+    ("stripe", Sender::Stripe),
+    ("standard_webhooks", Sender::StandardWebhooks),
+];
 const MOST_CALLS: u64 = 1_000_000;
 const SHORTEST_EVERY: Duration = Duration::from_secs(1);
 const LONGEST_JITTER: Duration = Duration::from_secs(3600);
@@ -80,18 +89,66 @@ fn timing(fields: &Fields<'_>) -> Option<Timing> {
 
 fn webhook(fields: Fields<'_>) -> Webhook {
     let methods = methods(&fields);
-    let authentication = fields
-        .word("authentication", &[("api_key", Authentication::ApiKey), ("none", Authentication::None)])
-        .unwrap_or(Authentication::ApiKey);
+    let authentication = authentication(&fields);
     let query = fields.object("query").map(query).unwrap_or_default();
     let (max_bytes, schema) = fields.object("body").map_or((DEFAULT_MAX_BYTES, None), body);
     let delivery = delivery(&fields);
     let response = fields.object("response").map(response);
     let cors = fields.object("cors").map(cors);
     let idempotency = fields.object("idempotency").map(idempotency).unwrap_or_default();
-    let rate = fields.object("rate").and_then(|fields| rate(fields, authentication));
+    let rate = fields.object("rate").and_then(|fields| rate(fields, &authentication));
     fields.finish();
     Webhook { methods, authentication, query, max_bytes, delivery, response, cors, schema, idempotency, rate }
+}
+
+fn authentication(fields: &Fields<'_>) -> Authentication {
+    if fields.take("authentication").is_some_and(Value::is_object) {
+        return fields.object("authentication").and_then(signature).map_or(Authentication::ApiKey, Authentication::Signature);
+    }
+    match fields.word("authentication", &[("api_key", true), ("none", false)]) {
+        Some(false) => Authentication::None,
+        _ => Authentication::ApiKey,
+    }
+}
+
+fn signature(fields: Fields<'_>) -> Option<SignatureScheme> {
+    let scheme = match fields.take("signature") {
+        Some(Value::Object(_)) => fields.object("signature").and_then(hmac).map(SignatureScheme::Hmac),
+        Some(_) => fields.word("signature", &SENDERS).map(SignatureScheme::Of),
+        None => {
+            fields.problem("signature", "is required, such as { signature: github } or { signature: { header: X-Signature } }");
+            None
+        }
+    };
+    fields.finish();
+    scheme
+}
+
+fn hmac(fields: Fields<'_>) -> Option<HmacScheme> {
+    let code_header = header(&fields, "header");
+    if !fields.has_key("header") {
+        fields.problem("header", "is required: the header that holds the code, such as X-Signature");
+    }
+    let prefix = fields.text("prefix").unwrap_or_default().to_owned();
+    let algorithms = [("sha1", HmacAlgorithm::Sha1), ("sha256", HmacAlgorithm::Sha256), ("sha512", HmacAlgorithm::Sha512)];
+    let algorithm = fields.word("algorithm", &algorithms).unwrap_or(HmacAlgorithm::Sha256);
+    let encoding = fields.word("encoding", &[("hex", CodeEncoding::Hex), ("base64", CodeEncoding::Base64)]).unwrap_or(CodeEncoding::Hex);
+    let timestamp = header(&fields, "timestamp");
+    let tolerance = fields.duration("tolerance", Duration::from_secs(1), DAY);
+    if tolerance.is_some() && !fields.has_key("timestamp") {
+        fields.problem("tolerance", "is for a scheme with a timestamp: name its header");
+    }
+    fields.finish();
+    Some(HmacScheme { header: code_header?, prefix, algorithm, encoding, timestamp, tolerance: tolerance.unwrap_or(TOLERANCE) })
+}
+
+fn header(fields: &Fields<'_>, field: &'static str) -> Option<String> {
+    let name = fields.text(field)?;
+    if http::HeaderName::try_from(name).is_err() {
+        fields.problem(field, format!("is no name of a header: '{name}'"));
+        return None;
+    }
+    Some(name.to_owned())
 }
 
 fn methods(fields: &Fields<'_>) -> Vec<Method> {
@@ -157,7 +214,7 @@ fn idempotency(fields: Fields<'_>) -> Idempotency {
     Idempotency { key, keep }
 }
 
-fn rate(fields: Fields<'_>, authentication: Authentication) -> Option<Rate> {
+fn rate(fields: Fields<'_>, authentication: &Authentication) -> Option<Rate> {
     for field in ["calls", "per"] {
         if !fields.has_key(field) {
             fields.problem(field, "is required: a rate is written { calls: 100, per: 1m }");
@@ -166,7 +223,7 @@ fn rate(fields: Fields<'_>, authentication: Authentication) -> Option<Rate> {
     let calls = fields.whole("calls", 1, MOST_CALLS).map(|number| number as u32);
     let per = fields.duration("per", Duration::from_secs(1), DAY);
     let scope = fields.word("scope", &[("endpoint", RateScope::Endpoint), ("key", RateScope::Key)]).unwrap_or(RateScope::Endpoint);
-    if scope == RateScope::Key && authentication == Authentication::None {
+    if scope == RateScope::Key && *authentication == Authentication::None {
         fields.problem("scope", "cannot be key where authentication is none: callers have no key");
     }
     fields.finish();

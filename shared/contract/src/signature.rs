@@ -1,0 +1,299 @@
+//! Signed calls: what many senders of webhooks do instead of sending a key. A secret that both sides know makes a code (HMAC, RFC 2104)
+//! of the body, which travels in a header.
+
+use crate::duration::format_duration;
+use data_encoding::{BASE64, HEXLOWER, HEXLOWER_PERMISSIVE};
+use hmac::digest::KeyInit;
+use hmac::{Hmac, Mac};
+use sha1::Sha1;
+use sha2::{Sha256, Sha512};
+use std::time::Duration;
+
+/// How far the clocks of sender and receiver may be apart, the time on the way included, where the scheme has a timestamp: what Slack,
+/// Stripe and Standard Webhooks all recommend.
+pub const TOLERANCE: Duration = Duration::from_secs(300);
+/// More signatures in one call than a sender that changes its secret makes.
+const MOST_SIGNATURES: usize = 10;
+
+/// How calls are signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SignatureScheme {
+    /// As a known sender does it.
+    Of(Sender),
+    /// As the definition says.
+    Hmac(HmacScheme),
+}
+
+/// Senders whose scheme is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sender {
+    /// `X-Hub-Signature-256: sha256=HEX` of the body
+    /// (<https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries>).
+    GitHub,
+    /// `X-Shopify-Hmac-SHA256: BASE64` of the body (<https://shopify.dev/docs/apps/build/webhooks/subscribe/https>).
+    Shopify,
+    /// `X-Slack-Signature: v0=HEX` of `v0:TIMESTAMP:BODY` (<https://api.slack.com/authentication/verifying-requests-from-slack>).
+    Slack,
+    /// `Stripe-Signature: t=TIMESTAMP,v1=HEX` of `TIMESTAMP.BODY` (<https://docs.stripe.com/webhooks#verify-manually>).
+    Stripe,
+    /// `webhook-signature: v1,BASE64` of `ID.TIMESTAMP.BODY`, the secret being `whsec_BASE64` (<https://www.standardwebhooks.com>).
+    StandardWebhooks,
+}
+
+/// Any code of the body, or of `TIMESTAMP.BODY`, in one header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HmacScheme {
+    /// The header's name.
+    pub header: String,
+    /// What stands before the code, such as `sha256=`.
+    pub prefix: String,
+    /// The hash.
+    pub algorithm: HmacAlgorithm,
+    /// How the code is written.
+    pub encoding: CodeEncoding,
+    /// The header that holds the timestamp, in seconds of Unix time; absent: there is none, and a call that was overheard can be sent
+    /// again.
+    pub timestamp: Option<String>,
+    /// How old, or ahead of its time, a timestamp may be.
+    pub tolerance: Duration,
+}
+
+/// Hashes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HmacAlgorithm {
+    /// SHA-1: no weakness of it is known for HMAC (RFC 6194, section 3.3).
+    Sha1,
+    /// SHA-256.
+    Sha256,
+    /// SHA-512.
+    Sha512,
+}
+
+/// How a code is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CodeEncoding {
+    /// Hexadecimal, in capital or small letters.
+    Hex,
+    /// Base64 with padding (RFC 4648, section 4).
+    Base64,
+}
+
+/// What is wrong with how a call is signed, whatever the secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureError {
+    /// A header is missing.
+    #[error("the header '{0}' is missing")]
+    Missing(String),
+    /// A header is not of its form.
+    #[error("the header '{header}' is not of the form '{form}'")]
+    Malformed {
+        /// Its name.
+        header: String,
+        /// How it is written.
+        form: String,
+    },
+    /// It was signed too long ago, or will be.
+    #[error("the call was signed more than {} from now", format_duration(*.0))]
+    Stale(Duration),
+}
+
+/// What a call claims: codes, of which one has to be right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    codes: Vec<Vec<u8>>,
+    /// What stands before the body in what was signed.
+    before: String,
+    algorithm: HmacAlgorithm,
+    sender: Option<Sender>,
+}
+
+impl SignatureScheme {
+    /// The header that holds the code.
+    #[must_use]
+    pub fn header(&self) -> &str {
+        match self {
+            Self::Of(Sender::GitHub) => "X-Hub-Signature-256",
+            Self::Of(Sender::Shopify) => "X-Shopify-Hmac-SHA256",
+            Self::Of(Sender::Slack) => "X-Slack-Signature",
+            Self::Of(Sender::Stripe) => "Stripe-Signature",
+            Self::Of(Sender::StandardWebhooks) => "webhook-signature",
+            Self::Hmac(scheme) => &scheme.header,
+        }
+    }
+
+    /// Whom a person would say that it is from.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Of(Sender::GitHub) => "GitHub",
+            Self::Of(Sender::Shopify) => "Shopify",
+            Self::Of(Sender::Slack) => "Slack",
+            Self::Of(Sender::Stripe) => "Stripe",
+            Self::Of(Sender::StandardWebhooks) => "Standard Webhooks",
+            Self::Hmac(_) => "HMAC",
+        }
+    }
+
+    /// Reads what a call claims. `header` gives the value of a header by its name in any case; `now`: microseconds of Unix time.
+    ///
+    /// # Errors
+    /// [`SignatureError`].
+    pub fn claim<'h>(&self, header: impl Fn(&str) -> Option<&'h str>, now: i64) -> Result<Claim, SignatureError> {
+        let of = |name: &str| header(name).map(str::trim).filter(|value| !value.is_empty()).ok_or(SignatureError::Missing(name.to_owned()));
+        let value = of(self.header())?;
+        let malformed = |form: &str| SignatureError::Malformed { header: self.header().to_owned(), form: form.to_owned() };
+        let fresh = |name: &str, tolerance: Duration| {
+            let timestamp = of(name)?;
+            check_time(timestamp, tolerance, now, || SignatureError::Malformed { header: name.to_owned(), form: "SECONDS".to_owned() })?;
+            Ok(timestamp)
+        };
+        let (codes, before) = match self {
+            Self::Of(Sender::GitHub) => (vec![value.strip_prefix("sha256=").and_then(hex)], String::new()),
+            Self::Of(Sender::Shopify) => (vec![base64(value)], String::new()),
+            Self::Of(Sender::Slack) => {
+                let timestamp = fresh("X-Slack-Request-Timestamp", TOLERANCE)?;
+                (vec![value.strip_prefix("v0=").and_then(hex)], format!("v0:{timestamp}:"))
+            }
+            Self::Of(Sender::Stripe) => {
+                let parts = || value.split(',').filter_map(|part| part.trim().split_once('='));
+                let timestamp = parts().find(|(name, _)| *name == "t").ok_or_else(|| malformed(self.form()))?.1;
+                check_time(timestamp, TOLERANCE, now, || malformed(self.form()))?;
+                let codes = parts().filter(|(name, _)| *name == "v1").map(|(_, code)| hex(code)).collect();
+                (codes, format!("{timestamp}."))
+            }
+            Self::Of(Sender::StandardWebhooks) => {
+                let (id, timestamp) = (of("webhook-id")?, fresh("webhook-timestamp", TOLERANCE)?);
+                // Other versions are made with keys of another kind.
+                let codes = value.split(' ').filter_map(|part| part.strip_prefix("v1,")).map(base64).collect();
+                (codes, format!("{id}.{timestamp}."))
+            }
+            Self::Hmac(scheme) => {
+                let before = match &scheme.timestamp {
+                    Some(name) => format!("{}.", fresh(name, scheme.tolerance)?),
+                    None => String::new(),
+                };
+                let code = value.strip_prefix(scheme.prefix.as_str());
+                (vec![code.and_then(if scheme.encoding == CodeEncoding::Hex { hex } else { base64 })], before)
+            }
+        };
+        let codes: Option<Vec<Vec<u8>>> = codes.into_iter().take(MOST_SIGNATURES).collect();
+        let codes = codes.filter(|codes| !codes.is_empty()).ok_or_else(|| malformed(self.form()))?;
+        Ok(Claim { codes, before, algorithm: self.algorithm(), sender: self.sender() })
+    }
+
+    /// The headers that sign a body, as the sender would; `id`: what the call is known by, where the scheme has such an id.
+    #[must_use]
+    pub fn sign(&self, secret: &str, id: &str, body: &[u8], now: i64) -> Vec<(String, String)> {
+        let seconds = (now / 1_000_000).to_string();
+        let (before, mut headers) = match self {
+            Self::Of(Sender::GitHub | Sender::Shopify) | Self::Hmac(HmacScheme { timestamp: None, .. }) => (String::new(), Vec::new()),
+            Self::Of(Sender::Slack) => (format!("v0:{seconds}:"), vec![("X-Slack-Request-Timestamp".to_owned(), seconds.clone())]),
+            Self::Of(Sender::Stripe) => (format!("{seconds}."), Vec::new()),
+            Self::Of(Sender::StandardWebhooks) => {
+                let headers = vec![("webhook-id".to_owned(), id.to_owned()), ("webhook-timestamp".to_owned(), seconds.clone())];
+                (format!("{id}.{seconds}."), headers)
+            }
+            Self::Hmac(HmacScheme { timestamp: Some(name), .. }) => (format!("{seconds}."), vec![(name.clone(), seconds.clone())]),
+        };
+        let claim = Claim { codes: Vec::new(), before, algorithm: self.algorithm(), sender: self.sender() };
+        let code = claim.code(secret, body);
+        let value = match self {
+            Self::Of(Sender::GitHub) => format!("sha256={}", HEXLOWER.encode(&code)),
+            Self::Of(Sender::Shopify) => BASE64.encode(&code),
+            Self::Of(Sender::Slack) => format!("v0={}", HEXLOWER.encode(&code)),
+            Self::Of(Sender::Stripe) => format!("t={seconds},v1={}", HEXLOWER.encode(&code)),
+            Self::Of(Sender::StandardWebhooks) => format!("v1,{}", BASE64.encode(&code)),
+            Self::Hmac(HmacScheme { prefix, encoding: CodeEncoding::Hex, .. }) => format!("{prefix}{}", HEXLOWER.encode(&code)),
+            Self::Hmac(HmacScheme { prefix, encoding: CodeEncoding::Base64, .. }) => format!("{prefix}{}", BASE64.encode(&code)),
+        };
+        headers.push((self.header().to_owned(), value));
+        headers
+    }
+
+    /// How the header is written.
+    #[must_use]
+    pub fn form(&self) -> &'static str {
+        match self {
+            Self::Of(Sender::GitHub) => "sha256=HEX",
+            Self::Of(Sender::Shopify) => "BASE64",
+            Self::Of(Sender::Slack) => "v0=HEX",
+            Self::Of(Sender::Stripe) => "t=SECONDS,v1=HEX",
+            Self::Of(Sender::StandardWebhooks) => "v1,BASE64",
+            Self::Hmac(HmacScheme { encoding: CodeEncoding::Hex, .. }) => "PREFIX and HEX",
+            Self::Hmac(HmacScheme { encoding: CodeEncoding::Base64, .. }) => "PREFIX and BASE64",
+        }
+    }
+
+    fn algorithm(&self) -> HmacAlgorithm {
+        if let Self::Hmac(scheme) = self { scheme.algorithm } else { HmacAlgorithm::Sha256 }
+    }
+
+    fn sender(&self) -> Option<Sender> {
+        if let Self::Of(sender) = self { Some(*sender) } else { None }
+    }
+}
+
+impl Claim {
+    /// Whether the body was signed with this secret. How long that takes tells nothing about the right code.
+    #[must_use]
+    pub fn is_by(&self, secret: &str, body: &[u8]) -> bool {
+        let key = self.key(secret);
+        match self.algorithm {
+            HmacAlgorithm::Sha1 => self.is_any::<Hmac<Sha1>>(&key, body),
+            HmacAlgorithm::Sha256 => self.is_any::<Hmac<Sha256>>(&key, body),
+            HmacAlgorithm::Sha512 => self.is_any::<Hmac<Sha512>>(&key, body),
+        }
+    }
+
+    fn code(&self, secret: &str, body: &[u8]) -> Vec<u8> {
+        let key = self.key(secret);
+        match self.algorithm {
+            HmacAlgorithm::Sha1 => self.mac::<Hmac<Sha1>>(&key, body).map(finished),
+            HmacAlgorithm::Sha256 => self.mac::<Hmac<Sha256>>(&key, body).map(finished),
+            HmacAlgorithm::Sha512 => self.mac::<Hmac<Sha512>>(&key, body).map(finished),
+        }
+        .unwrap_or_default()
+    }
+
+    fn key(&self, secret: &str) -> Vec<u8> {
+        let bytes = match self.sender {
+            // A secret that is no base64 is taken as it is.
+            Some(Sender::StandardWebhooks) => base64(secret.strip_prefix("whsec_").unwrap_or(secret)),
+            _ => None,
+        };
+        bytes.unwrap_or_else(|| secret.as_bytes().to_vec())
+    }
+
+    fn is_any<M: Mac + KeyInit + Clone>(&self, key: &[u8], body: &[u8]) -> bool {
+        self.mac::<M>(key, body).is_some_and(|mac| self.codes.iter().any(|code| mac.clone().verify_slice(code).is_ok()))
+    }
+
+    /// A key of any length will do for an HMAC.
+    fn mac<M: Mac + KeyInit>(&self, key: &[u8], body: &[u8]) -> Option<M> {
+        let mut mac = <M as Mac>::new_from_slice(key).ok()?;
+        mac.update(self.before.as_bytes());
+        mac.update(body);
+        Some(mac)
+    }
+}
+
+fn finished<M: Mac>(mac: M) -> Vec<u8> {
+    mac.finalize().into_bytes().to_vec()
+}
+
+fn hex(text: &str) -> Option<Vec<u8>> {
+    HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()
+}
+
+fn base64(text: &str) -> Option<Vec<u8>> {
+    BASE64.decode(text.as_bytes()).ok()
+}
+
+fn check_time(seconds: &str, tolerance: Duration, now: i64, malformed: impl Fn() -> SignatureError) -> Result<(), SignatureError> {
+    let signed: i64 = seconds.parse().map_err(|_| malformed())?;
+    let apart = (now / 1_000_000).abs_diff(signed);
+    if apart > tolerance.as_secs() { Err(SignatureError::Stale(tolerance)) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests;
