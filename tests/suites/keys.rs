@@ -205,6 +205,10 @@ async fn signed_calls_are_accepted_and_those_that_are_not_rightly_signed_get_401
     let as_api_key = stack.send(stack.http.post(format!("{}/t1/first", ingress.url)).header("x-api-key", new)).await;
     assert_eq!(as_api_key.status, 401, "what signs is not sent");
 
+    let invoke = ["invoke", "t1/paid", "--data", "{}", "--url", &ingress.url, "--sign", "stripe", "--key"];
+    assert!(stack.command(&[&invoke[..], &[new]].concat()).await.contains("202"));
+    assert!(stack.command_fails(&[&invoke[..], &["another secret"]].concat()).await.1.contains("401"));
+
     // Its outcome is for who holds an API key.
     let place = format!("{}{}", ingress.url, accepted.header("location"));
     assert_eq!(stack.send(stack.http.get(&place)).await.status, 401);

@@ -166,9 +166,12 @@ pub(crate) struct Invoke {
     /// A query parameter; may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = key_value)]
     pub(crate) query: Vec<(String, String)>,
-    /// The API key
+    /// The API key; with --sign the signing key
     #[arg(long, env = "FOREBAY_KEY", hide_env_values = true)]
     pub(crate) key: Option<String>,
+    /// Signs the call as this sender does, instead of sending the key
+    #[arg(long, value_name = "SENDER", value_parser = sender(), requires = "key")]
+    pub(crate) sign: Option<String>,
     /// The method [default: POST with --data, else GET]
     #[arg(long, value_name = "METHOD")]
     pub(crate) method: Option<String>,
@@ -308,6 +311,10 @@ fn setting_flags(matches: &ArgMatches) -> HashMap<&'static str, String> {
         level = matches.subcommand().map(|(_, matches)| matches);
     }
     flags
+}
+
+fn sender() -> clap::builder::PossibleValuesParser {
+    forebay_contract::signature::Sender::WORDS.map(|(word, _)| word).into()
 }
 
 pub(crate) fn key_value(text: &str) -> Result<(String, String), String> {

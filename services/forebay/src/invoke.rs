@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
+use forebay_contract::signature::{Sender, SignatureScheme};
+use forebay_contract::unix_micros;
 use forebay_runtime::settings::Settings;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Request, Response, Url};
 use serde_json::{Map, Value, json};
 
@@ -64,7 +66,7 @@ fn request(settings: &Settings, invoke: Invoke) -> Result<Request, Error> {
     let method = invoke.method.as_deref().unwrap_or(default).to_ascii_uppercase();
     let method: Method = method.parse().map_err(|_| Error::Usage(format!("{method} is no method")))?;
     let mut request = Request::new(method, url);
-    if let Some(key) = &invoke.key {
+    if let Some(key) = invoke.key.as_ref().filter(|_| invoke.sign.is_none()) {
         let mut value = HeaderValue::from_str(key).map_err(|_| Error::Usage("the key cannot travel in a header".to_owned()))?;
         value.set_sensitive(true);
         request.headers_mut().insert("x-api-key", value);
@@ -75,6 +77,17 @@ fn request(settings: &Settings, invoke: Invoke) -> Result<Request, Error> {
         let value = HeaderValue::from_str(content_type).map_err(|_| Error::Usage(format!("{content_type:?} is no content type")))?;
         request.headers_mut().insert(CONTENT_TYPE, value);
         *request.body_mut() = Some(body.into());
+    }
+    if let (Some(key), Some(sign)) = (&invoke.key, &invoke.sign) {
+        let (_, sender) =
+            Sender::WORDS.iter().find(|(word, _)| word == sign).ok_or_else(|| Error::Usage(format!("{sign} is no sender")))?;
+        let body = request.body().and_then(|body| body.as_bytes()).unwrap_or_default();
+        let id = uuid::Uuid::new_v4().simple().to_string();
+        for (name, value) in SignatureScheme::Of(*sender).sign(key, &id, body, unix_micros()) {
+            let (name, value) = (HeaderName::try_from(name), HeaderValue::try_from(value));
+            let (Ok(name), Ok(value)) = (name, value) else { return Err(Error::Failed("the call could not be signed".to_owned())) };
+            request.headers_mut().insert(name, value);
+        }
     }
     Ok(request)
 }

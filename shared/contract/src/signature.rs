@@ -40,6 +40,29 @@ pub enum Sender {
     StandardWebhooks,
 }
 
+impl Sender {
+    /// All of them, with the words of definitions.
+    pub const WORDS: [(&'static str, Self); 5] = [
+        ("github", Self::GitHub),
+        ("shopify", Self::Shopify),
+        ("slack", Self::Slack),
+        ("stripe", Self::Stripe),
+        ("standard_webhooks", Self::StandardWebhooks),
+    ];
+
+    /// What people call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::GitHub => "GitHub",
+            Self::Shopify => "Shopify",
+            Self::Slack => "Slack",
+            Self::Stripe => "Stripe",
+            Self::StandardWebhooks => "Standard Webhooks",
+        }
+    }
+}
+
 /// Any code of the body, or of `TIMESTAMP.BODY`, in one header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HmacScheme {
@@ -124,14 +147,7 @@ impl SignatureScheme {
     /// Whom a person would say that it is from.
     #[must_use]
     pub fn name(&self) -> &'static str {
-        match self {
-            Self::Of(Sender::GitHub) => "GitHub",
-            Self::Of(Sender::Shopify) => "Shopify",
-            Self::Of(Sender::Slack) => "Slack",
-            Self::Of(Sender::Stripe) => "Stripe",
-            Self::Of(Sender::StandardWebhooks) => "Standard Webhooks",
-            Self::Hmac(_) => "HMAC",
-        }
+        if let Self::Of(sender) = self { sender.name() } else { "HMAC" }
     }
 
     /// Reads what a call claims. `header` gives the value of a header by its name in any case; `now`: microseconds of Unix time.

@@ -13,14 +13,6 @@ use serde_json::Value;
 
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 const RUNS_SHOWN: usize = 5;
-const SENDERS: [(&str, &str); 6] = [
-    ("github", "GitHub"),
-    ("shopify", "Shopify"),
-    ("slack", "Slack"),
-    ("stripe", "Stripe"),
-    ("standard_webhooks", "Standard Webhooks"),
-    ("hmac", "Another scheme (HMAC)"),
-];
 
 /// The form, filled from a definition. `document`: as its author wrote it, for what is shown as it was written. `mark`: of the text.
 pub(super) fn form(definition: &Definition, document: &Value, mark: &str) -> Markup {
@@ -69,9 +61,7 @@ fn of_webhook(webhook: &Webhook, on_failure: OnFailure) -> Markup {
                 (option("authentication", "none", *chosen == Authentication::None, "Open", "Anybody who reaches the address may call."))
             }
         }
-        @if let Some(scheme) = chosen.scheme() {
-            (Field { name: "signed_by", label: "Signed as by", value: signed_by(scheme), hint: "Another scheme: its header, hash and encoding are in the text.", ..Field::default() }.choice(&SENDERS))
-        }
+        @if let Some(scheme) = chosen.scheme() { (signed_by(scheme)) }
         (delivery(&webhook.delivery))
         @if webhook.delivery.is_ordered() { (on_failure_choice(on_failure)) }
         (response(webhook))
@@ -85,15 +75,12 @@ fn of_webhook(webhook: &Webhook, on_failure: OnFailure) -> Markup {
     }
 }
 
-fn signed_by(scheme: &SignatureScheme) -> &'static str {
-    match scheme {
-        SignatureScheme::Of(Sender::GitHub) => "github",
-        SignatureScheme::Of(Sender::Shopify) => "shopify",
-        SignatureScheme::Of(Sender::Slack) => "slack",
-        SignatureScheme::Of(Sender::Stripe) => "stripe",
-        SignatureScheme::Of(Sender::StandardWebhooks) => "standard_webhooks",
-        SignatureScheme::Hmac(_) => "hmac",
-    }
+fn signed_by(scheme: &SignatureScheme) -> Markup {
+    let words = Sender::WORDS.iter().map(|(word, sender)| (*word, sender.name()));
+    let choices: Vec<(&str, &str)> = words.chain([("hmac", "Another scheme (HMAC)")]).collect();
+    let chosen = Sender::WORDS.iter().find(|(_, sender)| *scheme == SignatureScheme::Of(*sender)).map_or("hmac", |(word, _)| word);
+    let hint = "Another scheme: its header, hash and encoding are in the text.";
+    Field { name: "signed_by", label: "Signed as by", value: chosen, hint, ..Field::default() }.choice(&choices)
 }
 
 fn delivery(delivery: &Delivery) -> Markup {

@@ -15,14 +15,6 @@ use serde_json::Value;
 use std::time::Duration;
 
 const MOST_KEYS_AT_ONCE: u64 = 1024;
-/// The words of known senders.
-const SENDERS: [(&str, Sender); 5] = [
-    ("github", Sender::GitHub),
-    ("shopify", Sender::Shopify),
-    ("slack", Sender::Slack),
-    ("stripe", Sender::Stripe),
-    ("standard_webhooks", Sender::StandardWebhooks),
-];
 const MOST_CALLS: u64 = 1_000_000;
 const SHORTEST_EVERY: Duration = Duration::from_secs(1);
 const LONGEST_JITTER: Duration = Duration::from_secs(3600);
@@ -114,7 +106,7 @@ fn authentication(fields: &Fields<'_>) -> Authentication {
 fn signature(fields: Fields<'_>) -> Option<SignatureScheme> {
     let scheme = match fields.take("signature") {
         Some(Value::Object(_)) => fields.object("signature").and_then(hmac).map(SignatureScheme::Hmac),
-        Some(_) => fields.word("signature", &SENDERS).map(SignatureScheme::Of),
+        Some(_) => fields.word("signature", &Sender::WORDS).map(SignatureScheme::Of),
         None => {
             fields.problem("signature", "is required, such as { signature: github } or { signature: { header: X-Signature } }");
             None
