@@ -1,4 +1,5 @@
 use super::*;
+use proptest::prelude::*;
 
 type Headers = &'static [(&'static str, &'static str)];
 
@@ -55,16 +56,32 @@ fn hmac(algorithm: HmacAlgorithm, encoding: CodeEncoding, timestamp: Option<&str
     SignatureScheme::Hmac(HmacScheme { header, prefix, algorithm, encoding, timestamp, tolerance: Duration::from_secs(60) })
 }
 
-#[test]
-fn what_is_signed_is_right_by_every_scheme() {
-    let mut schemes: Vec<SignatureScheme> =
-        [Sender::GitHub, Sender::Shopify, Sender::Slack, Sender::Stripe, Sender::StandardWebhooks].map(SignatureScheme::Of).to_vec();
+fn schemes() -> Vec<SignatureScheme> {
+    let mut schemes: Vec<SignatureScheme> = Sender::WORDS.map(|(_, sender)| SignatureScheme::Of(sender)).to_vec();
     for algorithm in [HmacAlgorithm::Sha1, HmacAlgorithm::Sha256, HmacAlgorithm::Sha512] {
         for encoding in [CodeEncoding::Hex, CodeEncoding::Base64] {
             schemes.extend([hmac(algorithm, encoding, None), hmac(algorithm, encoding, Some("X-Time"))]);
         }
     }
-    for scheme in schemes {
+    schemes
+}
+
+proptest! {
+    #[test]
+    fn nobody_signs_by_chance(value in "(sha256=|v0=|v1,|t=1,v1=|code=)?[ -~]{0,90}", time in "[0-9+-]{1,20}", body in "\\PC{0,20}") {
+        for scheme in schemes() {
+            let times = [("X-Time", time.as_str()), ("X-Slack-Request-Timestamp", &time), ("webhook-timestamp", &time)];
+            let headers = [&[(scheme.header(), value.as_str()), ("webhook-id", "i")], &times[..]].concat();
+            if let Ok(claim) = claim(&scheme, &headers, 1) {
+                prop_assert!(!claim.is_by("secret", body.as_bytes()));
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_signed_is_right_by_every_scheme() {
+    for scheme in schemes() {
         let signed = scheme.sign("secret", "id", b"body", 1_700_000_000_000_000);
         let headers: Vec<(&str, &str)> = signed.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let claim = claim(&scheme, &headers, 1_700_000_000).unwrap();
