@@ -230,11 +230,7 @@ pub(crate) fn reached(definition: &Definition, ingress: &str) -> Markup {
             let method = method.map_or("GET", |method| method.as_str());
             let query: Vec<String> = webhook.query.iter().filter(|known| known.required).map(|known| format!("{}=", known.name)).collect();
             let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
-            let key = match &webhook.authentication {
-                Authentication::ApiKey => " \\\n     -H 'X-API-Key: KEY'".to_owned(),
-                Authentication::Signature(scheme) => format!(" \\\n     -H '{}: {}'", scheme.header(), scheme.form()),
-                Authentication::None => String::new(),
-            };
+            let key = webhook.authentication.example().map(|header| format!(" \\\n     -H '{header}'")).unwrap_or_default();
             let data = if method == "GET" || method == "DELETE" { "" } else { " \\\n     -H 'Content-Type: application/json' -d '{}'" };
             let command = format!("curl -i -X {method} '{url}{query}'{key}{data}");
             html! {

@@ -126,12 +126,8 @@ pub(crate) fn curl(url: &str, call: &Call, authentication: &Authentication) -> S
     let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
     let url = if call.query.is_empty() { url.to_owned() } else { format!("{url}?{}", call.query) };
     let mut line = format!("curl -i -X {} {}", call.method, quoted(&url));
-    match authentication {
-        Authentication::ApiKey => line.push_str(" \\\n     -H 'X-API-Key: KEY'"),
-        Authentication::Signature(scheme) => {
-            line.push_str(&format!(" \\\n     -H {}", quoted(&format!("{}: {}", scheme.header(), scheme.form()))));
-        }
-        Authentication::None => {}
+    if let Some(header) = authentication.example() {
+        line.push_str(&format!(" \\\n     -H {}", quoted(&header)));
     }
     if !call.content_type.is_empty() {
         line.push_str(&format!(" \\\n     -H {}", quoted(&format!("Content-Type: {}", call.content_type))));

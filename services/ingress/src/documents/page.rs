@@ -126,10 +126,8 @@ fn curl(tenant: &str, endpoint: Endpoint<'_>) -> String {
     if method != "GET" && method != "POST" {
         line.push_str(&format!(" -X {method}"));
     }
-    match &webhook.authentication {
-        Authentication::ApiKey => line.push_str(" -H 'X-API-Key: KEY'"),
-        Authentication::Signature(scheme) => line.push_str(&format!(" -H '{}: {}'", escaped(scheme.header()), escaped(scheme.form()))),
-        Authentication::None => {}
+    if let Some(header) = webhook.authentication.example() {
+        line.push_str(&format!(" -H '{}'", escaped(&header)));
     }
     if method != "GET" && method != "DELETE" {
         line.push_str(" -H 'Content-Type: application/json' -d '{}'");

@@ -106,6 +106,7 @@ fn a_mistake_names_its_path_and_what_was_meant() {
         (webhook("{ authentication: { signature: git } }"), "authentication.signature: must be github or shopify or slack or stripe"),
         (webhook("{ authentication: { signature: {} } }"), "trigger.webhook.authentication.signature.header: is required"),
         (webhook("{ authentication: { signature: { header: 'a b' } } }"), "signature.header: is no name of a header: 'a b'"),
+        (webhook("{ authentication: { signature: { header: \"a'b\" } } }"), "signature.header: is no name of a header: 'a'b'"),
         (webhook("{ authentication: { signature: { header: a, tolerance: 1m } } }"), "tolerance: is for a scheme with a timestamp"),
         (webhook("{ authentication: { signature: { header: a, algorithm: md5 } } }"), "algorithm: must be sha1 or sha256 or sha512"),
         (webhook("{ query: { a: { type: int } } }"), "trigger.webhook.query.a.type: must be string or integer"),

@@ -170,6 +170,16 @@ impl Authentication {
     pub fn scheme(&self) -> Option<&SignatureScheme> {
         if let Self::Signature(scheme) = self { Some(scheme) } else { None }
     }
+
+    /// The header with which callers prove who they are, with words in the place of what is secret; absent: they need none.
+    #[must_use]
+    pub fn example(&self) -> Option<String> {
+        match self {
+            Self::ApiKey => Some("X-API-Key: KEY".to_owned()),
+            Self::Signature(scheme) => Some(format!("{}: {}", scheme.header(), scheme.form())),
+            Self::None => None,
+        }
+    }
 }
 
 impl fmt::Display for Authentication {

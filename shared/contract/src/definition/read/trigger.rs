@@ -136,7 +136,8 @@ fn hmac(fields: Fields<'_>) -> Option<HmacScheme> {
 
 fn header(fields: &Fields<'_>, field: &'static str) -> Option<String> {
     let name = fields.text(field)?;
-    if http::HeaderName::try_from(name).is_err() {
+    // RFC 9110 allows a quote, which would end the one of a shell where an example of a call is pasted.
+    if http::HeaderName::try_from(name).is_err() || name.contains('\'') {
         fields.problem(field, format!("is no name of a header: '{name}'"));
         return None;
     }
