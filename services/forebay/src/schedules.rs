@@ -62,7 +62,7 @@ async fn preview(output: &Output, url: Option<&str>, settings: &Settings, what: 
             what.parse().map_err(|_| Error::Usage(format!("{what} is neither a file nor an integration such as t37ed/NightlyReport")))?;
         let stored =
             Api::open(url, settings).await?.get(&format!("integrations/{path}"), &[("include", Some("source".to_owned()))]).await?;
-        let read = Definition::from_value(&stored["document"]);
+        let read = Definition::from_stored(&stored["document"]);
         vec![read.map_err(|error| Error::Failed(format!("{path}: this version of forebay cannot read it: {error}")))?]
     };
     let mut rows = Vec::new();

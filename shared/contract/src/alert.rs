@@ -1,6 +1,7 @@
 //! An alert: a condition of a tenant's integrations, and who is told when it holds, as an operator wrote it in YAML or JSON.
 
 use crate::definition::DefinitionError;
+use crate::fields::Origin;
 use crate::name::{IntegrationPath, Name};
 use serde_json::Value;
 use std::time::Duration;
@@ -134,7 +135,16 @@ impl Alert {
     /// # Errors
     /// Every problem found, each with the path of the field.
     pub fn from_value(document: &Value) -> Result<Self, DefinitionError> {
-        read::alert(document)
+        read::alert(document, Origin::Written)
+    }
+
+    /// Reads an alert that an earlier version of Forebay accepted and stored. Rules that are newer than it do not hold, so that an
+    /// upgrade stops nothing: an empty field counts as absent.
+    ///
+    /// # Errors
+    /// As [`Self::from_value`].
+    pub fn from_stored(document: &Value) -> Result<Self, DefinitionError> {
+        read::alert(document, Origin::Stored)
     }
 
     /// `tenant/name`.

@@ -4,6 +4,7 @@
 //! `{ file: PATH }`, and stored encrypted only.
 
 use crate::definition::DefinitionError;
+use crate::fields::Origin;
 use crate::name::Name;
 use crate::secret::Secret;
 use serde_json::Value;
@@ -216,6 +217,15 @@ impl Connection {
     /// # Errors
     /// Every problem found, each with the path of the field and never the value of a secret.
     pub fn from_value(document: &Value) -> Result<Self, DefinitionError> {
-        read::connection(document)
+        read::connection(document, Origin::Written)
+    }
+
+    /// Reads a connection that an earlier version of Forebay accepted and stored. Rules that are newer than it do not hold, so that an
+    /// upgrade stops nothing: an empty field counts as absent.
+    ///
+    /// # Errors
+    /// As [`Self::from_value`].
+    pub fn from_stored(document: &Value) -> Result<Self, DefinitionError> {
+        read::connection(document, Origin::Stored)
     }
 }

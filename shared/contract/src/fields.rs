@@ -1,11 +1,17 @@
 //! Reads the fields of one JSON object and collects every problem with its path, so that an author sees all mistakes at once.
+//!
+//! A reader gives a value, or `Ok(None)` for a field that is not written, or [`Reported`]. Only [`Problems::add`] makes a `Reported`,
+//! so a reader cannot drop a part of a document without a problem that names it.
 
-use crate::duration::parse_duration;
+use crate::duration::{format_duration, parse_duration};
 use crate::name::{Name, NameError};
 use serde_json::{Map, Value};
 use std::cell::RefCell;
 use std::fmt;
 use std::time::Duration;
+
+#[cfg(test)]
+mod tests;
 
 /// One mistake in a definition.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -22,21 +28,58 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Proof that a problem was recorded. It has no public constructor: see [`Problems::add`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reported(());
+
+/// The result of a reader. `Err` means that the problem is recorded and the document will be refused.
+pub(crate) type Read<T> = Result<T, Reported>;
+
+/// The source of a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A person or program gives it now: every rule holds.
+    Written,
+    /// An earlier version of Forebay accepted it: rules that came later do not hold, so that an upgrade stops no integration. An empty
+    /// field counts as absent, as it did for that version.
+    Stored,
+}
+
 /// Problems found so far, shared by the readers of nested objects.
-#[derive(Default)]
-pub(crate) struct Problems(RefCell<Vec<Problem>>);
+pub(crate) struct Problems {
+    found: RefCell<Vec<Problem>>,
+    origin: Origin,
+}
 
 impl Problems {
-    pub(crate) fn add(&self, path: impl Into<String>, message: impl Into<String>) {
-        self.0.borrow_mut().push(Problem { path: path.into(), message: message.into() });
+    pub(crate) fn new(origin: Origin) -> Self {
+        Self { found: RefCell::default(), origin }
     }
 
-    pub(crate) fn into_vec(self) -> Vec<Problem> {
-        self.0.into_inner()
+    pub(crate) fn add(&self, path: impl Into<String>, message: impl Into<String>) -> Reported {
+        self.found.borrow_mut().push(Problem { path: path.into(), message: message.into() });
+        Reported(())
+    }
+
+    /// Reads a whole document. `read` may go on after a problem; the value counts only when there was none.
+    pub(crate) fn of_document<T>(document: &Value, origin: Origin, read: impl FnOnce(Fields<'_>) -> Read<T>) -> Result<T, Vec<Problem>> {
+        let problems = Self::new(origin);
+        let value = Fields::of(document, "", &problems).and_then(read);
+        let found = problems.found.into_inner();
+        match value {
+            Ok(value) if found.is_empty() => Ok(value),
+            _ => Err(found),
+        }
     }
 }
 
-/// One object under a path. What a `take` method does not find or cannot read is `None`; a wrong value is also a problem.
+/// Reads all, so that each reports its problems, and gives all values or none.
+pub(crate) fn all_of<T>(reads: impl Iterator<Item = Read<T>>) -> Read<Vec<T>> {
+    let reads: Vec<Read<T>> = reads.collect();
+    reads.into_iter().collect()
+}
+
+/// One object under a path.
 pub(crate) struct Fields<'a> {
     path: String,
     object: &'a Map<String, Value>,
@@ -45,14 +88,11 @@ pub(crate) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    pub(crate) fn of(value: &'a Value, path: impl Into<String>, problems: &'a Problems) -> Option<Self> {
+    pub(crate) fn of(value: &'a Value, path: impl Into<String>, problems: &'a Problems) -> Read<Self> {
         let path = path.into();
         match value {
-            Value::Object(object) => Some(Self { path, object, known: RefCell::default(), problems }),
-            other => {
-                problems.add(path, format!("must be a mapping of fields, not {}", describe(other)));
-                None
-            }
+            Value::Object(object) => Ok(Self { path, object, known: RefCell::default(), problems }),
+            other => Err(problems.add(path, format!("must be a mapping of fields, not {}", describe(other)))),
         }
     }
 
@@ -60,86 +100,116 @@ impl<'a> Fields<'a> {
         if self.path.is_empty() { field.to_owned() } else { format!("{}.{field}", self.path) }
     }
 
-    pub(crate) fn problem(&self, field: &str, message: impl Into<String>) {
-        self.problems.add(self.path_of(field), message);
+    pub(crate) fn problem(&self, field: &str, message: impl Into<String>) -> Reported {
+        self.problems.add(self.path_of(field), message)
     }
 
-    pub(crate) fn problem_here(&self, message: impl Into<String>) {
-        self.problems.add(self.path.clone(), message);
+    pub(crate) fn problem_here(&self, message: impl Into<String>) -> Reported {
+        self.problems.add(self.path.clone(), message)
     }
 
-    /// The field's value; YAML's `field:` without a value counts as absent.
-    pub(crate) fn take(&self, field: &'static str) -> Option<&'a Value> {
+    pub(crate) fn problems(&self) -> &'a Problems {
+        self.problems
+    }
+
+    /// Whether the document was accepted by an earlier version, so that rules that came later do not hold.
+    pub(crate) fn is_stored(&self) -> bool {
+        self.problems.origin == Origin::Stored
+    }
+
+    /// The field's value; `None` where the field is not written. A field that is written without a value is a problem.
+    pub(crate) fn take(&self, field: &'static str) -> Read<Option<&'a Value>> {
         self.known.borrow_mut().push(field);
-        self.object.get(field).filter(|value| !value.is_null())
+        match self.object.get(field) {
+            Some(Value::Null) if self.is_stored() => Ok(None),
+            Some(Value::Null) => Err(self.empty(field)),
+            value => Ok(value),
+        }
     }
 
-    pub(crate) fn object(&self, field: &'static str) -> Option<Fields<'a>> {
-        Fields::of(self.take(field)?, self.path_of(field), self.problems)
+    /// The field's value whatever it is, null too; null where the field is not written.
+    pub(crate) fn any_value(&self, field: &'static str) -> Value {
+        self.known.borrow_mut().push(field);
+        self.object.get(field).cloned().unwrap_or(Value::Null)
     }
 
-    /// Whether the field is written, a value or none behind it.
+    /// A value that must be there. `hint` says what is wanted, such as `a list of steps`.
+    pub(crate) fn required<T>(&self, field: &'static str, value: Read<Option<T>>, hint: &str) -> Read<T> {
+        value?.ok_or_else(|| match hint {
+            "" => self.problem(field, "is required"),
+            hint => self.problem(field, format!("is required: {hint}")),
+        })
+    }
+
+    /// The one of several fields that is written. More than one is a problem, which ends with `advice`.
+    pub(crate) fn one_of<K: Copy>(&self, kinds: &[(&'static str, K)], advice: &str) -> Read<Option<K>> {
+        self.known.borrow_mut().extend(kinds.iter().map(|(name, _)| *name));
+        let mut written = kinds.iter().filter(|(name, _)| self.has_key(name));
+        match (written.next(), written.next()) {
+            (Some(_), Some(_)) => Err(self.problem_here(format!("has more than one of {}: {advice}", names_of(kinds).join(", ")))),
+            (first, _) => Ok(first.map(|(_, kind)| *kind)),
+        }
+    }
+
+    /// As [`Fields::one_of`]; none of them is a problem too.
+    pub(crate) fn exactly_one_of<K: Copy>(&self, kinds: &[(&'static str, K)], advice: &str) -> Read<K> {
+        let chosen = self.one_of(kinds, advice)?;
+        chosen.ok_or_else(|| self.problem_here(format!("needs one of {}", names_of(kinds).join(", "))))
+    }
+
+    pub(crate) fn object(&self, field: &'static str) -> Read<Option<Fields<'a>>> {
+        self.take(field)?.map(|value| Fields::of(value, self.path_of(field), self.problems)).transpose()
+    }
+
+    /// Whether the field is written, with or without a value.
     pub(crate) fn has_key(&self, field: &str) -> bool {
         self.object.contains_key(field)
     }
 
     /// The field's object; `field:` without a value is an empty one.
-    pub(crate) fn object_or_empty(&self, field: &'static str) -> Option<Fields<'a>> {
-        match self.take(field) {
-            None if self.has_key(field) => Fields::of(empty_object(), self.path_of(field), self.problems),
-            None => None,
-            Some(value) => Fields::of(value, self.path_of(field), self.problems),
-        }
+    pub(crate) fn object_or_empty(&self, field: &'static str) -> Read<Option<Fields<'a>>> {
+        self.known.borrow_mut().push(field);
+        let value = self.object.get(field).map(|value| if value.is_null() { empty_object() } else { value });
+        value.map(|value| Fields::of(value, self.path_of(field), self.problems)).transpose()
     }
 
     /// Every entry of an object whose keys the author chooses; `name:` without a value is an empty object.
-    pub(crate) fn entries(&self) -> Vec<(String, Fields<'a>)> {
-        let mut entries = Vec::with_capacity(self.object.len());
-        for (name, value) in self.object {
+    pub(crate) fn entries(&self) -> Read<Vec<(String, Fields<'a>)>> {
+        all_of(self.object.iter().map(|(name, value)| {
             let value = if value.is_null() { empty_object() } else { value };
-            entries.extend(Fields::of(value, self.path_of(name), self.problems).map(|fields| (name.clone(), fields)));
-        }
-        entries
+            Ok((name.clone(), Fields::of(value, self.path_of(name), self.problems)?))
+        }))
     }
 
     /// A required name.
-    pub(crate) fn name(&self, field: &'static str) -> Option<Name> {
-        if self.take(field).is_none() {
-            self.problem(field, "is required");
-            return None;
-        }
-        self.text(field)?.parse().map_err(|error: NameError| self.problem(field, error.to_string())).ok()
+    pub(crate) fn name(&self, field: &'static str) -> Read<Name> {
+        self.required(field, self.optional_name(field), "")
     }
 
     /// A name that may be absent.
-    pub(crate) fn optional_name(&self, field: &'static str) -> Option<Name> {
-        self.take(field)?;
-        self.name(field)
+    pub(crate) fn optional_name(&self, field: &'static str) -> Read<Option<Name>> {
+        let parse = |text: String| text.parse().map_err(|error: NameError| self.problem(field, error.to_string()));
+        self.text(field)?.map(parse).transpose()
     }
 
     /// The program of a mapping; a number or a boolean is one too.
-    pub(crate) fn mapping(&self, field: &'static str) -> Option<String> {
-        match self.take(field)? {
-            Value::Number(number) => Some(number.to_string()),
-            Value::Bool(boolean) => Some(boolean.to_string()),
-            Value::String(text) => Some(text.clone()),
-            other => self.wrong(field, "a mapping, which is text", other),
-        }
+    pub(crate) fn mapping(&self, field: &'static str) -> Read<Option<String>> {
+        let Some(value) = self.take(field)? else { return Ok(None) };
+        let program = text_of(value).ok_or_else(|| self.wrong(field, "a mapping, which is text", value))?;
+        self.not_blank(field, program)
     }
 
     /// The objects of a list.
-    pub(crate) fn list(&self, field: &'static str) -> Option<Vec<Fields<'a>>> {
-        self.take(field)?;
-        self.list_of(field)
+    pub(crate) fn list(&self, field: &'static str) -> Read<Option<Vec<Fields<'a>>>> {
+        self.take(field)?.map(|_| self.list_of(field)).transpose()
     }
 
     /// The objects of a list under a name that the author chooses.
-    pub(crate) fn list_of(&self, name: &str) -> Option<Vec<Fields<'a>>> {
-        let value = self.object.get(name)?;
-        let Some(items) = value.as_array() else { return self.wrong(name, "a list", value) };
+    pub(crate) fn list_of(&self, name: &str) -> Read<Vec<Fields<'a>>> {
+        let value = self.object.get(name).unwrap_or(&Value::Null);
+        let items = value.as_array().ok_or_else(|| self.wrong(name, "a list", value))?;
         let path = self.path_of(name);
-        let read = |(index, item)| Fields::of(item, format!("{path}[{index}]"), self.problems);
-        Some(items.iter().enumerate().filter_map(read).collect())
+        all_of(items.iter().enumerate().map(|(index, item)| Fields::of(item, format!("{path}[{index}]"), self.problems)))
     }
 
     /// All names of an object whose names the author chooses.
@@ -147,69 +217,113 @@ impl<'a> Fields<'a> {
         self.object.keys().cloned().collect()
     }
 
-    pub(crate) fn text(&self, field: &'static str) -> Option<&'a str> {
-        let value = self.take(field)?;
-        value.as_str().or_else(|| self.wrong(field, "text", value))
+    /// A text. A blank one is a problem, and so is an unquoted number: as a text it must be in quotes, so that its digits stay.
+    pub(crate) fn text(&self, field: &'static str) -> Read<Option<String>> {
+        match self.text_or_blank(field)? {
+            Some(text) => self.not_blank(field, text),
+            None => Ok(None),
+        }
     }
 
-    pub(crate) fn boolean(&self, field: &'static str) -> Option<bool> {
-        let value = self.take(field)?;
-        value.as_bool().or_else(|| self.wrong(field, "true or false", value))
+    /// As [`Fields::text`], for a field in which a blank text says something.
+    pub(crate) fn text_or_blank(&self, field: &'static str) -> Read<Option<String>> {
+        let Some(value) = self.take(field)? else { return Ok(None) };
+        value.as_str().map(|text| Some(text.to_owned())).ok_or_else(|| self.no_text(field, value))
+    }
+
+    /// The text of any scalar: the digits of a number and the word of a boolean as they are written.
+    pub(crate) fn scalar(&self, field: &'static str) -> Read<Option<String>> {
+        let Some(value) = self.take(field)? else { return Ok(None) };
+        text_of(value).map(Some).ok_or_else(|| self.no_text(field, value))
+    }
+
+    fn no_text(&self, field: &str, value: &Value) -> Reported {
+        match value {
+            Value::Number(_) | Value::Bool(_) => self.problem(field, format!("must be text, not {value}: write it in quotes")),
+            other => self.wrong(field, "text", other),
+        }
+    }
+
+    fn not_blank(&self, field: &str, text: String) -> Read<Option<String>> {
+        match text.trim().is_empty() {
+            true if self.is_stored() => Ok(Some(text)),
+            true => Err(self.empty(field)),
+            false => Ok(Some(text)),
+        }
+    }
+
+    fn empty(&self, field: &str) -> Reported {
+        self.problem(field, "is empty: give a value, or remove the field")
+    }
+
+    pub(crate) fn boolean(&self, field: &'static str) -> Read<Option<bool>> {
+        let Some(value) = self.take(field)? else { return Ok(None) };
+        match value {
+            Value::Bool(boolean) => Ok(Some(*boolean)),
+            // The other spellings of YAML's core schema (YAML 1.2.2, section 10.3.2).
+            Value::String(text) if matches!(text.as_str(), "True" | "TRUE") => Ok(Some(true)),
+            Value::String(text) if matches!(text.as_str(), "False" | "FALSE") => Ok(Some(false)),
+            other => Err(self.wrong(field, "true or false", other)),
+        }
     }
 
     /// A whole number within the bounds, both included.
-    pub(crate) fn whole(&self, field: &'static str, least: u64, most: u64) -> Option<u64> {
-        let value = self.take(field)?;
-        value
-            .as_u64()
-            .filter(|number| (least..=most).contains(number))
-            .or_else(|| self.wrong(field, &format!("a whole number from {least} to {most}"), value))
+    pub(crate) fn whole(&self, field: &'static str, least: u64, most: u64) -> Read<Option<u64>> {
+        let Some(value) = self.take(field)? else { return Ok(None) };
+        let number = value.as_u64().filter(|number| (least..=most).contains(number));
+        number.map(Some).ok_or_else(|| self.wrong(field, &format!("a whole number from {least} to {most}"), value))
+    }
+
+    /// A number that fits. `wanted` says which do, such as `a number from 1 to 10`.
+    pub(crate) fn number(&self, field: &'static str, fits: impl FnOnce(f64) -> bool, wanted: &str) -> Read<Option<f64>> {
+        let Some(value) = self.take(field)? else { return Ok(None) };
+        let number = value.as_f64().filter(|number| fits(*number));
+        number.map(Some).ok_or_else(|| self.wrong(field, wanted, value))
     }
 
     /// A duration within the bounds, both included.
-    pub(crate) fn duration(&self, field: &'static str, least: Duration, most: Duration) -> Option<Duration> {
-        let text = self.text(field)?;
-        match parse_duration(text) {
-            Ok(duration) if duration >= least && duration <= most => Some(duration),
-            Ok(_) => {
-                let format = crate::duration::format_duration;
-                self.problem(field, format!("must be from {} to {}, not {text}", format(least), format(most)));
-                None
-            }
-            Err(error) => {
-                self.problem(field, error.to_string());
-                None
-            }
+    pub(crate) fn duration(&self, field: &'static str, least: Duration, most: Duration) -> Read<Option<Duration>> {
+        let Some(text) = self.text(field)? else { return Ok(None) };
+        match parse_duration(&text) {
+            Ok(duration) if duration >= least && duration <= most => Ok(Some(duration)),
+            Ok(_) => Err(self.problem(field, format!("must be from {} to {}, not {text}", format_duration(least), format_duration(most)))),
+            Err(error) => Err(self.problem(field, error.to_string())),
         }
     }
 
     /// One of a few words.
-    pub(crate) fn word<T: Copy>(&self, field: &'static str, words: &[(&str, T)]) -> Option<T> {
-        let text = self.text(field)?;
+    pub(crate) fn word<T: Clone>(&self, field: &'static str, words: &[(&'static str, T)]) -> Read<Option<T>> {
+        let Some(text) = self.text(field)? else { return Ok(None) };
         if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == text) {
-            return Some(*meaning);
+            return Ok(Some(meaning.clone()));
         }
-        let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        self.problem(field, format!("must be {}, not '{text}'{}", names.join(" or "), did_you_mean(text, &names)));
-        None
+        let names = names_of(words);
+        Err(self.problem(field, format!("must be {}, not '{text}'{}", names.join(" or "), did_you_mean(&text, &names))))
     }
 
-    /// An object of texts such as headers, in the order of the file.
-    pub(crate) fn texts(&self, field: &'static str) -> Vec<(String, String)> {
-        let Some(value) = self.take(field) else { return Vec::new() };
-        let Some(object) = value.as_object() else {
-            self.wrong::<()>(field, "a mapping of names to text", value);
-            return Vec::new();
+    /// An object of texts such as headers, in the order of the file. Numbers and booleans are texts as they are written.
+    pub(crate) fn texts(&self, field: &'static str) -> Read<Vec<(String, String)>> {
+        let Some(value) = self.take(field)? else { return Ok(Vec::new()) };
+        let object = value.as_object().ok_or_else(|| self.wrong(field, "a mapping of names to text", value))?;
+        all_of(object.iter().map(|(name, value)| {
+            let wrong = || match value {
+                Value::Null => self.empty(&format!("{field}.{name}")),
+                other => self.wrong(&format!("{field}.{name}"), "text", other),
+            };
+            text_of(value).map(|text| (name.clone(), text)).ok_or_else(wrong)
+        }))
+    }
+
+    /// A list of texts. `wanted` says of what, such as `the names of integrations`.
+    pub(crate) fn list_of_texts(&self, field: &'static str, wanted: &str) -> Read<Option<Vec<String>>> {
+        let Some(value) = self.take(field)? else { return Ok(None) };
+        let items = value.as_array().ok_or_else(|| self.wrong(field, &format!("a list of {wanted}"), value))?;
+        let read = |(index, item): (usize, &Value)| match item {
+            Value::String(text) if !text.is_empty() => Ok(text.clone()),
+            Value::Number(_) | Value::Bool(_) => Err(self.no_text(&format!("{field}[{index}]"), item)),
+            other => Err(self.wrong(&format!("{field}[{index}]"), &format!("one of {wanted}"), other)),
         };
-        let mut texts = Vec::with_capacity(object.len());
-        for (name, value) in object {
-            match value {
-                Value::String(text) => texts.push((name.clone(), text.clone())),
-                Value::Number(_) | Value::Bool(_) => texts.push((name.clone(), value.to_string())),
-                other => self.problems.add(format!("{}.{name}", self.path_of(field)), format!("must be text, not {}", describe(other))),
-            }
-        }
-        texts
+        all_of(items.iter().enumerate().map(read)).map(Some)
     }
 
     /// Reports every field that was not asked for. Call it after all others.
@@ -226,9 +340,9 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn wrong<T>(&self, field: &str, wanted: &str, value: &Value) -> Option<T> {
-        self.problem(field, format!("must be {wanted}, not {}", describe(value)));
-        None
+    /// Records that the value is not what is wanted, such as `a list`.
+    pub(crate) fn wrong(&self, field: &str, wanted: &str, value: &Value) -> Reported {
+        self.problem(field, format!("must be {wanted}, not {}", describe(value)))
     }
 }
 
@@ -248,6 +362,19 @@ pub(crate) fn recorded<T>(read: impl FnOnce() -> T) -> (T, Vec<(String, Vec<&'st
 fn empty_object() -> &'static Value {
     static EMPTY: std::sync::OnceLock<Value> = std::sync::OnceLock::new();
     EMPTY.get_or_init(|| Value::Object(Map::new()))
+}
+
+/// The text of a scalar: numbers keep the digits of the document.
+fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+fn names_of<T>(words: &[(&'static str, T)]) -> Vec<&'static str> {
+    words.iter().map(|(word, _)| *word).collect()
 }
 
 /// A value for an error text: its kind, and its text when short.

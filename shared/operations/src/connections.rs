@@ -214,7 +214,7 @@ impl Operations {
 
 fn compare(before: Value, new: &NewConnection) -> PlannedConnection {
     // Read, so that a default that is written out is no difference.
-    let stored = Connection::from_value(&before).ok();
+    let stored = Connection::from_stored(&before).ok();
     let is_same = stored.as_ref() == Some(&new.connection);
     let was_enabled = stored.is_none_or(|stored| stored.enabled);
     let change = if is_same { Change::Unchanged } else { Change::Updated };

@@ -181,7 +181,7 @@ fn alert_row(row: &Row) -> Result<AlertRow, StoreError> {
 /// A stored document as the alert that it was when it was stored.
 pub(crate) fn read_alert(text: &str) -> Result<(Alert, Value), StoreError> {
     let document: Value = serde_json::from_str(text).map_err(|_| StoreError::Damaged { what: "alert" })?;
-    let alert = Alert::from_value(&document).map_err(|source| StoreError::UnreadableDefinition { source })?;
+    let alert = Alert::from_stored(&document).map_err(|source| StoreError::UnreadableDefinition { source })?;
     Ok((alert, document))
 }
 

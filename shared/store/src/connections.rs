@@ -32,7 +32,7 @@ impl SealedConnection {
     pub fn open(&self, keys: &SecretKeys) -> Result<Connection, StoreError> {
         let text = keys.open("the connection", self.id.as_bytes(), &self.content, &self.by)?;
         let document: Value = serde_json::from_slice(&text).map_err(|_| StoreError::Damaged { what: "connection" })?;
-        Connection::from_value(&document).map_err(|_| StoreError::Damaged { what: "connection" })
+        Connection::from_stored(&document).map_err(|_| StoreError::Damaged { what: "connection" })
     }
 }
 
@@ -167,7 +167,7 @@ impl Store {
     /// [`StoreError::NotFound`], as [`SealedConnection::open`], or what the server says.
     pub async fn connection(&self, tenant: &Name, name: &Name, keys: &SecretKeys) -> Result<Connection, StoreError> {
         let document = self.connection_document(tenant, name, keys).await?;
-        Connection::from_value(&document).map_err(|_| StoreError::Damaged { what: "connection" })
+        Connection::from_stored(&document).map_err(|_| StoreError::Damaged { what: "connection" })
     }
 
     /// What one connection was read from, every secret as text.
@@ -199,7 +199,7 @@ impl Store {
         let revision = self.connection_listed(tenant, name).await?.revision;
         let mut document = self.connection_document(tenant, name, keys).await?;
         document["enabled"] = enabled.into();
-        let connection = Connection::from_value(&document).map_err(|_| StoreError::Damaged { what: "connection" })?;
+        let connection = Connection::from_stored(&document).map_err(|_| StoreError::Damaged { what: "connection" })?;
         self.put_connection(&connection, &document, keys, Some(revision), by).await.map(drop)
     }
 
@@ -239,7 +239,7 @@ impl Store {
             }
             let (tenant, name) = (read_name(row.get(0))?, read_name(row.get(1))?);
             let document = self.connection_document(&tenant, &name, keys).await?;
-            let connection = Connection::from_value(&document).map_err(|_| StoreError::Damaged { what: "connection" })?;
+            let connection = Connection::from_stored(&document).map_err(|_| StoreError::Damaged { what: "connection" })?;
             self.write_connection(&connection, &document, keys, None, None).await?;
             resealed += 1;
         }

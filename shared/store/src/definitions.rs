@@ -171,7 +171,7 @@ impl Store {
 /// A stored document as the definition that it was when it was stored.
 pub(crate) fn read_definition(document: &str) -> Result<Definition, StoreError> {
     let document: Value = serde_json::from_str(document).map_err(|_| StoreError::Damaged { what: "definition" })?;
-    Definition::from_value(&document).map_err(|source| StoreError::UnreadableDefinition { source })
+    Definition::from_stored(&document).map_err(|source| StoreError::UnreadableDefinition { source })
 }
 
 /// A stored name.

@@ -1,6 +1,13 @@
 //! From the text of a file to the JSON shape of each document in it.
+//!
+//! No scalar is changed. A plain scalar that YAML reads as a number keeps its digits when they are also a JSON number (`1.10`); in any
+//! other spelling (`01234`, `+46701234567`, `0x1F`, `1_000`) it stays the text that is written, so that a field that wants a text gets
+//! that text and a field that wants a number reports it. Where a value of any type is allowed nobody can tell, so it is refused there.
 
-use serde_json::Value;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+use serde_saphyr::{Location, NonFiniteFloatPolicy, Spanned};
+use std::fmt;
 
 /// The file is neither YAML nor JSON.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -14,30 +21,222 @@ pub struct DocumentError {
     pub message: String,
 }
 
+/// The fields of a definition that take a value of any type. An unquoted scalar there is a number or a text by its spelling alone.
+const ANY_VALUE: [&[&str]; 2] = [&["trigger", "schedule", "input"], &["trigger", "webhook", "body", "schema"]];
+
 /// Reads every document of a YAML text (documents are separated by `---`; JSON is YAML too). Empty documents are left out.
 ///
 /// # Errors
-/// The first place at which the text is no YAML: a repeated key counts.
+/// The first place at which the text is no YAML: a repeated key counts. An unquoted scalar in `schedule.input` or in a schema that is
+/// a number in YAML but not in JSON: it must be quoted to be a text, or written as JSON writes numbers.
 pub fn documents(text: &str) -> Result<Vec<Value>, DocumentError> {
+    let reader = ValueReader { text };
+    parse(text)?.into_iter().map(|node| reader.value(node, &mut Vec::new())).collect()
+}
+
+/// Every document of a text with the place of each node. Empty documents are left out.
+pub(super) fn parse(text: &str) -> Result<Vec<Spanned<Node>>, DocumentError> {
     // YAML 1.2 booleans only: with those of 1.1 an integration named `n`, `on` or `yes` would not be text.
-    let options = serde_saphyr::options! { strict_booleans: true };
-    serde_saphyr::from_multiple_with_options::<Value>(text, options)
-        .map(|documents| documents.into_iter().filter(|document| !document.is_null()).collect())
-        .map_err(|error| DocumentError {
-            line: error.location().map_or(0, |at| at.line()),
-            column: error.location().map_or(0, |at| at.column()),
-            message: first_line(&error.without_snippet().to_string()),
-        })
+    let options = serde_saphyr::options! { strict_booleans: true, non_finite_float_policy: NonFiniteFloatPolicy::PassThrough };
+    let nodes = serde_saphyr::from_multiple_with_options::<Spanned<Node>>(text, options).map_err(|error| DocumentError {
+        line: error.location().map_or(0, |at| at.line()),
+        column: error.location().map_or(0, |at| at.column()),
+        message: first_line(&error.without_snippet().to_string()),
+    })?;
+    Ok(nodes.into_iter().filter(|node| !matches!(node.value, Node::Null)).collect())
 }
 
 fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or("not readable as YAML").to_owned()
 }
 
+/// Makes JSON values of nodes, with the text of the file at hand.
+struct ValueReader<'t> {
+    text: &'t str,
+}
+
+impl ValueReader<'_> {
+    fn value(&self, node: Spanned<Node>, path: &mut Vec<String>) -> Result<Value, DocumentError> {
+        Ok(match node.value {
+            Node::Null => Value::Null,
+            Node::Bool(boolean) => match self.written(node.defined) {
+                // Other spellings, such as `True`, stay text: a field that wants a boolean takes them, a header is sent as written.
+                Some(word) if word != "true" && word != "false" && !is_any_value(path) => Value::String(word.to_owned()),
+                _ => Value::Bool(boolean),
+            },
+            Node::Number => self.number(node.defined, path)?,
+            Node::Text(text) => Value::String(text),
+            Node::List(items) => {
+                let mut values = Vec::with_capacity(items.len());
+                for item in items {
+                    path.push(String::new());
+                    values.push(self.value(item, path)?);
+                    path.pop();
+                }
+                Value::Array(values)
+            }
+            Node::Object(entries) => {
+                let mut object = Map::with_capacity(entries.len());
+                for (name, value) in entries {
+                    path.push(name.value);
+                    let value = self.value(value, path)?;
+                    object.insert(path.pop().unwrap_or_default(), value);
+                }
+                Value::Object(object)
+            }
+        })
+    }
+
+    fn number(&self, at: Location, path: &[String]) -> Result<Value, DocumentError> {
+        let refused = |message| DocumentError { line: at.line(), column: at.column(), message };
+        let Some(written) = self.written(at) else { return Err(refused("the number can't be found in the text".to_owned())) };
+        let number = written.parse::<Number>().ok();
+        // serde_json writes `1e5` as `1e+5`: the same number, and another text.
+        if let Some(number) = number.filter(|number| is_any_value(path) || number.as_str() == written) {
+            return Ok(Value::Number(number));
+        }
+        if is_any_value(path) {
+            return Err(refused(format!(
+                "'{written}' is a number in YAML and another text in JSON: write it in quotes if it is a text, else as JSON writes numbers"
+            )));
+        }
+        Ok(Value::String(written.to_owned()))
+    }
+
+    /// The scalar as it stands in the file.
+    fn written(&self, at: Location) -> Option<&str> {
+        let start = usize::try_from(at.span().byte_offset()?).ok()?;
+        let length = usize::try_from(at.span().byte_len()?).ok()?;
+        let written = self.text.get(start..start.checked_add(length)?)?.trim();
+        // A tag makes a number of a quoted scalar: `!!int "5"`.
+        let unquoted = ['"', '\''].iter().find_map(|quote| written.strip_prefix(*quote)?.strip_suffix(*quote));
+        Some(unquoted.unwrap_or(written))
+    }
+}
+
+fn is_any_value(path: &[String]) -> bool {
+    ANY_VALUE.iter().any(|field| path.len() >= field.len() && field.iter().zip(path).all(|(wanted, name)| wanted == name))
+}
+
+/// One node of a document. A number is read from the text of the file, so that its digits stay.
+pub(super) enum Node {
+    Null,
+    Bool(bool),
+    Number,
+    Text(String),
+    List(Vec<Spanned<Node>>),
+    Object(Vec<(Spanned<String>, Spanned<Node>)>),
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NodeVisitor)
+    }
+}
+
+struct NodeVisitor;
+
+impl<'de> Visitor<'de> for NodeVisitor {
+    type Value = Node;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Node, E> {
+        Ok(Node::Null)
+    }
+
+    fn visit_none<E>(self) -> Result<Node, E> {
+        Ok(Node::Null)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+        Node::deserialize(deserializer)
+    }
+
+    fn visit_bool<E>(self, boolean: bool) -> Result<Node, E> {
+        Ok(Node::Bool(boolean))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Node, E> {
+        Ok(Node::Number)
+    }
+
+    fn visit_i128<E>(self, _: i128) -> Result<Node, E> {
+        Ok(Node::Number)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Node, E> {
+        Ok(Node::Number)
+    }
+
+    fn visit_u128<E>(self, _: u128) -> Result<Node, E> {
+        Ok(Node::Number)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Node, E> {
+        Ok(Node::Number)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Node, E> {
+        Ok(Node::Text(text.to_owned()))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Node, E> {
+        Ok(Node::Text(text))
+    }
+
+    fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Node, E> {
+        std::str::from_utf8(bytes)
+            .map(|text| Node::Text(text.to_owned()))
+            .map_err(|_| E::custom("binary data is not supported: write it in Base64, as text"))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
+        let mut read = Vec::new();
+        while let Some(item) = items.next_element()? {
+            read.push(item);
+        }
+        Ok(Node::List(read))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Node, A::Error> {
+        let mut read = Vec::new();
+        while let Some(name) = entries.next_key::<Spanned<String>>()? {
+            read.push((name, entries.next_value()?));
+        }
+        // Drives the access to its end where a reader counts on it.
+        while entries.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Node::Object(read))
+    }
+}
+
 /// A document as YAML, in the order of its fields; JSON, which is YAML too, where a value has no plain form that reads back the same.
 #[must_use]
 pub fn to_yaml(document: &Value) -> String {
-    let written = serde_saphyr::to_string(document).unwrap_or_default();
+    let written = serde_saphyr::to_string(&Written(document)).unwrap_or_default();
     let reads_back = documents(&written).is_ok_and(|read| read == std::slice::from_ref(document));
     if reads_back { written } else { format!("{document:#}\n") }
+}
+
+/// Serializes a value for another format than JSON. serde_json gives its numbers to other serializers as a map with a private key.
+struct Written<'v>(&'v Value);
+
+impl serde::Serialize for Written<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Null => serializer.serialize_unit(),
+            Value::Bool(boolean) => serializer.serialize_bool(*boolean),
+            Value::String(text) => serializer.serialize_str(text),
+            Value::Array(items) => serializer.collect_seq(items.iter().map(Written)),
+            Value::Object(object) => serializer.collect_map(object.iter().map(|(name, value)| (name, Written(value)))),
+            Value::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
+                (Some(number), ..) => serializer.serialize_i64(number),
+                (_, Some(number), _) => serializer.serialize_u64(number),
+                (.., Some(number)) => serializer.serialize_f64(number),
+                _ => Err(serde::ser::Error::custom("a number outside of the range of YAML libraries")),
+            },
+        }
+    }
 }

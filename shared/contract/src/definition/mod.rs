@@ -12,6 +12,7 @@ mod step;
 mod tests;
 mod trigger;
 
+use crate::fields::Origin;
 pub use crate::fields::Problem;
 pub use document::{DocumentError, documents, to_yaml};
 pub use places::{Place, Places};
@@ -80,7 +81,16 @@ impl Definition {
     /// # Errors
     /// Every problem found, each with the path of the field.
     pub fn from_value(document: &Value) -> Result<Self, DefinitionError> {
-        read::definition(document)
+        read::definition(document, Origin::Written)
+    }
+
+    /// Reads a definition that an earlier version of Forebay accepted and stored. Rules that are newer than it do not hold, so that an
+    /// upgrade stops nothing: an empty field counts as absent.
+    ///
+    /// # Errors
+    /// As [`Self::from_value`].
+    pub fn from_stored(document: &Value) -> Result<Self, DefinitionError> {
+        read::definition(document, Origin::Stored)
     }
 
     /// `tenant/name`.

@@ -1,9 +1,8 @@
 //! Where in the text of a file each field stands, so that a problem can name its line.
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use super::document::{Node, parse};
 use serde_saphyr::Spanned;
 use std::collections::HashMap;
-use std::fmt;
 
 mod scalar;
 
@@ -27,13 +26,8 @@ impl Places {
     /// The places of every document of a text, as [`documents`](super::documents) counts them. Empty for a text that is no YAML.
     #[must_use]
     pub fn of_documents(text: &str) -> Vec<Self> {
-        let options = serde_saphyr::options! { strict_booleans: true };
-        let trees = serde_saphyr::from_multiple_with_options::<Spanned<Tree>>(text, options).unwrap_or_default();
-        let mut places = Vec::with_capacity(trees.len());
-        for tree in trees {
-            if matches!(tree.value, Tree::Null) {
-                continue;
-            }
+        let mut places = Vec::new();
+        for tree in parse(text).unwrap_or_default() {
             let mut found = Self::default();
             put(&mut found.fields, "", &tree);
             put(&mut found.values, "", &tree);
@@ -57,10 +51,10 @@ impl Places {
         scalar::place_of(file, innermost(&self.values, path)?, scalar, line, column)
     }
 
-    fn collect(&mut self, path: &str, tree: Tree) {
-        match tree {
-            Tree::Null | Tree::Scalar => {}
-            Tree::List(items) => {
+    fn collect(&mut self, path: &str, node: Node) {
+        match node {
+            Node::Null | Node::Bool(_) | Node::Number | Node::Text(_) => {}
+            Node::List(items) => {
                 for (index, item) in items.into_iter().enumerate() {
                     let path = format!("{path}[{index}]");
                     put(&mut self.fields, &path, &item);
@@ -68,7 +62,7 @@ impl Places {
                     self.collect(&path, item.value);
                 }
             }
-            Tree::Object(entries) => {
+            Node::Object(entries) => {
                 for (name, value) in entries {
                     let path = if path.is_empty() { name.value.clone() } else { format!("{path}.{}", name.value) };
                     put(&mut self.fields, &path, &name);
@@ -97,92 +91,6 @@ fn innermost(places: &HashMap<String, Place>, path: &str) -> Option<Place> {
             return None;
         }
         path = path.rfind(['.', '[']).map_or("", |end| &path[..end]);
-    }
-}
-
-/// What matters of a document's shape.
-enum Tree {
-    Null,
-    Scalar,
-    List(Vec<Spanned<Tree>>),
-    Object(Vec<(Spanned<String>, Spanned<Tree>)>),
-}
-
-impl<'de> Deserialize<'de> for Tree {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TreeVisitor)
-    }
-}
-
-struct TreeVisitor;
-
-impl<'de> Visitor<'de> for TreeVisitor {
-    type Value = Tree;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Tree, E> {
-        Ok(Tree::Null)
-    }
-
-    fn visit_none<E>(self) -> Result<Tree, E> {
-        Ok(Tree::Null)
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Tree, D::Error> {
-        Tree::deserialize(deserializer)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Tree, E> {
-        Ok(Tree::Scalar)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Tree, E> {
-        Ok(Tree::Scalar)
-    }
-
-    fn visit_i128<E>(self, _: i128) -> Result<Tree, E> {
-        Ok(Tree::Scalar)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Tree, E> {
-        Ok(Tree::Scalar)
-    }
-
-    fn visit_u128<E>(self, _: u128) -> Result<Tree, E> {
-        Ok(Tree::Scalar)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Tree, E> {
-        Ok(Tree::Scalar)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Tree, E> {
-        Ok(Tree::Scalar)
-    }
-
-    fn visit_bytes<E>(self, _: &[u8]) -> Result<Tree, E> {
-        Ok(Tree::Scalar)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Tree, A::Error> {
-        let mut read = Vec::new();
-        while let Some(item) = items.next_element()? {
-            read.push(item);
-        }
-        Ok(Tree::List(read))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Tree, A::Error> {
-        let mut read = Vec::new();
-        while let Some(name) = entries.next_key::<Spanned<String>>()? {
-            read.push((name, entries.next_value()?));
-        }
-        // Drives the access to its end where a reader counts on it.
-        while entries.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Tree::Object(read))
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) mod tests {
     static VALIDATOR: LazyLock<Validator> = LazyLock::new(|| jsonschema::options().build(&SCHEMA).unwrap());
 
     /// Every field that there is stands in one of these at least once, or its object would not be compared.
-    const WHOLE: &str = r#"
+    pub(crate) const WHOLE: &str = r#"
 tenant: t
 name: n
 trigger:

@@ -98,11 +98,11 @@ fn every_delivery_can_be_asked_for() {
 fn a_mistake_names_its_path_and_what_was_meant() {
     let cases = [
         (webhook("{ authentification: none }"), "trigger.webhook.authentification: unknown field; did you mean 'authentication'?"),
-        (webhook("{ methods: [FETCH] }"), "trigger.webhook.methods: must be of GET, POST, PUT, PATCH, DELETE, not 'FETCH'"),
+        (webhook("{ methods: [FETCH] }"), "trigger.webhook.methods[0]: must be GET, POST, PUT, PATCH or DELETE, not 'FETCH'"),
         (webhook("{ methods: [] }"), "trigger.webhook.methods: must be a list with at least one method"),
         (webhook("{ methods: [GET, GET] }"), "names GET twice"),
         (webhook("{ authentication: apikey }"), "must be api_key or none, not 'apikey'; did you mean 'api_key'?"),
-        (webhook("{ authentication: {} }"), "trigger.webhook.authentication.signature: is required, such as { signature: github }"),
+        (webhook("{ authentication: {} }"), "trigger.webhook.authentication.signature: is required: { signature: github }"),
         (webhook("{ authentication: { signature: git } }"), "authentication.signature: must be github or shopify or slack or stripe"),
         (webhook("{ authentication: { signature: {} } }"), "trigger.webhook.authentication.signature.header: is required"),
         (webhook("{ authentication: { signature: { header: 'a b' } } }"), "signature.header: is no name of a header: 'a b'"),
@@ -115,7 +115,7 @@ fn a_mistake_names_its_path_and_what_was_meant() {
         (webhook("{ body: { max_bytes: 99999999999 } }"), "trigger.webhook.body.max_bytes: must be a whole number from 0 to"),
         (webhook("{ ordered: true, concurrency: 3 }"), "trigger.webhook.concurrency: is for unordered triggers"),
         (webhook("{ ordered: { concurrency: 3 } }"), "trigger.webhook.ordered.by: is required"),
-        (webhook("{ response: { wait: 30 } }"), "trigger.webhook.response.wait: must be text, not 30"),
+        (webhook("{ response: { wait: 30 } }"), "trigger.webhook.response.wait: must be text, not 30: write it in quotes"),
         (webhook("{ response: { wait: 2d } }"), "must be from 1ms to 15m, not 2d"),
         (webhook("{ cors: { origins: ['https://a.example/'] } }"), "must be origins such as"),
         (webhook("{ idempotency: { keep: 90d } }"), "trigger.webhook.idempotency.keep: must be from 1s to 30d, not 90d"),
@@ -133,7 +133,10 @@ fn a_mistake_names_its_path_and_what_was_meant() {
             "trigger.schedule: has both every and cron",
         ),
         ("tenant: t\nname: n\ntrigger: { schedule: { every: 15m, starting: noon } }".into(), "trigger.schedule.starting: must be a time"),
-        ("tenant: t\nname: n\ntrigger: { schedule: { every: 1m }, webhook: {} }".into(), "trigger: has both webhook and schedule"),
+        (
+            "tenant: t\nname: n\ntrigger: { schedule: { every: 1m }, webhook: {} }".into(),
+            "trigger: has more than one of webhook, schedule: make an integration of each",
+        ),
         (format!("{}on_failure: halt", webhook("{}")), "on_failure: halt needs an ordered trigger"),
         (format!("{}steps: [{{ id: a-b, set: '1' }}]", webhook("{}")), "steps[0].id: 'a-b' must begin with a letter"),
         (format!("{}steps: [{{ id: a, set: '1' }}, {{ id: a, set: '1' }}]", webhook("{}")), "steps: the id 'a' is given to two steps"),
@@ -198,7 +201,7 @@ fn a_mistake_in_a_step_names_the_step_and_what_was_meant() {
         ("{ id: a, htp: {} }", "steps[0]: needs one of http"),
         ("{ id: a, http: { connection: c, url: x } }", "steps[0].http.url: is for calls without a connection"),
         ("{ id: a, http: { url: x, path: y } }", "steps[0].http.path: is for calls by a connection"),
-        ("{ id: a, http: { url: x, accept: [4040] } }", "steps[0].http.accept: must be a list of statuses"),
+        ("{ id: a, http: { url: x, accept: [4040] } }", "steps[0].http.accept[0]: must be a status from 100 to 599, not 4040"),
         ("{ id: a, sql: { connection: c } }", "steps[0].sql: needs query (reads), execute (changes) or transaction"),
         ("{ id: a, sql: { connection: c, transaction: [{}] } }", "steps[0].sql.transaction[0]: needs query or execute"),
         ("{ id: a, email: { connection: c, text: t } }", "steps[0].email.to: is required"),
@@ -234,6 +237,85 @@ fn a_file_holds_several_documents_and_a_broken_one_names_its_line() {
     let error = documents("a: 1\nb: [1\nc: 2\n").unwrap_err();
     assert!(error.line >= 2, "{error}");
     assert!(documents("a: 1\na: 2\n").unwrap_err().to_string().contains("line 2"));
+}
+
+#[test]
+fn an_unquoted_scalar_reaches_a_text_as_it_is_written() {
+    let written = [
+        "01234",
+        "+46701234567",
+        "1.10",
+        "1.0",
+        "-0",
+        "0x1F",
+        "0o17",
+        "1_000",
+        ".5",
+        "5.",
+        "1e5",
+        "1E+05",
+        "12345678901234567890123",
+        "1.e3",
+        "12345678901234567.89",
+        ".inf",
+        "-.Inf",
+        ".nan",
+        "true",
+        "True",
+        "FALSE",
+        "no",
+        "on",
+        "2026-12-01",
+        "12:30",
+        "007",
+        "09",
+    ];
+    for text in written {
+        for file in [
+            format!("{}steps: [{{ id: a, http: {{ url: x, headers: {{ X-A: {text} }}, query: {{ q: {text} }} }} }}]", webhook("{}")),
+            format!(
+                "\u{feff}# é\r\ntenant: t\r\nname: n\r\ntrigger:\r\n  webhook:\r\nsteps:\r\n  - id: a\r\n    http:\r\n      url: x\r\n      headers:\r\n        X-A: {text}  # comment\r\n      query:\r\n        q: {text}\r\n"
+            ),
+            format!(
+                "---\n---\n{}steps: [{{ id: a, http: {{ url: x, headers: {{ X-A: &shared {text} }}, query: {{ q: *shared }} }} }}]",
+                webhook("{}")
+            ),
+        ] {
+            let definition = read(&file).unwrap_or_else(|error| panic!("{text}: {error}"));
+            let Action::Http(call) = &definition.steps[0].action else { panic!("{definition:?}") };
+            assert_eq!(call.headers, [("X-A".to_owned(), text.to_owned())], "{file}");
+            assert_eq!(call.query, [("q".to_owned(), text.to_owned())], "{file}");
+        }
+        let definition = read(&webhook(&format!("{{ query: {{ a: {{ default: {text} }} }} }}"))).unwrap();
+        assert_eq!(webhook_of(&definition).query[0].default, Some(json!(text)));
+    }
+}
+
+#[test]
+fn an_unquoted_number_keeps_its_digits_or_is_refused_where_it_could_be_a_text() {
+    let schedule = |input: &str| format!("tenant: t\nname: n\ntrigger:\n  schedule:\n    every: 1m\n    input:\n      a: [{input}]\n");
+    for digits in ["1.10", "-0", "12345678901234567.89", "1e+400", "0.0"] {
+        let document = documents(&schedule(digits)).unwrap().remove(0);
+        assert_eq!(document["trigger"]["schedule"]["input"].to_string(), format!("{{\"a\":[{digits}]}}"));
+        assert_eq!(documents(&to_yaml(&document)).unwrap(), [document], "{digits}");
+    }
+    for text in ["01234", "+46701234567", "0x1F", ".5", "1_000", ".inf"] {
+        let error = documents(&schedule(text)).unwrap_err();
+        assert_eq!(error.line, 7, "{error}");
+        assert!(error.message.contains(&format!("'{text}'")) && error.message.contains("in quotes"), "{error}");
+        assert_eq!(documents(&schedule(&format!("'{text}'"))).unwrap()[0]["trigger"]["schedule"]["input"]["a"], json!([text]));
+    }
+    let cases = [
+        ("concurrency: 0x10", "trigger.webhook.concurrency: must be a whole number from 1 to 1024, not '0x10'"),
+        ("concurrency: 5.0", "must be a whole number from 1 to 1024, not 5.0"),
+        ("response: { wait: 030 }", "response.wait: '030' is no duration"),
+        ("query: { a: { type: integer, default: 1.0 } }", "must be of the type integer, not '1.0'"),
+        ("idempotency: { key: ' ' }", "idempotency.key: is empty"),
+    ];
+    for (field, expected) in cases {
+        let text = problems(&webhook(&format!("{{ {field} }}")));
+        assert!(text.contains(expected), "{field}: {text}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod trigger;
 use super::{
     Definition, DefinitionError, Diagnostics, LONGEST_BACKOFF, MOST_ATTEMPTS, OnFailure, Respond, RetryPolicy, Status, Step, Trigger,
 };
-use crate::fields::{Fields, Problems, describe};
+use crate::fields::{Fields, Origin, Problems, Read};
 use http::HeaderName;
 use serde_json::Value;
 use std::collections::HashSet;
@@ -15,47 +15,56 @@ use std::time::Duration;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 /// Each field of each payload is compared with all of them.
-const MOST_REDACTED: usize = 100;
+const MAX_REDACTED: usize = 100;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-pub(super) fn definition(document: &Value) -> Result<Definition, DefinitionError> {
-    let problems = Problems::default();
-    let read = Fields::of(document, "", &problems).and_then(|fields| root(fields, &problems));
-    let problems = problems.into_vec();
-    match read {
-        Some(definition) if problems.is_empty() => Ok(definition),
-        _ => Err(DefinitionError { problems }),
-    }
+pub(super) fn definition(document: &Value, origin: Origin) -> Result<Definition, DefinitionError> {
+    Problems::of_document(document, origin, root).map_err(|problems| DefinitionError { problems })
 }
 
-fn root(fields: Fields<'_>, problems: &Problems) -> Option<Definition> {
+fn root(fields: Fields<'_>) -> Read<Definition> {
     let tenant = fields.name("tenant");
-    let integration = fields.name("name");
-    let description = fields.text("description").unwrap_or_default().to_owned();
-    let enabled = fields.boolean("enabled").unwrap_or(true);
+    let name = fields.name("name");
+    let description = fields.text_or_blank("description");
+    let enabled = fields.boolean("enabled");
     let trigger = trigger::trigger(&fields);
-    let retry = fields.object("retry").map(retry).unwrap_or_default();
-    let on_failure =
-        fields.word("on_failure", &[("continue", OnFailure::Continue), ("halt", OnFailure::Halt)]).unwrap_or(OnFailure::Continue);
-    let diagnostics = fields.object("diagnostics").map(diagnostics).unwrap_or_default();
-    let input = fields.text("input").map(str::to_owned);
-    let label = fields.text("label").map(str::to_owned);
-    let steps = step::steps(&fields, "steps").unwrap_or_default();
-    let respond = fields.object("respond").map(respond);
-
-    let ordered = trigger.as_ref().is_none_or(|trigger| trigger.delivery().is_ordered());
-    if on_failure == OnFailure::Halt && !ordered {
+    let retry = optional_retry(&fields);
+    let on_failure = fields.word("on_failure", &[("continue", OnFailure::Continue), ("halt", OnFailure::Halt)]);
+    let diagnostics = match fields.object("diagnostics") {
+        Ok(Some(fields)) => diagnostics(fields),
+        Ok(None) => Ok(Diagnostics::default()),
+        Err(reported) => Err(reported),
+    };
+    let input = fields.mapping("input");
+    let label = fields.mapping("label");
+    let steps = step::steps(&fields, "steps");
+    let respond = fields.object_or_empty("respond").and_then(|fields| fields.map(respond).transpose());
+    if let (Ok(Some(OnFailure::Halt)), Ok(trigger)) = (&on_failure, &trigger)
+        && !trigger.delivery().is_ordered()
+    {
         fields.problem(
             "on_failure",
             "halt needs an ordered trigger: set trigger.webhook.ordered or trigger.schedule.ordered, or use continue",
         );
     }
-    if let Some(trigger) = &trigger {
-        check_steps(&steps, trigger, problems);
+    if let (Ok(trigger), Ok(Some(steps))) = (&trigger, &steps) {
+        check_steps(steps, trigger, fields.problems());
     }
     fields.finish();
-    let (tenant, name, trigger) = (tenant?, integration?, trigger?);
-    Some(Definition { tenant, name, description, enabled, trigger, retry, on_failure, diagnostics, input, label, steps, respond })
+    Ok(Definition {
+        tenant: tenant?,
+        name: name?,
+        description: description?.unwrap_or_default(),
+        enabled: enabled?.unwrap_or(true),
+        trigger: trigger?,
+        retry: retry?.unwrap_or_default(),
+        on_failure: on_failure?.unwrap_or(OnFailure::Continue),
+        diagnostics: diagnostics?,
+        input: input?,
+        label: label?,
+        steps: steps?.unwrap_or_default(),
+        respond: respond?,
+    })
 }
 
 /// What concerns all steps together, wherever they stand.
@@ -74,82 +83,78 @@ fn check_steps(steps: &[Step], trigger: &Trigger, problems: &Problems) {
     }
 }
 
-fn retry(fields: Fields<'_>) -> RetryPolicy {
-    let mut policy = RetryPolicy::default();
-    if let Some(attempts) = fields.whole("attempts", 1, u64::from(MOST_ATTEMPTS)) {
-        policy.attempts = attempts as u32;
-    }
-    if let Some(backoff) = fields.object("backoff") {
-        policy.first = backoff.duration("first", Duration::ZERO, LONGEST_BACKOFF).unwrap_or(policy.first);
-        policy.max = backoff.duration("max", Duration::ZERO, LONGEST_BACKOFF).unwrap_or(policy.max);
-        if let Some(value) = backoff.take("factor") {
-            match value.as_f64() {
-                Some(factor) if (1.0..=10.0).contains(&factor) => policy.factor = factor,
-                _ => backoff.problem("factor", format!("must be a number from 1 to 10, not {}", describe(value))),
-            }
-        }
-        backoff.finish();
-    }
-    policy.on_any = fields.word("on", &[("transient", false), ("any", true)]).unwrap_or(false);
+fn optional_retry(fields: &Fields<'_>) -> Read<Option<RetryPolicy>> {
+    fields.object("retry")?.map(retry).transpose()
+}
+
+fn retry(fields: Fields<'_>) -> Read<RetryPolicy> {
+    let default = RetryPolicy::default();
+    let attempts = fields.whole("attempts", 1, u64::from(MOST_ATTEMPTS));
+    let backoff = fields.object("backoff").and_then(|backoff| backoff.map(|backoff| self::backoff(backoff, default)).transpose());
+    let on_any = fields.word("on", &[("transient", false), ("any", true)]);
     fields.finish();
-    policy
+    Ok(RetryPolicy {
+        attempts: attempts?.and_then(|attempts| u32::try_from(attempts).ok()).unwrap_or(default.attempts),
+        on_any: on_any?.unwrap_or(default.on_any),
+        ..backoff?.unwrap_or(default)
+    })
 }
 
-fn diagnostics(fields: Fields<'_>) -> Diagnostics {
-    let read = Diagnostics {
-        input: fields.boolean("input").unwrap_or(false),
-        output: fields.boolean("output").unwrap_or(false),
-        steps: fields.boolean("steps").unwrap_or(false),
-        keep: fields.duration("keep", MILLISECOND, DAY * 3650),
-        redact: redacted_names(&fields),
-    };
+fn backoff(fields: Fields<'_>, default: RetryPolicy) -> Read<RetryPolicy> {
+    let first = fields.duration("first", Duration::ZERO, LONGEST_BACKOFF);
+    let max = fields.duration("max", Duration::ZERO, LONGEST_BACKOFF);
+    let factor = fields.number("factor", |factor| (1.0..=10.0).contains(&factor), "a number from 1 to 10");
     fields.finish();
-    read
+    Ok(RetryPolicy {
+        first: first?.unwrap_or(default.first),
+        max: max?.unwrap_or(default.max),
+        factor: factor?.unwrap_or(default.factor),
+        ..default
+    })
 }
 
-fn redacted_names(fields: &Fields<'_>) -> Vec<String> {
-    let Some(value) = fields.take("redact") else { return Vec::new() };
-    let Some(items) = value.as_array() else {
-        fields.problem("redact", format!("must be a list of names, such as [password], not {}", describe(value)));
-        return Vec::new();
-    };
-    if items.len() > MOST_REDACTED {
-        fields.problem("redact", format!("has {} names; at most {MOST_REDACTED} are allowed", items.len()));
+fn diagnostics(fields: Fields<'_>) -> Read<Diagnostics> {
+    let (input, output, steps) = (fields.boolean("input"), fields.boolean("output"), fields.boolean("steps"));
+    let keep = fields.duration("keep", MILLISECOND, DAY * 3650);
+    let redact = fields.list_of_texts("redact", "names of fields, such as [password]");
+    if let Ok(Some(names)) = &redact
+        && names.len() > MAX_REDACTED
+    {
+        fields.problem("redact", format!("has {} names; at most {MAX_REDACTED} are allowed", names.len()));
     }
-    let mut names = Vec::with_capacity(items.len());
-    for (index, item) in items.iter().enumerate() {
-        match item.as_str() {
-            Some(name) if !name.is_empty() => names.push(name.to_owned()),
-            _ => fields.problem("redact", format!("item {index} must be the name of a field, not {}", describe(item))),
-        }
-    }
-    names
+    fields.finish();
+    Ok(Diagnostics {
+        input: input?.unwrap_or(false),
+        output: output?.unwrap_or(false),
+        steps: steps?.unwrap_or(false),
+        keep: keep?,
+        redact: redact?.unwrap_or_default(),
+    })
 }
 
-fn headers(fields: &Fields<'_>) -> Vec<(String, String)> {
-    let headers = fields.texts("headers");
-    for (name, _) in &headers {
-        if name.parse::<HeaderName>().is_err() {
-            fields.problem("headers", format!("'{name}' is no header name"));
-        }
-    }
-    headers
+/// Templates of headers, by name.
+fn headers(fields: &Fields<'_>) -> Read<Vec<(String, String)>> {
+    let headers = fields.texts("headers")?;
+    let wrong = headers.iter().filter(|(name, _)| name.parse::<HeaderName>().is_err());
+    let reported = wrong.map(|(name, _)| fields.problem("headers", format!("'{name}' is no header name"))).last();
+    reported.map_or(Ok(headers), Err)
 }
 
-fn respond(fields: Fields<'_>) -> Respond {
-    let status = match fields.take("status") {
-        None => Status::Fixed(200),
-        Some(Value::String(mapping)) => Status::Mapping(mapping.clone()),
-        Some(value) => match value.as_u64() {
-            Some(status @ 200..=599) => Status::Fixed(status as u16),
-            _ => {
-                fields.problem("status", format!("must be a number from 200 to 599 or a mapping, not {}", describe(value)));
-                Status::Fixed(200)
-            }
-        },
-    };
+fn respond(fields: Fields<'_>) -> Read<Respond> {
+    let status = status(&fields);
     let headers = headers(&fields);
-    let body = fields.text("body").map(str::to_owned);
+    let body = fields.mapping("body");
     fields.finish();
-    Respond { status, headers, body }
+    Ok(Respond { status: status?, headers: headers?, body: body? })
+}
+
+fn status(fields: &Fields<'_>) -> Read<Status> {
+    match fields.take("status")? {
+        None => Ok(Status::Fixed(200)),
+        Some(Value::String(_)) => Ok(fields.mapping("status")?.map_or(Status::Fixed(200), Status::Mapping)),
+        Some(value) => match value.as_u64() {
+            Some(status @ 200..=599) => Ok(Status::Fixed(status as u16)),
+            _ => Err(fields.wrong("status", "a number from 200 to 599 or a mapping", value)),
+        },
+    }
 }

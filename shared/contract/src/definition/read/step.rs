@@ -1,9 +1,9 @@
 //! Reads `steps`.
 
 use super::step_remote::{amqp, call, email, http_call, sftp, sql};
-use super::{DAY, MILLISECOND, respond, retry};
+use super::{MILLISECOND, optional_retry, respond};
 use crate::definition::{Action, Assertion, Branch, Case, Each, LogLevel, LogLine, OnError, Step, Stop, Switch, Trigger, Wait};
-use crate::fields::{Fields, Problems, describe};
+use crate::fields::{Fields, Problems, Read, all_of};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -13,84 +13,119 @@ const LONGEST_STEP: Duration = Duration::from_secs(15 * 60);
 const MOST_ITEMS_AT_ONCE: u64 = 64;
 /// An ordered trigger waits in its place: longer, and RabbitMQ's delivery acknowledgement timeout of 30 minutes would come into sight.
 const LONGEST_ORDERED_WAIT: Duration = Duration::from_secs(10 * 60);
+/// Longest `wait` of a step.
+const MAX_WAIT: Duration = Duration::from_secs(366 * 24 * 3600);
 /// Fields in which steps are nested: switch in each in parallel in ...
 const DEEPEST: usize = 8;
 
-const KINDS: [&str; 15] =
-    ["http", "sql", "email", "sftp", "amqp", "call", "set", "switch", "each", "parallel", "assert", "log", "wait", "respond", "stop"];
+#[derive(Clone, Copy)]
+enum Kind {
+    Http,
+    Sql,
+    Email,
+    Sftp,
+    Amqp,
+    Call,
+    Set,
+    Switch,
+    Each,
+    Parallel,
+    Assert,
+    Log,
+    Wait,
+    Respond,
+    Stop,
+}
+
+const KINDS: [(&str, Kind); 15] = [
+    ("http", Kind::Http),
+    ("sql", Kind::Sql),
+    ("email", Kind::Email),
+    ("sftp", Kind::Sftp),
+    ("amqp", Kind::Amqp),
+    ("call", Kind::Call),
+    ("set", Kind::Set),
+    ("switch", Kind::Switch),
+    ("each", Kind::Each),
+    ("parallel", Kind::Parallel),
+    ("assert", Kind::Assert),
+    ("log", Kind::Log),
+    ("wait", Kind::Wait),
+    ("respond", Kind::Respond),
+    ("stop", Kind::Stop),
+];
 
 /// The steps of a list; `None` where the field is absent.
-pub(super) fn steps(fields: &Fields<'_>, field: &'static str) -> Option<Vec<Step>> {
+pub(super) fn steps(fields: &Fields<'_>, field: &'static str) -> Read<Option<Vec<Step>>> {
     list_of_steps(fields, field, 0)
 }
 
-fn list_of_steps(fields: &Fields<'_>, field: &'static str, depth: usize) -> Option<Vec<Step>> {
-    let items = fields.list(field)?;
+fn list_of_steps(fields: &Fields<'_>, field: &'static str, depth: usize) -> Read<Option<Vec<Step>>> {
+    fields.list(field)?.map(|items| nested_steps(fields, field, items, depth)).transpose()
+}
+
+fn nested_steps(fields: &Fields<'_>, field: &str, items: Vec<Fields<'_>>, depth: usize) -> Read<Vec<Step>> {
     if depth > DEEPEST {
-        fields.problem(field, format!("steps are nested more than {DEEPEST} levels deep: use `call` for a part of them"));
-        return None;
+        return Err(fields.problem(field, format!("steps are nested more than {DEEPEST} levels deep: use `call` for a part of them")));
     }
-    Some(items.into_iter().filter_map(|item| step(item, depth)).collect())
+    all_of(items.into_iter().map(|item| step(item, depth)))
 }
 
-fn required_steps(fields: &Fields<'_>, field: &'static str, depth: usize) -> Vec<Step> {
-    match list_of_steps(fields, field, depth + 1) {
-        Some(steps) if !steps.is_empty() => steps,
-        Some(_) => Vec::new(),
-        None => {
-            if fields.take(field).is_none() {
-                fields.problem(field, "is required: a list of steps");
-            }
-            Vec::new()
-        }
-    }
+fn required_steps(fields: &Fields<'_>, field: &'static str, depth: usize) -> Read<Vec<Step>> {
+    fields.required(field, list_of_steps(fields, field, depth + 1), "a list of steps")
 }
 
-fn step(fields: Fields<'_>, depth: usize) -> Option<Step> {
-    let id = match fields.text("id") {
-        Some(id) if is_identifier(id) => Some(id.to_owned()),
-        Some(id) => {
-            fields.problem("id", format!("'{id}' must begin with a letter or _ and go on with letters, digits and _ (64 at most), so that .steps.{{id}} is a mapping"));
-            None
-        }
-        None => {
-            fields.problem("id", "is required");
-            None
-        }
-    };
+fn step(fields: Fields<'_>, depth: usize) -> Read<Step> {
+    let id = id(&fields);
     let when = fields.mapping("when");
     let timeout = fields.duration("timeout", MILLISECOND, LONGEST_STEP);
-    let own_retry = fields.object("retry").map(retry);
+    let own_retry = optional_retry(&fields);
     let on_error = on_error(&fields, depth);
-    let mut timeout_of_call = None;
-    let mut actions = Vec::new();
-    if let Some(call) = fields.object("http") {
-        timeout_of_call = call.duration("timeout", MILLISECOND, LONGEST_STEP);
-        actions.push(http_call(call).map(Action::Http));
-    }
-    actions.extend(fields.object("sql").map(|fields| sql(fields).map(Action::Sql)));
-    actions.extend(fields.object("email").map(|fields| email(fields).map(Action::Email)));
-    actions.extend(fields.object("sftp").map(|fields| sftp(fields).map(Action::Sftp)));
-    actions.extend(fields.object("amqp").map(|fields| amqp(fields).map(Action::Amqp)));
-    actions.extend(fields.object("call").map(|fields| call(fields).map(Action::Call)));
-    actions.extend(fields.mapping("set").map(|mapping| Some(Action::Set(mapping))));
-    actions.extend(fields.object("switch").map(|fields| Some(Action::Switch(switch(fields, depth)))));
-    actions.extend(fields.object("each").map(|fields| each(fields, depth).map(Action::Each)));
-    actions.extend(fields.object("parallel").map(|fields| Some(Action::Parallel(parallel(&fields, depth)))));
-    actions.extend(fields.take("assert").map(|value| assertion(&fields, value).map(Action::Assert)));
-    actions.extend(fields.take("log").map(|value| log_line(&fields, value).map(Action::Log)));
-    actions.extend(fields.take("wait").map(|value| wait(&fields, value).map(Action::Wait)));
-    actions.extend(fields.object_or_empty("respond").map(|fields| Some(Action::Respond(respond(fields)))));
-    actions.extend(fields.object_or_empty("stop").map(|fields| Some(Action::Stop(stop(fields)))));
-    // A field whose value is wrong has its own problem.
-    let written = KINDS.iter().filter(|kind| fields.has_key(kind)).count();
-    if written == 0 {
-        fields.problem_here(format!("needs one of {}", KINDS.join(", ")));
-    } else if written > 1 {
-        fields.problem_here(format!("has more than one of {}: make a step of each", KINDS.join(", ")));
-    }
+    let action = fields.exactly_one_of(&KINDS, "make a step of each").and_then(|kind| action(&fields, kind, depth));
     fields.finish();
-    Some(Step { id: id?, when, timeout: timeout_of_call.or(timeout), retry: own_retry, on_error: on_error?, action: actions.pop()?? })
+    let (action, timeout_of_call) = action?;
+    Ok(Step { id: id?, when: when?, timeout: timeout_of_call.or(timeout?), retry: own_retry?, on_error: on_error?, action })
+}
+
+fn id(fields: &Fields<'_>) -> Read<String> {
+    let id = fields.required("id", fields.text("id"), "a name for the step's output, such as price")?;
+    if is_identifier(&id) {
+        return Ok(id);
+    }
+    Err(fields.problem(
+        "id",
+        format!(
+            "'{id}' must begin with a letter or _ and go on with letters, digits and _ (64 at most), so that .steps.{{id}} is a mapping"
+        ),
+    ))
+}
+
+/// The step's action, and the time limit that stands inside it.
+fn action(fields: &Fields<'_>, kind: Kind, depth: usize) -> Read<(Action, Option<Duration>)> {
+    let object = |field| fields.required(field, fields.object(field), "");
+    let action = match kind {
+        Kind::Http => {
+            let call = object("http")?;
+            let timeout = call.duration("timeout", MILLISECOND, LONGEST_STEP);
+            let call = http_call(call).map(Action::Http);
+            return Ok((call?, timeout?));
+        }
+        Kind::Sql => Action::Sql(sql(object("sql")?)?),
+        Kind::Email => Action::Email(email(object("email")?)?),
+        Kind::Sftp => Action::Sftp(sftp(object("sftp")?)?),
+        Kind::Amqp => Action::Amqp(amqp(object("amqp")?)?),
+        Kind::Call => Action::Call(call(object("call")?)?),
+        Kind::Set => Action::Set(fields.required("set", fields.mapping("set"), "a mapping")?),
+        Kind::Switch => Action::Switch(switch(object("switch")?, depth)?),
+        Kind::Each => Action::Each(each(object("each")?, depth)?),
+        Kind::Parallel => Action::Parallel(parallel(&object("parallel")?, depth)?),
+        Kind::Assert => Action::Assert(assertion(fields)?),
+        Kind::Log => Action::Log(log_line(fields)?),
+        Kind::Wait => Action::Wait(wait(fields)?),
+        Kind::Respond => Action::Respond(respond(fields.required("respond", fields.object_or_empty("respond"), "")?)?),
+        Kind::Stop => Action::Stop(stop(fields.required("stop", fields.object_or_empty("stop"), "")?)?),
+    };
+    Ok((action, None))
 }
 
 fn is_identifier(text: &str) -> bool {
@@ -98,125 +133,104 @@ fn is_identifier(text: &str) -> bool {
     starts && text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
-fn on_error(fields: &Fields<'_>, depth: usize) -> Option<OnError> {
-    match fields.take("on_error") {
-        None => Some(OnError::Fail),
-        Some(Value::Array(_)) => list_of_steps(fields, "on_error", depth + 1).map(OnError::Steps),
-        Some(Value::String(word)) if word == "fail" => Some(OnError::Fail),
-        Some(Value::String(word)) if word == "continue" => Some(OnError::Continue),
-        Some(other) => {
-            fields.problem("on_error", format!("must be fail, continue or a list of steps, not {}", describe(other)));
-            None
+fn on_error(fields: &Fields<'_>, depth: usize) -> Read<OnError> {
+    match fields.take("on_error")? {
+        None => Ok(OnError::Fail),
+        Some(Value::Array(items)) if items.is_empty() && !fields.is_stored() => {
+            Err(fields.problem("on_error", "is empty: give steps, or write continue to go on without any"))
         }
+        Some(Value::Array(_)) => Ok(list_of_steps(fields, "on_error", depth + 1)?.map_or(OnError::Fail, OnError::Steps)),
+        Some(Value::String(word)) if word == "fail" => Ok(OnError::Fail),
+        Some(Value::String(word)) if word == "continue" => Ok(OnError::Continue),
+        Some(other) => Err(fields.wrong("on_error", "fail, continue or a list of steps", other)),
     }
 }
 
-fn switch(fields: Fields<'_>, depth: usize) -> Switch {
-    let cases = fields.list("cases").unwrap_or_default();
-    if cases.is_empty() {
-        fields.problem("cases", "is required: a list of { when, steps }");
-    }
-    let cases = cases.into_iter().filter_map(|fields| case(fields, depth)).collect();
-    let default = list_of_steps(&fields, "default", depth + 1).unwrap_or_default();
+fn switch(fields: Fields<'_>, depth: usize) -> Read<Switch> {
+    let cases = match fields.required("cases", fields.list("cases"), "a list of { when, steps }") {
+        Ok(cases) if cases.is_empty() => Err(fields.problem("cases", "is empty: give a list of { when, steps }")),
+        Ok(cases) => all_of(cases.into_iter().map(|fields| case(fields, depth))),
+        Err(reported) => Err(reported),
+    };
+    let default = list_of_steps(&fields, "default", depth + 1);
     fields.finish();
-    Switch { cases, default }
+    Ok(Switch { cases: cases?, default: default?.unwrap_or_default() })
 }
 
-fn case(fields: Fields<'_>, depth: usize) -> Option<Case> {
-    let when = fields.mapping("when");
-    if when.is_none() {
-        fields.problem("when", "is required: a mapping");
-    }
+fn case(fields: Fields<'_>, depth: usize) -> Read<Case> {
+    let when = fields.required("when", fields.mapping("when"), "a mapping");
     let steps = required_steps(&fields, "steps", depth);
     fields.finish();
-    Some(Case { when: when?, steps })
+    Ok(Case { when: when?, steps: steps? })
 }
 
-fn each(fields: Fields<'_>, depth: usize) -> Option<Each> {
-    let items = fields.mapping("in");
-    if items.is_none() {
-        fields.problem("in", "is required: a mapping that gives the list");
-    }
-    let parallel = fields.whole("parallel", 1, MOST_ITEMS_AT_ONCE).unwrap_or(1) as usize;
+fn each(fields: Fields<'_>, depth: usize) -> Read<Each> {
+    let items = fields.required("in", fields.mapping("in"), "a mapping that gives the list");
+    let parallel = fields.whole("parallel", 1, MOST_ITEMS_AT_ONCE);
     let steps = required_steps(&fields, "steps", depth);
     let output = fields.mapping("output");
     fields.finish();
-    Some(Each { items: items?, parallel, steps, output })
+    Ok(Each { items: items?, parallel: parallel?.unwrap_or(1) as usize, steps: steps?, output: output? })
 }
 
-fn parallel(fields: &Fields<'_>, depth: usize) -> Vec<Branch> {
+fn parallel(fields: &Fields<'_>, depth: usize) -> Read<Vec<Branch>> {
     let names = fields.names();
     if names.is_empty() {
-        fields.problem_here("needs at least one branch: a name with a list of steps");
+        return Err(fields.problem_here("needs at least one branch: a name with a list of steps"));
     }
-    let mut branches = Vec::with_capacity(names.len());
-    for name in names {
-        if !is_identifier(&name) {
-            fields.problem(&name, "must begin with a letter or _ and go on with letters, digits and _");
-        }
-        let Some(items) = fields.list_of(&name) else { continue };
-        if depth + 1 > DEEPEST {
-            fields.problem(&name, format!("steps are nested more than {DEEPEST} levels deep: use `call` for a part of them"));
-            continue;
-        }
-        let steps = items.into_iter().filter_map(|item| step(item, depth + 1)).collect();
-        branches.push(Branch { name, steps });
-    }
-    branches
+    all_of(names.into_iter().map(|name| branch(fields, name, depth)))
 }
 
-fn assertion(fields: &Fields<'_>, value: &Value) -> Option<Assertion> {
-    if let Value::String(that) = value {
-        return Some(Assertion { that: that.clone(), message: None });
+fn branch(fields: &Fields<'_>, name: String, depth: usize) -> Read<Branch> {
+    if !is_identifier(&name) {
+        fields.problem(&name, "must begin with a letter or _ and go on with letters, digits and _");
     }
-    let fields = fields.object("assert")?;
-    let that = fields.mapping("that");
-    if that.is_none() {
-        fields.problem("that", "is required: a mapping that must be true");
+    let steps = nested_steps(fields, &name, fields.list_of(&name)?, depth + 1)?;
+    Ok(Branch { name, steps })
+}
+
+fn assertion(fields: &Fields<'_>) -> Read<Assertion> {
+    if !matches!(fields.take("assert")?, Some(Value::Object(_))) {
+        let that = fields.required("assert", fields.mapping("assert"), "a mapping that must be true")?;
+        return Ok(Assertion { that, message: None });
     }
-    let message = fields.text("message").map(str::to_owned);
+    let fields = fields.required("assert", fields.object("assert"), "")?;
+    let that = fields.required("that", fields.mapping("that"), "a mapping that must be true");
+    let message = fields.text("message");
     fields.finish();
-    Some(Assertion { that: that?, message })
+    Ok(Assertion { that: that?, message: message? })
 }
 
-fn log_line(fields: &Fields<'_>, value: &Value) -> Option<LogLine> {
-    if let Value::String(message) = value {
-        return Some(LogLine { message: message.clone(), level: LogLevel::Info });
+fn log_line(fields: &Fields<'_>) -> Read<LogLine> {
+    if !matches!(fields.take("log")?, Some(Value::Object(_))) {
+        return Ok(LogLine { message: fields.required("log", fields.text("log"), "a message")?, level: LogLevel::Info });
     }
-    let fields = fields.object("log")?;
-    let message = fields.text("message").map(str::to_owned);
-    if message.is_none() {
-        fields.problem("message", "is required");
-    }
-    let words = [("info", LogLevel::Info), ("warn", LogLevel::Warn), ("error", LogLevel::Error)];
-    let level = fields.word("level", &words).unwrap_or(LogLevel::Info);
+    let fields = fields.required("log", fields.object("log"), "")?;
+    let message = fields.required("message", fields.text("message"), "");
+    let level = fields.word("level", &[("info", LogLevel::Info), ("warn", LogLevel::Warn), ("error", LogLevel::Error)]);
     fields.finish();
-    Some(LogLine { message: message?, level })
+    Ok(LogLine { message: message?, level: level?.unwrap_or(LogLevel::Info) })
 }
 
-fn wait(fields: &Fields<'_>, value: &Value) -> Option<Wait> {
-    if value.is_string() {
-        return fields.duration("wait", MILLISECOND, DAY * 366).map(Wait::For);
+fn wait(fields: &Fields<'_>) -> Read<Wait> {
+    if !matches!(fields.take("wait")?, Some(Value::Object(_))) {
+        return fields.required("wait", fields.duration("wait", MILLISECOND, MAX_WAIT), "how long, such as 15m").map(Wait::For);
     }
-    let fields = fields.object("wait")?;
-    let wait = match (fields.duration("for", MILLISECOND, DAY * 366), fields.mapping("until")) {
-        (Some(pause), None) => Some(Wait::For(pause)),
-        (None, Some(until)) => Some(Wait::Until(until)),
-        _ => {
-            if !fields.has_key("for") || fields.has_key("until") {
-                fields.problem_here("needs one of for (such as 15m) and until (a mapping that gives a time)");
-            }
-            None
-        }
+    let fields = fields.required("wait", fields.object("wait"), "")?;
+    let wait = match (fields.duration("for", MILLISECOND, MAX_WAIT), fields.mapping("until")) {
+        (Ok(Some(pause)), Ok(None)) => Ok(Wait::For(pause)),
+        (Ok(None), Ok(Some(until))) => Ok(Wait::Until(until)),
+        (Err(reported), _) | (_, Err(reported)) => Err(reported),
+        _ => Err(fields.problem_here("needs one of for (such as 15m) and until (a mapping that gives a time)")),
     };
     fields.finish();
     wait
 }
 
-fn stop(fields: Fields<'_>) -> Stop {
-    let error = fields.text("error").map(str::to_owned);
+fn stop(fields: Fields<'_>) -> Read<Stop> {
+    let error = fields.text("error");
     fields.finish();
-    Stop { error }
+    Ok(Stop { error: error? })
 }
 
 /// An ordered execution that waits holds up all that come after it.

@@ -2,191 +2,219 @@
 
 use super::headers;
 use crate::definition::{AmqpCall, EmailCall, HttpCall, HttpTarget, IntegrationCall, SftpCall, SftpOperation, SqlCall, SqlStatement};
-use crate::fields::{Fields, describe};
+use crate::fields::{Fields, Read, all_of};
 use http::Method;
 use serde_json::Value;
 
-pub(super) fn http_call(fields: Fields<'_>) -> Option<HttpCall> {
+/// The methods of an `http` step.
+const METHODS: [(&str, Method); 7] = [
+    ("GET", Method::GET),
+    ("HEAD", Method::HEAD),
+    ("POST", Method::POST),
+    ("PUT", Method::PUT),
+    ("PATCH", Method::PATCH),
+    ("DELETE", Method::DELETE),
+    ("OPTIONS", Method::OPTIONS),
+];
+
+pub(super) fn http_call(fields: Fields<'_>) -> Read<HttpCall> {
     let body = fields.mapping("body");
-    let default = if body.is_some() { Method::POST } else { Method::GET };
-    let method = match fields.text("method") {
-        None => default,
-        Some(text) => match ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"].contains(&text) {
-            true => text.parse().unwrap_or(default),
-            false => {
-                fields.problem("method", format!("must be GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS, not '{text}'"));
-                default
-            }
-        },
-    };
+    let method = method(&fields);
     let target = target(&fields);
     let query = fields.texts("query");
     let headers = headers(&fields);
-    let accept = fields.take("accept").map(|value| statuses(&fields, value)).unwrap_or_default();
+    let accept = statuses(&fields);
     fields.finish();
-    Some(HttpCall { method, target: target?, query, headers, body, accept })
+    let body = body?;
+    let default = if body.is_some() { Method::POST } else { Method::GET };
+    Ok(HttpCall { method: method?.unwrap_or(default), target: target?, query: query?, headers: headers?, body, accept: accept? })
 }
 
-fn target(fields: &Fields<'_>) -> Option<HttpTarget> {
-    let path = fields.text("path").map(str::to_owned);
-    match (fields.text("url").map(str::to_owned), fields.optional_name("connection")) {
-        (Some(_), Some(_)) => {
-            fields.problem("url", "is for calls without a connection: use path under the connection's address");
-            None
-        }
-        (Some(_), None) if path.is_some() => {
-            fields.problem("path", "is for calls by a connection: put it into url");
-            None
-        }
-        (Some(url), None) => Some(HttpTarget::Url(url)),
-        (None, Some(connection)) => Some(HttpTarget::Connection { connection, path: path.unwrap_or_default() }),
-        (None, None) => {
-            if !fields.has_key("url") && !fields.has_key("connection") {
-                fields.problem(
-                    "url",
-                    "is required, or connection: a template of the whole address, such as 'https://erp.example/price/${ .input.id }'",
-                );
-            }
-            None
-        }
+fn method(fields: &Fields<'_>) -> Read<Option<Method>> {
+    let Some(text) = fields.text("method")? else { return Ok(None) };
+    match METHODS.iter().find(|(name, _)| *name == text) {
+        Some((_, method)) => Ok(Some(method.clone())),
+        None => Err(fields.problem("method", format!("must be GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS, not '{text}'"))),
     }
 }
 
-fn statuses(fields: &Fields<'_>, value: &Value) -> Vec<u16> {
+fn target(fields: &Fields<'_>) -> Read<HttpTarget> {
+    let (url, connection, path) = (fields.text("url"), fields.optional_name("connection"), fields.text_or_blank("path"));
+    match (url?, connection?, path?) {
+        (Some(_), Some(_), _) => Err(fields.problem("url", "is for calls without a connection: use path under the connection's address")),
+        (Some(_), None, Some(_)) => Err(fields.problem("path", "is for calls by a connection: put it into url")),
+        (Some(url), None, None) => Ok(HttpTarget::Url(url)),
+        (None, Some(connection), path) => Ok(HttpTarget::Connection { connection, path: path.unwrap_or_default() }),
+        (None, None, _) => Err(fields.problem(
+            "url",
+            "is required, or connection: a template of the whole address, such as 'https://erp.example/price/${ .input.id }'",
+        )),
+    }
+}
+
+fn statuses(fields: &Fields<'_>) -> Read<Vec<u16>> {
+    let Some(value) = fields.take("accept")? else { return Ok(Vec::new()) };
     let items = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
-    let read = |item: &Value| item.as_u64().filter(|status| (100..=599).contains(status)).and_then(|status| u16::try_from(status).ok());
-    let statuses: Vec<u16> = items.iter().filter_map(read).collect();
-    if statuses.len() != items.len() {
-        fields.problem("accept", "must be a list of statuses beside 2xx that are no failure, such as [404]");
-    }
-    statuses
+    let wanted = "a list of statuses beside 2xx that are no failure, such as [404]";
+    let read = |(index, item): (usize, &Value)| match item.as_u64().and_then(|status| u16::try_from(status).ok()) {
+        Some(status @ 100..=599) => Ok(status),
+        _ if value.is_array() => Err(fields.wrong(&format!("accept[{index}]"), "a status from 100 to 599", item)),
+        _ => Err(fields.wrong("accept", wanted, item)),
+    };
+    all_of(items.iter().enumerate().map(read))
 }
 
-pub(super) fn sql(fields: Fields<'_>) -> Option<SqlCall> {
+pub(super) fn sql(fields: Fields<'_>) -> Read<SqlCall> {
     let connection = fields.name("connection");
     let single = statement(&fields);
-    let transaction = fields.list("transaction");
-    let is_transaction = transaction.is_some();
+    let transaction = fields.list("transaction").and_then(|items| items.map(|items| transaction(&fields, items)).transpose());
     let statements = match (single, transaction) {
-        (Some(statement), None) => vec![statement],
-        (None, Some(items)) if !items.is_empty() => items.into_iter().filter_map(inner_statement).collect(),
-        (Some(_), Some(_)) => {
-            fields.problem("transaction", "holds all statements: move query or execute into it");
-            Vec::new()
-        }
-        _ => {
-            fields.problem_here("needs query (reads), execute (changes) or transaction (a list of both)");
-            Vec::new()
-        }
+        (Err(reported), _) | (_, Err(reported)) => Err(reported),
+        (Ok(Some(statement)), Ok(None)) => Ok((vec![statement], false)),
+        (Ok(None), Ok(Some(statements))) => Ok((statements, true)),
+        (Ok(Some(_)), Ok(Some(_))) => Err(fields.problem("transaction", "holds all statements: move query or execute into it")),
+        (Ok(None), Ok(None)) => Err(fields.problem_here("needs query (reads), execute (changes) or transaction (a list of both)")),
     };
     fields.finish();
-    Some(SqlCall { connection: connection?, statements, is_transaction })
+    let (statements, is_transaction) = statements?;
+    Ok(SqlCall { connection: connection?, statements, is_transaction })
 }
 
-fn inner_statement(fields: Fields<'_>) -> Option<SqlStatement> {
-    let statement = statement(&fields);
-    if statement.is_none() {
-        fields.problem_here("needs query or execute");
+fn transaction(fields: &Fields<'_>, items: Vec<Fields<'_>>) -> Read<Vec<SqlStatement>> {
+    if items.is_empty() {
+        return Err(fields.problem("transaction", "is empty: give a list of query and execute"));
     }
+    all_of(items.into_iter().map(inner_statement))
+}
+
+fn inner_statement(fields: Fields<'_>) -> Read<SqlStatement> {
+    let statement = statement(&fields).and_then(|found| found.ok_or_else(|| fields.problem_here("needs query or execute")));
     fields.finish();
     statement
 }
 
-fn statement(fields: &Fields<'_>) -> Option<SqlStatement> {
-    let params = fields.mapping("params");
-    match (fields.text("query"), fields.text("execute")) {
-        (Some(query), None) => Some(SqlStatement { text: query.to_owned(), params, reads_only: true }),
-        (None, Some(execute)) => Some(SqlStatement { text: execute.to_owned(), params, reads_only: false }),
-        (Some(_), Some(_)) => {
-            fields.problem("execute", "stands beside query: use transaction with a list of both");
-            None
+fn statement(fields: &Fields<'_>) -> Read<Option<SqlStatement>> {
+    let (params, query, execute) = (fields.mapping("params"), fields.text("query"), fields.text("execute"));
+    match (query?, execute?, params?) {
+        (Some(text), None, params) => Ok(Some(SqlStatement { text, params, reads_only: true })),
+        (None, Some(text), params) => Ok(Some(SqlStatement { text, params, reads_only: false })),
+        (Some(_), Some(_), _) => Err(fields.problem("execute", "stands beside query: use transaction with a list of both")),
+        // Beside `transaction`, each of whose statements has its own.
+        (None, None, Some(_)) if !fields.is_stored() => {
+            Err(fields.problem("params", "belongs to query or execute: write it beside the statement that it is for"))
         }
-        (None, None) => None,
+        (None, None, _) => Ok(None),
     }
 }
 
-pub(super) fn email(fields: Fields<'_>) -> Option<EmailCall> {
+pub(super) fn email(fields: Fields<'_>) -> Read<EmailCall> {
     let connection = fields.name("connection");
-    let template = |field| fields.text(field).map(str::to_owned);
-    let (from, reply_to, text, html) = (template("from"), template("reply_to"), template("text"), template("html"));
+    let (from, reply_to, subject) = (fields.text("from"), fields.text("reply_to"), fields.text_or_blank("subject"));
+    let (text, html) = (fields.text_or_blank("text"), fields.text_or_blank("html"));
     let (to, cc, bcc) = (addresses(&fields, "to"), addresses(&fields, "cc"), addresses(&fields, "bcc"));
-    if to.is_empty() && cc.is_empty() && bcc.is_empty() {
+    if let (Ok(to), Ok(cc), Ok(bcc)) = (&to, &cc, &bcc)
+        && to.is_empty()
+        && cc.is_empty()
+        && bcc.is_empty()
+    {
         fields.problem("to", "is required: an address or a list of addresses");
     }
-    let subject = template("subject").unwrap_or_default();
     let attachments = fields.mapping("attachments");
-    if text.is_none() && html.is_none() {
+    if let (Ok(None), Ok(None)) = (&text, &html) {
         fields.problem("text", "is required, or html");
     }
     fields.finish();
-    Some(EmailCall { connection: connection?, from, to, cc, bcc, reply_to, subject, text, html, attachments })
+    Ok(EmailCall {
+        connection: connection?,
+        from: from?,
+        to: to?,
+        cc: cc?,
+        bcc: bcc?,
+        reply_to: reply_to?,
+        subject: subject?.unwrap_or_default(),
+        text: text?,
+        html: html?,
+        attachments: attachments?,
+    })
 }
 
-fn addresses(fields: &Fields<'_>, field: &'static str) -> Vec<String> {
-    match fields.take(field) {
-        None => Vec::new(),
-        Some(Value::String(text)) => vec![text.clone()],
-        Some(Value::Array(items)) if items.iter().all(Value::is_string) => {
-            items.iter().filter_map(Value::as_str).map(str::to_owned).collect()
-        }
-        Some(other) => {
-            fields.problem(field, format!("must be an address or a list of addresses, not {}", describe(other)));
-            Vec::new()
-        }
+fn addresses(fields: &Fields<'_>, field: &'static str) -> Read<Vec<String>> {
+    match fields.take(field)? {
+        None => Ok(Vec::new()),
+        Some(Value::String(_)) => Ok(fields.text(field)?.into_iter().collect()),
+        Some(Value::Array(_)) => Ok(fields.list_of_texts(field, "addresses, such as [ops@example.com]")?.unwrap_or_default()),
+        Some(other) => Err(fields.wrong(field, "an address or a list of addresses", other)),
     }
 }
 
-pub(super) fn sftp(fields: Fields<'_>) -> Option<SftpCall> {
+pub(super) fn sftp(fields: Fields<'_>) -> Read<SftpCall> {
+    #[derive(Clone, Copy, PartialEq)]
+    enum Kind {
+        List,
+        Get,
+        Put,
+        Move,
+        Delete,
+    }
+    let kinds = [("list", Kind::List), ("get", Kind::Get), ("put", Kind::Put), ("move", Kind::Move), ("delete", Kind::Delete)];
     let connection = fields.name("connection");
-    let text = |field| fields.text(field).map(str::to_owned);
-    let (list, get, put, from, delete) = (text("list"), text("get"), text("put"), text("move"), text("delete"));
-    let (pattern, to, content_type, body) = (text("pattern"), text("to"), text("content_type"), fields.mapping("body"));
-    let given = [&list, &get, &put, &from, &delete].iter().filter(|path| path.is_some()).count();
-    if given != 1 {
-        fields.problem_here("needs one of list, get, put, move, delete with a path");
-    }
-    let only_with = |field: &'static str, is_given: bool, fits: bool, operation: &str| {
-        if is_given && !fits {
+    let kind = fields.exactly_one_of(&kinds, "make a step of each");
+    let only_with = |field: &'static str, wanted: &[Kind], operation: &str| {
+        if let Ok(kind) = kind
+            && fields.has_key(field)
+            && !wanted.contains(&kind)
+        {
             fields.problem(field, format!("belongs to {operation}"));
         }
     };
-    only_with("pattern", pattern.is_some(), list.is_some(), "list");
-    only_with("to", to.is_some(), from.is_some(), "move");
-    only_with("body", body.is_some(), put.is_some(), "put");
-    only_with("content_type", content_type.is_some(), put.is_some() || get.is_some(), "get and put");
-    if from.is_some() && to.is_none() {
-        fields.problem("to", "is required: the new path");
-    }
-    if put.is_some() && body.is_none() {
-        fields.problem("body", "is required: a mapping of the content");
-    }
+    only_with("pattern", &[Kind::List], "list");
+    only_with("to", &[Kind::Move], "move");
+    only_with("body", &[Kind::Put], "put");
+    only_with("content_type", &[Kind::Put, Kind::Get], "get and put");
+    let (pattern, to, content_type, body) =
+        (fields.text("pattern"), fields.text("to"), fields.text("content_type"), fields.mapping("body"));
+    let path = |field| fields.required(field, fields.text(field), "a path");
+    let operation = kind.and_then(|kind| match kind {
+        Kind::List => Ok(SftpOperation::List { path: path("list")?, pattern: pattern? }),
+        Kind::Get => Ok(SftpOperation::Get { path: path("get")?, content_type: content_type? }),
+        Kind::Put => Ok(SftpOperation::Put {
+            path: path("put")?,
+            body: fields.required("body", body, "a mapping of the content")?,
+            content_type: content_type?,
+        }),
+        Kind::Move => Ok(SftpOperation::Move { path: path("move")?, to: fields.required("to", to, "the new path")? }),
+        Kind::Delete => Ok(SftpOperation::Delete { path: path("delete")? }),
+    });
     fields.finish();
-    let list = list.map(|path| SftpOperation::List { path, pattern });
-    let get = get.map(|path| SftpOperation::Get { path, content_type: content_type.clone() });
-    let put = put.and_then(|path| Some(SftpOperation::Put { path, body: body?, content_type }));
-    let moved = from.and_then(|path| Some(SftpOperation::Move { path, to: to? }));
-    let delete = delete.map(|path| SftpOperation::Delete { path });
-    Some(SftpCall { connection: connection?, operation: list.or(get).or(put).or(moved).or(delete)? })
+    Ok(SftpCall { connection: connection?, operation: operation? })
 }
 
-pub(super) fn amqp(fields: Fields<'_>) -> Option<AmqpCall> {
+pub(super) fn amqp(fields: Fields<'_>) -> Read<AmqpCall> {
     let connection = fields.name("connection");
-    let exchange = fields.text("exchange").unwrap_or_default().to_owned();
-    let routing_key = fields.text("routing_key").unwrap_or_default().to_owned();
+    let (exchange, routing_key) = (fields.text_or_blank("exchange"), fields.text_or_blank("routing_key"));
     let headers = fields.texts("headers");
-    let content_type = fields.text("content_type").map(str::to_owned);
+    let content_type = fields.text("content_type");
     let body = fields.mapping("body");
-    if exchange.is_empty() && routing_key.is_empty() {
+    if let (Ok(exchange), Ok(routing_key)) = (&exchange, &routing_key)
+        && [exchange, routing_key].iter().all(|text| text.as_ref().is_none_or(String::is_empty))
+    {
         fields.problem("routing_key", "is required with the default exchange: the queue's name");
     }
     fields.finish();
-    Some(AmqpCall { connection: connection?, exchange, routing_key, headers, content_type, body })
+    Ok(AmqpCall {
+        connection: connection?,
+        exchange: exchange?.unwrap_or_default(),
+        routing_key: routing_key?.unwrap_or_default(),
+        headers: headers?,
+        content_type: content_type?,
+        body: body?,
+    })
 }
 
-pub(super) fn call(fields: Fields<'_>) -> Option<IntegrationCall> {
+pub(super) fn call(fields: Fields<'_>) -> Read<IntegrationCall> {
     let integration = fields.name("integration");
-    let wait = fields.boolean("wait").unwrap_or(true);
+    let wait = fields.boolean("wait");
     let (body, query) = (fields.mapping("body"), fields.mapping("query"));
     fields.finish();
-    Some(IntegrationCall { integration: integration?, wait, body, query })
+    Ok(IntegrationCall { integration: integration?, wait: wait?.unwrap_or(true), body: body?, query: query? })
 }

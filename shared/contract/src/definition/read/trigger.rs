@@ -5,7 +5,7 @@ use crate::definition::{
     Authentication, Cors, DEFAULT_MAX_BYTES, Delivery, Idempotency, LARGEST_MAX_BYTES, LONGEST_WAIT, MissedRuns, OnTimeout, QueryKind,
     QueryParameter, Rate, RateScope, ResponseWait, Schedule, Trigger, Webhook,
 };
-use crate::fields::{Fields, describe};
+use crate::fields::{Fields, Read, all_of};
 use crate::query::typed_value;
 use crate::schedule::Timing;
 use crate::schema::BodySchema;
@@ -19,281 +19,264 @@ const MOST_CALLS: u64 = 1_000_000;
 const SHORTEST_EVERY: Duration = Duration::from_secs(1);
 const LONGEST_JITTER: Duration = Duration::from_secs(3600);
 
-pub(super) fn trigger(fields: &Fields<'_>) -> Option<Trigger> {
-    if fields.take("trigger").is_none() {
-        fields.problem("trigger", "is required: `webhook: {}` is the shortest");
-        return None;
+pub(super) fn trigger(fields: &Fields<'_>) -> Read<Trigger> {
+    #[derive(Clone, Copy)]
+    enum Kind {
+        Webhook,
+        Schedule,
     }
-    let trigger = fields.object("trigger")?;
-    let (is_webhook, is_schedule) = (trigger.has_key("webhook"), trigger.has_key("schedule"));
-    if is_webhook == is_schedule {
-        trigger.problem_here(if is_webhook {
-            "has both webhook and schedule: make an integration of each"
-        } else {
-            "needs webhook or schedule"
-        });
-    }
-    let webhook = trigger.object_or_empty("webhook").map(webhook);
-    let schedule = trigger.object_or_empty("schedule").and_then(schedule);
+    let trigger = fields.required("trigger", fields.object("trigger"), "`webhook: {}` is the shortest")?;
+    let kind = trigger.exactly_one_of(&[("webhook", Kind::Webhook), ("schedule", Kind::Schedule)], "make an integration of each");
+    let object = |field| trigger.required(field, trigger.object_or_empty(field), "");
+    let read = kind.and_then(|kind| match kind {
+        Kind::Webhook => webhook(object("webhook")?).map(Trigger::Webhook),
+        Kind::Schedule => schedule(object("schedule")?).map(Trigger::Schedule),
+    });
     trigger.finish();
-    webhook.map(Trigger::Webhook).or(schedule.map(Trigger::Schedule))
+    read
 }
 
-fn schedule(fields: Fields<'_>) -> Option<Schedule> {
+fn schedule(fields: Fields<'_>) -> Read<Schedule> {
     let timing = timing(&fields);
-    let delivery = if fields.boolean("ordered").unwrap_or(false) { Delivery::Serial } else { Delivery::Lane };
+    let is_ordered = fields.boolean("ordered");
     let words = [("skip", MissedRuns::Skip), ("once", MissedRuns::Once), ("all", MissedRuns::All)];
-    let missed = fields.word("missed", &words).unwrap_or(MissedRuns::Once);
-    let jitter = fields.duration("jitter", Duration::ZERO, LONGEST_JITTER).unwrap_or_default();
-    let input = fields.take("input").cloned().unwrap_or(Value::Null);
+    let missed = fields.word("missed", &words);
+    let jitter = fields.duration("jitter", Duration::ZERO, LONGEST_JITTER);
+    let input = fields.any_value("input");
     fields.finish();
-    Some(Schedule { timing: timing?, delivery, missed, jitter, input })
+    let delivery = if is_ordered?.unwrap_or(false) { Delivery::Serial } else { Delivery::Lane };
+    Ok(Schedule { timing: timing?, delivery, missed: missed?.unwrap_or(MissedRuns::Once), jitter: jitter?.unwrap_or_default(), input })
 }
 
-fn timing(fields: &Fields<'_>) -> Option<Timing> {
+fn timing(fields: &Fields<'_>) -> Read<Timing> {
     let every = fields.duration("every", SHORTEST_EVERY, DAY * 366);
     let (starting, cron, timezone) = (fields.text("starting"), fields.text("cron"), fields.text("timezone"));
-    match (fields.has_key("every"), cron) {
-        (true, None) => {
-            if timezone.is_some() {
-                fields.problem("timezone", "is for cron; `every` counts real time from `starting`");
-            }
-            let timing = Timing::every(every?, starting);
-            timing.map_err(|message| fields.problem("starting", message)).ok()
+    match (every?, cron?, starting?, timezone?) {
+        (Some(_), Some(_), ..) => Err(fields.problem_here("has both every and cron: use one of the two")),
+        (Some(_), None, _, Some(_)) => Err(fields.problem("timezone", "is for cron; `every` counts real time from `starting`")),
+        (Some(every), None, starting, None) => {
+            Timing::every(every, starting.as_deref()).map_err(|message| fields.problem("starting", message))
         }
-        (false, Some(expression)) => {
-            if starting.is_some() {
-                fields.problem("starting", "is for every; a cron expression says itself when");
-            }
-            let timing = Timing::cron(expression, timezone.unwrap_or("UTC"));
-            timing.map_err(|(field, message)| fields.problem(field, message)).ok()
+        (None, Some(_), Some(_), _) => Err(fields.problem("starting", "is for every; a cron expression says itself when")),
+        (None, Some(expression), None, timezone) => {
+            let timing = Timing::cron(&expression, timezone.as_deref().unwrap_or("UTC"));
+            timing.map_err(|(field, message)| fields.problem(field, message))
         }
-        (true, Some(_)) => {
-            fields.problem_here("has both every and cron: use one of the two");
-            None
-        }
-        (false, None) => {
-            fields.problem_here("needs every (such as 15m) or cron (such as '0 6 * * 1-5')");
-            None
-        }
+        (None, None, ..) => Err(fields.problem_here("needs every (such as 15m) or cron (such as '0 6 * * 1-5')")),
     }
 }
 
-fn webhook(fields: Fields<'_>) -> Webhook {
+fn webhook(fields: Fields<'_>) -> Read<Webhook> {
     let methods = methods(&fields);
     let authentication = authentication(&fields);
-    let query = fields.object("query").map(query).unwrap_or_default();
-    let (max_bytes, schema) = fields.object("body").map_or((DEFAULT_MAX_BYTES, None), body);
+    let query = fields.object("query").and_then(|fields| fields.map(query).transpose());
+    let body = fields.object("body").and_then(|fields| fields.map(body).transpose());
     let delivery = delivery(&fields);
-    let response = fields.object("response").map(response);
-    let cors = fields.object("cors").map(cors);
-    let idempotency = fields.object("idempotency").map(idempotency).unwrap_or_default();
-    let rate = fields.object("rate").and_then(|fields| rate(fields, &authentication));
+    let response = fields.object("response").and_then(|fields| fields.map(response).transpose());
+    let cors = fields.object("cors").and_then(|fields| fields.map(cors).transpose());
+    let idempotency = fields.object("idempotency").and_then(|fields| fields.map(idempotency).transpose());
+    let rate = fields.object("rate").and_then(|fields| fields.map(rate).transpose());
+    if let (Ok(Some(rate)), Ok(Authentication::None)) = (&rate, &authentication)
+        && rate.scope == RateScope::Key
+    {
+        fields.problem("rate.scope", "cannot be key where authentication is none: callers have no key");
+    }
     fields.finish();
-    Webhook { methods, authentication, query, max_bytes, delivery, response, cors, schema, idempotency, rate }
+    let (max_bytes, schema) = body?.unwrap_or((DEFAULT_MAX_BYTES, None));
+    Ok(Webhook {
+        methods: methods?,
+        authentication: authentication?,
+        query: query?.unwrap_or_default(),
+        max_bytes,
+        delivery: delivery?,
+        response: response?,
+        cors: cors?,
+        schema,
+        idempotency: idempotency?.unwrap_or_default(),
+        rate: rate?,
+    })
 }
 
-fn authentication(fields: &Fields<'_>) -> Authentication {
-    if fields.take("authentication").is_some_and(Value::is_object) {
-        return fields.object("authentication").and_then(signature).map_or(Authentication::ApiKey, Authentication::Signature);
+fn authentication(fields: &Fields<'_>) -> Read<Authentication> {
+    if matches!(fields.take("authentication")?, Some(Value::Object(_))) {
+        let fields = fields.required("authentication", fields.object("authentication"), "")?;
+        return signature(fields).map(Authentication::Signature);
     }
-    match fields.word("authentication", &[("api_key", true), ("none", false)]) {
-        Some(false) => Authentication::None,
-        _ => Authentication::ApiKey,
-    }
+    let word = fields.word("authentication", &[("api_key", Authentication::ApiKey), ("none", Authentication::None)])?;
+    Ok(word.unwrap_or(Authentication::ApiKey))
 }
 
-fn signature(fields: Fields<'_>) -> Option<SignatureScheme> {
-    let scheme = match fields.take("signature") {
-        Some(Value::Object(_)) => fields.object("signature").and_then(hmac).map(SignatureScheme::Hmac),
-        Some(_) => fields.word("signature", &Sender::WORDS).map(SignatureScheme::Of),
-        None => {
-            fields.problem("signature", "is required, such as { signature: github } or { signature: { header: X-Signature } }");
-            None
-        }
+fn signature(fields: Fields<'_>) -> Read<SignatureScheme> {
+    let hint = "{ signature: github } or { signature: { header: X-Signature } }";
+    let scheme = match fields.required("signature", fields.take("signature"), hint) {
+        Ok(Value::Object(_)) => fields.required("signature", fields.object("signature"), hint).and_then(hmac).map(SignatureScheme::Hmac),
+        Ok(_) => fields.required("signature", fields.word("signature", &Sender::WORDS), hint).map(SignatureScheme::Of),
+        Err(reported) => Err(reported),
     };
     fields.finish();
     scheme
 }
 
-fn hmac(fields: Fields<'_>) -> Option<HmacScheme> {
-    let code_header = header(&fields, "header");
-    if !fields.has_key("header") {
-        fields.problem("header", "is required: the header that holds the code, such as X-Signature");
-    }
-    let prefix = fields.text("prefix").unwrap_or_default().to_owned();
+fn hmac(fields: Fields<'_>) -> Read<HmacScheme> {
+    let code_header = fields.required("header", header(&fields, "header"), "the header that holds the code, such as X-Signature");
+    let prefix = fields.text_or_blank("prefix");
     let algorithms = [("sha1", HmacAlgorithm::Sha1), ("sha256", HmacAlgorithm::Sha256), ("sha512", HmacAlgorithm::Sha512)];
-    let algorithm = fields.word("algorithm", &algorithms).unwrap_or(HmacAlgorithm::Sha256);
-    let encoding = fields.word("encoding", &[("hex", CodeEncoding::Hex), ("base64", CodeEncoding::Base64)]).unwrap_or(CodeEncoding::Hex);
+    let algorithm = fields.word("algorithm", &algorithms);
+    let encoding = fields.word("encoding", &[("hex", CodeEncoding::Hex), ("base64", CodeEncoding::Base64)]);
     let timestamp = header(&fields, "timestamp");
     let tolerance = fields.duration("tolerance", Duration::from_secs(1), DAY);
-    if tolerance.is_some() && !fields.has_key("timestamp") {
+    if let (Ok(Some(_)), Ok(None)) = (&tolerance, &timestamp) {
         fields.problem("tolerance", "is for a scheme with a timestamp: name its header");
     }
     fields.finish();
-    Some(HmacScheme { header: code_header?, prefix, algorithm, encoding, timestamp, tolerance: tolerance.unwrap_or(TOLERANCE) })
+    Ok(HmacScheme {
+        header: code_header?,
+        prefix: prefix?.unwrap_or_default(),
+        algorithm: algorithm?.unwrap_or(HmacAlgorithm::Sha256),
+        encoding: encoding?.unwrap_or(CodeEncoding::Hex),
+        timestamp: timestamp?,
+        tolerance: tolerance?.unwrap_or(TOLERANCE),
+    })
 }
 
-fn header(fields: &Fields<'_>, field: &'static str) -> Option<String> {
-    let name = fields.text(field)?;
+fn header(fields: &Fields<'_>, field: &'static str) -> Read<Option<String>> {
+    let Some(name) = fields.text(field)? else { return Ok(None) };
     // RFC 9110 allows a quote, which would end the one of a shell where an example of a call is pasted.
-    if http::HeaderName::try_from(name).is_err() || name.contains('\'') {
-        fields.problem(field, format!("is no name of a header: '{name}'"));
-        return None;
+    if http::HeaderName::try_from(name.as_str()).is_err() || name.contains('\'') {
+        return Err(fields.problem(field, format!("is no name of a header: '{name}'")));
     }
-    Some(name.to_owned())
+    Ok(Some(name))
 }
 
-fn methods(fields: &Fields<'_>) -> Vec<Method> {
+fn methods(fields: &Fields<'_>) -> Read<Vec<Method>> {
     let allowed = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
-    let Some(value) = fields.take("methods") else { return vec![Method::GET, Method::POST] };
-    let mut methods = Vec::new();
-    for item in value.as_array().map_or(&[][..], Vec::as_slice) {
-        match allowed.iter().find(|method| Some(method.as_str()) == item.as_str()) {
-            Some(method) if methods.contains(method) => fields.problem("methods", format!("names {method} twice")),
-            Some(method) => methods.push(method.clone()),
-            None => fields.problem("methods", format!("must be of GET, POST, PUT, PATCH, DELETE, not {}", describe(item))),
-        }
-    }
-    if value.as_array().is_none_or(Vec::is_empty) {
-        fields.problem("methods", "must be a list with at least one method, such as [POST]");
-    }
-    methods
-}
-
-fn query(fields: Fields<'_>) -> Vec<QueryParameter> {
-    let mut parameters = Vec::new();
-    for (name, fields) in fields.entries() {
-        let kinds = [QueryKind::String, QueryKind::Integer, QueryKind::Number, QueryKind::Boolean].map(|kind| (kind.as_str(), kind));
-        let kind = fields.word("type", &kinds).unwrap_or(QueryKind::String);
-        let required = fields.boolean("required").unwrap_or(false);
-        let default = fields.take("default").and_then(|value| default_value(&fields, kind, value));
-        if required && default.is_some() {
-            fields.problem("default", "a required parameter has no default: remove one of the two");
-        }
-        let description = fields.text("description").unwrap_or_default().to_owned();
-        fields.finish();
-        parameters.push(QueryParameter { name, description, kind, required, default });
-    }
-    parameters
-}
-
-/// A default in its own type, or as the text that a caller would send.
-fn default_value(fields: &Fields<'_>, kind: QueryKind, value: &Value) -> Option<Value> {
-    let fits = match kind {
-        QueryKind::String => value.is_string(),
-        QueryKind::Integer => value.is_i64(),
-        QueryKind::Number => value.is_number(),
-        QueryKind::Boolean => value.is_boolean(),
+    let Some(value) = fields.take("methods")? else { return Ok(vec![Method::GET, Method::POST]) };
+    let Some(items) = value.as_array().filter(|items| !items.is_empty()) else {
+        return Err(fields.problem("methods", "must be a list with at least one method, such as [POST]"));
     };
-    if fits {
-        return Some(value.clone());
-    }
-    let from_text = match value {
-        Value::String(text) => typed_value(kind, text),
-        Value::Number(_) | Value::Bool(_) => typed_value(kind, &value.to_string()),
-        _ => None,
+    let read = |(index, item): (usize, &Value)| match allowed.iter().find(|method| Some(method.as_str()) == item.as_str()) {
+        Some(method) if items[..index].contains(item) => Err(fields.problem(&format!("methods[{index}]"), format!("names {method} twice"))),
+        Some(method) => Ok(method.clone()),
+        None => Err(fields.wrong(&format!("methods[{index}]"), "GET, POST, PUT, PATCH or DELETE", item)),
     };
-    if from_text.is_none() {
-        fields.problem("default", format!("must be of the type {}, not {}", kind.as_str(), describe(value)));
-    }
-    from_text
+    all_of(items.iter().enumerate().map(read))
 }
 
-fn idempotency(fields: Fields<'_>) -> Idempotency {
-    let key = fields.text("key").map(str::to_owned);
-    let keep = fields.duration("keep", Duration::from_secs(1), DAY * 30).unwrap_or(Idempotency::default().keep);
-    fields.finish();
-    Idempotency { key, keep }
+fn query(fields: Fields<'_>) -> Read<Vec<QueryParameter>> {
+    all_of(fields.entries()?.into_iter().map(|(name, fields)| query_parameter(name, fields)))
 }
 
-fn rate(fields: Fields<'_>, authentication: &Authentication) -> Option<Rate> {
-    for field in ["calls", "per"] {
-        if !fields.has_key(field) {
-            fields.problem(field, "is required: a rate is written { calls: 100, per: 1m }");
-        }
+fn query_parameter(name: String, fields: Fields<'_>) -> Read<QueryParameter> {
+    let kinds = [QueryKind::String, QueryKind::Integer, QueryKind::Number, QueryKind::Boolean].map(|kind| (kind.as_str(), kind));
+    let kind = fields.word("type", &kinds);
+    let required = fields.boolean("required");
+    let default = match (&kind, fields.scalar("default")) {
+        (Ok(kind), Ok(Some(text))) => default_value(&fields, kind.unwrap_or(QueryKind::String), &text).map(Some),
+        (Err(reported), _) => Err(*reported),
+        (_, default) => default.map(|_| None),
+    };
+    if let (Ok(Some(true)), Ok(Some(_))) = (&required, &default) {
+        fields.problem("default", "a required parameter has no default: remove one of the two");
     }
-    let calls = fields.whole("calls", 1, MOST_CALLS).map(|number| number as u32);
-    let per = fields.duration("per", Duration::from_secs(1), DAY);
-    let scope = fields.word("scope", &[("endpoint", RateScope::Endpoint), ("key", RateScope::Key)]).unwrap_or(RateScope::Endpoint);
-    if scope == RateScope::Key && *authentication == Authentication::None {
-        fields.problem("scope", "cannot be key where authentication is none: callers have no key");
-    }
+    let description = fields.text_or_blank("description");
     fields.finish();
-    Some(Rate { calls: calls?, per: per?, scope })
+    let kind = kind?.unwrap_or(QueryKind::String);
+    Ok(QueryParameter {
+        name,
+        description: description?.unwrap_or_default(),
+        kind,
+        required: required?.unwrap_or(false),
+        default: default?,
+    })
+}
+
+/// A default is read as the text that a caller would send: for a parameter of the type string, the text as it is written.
+fn default_value(fields: &Fields<'_>, kind: QueryKind, text: &str) -> Read<Value> {
+    let wrong = || fields.problem("default", format!("must be of the type {}, not '{text}'", kind.as_str()));
+    typed_value(kind, text).ok_or_else(wrong)
+}
+
+fn idempotency(fields: Fields<'_>) -> Read<Idempotency> {
+    let key = fields.mapping("key");
+    let keep = fields.duration("keep", Duration::from_secs(1), DAY * 30);
+    fields.finish();
+    Ok(Idempotency { key: key?, keep: keep?.unwrap_or(Idempotency::default().keep) })
+}
+
+fn rate(fields: Fields<'_>) -> Read<Rate> {
+    let hint = "a rate is written { calls: 100, per: 1m }";
+    let calls = fields.required("calls", fields.whole("calls", 1, MOST_CALLS), hint);
+    let per = fields.required("per", fields.duration("per", Duration::from_secs(1), DAY), hint);
+    let scope = fields.word("scope", &[("endpoint", RateScope::Endpoint), ("key", RateScope::Key)]);
+    fields.finish();
+    Ok(Rate { calls: calls? as u32, per: per?, scope: scope?.unwrap_or(RateScope::Endpoint) })
 }
 
 /// The most bytes and the schema.
-fn body(fields: Fields<'_>) -> (usize, Option<Value>) {
-    let max_bytes = fields.whole("max_bytes", 0, LARGEST_MAX_BYTES as u64).map_or(DEFAULT_MAX_BYTES, |bytes| bytes as usize);
-    let schema = fields.take("schema").cloned();
-    if let Some(schema) = &schema
+fn body(fields: Fields<'_>) -> Read<(usize, Option<Value>)> {
+    let max_bytes = fields.whole("max_bytes", 0, LARGEST_MAX_BYTES as u64);
+    let schema = fields.take("schema").map(Option::<&Value>::cloned);
+    if let Ok(Some(schema)) = &schema
         && let Err(problem) = BodySchema::compile(schema)
     {
         fields.problem("schema", problem);
     }
     fields.finish();
-    (max_bytes, schema)
+    Ok((max_bytes?.map_or(DEFAULT_MAX_BYTES, |bytes| bytes as usize), schema?))
 }
 
-fn delivery(fields: &Fields<'_>) -> Delivery {
-    let concurrency = fields.whole("concurrency", 1, MOST_KEYS_AT_ONCE).map(|number| number as usize);
-    let ordered = match fields.take("ordered") {
-        None | Some(Value::Bool(false)) => None,
-        Some(Value::Bool(true)) => Some(Delivery::Serial),
-        Some(Value::Object(_)) => fields.object("ordered").and_then(by_key),
-        Some(other) => {
-            fields.problem("ordered", format!("must be true, false or {{ by, concurrency }}, not {}", describe(other)));
-            None
-        }
-    };
-    match (ordered, concurrency) {
+fn delivery(fields: &Fields<'_>) -> Read<Delivery> {
+    let concurrency = fields.whole("concurrency", 1, MOST_KEYS_AT_ONCE);
+    let ordered = ordered(fields);
+    match (ordered?, concurrency?) {
         (Some(_), Some(_)) => {
-            fields.problem("concurrency", "is for unordered triggers; for keys at once write ordered: { by, concurrency }");
-            Delivery::Lane
+            Err(fields.problem("concurrency", "is for unordered triggers; for keys at once write ordered: { by, concurrency }"))
         }
-        (Some(ordered), None) => ordered,
-        (None, Some(number)) => Delivery::Parallel(number),
-        (None, None) => Delivery::Lane,
+        (Some(ordered), None) => Ok(ordered),
+        (None, Some(number)) => Ok(Delivery::Parallel(number as usize)),
+        (None, None) => Ok(Delivery::Lane),
     }
 }
 
-fn by_key(fields: Fields<'_>) -> Option<Delivery> {
-    let by = fields.text("by").map(str::to_owned);
-    if by.is_none() {
-        fields.problem("by", "is required: a mapping of the ordering key, such as '.body.site'");
+fn ordered(fields: &Fields<'_>) -> Read<Option<Delivery>> {
+    match fields.take("ordered")? {
+        None => Ok(None),
+        Some(Value::Object(_)) => fields.object("ordered")?.map(by_key).transpose(),
+        Some(Value::Bool(_) | Value::String(_)) => Ok(fields.boolean("ordered")?.filter(|ordered| *ordered).map(|_| Delivery::Serial)),
+        Some(other) => Err(fields.wrong("ordered", "true, false or { by, concurrency }", other)),
     }
-    let concurrency = fields.whole("concurrency", 1, MOST_KEYS_AT_ONCE).unwrap_or(16) as usize;
-    fields.finish();
-    Some(Delivery::ByKey { by: by?, concurrency })
 }
 
-fn response(fields: Fields<'_>) -> ResponseWait {
-    let wait = fields.duration("wait", MILLISECOND, LONGEST_WAIT).unwrap_or(Duration::from_secs(30));
-    let on_timeout =
-        fields.word("on_timeout", &[("error", OnTimeout::Error), ("accepted", OnTimeout::Accepted)]).unwrap_or(OnTimeout::Error);
+fn by_key(fields: Fields<'_>) -> Read<Delivery> {
+    let by = fields.required("by", fields.mapping("by"), "a mapping of the ordering key, such as '.body.site'");
+    let concurrency = fields.whole("concurrency", 1, MOST_KEYS_AT_ONCE);
     fields.finish();
-    ResponseWait { wait, on_timeout }
+    Ok(Delivery::ByKey { by: by?, concurrency: concurrency?.unwrap_or(16) as usize })
 }
 
-fn cors(fields: Fields<'_>) -> Cors {
-    let mut origins = Vec::new();
-    match fields.take("origins").and_then(Value::as_array) {
-        Some(list) if !list.is_empty() => {
-            for item in list {
-                match item.as_str() {
-                    Some("*") => origins.push("*".to_owned()),
-                    Some(origin) if is_origin(origin) => origins.push(origin.to_owned()),
-                    _ => {
-                        fields.problem("origins", format!("must be origins such as https://portal.example, or '*', not {}", describe(item)))
-                    }
-                }
+fn response(fields: Fields<'_>) -> Read<ResponseWait> {
+    let wait = fields.duration("wait", MILLISECOND, LONGEST_WAIT);
+    let on_timeout = fields.word("on_timeout", &[("error", OnTimeout::Error), ("accepted", OnTimeout::Accepted)]);
+    fields.finish();
+    Ok(ResponseWait { wait: wait?.unwrap_or(Duration::from_secs(30)), on_timeout: on_timeout?.unwrap_or(OnTimeout::Error) })
+}
+
+fn cors(fields: Fields<'_>) -> Read<Cors> {
+    let origins = fields.list_of_texts("origins", "origins, such as ['https://portal.example']");
+    let origins = fields.required("origins", origins, "a list such as ['https://portal.example']").and_then(|origins| {
+        if origins.is_empty() {
+            return Err(fields.problem("origins", "must be a list such as ['https://portal.example']"));
+        }
+        let wrong = |origin: &&String| *origin != "*" && !is_origin(origin);
+        match origins.iter().find(wrong) {
+            Some(origin) => {
+                Err(fields.problem("origins", format!("must be origins such as https://portal.example, or '*', not '{origin}'")))
             }
+            None => Ok(origins),
         }
-        _ => fields.problem("origins", "must be a list such as ['https://portal.example']"),
-    }
+    });
     fields.finish();
-    Cors { origins }
+    Ok(Cors { origins: origins? })
 }
 
 /// Scheme, host and perhaps a port, as browsers send it in `Origin` (RFC 6454): no path, no trailing slash.
