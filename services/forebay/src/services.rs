@@ -21,8 +21,17 @@ use crate::error::Error;
 use crate::output::{Output, write};
 
 /// Variables of scripts and client verbs, which are no settings.
-const OTHER_VARIABLES: [&str; 6] =
-    ["FOREBAY_CONSOLE_PORT", "FOREBAY_KEY", "FOREBAY_BIN", "FOREBAY_SERVICES", "FOREBAY_HTTP_PORT", "FOREBAY_STACK_PASSWORD"];
+const OTHER_VARIABLES: [&str; 9] = [
+    "FOREBAY_API_URL",
+    "FOREBAY_API_TOKEN",
+    "FOREBAY_API_TOKEN_FILE",
+    "FOREBAY_CONSOLE_PORT",
+    "FOREBAY_KEY",
+    "FOREBAY_BIN",
+    "FOREBAY_SERVICES",
+    "FOREBAY_HTTP_PORT",
+    "FOREBAY_STACK_PASSWORD",
+];
 /// Connections to the database of one process: batches of records, claims, and what people ask for.
 const CONNECTIONS: usize = 8;
 /// The health check that is not ok until the definitions are loaded.
