@@ -159,7 +159,7 @@ async fn a_decision_on_a_halted_trigger_needs_no_broker_and_is_effective_with_an
     let process = stack.start("dev").await;
     assert_eq!(stack.post(&process, "/t1/halts", "{}").await.status, 202);
     let state = async |wanted: &str| stack.sql(&format!("select count(*) from executions where attempts {wanted}")).await.trim() == "1";
-    let halted = || async { (stack.command_json(&["triggers", "list"]).await[0]["phase"] == "halted").then_some(()) };
+    let halted = || async { (stack.command_json(&["triggers", "list"]).await[0]["state"] == "halted").then_some(()) };
     eventually("the trigger halts", halted).await;
     assert!(state("= 1").await);
     let (code, _, error) = stack.command_ends_with(&["triggers", "resume", "t1/halts"], &[("FOREBAY_QUEUE_PREFIX", "other.")]).await;

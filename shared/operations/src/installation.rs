@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 /// How often a service compares; an `adopt` is effective in every process after at most this long.
 const COMPARE_EVERY: Duration = Duration::from_secs(5);
-/// Pause of a service that waits for the database.
+/// Pause of a service that waits for the database, or for the broker that it is to register.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Compares the settings of a process with what the database says.
@@ -76,7 +76,7 @@ impl InstallationCheck {
                     }
                     tokio::time::sleep(PAUSE).await;
                 }
-                // It is registered as soon as the broker is there.
+                // `follow` registers it once it is there and lets itself be marked.
                 Err(OperationError::Broker(_)) => return Ok(()),
                 Err(error) => return Err(error),
             }
@@ -90,20 +90,28 @@ impl InstallationCheck {
 
     /// Compares again and again until the end of the process. While the database is away, what is known stays.
     pub async fn follow(self, ended: CancellationToken) {
-        let mut refused = None;
-        while ended.run_until_cancelled(tokio::time::sleep(COMPARE_EVERY)).await.is_some() {
-            let now = match self.compare_or_register().await {
-                Ok(()) => None,
-                Err(OperationError::OtherBroker(why)) => Some(why),
+        let mut said = None;
+        let mut pause = Duration::ZERO;
+        while ended.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
+            pause = COMPARE_EVERY;
+            let (is_error, now) = match self.compare_or_register().await {
+                Ok(()) => (false, None),
+                Err(OperationError::OtherBroker(why)) => (true, Some(why)),
+                // The snapshot's watch says so already, and what is known stays.
+                Err(OperationError::Store(StoreError::Unavailable { .. })) => continue,
                 Err(error) => {
-                    tracing::debug!(%error, "the installation's broker is not compared");
-                    continue;
+                    // Nothing is registered yet, and nothing can be published before it is.
+                    pause = PAUSE;
+                    let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+                    (false, Some(format!("{error}: {cause}")))
                 }
             };
-            if let Some(why) = now.as_ref().filter(|_| now != refused) {
-                tracing::error!(reason = why, "this process uses the broker no more");
+            match &now {
+                Some(why) if now != said && is_error => tracing::error!(reason = why, "this process does not use the broker"),
+                Some(why) if now != said => tracing::warn!(reason = why, "the broker is not registered yet; trying again"),
+                _ => {}
             }
-            refused = now;
+            said = now;
         }
     }
 
