@@ -1,7 +1,7 @@
 //! The publisher against the real broker, alone and through a proxy that holds bytes back or hangs up.
 
 use forebay_broker::{
-    Destination, Limits, Message, PublishError, Publisher, PublisherConfig, PublisherState, Queue, Topology, encode_record,
+    Destination, Installation, Limits, Message, PublishError, Publisher, PublisherConfig, PublisherState, Queue, Topology, encode_record,
 };
 use forebay_contract::IdIssuer;
 use forebay_tests::{Stack, eventually};
@@ -25,7 +25,7 @@ const LIMITS: Limits = Limits { max_length: 100_000, max_bytes: 1 << 30 };
 async fn publisher(stack: &Stack, url: String, limits: Limits) -> (Publisher, DropGuard) {
     let shutdown = CancellationToken::new();
     let config = PublisherConfig { url, name: "test".to_owned(), channels: 3, confirm_timeout: Duration::from_secs(20) };
-    let publisher = Publisher::start(config, Topology::new(stack.queue_prefix(), 1, limits), shutdown.clone());
+    let publisher = Publisher::start(config, Topology::new(stack.queue_prefix(), 1, limits, Installation::unchecked()), shutdown.clone());
     publisher.ready().await;
     (publisher, shutdown.drop_guard())
 }

@@ -1,6 +1,6 @@
 //! Looking at queues: depth, the age of what waits, messages that nobody can read.
 
-use forebay_broker::{ConsumersConfig, Depth, Inspector, Limits, Queue, Settle, SettleError, Topology, UnreadableMessage};
+use forebay_broker::{ConsumersConfig, Depth, Inspector, Installation, Limits, Queue, Settle, SettleError, Topology, UnreadableMessage};
 use forebay_tests::{Sink, Stack, eventually};
 use lapin::options::BasicPublishOptions;
 use lapin::types::{AMQPValue, FieldTable};
@@ -8,7 +8,7 @@ use lapin::{BasicProperties, Connection, ConnectionProperties};
 use std::time::Duration;
 
 fn topology(stack: &Stack) -> Topology {
-    Topology::new(stack.queue_prefix(), 1, Limits { max_length: 1_000_000, max_bytes: 1 << 30 })
+    Topology::new(stack.queue_prefix(), 1, Limits { max_length: 1_000_000, max_bytes: 1 << 30 }, Installation::unchecked())
 }
 
 fn inspector(stack: &Stack) -> Inspector {

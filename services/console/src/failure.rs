@@ -57,16 +57,21 @@ impl Failure {
     }
 
     fn internal(error: &dyn std::error::Error) -> Self {
-        let mut causes = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            causes.push_str(&format!(": {cause}"));
-            source = cause.source();
-        }
+        let causes = with_causes(error);
         tracing::error!(error = causes, "a request failed");
         let detail = if FOR_THE_HOST.load(Ordering::Relaxed) { causes } else { "It is in the console's log.".to_owned() };
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong", detail)
     }
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
 }
 
 impl From<Denied> for Failure {
@@ -91,9 +96,14 @@ impl From<OperationError> for Failure {
             OperationError::Invalid(detail) => Self::invalid(detail),
             OperationError::NotFound(_) => Self::not_found(error.to_string()),
             OperationError::Refused(detail) => Self::new(StatusCode::CONFLICT, "refused", "Not as things stand", detail),
+            OperationError::OtherBroker(detail) => {
+                tracing::error!(reason = detail, "this console's broker is not the installation's");
+                Self::new(StatusCode::CONFLICT, "other-broker", "Not the installation's broker", detail)
+            }
             OperationError::Publish(_) | OperationError::Broker(_) => {
-                tracing::warn!(%error, "the broker did not do what a person asked for");
-                Self::unavailable(&error.to_string())
+                tracing::warn!(error = with_causes(&error), "the broker did not do what a person asked for");
+                let for_the_host = FOR_THE_HOST.load(Ordering::Relaxed);
+                Self::unavailable(&if for_the_host { with_causes(&error) } else { error.to_string() })
             }
             OperationError::Failed(_) => Self::internal(&error),
         }

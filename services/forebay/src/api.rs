@@ -191,7 +191,7 @@ impl Api {
 }
 
 /// Who uses the command, for the history and the audit log: `USER@HOST`.
-fn author() -> String {
+pub(crate) fn author() -> String {
     let user = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|name| !name.is_empty()));
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::env::var("HOSTNAME"));
     let host = host.map(|host| host.trim().to_owned()).unwrap_or_else(|_| "this host".to_owned());

@@ -57,6 +57,11 @@ pub(crate) enum Command {
     Console,
     /// Brings the tables of the database up to date
     Migrate,
+    /// The broker, queue prefix and number of shared queues that every process of an installation uses
+    Installation {
+        #[command(subcommand)]
+        command: Installation,
+    },
     /// Asks a running process whether it is ready (exit 0) or not (exit 1)
     Health,
     /// Applies definitions, connections and alerts: files, or folders with *.yaml, *.yml and *.json
@@ -181,6 +186,21 @@ pub(crate) struct Invoke {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum Installation {
+    /// Shows what is registered in the database beside the settings of this command, and whether its broker is the installation's
+    Show,
+    /// Makes the broker, queue prefix and number of shared queues of this command's settings the installation's
+    ///
+    /// For a broker that has replaced the earlier one or was emptied, and for a change of FOREBAY_QUEUE_PREFIX or FOREBAY_LANES: let the
+    /// workers empty the queues, stop all services, adopt, start the services with the same settings.
+    Adopt {
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum Schedules {
     /// Lists schedules, when each is due next, and how its last run went
     List {
@@ -251,6 +271,7 @@ pub(crate) fn command() -> clap::Command {
     }
     for verb in [
         "migrate",
+        "installation",
         "apply",
         "diff",
         "export",
@@ -273,15 +294,16 @@ pub(crate) fn command() -> clap::Command {
     ] {
         command = command.mut_subcommand(verb, |verb| show(verb, "FOREBAY_DATABASE_URL"));
     }
-    command = command.mut_subcommand("schedules", |verb| show(show(verb, "FOREBAY_AMQP_URL"), "FOREBAY_QUEUE_PREFIX"));
+    for verb in ["installation", "schedules", "executions", "top", "unreadable"] {
+        for setting in ["FOREBAY_AMQP_URL", "FOREBAY_QUEUE_PREFIX", "FOREBAY_LANES"] {
+            command = command.mut_subcommand(verb, |verb| show(verb, setting));
+        }
+    }
     for verb in ["apply", "diff", "connections", "alerts", "executions"] {
         command = command.mut_subcommand(verb, |verb| show(verb, "FOREBAY_SECRET_KEY"));
     }
     for verb in ["connections", "alerts"] {
         command = command.mut_subcommand(verb, |verb| show(verb, "FOREBAY_PRIVATE_ADDRESSES"));
-    }
-    for verb in ["executions", "top", "unreadable"] {
-        command = command.mut_subcommand(verb, |verb| show(show(verb, "FOREBAY_AMQP_URL"), "FOREBAY_QUEUE_PREFIX"));
     }
     command = command.mut_subcommand("invoke", |verb| show(verb, "FOREBAY_HTTP_LISTEN"));
     command = command.mut_subcommand("health", |verb| show(verb, "FOREBAY_ADMIN_LISTEN"));

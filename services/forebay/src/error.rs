@@ -2,7 +2,7 @@
 
 use forebay_console::ConsoleError;
 use forebay_ingress::IngressError;
-use forebay_operations::BuildError;
+use forebay_operations::{BuildError, OperationError};
 use forebay_runtime::admin::AdminError;
 use forebay_runtime::metrics::MetricsError;
 use forebay_runtime::settings::SettingsError;
@@ -36,6 +36,9 @@ pub enum Error {
     /// The store refused or is away.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What a person or a service needs of the installation.
+    #[error(transparent)]
+    Operation(#[from] OperationError),
     /// A file, a stream or a connection.
     #[error("{doing}")]
     Io {
@@ -111,7 +114,10 @@ impl Error {
             Self::Refused { status: 400, .. } => WRONG_USE,
             Self::Refused { status: 401 | 403, .. } => NOT_ALLOWED,
             Self::Refused { status: 429 | 502..=504, .. } | Self::Away { .. } | Self::Call { .. } => AWAY,
-            Self::Store(StoreError::Unavailable { .. }) => AWAY,
+            Self::Store(StoreError::Unavailable { .. })
+            | Self::Operation(
+                OperationError::Store(StoreError::Unavailable { .. }) | OperationError::Broker(_) | OperationError::Publish(_),
+            ) => AWAY,
             _ => FAILED,
         }
     }

@@ -15,6 +15,7 @@ mod executions;
 mod export;
 mod files;
 mod health;
+mod installation;
 mod invoke;
 mod keys;
 mod output;
@@ -98,6 +99,7 @@ async fn perform(cli: Cli, settings: Settings) -> Result<(), Error> {
         Command::Console => services::run(services::Services::Console, &settings).await,
         Command::Migrate => services::migrate(&output, &settings).await,
         Command::Health => health::health(&output, settings.admin_listen).await,
+        Command::Installation { command } => installation::perform(&output, &settings, command).await,
         Command::Apply(apply) => apply::apply(&output, &api().await?, &apply).await,
         Command::Diff(paths) => apply::diff(&output, &api().await?, &paths).await,
         Command::Validate(paths) => apply::validate(&output, &paths),

@@ -1,7 +1,9 @@
 //! The verbs that run services: builds what was asked for, serves until a signal, ends in order.
 
+use forebay_broker::Installation;
 use forebay_console::Console;
 use forebay_ingress::Ingress;
+use forebay_operations::InstallationCheck;
 use forebay_runtime::admin::Admin;
 use forebay_runtime::health::Health;
 use forebay_runtime::settings::{Settings, unknown_variables};
@@ -19,8 +21,17 @@ use crate::error::Error;
 use crate::output::{Output, write};
 
 /// Variables of scripts and client verbs, which are no settings.
-const OTHER_VARIABLES: [&str; 6] =
-    ["FOREBAY_CONSOLE_PORT", "FOREBAY_KEY", "FOREBAY_BIN", "FOREBAY_SERVICES", "FOREBAY_HTTP_PORT", "FOREBAY_STACK_PASSWORD"];
+const OTHER_VARIABLES: [&str; 9] = [
+    "FOREBAY_API_URL",
+    "FOREBAY_API_TOKEN",
+    "FOREBAY_API_TOKEN_FILE",
+    "FOREBAY_CONSOLE_PORT",
+    "FOREBAY_KEY",
+    "FOREBAY_BIN",
+    "FOREBAY_SERVICES",
+    "FOREBAY_HTTP_PORT",
+    "FOREBAY_STACK_PASSWORD",
+];
 /// Connections to the database of one process: batches of records, claims, and what people ask for.
 const CONNECTIONS: usize = 8;
 /// The health check that is not ok until the definitions are loaded.
@@ -119,7 +130,15 @@ async fn serve(services: Services, settings: &Settings) -> Result<(), Error> {
     };
     health.set(DEFINITIONS, true, "loaded");
 
-    let built = build(services, settings, store, watched, &health).await?;
+    let check = InstallationCheck::new(settings, store.clone(), services.name());
+    let installation = check.installation().clone();
+    tokio::select! {
+        started = check.start() => started?,
+        () = shutdown.wait() => return Ok(()),
+    }
+    tokio::spawn(check.follow(ended.clone()));
+
+    let built = build(services, settings, store, watched, &health, &installation).await?;
     // By now each service expects its own checks. Before, the process would seem ready with nothing but its definitions.
     health.set(SERVICES, true, "built");
     announce(services, &built, settings, &admin_address.to_string())?;
@@ -137,17 +156,24 @@ struct Built {
     console: Option<Console>,
 }
 
-async fn build(services: Services, settings: &Settings, store: Store, watched: SnapshotHandle, health: &Health) -> Result<Built, Error> {
+async fn build(
+    services: Services,
+    settings: &Settings,
+    store: Store,
+    watched: SnapshotHandle,
+    health: &Health,
+    installation: &Installation,
+) -> Result<Built, Error> {
     let ingress = match services.has_ingress() {
-        true => Some(Ingress::build(settings, store.clone(), watched.clone(), health.clone()).await?),
+        true => Some(Ingress::build(settings, store.clone(), watched.clone(), health.clone(), installation.clone()).await?),
         false => None,
     };
     let worker = match services.has_worker() {
-        true => Some(Worker::build(settings, store.clone(), watched.clone(), health.clone()).await?),
+        true => Some(Worker::build(settings, store.clone(), watched.clone(), health.clone(), installation.clone()).await?),
         false => None,
     };
     let scheduler = match services.has_scheduler() {
-        true => Some(Scheduler::build(settings, store.clone(), watched.clone(), health.clone()).await?),
+        true => Some(Scheduler::build(settings, store.clone(), watched.clone(), health.clone(), installation.clone()).await?),
         false => None,
     };
     let console = match services.has_console() {

@@ -27,7 +27,8 @@ pub(crate) fn publish(result: &Result<(), PublishError>, took: Duration) {
 /// How things stand, once a second.
 pub(crate) fn state(publisher: PublisherState, replies_connected: bool, in_flight: usize, waiters: usize, snapshot_age: Duration) {
     let flag = |on: bool| if on { 1.0 } else { 0.0 };
-    metrics::gauge!(names::BROKER_CONNECTED, "purpose" => "publish").set(flag(publisher != PublisherState::Away));
+    metrics::gauge!(names::BROKER_CONNECTED, "purpose" => "publish")
+        .set(flag(matches!(publisher, PublisherState::Ready | PublisherState::Blocked)));
     metrics::gauge!(names::BROKER_CONNECTED, "purpose" => "replies").set(flag(replies_connected));
     metrics::gauge!(names::BROKER_BLOCKED).set(flag(publisher == PublisherState::Blocked));
     metrics::gauge!(names::INGRESS_IN_FLIGHT).set(in_flight as f64);

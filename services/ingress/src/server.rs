@@ -9,7 +9,7 @@ use crate::measure;
 use crate::rate::Rates;
 use crate::receive::BodyBudget;
 use actix_web::{App, HttpServer, web};
-use forebay_broker::{Limits, Publisher, PublisherConfig, PublisherState, Replies, Topology};
+use forebay_broker::{Installation, Limits, Publisher, PublisherConfig, PublisherState, Replies, Topology};
 use forebay_runtime::health::Health;
 use forebay_runtime::settings::Settings;
 use forebay_runtime::shutdown::Shutdown;
@@ -70,7 +70,13 @@ impl Ingress {
     ///
     /// # Errors
     /// [`IngressError`].
-    pub async fn build(settings: &Settings, store: Store, snapshot: SnapshotHandle, health: Health) -> Result<Self, IngressError> {
+    pub async fn build(
+        settings: &Settings,
+        store: Store,
+        snapshot: SnapshotHandle,
+        health: Health,
+        installation: Installation,
+    ) -> Result<Self, IngressError> {
         let listen = |source| IngressError::Listen { address: settings.http_listen, source };
         let listener = TcpListener::bind(settings.http_listen).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
@@ -79,7 +85,7 @@ impl Ingress {
 
         let broker_shutdown = CancellationToken::new();
         let limits = Limits { max_length: settings.queue_max_length, max_bytes: settings.queue_max_bytes };
-        let topology = Topology::new(&settings.queue_prefix, settings.lanes, limits);
+        let topology = Topology::new(&settings.queue_prefix, settings.lanes, limits, installation);
         let url = settings.amqp_url.expose().to_owned();
         let publisher_config = PublisherConfig {
             url: url.clone(),
@@ -161,6 +167,7 @@ async fn observe(dependencies: web::Data<Dependencies>, health: Health) {
             PublisherState::Ready => "publishing",
             PublisherState::Blocked => "the broker accepts no messages (memory or disk alarm)",
             PublisherState::Away => "no connection",
+            PublisherState::NotOfInstallation => "not this installation's broker (the log says why)",
         };
         health.set("broker", state == PublisherState::Ready, detail);
         let connected = dispatch.replies.is_connected();

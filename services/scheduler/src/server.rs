@@ -2,7 +2,7 @@
 
 use crate::alerts::Watcher;
 use crate::publish::Publishing;
-use forebay_broker::{Limits, Publisher, PublisherConfig, PublisherState, Topology};
+use forebay_broker::{Installation, Limits, Publisher, PublisherConfig, PublisherState, Topology};
 use forebay_contract::IdIssuer;
 use forebay_runtime::health::Health;
 use forebay_runtime::settings::Settings;
@@ -63,11 +63,17 @@ impl Scheduler {
     ///
     /// # Errors
     /// [`SchedulerError`].
-    pub async fn build(settings: &Settings, store: Store, snapshot: SnapshotHandle, health: Health) -> Result<Self, SchedulerError> {
+    pub async fn build(
+        settings: &Settings,
+        store: Store,
+        snapshot: SnapshotHandle,
+        health: Health,
+        installation: Installation,
+    ) -> Result<Self, SchedulerError> {
         let ids = IdIssuer::new(&store.id_key().await?);
         let broker_shutdown = CancellationToken::new();
         let limits = Limits { max_length: settings.queue_max_length, max_bytes: settings.queue_max_bytes };
-        let topology = Topology::new(&settings.queue_prefix, settings.lanes, limits);
+        let topology = Topology::new(&settings.queue_prefix, settings.lanes, limits, installation);
         let config = PublisherConfig {
             url: settings.amqp_url.expose().to_owned(),
             name: format!("{} scheduler", settings.worker_name),
@@ -130,6 +136,7 @@ impl Clock {
             PublisherState::Ready => "publishing",
             PublisherState::Blocked => "the broker accepts no messages (memory or disk alarm)",
             PublisherState::Away => "no connection",
+            PublisherState::NotOfInstallation => "not this installation's broker (the log says why)",
         };
         self.health.set(BROKER, state == PublisherState::Ready, detail);
         // Nothing is claimed that could not be published.

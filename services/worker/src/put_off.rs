@@ -5,15 +5,12 @@ use crate::attempt::Attempted;
 use crate::dispatch::Lane;
 use crate::execute::{Claimed, Executor};
 use crate::record::stored_count;
-use forebay_broker::{Destination, Queue, encode_envelope};
+use forebay_broker::{Destination, Queue, RETRY_DELAYS, encode_envelope};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{Ending, ExecutionError, ExecutionStatus};
 use forebay_contract::unix_micros;
 use forebay_store::Record;
 use std::time::Duration;
-
-/// Seconds of the delayed queues: each is a queue of its own at the broker.
-const DELAYS: [u32; 11] = [1, 2, 5, 10, 30, 60, 120, 300, 3600, 21_600, 86_400];
 
 /// What hidden fields a message repeats is known once the execution is recorded whole.
 const UNTOLD: &str = "told when the execution has ended, since its definition hides fields";
@@ -24,7 +21,8 @@ impl Executor {
         if !attempted.host.keep_at_last(&attempted.unkept).await {
             return false;
         }
-        let delay = DELAYS.into_iter().find(|seconds| u64::from(*seconds) >= pause.as_secs()).unwrap_or(DELAYS[DELAYS.len() - 1]);
+        let delay =
+            RETRY_DELAYS.into_iter().find(|seconds| u64::from(*seconds) >= pause.as_secs()).unwrap_or(RETRY_DELAYS[RETRY_DELAYS.len() - 1]);
         let envelope = Envelope { attempts: attempted.attempts, ..claimed.envelope.clone() };
         let error = match &attempted.ending {
             Ending::Failed(error) if attempted.host.seals() => Some(ExecutionError { message: UNTOLD.to_owned(), ..error.clone() }),
@@ -40,7 +38,7 @@ impl Executor {
             return false;
         }
         let left = u64::try_from(until - unix_micros() / 1000).unwrap_or_default() / 1000;
-        let delay = DELAYS.into_iter().rev().find(|seconds| u64::from(*seconds) <= left).unwrap_or(DELAYS[0]);
+        let delay = RETRY_DELAYS.into_iter().rev().find(|seconds| u64::from(*seconds) <= left).unwrap_or(RETRY_DELAYS[0]);
         let envelope = Envelope { resumes: true, ..claimed.envelope.clone() };
         self.put_off(&envelope, attempted, lane, delay, ExecutionStatus::Running, None).await
     }

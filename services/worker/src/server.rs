@@ -9,7 +9,9 @@ use crate::members::Members;
 use crate::programs::Programs;
 use crate::recorder::{Recorder, drain_spool};
 use crate::traffic::Traffic;
-use forebay_broker::{Consumers, ConsumersConfig, Limits, Publisher, PublisherConfig, PublisherState, Queue, Replies, Topology};
+use forebay_broker::{
+    Consumers, ConsumersConfig, Installation, Limits, Publisher, PublisherConfig, PublisherState, Queue, Replies, Topology,
+};
 use forebay_contract::IdIssuer;
 use forebay_contract::unix_micros;
 use forebay_runtime::health::Health;
@@ -64,14 +66,20 @@ impl Worker {
     ///
     /// # Errors
     /// [`WorkerError`].
-    pub async fn build(settings: &Settings, store: Store, snapshot: SnapshotHandle, health: Health) -> Result<Self, WorkerError> {
+    pub async fn build(
+        settings: &Settings,
+        store: Store,
+        snapshot: SnapshotHandle,
+        health: Health,
+        installation: Installation,
+    ) -> Result<Self, WorkerError> {
         let mut options = EngineOptions::default();
         // A step's call continues the trace of its span.
         options.inject = Some(Arc::new(forebay_runtime::telemetry::current_traceparent));
         options.reach = settings.private_addresses.parse().map_err(|error: ReachError| WorkerError::Reach(error.to_string()))?;
         let engine = Engine::new(options)?;
         let limits = Limits { max_length: settings.queue_max_length, max_bytes: settings.queue_max_bytes };
-        let topology = Topology::new(&settings.queue_prefix, settings.lanes, limits);
+        let topology = Topology::new(&settings.queue_prefix, settings.lanes, limits, installation);
         let broker_shutdown = CancellationToken::new();
         let url = settings.amqp_url.expose().to_owned();
         let name = format!("{} worker", settings.worker_name);
@@ -177,12 +185,12 @@ impl Worker {
 
 async fn observe(publisher: Publisher, health: Health) {
     loop {
-        let state = publisher.state();
-        health.set(
-            "worker broker",
-            state != PublisherState::Away,
-            if state == PublisherState::Away { "no connection" } else { "connected" },
-        );
+        let (is_connected, detail) = match publisher.state() {
+            PublisherState::Ready | PublisherState::Blocked => (true, "connected"),
+            PublisherState::Away => (false, "no connection"),
+            PublisherState::NotOfInstallation => (false, "not this installation's broker (the log says why)"),
+        };
+        health.set("worker broker", is_connected, detail);
         tokio::time::sleep(OBSERVE_EVERY).await;
     }
 }

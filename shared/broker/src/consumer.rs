@@ -74,7 +74,10 @@ impl Consumers {
         if let Some(connection) = roomy {
             return Ok(connection.clone());
         }
-        let connection = Arc::new(connect(&self.config.url, &self.config.name).await?);
+        let connection = connect(&self.config.url, &self.config.name).await?;
+        // Nothing is taken from the queues of another installation.
+        self.topology.installation().verify(&connection, &self.config.url).await?;
+        let connection = Arc::new(connection);
         connections.push(connection.clone());
         Ok(connection)
     }

@@ -43,6 +43,9 @@ pub enum BrokerError {
         #[source]
         source: lapin::Error,
     },
+    /// The broker is another installation's, or of none; the text says so, and what to do.
+    #[error("{0}")]
+    NotOfInstallation(String),
     /// No connection right now; one is being made.
     #[error("there is no connection to the broker at the moment")]
     NotConnected,

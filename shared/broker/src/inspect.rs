@@ -94,6 +94,21 @@ impl Inspector {
         Self { config: Arc::new(config), topology, connection: Arc::default() }
     }
 
+    /// Sees whether the broker is the installation's, as known by now.
+    ///
+    /// # Errors
+    /// [`BrokerError::NotOfInstallation`]; when the broker cannot be asked.
+    pub async fn verify(&self) -> Result<(), BrokerError> {
+        let connection = self.connected(None).await?;
+        let verified = self.topology.installation().verify(&connection, &self.config.url).await;
+        if verified.is_err() {
+            // The broker has closed a channel of it, or it leads to another broker than it should.
+            let mut known = self.connection.lock().await;
+            known.take_if(|known| Arc::ptr_eq(known, &connection));
+        }
+        verified
+    }
+
     /// How the queues stand, in their order; `None`: the queue does not exist yet, so nothing waits in it.
     ///
     /// # Errors
@@ -203,7 +218,9 @@ impl Inspector {
         {
             return Ok(known.clone());
         }
-        Ok(connection.insert(Arc::new(connect(&self.config.url, &self.config.name).await?)).clone())
+        let made = connect(&self.config.url, &self.config.name).await?;
+        self.topology.installation().verify(&made, &self.config.url).await?;
+        Ok(connection.insert(Arc::new(made)).clone())
     }
 }
 

@@ -9,6 +9,7 @@ mod connection;
 mod consumer;
 mod error;
 mod inspect;
+mod installation;
 mod lock;
 mod publisher;
 mod remote;
@@ -22,7 +23,8 @@ pub use codec::{
 pub use consumer::{Consumers, ConsumersConfig, Delivery, Subscription};
 pub use error::{BrokerError, PublishError};
 pub use inspect::{Depth, Inspector, Settle, SettleError, UnreadableMessage};
+pub use installation::Installation;
 pub use publisher::{Destination, Publisher, PublisherConfig, PublisherState};
 pub use remote::{RemoteError, RemoteMessage, RemotePublisher, endpoint};
 pub use replies::{Replies, Waiting};
-pub use topology::{Limits, Queue, Topology, order_of, stable_hash};
+pub use topology::{Limits, Queue, RETRY_DELAYS, Topology, order_of, stable_hash};

@@ -19,6 +19,7 @@ use crate::wire::{Settled, Wire};
 use futures_util::stream::StreamExt;
 use lapin::{Connection, Event};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -39,6 +40,9 @@ pub struct PublisherConfig {
 
 /// Longest wait of a message that nobody asks after for a connection.
 const POST_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Pause before a broker that is another installation's is looked at again; it logs each look as an error.
+const FOREIGN_PAUSE: Duration = Duration::from_secs(3);
 
 /// RabbitMQ says that a queue is there as soon as somebody has begun to declare it, and refuses what is published to it until it has
 /// started (3.10.8: `rabbit_fifo_client` finds no server to register at). So long after our declaration it is asked again.
@@ -63,12 +67,16 @@ pub enum PublisherState {
     Blocked,
     /// No connection.
     Away,
+    /// The broker that is there is not known to be the installation's.
+    NotOfInstallation,
 }
 
 /// A handle to the publishing connection, which ends when the shutdown token of [`Publisher::start`] is cancelled.
 #[derive(Clone)]
 pub struct Publisher {
     session: watch::Receiver<Option<Arc<Session>>>,
+    /// Whether the last connection led to another broker than the installation's.
+    is_foreign: Arc<AtomicBool>,
     confirm_timeout: Duration,
     topology: Topology,
 }
@@ -91,8 +99,9 @@ impl Publisher {
     pub fn start(config: PublisherConfig, topology: Topology, shutdown: CancellationToken) -> Self {
         let (session_sender, session) = watch::channel(None);
         let confirm_timeout = config.confirm_timeout;
-        tokio::spawn(supervise(config, topology.clone(), session_sender, shutdown));
-        Self { session, confirm_timeout, topology }
+        let is_foreign = Arc::new(AtomicBool::new(false));
+        tokio::spawn(supervise(config, topology.clone(), session_sender, is_foreign.clone(), shutdown));
+        Self { session, is_foreign, confirm_timeout, topology }
     }
 
     /// The queue's name at the broker.
@@ -105,6 +114,9 @@ impl Publisher {
     #[must_use]
     pub fn state(&self) -> PublisherState {
         match &*self.session.borrow() {
+            None if self.is_foreign.load(Ordering::Relaxed) || self.topology.installation().refusal().is_some() => {
+                PublisherState::NotOfInstallation
+            }
             None => PublisherState::Away,
             Some(session) if session.wire.is_blocked() => PublisherState::Blocked,
             Some(_) => PublisherState::Ready,
@@ -188,6 +200,7 @@ impl Publisher {
 
 impl Session {
     async fn open(config: &PublisherConfig, connection: Connection, topology: Topology) -> Result<Self, BrokerError> {
+        topology.installation().verify(&connection, &config.url).await?;
         let lost = CancellationToken::new();
         let (uri, address) = read_url(&config.url)?;
         let channels = u16::try_from(config.channels.max(1)).unwrap_or(u16::MAX - 1);
@@ -242,25 +255,45 @@ async fn supervise(
     config: PublisherConfig,
     topology: Topology,
     sessions: watch::Sender<Option<Arc<Session>>>,
+    is_foreign: Arc<AtomicBool>,
     shutdown: CancellationToken,
 ) {
     let declaring = format!("{} (queues)", config.name);
-    while let Some(connection) = connect_patiently(&config.url, &declaring, &shutdown).await {
+    loop {
+        let mut changes = topology.installation().changes();
+        if shutdown.run_until_cancelled(topology.installation().known()).await.is_none() {
+            return;
+        }
+        let Some(connection) = connect_patiently(&config.url, &declaring, &shutdown).await else { return };
         let mut events = connection.events_listener().boxed();
         let session = match Session::open(&config, connection, topology.clone()).await {
             Ok(session) => Arc::new(session),
+            Err(error @ BrokerError::NotOfInstallation(_)) => {
+                if !is_foreign.swap(true, Ordering::Relaxed) {
+                    tracing::error!(connection.name = config.name, %error, "nothing is published to this broker");
+                }
+                tokio::select! {
+                    () = shutdown.cancelled() => return,
+                    () = changes.next() => {}
+                    () = tokio::time::sleep(FOREIGN_PAUSE) => {}
+                }
+                continue;
+            }
             Err(error) => {
                 tracing::warn!(connection.name = config.name, error = %chain(&error), "nothing can be published yet; trying again");
                 tokio::time::sleep(Duration::from_millis(200)).await;
                 continue;
             }
         };
+        is_foreign.store(false, Ordering::Relaxed);
         tracing::info!(connection.name = config.name, "publishing to the broker");
         sessions.send_replace(Some(session.clone()));
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 () = session.lost.cancelled() => break,
+                // The next connection is compared with what is known by then.
+                () = changes.next() => break,
                 event = events.next() => match event {
                     Some(Event::Error(error)) => {
                         tracing::warn!(connection.name = declaring, error = %chain(&error), "the connection that declares queues was lost");

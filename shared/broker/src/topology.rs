@@ -2,6 +2,7 @@
 //!
 //! Arguments are the same on every version of RabbitMQ from 3.10 to 4.x.
 
+use crate::installation::Installation;
 use forebay_contract::definition::Delivery;
 use forebay_contract::envelope::Envelope;
 use lapin::options::QueueDeclareOptions;
@@ -49,7 +50,11 @@ pub struct Topology {
     prefix: String,
     lanes: u16,
     limits: Limits,
+    installation: Installation,
 }
+
+/// Seconds of the delayed queues of each shared queue of work: each is a queue of its own at the broker.
+pub const RETRY_DELAYS: [u32; 11] = [1, 2, 5, 10, 30, 60, 120, 300, 3600, 21_600, 86_400];
 
 /// Past this many redeliveries a quorum queue drops or dead-letters a message. An exclusive queue must do neither,
 /// and `-1` drops at the first nack on RabbitMQ 3.x, so the count is set out of reach.
@@ -58,9 +63,15 @@ const LANE_DELIVERY_LIMIT: i64 = 20;
 
 impl Topology {
     /// `prefix` keeps several stacks on one broker apart; `lanes` is the number of lanes of each kind, at least 1.
+    /// Connections are used only where the broker is the installation's.
     #[must_use]
-    pub fn new(prefix: &str, lanes: u16, limits: Limits) -> Self {
-        Self { prefix: prefix.to_owned(), lanes: lanes.max(1), limits }
+    pub fn new(prefix: &str, lanes: u16, limits: Limits, installation: Installation) -> Self {
+        Self { prefix: prefix.to_owned(), lanes: lanes.max(1), limits, installation }
+    }
+
+    /// The installation whose queues these are.
+    pub(crate) fn installation(&self) -> &Installation {
+        &self.installation
     }
 
     /// The queue's name at the broker.
@@ -206,7 +217,7 @@ mod tests {
     use super::*;
 
     fn topology() -> Topology {
-        Topology::new("acme.", 4, Limits { max_length: 10, max_bytes: 1000 })
+        Topology::new("acme.", 4, Limits { max_length: 10, max_bytes: 1000 }, Installation::unchecked())
     }
 
     #[test]

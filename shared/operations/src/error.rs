@@ -31,16 +31,28 @@ pub enum OperationError {
     Publish(#[from] PublishError),
     /// The broker could not be asked.
     #[error("the broker does not answer")]
-    Broker(#[from] BrokerError),
+    Broker(#[source] BrokerError),
+    /// What was asked for would reach no worker: the broker, the queue prefix or the number of shared queues is not the installation's.
+    #[error("{0}")]
+    OtherBroker(String),
     /// The operating system.
     #[error("{0}")]
     Failed(String),
 }
 
+impl From<BrokerError> for OperationError {
+    fn from(error: BrokerError) -> Self {
+        match error {
+            BrokerError::NotOfInstallation(why) => Self::OtherBroker(why),
+            error => Self::Broker(error),
+        }
+    }
+}
+
 impl From<SettleError> for OperationError {
     fn from(error: SettleError) -> Self {
         match error {
-            SettleError::Broker(error) => Self::Broker(error),
+            SettleError::Broker(error) => error.into(),
             SettleError::NotFound => Self::NotFound("this message".to_owned()),
             other @ (SettleError::Homeless | SettleError::Refused(_)) => Self::Refused(other.to_string()),
         }

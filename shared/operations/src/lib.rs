@@ -2,6 +2,7 @@
 //! API, its pages and the command are three ways to the same functions.
 
 mod actor;
+mod adoption;
 mod alerts;
 mod connections;
 mod definitions;
@@ -9,6 +10,7 @@ mod depths;
 mod difference;
 mod error;
 mod executions;
+mod installation;
 mod keys;
 mod monitor;
 mod password;
@@ -20,11 +22,13 @@ mod tenants;
 mod triggers;
 
 pub use actor::{Actor, Denied, Visible};
+pub use adoption::Adoption;
 pub use alerts::{NewAlert, PlannedAlert};
 pub use connections::{NewConnection, PlannedConnection};
 pub use definitions::{Planned, RolledBack, check_definition};
 pub use difference::{Difference, differences};
 pub use error::OperationError;
+pub use installation::InstallationCheck;
 pub use monitor::QueueState;
 pub use people::{FirstUser, PersonChange, Signed};
 pub use retry::{Batch, Retried, RetryHow};
@@ -34,7 +38,7 @@ use forebay_runtime::settings::Settings;
 use forebay_store::{SecretKeys, Store};
 use forebay_workflow::connector::ReachError;
 use forebay_workflow::{Engine, EngineError, EngineOptions};
-use publishing::Publishing;
+use publishing::BrokerAccess;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,8 +61,7 @@ pub struct Operations {
     store: Store,
     keys: Option<Arc<SecretKeys>>,
     engine: Engine,
-    publishing: Publishing,
-    inspector: Inspector,
+    broker: BrokerAccess,
     depths: depths::Depths,
     topology: Topology,
     retention: Duration,
@@ -74,7 +77,8 @@ impl Operations {
         options.reach = settings.private_addresses.parse()?;
         let keys = settings.secret_key.as_ref().map(SecretKeys::parse).transpose().map_err(BuildError::SecretKey)?;
         let limits = Limits { max_length: settings.queue_max_length, max_bytes: settings.queue_max_bytes };
-        let topology = Topology::new(&settings.queue_prefix, settings.lanes, limits);
+        let check = InstallationCheck::new(settings, store.clone(), name);
+        let topology = Topology::new(&settings.queue_prefix, settings.lanes, limits, check.installation().clone());
         let url = settings.amqp_url.expose().to_owned();
         let config = PublisherConfig {
             url: url.clone(),
@@ -83,12 +87,12 @@ impl Operations {
             channels: 1,
             confirm_timeout: settings.confirm_timeout,
         };
+        let inspector = Inspector::new(ConsumersConfig { url, name: name.to_owned() }, topology.clone());
         Ok(Self {
             store,
             keys: keys.map(Arc::new),
             engine: Engine::new(options)?,
-            publishing: Publishing::new(config, topology.clone()),
-            inspector: Inspector::new(ConsumersConfig { url, name: name.to_owned() }, topology.clone()),
+            broker: BrokerAccess::new(check, config, topology.clone(), inspector),
             depths: depths::Depths::default(),
             topology,
             retention: settings.retention,

@@ -100,7 +100,7 @@ impl Operations {
             named.extend(self.topology.lanes().map(|queue| (None, queue, None)));
         }
         let queues: Vec<Queue> = named.iter().map(|(_, queue, _)| *queue).collect();
-        let depths = self.depths.of(&self.inspector, &queues, patience).await;
+        let depths = self.depths.of(self.broker.inspector().await, &queues, patience).await;
         let mut states = Vec::with_capacity(named.len());
         for (integration, queue, worker) in named {
             let (name, depth) = (self.topology.name(queue), depths.get(&queue));
@@ -116,7 +116,7 @@ impl Operations {
     /// What the broker says.
     pub async fn list_unreadable(&self, actor: &Actor, limit: usize) -> Result<Vec<UnreadableMessage>, OperationError> {
         actor.may_everywhere(Role::Viewer)?;
-        Ok(self.inspector.unreadable(limit).await?)
+        Ok(self.broker.checked().await?.inspector().unreadable(limit).await?)
     }
 
     /// Returns an unreadable message to its queue, or discards it.
@@ -125,7 +125,7 @@ impl Operations {
     /// What the broker says.
     pub async fn settle_unreadable(&self, actor: &Actor, id: &str, settle: Settle) -> Result<(), OperationError> {
         let who = actor.may_everywhere(Role::Operator)?;
-        self.inspector.settle_unreadable(id, settle).await?;
+        self.broker.checked().await?.settle_unreadable(id, settle).await?;
         let action = match settle {
             Settle::Return => "message.return",
             Settle::Discard => "message.discard",

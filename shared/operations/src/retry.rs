@@ -4,6 +4,7 @@ use crate::Operations;
 use crate::actor::Actor;
 use crate::error::OperationError;
 use crate::executions::seen;
+use crate::publishing::CheckedBroker;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::ExecutionStatus;
 use forebay_contract::{ExecutionId, IntegrationPath};
@@ -54,7 +55,7 @@ impl Operations {
     /// [`OperationError::Refused`], which says why; what the broker and the store say.
     pub async fn retry(&self, actor: &Actor, id: &ExecutionId, how: RetryHow) -> Result<Retried, OperationError> {
         let row = self.execution(actor, id).await?.row;
-        self.retry_row(actor, &row, how).await
+        self.retry_row(actor, &self.broker.checked().await?, &row, how).await
     }
 
     /// How many executions a retry of this search would take up, at most `most`.
@@ -79,9 +80,10 @@ impl Operations {
     ) -> Result<Batch, OperationError> {
         let Some(filter) = retryable(seen(actor, filter, Role::Operator)?) else { return Ok(Batch::default()) };
         let rows = self.store.executions_in_order(&filter, after).await?;
+        let broker = self.broker.checked().await?;
         let mut batch = Batch { next: rows.last().filter(|_| rows.len() == filter.limit as usize).map(|row| row.id), ..Batch::default() };
         for row in &rows {
-            match self.retry_row(actor, row, how).await {
+            match self.retry_row(actor, &broker, row, how).await {
                 Ok(_) => batch.retried += 1,
                 Err(OperationError::Refused(why)) => batch.refused.push((row.id, why)),
                 Err(error) => return Err(error),
@@ -91,7 +93,13 @@ impl Operations {
         Ok(batch)
     }
 
-    async fn retry_row(&self, actor: &Actor, row: &ExecutionRow, how: RetryHow) -> Result<Retried, OperationError> {
+    async fn retry_row(
+        &self,
+        actor: &Actor,
+        broker: &CheckedBroker<'_>,
+        row: &ExecutionRow,
+        how: RetryHow,
+    ) -> Result<Retried, OperationError> {
         let id = &row.id;
         let refused = |text: String| OperationError::Refused(format!("{id} is not tried again: {text}"));
         let path: IntegrationPath =
@@ -120,7 +128,7 @@ impl Operations {
         // The id of a run begins with the time at which it was due.
         let due_at = (row.trigger == TriggerKind::Schedule.as_str()).then(|| id.issued_at_millis());
         let envelope = Envelope { received_at: row.accepted_at, attempts, due_at, ..envelope };
-        self.publishing.publish(&envelope, integration.definition.trigger.delivery()).await?;
+        broker.publish(&envelope, integration.definition.trigger.delivery()).await?;
         let retried = Retried { id: *id, version, attempt: attempts + 1 };
         self.audit_retry(who, &envelope, &retried, how).await;
         Ok(retried)

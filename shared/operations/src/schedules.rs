@@ -35,12 +35,13 @@ impl Operations {
         if !integration.definition.enabled {
             return Err(OperationError::Refused(format!("{path} is disabled: apply it with `enabled: true` first")));
         }
+        let broker = self.broker.checked().await?;
         let ids = IdIssuer::new(&self.store.id_key().await?);
         let no_id = |_| OperationError::Failed("no execution id could be made: the operating system gave no random bytes".to_owned());
         let id = ids.issue(integration.id).map_err(no_id)?;
         let due = id.issued_at_millis();
         let envelope = Envelope::of_schedule(id, path.clone(), integration.id, integration.version, schedule, due);
-        self.publishing.publish(&envelope, &schedule.delivery).await?;
+        broker.publish(&envelope, &schedule.delivery).await?;
         let deed = Deed {
             tenant: Some(path.tenant.clone()),
             action: "schedule.run",

@@ -223,9 +223,7 @@ fn responses(route: &Route, documented: &Documented) -> Value {
         may("401", "No token, or one that does not work.");
         may("403", "The role does not allow it.");
         may("404", "It does not exist, or not for this caller.");
-    }
-    if route.method != Method::GET {
-        may("409", "Not as things stand.");
+        may("409", "Not as things stand; or this console's broker is not the installation's.");
     }
     if documented.takes.is_some() {
         may("413", "The body is too large.");

@@ -8,6 +8,7 @@ mod database;
 mod definitions;
 mod executions;
 mod history;
+mod installation;
 mod keys;
 mod migrations;
 mod partitions;

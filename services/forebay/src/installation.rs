@@ -1,0 +1,69 @@
+//! The `installation` verbs: which broker and queues the installation uses, and a move to others.
+
+use crate::args::Installation;
+use crate::change::confirmed;
+use crate::error::Error;
+use crate::output::Output;
+use forebay_operations::{Actor, Adoption, InstallationCheck};
+use forebay_runtime::settings::Settings;
+use serde_json::{Value, json};
+use std::io::IsTerminal;
+
+/// `forebay installation ...`: of the database and the broker of the settings, whatever FOREBAY_API_URL is.
+pub(crate) async fn perform(output: &Output, settings: &Settings, command: Installation) -> Result<(), Error> {
+    let check = InstallationCheck::new(settings, crate::client_store(settings).await?, "forebay command");
+    let adoption = check.adoption().await?;
+    match command {
+        Installation::Show => output.one(&shown(&adoption), &object(&adoption)),
+        Installation::Adopt { yes } => adopt(output, &check, &adoption, yes).await,
+    }
+}
+
+async fn adopt(output: &Output, check: &InstallationCheck, adoption: &Adoption, yes: bool) -> Result<(), Error> {
+    if adoption.is_in_place() {
+        return output.one("these are the installation's broker and settings already", &object(adoption));
+    }
+    if !yes {
+        if !std::io::stdin().is_terminal() {
+            let text = "there is no terminal to ask on, so nothing was changed: add --yes to adopt without asking";
+            return Err(Error::Usage(text.to_owned()));
+        }
+        let workers = adoption.live_workers;
+        let question = format!(
+            "{}\n{workers} workers are live. Messages at an earlier broker stay there and are not run. Use the broker at {} with these \
+             settings from now on? [y/N]",
+            shown(adoption),
+            adoption.broker
+        );
+        if !confirmed(&question)? {
+            return Err(Error::Failed("nothing was changed".to_owned()));
+        }
+    }
+    check.adopt(&Actor::host(&crate::api::author()), adoption).await?;
+    let now = check.adoption().await?;
+    output.one(&format!("adopted\n{}", shown(&now)), &object(&now))
+}
+
+fn shown(adoption: &Adoption) -> String {
+    let Adoption { stored, here, broker, is_marked, .. } = adoption;
+    let (prefix, queues) = match stored {
+        Some(place) => (format!("{:?}", place.queue_prefix), place.shared_queues.to_string()),
+        None => ("not registered".to_owned(), "not registered".to_owned()),
+    };
+    let marked = if *is_marked { "the installation's" } else { "not the installation's" };
+    format!(
+        "                 installation  here\nqueue prefix     {prefix:<12}  {:?}\nshared queues    {queues:<12}  {}\nbroker           {:<12}  {broker}, {marked}",
+        here.queue_prefix, here.shared_queues, ""
+    )
+}
+
+fn object(adoption: &Adoption) -> Value {
+    let Adoption { stored, here, broker, is_marked, live_workers } = adoption;
+    json!({
+        "queuePrefix": stored.as_ref().map(|place| &place.queue_prefix),
+        "sharedQueues": stored.as_ref().map(|place| place.shared_queues),
+        "mark": stored.as_ref().map(|place| place.mark.to_string()),
+        "here": { "queuePrefix": here.queue_prefix, "sharedQueues": here.shared_queues, "broker": broker, "isMarked": is_marked },
+        "liveWorkers": live_workers,
+    })
+}
