@@ -36,7 +36,7 @@ impl Compiler {
     }
 
     pub(crate) fn sftp(&mut self, path: &str, call: &SftpCall) -> Option<SftpStep> {
-        self.asks_for_earlier |= matches!(call.operation, SftpOperation::Move { .. } | SftpOperation::Delete { .. });
+        self.asks_for_earlier |= !matches!(call.operation, SftpOperation::List { .. } | SftpOperation::Get { .. });
         let mut text = |field: &str, source: &String| self.template(&format!("{path}.{field}"), source, Encoding::Scalar);
         let operation = match &call.operation {
             SftpOperation::List { path: folder, pattern } => {
@@ -50,14 +50,14 @@ impl Compiler {
             SftpOperation::Get { path: file, content_type } => {
                 Operation::Get { path: text("get", file)?, content_type: content_type.clone() }
             }
-            SftpOperation::Put { path: file, body, content_type } => {
+            SftpOperation::Put { path: file, body, content_type, overwrite, rename } => {
                 let file = text("put", file);
                 let body = self.mapping(&format!("{path}.body"), body);
-                Operation::Put { path: file?, body: body?, content_type: content_type.clone() }
+                Operation::Put { path: file?, body: body?, content_type: content_type.clone(), overwrite: *overwrite, rename: *rename }
             }
-            SftpOperation::Move { path: file, to } => {
+            SftpOperation::Move { path: file, to, overwrite } => {
                 let (file, to) = (text("move", file), text("to", to));
-                Operation::Move { path: file?, to: to? }
+                Operation::Move { path: file?, to: to?, overwrite: *overwrite }
             }
             SftpOperation::Delete { path: file } => Operation::Delete { path: text("delete", file)? },
         };

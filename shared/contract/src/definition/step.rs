@@ -227,7 +227,7 @@ pub struct SftpCall {
 /// Paths are templates; a path that is not absolute is under the connection's folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SftpOperation {
-    /// Lists a folder: `[{ name, path, size, modifiedAt, isFolder }]`, by name.
+    /// Lists a folder: `[{ name, path, size, modifiedAt, isFolder }]`, by name; with `nameBase64` where the name is not UTF-8.
     List {
         /// The folder.
         path: String,
@@ -241,7 +241,7 @@ pub enum SftpOperation {
         /// Its media type; absent: by the name's ending.
         content_type: Option<String>,
     },
-    /// Writes a file, first under a name of its own and then renamed: `{ path, size }`.
+    /// Writes a file, first under a name of its own and then renamed unless told otherwise: `{ path, size }`.
     Put {
         /// The file.
         path: String,
@@ -250,13 +250,19 @@ pub enum SftpOperation {
         /// Its media type; absent: by the name's ending.
         content_type: Option<String>,
     },
-    /// Renames a file, over another one there: `{ path }`.
+        /// Whether it replaces a file that is there; default: true.
+        overwrite: bool,
+        /// Whether it is written under another name first; default: true.
+        rename: bool,
+    /// Renames a file: `{ path }`.
     Move {
         /// The file.
         path: String,
         /// Its new path.
         to: String,
     },
+        /// Whether it replaces a file that is there; default: true.
+        overwrite: bool,
     /// Removes a file: `{ deleted }`, false where there was none.
     Delete {
         /// The file.

@@ -15,8 +15,10 @@ mod pool;
 mod reach;
 mod sftp;
 mod sftp_path;
+mod sftp_names;
 mod sftp_session;
 mod sql;
+mod sftp_write;
 mod tls;
 
 pub use email::{Mail, MailFile};

@@ -180,7 +180,7 @@ impl Rendering<'_> {
                 put("put", path)?;
                 request.insert("body".to_owned(), self.optional("body", Some(body))?);
             }
-            SftpOperation::Move { path, to } => {
+            SftpOperation::Move { path, to, .. } => {
                 put("move", path)?;
                 put("to", to)?;
             }
