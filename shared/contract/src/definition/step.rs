@@ -196,7 +196,8 @@ pub struct EmailCall {
     pub connection: Name,
     /// Template of the sender; absent: the connection's.
     pub from: Option<String>,
-    /// Templates of addresses, each one address or several with commas.
+    /// Templates of addresses, each one address, or several with commas between them in the literal text; an expression alone may
+    /// give an array of addresses.
     pub to: Vec<String>,
     /// As `to`.
     pub cc: Vec<String>,
@@ -249,20 +250,20 @@ pub enum SftpOperation {
         body: String,
         /// Its media type; absent: by the name's ending.
         content_type: Option<String>,
-    },
         /// Whether it replaces a file that is there; default: true.
         overwrite: bool,
         /// Whether it is written under another name first; default: true.
         rename: bool,
+    },
     /// Renames a file: `{ path }`.
     Move {
         /// The file.
         path: String,
         /// Its new path.
         to: String,
-    },
         /// Whether it replaces a file that is there; default: true.
         overwrite: bool,
+    },
     /// Removes a file: `{ deleted }`, false where there was none.
     Delete {
         /// The file.
