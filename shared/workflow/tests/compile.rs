@@ -80,6 +80,14 @@ steps:
     }
     // One that is stored since an older version goes on with what it does beside the mail.
     assert!(forebay_workflow::Program::compile(definition).is_ok());
+    let alert = |to: &str| {
+        let send = serde_json::json!({ "email": { "connection": "m", "to": ["ops@example.com", to] } });
+        let alert = serde_json::json!({ "tenant": "t", "alert": "a", "when": { "halted": {} }, "send": send });
+        forebay_workflow::check_alert(&forebay_contract::alert::Alert::from_value(&alert).unwrap())
+    };
+    let problems = alert("a@b@c").unwrap_err();
+    assert!(problems[0].to_string().starts_with("send.email.to[1]: 'a@b@c' is no address"), "{problems:?}");
+    assert_eq!(alert("Ops <ops@example.com>"), Ok(()));
 }
 
 #[test]

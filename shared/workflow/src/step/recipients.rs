@@ -69,7 +69,10 @@ pub(crate) fn check(template: &Template, is_one: bool) -> Result<(), String> {
         }
         one(&tokens)?;
     }
-    if template.is_literal() { addresses(&pieces).map(drop) } else { Ok(()) }
+    match template.is_literal() {
+        true if addresses(&pieces)?.is_empty() => Err("it is empty: give an address, or remove it".to_owned()),
+        _ => Ok(()),
+    }
 }
 
 /// Splits at the literal commas that stand neither in quotes nor in angle brackets.
@@ -313,7 +316,7 @@ mod tests {
             ("${ . }, anna", false),
             ("${ . } x@y.example", false),
             ("${ . }", true),
-            ("", true),
+            ("", false),
             ("${ . }@corp.example", true),
             ("x-${ . }", true),
             ("\"${ . }\" <${ . }>", true),

@@ -188,11 +188,9 @@ pub(super) fn sftp(fields: Fields<'_>) -> Read<SftpCall> {
             overwrite: overwrite?,
             rename: rename?,
         }),
-        Kind::Move => Ok(SftpOperation::Move {
-            path: path("move")?,
-            to: fields.required("to", to, "the new path")?,
-            overwrite: overwrite?,
-        }),
+        Kind::Move => {
+            Ok(SftpOperation::Move { path: path("move")?, to: fields.required("to", to, "the new path")?, overwrite: overwrite? })
+        }
         Kind::Delete => Ok(SftpOperation::Delete { path: path("delete")? }),
     });
     fields.finish();

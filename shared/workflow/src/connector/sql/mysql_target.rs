@@ -14,6 +14,9 @@ use sqlparser::dialect::MySqlDialect;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, Tokenizer};
 
+/// Longest statement that is read, blanks counted: a condition has as many levels as it has parts.
+const MAX_TOKENS: usize = 10_000;
+
 /// The columns of a statement's parameters.
 #[derive(Debug, Default)]
 pub(super) struct Targets {
@@ -28,6 +31,9 @@ pub(super) struct Targets {
 /// What can be told of the statement; `None` where nothing can.
 pub(super) fn targets(text: &str) -> Option<Targets> {
     let mut tokens = Tokenizer::new(&MySqlDialect {}, text).tokenize().ok()?;
+    if tokens.len() > MAX_TOKENS {
+        return None;
+    }
     let mut count = 0;
     for token in &mut tokens {
         if let Token::Placeholder(mark) = token {
@@ -168,6 +174,7 @@ fn parameter(value: &Expr) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn told(text: &str) -> Option<(String, Vec<Option<String>>)> {
         let targets = targets(text)?;
@@ -202,5 +209,24 @@ mod tests {
         }
         let update = targets("UPDATE t SET a = ?, `B` = ? WHERE a = ?").unwrap();
         assert_eq!((update.parameter_of("b"), update.parameter_of("a"), update.parameter_of("c")), (Some(2), None, None));
+    }
+    #[test]
+    fn a_statement_of_many_levels_ends_without_an_answer() {
+        for (open, close) in [("(", ")"), ("NOT (", ")"), ("a = (SELECT a FROM t WHERE ", ")"), ("- ", ""), ("CASE WHEN ", " THEN 1 END")] {
+            let text = format!("SELECT a FROM t WHERE {}a = ?{}", open.repeat(2000), close.repeat(2000));
+            assert!(targets(&text).is_none(), "{open}");
+        }
+        let text = format!("SELECT a FROM t WHERE b = ? {}", "OR a = ? ".repeat(2000));
+        assert!(targets(&text).is_none_or(|targets| targets.of_parameter.len() == 2001));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_stops_the_reader(words in prop::collection::vec(prop::sample::select(vec![
+            "SELECT", "INSERT INTO", "UPDATE", "DELETE FROM", "t", "(", ")", "?", ",", "=", "SET", "VALUES", "WHERE", "a", "'", "`", "--", "\n", "IN", "BETWEEN",
+            "AND", "ON DUPLICATE KEY UPDATE", "é", "\\", ";", "*", "0x", "/*", "JOIN",
+        ]), 0..20)) {
+            let _ = targets(&words.join(" "));
+        }
     }
 }
