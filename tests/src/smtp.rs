@@ -154,8 +154,8 @@ async fn serve(stream: TcpStream, state: &State) -> std::io::Result<()> {
             "250 2.1.5 ok"
         } else if upper == "DATA" {
             say(&mut stream, "354 go on").await?;
-            let data = data(&mut stream).await?;
-            let answer = state.answer_to(".");
+            let (data, fault) = data(&mut stream).await?;
+            let answer = fault.map(str::to_owned).or_else(|| state.answer_to("."));
             if answer.is_none() {
                 let mail = ReceivedMail { login: login.clone(), from: from.clone(), to: std::mem::take(&mut to), data, is_encrypted };
                 state.mails.lock().unwrap().push(mail);
@@ -186,17 +186,34 @@ async fn hear(stream: &mut Session) -> std::io::Result<Option<String>> {
     Ok((read > 0).then(|| line.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
-/// Up to the line with a dot alone; a dot before a dot is taken off (RFC 5321, section 4.5.2).
-async fn data(stream: &mut Session) -> std::io::Result<String> {
-    let mut data = String::new();
-    while let Some(line) = hear(stream).await? {
-        if line == "." {
-            break;
+/// Up to the line with a dot alone; a dot before a dot is taken off (RFC 5321, section 4.5.2). With what a strict server refuses, as
+/// Exchange Online does: a CR or an LF that stands alone, and a line of more than 998 bytes.
+async fn data(stream: &mut Session) -> std::io::Result<(String, Option<&'static str>)> {
+    let (mut data, mut fault) = (String::new(), None);
+    loop {
+        let mut line = Vec::new();
+        if stream.read_until(b'\n', &mut line).await? == 0 {
+            return Ok((data, fault));
         }
-        data.push_str(line.strip_prefix('.').unwrap_or(&line));
+        let text = match line.strip_suffix(b"\r\n") {
+            Some(text) => text,
+            None => {
+                fault = Some("550 5.6.11 SMTPSEND.BareLinefeedsAreIllegal");
+                line.strip_suffix(b"\n").unwrap_or(&line)
+            }
+        };
+        if text == b"." {
+            return Ok((data, fault));
+        }
+        if text.contains(&b'\r') {
+            fault = Some("550 5.6.0 a CR stands alone");
+        }
+        if text.len() > 998 {
+            fault = Some("500 5.5.2 line too long");
+        }
+        data.push_str(&String::from_utf8_lossy(text.strip_prefix(b".").unwrap_or(text)));
         data.push_str("\r\n");
     }
-    Ok(data)
 }
 
 fn address(line: &str) -> String {

@@ -62,6 +62,65 @@ steps:
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_was_written_before_a_crash_is_known_again_and_nothing_is_written_over() {
+    let ((stack, server), sink) = (with_files().await, Sink::start(Duration::from_secs(3)).await);
+    let yaml = format!(
+        "
+tenant: t1
+name: order
+trigger: {{ webhook: {{ authentication: none }} }}
+steps:
+  - {{ id: put, sftp: {{ connection: drop, put: 'order-${{ .body.id }}.json', body: .body, overwrite: false }} }}
+  - {{ id: ask, http: {{ url: '{0}/ask' }} }}
+  - {{ id: tell, http: {{ method: POST, url: '{0}/tell', body: '.steps.put' }} }}
+",
+        sink.address()
+    );
+    stack.apply(&yaml).await;
+    let (ingress, worker) = (stack.start("ingress").await, stack.start("worker").await);
+    assert_eq!(stack.post(&ingress, "/t1/order", r#"{"id":7}"#).await.status, 202);
+    eventually("it is written and asks", || async { (sink.seen().len() == 1).then_some(()) }).await;
+    worker.kill().await;
+    let _worker = stack.start("worker").await;
+    assert_eq!(stack.ended("order", 1).await[0]["status"], "succeeded");
+    let told = sink.seen().into_iter().find(|seen| seen.path == "/tell").unwrap().body;
+    assert!(told.contains("\"assumed\":true"), "{told}");
+    // Another call with the same id: the file of the first one stays.
+    assert_eq!(stack.post(&ingress, "/t1/order", r#"{"id":7,"again":true}"#).await.status, 202);
+    let ended = stack.ended("order", 2).await;
+    let failed = ended.iter().find(|execution| execution["status"] == "failed").unwrap();
+    assert!(failed["error"]["message"].as_str().unwrap().contains("order-7.json is there already"), "{failed}");
+    assert_eq!(std::fs::read_to_string(server.files().join("order-7.json")).unwrap(), r#"{"id":7}"#);
+    assert_eq!(std::fs::read_dir(server.files()).unwrap().count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_dies_amid_a_file_leaves_no_part_of_it_once_the_step_is_done() {
+    let (stack, server) = with_files().await;
+    // Large enough to be met amid its way.
+    let steps = "
+tenant: t1
+name: large
+trigger: { webhook: { authentication: none } }
+steps: [{ id: put, sftp: { connection: drop, put: large.txt, body: '.body * 20000000' } }]
+";
+    stack.apply(steps).await;
+    let names = || -> Vec<String> {
+        let names = std::fs::read_dir(server.files()).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+        names.collect()
+    };
+    let (ingress, worker) = (stack.start("ingress").await, stack.start("worker").await);
+    assert_eq!(stack.post(&ingress, "/t1/large", "\"x\"").await.status, 202);
+    eventually("it is being written", || async { (!names().is_empty()).then_some(()) }).await;
+    worker.kill().await;
+    let _worker = stack.start("worker").await;
+    assert_eq!(stack.ended("large", 1).await[0]["status"], "succeeded");
+    assert_eq!(names(), ["large.txt"]);
+    let size = std::fs::metadata(server.files().join("large.txt")).unwrap().len();
+    assert_eq!(size, 20_000_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_move_of_what_was_never_there_fails_also_when_it_is_tried_again_by_hand() {
     let (stack, server) = with_files().await;
     std::fs::write(server.files().join("b"), "of yesterday").unwrap();

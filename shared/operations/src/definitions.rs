@@ -9,7 +9,6 @@ use forebay_contract::{IntegrationPath, Name};
 use forebay_store::{Applied, Change, IntegrationRow, NewDefinition, Role, StoredVersion, Which};
 use forebay_workflow::Program;
 use serde_json::Value;
-use std::sync::Arc;
 
 /// One definition against what is stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,7 +38,7 @@ pub struct RolledBack {
 /// Everything that is wrong.
 pub fn check_definition(document: &Value) -> Result<Definition, Vec<Problem>> {
     let definition = Definition::from_value(document).map_err(|error| error.problems)?;
-    Program::compile(Arc::new(definition.clone()))?;
+    Program::check(&definition)?;
     Ok(definition)
 }
 

@@ -86,6 +86,15 @@ impl Engine {
 }
 
 fn program(alert: &Alert, channel: Channel) -> Result<Program, Vec<Problem>> {
+    with_definition(alert, channel, |definition| Program::compile(Arc::new(definition)))
+}
+
+/// What `read` makes of the definition that tells of the alert, with the paths of problems as they are in the alert.
+fn with_definition<T>(
+    alert: &Alert,
+    channel: Channel,
+    read: impl FnOnce(Definition) -> Result<T, Vec<Problem>>,
+) -> Result<T, Vec<Problem>> {
     let mut step = json!({ "id": channel.as_str(), "timeout": format!("{}s", TELLING_TIMEOUT.as_secs()) });
     match channel {
         Channel::Webhook => step["http"] = http(alert),
@@ -93,12 +102,12 @@ fn program(alert: &Alert, channel: Channel) -> Result<Program, Vec<Problem>> {
     }
     let (tenant, name) = (alert.tenant.as_str(), alert.name.as_str());
     let document = json!({ "tenant": tenant, "name": name, "trigger": { "webhook": {} }, "steps": [step] });
-    let compile = || Program::compile(Arc::new(Definition::from_value(&document).map_err(|error| error.problems)?));
+    let read = || read(Definition::from_value(&document).map_err(|error| error.problems)?);
     let place = |problem: Problem| {
         let path = problem.path.replacen("steps[0].http", "send.webhook", 1).replacen("steps[0].email", "send.email", 1);
         Problem { path, ..problem }
     };
-    compile().map_err(|problems| problems.into_iter().map(place).collect())
+    read().map_err(|problems| problems.into_iter().map(place).collect())
 }
 
 fn http(alert: &Alert) -> Value {
@@ -150,6 +159,7 @@ impl Host for Telling {
 /// # Errors
 /// Every problem, with its path in the alert.
 pub fn check_alert(alert: &Alert) -> Result<(), Vec<Problem>> {
-    let problems: Vec<Problem> = Channel::of(alert).into_iter().filter_map(|channel| program(alert, channel).err()).flatten().collect();
+    let check = |channel| with_definition(alert, channel, |definition| Program::check(&definition)).err();
+    let problems: Vec<Problem> = Channel::of(alert).into_iter().filter_map(check).flatten().collect();
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }

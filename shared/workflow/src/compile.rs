@@ -25,7 +25,8 @@ pub(crate) struct Parts {
     pub keeps_steps: bool,
 }
 
-pub(crate) fn compile(definition: &Definition) -> Result<Parts, Vec<Problem>> {
+/// Compiles a definition; a new one is held also to what stored ones, of older versions, may break where it is never reached.
+pub(crate) fn compile(definition: &Definition, is_new: bool) -> Result<Parts, Vec<Problem>> {
     let mut compiler = Compiler::default();
     if let Some(key) = definition.trigger.webhook().and_then(|webhook| webhook.idempotency.key.as_ref()) {
         compiler.mapping("trigger.webhook.idempotency.key", key);
@@ -38,7 +39,10 @@ pub(crate) fn compile(definition: &Definition) -> Result<Parts, Vec<Problem>> {
     let label = definition.label.as_ref().and_then(|source| compiler.mapping("label", source));
     let steps = compiler.steps("steps", &definition.steps);
     let respond = definition.respond.as_ref().and_then(|respond| compiler.respond("respond", respond));
-    let Compiler { problems, step_count, reaches_out, waits, asks_for_earlier } = compiler;
+    let Compiler { mut problems, new_problems, step_count, reaches_out, waits, asks_for_earlier } = compiler;
+    if is_new {
+        problems.extend(new_problems);
+    }
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -50,6 +54,8 @@ pub(crate) fn compile(definition: &Definition) -> Result<Parts, Vec<Problem>> {
 #[derive(Default)]
 pub(crate) struct Compiler {
     problems: Vec<Problem>,
+    /// Problems of a new definition only.
+    new_problems: Vec<Problem>,
     /// Of all steps so far, those inside of others included.
     step_count: usize,
     reaches_out: bool,
@@ -61,6 +67,10 @@ pub(crate) struct Compiler {
 impl Compiler {
     pub(crate) fn problem(&mut self, path: impl Into<String>, message: impl Into<String>) {
         self.problems.push(Problem { path: path.into(), message: message.into() });
+    }
+
+    pub(crate) fn new_problem(&mut self, path: impl Into<String>, message: impl Into<String>) {
+        self.new_problems.push(Problem { path: path.into(), message: message.into() });
     }
 
     fn kept<T>(&mut self, path: &str, result: Result<T, CompileError>) -> Option<Paced<T>> {

@@ -127,8 +127,16 @@ impl Program {
     /// # Errors
     /// Every problem, each with the path of its field, such as `steps[1].set: line 1, column 5: ...`.
     pub fn compile(definition: Arc<Definition>) -> Result<Self, Vec<Problem>> {
-        let Parts { ordering_key, input, label, steps, respond, waits, keeps_steps } = compile(&definition)?;
+        let Parts { ordering_key, input, label, steps, respond, waits, keeps_steps } = compile(&definition, false)?;
         Ok(Self { definition, ordering_key, input, label, steps, respond, waits, keeps_steps })
+    }
+
+    /// Checks a definition that is to be stored: that it compiles, and that what is written in it can do what it is for.
+    ///
+    /// # Errors
+    /// Every problem, as for [`Program::compile`], and literal addresses that no mail server takes.
+    pub fn check(definition: &Definition) -> Result<(), Vec<Problem>> {
+        compile(definition, true).map(drop)
     }
 
     /// Whether a step waits.

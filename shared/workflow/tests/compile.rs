@@ -47,6 +47,50 @@ fn the_ordering_key_is_compiled_too() {
 }
 
 #[test]
+fn a_literal_address_of_mail_that_no_server_takes_is_refused_in_a_new_definition_only() {
+    let yaml = "tenant: t
+name: n
+trigger: { webhook: {} }
+steps:
+  - id: a
+    email:
+      connection: m
+      from: anna
+      to: [ann@example.com, 'a@b@c', '${ .x }@corp.example', 'Ann Lee, ann@example.com', '${ .x } y@corp.example']
+      cc: 'an na@example.com'
+      bcc: '${ .list }'
+      reply_to: 'Ann <ann@example.com>, bob@example.com'
+      subject: x
+      text: x
+";
+    let definition = support::definition_of(yaml);
+    let found = forebay_workflow::Program::check(&definition).unwrap_err();
+    let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+    let expected = [
+        "steps[0].email.from: 'anna' is no address",
+        "steps[0].email.to[1]: 'a@b@c' is no address",
+        "steps[0].email.to[3]: 'Ann Lee' is no address",
+        "steps[0].email.to[4]: '1 y@corp.example' is no address",
+        "steps[0].email.cc: 'an na@example.com' is no address",
+        "steps[0].email.reply_to: it holds several addresses",
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for text in expected {
+        assert!(found.iter().any(|problem| problem.starts_with(text)), "{text} is not in {found:#?}");
+    }
+    // One that is stored since an older version goes on with what it does beside the mail.
+    assert!(forebay_workflow::Program::compile(definition).is_ok());
+    let alert = |to: &str| {
+        let send = serde_json::json!({ "email": { "connection": "m", "to": ["ops@example.com", to] } });
+        let alert = serde_json::json!({ "tenant": "t", "alert": "a", "when": { "halted": {} }, "send": send });
+        forebay_workflow::check_alert(&forebay_contract::alert::Alert::from_value(&alert).unwrap())
+    };
+    let problems = alert("a@b@c").unwrap_err();
+    assert!(problems[0].to_string().starts_with("send.email.to[1]: 'a@b@c' is no address"), "{problems:?}");
+    assert_eq!(alert("Ops <ops@example.com>"), Ok(()));
+}
+
+#[test]
 fn an_address_must_be_one() {
     let cases = [
         ("erp.example/x", "http:// or https://"),

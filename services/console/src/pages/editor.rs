@@ -27,7 +27,6 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
-use std::sync::Arc;
 use tokio::runtime::Handle;
 
 const NEW_WEBHOOK: &str = "tenant: TENANT\nname: NewIntegration\ntrigger:\n  webhook:\n    methods: [POST]\nsteps:\n  - id: result\n    set: '{ received: .input }'\n";
@@ -93,7 +92,7 @@ pub(crate) async fn make(source: &str, example: &Example) -> Made {
 async fn run(read: Read, example: Example) -> (Vec<Problem>, Markup) {
     let handle = Handle::current();
     let work = move || {
-        let problems = Program::compile(Arc::new(read.definition.clone())).err().unwrap_or_default();
+        let problems = Program::check(&read.definition).err().unwrap_or_default();
         (problems, handle.block_on(tried(&read, example)))
     };
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| (Vec::new(), html! {}))
@@ -266,8 +265,8 @@ pub(crate) async fn submit(caller: Caller, body: web::Bytes) -> PageResult {
 /// A text that may be saved.
 async fn checked(source: &str) -> Result<NewDefinition, Vec<Located>> {
     let read = read(source)?;
-    let definition = Arc::new(read.definition.clone());
-    let compiled = tokio::task::spawn_blocking(move || Program::compile(definition).err().unwrap_or_default()).await;
+    let definition = read.definition.clone();
+    let compiled = tokio::task::spawn_blocking(move || Program::check(&definition).err().unwrap_or_default()).await;
     match compiled.unwrap_or_default() {
         problems if problems.is_empty() => {
             Ok(NewDefinition { definition: read.definition, document: read.document, source: source.to_owned() })

@@ -196,7 +196,8 @@ pub struct EmailCall {
     pub connection: Name,
     /// Template of the sender; absent: the connection's.
     pub from: Option<String>,
-    /// Templates of addresses, each one address or several with commas.
+    /// Templates of addresses, each one address, or several with commas between them in the literal text; an expression alone may
+    /// give an array of addresses.
     pub to: Vec<String>,
     /// As `to`.
     pub cc: Vec<String>,
@@ -227,7 +228,7 @@ pub struct SftpCall {
 /// Paths are templates; a path that is not absolute is under the connection's folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SftpOperation {
-    /// Lists a folder: `[{ name, path, size, modifiedAt, isFolder }]`, by name.
+    /// Lists a folder: `[{ name, path, size, modifiedAt, isFolder }]`, by name; with `nameBase64` where the name is not UTF-8.
     List {
         /// The folder.
         path: String,
@@ -241,7 +242,7 @@ pub enum SftpOperation {
         /// Its media type; absent: by the name's ending.
         content_type: Option<String>,
     },
-    /// Writes a file, first under a name of its own and then renamed: `{ path, size }`.
+    /// Writes a file, first under a name of its own and then renamed unless told otherwise: `{ path, size }`.
     Put {
         /// The file.
         path: String,
@@ -249,13 +250,19 @@ pub enum SftpOperation {
         body: String,
         /// Its media type; absent: by the name's ending.
         content_type: Option<String>,
+        /// Whether it replaces a file that is there; default: true.
+        overwrite: bool,
+        /// Whether it is written under another name first; default: true.
+        rename: bool,
     },
-    /// Renames a file, over another one there: `{ path }`.
+    /// Renames a file: `{ path }`.
     Move {
         /// The file.
         path: String,
         /// Its new path.
         to: String,
+        /// Whether it replaces a file that is there; default: true.
+        overwrite: bool,
     },
     /// Removes a file: `{ deleted }`, false where there was none.
     Delete {

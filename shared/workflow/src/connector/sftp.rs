@@ -1,35 +1,33 @@
 //! Files of an SFTP server (version 3 of the protocol, which OpenSSH and most others speak).
 
+use super::sftp_names::{is_utf8, name_of as raw_name};
 use super::sftp_path::{RemotePath, fits, joined, name_of, resolved, type_of};
 use super::sftp_session::{Session, SftpSessions, failed};
+use super::sftp_write::{Leftover, Put, assumed, delete, move_file, put};
 use super::{Bounds, Connectors, Target};
 use crate::body::read_body;
 use crate::failure::{permanent, transient};
 use crate::mapping::Value;
 use crate::weight;
+use data_encoding::BASE64;
 use forebay_contract::connection::{Connection, ConnectionKind, SftpConnection};
 use forebay_contract::format_duration;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
-use futures_util::future::try_join_all;
 use russh_sftp::client::error::Error as SftpError;
 use russh_sftp::protocol::{FileAttributes, OpenFlags, StatusCode};
 use std::sync::Arc;
-use uuid::Uuid;
 
 /// Sessions of one process with one server: each does one step after the other.
 const MOST_SESSIONS: usize = 8;
 /// A read may give less; none may give more than this with OpenSSH.
 const READ_BYTES: u32 = 255 * 1024;
-/// What every server takes (draft-ietf-secsh-filexfer-02, section 3).
-const WRITE_BYTES: usize = 32 * 1024;
-const WRITES_AT_ONCE: usize = 16;
 /// What an entry of a list takes beside its name, about.
 const ENTRY_BYTES: usize = 200;
 
 /// What is to be done.
 #[derive(Debug, Clone)]
 pub enum FileAction {
-    /// `[{ name, path, size, modifiedAt, isFolder }]`, by name.
+    /// `[{ name, path, size, modifiedAt, isFolder }]`, by name; with `nameBase64` where the name is not UTF-8.
     List {
         /// The folder.
         path: RemotePath,
@@ -43,14 +41,18 @@ pub enum FileAction {
         /// Its media type; absent: by the name's ending.
         content_type: Option<String>,
     },
-    /// `{ path, size }`.
+    /// `{ path, size }`; see [`Earlier`].
     Put {
         /// The file.
         path: RemotePath,
         /// Its content.
         bytes: bytes::Bytes,
-        /// The same for the same content of the same step: names what is written before the file has its name.
+        /// The same for each attempt of a step: names what is written before the file has its name.
         id: String,
+        /// Whether it may replace a file that is there.
+        overwrite: bool,
+        /// Whether it is written under another name first, so that nobody sees a part of it.
+        rename: bool,
     },
     /// `{ path }`; see [`Earlier`].
     Move {
@@ -58,6 +60,8 @@ pub enum FileAction {
         path: RemotePath,
         /// Its new path.
         to: RemotePath,
+        /// Whether it may replace a file that is there.
+        overwrite: bool,
     },
     /// `{ deleted }`; see [`Earlier`].
     Delete {
@@ -66,7 +70,7 @@ pub enum FileAction {
     },
 }
 
-/// What is known of earlier attempts of a step that moves or deletes. Where one may have done it, and all is as it would have left it, it
+/// What is known of earlier attempts of a step that writes, moves or deletes. Where one may have done it, and all is as it would have left it, it
 /// is taken as done: the output has `assumed: true` then, since nobody knows who did it.
 #[derive(Clone, Copy)]
 pub struct Earlier<'a> {
@@ -97,16 +101,19 @@ impl Connectors {
         let target = Target::enabled(connection)?;
         let ConnectionKind::Sftp(sftp) = &connection.kind else { return Err(target.is_no("file server (sftp)")) };
         let changes = !matches!(action, FileAction::List { .. } | FileAction::Get { .. });
+        let make = || SftpSessions::new(connection, sftp, self.reach());
+        let leftover = Leftover::none(make());
         let work = async {
-            let make = || SftpSessions::new(connection, sftp, self.reach());
             let session = self.sftp_pools().lease(connection, MOST_SESSIONS, make).await?;
             session.set_timeout(bounds.timeout);
             // After a failure a file may be open there: the session is not used again.
-            let done = act(&target, sftp, &session, action, earlier, bounds.most_bytes).await?;
+            let done = act(&target, sftp, &session, action, earlier, &leftover, bounds.most_bytes).await?;
             session.done();
             Ok(done)
         };
-        tokio::time::timeout(bounds.timeout, work).await.unwrap_or_else(|_| {
+        let ended = tokio::time::timeout(bounds.timeout, work).await;
+        leftover.remove().await;
+        ended.unwrap_or_else(|_| {
             let effect = if changes { "; what was asked for may have been done" } else { "" };
             let message = format!("{target} did not end within {}{effect}", format_duration(bounds.timeout));
             Err(transient(ErrorCode::Timeout, message))
@@ -120,6 +127,7 @@ async fn act(
     session: &Session,
     action: FileAction,
     earlier: Earlier<'_>,
+    leftover: &Leftover,
     most_bytes: usize,
 ) -> Result<Value, ExecutionError> {
     match action {
@@ -138,57 +146,21 @@ async fn act(
             let name = Value::string(name_of(&path));
             Ok(Value::object([("name", name), ("path", Value::string(path)), ("size", Value::from(size)), ("body", body)]))
         }
-        FileAction::Put { path, bytes, id } => {
+        FileAction::Put { path, bytes, id, overwrite, rename } => {
             let path = resolved(&path, &sftp.folder, false)?;
-            put(target, session, &path, &bytes, &id).await?;
-            Ok(Value::object([("path", Value::string(path)), ("size", Value::from(count(bytes.len())))]))
+            let file = Put { path: &path, bytes: &bytes, id: &id, overwrite, rename };
+            let was_done = put(target, session, &file, earlier, leftover).await?;
+            let members = [("path", Value::string(path)), ("size", Value::from(count(bytes.len())))];
+            Ok(Value::object(members.into_iter().chain(was_done.then(assumed))))
         }
-        FileAction::Move { path, to } => {
+        FileAction::Move { path, to, overwrite } => {
             let (path, to) = (resolved(&path, &sftp.folder, false)?, resolved(&to, &sftp.folder, false)?);
-            move_file(target, session, &path, &to, earlier).await
+            move_file(target, session, &path, &to, overwrite, earlier).await
         }
         FileAction::Delete { path } => {
             let path = resolved(&path, &sftp.folder, false)?;
             delete(target, session, &path, earlier).await
         }
-    }
-}
-
-/// Marks an output that an earlier attempt may have made.
-fn assumed() -> (&'static str, Value) {
-    ("assumed", Value::from(true))
-}
-
-async fn move_file(target: &Target<'_>, session: &Session, path: &str, to: &str, earlier: Earlier<'_>) -> Result<Value, ExecutionError> {
-    (earlier.in_doubt)(true);
-    let Err(error) = session.rename(path, to).await else { return Ok(Value::object([("path", Value::string(to))])) };
-    if matches!(error, SftpError::Status(_)) {
-        (earlier.in_doubt)(false);
-        if earlier.may_have_done_it && is_moved(session, path, to).await {
-            return Ok(Value::object([("path", Value::string(to)), assumed()]));
-        }
-    }
-    Err(failed(target, &format!("{path} could not be moved to {to}"), &error))
-}
-
-async fn is_moved(session: &Session, path: &str, to: &str) -> bool {
-    let is_gone = session.files.lstat(path).await.is_err_and(|error| is(&error, StatusCode::NoSuchFile));
-    is_gone && session.files.lstat(to).await.is_ok()
-}
-
-async fn delete(target: &Target<'_>, session: &Session, path: &str, earlier: Earlier<'_>) -> Result<Value, ExecutionError> {
-    (earlier.in_doubt)(true);
-    let error = match session.files.remove(path).await {
-        Ok(_) => return Ok(Value::object([("deleted", Value::from(true))])),
-        Err(error) => error,
-    };
-    if matches!(error, SftpError::Status(_)) {
-        (earlier.in_doubt)(false);
-    }
-    match is(&error, StatusCode::NoSuchFile) {
-        true if earlier.may_have_done_it => Ok(Value::object([("deleted", Value::from(true)), assumed()])),
-        true => Ok(Value::object([("deleted", Value::from(false))])),
-        false => Err(failed(target, &format!("{path} could not be deleted"), &error)),
     }
 }
 
@@ -233,18 +205,20 @@ async fn list(
             attributes = followed.attrs;
         }
         let modified = attributes.mtime.and_then(|seconds| jiff::Timestamp::from_second(i64::from(seconds)).ok());
-        output.push(Value::object([
+        let raw = (!is_utf8(&name)).then(|| ("nameBase64", Value::string(BASE64.encode(&raw_name(&name)))));
+        let members = [
             ("name", Value::string(name)),
             ("path", Value::string(file)),
             ("size", attributes.size.map_or(Value::NULL, |size| Value::from(i64::try_from(size).unwrap_or(i64::MAX)))),
             ("modifiedAt", modified.map_or(Value::NULL, |time| Value::string(time.to_string()))),
             ("isFolder", Value::from(attributes.is_dir())),
-        ]));
+        ];
+        output.push(Value::object(members.into_iter().chain(raw)));
     }
     Ok(Value::array(output))
 }
 
-async fn read(target: &Target<'_>, session: &Session, path: &str, most_bytes: usize) -> Result<Vec<u8>, ExecutionError> {
+pub(super) async fn read(target: &Target<'_>, session: &Session, path: &str, most_bytes: usize) -> Result<Vec<u8>, ExecutionError> {
     let wrong = |error: SftpError| failed(target, &format!("{path} could not be read"), &error);
     let too_large = || permanent(ErrorCode::Limit, format!("{target}: {path} has more than {most_bytes} bytes"));
     let attributes = session.files.stat(path).await.map_err(wrong)?.attrs;
@@ -267,40 +241,6 @@ async fn read(target: &Target<'_>, session: &Session, path: &str, most_bytes: us
     }
     let _ = session.files.close(handle).await;
     Ok(bytes)
-}
-
-/// Nobody sees the file before it is whole; a repetition writes over what an attempt before it left.
-async fn put(target: &Target<'_>, session: &Session, path: &str, bytes: &[u8], id: &str) -> Result<(), ExecutionError> {
-    let unfinished = format!(".forebay-{}.part", Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{id} {path}").as_bytes()));
-    let unfinished = match path.rsplit_once('/') {
-        Some((folder, _)) => format!("{folder}/{unfinished}"),
-        None => unfinished,
-    };
-    let result = async {
-        write(session, &unfinished, bytes).await?;
-        session.rename(&unfinished, path).await
-    };
-    if let Err(error) = result.await {
-        let _ = session.files.remove(unfinished.as_str()).await;
-        return Err(failed(target, &format!("{path} could not be written"), &error));
-    }
-    Ok(())
-}
-
-async fn write(session: &Session, path: &str, bytes: &[u8]) -> Result<(), SftpError> {
-    let flags = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::TRUNCATE;
-    let handle = session.files.open(path, flags, FileAttributes::empty()).await?.handle;
-    let mut offset = 0;
-    for batch in bytes.chunks(WRITE_BYTES * WRITES_AT_ONCE) {
-        let mut writes = Vec::with_capacity(WRITES_AT_ONCE);
-        for chunk in batch.chunks(WRITE_BYTES) {
-            writes.push(session.files.write(handle.clone(), offset, chunk.to_vec()));
-            offset += chunk.len() as u64;
-        }
-        try_join_all(writes).await?;
-    }
-    session.files.close(handle).await?;
-    Ok(())
 }
 
 pub(super) fn is(error: &SftpError, code: StatusCode) -> bool {

@@ -1,6 +1,7 @@
 //! SFTP sessions: the host key checked, signed in, kept for the next step.
 
 use super::pool::Pools;
+use super::sftp_names::{MAX_RECODED_BYTES, name_of, recoded};
 use super::{Reach, Target, dial};
 use crate::failure::{permanent, transient};
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
@@ -100,7 +101,8 @@ impl Session {
         let channel = handle.channel_open_session().await.map_err(|error| broke_off(target, &error))?;
         let refused = |error: russh::Error| permanent(ErrorCode::Remote, format!("{target} offers no SFTP: {error}"));
         channel.request_subsystem(true, "sftp").await.map_err(refused)?;
-        let files = RawSftpSession::new(channel.into_stream());
+        let library = russh_sftp::client::Config { max_packet_len: MAX_RECODED_BYTES, ..Default::default() };
+        let files = RawSftpSession::new_with_config(recoded(channel.into_stream()), library);
         let version = files.init().await.map_err(|error| failed(target, "offers no SFTP", &error))?;
         Ok(Self { files, handle: Some(handle), renames_over: version.extensions.contains_key(POSIX_RENAME) })
     }
@@ -109,9 +111,9 @@ impl Session {
     pub(super) async fn rename(&self, from: &str, to: &str) -> Result<(), SftpError> {
         if self.renames_over {
             let mut paths = Vec::with_capacity(from.len() + to.len() + 8);
-            for path in [from, to] {
+            for path in [name_of(from), name_of(to)] {
                 paths.extend(u32::try_from(path.len()).unwrap_or(u32::MAX).to_be_bytes());
-                paths.extend(path.as_bytes());
+                paths.extend_from_slice(&path);
             }
             return match self.files.extended(POSIX_RENAME, paths).await? {
                 Packet::Status(status) if status.status_code == StatusCode::Ok => Ok(()),
@@ -124,6 +126,12 @@ impl Session {
         if self.files.stat(from).await.is_err() || self.files.remove(to).await.is_err() {
             return Err(error);
         }
+        self.files.rename(from, to).await.map(|_| ())
+    }
+
+    /// Renames to a path at which nothing is: version 3 of the protocol says that a rename fails where something is there, which
+    /// OpenSSH keeps to.
+    pub(super) async fn rename_to_new(&self, from: &str, to: &str) -> Result<(), SftpError> {
         self.files.rename(from, to).await.map(|_| ())
     }
 

@@ -36,6 +36,7 @@ pub use locate::Located;
 pub(crate) use meter::{metered, reserve, tick};
 pub use program::Mapping;
 pub use shape::MAX_SOURCE_BYTES;
+pub(crate) use template::Piece;
 pub use template::{Encoding, Template, html_escaped};
 pub(crate) use value::Text;
 pub use value::{ParseError, Value, parse_json, to_json};

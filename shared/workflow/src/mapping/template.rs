@@ -39,6 +39,15 @@ pub struct Template {
     parts: Vec<Part>,
 }
 
+/// A piece of a template whose parts are told apart when it runs.
+#[derive(Clone, Debug)]
+pub(crate) enum Piece {
+    /// As it was written.
+    Text(String),
+    /// What an expression gave; never null.
+    Inserted(Value),
+}
+
 #[derive(Clone, Debug)]
 enum Part {
     Text(String),
@@ -142,6 +151,38 @@ impl Template {
             }
         }
         Ok(rendered)
+    }
+
+    /// The text between the expressions, and what each expression gives, as it is.
+    ///
+    /// # Errors
+    /// An expression fails, or gives null.
+    pub(crate) fn pieces(&self, input: &Value, limits: &Limits) -> Result<Vec<Piece>, MappingError> {
+        let mut pieces = Vec::with_capacity(self.parts.len());
+        let started = Instant::now();
+        for part in &self.parts {
+            pieces.push(match part {
+                Part::Text(text) => Piece::Text(text.clone()),
+                Part::Expression(mapping, ..) => {
+                    let left = limits.deadline.saturating_sub(started.elapsed());
+                    let value = mapping.run(input, &Limits { deadline: left, ..limits.clone() })?;
+                    if value.is_null() {
+                        return Err(MappingError::NullInTemplate { expression: mapping.source().to_string() });
+                    }
+                    Piece::Inserted(value)
+                }
+            });
+        }
+        Ok(pieces)
+    }
+
+    /// The text between the expressions, with a `1` as the value of each expression.
+    pub(crate) fn pieces_with_ones(&self) -> Vec<Piece> {
+        let piece = |part: &Part| match part {
+            Part::Text(text) => Piece::Text(text.clone()),
+            Part::Expression(..) => Piece::Inserted(Value::string("1")),
+        };
+        self.parts.iter().map(piece).collect()
     }
 
     /// Finds where rendering over `input` failed, as [`Mapping::locate`] does: in the expression that fails, or that gave what does not

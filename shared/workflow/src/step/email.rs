@@ -1,10 +1,11 @@
 //! The `email` step: renders a mail and sends it.
 
+use super::recipients::{addresses, one_address};
 use super::{Caller, wrong_kind};
 use crate::connector::{Mail, MailFile};
 use crate::evaluate::{Budget, Paced};
 use crate::failure::permanent;
-use crate::mapping::{Mapping, Template, Value};
+use crate::mapping::{Mapping, Piece, Template, Value};
 use data_encoding::BASE64;
 use forebay_contract::Name;
 use forebay_contract::connection::ConnectionKind;
@@ -38,16 +39,22 @@ impl EmailStep {
         if !matches!(connection.kind, ConnectionKind::Smtp(_)) {
             return Err(wrong_kind(&connection, "smtp"));
         }
-        let one = async |part: &str, template: &Option<Paced<Template>>| match template {
+        let text = async |part: &str, template: &Option<Paced<Template>>| match template {
             Some(template) => template.text(part, context, budget).await.map(Some),
             None => Ok(None),
         };
-        let list = async |part: &str, templates: &[Paced<Template>]| {
-            let mut texts = Vec::with_capacity(templates.len());
-            for template in templates {
-                texts.push(template.text(part, context, budget).await?);
+        let one = async |part: &str, template: &Option<Paced<Template>>| match template {
+            Some(template) => {
+                one_address(&pieces(part, template, context, budget).await?).map(Some).map_err(|problem| wrong(part, &problem))
             }
-            Ok::<_, ExecutionError>(texts)
+            None => Ok(None),
+        };
+        let list = async |part: &str, templates: &[Paced<Template>]| {
+            let mut found = Vec::with_capacity(templates.len());
+            for template in templates {
+                found.extend(addresses(&pieces(part, template, context, budget).await?).map_err(|problem| wrong(part, &problem))?);
+            }
+            Ok::<_, ExecutionError>(found)
         };
         let mail = Mail {
             id: caller.idempotency_key(),
@@ -57,8 +64,8 @@ impl EmailStep {
             bcc: list("bcc", &self.bcc).await?,
             reply_to: one("reply_to", &self.reply_to).await?,
             subject: self.subject.text("subject", context, budget).await?,
-            text: one("text", &self.text).await?,
-            html: one("html", &self.html).await?,
+            text: text("text", &self.text).await?,
+            html: text("html", &self.html).await?,
             attachments: match &self.attachments {
                 Some(mapping) => attachments(&mapping.output("attachments", context, budget).await?)?,
                 None => Vec::new(),
@@ -66,6 +73,15 @@ impl EmailStep {
         };
         caller.engine.connectors().email(&connection, mail, caller.bounds(timeout)).await
     }
+}
+
+async fn pieces(part: &str, template: &Paced<Template>, context: &Value, budget: &Budget) -> Result<Vec<Piece>, ExecutionError> {
+    let context = context.clone();
+    template.evaluate(part, budget, move |template, limits| template.pieces(&context, limits)).await
+}
+
+fn wrong(part: &str, problem: &str) -> ExecutionError {
+    permanent(ErrorCode::Mapping, format!("{part}: {problem}"))
 }
 
 fn attachments(output: &Value) -> Result<Vec<MailFile>, ExecutionError> {
@@ -79,16 +95,15 @@ fn attachments(output: &Value) -> Result<Vec<MailFile>, ExecutionError> {
 fn attachment(file: &Value, place: &str) -> Result<MailFile, ExecutionError> {
     let wrong = |what: &str| permanent(ErrorCode::Mapping, format!("{place}: {what}"));
     let text = |name: &str| file.get(name).and_then(Value::as_str);
-    let filename = text("filename").ok_or_else(|| wrong("needs a text `filename`"))?;
-    let (bytes, default_type) = match (text("text"), text("base64")) {
-        (Some(text), None) => (text.as_bytes().to_vec(), "text/plain; charset=utf-8"),
+    let filename = text("filename").ok_or_else(|| wrong("needs a text `filename`"))?.to_owned();
+    let content_type = text("contentType");
+    match (text("text"), text("base64")) {
+        (Some(text), None) => MailFile::of_text(filename, content_type, text).map_err(|problem| wrong(&problem)),
         (None, Some(base64)) => {
             let bytes = BASE64.decode(base64.as_bytes());
             let bytes = bytes.map_err(|error| wrong(&format!("the text in `base64` is no Base64 (RFC 4648, with padding): {error}")))?;
-            (bytes, "application/octet-stream")
+            MailFile::of_bytes(filename, content_type, bytes).map_err(|problem| wrong(&problem))
         }
-        _ => return Err(wrong("needs one of `text` and `base64`, a text")),
-    };
-    let content_type = text("contentType").unwrap_or(default_type).to_owned();
-    Ok(MailFile { filename: filename.to_owned(), content_type, bytes })
+        _ => Err(wrong("needs one of `text` and `base64`, a text")),
+    }
 }

@@ -4,6 +4,7 @@ pub(crate) mod amqp;
 pub(crate) mod client;
 pub(crate) mod email;
 pub(crate) mod http;
+pub(crate) mod recipients;
 pub(crate) mod sftp;
 pub(crate) mod sql;
 pub(crate) mod url;

@@ -23,8 +23,8 @@ pub(crate) struct SftpStep {
 pub(crate) enum Operation {
     List { path: Paced<Template>, pattern: Option<Paced<Template>> },
     Get { path: Paced<Template>, content_type: Option<String> },
-    Put { path: Paced<Template>, body: Paced<Mapping>, content_type: Option<String> },
-    Move { path: Paced<Template>, to: Paced<Template> },
+    Put { path: Paced<Template>, body: Paced<Mapping>, content_type: Option<String>, overwrite: bool, rename: bool },
+    Move { path: Paced<Template>, to: Paced<Template>, overwrite: bool },
     Delete { path: Paced<Template> },
 }
 
@@ -60,14 +60,16 @@ impl SftpStep {
             Operation::Get { path, content_type } => {
                 FileAction::Get { path: path_of("path", path).await?, content_type: content_type.clone() }
             }
-            Operation::Put { path, body, content_type } => {
+            Operation::Put { path, body, content_type, overwrite, rename } => {
                 let path = path_of("path", path).await?;
                 let output = body.output("body", context, budget).await?;
                 let content_type = content_type.as_deref().or_else(|| type_of(&path.text)).unwrap_or(UNKNOWN);
                 let bytes = payload::encode(output, Some(content_type)).await?.bytes;
-                FileAction::Put { path, bytes, id: caller.idempotency_key() }
+                FileAction::Put { path, bytes, id: caller.idempotency_key(), overwrite: *overwrite, rename: *rename }
             }
-            Operation::Move { path, to } => FileAction::Move { path: path_of("path", path).await?, to: path_of("to", to).await? },
+            Operation::Move { path, to, overwrite } => {
+                FileAction::Move { path: path_of("path", path).await?, to: path_of("to", to).await?, overwrite: *overwrite }
+            }
             Operation::Delete { path } => FileAction::Delete { path: path_of("path", path).await? },
         };
         caller.engine.connectors().sftp(&connection, action, earlier, caller.bounds(timeout)).await

@@ -141,17 +141,20 @@ impl Rendering<'_> {
 
     fn email(&self, call: &EmailCall) -> Result<Value, Fault> {
         let mut request = Map::new();
-        let line = |field: &str, source: &str| self.template(field, source, Encoding::HeaderValue).map(Value::from);
+        let addresses = |field: &str, source: &str| self.scope.addresses(&format!("{}.{field}", self.part), source);
         for (field, sources) in [("to", &call.to), ("cc", &call.cc), ("bcc", &call.bcc)] {
-            let addresses = sources.iter().enumerate().map(|(index, source)| line(&format!("{field}[{index}]"), source));
-            request.insert(field.to_owned(), addresses.collect::<Result<Vec<_>, _>>()?.into());
+            let mut all = Vec::new();
+            for (index, source) in sources.iter().enumerate() {
+                all.extend(addresses(&format!("{field}[{index}]"), source)?);
+            }
+            request.insert(field.to_owned(), all.into());
         }
-        let fields = [("from", call.from.as_ref()), ("reply_to", call.reply_to.as_ref()), ("subject", Some(&call.subject))];
-        for (field, source) in fields {
+        for (field, source) in [("from", &call.from), ("reply_to", &call.reply_to)] {
             if let Some(source) = source {
-                request.insert(field.to_owned(), line(field, source)?);
+                request.insert(field.to_owned(), addresses(field, source)?.join(", ").into());
             }
         }
+        request.insert("subject".to_owned(), self.template("subject", &call.subject, Encoding::HeaderValue)?.into());
         if let Some(text) = &call.text {
             request.insert("text".to_owned(), self.text("text", text)?.into());
         }
@@ -180,7 +183,7 @@ impl Rendering<'_> {
                 put("put", path)?;
                 request.insert("body".to_owned(), self.optional("body", Some(body))?);
             }
-            SftpOperation::Move { path, to } => {
+            SftpOperation::Move { path, to, .. } => {
                 put("move", path)?;
                 put("to", to)?;
             }

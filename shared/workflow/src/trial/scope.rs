@@ -2,6 +2,7 @@
 
 use super::fault::Fault;
 use crate::mapping::{Encoding, Limits, Mapping, Template, Value};
+use crate::step::recipients::addresses;
 use serde_json::Value as Json;
 
 /// The context of a trial.
@@ -52,6 +53,16 @@ impl Scope {
         let template = Template::compile(source, encoding).map_err(|error| Fault::compile(part, source, error))?;
         let input = self.value();
         template.render(&input, &Limits::default()).map_err(|error| Fault::at(part, source, template.locate(&input), error.to_string()))
+    }
+
+    /// What a template of addresses stands for.
+    pub(super) fn addresses(&self, part: &str, source: &str) -> Result<Vec<String>, Fault> {
+        let template = Template::compile(source, Encoding::HeaderValue).map_err(|error| Fault::compile(part, source, error))?;
+        let input = self.value();
+        let pieces = template.pieces(&input, &Limits::default());
+        let pieces = pieces.map_err(|error| Fault::at(part, source, template.locate(&input), error.to_string()))?;
+        let found = addresses(&pieces).map_err(|problem| Fault::at(part, source, None, problem))?;
+        Ok(found.iter().map(ToString::to_string).collect())
     }
 }
 

@@ -150,10 +150,10 @@ async fn statements_that_cannot_be_run_say_why() {
         (query("SELEC 1", json!([])), ErrorCode::Remote, "syntax error"),
         (query("SELECT * FROM no_such_table", json!([])), ErrorCode::Remote, "42P01"),
         (query("SELECT 1 AS a, 2 AS a", json!([])), ErrorCode::Remote, "two columns named 'a'"),
-        (query("SELECT int4range(1, 2) AS r", json!([])), ErrorCode::Remote, "r::text"),
+        (query("SELECT '1'::money AS r", json!([])), ErrorCode::Remote, "r::text"),
         (query("SELECT $1::int", json!([])), ErrorCode::Mapping, "has 1 parameters, and the mapping gave 0"),
         (query("SELECT $1::int", json!(["seven"])), ErrorCode::Remote, "invalid input syntax for type integer"),
-        (query("SELECT $1::int", json!([[1]])), ErrorCode::Mapping, "$1: an array does not fit the type int4"),
+        (query("SELECT $1::int", json!([[1]])), ErrorCode::Mapping, "parameter $1, of the type int4: an array does not fit the type int4"),
         (query("SELECT $1::bytea", json!(["%"])), ErrorCode::Mapping, "Base64"),
         (query("SELECT 1; SELECT 2", json!([])), ErrorCode::Remote, "multiple commands"),
     ];

@@ -19,7 +19,24 @@ fn path(text: &str) -> RemotePath {
 }
 
 fn put(file: &str, bytes: &[u8]) -> FileAction {
-    FileAction::Put { path: path(file), bytes: bytes.to_vec().into(), id: "7k3/put".to_owned() }
+    FileAction::Put { path: path(file), bytes: bytes.to_vec().into(), id: "7k3/put".to_owned(), overwrite: true, rename: true }
+}
+
+/// The same with other settings.
+fn put_as(file: &str, bytes: &[u8], overwrite: bool, rename: bool) -> FileAction {
+    FileAction::Put { path: path(file), bytes: bytes.to_vec().into(), id: "7k3/put".to_owned(), overwrite, rename }
+}
+
+fn moved(from: &str, to: &str, overwrite: bool) -> FileAction {
+    FileAction::Move { path: path(from), to: path(to), overwrite }
+}
+
+/// The names in a folder, in order.
+fn names(folder: &std::path::Path) -> Vec<String> {
+    let mut names: Vec<_> =
+        std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
 }
 
 fn get(file: &str, content_type: Option<&str>) -> FileAction {
@@ -47,8 +64,8 @@ async fn a_file_is_written_whole_listed_read_moved_and_deleted() {
     std::fs::write(folder.join("b.json"), r#"{"b":1}"#).unwrap();
     std::fs::create_dir(folder.join("c.json")).unwrap();
     let list = done(&connection, FileAction::List { path: path(""), pattern: None }).await;
-    let names: Vec<_> = list.as_array().unwrap().iter().map(|file| (file["name"].as_str().unwrap(), file["isFolder"] == true)).collect();
-    assert_eq!(names, [("a.bin", false), ("b.json", false), ("c.json", true)]);
+    let told: Vec<_> = list.as_array().unwrap().iter().map(|file| (file["name"].as_str().unwrap(), file["isFolder"] == true)).collect();
+    assert_eq!(told, [("a.bin", false), ("b.json", false), ("c.json", true)]);
     assert_eq!((&list[0]["size"], &list[0]["path"]), (&json!(2), &json!(file)));
     assert!(list[0]["modifiedAt"].as_str().unwrap().starts_with("20"), "{list}");
     let some = done(&connection, FileAction::List { path: path(""), pattern: Some("?.json".to_owned()) }).await;
@@ -56,13 +73,11 @@ async fn a_file_is_written_whole_listed_read_moved_and_deleted() {
     assert_eq!(done(&connection, get("b.json", None)).await["body"], json!({ "b": 1 }));
     assert_eq!(done(&connection, get("b.json", Some("text/plain"))).await["body"], json!(r#"{"b":1}"#));
     assert_eq!(done(&connection, get("a.bin", None)).await["body"], json!({ "base64": "aGk=", "contentType": null, "size": 2 }));
-    let moved = FileAction::Move { path: path("b.json"), to: path("a.bin") };
-    assert_eq!(done(&connection, moved).await, json!({ "path": file }));
+    assert_eq!(done(&connection, moved("b.json", "a.bin", true)).await, json!({ "path": file }));
     assert_eq!(std::fs::read_to_string(&file).unwrap(), r#"{"b":1}"#);
     assert_eq!(done(&connection, FileAction::Delete { path: path("a.bin") }).await, json!({ "deleted": true }));
     assert_eq!(done(&connection, FileAction::Delete { path: path("a.bin") }).await, json!({ "deleted": false }));
-    let left: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name()).collect();
-    assert_eq!(left, ["c.json"]);
+    assert_eq!(names(&folder), ["c.json"]);
 }
 
 #[tokio::test]
@@ -127,7 +142,7 @@ async fn what_an_earlier_attempt_may_have_done_is_taken_as_done_only_where_all_i
     let doubts = Mutex::new(Vec::new());
     let in_doubt = |is_in_doubt| doubts.lock().unwrap().push(is_in_doubt);
     let again = Earlier { may_have_done_it: true, in_doubt: &in_doubt };
-    let to_b = || FileAction::Move { path: path("a"), to: path("b") };
+    let to_b = || moved("a", "b", true);
     let delete = || FileAction::Delete { path: path("a") };
     let repeated = async |action| connectors().sftp(&connection, action, again, BOUNDS).await.map(|output| json_of(&output));
     // Neither source nor target: nobody has moved anything.
@@ -193,11 +208,165 @@ async fn steps_share_a_session_and_one_that_has_ended_is_noticed_before_a_step_r
     }
     assert_eq!((sign_ins(), connectors.sessions()), (1, 1));
     wire.cut();
-    act(FileAction::Move { path: path("a.txt"), to: path("b.txt") }).await.unwrap();
+    act(moved("a.txt", "b.txt", true)).await.unwrap();
     assert_eq!((sign_ins(), connectors.sessions()), (2, 1));
     // What failed may have left a file open there.
     act(get("none.txt", None)).await.unwrap_err();
     assert_eq!(connectors.sessions(), 0);
     act(get("b.txt", None)).await.unwrap();
     assert_eq!(sign_ins(), 3);
+}
+
+#[tokio::test]
+async fn files_with_names_that_are_not_utf8_are_listed_read_moved_written_and_deleted() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let server = FileServer::start().await;
+    let (connection, folder) = (at(&server, json!({})), server.files());
+    let file = |name: &[u8]| folder.join(OsStr::from_bytes(name));
+    // Latin-1, a broken sequence of UTF-8, a name with a character that stands for a byte, and a usual one.
+    let all: [&[u8]; 4] = [b"J\xf6rg.json", b"a\xc3(\xff.json", "x\u{ef80}.json".as_bytes(), "Jörg.json".as_bytes()];
+    for name in all {
+        std::fs::write(file(name), r#"{"a":1}"#).unwrap();
+    }
+    let listed = done(&connection, FileAction::List { path: path(""), pattern: Some("*.json".to_owned()) }).await;
+    let listed = listed.as_array().unwrap();
+    let told: Vec<Vec<u8>> = listed
+        .iter()
+        .map(|entry| match entry["nameBase64"].as_str() {
+            Some(base64) => data_encoding::BASE64.decode(base64.as_bytes()).unwrap(),
+            None => entry["name"].as_str().unwrap().as_bytes().to_vec(),
+        })
+        .collect();
+    assert!(told.len() == 4 && all.iter().all(|name| told.contains(&name.to_vec())), "{listed:?}");
+    assert!(listed.iter().any(|entry| entry["name"] == "Jörg.json") && listed.iter().any(|entry| entry["name"] == "J\u{eff6}rg.json"));
+    for entry in listed {
+        let (name, at) = (entry["name"].as_str().unwrap(), entry["path"].as_str().unwrap());
+        let read = done(&connection, get(at, None)).await;
+        assert_eq!((&read["body"], &read["name"], &read["path"]), (&json!({ "a": 1 }), &entry["name"], &entry["path"]));
+        done(&connection, moved(name, &format!("{name}.done"), true)).await;
+        done(&connection, moved(&format!("{name}.done"), &format!("{name}.2"), false)).await;
+        done(&connection, put(&format!("{name}.2"), b"new")).await;
+        done(&connection, put_as(&format!("new-{name}"), b"x", false, false)).await;
+    }
+    for name in all {
+        assert_eq!(std::fs::read(file(&[name, b".2"].concat())).unwrap(), b"new");
+        assert_eq!(std::fs::read(file(&[b"new-", name].concat())).unwrap(), b"x");
+    }
+    for entry in done(&connection, FileAction::List { path: path(""), pattern: None }).await.as_array().unwrap() {
+        let deleted = done(&connection, FileAction::Delete { path: path(entry["name"].as_str().unwrap()) }).await;
+        assert_eq!(deleted, json!({ "deleted": true }));
+    }
+    assert!(names(&folder).is_empty());
+}
+
+#[tokio::test]
+async fn what_is_not_to_be_overwritten_stays_as_it_is() {
+    let server = FileServer::start().await;
+    let (connection, folder) = (at(&server, json!({})), server.files());
+    let there = || std::fs::read_to_string(folder.join("there")).unwrap();
+    std::fs::write(folder.join("there"), "old").unwrap();
+    std::fs::write(folder.join("a"), "new").unwrap();
+    for action in [put_as("there", b"new", false, true), put_as("there", b"new", false, false), moved("a", "there", false)] {
+        let error = refused_by(&connection, action).await;
+        assert_permanent(&error, ErrorCode::Remote, &["there is there already", "overwrite: false"]);
+        assert_eq!((there().as_str(), names(&folder)), ("old", vec!["a".to_owned(), "there".to_owned()]));
+    }
+    // An attempt before may have done it, and something else is there.
+    let again = Earlier { may_have_done_it: true, in_doubt: &|_| {} };
+    let repeated = async |action| connectors().sftp(&connection, action, again, BOUNDS).await.map(|output| json_of(&output));
+    for action in [put_as("there", b"new", false, true), put_as("there", b"ol", false, true), moved("a", "there", false)] {
+        assert_permanent(&repeated(action).await.unwrap_err(), ErrorCode::Remote, &["there is there already"]);
+        assert_eq!(there(), "old");
+    }
+    // It did it: the very bytes are there, or the source is gone.
+    let expected = json!({ "path": folder.join("there"), "size": 3, "assumed": true });
+    assert_eq!(repeated(put_as("there", b"old", false, true)).await.unwrap(), expected);
+    assert_eq!(repeated(put_as("there", b"old", false, false)).await.unwrap(), expected);
+    assert_eq!(repeated(moved("gone", "there", false)).await.unwrap(), json!({ "path": folder.join("there"), "assumed": true }));
+    for (action, expected) in [
+        (put_as("b", b"1", false, true), json!({ "path": folder.join("b"), "size": 1 })),
+        (put_as("c", b"2", false, false), json!({ "path": folder.join("c"), "size": 1 })),
+        (moved("a", "d", false), json!({ "path": folder.join("d") })),
+        (put_as("there", b"new", true, false), json!({ "path": folder.join("there"), "size": 3 })),
+    ] {
+        assert_eq!(done(&connection, action).await, expected);
+    }
+    assert_eq!((names(&folder).join(" "), there().as_str()), ("b c d there".to_owned(), "new"));
+}
+
+#[tokio::test]
+async fn two_that_write_one_new_file_at_once_do_not_overwrite_each_other() {
+    let server = FileServer::start().await;
+    let (connection, connectors) = (at(&server, json!({})), connectors());
+    for rename in [true, false] {
+        let file = format!("one-{rename}");
+        let write = async |number: u8| {
+            let bytes = vec![number; 100_000];
+            let action = FileAction::Put { path: path(&file), bytes: bytes.into(), id: number.to_string(), overwrite: false, rename };
+            connectors.sftp(&connection, action, Earlier::NONE, BOUNDS).await.is_ok()
+        };
+        let won = futures_util::future::join_all((0..4).map(write)).await;
+        assert_eq!(won.iter().filter(|won| **won).count(), 1, "{won:?}");
+        let winner = u8::try_from(won.iter().position(|won| *won).unwrap()).unwrap();
+        assert_eq!(std::fs::read(server.files().join(&file)).unwrap(), vec![winner; 100_000]);
+    }
+    assert_eq!(names(&server.files()).join(" "), "one-false one-true");
+}
+
+#[tokio::test]
+async fn no_unfinished_file_is_left_whatever_ends_a_step() {
+    let server = FileServer::start().await;
+    let wire = Wire::to(server.port()).await;
+    let (connection, connectors, folder) = (at(&server, json!({ "port": wire.port })), connectors(), server.files());
+    // The server refuses the rename: a folder is there.
+    std::fs::create_dir(folder.join("folder")).unwrap();
+    refused_by(&connection, put("folder", b"1")).await;
+    assert_eq!(names(&folder), ["folder"]);
+    let large = vec![7; 60_000_000];
+    let unfinished = || names(&folder).into_iter().any(|name| name.starts_with(".forebay-"));
+    let clean = async || eventually("nothing is left", async || names(&folder) == ["folder"]).await;
+    // The connection breaks off.
+    let broken = connectors.sftp(&connection, put("a", &large), Earlier::NONE, BOUNDS);
+    let cut = async {
+        eventually("it is being written", async || unfinished()).await;
+        wire.cut();
+    };
+    assert_transient(&tokio::join!(broken, cut).0.unwrap_err(), ErrorCode::Unreachable, &["broke off"]);
+    assert_eq!(names(&folder), ["folder"], "gone before the step ends");
+    // The step is too slow.
+    let slow = Bounds { timeout: Duration::from_millis(150), ..BOUNDS };
+    connectors.sftp(&connection, put("a", b"sign in"), Earlier::NONE, BOUNDS).await.unwrap();
+    std::fs::remove_file(folder.join("a")).unwrap();
+    let error = connectors.sftp(&connection, put("a", &large), Earlier::NONE, slow).await.unwrap_err();
+    assert_transient(&error, ErrorCode::Timeout, &["did not end within 150ms"]);
+    assert_eq!(names(&folder), ["folder"], "gone before the step ends");
+    // The execution is cancelled.
+    let cancelled = connectors.sftp(&connection, put("a", &large), Earlier::NONE, BOUNDS);
+    tokio::select! {
+        _ = cancelled => panic!("it ended"),
+        () = eventually("it is being written", async || unfinished()) => {}
+    }
+    clean().await;
+    // The process died: the next attempt of the step takes away what is left of it, and nothing of other steps.
+    let direct = at(&server, json!({}));
+    for attempt in 0..2 {
+        let dies = || {
+            // A runtime that ends takes the task with it that would clean up.
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let connectors = super::connectors();
+                tokio::select! {
+                    _ = connectors.sftp(&direct, put("a", &large), Earlier::NONE, BOUNDS) => panic!("it ended"),
+                    () = eventually("it is being written", async || names(&folder).len() > attempt + 1) => {}
+                }
+            });
+        };
+        std::thread::scope(|scope| scope.spawn(dies).join().unwrap());
+    }
+    assert_eq!(names(&folder).len(), 3, "{:?}", names(&folder));
+    std::fs::write(folder.join(".forebay-other.part"), "").unwrap();
+    let again = Earlier { may_have_done_it: true, in_doubt: &|_| {} };
+    connectors.sftp(&connection, put("a", b"whole"), again, BOUNDS).await.unwrap();
+    assert_eq!(names(&folder), [".forebay-other.part", "a", "folder"]);
 }

@@ -94,7 +94,7 @@ fn action(action: &Action) -> String {
             SftpOperation::List { path, .. } => format!("list {path}"),
             SftpOperation::Get { path, .. } => format!("get {path}"),
             SftpOperation::Put { path, .. } => format!("put {path}"),
-            SftpOperation::Move { path, to } => format!("move {path} to {to}"),
+            SftpOperation::Move { path, to, .. } => format!("move {path} to {to}"),
             SftpOperation::Delete { path } => format!("delete {path}"),
         },
         Action::Amqp(call) => format!("{}: {} {}", call.connection, call.exchange, call.routing_key),

@@ -171,8 +171,12 @@ pub(super) fn sftp(fields: Fields<'_>) -> Read<SftpCall> {
     only_with("to", &[Kind::Move], "move");
     only_with("body", &[Kind::Put], "put");
     only_with("content_type", &[Kind::Put, Kind::Get], "get and put");
+    only_with("overwrite", &[Kind::Put, Kind::Move], "put and move");
+    only_with("rename", &[Kind::Put], "put");
     let (pattern, to, content_type, body) =
         (fields.text("pattern"), fields.text("to"), fields.text("content_type"), fields.mapping("body"));
+    let is_on = |field| fields.boolean(field).map(|given| given.unwrap_or(true));
+    let (overwrite, rename) = (is_on("overwrite"), is_on("rename"));
     let path = |field| fields.required(field, fields.text(field), "a path");
     let operation = kind.and_then(|kind| match kind {
         Kind::List => Ok(SftpOperation::List { path: path("list")?, pattern: pattern? }),
@@ -181,8 +185,12 @@ pub(super) fn sftp(fields: Fields<'_>) -> Read<SftpCall> {
             path: path("put")?,
             body: fields.required("body", body, "a mapping of the content")?,
             content_type: content_type?,
+            overwrite: overwrite?,
+            rename: rename?,
         }),
-        Kind::Move => Ok(SftpOperation::Move { path: path("move")?, to: fields.required("to", to, "the new path")? }),
+        Kind::Move => {
+            Ok(SftpOperation::Move { path: path("move")?, to: fields.required("to", to, "the new path")?, overwrite: overwrite? })
+        }
         Kind::Delete => Ok(SftpOperation::Delete { path: path("delete")? }),
     });
     fields.finish();

@@ -4,7 +4,9 @@
 //! is read-only, so that what calls itself a `query` changes nothing and may be repeated.
 
 mod guard;
+mod instant;
 pub(super) mod mysql;
+mod mysql_target;
 mod mysql_value;
 pub(super) mod postgres;
 mod postgres_column;
@@ -13,6 +15,7 @@ mod postgres_parameter;
 use super::{Bounds, Connectors, Target};
 use crate::failure::{permanent, transient};
 use crate::mapping::Value;
+use data_encoding::BASE64;
 use forebay_contract::connection::{Connection, ConnectionKind};
 use forebay_contract::format_duration;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
@@ -109,6 +112,18 @@ impl Results {
     fn push(&mut self, rows: Vec<Value>, affected: u64) {
         self.rows_and_counts.push(Value::object([("rows", Value::array(rows)), ("affected", Value::from(affected))]));
     }
+}
+
+/// The bytes that an object stands for: `{ base64 }`, as columns of bytes are read, also with the other members of what `.body` is of a
+/// body of unknown type. `None`: it is something else.
+fn bytes_of(value: &Value) -> Option<Result<Vec<u8>, String>> {
+    let base64 = value.get("base64")?.as_str()?;
+    let is_known = |(name, _): (&str, &Value)| ["base64", "contentType", "size"].contains(&name);
+    if !value.entries()?.all(is_known) {
+        return None;
+    }
+    let bytes = BASE64.decode(base64.as_bytes());
+    Some(bytes.map_err(|error| format!("the text in `base64` is no Base64 (RFC 4648, with padding): {error}")))
 }
 
 /// Rows are objects: of two columns with the same name one would be lost.

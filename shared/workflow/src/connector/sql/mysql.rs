@@ -1,6 +1,8 @@
 //! Statements on MySQL and MariaDB.
 
-use super::{Batch, Progress, Results, Statement, check_columns, check_count, mysql_value};
+use super::instant::instant;
+use super::mysql_target::targets;
+use super::{Batch, Progress, Results, Statement, bytes_of, check_columns, check_count, mysql_value};
 use crate::connector::dial::cause;
 use crate::connector::{Connectors, Reach, Target};
 use crate::failure::{permanent, transient};
@@ -148,7 +150,7 @@ async fn run_on(
     if in_transaction {
         let mode = if batch.reads_only { " READ ONLY" } else { "" };
         let begun = conn.query_drop(format!("START TRANSACTION{mode}")).await;
-        begun.map_err(|error| failed(target, progress, "the transaction's begin", &error))?;
+        begun.map_err(|error| failed(target, progress, "the transaction's begin", None, &error))?;
     }
     for (index, statement) in batch.statements.iter().enumerate() {
         run_one(conn, target, statement, &batch.name(index), progress, results).await?;
@@ -156,7 +158,7 @@ async fn run_on(
     if in_transaction {
         progress.committing();
         let committed = conn.query_drop("COMMIT").await;
-        committed.map_err(|error| failed(target, progress, "the transaction's commit", &error))?;
+        committed.map_err(|error| failed(target, progress, "the transaction's commit", None, &error))?;
     }
     Ok(())
 }
@@ -169,13 +171,29 @@ async fn run_one(
     progress: &Progress,
     results: &mut Results,
 ) -> Result<(), ExecutionError> {
-    let explain = |error: Error| failed(target, progress, which, &error);
+    let explain = |error: Error| failed(target, progress, which, Some(statement), &error);
     let prepared = session.prep(&statement.text).await.map_err(explain)?;
     check_count(prepared.params().len(), statement.params.len(), which)?;
     let columns = prepared.columns();
     let names: Vec<String> = columns.iter().map(|column| column.name_str().into_owned()).collect();
     check_columns(names.iter().map(String::as_str), which)?;
-    let params: Vec<_> = statement.params.iter().map(mysql_value::parameter).collect();
+    // Only a time with a zone needs to know where it goes.
+    let has_instant = statement.params.iter().any(|value| value.as_str().is_some_and(|text| instant(text).is_some()));
+    let targets = if has_instant { targets(&statement.text) } else { None };
+    let columns_of_params = match targets {
+        Some(targets) => targets.described(session).await,
+        None => Vec::new(),
+    };
+    let decodes = statement.text.to_ascii_lowercase().contains("from_base64");
+    let mut params = Vec::with_capacity(statement.params.len());
+    for (index, value) in statement.params.iter().enumerate() {
+        let refused = |problem: String| permanent(ErrorCode::Mapping, format!("params: {which}, parameter {}: {problem}", index + 1));
+        if decodes && bytes_of(value).is_some() {
+            return Err(refused("it is bytes already; take FROM_BASE64 away, or give `.base64` of it".to_owned()));
+        }
+        let column = columns_of_params.get(index).and_then(Option::as_ref);
+        params.push(mysql_value::parameter(value, column).map_err(refused)?);
+    }
     let width: usize = names.iter().map(|name| name.len() + 4).sum();
     let mut rows = Vec::new();
     let mut answer = session.exec_iter(&prepared, params).await.map_err(explain)?;
@@ -201,16 +219,20 @@ async fn run_one(
 }
 
 /// What the server says by number (MySQL and MariaDB error references).
-fn failed(target: &Target<'_>, progress: &Progress, which: &str, error: &Error) -> ExecutionError {
+fn failed(target: &Target<'_>, progress: &Progress, which: &str, statement: Option<&Statement>, error: &Error) -> ExecutionError {
     let Error::Server(ServerError { code, message, .. }) = error else {
         return progress.broke_off(target, &cause(error));
     };
-    let mut message = format!("{target} refused {which}: {message} (error {code})");
+    let culprit = statement.and_then(|statement| refused_parameter(statement, *code, message)).unwrap_or_default();
+    let mut message = format!("{target} refused {which}: {message} (error {code}){culprit}");
     match code {
         // Cannot execute statement in a READ ONLY transaction.
         1792 => message.push_str("; a `query` only reads: write `execute` for a statement that changes or locks something"),
         // Incorrect value: most often a time as JSON has it.
-        1292 => message.push_str("; times are written without a zone, such as 2026-01-31 06:00:00"),
+        1292 if message.contains("date") || message.contains("time") => message.push_str(
+            "; a time with a zone is understood where the parameter alone is given to a column or compared with one; anywhere else write \
+             it in UTC, such as 2026-01-31 06:00:00",
+        ),
         _ => {}
     }
     match code {
@@ -222,6 +244,24 @@ fn failed(target: &Target<'_>, progress: &Progress, which: &str, error: &Error) 
         1040 | 1203 | 1205 | 1213 | 1020 | 1037 | 1041 | 1021 => transient(ErrorCode::Remote, message),
         _ => permanent(ErrorCode::Remote, message),
     }
+}
+
+/// Which parameter a value was that does not fit: the server names the value or the column, and never the parameter.
+fn refused_parameter(statement: &Statement, code: u16, message: &str) -> Option<String> {
+    // NULL, range, truncation, conversion, length, function (MySQL and MariaDB error references).
+    if ![1048, 1264, 1265, 1292, 1366, 1367, 1406, 1411].contains(&code) {
+        return None;
+    }
+    let quoted: Vec<&str> = message.split('\'').skip(1).step_by(2).collect();
+    let mut holders = statement.params.iter().enumerate().filter(|(_, value)| value.as_str().is_some_and(|text| quoted.contains(&text)));
+    let by_value = holders.next().map(|(index, _)| index + 1).filter(|_| holders.next().is_none());
+    let number = by_value.or_else(|| {
+        // `db`.`table`.`column`, or 'column'.
+        let column = message.split("olumn ").nth(1)?.split_whitespace().next()?.rsplit('.').next()?;
+        targets(&statement.text)?.parameter_of(column.trim_matches(['`', '\'', ' ']))
+    })?;
+    let kind = statement.params.get(number - 1)?.kind();
+    Some(format!("; that is parameter {number}, of the kind {kind}"))
 }
 
 fn refused_sign_in(target: &Target<'_>, database: &DatabaseConnection, error: &Error) -> ExecutionError {

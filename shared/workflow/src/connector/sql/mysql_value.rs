@@ -1,28 +1,63 @@
 //! Between values and MySQL's. The server does not tell the types of parameters, so they follow from the value: whole numbers as
-//! such, other numbers as their text, which keeps every decimal; arrays and objects as JSON.
+//! such, other numbers as their text, which keeps every decimal; `{ base64 }` as bytes; other arrays and objects as JSON. A text stays
+//! as it is, but for a time with a zone (RFC 3339) that goes to a column of times, which MySQL and MariaDB would refuse or cut.
 
+use super::bytes_of;
+use super::instant::{Instant, instant};
 use crate::mapping::{Value, parse_json, to_json};
 use data_encoding::BASE64;
 use mysql_async::consts::{ColumnFlags, ColumnType};
 use mysql_async::{Column, Value as Sql};
 
-pub(super) fn parameter(value: &Value) -> Sql {
+/// `column` is the one that the parameter goes to, where that is known.
+///
+/// # Errors
+/// What is wrong with the value.
+pub(super) fn parameter(value: &Value, column: Option<&Column>) -> Result<Sql, String> {
     if value.is_null() {
-        return Sql::NULL;
+        return Ok(Sql::NULL);
     }
     if let Some(truth) = value.as_bool() {
-        return Sql::Int(truth.into());
+        return Ok(Sql::Int(truth.into()));
     }
     if let Some(text) = value.as_str() {
-        return Sql::Bytes(text.as_bytes().to_vec());
+        return Ok(time(text, column).unwrap_or_else(|| Sql::Bytes(text.as_bytes().to_vec())));
     }
-    value.as_i64().map_or_else(|| Sql::Bytes(to_json(value)), Sql::Int)
+    if let Some(bytes) = bytes_of(value) {
+        return bytes.map(Sql::Bytes);
+    }
+    if let Some(number) = value.as_i64() {
+        return Ok(Sql::Int(number));
+    }
+    let json = to_json(value);
+    let number = std::str::from_utf8(&json).ok().and_then(|text| text.parse().ok());
+    Ok(number.map_or(Sql::Bytes(json), Sql::UInt))
+}
+
+/// A time with a zone for a column of times, in UTC as the session is; the date of one for a column of dates, as it is written.
+fn time(text: &str, column: Option<&Column>) -> Option<Sql> {
+    let kind = column?.column_type();
+    let stamps = [
+        ColumnType::MYSQL_TYPE_TIMESTAMP,
+        ColumnType::MYSQL_TYPE_TIMESTAMP2,
+        ColumnType::MYSQL_TYPE_DATETIME,
+        ColumnType::MYSQL_TYPE_DATETIME2,
+    ];
+    let dates = [ColumnType::MYSQL_TYPE_DATE, ColumnType::MYSQL_TYPE_NEWDATE];
+    let text = match instant(text)? {
+        Instant::At(utc) if stamps.contains(&kind) => utc.strftime("%Y-%m-%d %H:%M:%S%.f").to_string(),
+        // MySQL's zero date, which is none of the calendar.
+        Instant::Never(local) if stamps.contains(&kind) => local.to_owned(),
+        _ if dates.contains(&kind) => text.get(..10)?.to_owned(),
+        _ => return None,
+    };
+    Some(Sql::Bytes(text.into_bytes()))
 }
 
 /// The character set of bytes that are no text.
 const BINARY: u16 = 63;
 
-/// Exact numbers, ISO dates, JSON as JSON, bytes as Base64. TIMESTAMP is in UTC, as the session is; DATETIME has no zone.
+/// Exact numbers, ISO dates, JSON as JSON, bytes as `{ base64 }`. TIMESTAMP is in UTC, as the session is; DATETIME has no zone.
 pub(super) fn cell(value: Sql, column: &Column) -> Result<Value, String> {
     let kind = column.column_type();
     Ok(match value {
@@ -56,7 +91,7 @@ fn of_bytes(bytes: &[u8], kind: ColumnType, column: &Column) -> Result<Value, St
         ColumnType::MYSQL_TYPE_DECIMAL | ColumnType::MYSQL_TYPE_NEWDECIMAL => number(text()?),
         ColumnType::MYSQL_TYPE_JSON => parse_json(bytes).map_err(|error| error.message)?,
         ColumnType::MYSQL_TYPE_BIT => Value::from(bytes.iter().fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte))),
-        _ if is_binary(kind, column) => Value::string(BASE64.encode(bytes)),
+        _ if is_binary(kind, column) => Value::object([("base64", Value::string(BASE64.encode(bytes)))]),
         _ => Value::string(text()?),
     })
 }

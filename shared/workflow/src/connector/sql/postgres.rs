@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Config, Error, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -175,7 +176,7 @@ impl From<ExecutionError> for Stopped {
 }
 
 async fn run_on(client: &Client, target: &Target<'_>, batch: &Batch, progress: &Progress, results: &mut Results) -> Result<(), Stopped> {
-    let explain = |which: &str, error: &Error| failed(target, progress, which, error);
+    let explain = |which: &str, error: &Error| failed(target, progress, which, None, error);
     let in_transaction = batch.in_transaction || batch.reads_only;
     if in_transaction {
         let mode = if batch.reads_only { " READ ONLY" } else { "" };
@@ -202,7 +203,7 @@ async fn run_one(
     progress: &Progress,
     results: &mut Results,
 ) -> Result<(), Stopped> {
-    let explain = |error: Error| failed(target, progress, which, &error);
+    let explain = |error: Error| failed(target, progress, which, None, &error);
     // Nothing runs at the server: the session is idle.
     let unfit = |error| Stopped { error, is_in_step: true };
     let prepared = client.prepare(&statement.text).await.map_err(explain)?;
@@ -217,10 +218,13 @@ async fn run_one(
     let mut params = Vec::with_capacity(statement.params.len());
     for (index, (value, kind)) in statement.params.iter().zip(prepared.params()).enumerate() {
         let parameter = Parameter::new(value, kind);
-        let refused = |problem| permanent(ErrorCode::Mapping, format!("params: {which}, ${}: {problem}", index + 1));
+        let refused = |problem| {
+            permanent(ErrorCode::Mapping, format!("params: {which}, parameter ${}, of the type {}: {problem}", index + 1, kind.name()))
+        };
         params.push(parameter.map_err(refused).map_err(unfit)?);
     }
     let names: usize = prepared.columns().iter().map(|column| column.name().len() + 4).sum();
+    let explain = |error: Error| failed(target, progress, which, Some(prepared.params()), &error);
     let mut stream = pin!(client.query_raw(&prepared, params).await.map_err(explain)?);
     let mut rows = Vec::new();
     while let Some(row) = stream.try_next().await.map_err(explain)? {
@@ -240,10 +244,16 @@ fn unreadable(column: &str, which: &str, error: &Error) -> Stopped {
     permanent(ErrorCode::Remote, format!("{which} gives the column '{column}', which cannot be read: {}", cause(error))).into()
 }
 
-fn failed(target: &Target<'_>, progress: &Progress, which: &str, error: &Error) -> Stopped {
+fn failed(target: &Target<'_>, progress: &Progress, which: &str, params: Option<&[Type]>, error: &Error) -> Stopped {
     let Some(refused) = error.as_db_error() else { return progress.broke_off(target, &cause(error)).into() };
     let code = refused.code();
     let mut message = format!("{target} refused {which}: {} (SQLSTATE {})", refused.message(), code.code());
+    // `unnamed portal parameter $2`, since PostgreSQL 14.
+    let number = refused.where_().and_then(|place| place.split("parameter $").nth(1));
+    let number = number.and_then(|rest| rest.split(|character: char| !character.is_ascii_digit()).next()?.parse::<usize>().ok());
+    if let Some((number, kind)) = number.and_then(|number| Some((number, params?.get(number.checked_sub(1)?)?))) {
+        message.push_str(&format!("; that is parameter ${number}, of the type {}", kind.name()));
+    }
     if let Some(hint) = refused.hint() {
         message.push_str(&format!("; {hint}"));
     }

@@ -8,6 +8,7 @@ use std::fmt::Write;
 use tokio_postgres::types::{FromSql, Kind, Type};
 
 mod numeric;
+mod other;
 mod time;
 
 type Read<T> = Result<T, Box<dyn Error + Sync + Send>>;
@@ -36,12 +37,12 @@ pub(super) fn is_readable(kind: &Type) -> bool {
         Kind::Domain(inner) | Kind::Array(inner) => is_readable(inner),
         Kind::Composite(fields) => fields.iter().all(|field| is_readable(field.type_())),
         Kind::Pseudo => *kind == Type::VOID,
-        Kind::Range(_) | Kind::Multirange(_) => false,
+        Kind::Range(inner) | Kind::Multirange(inner) => is_readable(inner),
         _ => is_text(kind) || SCALARS.contains(kind),
     }
 }
 
-const SCALARS: [Type; 18] = [
+const SCALARS: [Type; 26] = [
     Type::BOOL,
     Type::INT2,
     Type::INT4,
@@ -60,6 +61,14 @@ const SCALARS: [Type; 18] = [
     Type::TIMESTAMPTZ,
     Type::INTERVAL,
     Type::VOID,
+    Type::TIMETZ,
+    Type::INET,
+    Type::CIDR,
+    Type::MACADDR,
+    Type::MACADDR8,
+    Type::BIT,
+    Type::VARBIT,
+    Type::CHAR,
 ];
 
 /// Types whose binary form is their text.
@@ -73,6 +82,8 @@ fn value(kind: &Type, raw: &[u8]) -> Read<Value> {
         Kind::Domain(inner) => return value(inner, raw),
         Kind::Array(element) => return array(element, raw),
         Kind::Enum(_) => return Ok(Value::string(std::str::from_utf8(raw)?)),
+        Kind::Range(inner) => return Ok(Value::string(other::range(inner, raw)?)),
+        Kind::Multirange(inner) => return Ok(Value::string(other::multirange(inner, raw)?)),
         Kind::Composite(fields) => {
             let mut rest = raw;
             number::<4>(&mut rest)?;
@@ -109,6 +120,14 @@ fn value(kind: &Type, raw: &[u8]) -> Read<Value> {
         Type::UUID => Value::string(uuid(raw)),
         Type::DATE => Value::string(time::date(i32::from_be_bytes(number(&mut rest)?))?),
         Type::TIME => Value::string(time::time(i64::from_be_bytes(number(&mut rest)?))?),
+        Type::TIMETZ => {
+            let micros = i64::from_be_bytes(number(&mut rest)?);
+            Value::string(time::time_with_zone(micros, i32::from_be_bytes(number(&mut rest)?))?)
+        }
+        Type::INET | Type::CIDR => Value::string(other::network(raw)?),
+        Type::MACADDR | Type::MACADDR8 => Value::string(other::hardware_address(raw)),
+        Type::BIT | Type::VARBIT => Value::string(other::bits(raw)?),
+        Type::CHAR => Value::string(std::str::from_utf8(raw)?.trim_end_matches('\0')),
         Type::TIMESTAMP => Value::string(time::timestamp(i64::from_be_bytes(number(&mut rest)?), "")?),
         Type::TIMESTAMPTZ => Value::string(time::timestamp(i64::from_be_bytes(number(&mut rest)?), "Z")?),
         Type::INTERVAL => {
@@ -180,7 +199,11 @@ fn dimension(kind: &Type, lengths: &[i32], rest: &mut &[u8]) -> Read<Value> {
 /// A length (-1: NULL), then as many bytes.
 fn element(kind: &Type, rest: &mut &[u8]) -> Read<Value> {
     let Ok(length) = usize::try_from(i32::from_be_bytes(number(rest)?)) else { return Ok(Value::NULL) };
+    value(kind, sized(rest, length)?)
+}
+
+fn sized<'r>(rest: &mut &'r [u8], length: usize) -> Read<&'r [u8]> {
     let (raw, after) = rest.split_at_checked(length).ok_or("an element is shorter than its length")?;
     *rest = after;
-    value(kind, raw)
+    Ok(raw)
 }

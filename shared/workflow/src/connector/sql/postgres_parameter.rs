@@ -1,6 +1,7 @@
 //! From values to PostgreSQL's parameters: text, which the server reads by the parameter's type. So every type that it can read is
 //! supported, those of extensions too, and a value that does not fit is refused with the server's own words.
 
+use super::instant::{Instant, instant};
 use crate::mapping::{Value, to_json};
 use bytes::BytesMut;
 use data_encoding::{BASE64, HEXLOWER};
@@ -29,9 +30,15 @@ fn text(value: &Value, kind: &Type) -> Result<Option<String>, String> {
     let text = match (value.as_str(), value.as_array()) {
         _ if [Type::JSON, Type::JSONB].contains(kind) => json(value),
         _ if *kind == Type::BYTEA => bytes(value)?,
+        // PostgreSQL would drop the zone without a word.
+        (Some(text), _) if *kind == Type::TIMESTAMP => match instant(text) {
+            Some(Instant::At(utc)) => utc.to_string(),
+            _ => text.to_owned(),
+        },
         (Some(text), _) => text.to_owned(),
         (None, Some(items)) if matches!(kind.kind(), Kind::Array(_)) => array(items, kind)?,
         (None, Some(_)) if !is_text(kind) => return Err(format!("an array does not fit the type {}", kind.name())),
+        _ if value.entries().is_some() && matches!(kind.kind(), Kind::Composite(_)) => composite(value, kind)?,
         _ if value.entries().is_some() && !is_text(kind) => return Err(format!("an object does not fit the type {}", kind.name())),
         _ => json(value),
     };
@@ -46,12 +53,31 @@ fn is_text(kind: &Type) -> bool {
     [Type::TEXT, Type::VARCHAR, Type::BPCHAR, Type::UNKNOWN].contains(kind)
 }
 
-/// Base64, or `{ base64 }` as `.body` is for a body of unknown type.
+/// Base64, as columns of bytes are read, or `{ base64 }` as `.body` is of a body of unknown type.
 fn bytes(value: &Value) -> Result<String, String> {
     let base64 = value.as_str().or_else(|| value.get("base64").and_then(Value::as_str));
     let base64 = base64.ok_or("bytea takes Base64 text, or an object with `base64`")?;
     let bytes = BASE64.decode(base64.as_bytes()).map_err(|error| format!("bytea takes Base64 (RFC 4648, with padding): {error}"))?;
     Ok(format!("\\x{}", HEXLOWER.encode(&bytes)))
+}
+
+/// `("a",,"b")`, quoted throughout (PostgreSQL, section 8.16.6); a field that the object does not have is NULL.
+fn composite(value: &Value, kind: &Type) -> Result<String, String> {
+    let Kind::Composite(fields) = kind.kind() else { return Err(format!("an object does not fit the type {}", kind.name())) };
+    let is_field = |name: &str| fields.iter().any(|field| field.name() == name);
+    if let Some((name, _)) = value.entries().into_iter().flatten().find(|(name, _)| !is_field(name)) {
+        return Err(format!("the type {} has no field '{name}'", kind.name()));
+    }
+    let mut texts = Vec::with_capacity(fields.len());
+    for field in fields {
+        let text = value.get(field.name()).map_or(Ok(None), |value| text(value, field.type_()))?;
+        texts.push(text.map_or(String::new(), |text| quoted(&text)));
+    }
+    Ok(format!("({})", texts.join(",")))
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 /// `{"a","b",NULL}`, quoted throughout (PostgreSQL, section 8.15.2).
@@ -67,11 +93,7 @@ fn array(items: &[Value], kind: &Type) -> Result<String, String> {
             Some(inner) if ![Type::JSON, Type::JSONB].contains(element) => literal.push_str(&array(inner, kind)?),
             _ => match text(item, element)? {
                 None => literal.push_str("NULL"),
-                Some(text) => {
-                    literal.push('"');
-                    literal.push_str(&text.replace('\\', "\\\\").replace('"', "\\\""));
-                    literal.push('"');
-                }
+                Some(text) => literal.push_str(&quoted(&text)),
             },
         }
     }

@@ -13,7 +13,18 @@ pub(super) fn date(days: i32) -> Read<String> {
         i32::MIN => return Ok("-infinity".to_owned()),
         _ => {}
     }
-    Ok(day(i64::from(days))?.to_string())
+    let day = day(i64::from(days))?;
+    Ok(format!("{}{}", written(day), era(day)))
+}
+
+/// PostgreSQL counts the years before the year 1 as `BC`, and has no year 0.
+fn written(day: Date) -> String {
+    let year = i32::from(day.year());
+    format!("{:04}-{:02}-{:02}", if year > 0 { year } else { 1 - year }, day.month(), day.day())
+}
+
+fn era(day: Date) -> &'static str {
+    if day.year() > 0 { "" } else { " BC" }
 }
 
 fn day(days: i64) -> Read<Date> {
@@ -41,7 +52,14 @@ pub(super) fn timestamp(micros: i64, zone: &str) -> Read<String> {
         _ => {}
     }
     let date = day(micros.div_euclid(MICROS_OF_DAY))?;
-    Ok(format!("{date}T{}{zone}", of_day(micros.rem_euclid(MICROS_OF_DAY))?))
+    Ok(format!("{}T{}{zone}{}", written(date), of_day(micros.rem_euclid(MICROS_OF_DAY))?, era(date)))
+}
+
+/// `06:07:08.5+02:00`; the zone is in seconds to the west.
+pub(super) fn time_with_zone(micros: i64, west: i32) -> Read<String> {
+    let (sign, zone) = (if west > 0 { '-' } else { '+' }, west.unsigned_abs());
+    let seconds = if zone % 60 == 0 { String::new() } else { format!(":{:02}", zone % 60) };
+    Ok(format!("{}{sign}{:02}:{:02}{seconds}", time(micros)?, zone / 3600, zone / 60 % 60))
 }
 
 /// ISO 8601, as `P1Y2M3DT4H5M6.5S`; `PT0S` for none. The parts may have signs of their own.

@@ -1,0 +1,166 @@
+//! Addresses of mail: one notion of them for steps, connections and alerts.
+
+use email_address::{EmailAddress, Options};
+use std::fmt;
+use std::net::IpAddr;
+
+/// One address that a mail server can take, with the name that is shown for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailAddress {
+    name: Option<String>,
+    address: String,
+}
+
+/// Why a text is no [`MailAddress`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{text}' is no address of mail: {problem}; write one such as ann@example.com or 'Ann <ann@example.com>'")]
+pub struct MailAddressError {
+    text: String,
+    problem: String,
+}
+
+impl MailAddress {
+    /// From its parts; the name is plain text, without quotes of its own.
+    ///
+    /// # Errors
+    /// An address that is not `local@domain` (RFC 5321, section 4.1.2), and a name with a control character.
+    pub fn new(name: Option<&str>, address: &str) -> Result<Self, MailAddressError> {
+        let wrong = |text: &str, problem: &str| MailAddressError { text: text.escape_debug().to_string(), problem: problem.to_owned() };
+        if let Some(control) = name.into_iter().chain([address]).flat_map(str::chars).find(|character| character.is_control()) {
+            return Err(wrong(address, &format!("it holds the control character {control:?}")));
+        }
+        let (local, domain) = address.rsplit_once('@').ok_or_else(|| wrong(address, "it has no @"))?;
+        let options = Options::default().without_display_text().with_domain_literal();
+        EmailAddress::parse_with_options(address, options).map_err(|error| wrong(address, &error.to_string()))?;
+        if !EmailAddress::is_valid_local_part(local) {
+            return Err(wrong(address, "the part before @ is no name of a mailbox"));
+        }
+        if let Some(literal) = domain.strip_prefix('[') {
+            let ip = literal.trim_end_matches(']');
+            if ip.strip_prefix("IPv6:").unwrap_or(ip).parse::<IpAddr>().is_err() {
+                return Err(wrong(address, "between the brackets stands no IP address"));
+            }
+        }
+        let name = name.map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned);
+        Ok(Self { name, address: address.to_owned() })
+    }
+
+    /// From `ann@example.com`, `Ann Lee <ann@example.com>` or `"Lee, Ann" <ann@example.com>`: exactly one address.
+    ///
+    /// # Errors
+    /// As [`MailAddress::new`], and a comma, a bracket or a quote where none belongs.
+    pub fn parse(text: &str) -> Result<Self, MailAddressError> {
+        let text = text.trim();
+        let wrong = |problem: &str| MailAddressError { text: text.escape_debug().to_string(), problem: problem.to_owned() };
+        let Some(inside) = text.strip_suffix('>') else { return Self::new(None, text) };
+        let (name, address) = inside.rsplit_once('<').ok_or_else(|| wrong("it has a > without a <"))?;
+        let name = unquoted(name.trim()).map_err(wrong)?;
+        Self::new(Some(&name), address.trim())
+    }
+
+    /// The name that is shown, if there is one.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// `local@domain`.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+}
+
+/// A name as it is meant: a quoted string without its quotes, or words without what has a meaning in addresses (RFC 5322, section
+/// 3.2.3). A dot is let through, as everybody writes it.
+fn unquoted(name: &str) -> Result<String, &'static str> {
+    let Some(rest) = name.strip_prefix('"') else {
+        let is_special = |character: char| "()<>[]:;@\\,\"".contains(character);
+        return if name.contains(is_special) {
+            Err("put a name with one of ( ) < > [ ] : ; @ \\ , \" into quotes")
+        } else {
+            Ok(name.to_owned())
+        };
+    };
+    let mut text = String::with_capacity(rest.len());
+    let mut characters = rest.chars();
+    loop {
+        match characters.next() {
+            None => return Err("the quote before its name is not closed"),
+            Some('"') => break,
+            Some('\\') => text.extend(characters.next()),
+            Some(character) => text.push(character),
+        }
+    }
+    if characters.next().is_some() { Err("after the quoted name stands more than <address>") } else { Ok(text) }
+}
+
+impl fmt::Display for MailAddress {
+    /// In a form that [`MailAddress::parse`] reads.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            None => f.write_str(&self.address),
+            Some(name) => write!(f, "\"{}\" <{}>", name.replace('\\', "\\\\").replace('"', "\\\""), self.address),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_is_read_with_its_name() {
+        let cases = [
+            ("ann@example.com", None, "ann@example.com"),
+            (" <ann@example.com> ", None, "ann@example.com"),
+            ("Ann Lee <ann@example.com>", Some("Ann Lee"), "ann@example.com"),
+            ("Dr. Ann <ann@example.com>", Some("Dr. Ann"), "ann@example.com"),
+            (r#""Lee, \"Ann\" <x>" <ann@example.com>"#, Some(r#"Lee, "Ann" <x>"#), "ann@example.com"),
+            ("Åsa <åsa@räksmörgås.example>", Some("Åsa"), "åsa@räksmörgås.example"),
+            ("o'neil+x@sub.example.com", None, "o'neil+x@sub.example.com"),
+            ("root@mailhost", None, "root@mailhost"),
+            ("ops@[192.0.2.1]", None, "ops@[192.0.2.1]"),
+        ];
+        for (text, name, address) in cases {
+            let read = MailAddress::parse(text).unwrap();
+            assert_eq!((read.name(), read.address()), (name, address), "{text}");
+            assert_eq!(MailAddress::parse(&read.to_string()).unwrap(), read, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_no_server_takes_or_what_would_be_two_is_refused() {
+        let cases = [
+            "",
+            "anna",
+            "@example.com",
+            "anna@",
+            "a@b@c",
+            "an na@example.com",
+            "anna@exam ple.com",
+            "a@b.example, c@d.example",
+            "a@b.example; c@d.example",
+            "a@b.example,",
+            "Lee, Ann <ann@example.com>",
+            "<a@b.example> <c@d.example>",
+            "Ann <anna>",
+            "Ann <a@b.example",
+            "a@b.example>",
+            "\"Ann <a@b.example>",
+            "\"Ann\" x <a@b.example>",
+            "staff: a@b.example;",
+            "a@b.example\r\nBcc: c@d.example",
+            "Ann\r\nX: y <a@b.example>",
+            "a..b@example.com",
+            ".a@example.com",
+            "a@example..com",
+            "a@-example.com",
+            "ops@[nowhere]",
+            "a@b.example (comment)",
+        ];
+        for text in cases {
+            assert!(MailAddress::parse(text).is_err(), "{text:?}: {:?}", MailAddress::parse(text));
+        }
+    }
+}

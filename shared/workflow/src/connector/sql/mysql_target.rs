@@ -1,0 +1,232 @@
+//! Which columns the parameters of a statement are for.
+//!
+//! The server does not tell it: MariaDB says of every parameter that it is a text. So the statement is read, and where a parameter is
+//! given to a column as it is, or compared with one, the column is known. Its type comes from the server, which is asked to prepare a
+//! SELECT of these columns and does not run it. Of any other parameter nothing is known, and it is sent as what it is.
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{Column, Conn};
+use sqlparser::ast::{
+    Assignment, AssignmentTarget, BinaryOperator, Expr, FromTable, InTarget, Insert, OnInsert, SetExpr, Statement, TableObject, Value,
+    ValueWithSpan,
+};
+use sqlparser::dialect::MySqlDialect;
+use sqlparser::parser::Parser;
+use sqlparser::tokenizer::{Token, Tokenizer};
+
+/// Longest statement that is read, blanks counted: a condition has as many levels as it has parts.
+const MAX_TOKENS: usize = 10_000;
+
+/// The columns of a statement's parameters.
+#[derive(Debug, Default)]
+pub(super) struct Targets {
+    /// As the statement names them; empty for an INSERT that names none.
+    columns: Vec<String>,
+    /// What stands after FROM where they are looked up.
+    tables: String,
+    /// By parameter: its column's place in `columns`, or in the table where that is empty.
+    of_parameter: Vec<Option<usize>>,
+}
+
+/// What can be told of the statement; `None` where nothing can.
+pub(super) fn targets(text: &str) -> Option<Targets> {
+    let mut tokens = Tokenizer::new(&MySqlDialect {}, text).tokenize().ok()?;
+    if tokens.len() > MAX_TOKENS {
+        return None;
+    }
+    let mut count = 0;
+    for token in &mut tokens {
+        if let Token::Placeholder(mark) = token {
+            *mark = format!("?{count}");
+            count += 1;
+        }
+    }
+    let statement = Parser::new(&MySqlDialect {}).with_tokens(tokens).parse_statement().ok()?;
+    let mut targets = Targets { of_parameter: vec![None; count], ..Targets::default() };
+    match statement {
+        Statement::Insert(insert) => targets.insert(&insert)?,
+        Statement::Update(update) => {
+            targets.tables = update.table.to_string();
+            targets.assignments(&update.assignments);
+            update.selection.iter().for_each(|condition| targets.condition(condition));
+        }
+        Statement::Delete(delete) => {
+            let (FromTable::WithFromKeyword(tables) | FromTable::WithoutKeyword(tables)) = &delete.from;
+            targets.tables = listed(delete.using.as_ref().unwrap_or(tables));
+            delete.selection.iter().for_each(|condition| targets.condition(condition));
+        }
+        Statement::Query(query) => {
+            let SetExpr::Select(select) = *query.body else { return None };
+            targets.tables = listed(&select.from);
+            select.selection.iter().chain(&select.having).for_each(|condition| targets.condition(condition));
+        }
+        _ => return None,
+    }
+    // A parameter among the tables would have to be given again.
+    let is_useful = targets.of_parameter.iter().any(Option::is_some) && !targets.tables.is_empty() && !targets.tables.contains('?');
+    is_useful.then_some(targets)
+}
+
+fn listed(tables: &[impl ToString]) -> String {
+    tables.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+impl Targets {
+    fn insert(&mut self, insert: &Insert) -> Option<()> {
+        let TableObject::TableName(table) = &insert.table else { return None };
+        self.tables = table.to_string();
+        self.columns = insert.columns.iter().map(ToString::to_string).collect();
+        if let Some(SetExpr::Values(values)) = insert.source.as_ref().map(|source| &*source.body) {
+            for row in &values.rows {
+                for (index, value) in row.content.iter().enumerate() {
+                    self.note(value, index);
+                }
+            }
+        }
+        self.assignments(&insert.assignments);
+        // Without a list of columns the others could not be told from them.
+        if let Some(OnInsert::DuplicateKeyUpdate(assignments)) = &insert.on
+            && !self.columns.is_empty()
+        {
+            self.assignments(assignments);
+        }
+        Some(())
+    }
+
+    fn assignments(&mut self, assignments: &[Assignment]) {
+        for Assignment { target, value } in assignments {
+            if let AssignmentTarget::ColumnName(column) = target
+                && parameter(value).is_some()
+            {
+                let index = self.column(column.to_string());
+                self.note(value, index);
+            }
+        }
+    }
+
+    fn condition(&mut self, condition: &Expr) {
+        use BinaryOperator::{And, Eq, Gt, GtEq, Lt, LtEq, NotEq, Or, Spaceship, Xor};
+        match condition {
+            Expr::Nested(inner) | Expr::UnaryOp { expr: inner, .. } => self.condition(inner),
+            Expr::BinaryOp { left, op: And | Or | Xor, right } => {
+                self.condition(left);
+                self.condition(right);
+            }
+            Expr::BinaryOp { left, op: Eq | NotEq | Lt | LtEq | Gt | GtEq | Spaceship, right } => {
+                self.compared(left, &[right]);
+                self.compared(right, &[left]);
+            }
+            Expr::In { expr, target: InTarget::List(list), .. } => self.compared(expr, &list.iter().collect::<Vec<_>>()),
+            Expr::Between { expr, low, high, .. } => self.compared(expr, &[low, high]),
+            _ => {}
+        }
+    }
+
+    fn compared(&mut self, column: &Expr, values: &[&Expr]) {
+        if !matches!(column, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
+            return;
+        }
+        for value in values.iter().filter(|value| parameter(value).is_some()) {
+            let index = self.column(column.to_string());
+            self.note(value, index);
+        }
+    }
+
+    fn column(&mut self, name: String) -> usize {
+        self.columns.iter().position(|column| *column == name).unwrap_or_else(|| {
+            self.columns.push(name);
+            self.columns.len() - 1
+        })
+    }
+
+    fn note(&mut self, value: &Expr, column: usize) {
+        if let Some(target) = parameter(value).and_then(|number| self.of_parameter.get_mut(number)) {
+            *target = Some(column);
+        }
+    }
+
+    /// The number of the parameter, from 1, that goes to a column with this name; `None` for none or several.
+    pub(super) fn parameter_of(&self, column: &str) -> Option<usize> {
+        let is_it = |name: &String| name.rsplit('.').next().is_some_and(|name| name.trim_matches('`').eq_ignore_ascii_case(column));
+        let of = |target: &Option<usize>| target.and_then(|index| self.columns.get(index)).is_some_and(is_it);
+        let mut found = self.of_parameter.iter().enumerate().filter(|(_, target)| of(target)).map(|(number, _)| number + 1);
+        found.next().filter(|_| found.next().is_none())
+    }
+
+    /// The column of each parameter, as the server describes it; nothing where it does not.
+    pub(super) async fn described(&self, session: &mut Conn) -> Vec<Option<Column>> {
+        let columns = if self.columns.is_empty() { "*".to_owned() } else { self.columns.join(", ") };
+        // It fails for example where the user may write to the table and not read it.
+        let Ok(prepared) = session.prep(format!("SELECT {columns} FROM {}", self.tables)).await else { return Vec::new() };
+        let of = |target: &Option<usize>| target.and_then(|index| prepared.columns().get(index).cloned());
+        let described = self.of_parameter.iter().map(of).collect();
+        let _ = session.close(prepared).await;
+        described
+    }
+}
+
+/// The number of the parameter, from 0, that an expression is.
+fn parameter(value: &Expr) -> Option<usize> {
+    let Expr::Value(ValueWithSpan { value: Value::Placeholder(mark), .. }) = value else { return None };
+    mark.strip_prefix('?')?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn told(text: &str) -> Option<(String, Vec<Option<String>>)> {
+        let targets = targets(text)?;
+        let name = |target: &Option<usize>| target.map(|index| targets.columns.get(index).cloned().unwrap_or_else(|| format!("#{index}")));
+        Some((targets.tables.clone(), targets.of_parameter.iter().map(name).collect()))
+    }
+
+    #[test]
+    fn a_parameter_that_goes_to_a_column_as_it_is_is_told_and_no_other() {
+        let cases: [(&str, &str, &[&str]); 12] = [
+            ("INSERT INTO t (a, `b`) VALUES (?, ?), (now(), ?)", "t", &["a", "`b`", "`b`"]),
+            ("insert into db.t values (?, upper(?), ?)", "db.t", &["#0", "", "#2"]),
+            ("REPLACE INTO t (a) VALUES (?)", "t", &["a"]),
+            ("INSERT IGNORE INTO t SET a = ?, b = '?'", "t", &["a"]),
+            ("INSERT INTO t (a) VALUES (?) ON DUPLICATE KEY UPDATE b = ?, c = c + ?", "t", &["a", "b", ""]),
+            ("INSERT INTO t (a) SELECT ? FROM x", "", &[]),
+            (
+                "UPDATE t x SET x.a = ?, b = concat(?, 'z') WHERE id = ? AND (c > ? OR NOT d <= ?) LIMIT 1",
+                "t x",
+                &["x.a", "", "id", "c", "d"],
+            ),
+            ("UPDATE t JOIN u ON t.id = u.id SET t.a = ? WHERE ? < u.b", "t JOIN u ON t.id = u.id", &["t.a", "u.b"]),
+            ("DELETE FROM t WHERE a IN (?, 1, ?) AND b BETWEEN ? AND ?", "t", &["a", "a", "b", "b"]),
+            ("SELECT a, ? FROM t -- ?\n WHERE a = ? AND date(b) = ? ORDER BY a LIMIT ?", "t", &["", "a", "", ""]),
+            ("SELECT * FROM t JOIN u ON t.x = ? WHERE a = ?", "", &[]),
+            ("CALL p(?)", "", &[]),
+        ];
+        for (text, tables, columns) in cases {
+            let columns = columns.iter().map(|name| (!name.is_empty()).then(|| (*name).to_owned())).collect();
+            let expected = (!tables.is_empty()).then(|| (tables.to_owned(), columns));
+            assert_eq!(told(text), expected, "{text}");
+        }
+        let update = targets("UPDATE t SET a = ?, `B` = ? WHERE a = ?").unwrap();
+        assert_eq!((update.parameter_of("b"), update.parameter_of("a"), update.parameter_of("c")), (Some(2), None, None));
+    }
+    #[test]
+    fn a_statement_of_many_levels_ends_without_an_answer() {
+        for (open, close) in [("(", ")"), ("NOT (", ")"), ("a = (SELECT a FROM t WHERE ", ")"), ("- ", ""), ("CASE WHEN ", " THEN 1 END")] {
+            let text = format!("SELECT a FROM t WHERE {}a = ?{}", open.repeat(2000), close.repeat(2000));
+            assert!(targets(&text).is_none(), "{open}");
+        }
+        let text = format!("SELECT a FROM t WHERE b = ? {}", "OR a = ? ".repeat(2000));
+        assert!(targets(&text).is_none_or(|targets| targets.of_parameter.len() == 2001));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_stops_the_reader(words in prop::collection::vec(prop::sample::select(vec![
+            "SELECT", "INSERT INTO", "UPDATE", "DELETE FROM", "t", "(", ")", "?", ",", "=", "SET", "VALUES", "WHERE", "a", "'", "`", "--", "\n", "IN", "BETWEEN",
+            "AND", "ON DUPLICATE KEY UPDATE", "é", "\\", ";", "*", "0x", "/*", "JOIN",
+        ]), 0..20)) {
+            let _ = targets(&words.join(" "));
+        }
+    }
+}
