@@ -20,7 +20,7 @@ use std::sync::Arc;
 pub(super) use arithmetic::described;
 pub(super) use convert::number_from_text;
 pub(super) use jaq_json::Num;
-pub(super) use order::is_nan;
+pub(super) use order::{is_nan, write_key};
 pub(super) use paths::positions_of;
 pub(super) use read::parse_text;
 pub use read::{ParseError, parse_json};
