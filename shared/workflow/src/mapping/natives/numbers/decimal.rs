@@ -11,14 +11,14 @@ pub(super) const MOST_DIGITS: i64 = 400;
 
 /// A decimal number: `digits` of which the last `scale` stand behind the point.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Decimal {
+pub(in crate::mapping::natives) struct Decimal {
     is_negative: bool,
     digits: Vec<u8>,
     scale: usize,
 }
 
 impl Decimal {
-    pub(super) fn of(function: &str, value: &Value) -> Result<Self, Error<Value>> {
+    pub(in crate::mapping::natives) fn of(function: &str, value: &Value) -> Result<Self, Error<Value>> {
         if value.as_f64().is_none_or(f64::is_nan) {
             return Err(misfit(function, "a number", value));
         }
@@ -40,7 +40,7 @@ impl Decimal {
     }
 
     /// With so many decimals, or with zeros in so many places before the point.
-    pub(super) fn rounded(mut self, decimals: i64) -> Self {
+    pub(in crate::mapping::natives) fn rounded(mut self, decimals: i64) -> Self {
         let dropped = self.scale as i64 - decimals;
         if dropped <= 0 {
             return self;
@@ -77,6 +77,14 @@ impl Decimal {
         self.digits.extend(std::iter::repeat_n(b'0', 2_usize.saturating_sub(self.scale)));
         self.scale = self.scale.saturating_sub(2);
         self
+    }
+
+    /// Times ten to the power of `places`, where that is an integer of 128 bits.
+    pub(in crate::mapping::natives) fn scaled(&self, places: usize) -> Option<i128> {
+        let zeros = places.checked_sub(self.scale)?;
+        let digits: String = self.digits.iter().map(|digit| char::from(*digit)).chain(std::iter::repeat_n('0', zeros)).collect();
+        let number: i128 = digits.parse().ok()?;
+        Some(if self.is_negative { -number } else { number })
     }
 
     /// Less than zero.

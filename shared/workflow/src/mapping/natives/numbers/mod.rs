@@ -9,7 +9,8 @@ mod tests;
 use jaq_core::native::v;
 use jaq_core::{Error, ValR};
 
-use self::decimal::{Decimal, MOST_DIGITS};
+pub(super) use self::decimal::Decimal;
+use self::decimal::MOST_DIGITS;
 use super::Function;
 use super::arguments::{Options, binary, failed, misfit, nullary, unary};
 use crate::mapping::value::Value;
