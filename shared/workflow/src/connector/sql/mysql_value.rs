@@ -16,7 +16,10 @@ pub(super) fn parameter(value: &Value) -> Sql {
     if let Some(text) = value.as_str() {
         return Sql::Bytes(text.as_bytes().to_vec());
     }
-    value.as_i64().map_or_else(|| Sql::Bytes(to_json(value)), Sql::Int)
+    // `1.00` is not sent as 1: a column of text keeps it as it is written.
+    let text = to_json(value);
+    let whole = std::str::from_utf8(&text).ok().filter(|text| *text != "-0").and_then(|text| text.parse().ok());
+    whole.map_or_else(|| Sql::Bytes(text.clone()), Sql::Int)
 }
 
 /// The character set of bytes that are no text.
