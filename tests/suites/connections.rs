@@ -99,8 +99,8 @@ respond: { body: '{ n: .steps.write[2].rows[0].n, row: .steps.read.rows[0] }' }
         .await;
     let (ingress, _worker) = (stack.start("ingress").await, stack.start("worker").await);
     let answer = stack.post(&ingress, "/t1/orders", r#"{"id": "a'; drop table orders --", "amount": 12.50, "other": "b"}"#).await;
-    let expected = json!({"n": 2, "row": {"id": "a'; drop table orders --", "amount": 12.5, "at": "2026-01-02T03:04:05Z"}});
-    assert_eq!((answer.status, answer.json()), (200, expected));
+    let expected = r#"{"n":2,"row":{"id":"a'; drop table orders --","amount":12.50,"at":"2026-01-02T03:04:05Z"}}"#;
+    assert_eq!((answer.status, String::from_utf8_lossy(&answer.body).as_ref()), (200, expected));
     // The second statement meets the row that is there already, so the first is undone.
     assert_eq!(stack.post(&ingress, "/t1/orders", r#"{"id": "c", "amount": 1, "other": "b"}"#).await.status, 500);
     let answer = stack.post(&ingress, "/t1/orders", r#"{"id": "c", "amount": 1, "other": "d"}"#).await;

@@ -36,6 +36,49 @@ async fn executions_are_found_by_their_labels_whether_they_succeed_or_fail() {
     assert!(shown.contains("labels       workOrder=13, site=M1"), "{shown}");
 }
 
+const DIGITS: &str = r#"{"price":12345678901234567.89,"odd":[-0,1E5,1e400,1.10,9007199254740993],"half":3,"n":1.10}"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_have_the_digits_of_the_sender_in_calls_answers_labels_and_the_history() {
+    let (stack, sink) = (Stack::new().await, Sink::start(Duration::ZERO).await);
+    sink.answer_body(DIGITS);
+    let yaml = format!(
+        "
+tenant: t1
+name: digits
+trigger: {{ webhook: {{ authentication: none, query: {{ n: {{ type: number }} }}, response: {{ wait: 20s }} }} }}
+diagnostics: {{ input: true, output: true, steps: true }}
+label: '{{ price: .body.price, n: .query.n }}'
+steps:
+  - {{ id: kept, set: '{{ price: .body.price, odd: .body.odd, half: (6 / 2), n: .query.n }}' }}
+  - {{ id: send, http: {{ method: POST, url: '{}', body: .steps.kept }} }}
+respond: {{ body: .steps.send.body }}
+",
+        sink.address()
+    );
+    stack.apply(&yaml).await;
+    let (ingress, _worker) = (stack.start("ingress").await, stack.start("worker").await);
+    let body = r#"{"price":12345678901234567.89,"odd":[-0,1E5,1e400,1.10,9007199254740993]}"#;
+    let answer = stack.post(&ingress, "/t1/digits?n=1.10", body).await;
+    assert_eq!((answer.status, String::from_utf8_lossy(&answer.body).as_ref()), (200, DIGITS));
+    assert_eq!(sink.seen()[0].body, DIGITS);
+    stack.ended("digits", 1).await;
+
+    for label in ["price=12345678901234567.89", "1.10"] {
+        let found = stack.command_json(&["executions", "list", "--label", label]).await;
+        assert_eq!(found.as_array().unwrap().len(), 1, "{label}");
+    }
+    let id = stack.executions("digits").await[0]["id"].as_str().unwrap().to_owned();
+    let shown = stack.command(&["executions", "show", &id]).await;
+    assert!(shown.contains(&format!("             {DIGITS}\n")), "{shown}");
+    assert!(shown.contains("labels       price=12345678901234567.89, n=1.10"), "{shown}");
+    let shown = stack.command(&["executions", "show", &id, "--output", "json"]).await;
+    let shown: String = shown.split_whitespace().collect();
+    // The steps `kept` and `send`, and the answer; the call has no `half`.
+    assert_eq!(shown.matches(DIGITS).count(), 3, "{shown}");
+    assert_eq!((shown.matches(body).count(), shown.matches("\"query\":{\"n\":1.10}").count()), (1, 1), "{shown}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn hidden_fields_are_nowhere_in_the_history_and_a_retry_still_has_them() {
     let (stack, sink) = (Stack::new().await, Sink::start(Duration::ZERO).await);

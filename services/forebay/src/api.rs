@@ -3,6 +3,7 @@
 use crate::error::Error;
 use forebay_console::{Console, HostAccess};
 use forebay_contract::Secret;
+use forebay_contract::json::read_json;
 use forebay_runtime::settings::Settings;
 use forebay_runtime::shutdown::Shutdown;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, IF_MATCH};
@@ -140,7 +141,7 @@ impl Api {
     async fn value(&self, request: Request) -> Result<Value, Error> {
         let response = self.send(request).await?;
         let body = response.bytes().await.map_err(|source| self.away(source))?;
-        serde_json::from_slice(&body).map_err(|_| self.no_console())
+        read_json(&body).map_err(|_| self.no_console())
     }
 
     async fn send(&self, request: Request) -> Result<Response, Error> {

@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::output::{Output, Row, pretty};
 use crate::shown::{error, path, plain, second, text, took};
 use forebay_contract::Label;
+use forebay_contract::json::read_json;
 use serde_json::{Value, json};
 
 /// `forebay executions ...`.
@@ -48,7 +49,7 @@ pub(crate) fn body(bytes: &[u8]) -> Value {
     if bytes.is_empty() {
         return Value::Null;
     }
-    if let Ok(value) = serde_json::from_slice(bytes) {
+    if let Ok(value) = read_json(bytes) {
         return value;
     }
     match std::str::from_utf8(bytes) {

@@ -5,6 +5,7 @@ use std::path::Path;
 use forebay_contract::IntegrationPath;
 use forebay_contract::definition::{Definition, Place};
 use forebay_contract::envelope::Envelope;
+use forebay_contract::json::read_json;
 use forebay_workflow::trial::{Example, ExampleError, Fault, FaultPlace, Tried, TriedStep, try_definition, try_mapping};
 use serde_json::{Map, Value, json};
 
@@ -87,7 +88,7 @@ fn given(file: Option<&Path>) -> Result<Map<String, Value>, Error> {
     let Some(file) = file else { return Ok(Map::new()) };
     let shown = file.display();
     let text = std::fs::read_to_string(file).map_err(|source| Error::Io { doing: format!("cannot read {shown}"), source })?;
-    match serde_json::from_str(&text) {
+    match read_json(text.as_bytes()) {
         Ok(Value::Object(given)) => Ok(given),
         Ok(_) => Err(Error::Usage(format!("{shown}: must be an object: the id of each step with its output"))),
         Err(error) => Err(Error::Usage(format!("{shown} is no JSON: {error}"))),

@@ -36,7 +36,7 @@ pub struct Request {
     #[serde(rename = "queryString", default, skip_serializing_if = "String::is_empty")]
     pub query_string: String,
     /// Declared query parameters in their types.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::json::object")]
     pub query: Map<String, Value>,
     /// Header names in lower case with their values in the order of the call; credentials are left out.
     pub headers: Vec<(String, String)>,

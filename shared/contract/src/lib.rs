@@ -10,6 +10,7 @@ mod duration;
 pub mod envelope;
 mod fields;
 mod id;
+pub mod json;
 mod label;
 mod mail_address;
 mod name;

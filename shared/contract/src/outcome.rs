@@ -232,7 +232,7 @@ pub struct StepRecord {
     /// Microseconds that it took.
     pub took: i64,
     /// Its output; kept where diagnostics ask for it.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "crate::json::optional_value")]
     pub output: Option<Value>,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none", default)]

@@ -1,8 +1,9 @@
 //! Declared query parameters: from the query string of a call to typed values.
 
 use crate::definition::{QueryKind, QueryParameter};
+use crate::json;
 use percent_encoding::percent_decode_str;
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
 /// One declared parameter that a call got wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -101,10 +102,7 @@ pub(crate) fn typed_value(kind: QueryKind, text: &str) -> Option<Value> {
     match kind {
         QueryKind::String => Some(Value::String(text.to_owned())),
         QueryKind::Integer => text.parse::<i64>().ok().map(Value::from),
-        QueryKind::Number => match text.parse::<i64>() {
-            Ok(whole) => Some(Value::from(whole)),
-            Err(_) => text.parse::<f64>().ok().and_then(Number::from_f64).map(Value::Number),
-        },
+        QueryKind::Number => json::number(text).map(Value::Number),
         QueryKind::Boolean => match text {
             "true" => Some(Value::Bool(true)),
             "false" => Some(Value::Bool(false)),
@@ -140,6 +138,22 @@ mod tests {
     }
 
     #[test]
+    fn a_number_keeps_the_digits_of_the_call() {
+        for (sent, expected) in [
+            ("1.10", "1.10"),
+            ("12345678901234567.89", "12345678901234567.89"),
+            ("100000000000000000001", "100000000000000000001"),
+            ("-0", "-0"),
+            ("1E5", "1E5"),
+            ("1e400", "1e400"),
+            (".5", "0.5"),
+        ] {
+            let values = read_query(&format!("customerid=1&discount={sent}"), &declared()).unwrap();
+            assert_eq!(values["discount"].to_string(), expected);
+        }
+    }
+
+    #[test]
     fn every_mistake_is_reported_once() {
         let cases = [
             ("", vec!["'customerid' is required"]),
@@ -148,6 +162,8 @@ mod tests {
             ("customerid=1&customername=%FF", vec!["'customername' is not valid UTF-8"]),
             ("customerid=9223372036854775808", vec!["must be of the type integer"]),
             ("customerid=1&discount=NaN", vec!["must be of the type number"]),
+            ("customerid=1&discount=1%2C5", vec!["'discount' must be of the type number, not '1,5'"]),
+            ("customerid=1&discount=0x1", vec!["must be of the type number"]),
             ("customerid=", vec!["must be of the type integer"]),
         ];
         for (raw, expected) in cases {

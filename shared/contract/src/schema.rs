@@ -66,6 +66,35 @@ mod tests {
     }
 
     #[test]
+    fn a_number_is_held_against_a_schema_by_its_digits_and_a_huge_exponent_costs_nothing() {
+        let schema = json!({"properties": {
+            "n": {"type": "number", "minimum": 0, "maximum": 10},
+            "m": {"multipleOf": 0.01},
+            "i": {"type": "integer"},
+            "e": {"enum": [1, "x"]},
+            "c": {"const": 1.0},
+            "u": {"uniqueItems": true}}});
+        let schema = BodySchema::compile(&schema).unwrap();
+        let pointers = |body: &str| -> Vec<String> {
+            let body = crate::json::read_json(body.as_bytes()).unwrap();
+            let mut pointers: Vec<String> = schema.problems(&body).into_iter().map(|problem| problem.pointer).collect();
+            pointers.sort_unstable();
+            pointers
+        };
+        assert!(pointers(r#"{"n":1.10,"m":12.10,"i":3.0,"e":1.0,"c":1,"u":[1,2]}"#).is_empty());
+        assert_eq!(
+            pointers(r#"{"n":10.000000000000000000001,"m":0.015,"i":3.5,"e":1.5,"c":1.5,"u":[1,1.0]}"#),
+            ["/c", "/e", "/i", "/m", "/n", "/u"]
+        );
+        let started = std::time::Instant::now();
+        for number in ["1e400", "1e999999999", "-1e999999999", "1e-999999999", "1e99999999999999999999", "0e999999999"] {
+            let _ = pointers(&format!(r#"{{"n":{number},"m":{number},"i":{number},"e":{number},"c":{number},"u":[{number},{number}]}}"#));
+        }
+        assert!(started.elapsed() < std::time::Duration::from_secs(2), "{:?}", started.elapsed());
+        assert!(pointers(r#"{"n":1e400}"#).contains(&"/n".to_owned()));
+    }
+
+    #[test]
     fn a_schema_that_is_none_is_refused_with_the_place() {
         let error = BodySchema::compile(&json!({"properties": {"a": {"type": "text"}}})).unwrap_err();
         assert!(error.contains("/properties/a/type"), "{error}");

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct VariableLog {
     /// Every value that a variable had.
+    #[serde(deserialize_with = "crate::json::values")]
     pub values: Vec<Value>,
     /// Of each step record, in the same order.
     pub steps: Vec<StepVariables>,

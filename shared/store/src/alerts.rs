@@ -8,6 +8,7 @@ use crate::timestamp::Timestamp;
 use deadpool_postgres::GenericClient;
 use forebay_contract::Name;
 use forebay_contract::alert::Alert;
+use forebay_contract::json::read_json;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use tokio_postgres::Row;
@@ -180,7 +181,7 @@ fn alert_row(row: &Row) -> Result<AlertRow, StoreError> {
 
 /// A stored document as the alert that it was when it was stored.
 pub(crate) fn read_alert(text: &str) -> Result<(Alert, Value), StoreError> {
-    let document: Value = serde_json::from_str(text).map_err(|_| StoreError::Damaged { what: "alert" })?;
+    let document = read_json(text.as_bytes()).map_err(|_| StoreError::Damaged { what: "alert" })?;
     let alert = Alert::from_stored(&document).map_err(|source| StoreError::UnreadableDefinition { source })?;
     Ok((alert, document))
 }

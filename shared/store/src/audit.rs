@@ -6,6 +6,7 @@ use crate::error::StoreError;
 use crate::timestamp::Timestamp;
 use deadpool_postgres::GenericClient;
 use forebay_contract::Name;
+use forebay_contract::json::read_json;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -158,7 +159,7 @@ impl Store {
             .map_err(StoreError::during(operation))?;
         let mut lines = Vec::with_capacity(rows.len());
         for row in rows {
-            let value = |text: Option<&str>| text.map(serde_json::from_str).transpose();
+            let value = |text: Option<&str>| text.map(|text| read_json(text.as_bytes())).transpose();
             let damaged = |_| StoreError::Damaged { what: "line of the audit log" };
             lines.push(AuditRow {
                 id: row.get(0),

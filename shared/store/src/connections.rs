@@ -10,6 +10,7 @@ use crate::timestamp::Timestamp;
 use deadpool_postgres::{GenericClient, Transaction};
 use forebay_contract::Name;
 use forebay_contract::connection::Connection;
+use forebay_contract::json::read_json;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ impl SealedConnection {
     /// [`StoreError::Invalid`]: it was encrypted by another key; [`StoreError::Damaged`].
     pub fn open(&self, keys: &SecretKeys) -> Result<Connection, StoreError> {
         let text = keys.open("the connection", self.id.as_bytes(), &self.content, &self.by)?;
-        let document: Value = serde_json::from_slice(&text).map_err(|_| StoreError::Damaged { what: "connection" })?;
+        let document = read_json(&text).map_err(|_| StoreError::Damaged { what: "connection" })?;
         Connection::from_stored(&document).map_err(|_| StoreError::Damaged { what: "connection" })
     }
 }
@@ -181,7 +182,7 @@ impl Store {
         let row = client.query_opt(sql, &[&tenant.as_str(), &name.as_str()]).await.map_err(StoreError::during(operation))?;
         let row = row.ok_or_else(|| not_found(tenant, name))?;
         let text = keys.open("the connection", row.get::<_, Uuid>(0).as_bytes(), row.get(1), row.get(2))?;
-        serde_json::from_slice(&text).map_err(|_| StoreError::Damaged { what: "connection" })
+        read_json(&text).map_err(|_| StoreError::Damaged { what: "connection" })
     }
 
     /// Lets steps use a connection, or not.

@@ -8,6 +8,7 @@ use crate::timestamp::Timestamp;
 use crate::{schedules, triggers};
 use deadpool_postgres::Transaction;
 use forebay_contract::definition::Definition;
+use forebay_contract::json::read_json;
 use forebay_contract::{IntegrationPath, Name};
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
@@ -170,7 +171,7 @@ impl Store {
 
 /// A stored document as the definition that it was when it was stored.
 pub(crate) fn read_definition(document: &str) -> Result<Definition, StoreError> {
-    let document: Value = serde_json::from_str(document).map_err(|_| StoreError::Damaged { what: "definition" })?;
+    let document = read_json(document.as_bytes()).map_err(|_| StoreError::Damaged { what: "definition" })?;
     Definition::from_stored(&document).map_err(|source| StoreError::UnreadableDefinition { source })
 }
 
@@ -249,10 +250,10 @@ async fn write_audit(
     Ok(())
 }
 
-/// Texts first: reading a number back may lose its last bit, and then the same document would differ from itself.
+/// Texts first: they are usually the same, and cheaper to compare.
 fn is_same(current: &Current, document: &Value) -> bool {
     let text = document.to_string();
-    current.document == text || serde_json::from_str::<Value>(&current.document).is_ok_and(|stored| stored == *document)
+    current.document == text || read_json(current.document.as_bytes()).is_ok_and(|stored| stored == *document)
 }
 
 async fn read_current(

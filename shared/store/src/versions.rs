@@ -4,6 +4,7 @@ use crate::connection::Store;
 use crate::definitions::read_name;
 use crate::error::StoreError;
 use crate::timestamp::Timestamp;
+use forebay_contract::json::read_json;
 use forebay_contract::{IntegrationPath, Name};
 use serde_json::Value;
 use tokio_postgres::Row;
@@ -87,7 +88,7 @@ impl Store {
 }
 
 fn stored_version(row: &Row) -> Result<StoredVersion, StoreError> {
-    let document = serde_json::from_str(row.get(3)).map_err(|_| StoreError::Damaged { what: "definition" })?;
+    let document = read_json(row.get::<_, &str>(3).as_bytes()).map_err(|_| StoreError::Damaged { what: "definition" })?;
     Ok(StoredVersion {
         path: IntegrationPath { tenant: read_name(row.get(0))?, name: read_name(row.get(1))? },
         version: row.get(2),

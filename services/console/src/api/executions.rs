@@ -8,6 +8,7 @@ use crate::live::filter_of;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::{HttpResponse, web};
 use bytes::Bytes;
+use forebay_contract::json::read_json;
 use forebay_contract::outcome::{ErrorCode, ExecutionStatus, StepStatus};
 use forebay_contract::{ExecutionId, Label};
 use forebay_operations::RetryHow;
@@ -164,7 +165,7 @@ fn body(bytes: &[u8]) -> Value {
     if bytes.is_empty() {
         return Value::Null;
     }
-    if let Ok(value) = serde_json::from_slice(bytes) {
+    if let Ok(value) = read_json(bytes) {
         return value;
     }
     match std::str::from_utf8(bytes) {

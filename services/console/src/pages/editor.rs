@@ -18,6 +18,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use forebay_contract::connection::Connection;
 use forebay_contract::definition::{Definition, Places, Problem, documents, to_yaml};
+use forebay_contract::json::read_json;
 use forebay_contract::{ExecutionId, IntegrationPath};
 use forebay_operations::OperationError;
 use forebay_store::{NewDefinition, Role, StoreError};
@@ -99,7 +100,7 @@ async fn run(read: Read, example: Example) -> (Vec<Problem>, Markup) {
 }
 
 async fn tried(read: &Read, example: Example) -> Markup {
-    let given: Map<String, Value> = match serde_json::from_str(example.steps.trim()) {
+    let given: Map<String, Value> = match read_json(example.steps.trim().as_bytes()) {
         Ok(Value::Object(given)) => given,
         _ if example.steps.trim().is_empty() => Map::new(),
         _ => return notice(Tone::Bad, "Outputs of other systems", "must be a JSON object: the id of each step with its output"),

@@ -1,5 +1,6 @@
 //! JSON for people: laid out and coloured.
 
+use forebay_contract::json::read_json;
 use maud::{Markup, html};
 use serde_json::Value;
 
@@ -24,7 +25,7 @@ pub(crate) fn body(bytes: &[u8]) -> Markup {
     if bytes.is_empty() {
         return html! { p.muted { "No body" } };
     }
-    if let Ok(value) = serde_json::from_slice::<Value>(bytes) {
+    if let Ok(value) = read_json(bytes) {
         return json(&value);
     }
     match std::str::from_utf8(bytes) {
@@ -111,6 +112,12 @@ mod tests {
             }
         }
         text.replace("&quot;", "\"").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    }
+
+    #[test]
+    fn a_number_is_shown_as_it_was_sent() {
+        let sent = "{\"a\":[-0,1.10,1E5,1e400,12345678901234567.89]}";
+        assert_eq!(plain(&super::body(sent.as_bytes()).into_string()).split_whitespace().collect::<String>(), sent);
     }
 
     #[test]

@@ -1,22 +1,23 @@
 //! `without_paths($paths)`: a value less what is at each of the paths.
 
+use std::ops::Range;
+
 use jaq_core::{Error, ValR};
 
 use super::meter::{reserve, tick};
-use super::value::{Members, Repr, Value, described};
+use super::value::{Members, Repr, Value, bounds, described};
 
-/// Paths without slices; a path that leads nowhere is passed over.
+/// A path that leads nowhere is passed over. Every path points into the value as it is given: none shifts what another points at.
 pub(super) fn without_paths(value: Value, paths: &Value) -> ValR<Value> {
     let not_paths = || Error::str(format_args!("paths must be an array of arrays, not {}", described(paths)));
     let paths: Option<Vec<&[Value]>> = paths.as_array().ok_or_else(not_paths)?.iter().map(Value::as_array).collect();
-    let mut paths = paths.ok_or_else(not_paths)?;
-    paths.sort();
-    without(value, &paths)
+    without(value, paths.ok_or_else(not_paths)?)
 }
 
-/// `paths` are sorted, so those with the same first step stand together, and the shortest of them first.
-fn without(value: Value, paths: &[&[Value]]) -> ValR<Value> {
+fn without(value: Value, mut paths: Vec<&[Value]>) -> ValR<Value> {
     tick(1);
+    // Those with the same first step stand together, and the shortest of them first.
+    paths.sort();
     if paths.iter().any(|path| path.is_empty()) {
         return Ok(Value::NULL);
     }
@@ -30,7 +31,7 @@ fn without(value: Value, paths: &[&[Value]]) -> ValR<Value> {
                     continue;
                 }
                 if let Some(member) = members.get_mut(name) {
-                    *member = without(std::mem::take(member), &rests(group))?;
+                    *member = without(std::mem::take(member), rests(group))?;
                 }
             }
             let mut gone: Vec<&str> = paths.iter().filter(|path| path.len() == 1).filter_map(|path| path[0].as_str()).collect();
@@ -44,21 +45,21 @@ fn without(value: Value, paths: &[&[Value]]) -> ValR<Value> {
         Repr::Arr(array) => {
             reserve(array.items.len() * size_of::<Value>());
             let mut items = array.items.clone();
+            let mut found = Vec::new();
+            for path in paths {
+                places(path, 0..items.len(), &mut found)?;
+            }
+            found.sort_by_key(|(index, _)| *index);
             let mut gone = Vec::new();
-            for group in paths.chunk_by(|left, right| left[0] == right[0]) {
-                let index = group[0][0].as_f64().ok_or_else(|| misfit("array", &group[0][0]))?.floor();
-                let index = if index < 0.0 { index + items.len() as f64 } else { index };
-                if index < 0.0 || index >= items.len() as f64 {
-                    continue;
-                }
-                let index = index as usize;
-                if group[0].len() == 1 {
+            for group in found.chunk_by(|left, right| left.0 == right.0) {
+                let index = group[0].0;
+                if group.iter().any(|(_, rest)| rest.is_empty()) {
                     gone.push(index);
                 } else {
-                    items[index] = without(std::mem::take(&mut items[index]), &rests(group))?;
+                    let rests: Vec<&[Value]> = group.iter().map(|(_, rest)| *rest).collect();
+                    items[index] = without(std::mem::take(&mut items[index]), rests)?;
                 }
             }
-            gone.sort_unstable();
             let mut index = 0;
             items.retain(|_| {
                 tick(1);
@@ -71,6 +72,30 @@ fn without(value: Value, paths: &[&[Value]]) -> ValR<Value> {
         Repr::Null => Ok(Value::NULL),
         repr => Err(Error::str(format_args!("cannot delete from {}", described(&Value::new(repr))))),
     }
+}
+
+/// Which items of `part` of an array `path` begins with, each with the rest of the path; several for a slice.
+fn places<'p>(path: &'p [Value], part: Range<usize>, found: &mut Vec<(usize, &'p [Value])>) -> Result<(), Error<Value>> {
+    let Some((step, rest)) = path.split_first() else { return Ok(()) };
+    if let Some(index) = step.as_f64() {
+        let index = if index < 0.0 { index.floor() + part.len() as f64 } else { index.floor() };
+        if index >= 0.0 && index < part.len() as f64 {
+            found.push((part.start + index as usize, rest));
+        }
+        return Ok(());
+    }
+    if step.entries().is_none() {
+        return Err(misfit("array", step));
+    }
+    let (start, end) = bounds(step.get("start")..step.get("end"), || part.len())?;
+    let slice = part.start + start..part.start + end;
+    if !rest.is_empty() {
+        return places(rest, slice, found);
+    }
+    tick(slice.len());
+    reserve(slice.len() * size_of::<(usize, &[Value])>());
+    found.extend(slice.map(|index| (index, rest)));
+    Ok(())
 }
 
 fn rests<'p>(group: &[&'p [Value]]) -> Vec<&'p [Value]> {

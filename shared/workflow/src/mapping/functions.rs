@@ -6,12 +6,7 @@ use jaq_core::{Bind, Cv, Error, RunPtr, ValR, ValT as _, ValXs};
 use super::deletion::without_paths;
 use super::meter::{reserve, tick};
 use super::program::Metered;
-use super::value::{Num, Repr, Value, described, is_nan, number_from_text, parse_text, positions_of, text_of, to_json};
-
-/// Most seconds before or after 1970 that the functions of time take: about thirty thousand years.
-const MOST_SECONDS: f64 = 1e12;
-/// Longest format of a time.
-const LONGEST_TIME_FORMAT: usize = 1000;
+use super::value::{Repr, Value, described, is_nan, number_from_text, parse_text, positions_of, text_of, to_json};
 
 type Function = Filter<RunPtr<Metered>>;
 
@@ -41,8 +36,6 @@ pub(super) fn functions() -> Vec<Function> {
         ("path_value", takes_filter(), |cv| paths(cv, true)),
         ("without_paths", v(1), |cv| unary(cv, |value, paths| without_paths(value, &paths))),
         ("room_for", v(1), |cv| unary(cv, |value, times| Ok(room_for(value, &times)))),
-        ("time_in_range", v(0), |cv| bome(time_in_range(cv.1))),
-        ("text_in_range", v(0), |cv| bome(text_in_range(cv.1))),
     ]
 }
 
@@ -233,29 +226,4 @@ fn room_for(value: Value, times: &Value) -> Value {
     let times = times.as_i64().and_then(|times| usize::try_from(times).ok()).unwrap_or(1);
     reserve(value.as_str().map_or(0, str::len).saturating_mul(times));
     value
-}
-
-/// jaq's functions of time calculate without looking for overflow.
-fn time_in_range(value: Value) -> ValR<Value> {
-    let in_range = match &value.repr {
-        Repr::Num(Num::Float(float)) if !float.is_finite() => false,
-        Repr::Num(_) => value.as_f64().is_some_and(|seconds| seconds.abs() <= MOST_SECONDS),
-        Repr::Arr(parts) => {
-            parts.items.iter().all(|part| part.as_f64().is_none_or(|part| part.abs() <= 10_000.0 && part < f64::from(i16::MAX))) && {
-                let month = parts.items.get(1).and_then(Value::as_f64);
-                month.is_none_or(|month| (0.0..=11.0).contains(&month))
-            }
-        }
-        _ => true, // jaq says what does not fit
-    };
-    if in_range { Ok(value) } else { Err(Error::str(format_args!("{} is no time between the years -9999 and 9999", described(&value)))) }
-}
-
-fn text_in_range(value: Value) -> ValR<Value> {
-    match value.as_str() {
-        Some(text) if text.len() > LONGEST_TIME_FORMAT => {
-            Err(Error::str(format_args!("a format of a time has at most {LONGEST_TIME_FORMAT} characters")))
-        }
-        _ => Ok(value),
-    }
 }

@@ -11,9 +11,7 @@ def toboolean: if isboolean then . elif . == "true" then true elif . == "false" 
   else error("cannot read \(tojson) as a boolean; it must be true or false") end;
 
 # All at once, as in jq: one path does not shift what another points at.
-def delpaths($paths): if any($paths[][]; isobject)
-  then reduce ($paths | sort | reverse[]) as $path (.; getpath($path) |= empty)
-  else without_paths($paths) end;
+def delpaths($paths): without_paths($paths);
 def del(f): delpaths([path(f)]);
 
 # Members may be named as SQL and other tools do, and a name that is no string is written as one.
@@ -25,7 +23,25 @@ def from_entries: reduce .[] as $entry ({};
                   else .[1] end) });
 def with_entries(f): to_entries | map(f) | from_entries;
 
+# Of null, so that what is picked of an array is an array.
+def pick(f): . as $top | reduce path(f) as $path (null; setpath($path; $top | getpath($path)));
+def lgamma_r: [lgamma, if . < 0 and (floor % 2) != 0 then -1 else 1 end];
+# Numbers keep their digits, and are compared by them.
+def have_decnum: true;
+def have_literal_numbers: true;
+
+# Some of what a filter gives. A negative count is an error, as in jq 1.8.
+def count_at_least_0($function; $n): if ($n | isnumber) and $n < 0 then error("\($function) takes no negative count, and got \($n)") else . end;
+def limit($n; f): count_at_least_0("limit"; $n) | limit_of($n; f);
+def skip($n; f): count_at_least_0("skip"; $n) | skip_of($n; f);
+def nth($n; f): count_at_least_0("nth"; $n) | first(skip($n; f));
+def flatten($depth): count_at_least_0("flatten"; $depth)
+  | if $depth > 0 then [.[] | if isarray then flatten($depth - 1)[] else . end] else . end;
+
 # SQL-style
+def JOIN($index; f): [.[] | [., $index[f]]];
+def JOIN($index; stream; f): stream | [., $index[f]];
+def JOIN($index; stream; f; g): stream | [., $index[f]] | g;
 def INDEX(stream; f): reduce stream as $row ({}; . + { ($row | f | tostring): $row });
 def INDEX(f): INDEX(.[]; f);
 def IN(stream): any(stream == .; .);
@@ -44,16 +60,16 @@ def fromstream(f): { x: null, e: false } as $init
 def truncate_stream(stream): . as $n | null | stream
   | . as $input | if (.[0] | length) > $n then setpath([0]; .[0][$n:]) else empty end;
 
-# Regular expressions
+# Regular expressions. Pattern and flags may come as one array.
+def match(re; flags): matches(re; flags)[] | .[0] + { captures: [.[1:][] | if has("name") then . else .name = null end] };
+def test($re): if $re | isarray then test($re[0]; $re[1]) else test($re; null) end;
+def match($re): if $re | isarray then match($re[0]; $re[1]) else match($re; null) end;
+def capture($re): if $re | isarray then capture($re[0]; $re[1]) else capture($re; null) end;
 def scan_(re; flags): matches(re; flags)[] | [.[].string] | if length > 1 then .[1:] else .[0] end;
 def scan(re; flags): scan_(re; "g" + flags);
 def scan(re): scan(re; "");
 
-# Time. What is out of range would overflow in the time library.
-def strftime($format): time_in_range | strftime_in_range($format | text_in_range);
-def gmtime: time_in_range | gmtime_in_range;
-def mktime: time_in_range | mktime_in_range;
-def todateiso8601: time_in_range | todateiso8601_in_range;
+# Time
 def todate: todateiso8601;
 def todate($format): strftime($format);
 def date: todate;
@@ -64,9 +80,17 @@ def @sh: [if isarray then .[] end | if isstring then "'\(room_for(8) | escape_sh
 def @html: tostring | room_for(12) | escape_html;
 def @uri: tostring | room_for(6) | encode_uri;
 def @base64: tostring | room_for(3) | encode_base64;
+def @urid: tostring | uri_text;
+def @base64d: tostring | base64_text;
+def @base32: tostring | to_base32;
+def @base32d: tostring | base32_text;
 def @csv: if isarray then . else error("@csv takes an array, not \(type)") end
   | [.[] | if isstring then "\"" + (split("\"") | join("\"\"")) + "\"" elif . == null then ""
      elif isnumber or isboolean then tojson else error("@csv takes scalars, not \(type)") end] | join(",");
 def @tsv: if isarray then . else error("@tsv takes an array, not \(type)") end
   | [.[] | if isstring then (split("\\") | join("\\\\") | split("\t") | join("\\t") | split("\n") | join("\\n") | split("\r") | join("\\r"))
      elif . == null then "" elif isnumber or isboolean then tojson else error("@tsv takes scalars, not \(type)") end] | join("\t");
+def format($name): if $name == "text" then tostring elif $name == "json" then tojson elif $name == "csv" then @csv
+  elif $name == "tsv" then @tsv elif $name == "html" then @html elif $name == "uri" then @uri elif $name == "urid" then @urid
+  elif $name == "sh" then @sh elif $name == "base64" then @base64 elif $name == "base64d" then @base64d
+  elif $name == "base32" then @base32 elif $name == "base32d" then @base32d else error("\($name | tojson) is no format") end;

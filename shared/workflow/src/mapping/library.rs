@@ -50,17 +50,16 @@ const LEFT_OUT_NATIVES: &[&str] = &[
     "matches",
     "split_matches",
     "split_",
+    "strptime",
+    "strftime",
+    "gmtime",
+    "mktime",
+    "todateiso8601",
+    "fromdateiso8601",
 ];
 
 /// Natives of jaq that library.jq calls after a check of their input.
-const RENAMED_NATIVES: &[(&str, &str)] = &[
-    ("ltrimstr", "ltrimstr_of_string"),
-    ("rtrimstr", "rtrimstr_of_string"),
-    ("strftime", "strftime_in_range"),
-    ("gmtime", "gmtime_in_range"),
-    ("mktime", "mktime_in_range"),
-    ("todateiso8601", "todateiso8601_in_range"),
-];
+const RENAMED_NATIVES: &[(&str, &str)] = &[("ltrimstr", "ltrimstr_of_string"), ("rtrimstr", "rtrimstr_of_string")];
 
 /// Names that people know from jq, and why they are not here.
 const ABSENT: &[(&str, &str)] = &[
@@ -78,6 +77,7 @@ const ABSENT: &[(&str, &str)] = &[
     ("localtime", "its result would depend on the server; use `gmtime`, which is UTC, or `in_timezone(\"Europe/Stockholm\")`"),
     ("strflocaltime", "its result would depend on the server; use `format_date(format; \"Europe/Stockholm\")`"),
     ("tobytes", "a value is JSON; use `to_base64` and `from_base64`"),
+    ("builtins", "docs/jq.md lists the functions that there are"),
     ("get_search_list", "a mapping reads no files"),
     ("modulemeta", "a mapping reads no files"),
     ("jn", "it can loop for long"),
@@ -106,7 +106,9 @@ fn library() -> &'static Library {
             REPLACED_DEFINITIONS.contains(&signature) || ours_by_name.contains(&signature)
         };
         let theirs = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs()).filter(|definition| !is_replaced(definition));
-        let definitions: Vec<_> = theirs.chain(ours).collect();
+        // Under names of their own, for library.jq, which checks the count first; jaq's definitions call them as they are.
+        let counted = parsed("def limit_of($n; f): limit($n; f); def skip_of($n; f): skip($n; f);");
+        let definitions: Vec<_> = counted.into_iter().chain(theirs).chain(ours).collect();
         let mut by_name: HashMap<_, Vec<_>> = HashMap::new();
         for (index, definition) in definitions.iter().enumerate() {
             by_name.entry(definition.name).or_default().push(index);

@@ -11,6 +11,7 @@
 //! [`CountingAllocator`].
 
 mod allocation;
+mod alternatives;
 mod deletion;
 mod error;
 mod functions;

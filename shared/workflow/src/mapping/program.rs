@@ -13,7 +13,7 @@ use super::error::{CompileError, MappingError};
 use super::limits::Limits;
 use super::meter;
 use super::value::{Value, json_size, shortened};
-use super::{library, rewrite, shape};
+use super::{alternatives, library, rewrite, shape};
 
 /// Stack of the thread that compiles; what the bounds of [`shape`] can need at most, in a debug build, is less than half of it.
 const COMPILE_STACK_BYTES: usize = 192 * 1024 * 1024;
@@ -160,6 +160,7 @@ fn parse(source: &str) -> Result<Term<&str>, CompileError> {
         }
         Some(_) => {}
     }
+    let tokens = alternatives::rewritten(tokens);
     shape::check_tokens(source, &tokens)?;
     Parser::new(&tokens).parse(|parser| parser.term()).map_err(|errors| {
         let Some((expected, found)) = errors.first() else {

@@ -15,11 +15,11 @@ def sum_of(f): reduce (.[] | f) as $number (0; . + $number);
 def sum_by(f; g): reduce group_rows(f)[] as $group ({}; . + {($group.key | key_name): ($group.rows | sum_of(g))});
 
 # As in SQL: null is no key, and of members with the same name that of the other table holds.
-def rows_by_key(f): reduce (group_rows(f)[] | select(.key != null)) as $group ({}; . + {($group.key | tojson): $group.rows});
+def rows_by_key(f): reduce (group_rows(f)[] | select(.key != null)) as $group ({}; . + {($group.key | join_key): $group.rows});
 def join_rows($others; f; g): ($others | rows_by_key(g)) as $by_key
-  | [.[] as $row | ($by_key[$row | f | tojson] // [])[] as $other | $row + $other];
+  | [.[] as $row | ($by_key[$row | f | join_key] // [])[] as $other | $row + $other];
 def left_join_rows($others; f; g): ($others | rows_by_key(g)) as $by_key
-  | [.[] as $row | ($by_key[$row | f | tojson] // [{}])[] as $other | $row + $other];
+  | [.[] as $row | ($by_key[$row | f | join_key] // [{}])[] as $other | $row + $other];
 
 def check_size($function; $n): if ($n | isnumber) and $n >= 1 and ($n | floor) == $n then .
   else error("\($function) takes a whole number of at least 1, not \($n | tojson)") end;

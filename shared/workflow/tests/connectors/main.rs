@@ -75,6 +75,11 @@ fn text(value: &Value) -> String {
     String::from_utf8(to_json(value)).unwrap()
 }
 
+/// A number as JSON has it, with its digits.
+fn digits(number: &str) -> Json {
+    serde_json::from_str(number).unwrap()
+}
+
 fn json_of(value: &Value) -> Json {
     serde_json::from_slice(&to_json(value)).unwrap()
 }

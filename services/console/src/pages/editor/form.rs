@@ -1,6 +1,7 @@
 //! The fields of the form: what they say of a definition's document, and back.
 
 use crate::pages::sent::Sent;
+use forebay_contract::json::read_json;
 use serde_json::{Map, Value, json};
 
 /// The top-level fields that the form decides about, from the document as it is and the fields as they were sent. What the form does not know
@@ -158,7 +159,7 @@ fn default(text: &str, kind: &str) -> Option<Value> {
     if text.is_empty() {
         return None;
     }
-    let read = if kind.is_empty() || kind == "string" { None } else { serde_json::from_str(text.trim()).ok() };
+    let read = if kind.is_empty() || kind == "string" { None } else { read_json(text.trim().as_bytes()).ok() };
     Some(read.unwrap_or_else(|| json!(text)))
 }
 
@@ -199,7 +200,7 @@ fn schedule(mut schedule: Map<String, Value>, sent: &Sent) -> Map<String, Value>
     let ordered = sent.has("run_ordered").then(|| json!(true));
     set(&mut schedule, "ordered", ordered);
     let input = sent.text("schedule_input").trim();
-    let input = if input.is_empty() { None } else { Some(serde_json::from_str(input).unwrap_or_else(|_| json!(input))) };
+    let input = if input.is_empty() { None } else { Some(read_json(input.as_bytes()).unwrap_or_else(|_| json!(input))) };
     set(&mut schedule, "input", input);
     schedule
 }

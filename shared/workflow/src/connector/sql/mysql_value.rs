@@ -26,12 +26,11 @@ pub(super) fn parameter(value: &Value, column: Option<&Column>) -> Result<Sql, S
     if let Some(bytes) = bytes_of(value) {
         return bytes.map(Sql::Bytes);
     }
-    if let Some(number) = value.as_i64() {
-        return Ok(Sql::Int(number));
-    }
+    // `1.00` is not sent as 1: a column of text keeps it as it is written.
     let json = to_json(value);
-    let number = std::str::from_utf8(&json).ok().and_then(|text| text.parse().ok());
-    Ok(number.map_or(Sql::Bytes(json), Sql::UInt))
+    let whole = std::str::from_utf8(&json).ok().filter(|text| *text != "-0");
+    let number = whole.and_then(|text| text.parse().map(Sql::Int).or_else(|_| text.parse().map(Sql::UInt)).ok());
+    Ok(number.unwrap_or(Sql::Bytes(json)))
 }
 
 /// A time with a zone for a column of times, in UTC as the session is; the date of one for a column of dates, as it is written.

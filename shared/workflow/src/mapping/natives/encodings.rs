@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL_NOPAD, Encoding, HEXLOWER, HEXLOWER_PERMISSIVE};
+use data_encoding::{BASE32, BASE32_NOPAD, BASE64, BASE64_NOPAD, BASE64URL_NOPAD, Encoding, HEXLOWER, HEXLOWER_PERMISSIVE};
 use forebay_contract::body::Charset;
 use jaq_core::native::v;
 use jaq_core::{Error, ValR};
@@ -26,10 +26,14 @@ pub(super) fn functions() -> Vec<Function> {
         ("from_base64", v(1), |cv| unary(cv, |value, charset| from_charset("from_base64", value, charset))),
         ("to_base64url", v(0), |cv| nullary(cv, |value| encoded(&BASE64URL_NOPAD, &bytes_of("to_base64url", value)?))),
         ("from_base64url", v(0), |cv| nullary(cv, from_base64url)),
+        ("to_base32", v(0), |cv| nullary(cv, |value| encoded(&BASE32, &bytes_of("@base32", value)?))),
+        ("base32_text", v(0), |cv| nullary(cv, base32_text)),
+        ("base64_text", v(0), |cv| nullary(cv, |value| utf8("@base64d", base64_bytes("@base64d", text("@base64d", "a string", value)?)?))),
         ("to_hex", v(0), |cv| nullary(cv, |value| encoded(&HEXLOWER, &bytes_of("to_hex", value)?))),
         ("from_hex", v(0), |cv| nullary(cv, from_hex)),
         ("url_encode", v(0), |cv| nullary(cv, url_encode)),
         ("url_decode", v(0), |cv| nullary(cv, url_decode)),
+        ("uri_text", v(0), |cv| nullary(cv, uri_text)),
         ("encode_charset", v(1), |cv| unary(cv, |value, charset| to_charset("encode_charset", value, charset))),
         ("decode_charset", v(1), |cv| unary(cv, |value, charset| from_charset("decode_charset", value, charset))),
     ]
@@ -104,6 +108,15 @@ fn from_base64url(value: &Value) -> ValR<Value> {
     utf8("from_base64url", bytes)
 }
 
+/// With or without padding (RFC 4648, section 6).
+fn base32_text(value: &Value) -> ValR<Value> {
+    let base32 = text("@base32d", "a string", value)?.trim_end_matches('=');
+    foresee(base32.len());
+    reserve(base32.len());
+    let bytes = BASE32_NOPAD.decode(base32.as_bytes()).map_err(|error| failed("@base32d", format_args!("no Base32: {error}")))?;
+    utf8("@base32d", bytes)
+}
+
 fn from_hex(value: &Value) -> ValR<Value> {
     let hex = text("from_hex", "a string", value)?;
     foresee(hex.len());
@@ -125,6 +138,18 @@ fn url_decode(value: &Value) -> ValR<Value> {
     foresee(text.len());
     reserve(text.len());
     utf8("url_decode", percent_decode_str(text).collect())
+}
+
+/// As [`url_decode`], of what is encoded throughout: a `%` that begins no byte is an error.
+fn uri_text(value: &Value) -> ValR<Value> {
+    let written = text("@urid", "a string", value)?;
+    foresee(written.len());
+    let is_byte = |rest: &str| rest.len() >= 2 && rest.as_bytes()[..2].iter().all(u8::is_ascii_hexdigit);
+    if let Some(place) = written.match_indices('%').map(|(at, _)| at).find(|at| !is_byte(&written[at + 1..])) {
+        return Err(failed("@urid", format_args!("the `%` at byte {place} is not followed by two hexadecimal digits")));
+    }
+    reserve(written.len());
+    utf8("@urid", percent_decode_str(written).collect())
 }
 
 fn utf8(function: &str, bytes: Vec<u8>) -> ValR<Value> {

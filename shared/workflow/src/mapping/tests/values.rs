@@ -57,7 +57,13 @@ fn json_comes_out_as_it_went_in() {
         "null",
         "true",
         "0",
+        "-0",
         "-0.0",
+        "-0e0",
+        "1e999",
+        "-1E+999",
+        "12345678901234567.89",
+        "1e99999999999999999999",
         "12345678901234567890123",
         "1.10",
         "1e5",
@@ -72,7 +78,6 @@ fn json_comes_out_as_it_went_in() {
         assert_eq!(String::from_utf8(to_json(&json(text))).unwrap(), text);
     }
     assert_eq!(to_json(&json(" [ 1 , \"\\u00e4\\ud83d\\ude00\\ud83d\" ] ")), "[1,\"ä😀\u{fffd}\"]".as_bytes());
-    assert_eq!(to_json(&json("1e999")), b"1.7976931348623157e+308");
     assert_eq!(to_json(&json(r#"{"a":1,"a":2}"#)), br#"{"a":2}"#);
     assert_eq!(to_json(&json("\u{feff}1")), b"1");
 }

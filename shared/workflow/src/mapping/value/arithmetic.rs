@@ -186,8 +186,7 @@ impl Rem for Value {
     fn rem(self, right: Self) -> Result {
         match (self.repr, right.repr) {
             (Repr::Num(left), Repr::Num(right)) => {
-                let integers = bits(&left) > 0 && bits(&right) > 0;
-                if integers && float_of(&right) == 0.0 {
+                if float_of(&right) == 0.0 {
                     return misfit_because(Repr::Num(left), Math::Rem, Repr::Num(right), "the divisor is zero");
                 }
                 number(left % right)

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use jaq_core::val::Range;
-use serde_json::Value as Json;
+use serde_json::{Number, Value as Json};
 
 use super::{Num, Repr, Value, shortened};
 
@@ -82,7 +82,9 @@ impl From<&Json> for Value {
             Json::Null => Value::NULL,
             Json::Bool(truth) => Value::from(*truth),
             Json::Number(number) => {
-                number_from_text(&number.to_string()).unwrap_or_else(|| Value::from(number.as_f64().unwrap_or(f64::NAN)))
+                let text = number.as_str();
+                // One with more digits than are calculated with is kept as it is written.
+                number_from_text(text).unwrap_or_else(|| Value::new(Repr::Num(Num::Dec(Arc::new(text.to_owned())))))
             }
             Json::String(text) => Value::string(text.clone()),
             Json::Array(items) => items.iter().map(Value::from).collect(),
@@ -97,8 +99,7 @@ impl From<Json> for Value {
     }
 }
 
-/// A number that `serde_json` cannot hold (an integer over 64 bits, a decimal with many digits) becomes the nearest float, and
-/// nan becomes null; [`to_json`](crate::mapping::to_json) keeps the digits.
+/// Numbers are those that [`to_json`](crate::mapping::to_json) writes, digit by digit; nan becomes null.
 impl From<&Value> for Json {
     fn from(value: &Value) -> Self {
         match &value.repr {
@@ -113,15 +114,9 @@ impl From<&Value> for Json {
 }
 
 fn json_number(number: &Num) -> Json {
-    match number {
-        Num::Int(integer) => Json::from(*integer),
-        Num::BigInt(integer) if u64::try_from(&**integer).is_ok() => u64::try_from(&**integer).map_or(Json::Null, Json::from),
-        _ => {
-            let float = float_of(number);
-            let shown = super::write::finite(float);
-            shown.and_then(serde_json::Number::from_f64).map_or(Json::Null, Json::Number)
-        }
-    }
+    let Some(text) = super::write::number_text(number) else { return Json::Null };
+    // The text is a JSON number as it stands; read as one it would get another exponent (`1e+5` for `1E5`), and `-0` would be 0.
+    Json::Number(Number::from_string_unchecked(text.into_owned()))
 }
 
 /// The float nearest to `number`.
@@ -135,22 +130,20 @@ pub(in crate::mapping) fn float_of(number: &Num) -> f64 {
     }
 }
 
-/// A number written as in JSON; leading zeros and a leading `+` are allowed. `None` where it is no number.
+/// A number written as in JSON; leading zeros, a leading `+` and a bare point (`.5`, `5.`) are allowed. `None` where it is no number.
 ///
-/// An integer is exact; a decimal keeps its text, so that `19.90` stays `19.90`; one that no float can hold becomes the largest
-/// float, as in jq.
+/// An integer is exact. A decimal keeps its digits, so that `19.90` stays `19.90`, and so does what no float can hold (`1e400`) and
+/// the negative zero: only what is calculated with them is rounded.
 pub(in crate::mapping) fn number_from_text(text: &str) -> Option<Value> {
     if text.len() > MAX_NUMBER_CHARACTERS {
         return None;
     }
-    let unsigned = text.strip_prefix('-').unwrap_or(text);
-    let unsigned = if unsigned.len() == text.len() { text.strip_prefix('+').unwrap_or(text) } else { unsigned };
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     let (whole, rest) = split_digits(unsigned);
     let (fraction, exponent) = match rest.strip_prefix('.') {
         Some(rest) => split_digits(rest),
         None => ("", rest),
     };
-    let has_fraction = rest.starts_with('.');
     if whole.is_empty() && fraction.is_empty() {
         return None;
     }
@@ -162,17 +155,26 @@ pub(in crate::mapping) fn number_from_text(text: &str) -> Option<Value> {
     } else if !exponent.is_empty() {
         return None;
     }
-    if !has_fraction && exponent.is_empty() {
-        return Num::from_str_radix(text, 10).map(|number| Value::new(Repr::Num(number)));
+    let is_negative = text.starts_with('-');
+    let is_integer = fraction.is_empty() && exponent.is_empty();
+    let is_negative_zero = is_negative && is_integer && whole.bytes().all(|digit| digit == b'0');
+    if is_integer && !is_negative_zero {
+        let digits = if is_negative { &text[..=whole.len()] } else { whole };
+        return Num::from_str_radix(digits, 10).map(|number| Value::new(Repr::Num(number)));
     }
-    let float: f64 = text.parse().ok()?;
-    if float.is_infinite() {
-        return Some(Value::from(f64::MAX.copysign(float)));
-    }
-    // Only a text that is JSON as it stands may be kept.
+    let has_point = rest.starts_with('.');
     let is_json =
-        !text.starts_with('+') && (whole == "0" || !whole.is_empty() && !whole.starts_with('0')) && has_fraction != fraction.is_empty();
-    Some(if is_json { Value::new(Repr::Num(Num::Dec(Arc::new(text.to_string())))) } else { Value::from(float) })
+        !text.starts_with('+') && (whole == "0" || !whole.is_empty() && !whole.starts_with('0')) && has_point != fraction.is_empty();
+    let text = if is_json {
+        text.to_owned()
+    } else {
+        let sign = if is_negative { "-" } else { "" };
+        let whole = whole.trim_start_matches('0');
+        let whole = if whole.is_empty() { "0" } else { whole };
+        let point = if fraction.is_empty() { "" } else { "." };
+        format!("{sign}{whole}{point}{fraction}{exponent}")
+    };
+    Some(Value::new(Repr::Num(Num::Dec(Arc::new(text)))))
 }
 
 fn split_digits(text: &str) -> (&str, &str) {

@@ -20,8 +20,8 @@ use std::sync::Arc;
 pub(super) use arithmetic::described;
 pub(super) use convert::number_from_text;
 pub(super) use jaq_json::Num;
-pub(super) use order::is_nan;
-pub(super) use paths::positions_of;
+pub(super) use order::{is_nan, write_key};
+pub(super) use paths::{bounds, positions_of};
 pub(super) use read::parse_text;
 pub use read::{ParseError, parse_json};
 pub(crate) use text::Text;
@@ -147,6 +147,11 @@ impl Value {
     /// A number without a fraction that fits in 64 bits.
     pub fn as_i64(&self) -> Option<i64> {
         self.whole_number().and_then(|number| i64::try_from(number).ok())
+    }
+
+    /// True for a number that was calculated, or read as a float: its last digits are not sure.
+    pub(super) fn is_float(&self) -> bool {
+        matches!(self.repr, Repr::Num(Num::Float(_)))
     }
 
     /// A number, rounded to the nearest that 64 bits of floating point hold.

@@ -222,7 +222,7 @@ pub(super) fn position(index: f64, length: usize) -> Option<usize> {
 }
 
 /// Start and end of a slice, within the length; the start is never after the end.
-pub(super) fn bounds(range: Range<&Value>, length: impl FnOnce() -> usize) -> Result<(usize, usize), Error<Value>> {
+pub(in crate::mapping) fn bounds(range: Range<&Value>, length: impl FnOnce() -> usize) -> Result<(usize, usize), Error<Value>> {
     let bound = |bound: Option<&Value>| match bound {
         None => Ok(None),
         Some(value) if value.is_null() => Ok(None),

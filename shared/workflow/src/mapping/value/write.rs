@@ -1,5 +1,7 @@
 //! Values as JSON text.
 
+use std::borrow::Cow;
+
 use super::order::is_nan;
 use super::{Num, Repr, Value};
 use crate::mapping::meter::{reserve, tick};
@@ -13,7 +15,8 @@ pub(super) const CHUNK_BYTES: usize = 4096;
 /// `value` as compact JSON in UTF-8.
 ///
 /// It is always valid JSON: nan is written as `null` and the infinities as the largest float, as jq does. A float without a fraction
-/// is written as an integer up to 1e17, as in jq: `10 / 2` is `5`.
+/// is written as an integer up to 1e17, as in jq: `10 / 2` is `5`. A number with which nothing was calculated has the digits that it
+/// was read with.
 pub fn to_json(value: &Value) -> Vec<u8> {
     let mut out = Vec::with_capacity(128);
     write(value, &mut out, usize::MAX);
@@ -84,7 +87,7 @@ fn write(value: &Value, out: &mut Vec<u8>, most: usize) -> bool {
     true
 }
 
-fn write_string(text: &str, out: &mut Vec<u8>, most: usize) -> bool {
+pub(super) fn write_string(text: &str, out: &mut Vec<u8>, most: usize) -> bool {
     let whole = text.len() <= most;
     let text = if whole { text } else { &text[..floor_char_boundary(text, most)] };
     out.push(b'"');
@@ -132,22 +135,31 @@ fn floor_char_boundary(text: &str, most: usize) -> usize {
 
 fn write_number(number: &Num, out: &mut Vec<u8>) {
     match number {
-        Num::Float(_) if is_nan(number) => out.extend_from_slice(b"null"),
-        Num::Float(float) => {
-            let float = finite(*float).unwrap_or_default();
-            if float.fract() == 0.0 && float.abs() < 1e17 {
-                out.extend_from_slice((float as i64).to_string().as_bytes());
-            } else {
-                // The shortest digits that read back as the same float.
-                out.extend_from_slice(serde_json::Number::from_f64(float).map(|number| number.to_string()).unwrap_or_default().as_bytes());
-            }
-        }
-        _ => out.extend_from_slice(number.to_string().as_bytes()),
+        Num::Dec(text) => out.extend_from_slice(text.as_bytes()),
+        _ => out.extend_from_slice(number_text(number).as_deref().unwrap_or("null").as_bytes()),
     }
 }
 
+/// `number` as it is written in JSON; `None` for nan, which is written as null.
+pub(super) fn number_text(number: &Num) -> Option<Cow<'_, str>> {
+    Some(match number {
+        Num::Dec(text) => Cow::Borrowed(text),
+        Num::Float(_) if is_nan(number) => return None,
+        Num::Float(float) => {
+            let float = finite(*float).unwrap_or_default();
+            if float.fract() == 0.0 && float.abs() < 1e17 {
+                Cow::Owned((float as i64).to_string())
+            } else {
+                // The shortest digits that read back as the same float.
+                Cow::Owned(serde_json::Number::from_f64(float).map(|number| number.to_string()).unwrap_or_default())
+            }
+        }
+        Num::Int(_) | Num::BigInt(_) => Cow::Owned(number.to_string()),
+    })
+}
+
 /// `float` as JSON can hold it; `None` for nan.
-pub(super) fn finite(float: f64) -> Option<f64> {
+fn finite(float: f64) -> Option<f64> {
     if float.is_nan() { None } else { Some(float.clamp(f64::MIN, f64::MAX)) }
 }
 
