@@ -80,7 +80,7 @@ pub(crate) fn editor(editor: &Editor<'_>) -> Markup {
             input type="hidden" name="path" value=(editor.path.unwrap_or_default());
             input type="hidden" name="version" value=(editor.version);
             @if !editor.said.is_empty() { (notice(Tone::Warn, "The text was changed", editor.said)) }
-            div id="refused" { @if let Some(refused) = &editor.refused { (refused) } }
+            div.stack id="refused" { @if let Some(refused) = &editor.refused { (refused) } }
             div.stack id="drafts" {}
             div id="problems" { (problems(editor.problems)) }
             div.halves {

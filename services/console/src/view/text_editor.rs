@@ -35,7 +35,7 @@ impl TextEditor<'_> {
     pub(crate) fn draw(&self) -> Markup {
         html! {
             form.stack method="post" action=(self.address) data-keeps {
-                div id="refused" { @if let Some(refused) = &self.refused { (refused) } }
+                div.stack id="refused" { @if let Some(refused) = &self.refused { (refused) } }
                 @if !self.said.is_empty() { (notice(Tone::Warn, "The text was changed", self.said)) }
                 section.card {
                     div.body.stack {
