@@ -15,8 +15,30 @@ const LOOKS = [
   { name: "phone", viewport: { width: 390, height: 844 }, colorScheme: "light" },
 ];
 
+export function launch() {
+  return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+}
+
+export const NAME = "ada";
+export const PASSWORD = "correct horse battery";
+
+// Makes the first administrator; what a browser keeps of them, for contexts that begin signed in.
+export async function firstRun(browser, setup) {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  await page.goto(setup);
+  await page.fill("[name=name]", NAME);
+  await page.fill("[name=full_name]", "Ada Lovelace");
+  await page.fill("[name=password]", PASSWORD);
+  await page.click("button:has-text('Create administrator')");
+  await page.waitForURL("**/integrations");
+  const state = await context.storageState();
+  await context.close();
+  return state;
+}
+
 export async function open() {
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+  const browser = await launch();
   const context = await browser.newContext({ viewport: LOOKS[0].viewport, locale: "en-GB", timezoneId: "UTC", reducedMotion: "reduce" });
   context.setDefaultTimeout(15_000);
   const page = await context.newPage();

@@ -104,7 +104,7 @@ try {
   await looked(page, "users");
   await go("/tokens");
   await page.fill("[name=label]", "CI");
-  await page.click("button:has-text('Make token')");
+  await page.click("button:has-text('Create token')");
   has(await page.locator("#new-token").innerText(), "fbt_", "the token is shown once");
   await looked(page, "tokens");
   for (const [place, name] of [["/keys", "keys"], ["/audit", "audit"], ["/account", "account"]]) {

@@ -75,7 +75,7 @@ try {
   await state("Valid");
   has(await editorText(), "label: '{ meter: .input.meter }'", "what the form does not know stays as it is");
   await page.click("button:has-text('Save')");
-  await page.waitForURL("**/integrations/acme/MeterReading");
+  await page.waitForURL("**/integrations/acme/MeterReading?saved=*");
   has(await main(), "Ordered: one after the other", "the page of the integration");
   has(await main(), "site: string, required", "its query parameters");
 
@@ -84,7 +84,7 @@ try {
   await page.click("button:has-text('Generate')");
   const typed = await page.inputValue("#key-value");
   is(typed.length > 30, true, "a key was generated");
-  await page.click("button:has-text('Add key')");
+  await page.click("button:has-text('Create key')");
   is((await page.locator("#new-key").innerText()).trim(), typed, "the key is shown once");
   await looked(page, "integration-key");
   await go("/integrations/acme/MeterReading");
@@ -132,7 +132,7 @@ try {
   has(await page.locator("#trial").innerText(), "12", "the example gives the number");
   await looked(page, "editor-mended");
   await page.click("button:has-text('Save')");
-  await page.waitForURL("**/integrations/acme/MeterReading");
+  await page.waitForURL("**/integrations/acme/MeterReading?saved=*");
 
   step("retry from the failed step with the latest version, and watch it go through");
   await page.goto(failed);

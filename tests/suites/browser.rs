@@ -1,6 +1,6 @@
 //! The console in a real browser: tests/browser has what a person does there.
 
-use forebay_tests::Stack;
+use forebay_tests::{Process, Stack};
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::process::Command;
@@ -8,11 +8,11 @@ use tokio::process::Command;
 /// Longest time of one of the scripts, on a machine that does much else.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-async fn run(script: &str, setup_url: &str) {
+async fn run(script: &str, settings: &[(&str, &str)]) {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/browser");
     assert!(std::path::Path::new(folder).join("node_modules").is_dir(), "run `npm ci` in tests/browser, as scripts/test does");
     let mut command = Command::new("node");
-    command.arg(script).current_dir(folder).env("SETUP_URL", setup_url).stdin(Stdio::null()).kill_on_drop(true);
+    command.arg(script).current_dir(folder).envs(settings.iter().copied()).stdin(Stdio::null()).kill_on_drop(true);
     let output = tokio::time::timeout(PATIENCE, command.output()).await.expect("the script ends").unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(output.status.success(), "{script}\n{}\n{}", text(&output.stdout), text(&output.stderr));
@@ -24,6 +24,51 @@ async fn a_person_sets_up_tries_breaks_mends_retries_and_rolls_back_and_no_page_
     let _dev = stack.start("dev").await;
     let log = stack.log_of("dev");
     let setup = log.split_whitespace().find(|word| word.contains("/setup?code=")).expect("the setup address is printed").to_owned();
-    run("story.mjs", &setup).await;
-    run("pages.mjs", &setup).await;
+    run("story.mjs", &[("SETUP_URL", &setup)]).await;
+    run("pages.mjs", &[("SETUP_URL", &setup)]).await;
+}
+
+/// A console of an installation that has these definitions and nobody who may sign in yet, and where the first administrator is made.
+async fn console_with(stack: &Stack, definitions: &str) -> (Process, String) {
+    stack.apply(definitions).await;
+    let dev = stack.start("dev").await;
+    let log = stack.log_of("dev");
+    let setup = log.split_whitespace().find(|word| word.contains("/setup?code=")).expect("the setup address is printed").to_owned();
+    (dev, setup)
+}
+
+#[tokio::test]
+async fn what_is_typed_at_any_pace_is_in_the_field_in_the_text_and_in_what_is_stored() {
+    let mut definitions = Vec::new();
+    let webhook = |name: &str| {
+        format!(
+            "# stays\ntenant: acme\nname: {name}\ndescription: before\ntrigger:\n  webhook:\n    methods: [POST]\n    ordered: {{ by: .body.site, concurrency: 2 }}\n    \
+             response: {{ wait: 5s }}\n    rate: {{ calls: 1, per: 1m }}\n    idempotency: {{ key: .body.id }}\n    query:\n      cust: {{ default: x }}\ninput: .body\n"
+        )
+    };
+    let schedule = |name: &str, when: &str| format!("# stays\ntenant: acme\nname: {name}\ntrigger:\n  schedule: {{ {when} }}\n");
+    for pace in [60, 110, 180, 250, 400] {
+        for delay in [0, 100, 500] {
+            definitions.push(webhook(&format!("Typed_{pace}_{delay}")));
+            definitions.push(schedule(&format!("Timed_{pace}_{delay}"), "every: 300d"));
+            definitions.push(schedule(&format!("Clocked_{pace}_{delay}"), "cron: '0 0 1 1 *', timezone: Europe/Stockholm"));
+        }
+    }
+    definitions.extend([webhook("Checked"), webhook("Both")]);
+    let stack = Stack::new().await;
+    let (_dev, setup) = console_with(&stack, &definitions.join("---\n")).await;
+    run("typing.mjs", &[("SETUP_URL", &setup)]).await;
+}
+
+#[tokio::test]
+async fn a_refusal_a_draft_a_comment_and_the_changes_of_another_are_not_lost_and_no_form_is_sent_twice() {
+    let one = |name: &str| {
+        format!(
+            "tenant: acme\nname: {name}\ndescription: before\ntrigger:\n  webhook:\n    methods: [POST]\nsteps: [{{ id: a, set: '1' }}]\n"
+        )
+    };
+    let definitions: Vec<String> = ["Shared", "Clash", "Draft", "One", "Two"].map(one).to_vec();
+    let stack = Stack::new().await;
+    let (_dev, setup) = console_with(&stack, &definitions.join("---\n")).await;
+    run("editing.mjs", &[("SETUP_URL", &setup)]).await;
 }

@@ -60,6 +60,71 @@ async fn a_key_opens_what_it_is_granted_and_nothing_after_it_is_deleted() {
 }
 
 #[tokio::test]
+async fn one_key_opens_several_webhooks_by_granting_and_a_key_that_exists_says_how() {
+    let stack = Stack::new().await;
+    stack.apply(TWO).await;
+    let ingress = stack.start("ingress").await;
+    let key = "a-key-that-partner-p-has";
+    let create = |tenant: &'static str, label: &'static str, integration: &'static str| {
+        ["keys", "create", "--tenant", tenant, "--label", label, "--integration", integration, "--key", key]
+    };
+    let id = stack.command_json(&create("t1", "Partner P", "first")).await["id"].as_str().unwrap().to_owned();
+    let answers = async |path: &str, status: u16| {
+        let what = format!("{path} answers {status}");
+        let ask = || async {
+            let answer = stack.send(stack.http.post(format!("{}{path}", ingress.url)).header("x-api-key", key)).await;
+            (answer.status == status).then_some(())
+        };
+        eventually(&what, ask).await;
+    };
+    answers("/t1/first", 202).await;
+    answers("/t1/second", 403).await;
+
+    // The same value again: its tenant is told how to go on, another tenant nothing.
+    let (code, error) = stack.command_fails(&create("t1", "Again", "second")).await;
+    assert!(
+        code == 1 && error.contains("already 'Partner P'") && error.contains(&format!("forebay keys grant {id} --integration")),
+        "{error}"
+    );
+    let (_, error) = stack.command_fails(&create("t2", "Theirs", "other")).await;
+    assert!(error.contains("cannot be used") && !error.contains("Partner") && !error.contains(&id), "{error}");
+
+    let granted = stack.command_json(&["keys", "grant", &id, "--integration", "second"]).await;
+    assert_eq!(granted["integrations"], serde_json::json!(["first", "second"]));
+    answers("/t1/second", 202).await;
+    // By its label, to what it opens already: no change, and no fault.
+    let said = stack.command(&["keys", "grant", "--label", "Partner P", "--tenant", "t1", "--integration", "first"]).await;
+    assert!(said.contains("opens first second"), "{said}");
+    stack.command(&["keys", "revoke", "--label", "Partner P", "--integration", "first"]).await;
+    answers("/t1/first", 403).await;
+    answers("/t1/second", 202).await;
+
+    for (arguments, expected) in [
+        (["keys", "grant", id.as_str(), "--integration", "secnd"], "has no integration secnd"),
+        (["keys", "grant", id.as_str(), "--integration", "other"], "has no integration other"),
+        (["keys", "revoke", id.as_str(), "--integration", "first"], "does not open first; it opens second"),
+    ] {
+        let (code, error) = stack.command_fails(&arguments).await;
+        assert!(code == 1 && error.contains(expected), "{arguments:?}: {error}");
+    }
+    let (_, error) = stack.command_fails(&["keys", "grant", "--label", "Nobody", "--integration", "first"]).await;
+    assert!(error.contains("there is no key 'Nobody'"), "{error}");
+    stack.command(&["keys", "create", "--tenant", "t2", "--label", "Partner P", "--integration", "other"]).await;
+    let (code, error) = stack.command_fails(&["keys", "grant", "--label", "Partner P", "--integration", "first"]).await;
+    assert!(code == 2 && error.contains("2 keys have the label") && error.contains(&id), "{error}");
+
+    let log = stack.command_json(&["audit", "list", "--tenant", "t1", "--action", "key.update"]).await;
+    let changes: Vec<(serde_json::Value, serde_json::Value)> = log
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| (line["before"]["integrations"].clone(), line["after"]["integrations"].clone()))
+        .collect();
+    let (first, both, second) = (serde_json::json!(["first"]), serde_json::json!(["first", "second"]), serde_json::json!(["second"]));
+    assert_eq!(changes, [(both.clone(), second), (both.clone(), both.clone()), (first, both)]);
+}
+
+#[tokio::test]
 async fn a_key_ends_when_it_was_meant_to_and_its_last_use_is_known() {
     let stack = Stack::new().await;
     stack.apply(TWO).await;

@@ -47,6 +47,35 @@ async fn diff_tells_what_apply_would_change_and_apply_makes_versions_of_what_dif
 }
 
 #[tokio::test]
+async fn a_change_of_comments_alone_is_a_version_and_none_of_them_is_lost() {
+    let stack = Stack::new().await;
+    stack.apply(FIRST).await;
+    let commented = FIRST.replace("# the first", "# the first, as ACME asked on 2 May");
+    let file = stack.named_file("all.yaml", &commented);
+    let (code, text, _) = stack.command_ends(&["diff", &file]).await;
+    assert_eq!(code, 1, "{text}");
+    for line in ["t1/answer  changed, version 1 -> 2", "only comments or layout differ", "- # the first", "+ # the first, as ACME asked"] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+    let (_, text, _) = stack.command_ends(&["diff", &file, "--output", "json"]).await;
+    let differs: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&differs[0]["differences"], differs[0]["textDifferences"].as_array().unwrap().len()), (&json!([]), 2));
+
+    let applied = stack.command_json(&["apply", &file, "--yes"]).await;
+    assert_eq!((&applied[0]["change"], &applied[0]["version"]), (&json!("updated"), &json!(2)));
+    assert_eq!(stack.command(&["export", "t1/answer"]).await, commented);
+    assert!(stack.command(&["versions", "t1/answer"]).await.contains("comments or layout only"));
+    // The same again is no change, nor is another end of lines.
+    assert_eq!(stack.command_ends(&["diff", &file]).await.0, 0);
+    let file = stack.named_file("all.yaml", &commented.replace('\n', "\r\n"));
+    assert_eq!(stack.command_ends(&["diff", &file]).await.0, 0);
+
+    let rolled = stack.command_json(&["rollback", "t1/answer", "--yes"]).await;
+    assert_eq!((&rolled["change"], &rolled["version"], &rolled["sameAs"]), (&json!("updated"), &json!(3), &json!(1)));
+    assert_eq!(stack.command(&["export", "t1/answer"]).await, FIRST);
+}
+
+#[tokio::test]
 async fn one_wrong_definition_of_many_applies_nothing() {
     let stack = Stack::new().await;
     let file = stack.named_file("all.yaml", &format!("{FIRST}---\n{OTHER}steps:\n  - id: a\n    set: '1 +'\n"));

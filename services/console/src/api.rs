@@ -4,11 +4,11 @@ mod apply;
 mod connections;
 mod executions;
 mod integrations;
-mod keys;
+pub(crate) mod keys;
 mod monitor;
 mod openapi;
 mod paging;
-mod people;
+pub(crate) mod people;
 mod triggers;
 mod words;
 
@@ -56,10 +56,13 @@ impl ResponseError for ApiError {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let Failure { status, slug, title, detail, problems, headers } = &self.0;
+        let Failure { status, slug, title, detail, problems, key, headers } = &self.0;
         let mut body = json!({ "type": format!("{TYPE_BASE}{slug}"), "title": title, "status": status.as_u16(), "detail": detail });
         if !problems.is_empty() {
             body["problems"] = problems.iter().map(|one| json!({ "path": one.path, "message": one.message })).collect::<Value>();
+        }
+        if let Some((id, label)) = key {
+            body["key"] = json!({ "id": id, "label": label });
         }
         let mut response = HttpResponse::build(*status);
         for (name, value) in headers {
@@ -214,7 +217,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .gives::<apply::Done>(),
         // Keys
         get("/api/v1/keys", Anybody, "API keys of callers", |r| r.to(keys::list)).query(&LISTED).lists::<keys::Key>(),
-        post("/api/v1/keys", Anybody, "Makes a key", |r| r.to(keys::create)).takes::<keys::New>().gives_as::<keys::Created>(201),
+        post("/api/v1/keys", Anybody, "Makes a key", |r| r.to(keys::create)).takes::<keys::New>().gives_as::<keys::CreatedKey>(201),
         get("/api/v1/keys/{id}", Tenant(Viewer), "One key", |r| r.to(keys::get)).gives::<keys::Key>(),
         patch("/api/v1/keys/{id}", Tenant(Developer), "Changes a key", |r| r.to(keys::update)).takes::<keys::Change>().gives::<keys::Key>(),
         delete("/api/v1/keys/{id}", Tenant(Developer), "Deletes a key", |r| r.to(keys::delete)).gives::<Deleted>(),

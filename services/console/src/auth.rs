@@ -9,6 +9,7 @@ use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use actix_web::{FromRequest, HttpRequest, web};
+use forebay_contract::Secret;
 use forebay_operations::{Actor, Signed};
 use futures_util::future::LocalBoxFuture;
 use sha2::{Digest, Sha256};
@@ -40,6 +41,8 @@ impl fmt::Debug for HostAccess {
 /// Somebody who has said who they are, with what every request may use.
 pub(crate) struct Caller {
     pub(crate) actor: Actor,
+    /// What they have proved it by: the cookie of a session, or a token.
+    pub(crate) credential: Secret,
     pub(crate) state: web::Data<State>,
 }
 
@@ -73,21 +76,22 @@ async fn actor_of(request: &HttpRequest) -> Result<Caller, Unknown> {
     };
     let operations = &state.operations;
     let failed = |error: forebay_operations::OperationError| Unknown::Failed(error.into());
-    let actor = if let Some(token) = bearer(request) {
+    let (actor, credential) = if let Some(token) = bearer(request) {
         let actor = match state.host.as_ref().filter(|host| host.digest == <[u8; 32]>::from(Sha256::digest(&token))) {
             Some(host) => Some(Actor::host(&host.name)),
             None => operations.token_actor(&token).await.map_err(failed)?,
         };
-        actor.ok_or_else(|| {
+        let actor = actor.ok_or_else(|| {
             Unknown::Nobody(unauthorized("The token is not valid. Check that it is complete, has not expired, and was not deleted."))
-        })?
+        })?;
+        (actor, token)
     } else {
         let detail = "Send a token as 'Authorization: Bearer TOKEN', or sign in to the console.";
         let nobody = || Unknown::Nobody(unauthorized(detail));
         let session = session_of(request, state.is_secure).ok_or_else(nobody)?;
-        operations.session_actor(&session).await.map_err(failed)?.ok_or_else(nobody)?
+        (operations.session_actor(&session).await.map_err(failed)?.ok_or_else(nobody)?, session)
     };
-    Ok(Caller { actor, state })
+    Ok(Caller { actor, credential: Secret::new(credential), state })
 }
 
 fn unauthorized(detail: &str) -> Failure {

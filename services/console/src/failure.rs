@@ -6,6 +6,7 @@ use forebay_contract::definition::Problem;
 use forebay_operations::{Denied, OperationError};
 use forebay_store::StoreError;
 use std::sync::atomic::{AtomicBool, Ordering};
+use uuid::Uuid;
 
 /// Whether all who ask are at the host, where nobody reads a log.
 static FOR_THE_HOST: AtomicBool = AtomicBool::new(false);
@@ -26,12 +27,14 @@ pub(crate) struct Failure {
     pub(crate) detail: String,
     /// Of a definition or connection: everything that is wrong with it.
     pub(crate) problems: Vec<Problem>,
+    /// A key that has the value which was to be a new one: its id and its label.
+    pub(crate) key: Option<(Uuid, String)>,
     pub(crate) headers: Vec<(HeaderName, String)>,
 }
 
 impl Failure {
     pub(crate) fn new(status: StatusCode, slug: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, slug, title, detail: detail.into(), problems: Vec::new(), headers: Vec::new() }
+        Self { status, slug, title, detail: detail.into(), problems: Vec::new(), key: None, headers: Vec::new() }
     }
 
     pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
@@ -99,6 +102,13 @@ impl From<OperationError> for Failure {
             OperationError::OtherBroker(detail) => {
                 tracing::error!(reason = detail, "this console's broker is not the installation's");
                 Self::new(StatusCode::CONFLICT, "other-broker", "Not the installation's broker", detail)
+            }
+            OperationError::KeyKnown(key) => {
+                let detail = format!(
+                    "This key is already '{}', of id {}. Grant it the integration with `forebay keys grant {} --integration NAME`, or use another value.",
+                    key.label, key.id, key.id
+                );
+                Self { key: Some((key.id, key.label)), ..Self::new(StatusCode::CONFLICT, "key-exists", "The key exists already", detail) }
             }
             OperationError::Publish(_) | OperationError::Broker(_) => {
                 tracing::warn!(error = with_causes(&error), "the broker did not do what a person asked for");

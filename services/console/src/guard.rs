@@ -29,6 +29,7 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let is_secure = request.app_data::<web::Data<State>>().is_some_and(|state| state.is_secure);
     let is_api = request.path().starts_with(api::ROOT);
+    let is_form = request.method() == Method::POST;
     // Without the cookie there is nothing that another site could use: the API says what is missing.
     let is_bare = is_api && session_of(request.request(), is_secure).is_none();
     if !is_bare && let Err(why) = may_come(request.request()) {
@@ -43,9 +44,22 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
         // What an extractor refused becomes an answer further out, where this cannot reach it.
         Err(error) => return Err(error),
     };
+    let is_repeated_by_reload =
+        is_form && !is_api && response.status().is_success() && response.response().extensions().get::<DidNothing>().is_none();
+    if is_repeated_by_reload {
+        // In a debug build, as the tests run, nobody can overlook it.
+        tracing::error!("a form was answered in place, so that loading the page again would do the same again");
+        if cfg!(debug_assertions) {
+            *response.response_mut().status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        }
+    }
     protect(response.headers_mut(), is_secure);
     Ok(response)
 }
+
+/// Marks the answer to a form that has changed nothing. Every other one leads to another page ([`crate::pages::see_other`]) or is a refusal:
+/// loading it again must not do again what the form did.
+pub(crate) struct DidNothing;
 
 fn protect(headers: &mut actix_web::http::header::HeaderMap, is_secure: bool) {
     let mut set = |name: HeaderName, value: &'static str| headers.insert(name, HeaderValue::from_static(value));

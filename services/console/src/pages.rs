@@ -3,9 +3,11 @@
 mod alerts;
 pub(crate) mod assets;
 pub(crate) mod bulk;
+mod conflict;
 mod connections;
 pub(crate) mod editor;
 mod executions;
+mod flash;
 mod integrations;
 mod keys;
 mod monitor;
@@ -13,14 +15,16 @@ mod people;
 pub(crate) mod sent;
 mod sign_in;
 mod trial;
+mod written;
 
 use crate::auth::Caller;
 use crate::failure::Failure;
+use crate::guard::DidNothing;
 use crate::live;
 use crate::route::{Needs, Route};
 use crate::view::page::{Frame, Section, page};
 use crate::view::problem::problem;
-use actix_web::http::header::{LOCATION, SET_COOKIE};
+use actix_web::http::header::{HOST, LOCATION, REFERER, SET_COOKIE};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use forebay_contract::Name;
@@ -45,12 +49,21 @@ impl PageError {
     /// After signing in the reader comes back; but not to what would do something.
     pub(crate) fn sign_in(request: &HttpRequest) -> Self {
         let next = match *request.method() {
-            Method::GET => request.uri().path_and_query().map_or("/", |place| place.as_str()),
-            _ => "/",
+            Method::GET => request.uri().path_and_query().map_or("/", |place| place.as_str()).to_owned(),
+            // Back to the page of the form, where a draft of what was typed may be.
+            _ => page_of_form(request).unwrap_or_else(|| "/".to_owned()),
         };
-        let query = form_urlencoded::Serializer::new(String::new()).append_pair("next", next).finish();
+        let query = form_urlencoded::Serializer::new(String::new()).append_pair("next", &next).finish();
         Self::SignIn(format!("/sign-in?{query}"))
     }
+}
+
+/// The page from which a form was sent; the browser tells pages of other sites nothing of it.
+fn page_of_form(request: &HttpRequest) -> Option<String> {
+    let from = request.headers().get(REFERER)?.to_str().ok()?.parse::<actix_web::http::Uri>().ok()?;
+    let host = request.headers().get(HOST)?.to_str().ok()?;
+    let is_here = from.authority().is_some_and(|authority| authority.as_str() == host);
+    from.path_and_query().filter(|_| is_here).map(|place| place.as_str().to_owned())
 }
 
 impl From<OperationError> for PageError {
@@ -105,6 +118,12 @@ impl ResponseError for PageError {
 /// Goes to another page, by GET.
 pub(crate) fn see_other(place: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((LOCATION, place)).finish()
+}
+
+/// The answer to a form that has changed nothing: loading it again changes nothing either.
+fn did_nothing(mut response: HttpResponse) -> HttpResponse {
+    response.extensions_mut().insert(DidNothing);
+    response
 }
 
 fn html_of(response: &mut actix_web::HttpResponseBuilder, markup: Markup) -> HttpResponse {
@@ -198,6 +217,7 @@ pub(crate) fn routes() -> Vec<Route> {
         post("/sign-in", Nobody, |route| route.to(sign_in::sign_in)),
         get("/sign-in/oidc", Nobody, |route| route.to(sign_in::begin_oidc)),
         get("/sign-in/oidc/callback", Nobody, |route| route.to(sign_in::finish_oidc)),
+        get("/signed-in", Anybody, |route| route.to(sign_in::is_signed_in)),
         post("/sign-out", Nobody, |route| route.to(sign_in::sign_out)),
         get("/account", Anybody, |route| route.to(sign_in::account)),
         post("/account/password", Anybody, |route| route.to(sign_in::change_password)),
@@ -247,6 +267,8 @@ pub(crate) fn routes() -> Vec<Route> {
         // Keys of callers
         get("/keys", Anybody, |route| route.to(keys::list)),
         post("/keys", Anybody, |route| route.to(keys::create)),
+        post("/keys/grant", Anybody, |route| route.to(keys::grant)),
+        post("/keys/{id}/revoke", Tenant(Developer), |route| route.to(keys::revoke)),
         post("/keys/{id}/label", Tenant(Developer), |route| route.to(keys::relabel)),
         post("/keys/{id}/delete", Tenant(Developer), |route| route.to(keys::delete)),
         // People

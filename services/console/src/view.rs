@@ -6,6 +6,7 @@
 pub(crate) mod alerts;
 pub(crate) mod badge;
 pub(crate) mod chart;
+pub(crate) mod conflict;
 pub(crate) mod connections;
 pub(crate) mod diagram;
 pub(crate) mod diff;
@@ -24,6 +25,7 @@ pub(crate) mod people;
 pub(crate) mod problem;
 pub(crate) mod sign_in;
 mod table;
+pub(crate) mod text_editor;
 pub(crate) mod time;
 pub(crate) mod timeline;
 pub(crate) mod trial;

@@ -8,6 +8,7 @@ use forebay_runtime::settings::Settings;
 use forebay_runtime::shutdown::Shutdown;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, IF_MATCH};
 use reqwest::{Client, Method, Request, Response, StatusCode, Url};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -94,6 +95,16 @@ impl Api {
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, Error> {
         self.value(self.request(Method::POST, path, &[], Some(body))?).await
+    }
+
+    /// As [`Self::post`], where what is answered is needed whole: an answer that lacks a part is an error, and not an empty text.
+    pub(crate) async fn post_for<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T, Error> {
+        serde_json::from_value(self.post(path, body).await?).map_err(|error| {
+            Error::Failed(format!(
+                "{}{path} answers what this version of the command cannot read ({error}): use the version of the console",
+                self.root
+            ))
+        })
     }
 
     pub(crate) async fn put(&self, path: &str, body: &Value) -> Result<Value, Error> {

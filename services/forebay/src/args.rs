@@ -10,7 +10,7 @@ mod people;
 
 pub(crate) use alerts::Alerts;
 pub(crate) use audit::Audit;
-pub(crate) use credentials::{Connections, Expiry, Keys};
+pub(crate) use credentials::{Connections, Expiry, Keys, NamedKey};
 pub(crate) use definitions::{Apply, Export, Paths, Payloads, Rollback, Tenants, Try, Versions};
 pub(crate) use diagnostics::Diagnostics;
 pub(crate) use executions::{Executions, Found, Retry, Tail, Unreadable};

@@ -156,6 +156,11 @@ impl Change {
             _ => {}
         }
         lines.extend(self.differences().flat_map(|one| one.lines()).map(|line| format!("  {line}")));
+        let text: Vec<&str> = self.object["textDifferences"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        if !text.is_empty() {
+            lines.push("  only comments or layout differ:".to_owned());
+            lines.extend(text.iter().map(|line| format!("    {line}")));
+        }
         let secrets = self.object["secrets"].as_object().into_iter().flatten();
         lines.extend(secrets.map(|(path, change)| format!("  * {path}: {} (secret)", change.as_str().unwrap_or_default())));
         lines.join("\n")
@@ -174,6 +179,9 @@ impl Change {
         object["enabled"] = self.object["enabled"].clone();
         if is_updated || self.kind == Kind::Definition {
             object["differences"] = self.object["differences"].clone();
+        }
+        if self.object["textDifferences"].is_array() {
+            object["textDifferences"] = self.object["textDifferences"].clone();
         }
         if is_updated && self.kind == Kind::Connection {
             object["secrets"] = self.object["secrets"].clone();

@@ -7,6 +7,7 @@ use crate::args::{Tokens, Users};
 use crate::error::Error;
 use crate::output::{Output, Row};
 use crate::shown::{second, second_or_never, text, yes};
+use forebay_console::CreatedToken;
 use forebay_contract::format_duration;
 use forebay_store::{Role, Scope};
 use serde_json::{Map, Value, json};
@@ -90,9 +91,9 @@ pub(crate) async fn tokens(output: &Output, api: &Api, command: Tokens) -> Resul
             if let Some(user) = user {
                 body["user"] = owner(api, &user).await?.into();
             }
-            let made = api.post("tokens", &body).await?;
-            let said = format!("id     {}\ntoken  {}\nThe token is not shown again.", text(&made, "id"), text(&made, "token"));
-            output.one(&said, &made)
+            let made: CreatedToken = api.post_for("tokens", &body).await?;
+            let said = format!("id     {}\ntoken  {}\nThe token is not shown again.", made.id, made.token);
+            output.one(&said, &json!(made))
         }
         Tokens::Delete { id } => {
             api.delete(&format!("tokens/{id}")).await?;

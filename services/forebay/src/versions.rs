@@ -20,10 +20,11 @@ pub(crate) async fn versions(output: &Output, api: &Api, versions: &Versions) ->
 }
 
 fn row(mut version: Value) -> Row {
-    let changed = version["differences"].as_array().into_iter().flatten().map(Difference::of_object).collect();
+    let changed: Vec<Difference> = version["differences"].as_array().into_iter().flatten().map(Difference::of_object).collect();
     let short = match (version["sameAs"].as_i64(), version["version"] == 1) {
         (Some(same), _) => format!("back to version {same}"),
         (None, true) => "created".to_owned(),
+        (None, false) if changed.is_empty() && version["textChanged"] == true => "comments or layout only".to_owned(),
         (None, false) => named(changed),
     };
     let number = text(&version, "version");

@@ -2,7 +2,7 @@
 
 use crate::Operations;
 use crate::actor::{Actor, Visible};
-use crate::difference::{Difference, differences};
+use crate::difference::{Difference, differences, text_differences};
 use crate::error::OperationError;
 use forebay_contract::definition::{Definition, Problem};
 use forebay_contract::{IntegrationPath, Name};
@@ -17,6 +17,8 @@ pub struct Planned {
     pub applied: Applied,
     /// Of an updated one: every field that changes.
     pub differences: Vec<Difference>,
+    /// Of an updated one that says the same in other words: the lines of its text that differ, each after `- ` or `+ `.
+    pub text_differences: Vec<String>,
     /// Whether it accepted calls before; `None`: it is new.
     pub was_enabled: Option<bool>,
     /// Whether it accepts calls after.
@@ -98,8 +100,12 @@ impl Operations {
         let mut planned = Vec::with_capacity(applied.len());
         for (new, applied) in definitions.iter().zip(applied) {
             let current = current.iter().find(|stored| stored.path == applied.path);
+            let differences = current.map(|stored| differences(&stored.document, &new.document)).unwrap_or_default();
+            let only_text_differs = applied.change == Change::Updated && differences.is_empty();
+            let of_text = |stored: &StoredVersion| text_differences(&stored.text(), &new.source);
             planned.push(Planned {
-                differences: current.map(|stored| differences(&stored.document, &new.document)).unwrap_or_default(),
+                text_differences: current.filter(|_| only_text_differs).map(of_text).unwrap_or_default(),
+                differences,
                 was_enabled: current.map(|stored| is_enabled(&stored.document)),
                 enabled: new.definition.enabled,
                 applied,

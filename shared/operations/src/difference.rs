@@ -5,6 +5,8 @@ use similar::{ChangeTag, TextDiff};
 
 /// Longest value on one line, in characters.
 const LONGEST_SHOWN: usize = 100;
+/// Before each line of a text that is compared.
+const INDENT: &str = "    ";
 /// Texts with more lines than this are shown whole, not compared line by line: comparing costs the product of their lengths.
 const MOST_COMPARED_LINES: usize = 1000;
 
@@ -144,10 +146,18 @@ fn shown(value: &Value) -> String {
     }
 }
 
+/// The lines in which two texts differ, `- ` before those that are gone and `+ ` before new ones: for what is the same but for its comments.
+#[must_use]
+pub fn text_differences(before: &str, after: &str) -> Vec<String> {
+    let lines = compare_lines(before.trim_end(), after.trim_end());
+    let signed = lines.iter().filter_map(|line| line.get(INDENT.len()..)).filter(|line| line.starts_with(['-', '+']));
+    signed.map(str::to_owned).collect()
+}
+
 /// The lines of both texts: `-` gone, `+` new, and the others.
 fn compare_lines(before: &str, after: &str) -> Vec<String> {
     let (old, new): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
-    let line = |sign: char, text: &str| format!("    {sign} {text}");
+    let line = |sign: char, text: &str| format!("{INDENT}{sign} {text}");
     if old.len() > MOST_COMPARED_LINES || new.len() > MOST_COMPARED_LINES {
         return old.iter().map(|text| line('-', text)).chain(new.iter().map(|text| line('+', text))).collect();
     }
@@ -190,6 +200,13 @@ mod tests {
             "~ steps (order): [\"a\",\"b\",\"c\"] -> [\"a\",\"c\",\"b\"]",
         ];
         assert_eq!(lines(before, after), expected);
+    }
+
+    #[test]
+    fn of_two_texts_only_the_lines_are_told_that_differ() {
+        let text = "# one\nsteps:\n  - id: a\n";
+        assert_eq!(text_differences(text, &text.replace("one", "two")), ["- # one", "+ # two"]);
+        assert_eq!(text_differences(text, text.trim_end()), [] as [&str; 0]);
     }
 
     #[test]

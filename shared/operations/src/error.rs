@@ -3,7 +3,7 @@
 use crate::actor::Denied;
 use forebay_broker::{BrokerError, PublishError, SettleError};
 use forebay_contract::definition::Problem;
-use forebay_store::StoreError;
+use forebay_store::{KeyRow, StoreError};
 
 /// Why something was not done.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,9 @@ pub enum OperationError {
     /// It cannot be done as things stand.
     #[error("{0}")]
     Refused(String),
+    /// A key of this value exists already, in a tenant where the person sees it.
+    #[error("this key is already '{}' (id {}): grant it the integration instead, or use another value", .0.label, .0.id)]
+    KeyKnown(Box<KeyRow>),
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),

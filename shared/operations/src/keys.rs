@@ -5,7 +5,7 @@ use crate::actor::Actor;
 use crate::definitions::visible;
 use crate::error::OperationError;
 use forebay_contract::Name;
-use forebay_store::{CreatedKey, KeyChange, KeyRow, NewKey, Role};
+use forebay_store::{CreatedKey, KeyChange, KeyRow, NewKey, Role, StoreError};
 use uuid::Uuid;
 
 impl Operations {
@@ -35,10 +35,22 @@ impl Operations {
     /// Creates a key.
     ///
     /// # Errors
-    /// As [`Store::create_key`](forebay_store::Store::create_key).
+    /// [`OperationError::KeyKnown`] where the value is one of a key of this tenant: that one can be granted more. Of another tenant's key
+    /// nothing is told but that the value cannot be used. Else as [`Store::create_key`](forebay_store::Store::create_key).
     pub async fn create_key(&self, actor: &Actor, new: NewKey) -> Result<CreatedKey, OperationError> {
         let who = actor.may(&new.tenant, Role::Developer)?;
-        Ok(self.store.create_key(new, who).await?)
+        let (tenant, value) = (new.tenant.clone(), new.value.clone());
+        match self.store.create_key(new, who).await {
+            Err(StoreError::KeyExists) => {
+                let known = match value {
+                    Some(value) => self.store.key_of_value(&value).await?,
+                    None => None,
+                };
+                let known = known.filter(|key| key.tenant == tenant).ok_or(StoreError::KeyExists)?;
+                Err(OperationError::KeyKnown(Box::new(known)))
+            }
+            created => Ok(created?),
+        }
     }
 
     /// Changes a key, if its revision is still `expected`.

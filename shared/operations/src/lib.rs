@@ -26,7 +26,7 @@ pub use adoption::Adoption;
 pub use alerts::{NewAlert, PlannedAlert};
 pub use connections::{NewConnection, PlannedConnection};
 pub use definitions::{Planned, RolledBack, check_definition};
-pub use difference::{Difference, differences};
+pub use difference::{Difference, differences, text_differences};
 pub use error::OperationError;
 pub use installation::InstallationCheck;
 pub use monitor::QueueState;

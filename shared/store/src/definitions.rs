@@ -7,10 +7,11 @@ use crate::listen::{self, Part};
 use crate::timestamp::Timestamp;
 use crate::{schedules, triggers};
 use deadpool_postgres::Transaction;
-use forebay_contract::definition::Definition;
+use forebay_contract::definition::{Definition, to_yaml};
 use forebay_contract::json::read_json;
 use forebay_contract::{IntegrationPath, Name};
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -22,7 +23,7 @@ pub struct NewDefinition {
     pub definition: Definition,
     /// Its JSON shape, from which it was read.
     pub document: Value,
-    /// The text that its author wrote, comments included.
+    /// The text that its author wrote, comments included; empty: it was given as JSON alone, and is stored as YAML.
     pub source: String,
 }
 
@@ -47,7 +48,7 @@ pub enum Change {
     Created,
     /// It has a new version.
     Updated,
-    /// The current version says the same.
+    /// The current version says the same, in the same words.
     Unchanged,
 }
 
@@ -77,11 +78,12 @@ struct Current {
     id: Uuid,
     version: i32,
     document: String,
+    source: String,
 }
 
 impl Store {
-    /// Makes each definition the current version of its integration, all in one transaction. A definition whose document equals the current
-    /// version's changes nothing. `by`: who applies, for the history. The answer has the order of the definitions.
+    /// Makes each definition the current version of its integration, all in one transaction. A definition that equals the
+    /// current version in its document and its text changes nothing; a text that differs in its comments alone is a new version. `by`: who applies, for the history. The answer has the order of the definitions.
     ///
     /// # Errors
     /// [`StoreError::DefinedTwice`], or what the server says; then nothing is applied.
@@ -211,7 +213,7 @@ fn compare(stored: &HashMap<IntegrationPath, Current>, definitions: &[NewDefinit
         let path = new.definition.path();
         let (id, version, change) = match stored.get(&path) {
             None => (Uuid::nil(), 1, Change::Created),
-            Some(current) if is_same(current, &new.document) => (current.id, current.version, Change::Unchanged),
+            Some(current) if is_same(current, new) => (current.id, current.version, Change::Unchanged),
             Some(current) => (current.id, current.version + 1, Change::Updated),
         };
         applied.push(Applied { path, id, version, change });
@@ -251,9 +253,23 @@ async fn write_audit(
 }
 
 /// Texts first: they are usually the same, and cheaper to compare.
-fn is_same(current: &Current, document: &Value) -> bool {
-    let text = document.to_string();
-    current.document == text || read_json(current.document.as_bytes()).is_ok_and(|stored| stored == *document)
+fn is_same(current: &Current, new: &NewDefinition) -> bool {
+    is_same_document(&current.document, &new.document) && is_same_source(&current.source, new)
+}
+
+fn is_same_document(current: &str, document: &Value) -> bool {
+    current == document.to_string() || read_json(current.as_bytes()).is_ok_and(|stored| stored == *document)
+}
+
+/// Comments and layout are part of a version. Who gives a definition as JSON alone says nothing about them.
+fn is_same_source(current: &str, new: &NewDefinition) -> bool {
+    new.source.trim().is_empty() || is_same_text(current, &new.source)
+}
+
+/// Whether two texts are the same to their author: an editor or a file system may have changed how lines and the text end.
+#[must_use]
+pub fn is_same_text(one: &str, other: &str) -> bool {
+    one.trim_end().lines().eq(other.trim_end().lines())
 }
 
 async fn read_current(
@@ -262,7 +278,7 @@ async fn read_current(
 ) -> Result<HashMap<IntegrationPath, Current>, StoreError> {
     let tenants: Vec<&str> = definitions.iter().map(|new| new.definition.tenant.as_str()).collect();
     let names: Vec<&str> = definitions.iter().map(|new| new.definition.name.as_str()).collect();
-    let sql = "select i.tenant, i.name, i.id, i.current_version, v.document::text
+    let sql = "select i.tenant, i.name, i.id, i.current_version, v.document::text, v.source
                from unnest($1::text[], $2::text[]) as asked (tenant, name)
                join integrations i on i.tenant = asked.tenant and i.name = asked.name
                join integration_versions v on v.integration_id = i.id and v.version = i.current_version";
@@ -270,7 +286,7 @@ async fn read_current(
     let mut stored = HashMap::with_capacity(rows.len());
     for row in rows {
         let path = IntegrationPath { tenant: read_name(row.get(0))?, name: read_name(row.get(1))? };
-        stored.insert(path, Current { id: row.get(2), version: row.get(3), document: row.get(4) });
+        stored.insert(path, Current { id: row.get(2), version: row.get(3), document: row.get(4), source: row.get(5) });
     }
     Ok(stored)
 }
@@ -309,7 +325,7 @@ async fn write_versions(
     let ids: Vec<Uuid> = changed.iter().map(|(_, one)| one.id).collect();
     let versions: Vec<i32> = changed.iter().map(|(_, one)| one.version).collect();
     let documents: Vec<String> = changed.iter().map(|(new, _)| new.document.to_string()).collect();
-    let sources: Vec<String> = changed.iter().map(|(new, _)| storable(&new.source)).collect();
+    let sources: Vec<String> = changed.iter().map(|(new, _)| storable(&source_of(new))).collect();
     let kinds: Vec<&str> = changed.iter().map(|(new, _)| triggers::kind(&new.definition.trigger).as_str()).collect();
     let deliveries: Vec<String> = changed.iter().map(|(new, _)| triggers::policy(new.definition.trigger.delivery())).collect();
     let sql = "insert into integration_versions (integration_id, version, document, source, trigger_kind, delivery, created_by)
@@ -325,6 +341,11 @@ async fn write_versions(
 
 fn changed<'a>(definitions: &'a [NewDefinition], applied: &'a [Applied]) -> impl Iterator<Item = (&'a NewDefinition, &'a Applied)> {
     definitions.iter().zip(applied).filter(|(_, one)| one.change != Change::Unchanged)
+}
+
+/// A version always has a text, which people read and edit.
+fn source_of(new: &NewDefinition) -> Cow<'_, str> {
+    if new.source.trim().is_empty() { Cow::Owned(to_yaml(&new.document)) } else { Cow::Borrowed(&new.source) }
 }
 
 /// Postgres text has no NUL.

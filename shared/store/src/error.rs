@@ -54,7 +54,7 @@ pub enum StoreError {
         names: Vec<Name>,
     },
     /// The same key value exists already, in this tenant or another.
-    #[error("an API key with this value exists already: use another value, or delete that key first")]
+    #[error("this value cannot be used for a key: use another one, or let one be generated")]
     KeyExists,
     /// There is one already.
     #[error("there is {what} already")]

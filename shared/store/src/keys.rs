@@ -102,8 +102,12 @@ pub struct KeyRow {
 pub struct KeyChange {
     /// What it is for.
     pub label: Option<String>,
-    /// All integrations that it opens from now on, by name.
+    /// All integrations that it opens from now on, by name; `grant` and `revoke` change these.
     pub integrations: Option<Vec<Name>>,
+    /// Integrations that it opens as well, by name. One that it opens already stays.
+    pub grant: Vec<Name>,
+    /// Integrations that it no longer opens, by name.
+    pub revoke: Vec<Name>,
     /// When it ends, in microseconds of Unix time; `Some(None)`: when it is deleted.
     pub expires_at: Option<Option<i64>>,
 }
@@ -174,6 +178,18 @@ impl Store {
         read(&client, id).await
     }
 
+    /// The key that has this value; `None`: there is none. A signing key is found by its id alone.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn key_of_value(&self, value: &str) -> Result<Option<KeyRow>, StoreError> {
+        let operation = "look for a key";
+        let client = self.client(operation).await?;
+        let sql = format!("select {COLUMNS} from api_keys k where k.digest = $1 and k.sealed is null");
+        let row = client.query_opt(&sql, &[&key_digest(value).as_slice()]).await.map_err(StoreError::during(operation))?;
+        row.as_ref().map(key_row).transpose()
+    }
+
     /// Changes a key's label, the integrations that it opens, when it ends; `expected`: the revision that the change was made from.
     ///
     /// # Errors
@@ -190,7 +206,7 @@ impl Store {
         let expires_at = change.expires_at.unwrap_or(before.expires_at).map(Timestamp);
         let sql = "update api_keys set label = coalesce($2, label), expires_at = $3, revision = revision + 1 where id = $1";
         transaction.execute(sql, &[&id, &label, &expires_at]).await.map_err(failed)?;
-        if let Some(names) = change.integrations {
+        if let Some(names) = integrations_after(&before, change)? {
             let integrations = grants::resolve(&transaction, &before.tenant, &names).await?;
             grants::replace(&transaction, id, &integrations).await?;
         }
@@ -232,6 +248,32 @@ impl Store {
         client.execute(sql, &[&ids, &times]).await.map_err(StoreError::during(operation))?;
         Ok(())
     }
+}
+
+/// What a key opens after a change; `None`: that does not change.
+fn integrations_after(before: &KeyRow, change: KeyChange) -> Result<Option<Vec<Name>>, StoreError> {
+    let KeyChange { label: _, integrations, grant, revoke, expires_at: _ } = change;
+    if integrations.is_none() && grant.is_empty() && revoke.is_empty() {
+        return Ok(None);
+    }
+    let mut names = match integrations {
+        Some(names) => names,
+        None => before.integrations.iter().map(|name| read_name(name)).collect::<Result<_, _>>()?,
+    };
+    // A name that was misspelled must not look revoked.
+    if let Some(unknown) = revoke.iter().find(|name| !names.contains(name)) {
+        let reason = format!("'{}' does not open {unknown}; it opens {}", before.label, listed(&before.integrations));
+        return Err(StoreError::Invalid { what: "the key", reason });
+    }
+    names.extend(grant);
+    names.retain(|name| !revoke.contains(name));
+    names.sort();
+    names.dedup();
+    Ok(Some(names))
+}
+
+fn listed(names: &[String]) -> String {
+    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
 }
 
 const COLUMNS: &str = "k.id, k.tenant, k.label, k.created_at, k.hint,

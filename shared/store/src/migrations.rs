@@ -27,6 +27,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 10, name: "traces", sql: include_str!("../migrations/0010_traces.sql") },
     Migration { version: 11, name: "signing_keys", sql: include_str!("../migrations/0011_signing_keys.sql") },
     Migration { version: 12, name: "installation_broker", sql: include_str!("../migrations/0012_installation_broker.sql") },
+    Migration { version: 13, name: "flashes", sql: include_str!("../migrations/0013_flashes.sql") },
 ];
 
 /// The version of the schema that this program brings a database to.

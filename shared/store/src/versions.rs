@@ -1,9 +1,10 @@
 //! The history of definitions: what every version of an integration said, by whom and when.
 
 use crate::connection::Store;
-use crate::definitions::read_name;
+use crate::definitions::{is_same_text, read_name};
 use crate::error::StoreError;
 use crate::timestamp::Timestamp;
+use forebay_contract::definition::to_yaml;
 use forebay_contract::json::read_json;
 use forebay_contract::{IntegrationPath, Name};
 use serde_json::Value;
@@ -24,6 +25,20 @@ pub struct StoredVersion {
     pub created_at: i64,
     /// Who applied it.
     pub created_by: String,
+}
+
+impl StoredVersion {
+    /// The text that its author wrote; of a version that has none, its document as YAML.
+    #[must_use]
+    pub fn text(&self) -> String {
+        if self.source.trim().is_empty() { to_yaml(&self.document) } else { self.source.clone() }
+    }
+
+    /// Whether it is the same definition in the same words.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.document == other.document && is_same_text(&self.text(), &other.text())
+    }
 }
 
 /// Which integrations are asked about.

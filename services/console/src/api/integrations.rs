@@ -6,7 +6,7 @@ use crate::auth::Caller;
 use crate::failure::Failure;
 use actix_web::{HttpRequest, web};
 use forebay_contract::IntegrationPath;
-use forebay_contract::definition::{documents, to_yaml};
+use forebay_contract::definition::documents;
 use forebay_operations::{Difference, OperationError, Planned, check_definition, differences};
 use forebay_store::{Applied, Change, IntegrationRow, NewDefinition, StoredVersion};
 use serde::{Deserialize, Serialize};
@@ -58,8 +58,8 @@ fn shown(version: StoredVersion) -> Integration {
         enabled: version.document.get("enabled").and_then(Value::as_bool).unwrap_or(true),
         description: text("description"),
         updated_at: rfc3339(version.created_at),
+        source: Some(version.text()),
         updated_by: version.created_by,
-        source: Some(if version.source.trim().is_empty() { to_yaml(&version.document) } else { version.source }),
         document: Some(version.document),
     }
 }
@@ -127,14 +127,11 @@ pub(super) struct Written {
 }
 
 impl Written {
-    /// The document, and its text.
+    /// The document, and its text; that is empty where the document was given alone.
     pub(super) fn read(self) -> Result<(Value, String), Failure> {
         match (self.source, self.document) {
             (Some(source), Some(document)) => Ok((document, source)),
-            (None, Some(document)) => {
-                let source = to_yaml(&document);
-                Ok((document, source))
-            }
+            (None, Some(document)) => Ok((document, String::new())),
             (Some(source), None) => {
                 let mut read = documents(&source).map_err(|error| Failure::invalid(error.to_string()))?;
                 match (read.len(), read.pop()) {
@@ -177,6 +174,9 @@ pub(super) struct AppliedDefinition {
     /// Of a dry run: every field that changes, as `path`, `before`, `after`.
     #[serde(skip_serializing_if = "Option::is_none")]
     differences: Option<Value>,
+    /// Of a dry run, where only comments or layout change: the lines of the text that change, each after `- ` or `+ `.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text_differences: Option<Vec<String>>,
 }
 
 pub(super) fn applied(one: &Applied) -> AppliedDefinition {
@@ -189,13 +189,20 @@ pub(super) fn applied(one: &Applied) -> AppliedDefinition {
         enabled: None,
         was_enabled: None,
         differences: None,
+        text_differences: None,
     }
 }
 
 /// With what a dry run tells.
 pub(super) fn planned(one: &Planned) -> AppliedDefinition {
     let differences = one.differences.iter().map(Difference::object).collect();
-    AppliedDefinition { enabled: Some(one.enabled), was_enabled: one.was_enabled, differences: Some(differences), ..applied(&one.applied) }
+    AppliedDefinition {
+        enabled: Some(one.enabled),
+        was_enabled: one.was_enabled,
+        differences: Some(differences),
+        text_differences: Some(one.text_differences.clone()).filter(|lines| !lines.is_empty()),
+        ..applied(&one.applied)
+    }
 }
 
 /// `PUT /integrations/{tenant}/{name}`.
@@ -229,6 +236,8 @@ pub(super) struct Version {
     same_as: Option<i32>,
     /// Every field that it changed, as `path`, `before`, `after`.
     differences: Value,
+    /// Whether its text differs from the version before, in comments or layout too.
+    text_changed: bool,
     document: Value,
     source: String,
 }
@@ -245,10 +254,11 @@ pub(super) async fn versions(caller: Caller, at: At, paged: web::Query<Paged>) -
             current: index == 0,
             created_at: rfc3339(version.created_at),
             created_by: version.created_by.clone(),
-            same_as: older.iter().find(|other| other.document == version.document).map(|other| other.version),
+            same_as: older.iter().find(|other| other.is_same(version)).map(|other| other.version),
             differences: changed.iter().map(Difference::object).collect(),
+            text_changed: older.first().is_some_and(|before| !before.is_same(version)),
             document: version.document.clone(),
-            source: version.source.clone(),
+            source: version.text(),
         });
     }
     // The newest first.

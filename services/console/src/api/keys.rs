@@ -9,6 +9,7 @@ use actix_web::{HttpRequest, web};
 use forebay_contract::{parse_duration, unix_micros};
 use forebay_store::{KeyChange, KeyRow, NewKey};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -73,13 +74,19 @@ pub(super) struct New {
     signs: bool,
 }
 
-/// A key that was made: the only time that its value is seen.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = CreatedKey)]
-pub(super) struct Created {
-    id: Uuid,
+/// A key that was created: the only time that its value is seen.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub struct CreatedKey {
+    /// To change or delete it.
+    pub id: Uuid,
     /// What callers send, or sign with.
-    key: String,
+    pub key: String,
+}
+
+impl fmt::Debug for CreatedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreatedKey").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 /// `POST /keys`.
@@ -95,7 +102,7 @@ pub(super) async fn create(caller: Caller, new: web::Json<New>) -> ApiResult {
         signs: new.signs,
     };
     let key = caller.state.operations.create_key(&caller.actor, new).await?;
-    created(&format!("/api/v1/keys/{}", key.id), Created { id: key.id, key: key.key })
+    created(&format!("/api/v1/keys/{}", key.id), CreatedKey { id: key.id, key: key.key })
 }
 
 fn end(lasts: &str) -> Result<i64, Failure> {
@@ -117,6 +124,12 @@ pub(super) struct Change {
     label: Option<String>,
     /// All that it opens from then on, by name.
     integrations: Option<Vec<String>>,
+    /// What it opens as well, by name; what it opens already stays.
+    #[serde(default)]
+    grant: Vec<String>,
+    /// What it no longer opens, by name; it must open it.
+    #[serde(default)]
+    revoke: Vec<String>,
     /// How long it lasts from now, such as `90d`, or `never`: until it is deleted.
     lasts: Option<String>,
 }
@@ -124,13 +137,15 @@ pub(super) struct Change {
 /// `PATCH /keys/{id}`.
 pub(super) async fn update(caller: Caller, request: HttpRequest, id: web::Path<Uuid>, change: web::Json<Change>) -> ApiResult {
     let change = change.into_inner();
-    let integrations = change.integrations.map(|all| all.iter().map(|text| name(text)).collect::<Result<Vec<_>, _>>()).transpose()?;
+    let names = |all: Vec<String>| all.iter().map(|text| name(text)).collect::<Result<Vec<_>, _>>();
+    let integrations = change.integrations.map(names).transpose()?;
     let expires_at = match change.lasts.as_deref() {
         None => None,
         Some("never") => Some(None),
         Some(lasts) => Some(Some(end(lasts)?)),
     };
-    let change = KeyChange { label: change.label, integrations, expires_at };
+    let (grant, revoke) = (names(change.grant)?, names(change.revoke)?);
+    let change = KeyChange { label: change.label, integrations, grant, revoke, expires_at };
     let key = caller.state.operations.update_key(&caller.actor, *id, change, expected(&request)?).await?;
     ok_tagged(&etag(key.revision), shown(key))
 }

@@ -11,6 +11,7 @@ use forebay_store::{AuditFilter, AuditRow, DocsAccess, Grants, NewToken, Role, S
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use std::fmt;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -171,12 +172,19 @@ pub(super) struct NewTokenAsked {
     user: Option<Uuid>,
 }
 
-/// A token that was made: the only time that its text is seen.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct CreatedToken {
-    id: Uuid,
+/// A token that was created: the only time that its text is seen.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub struct CreatedToken {
+    /// To delete it.
+    pub id: Uuid,
     /// What programs send.
-    token: String,
+    pub token: String,
+}
+
+impl fmt::Debug for CreatedToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreatedToken").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 /// `POST /tokens`.

@@ -1,24 +1,35 @@
 //! Rules of who is told when.
 
+use super::conflict::{Choice, unchosen};
+use super::flash::{Flash, Shown};
 use super::integrations::{At, path};
 use super::sent::Sent;
-use super::{Framed, PageResult, see_other};
+use super::written::WrittenText;
+use super::{Framed, PageError, PageResult, did_nothing, name, see_other};
 use crate::auth::Caller;
+use crate::failure::Failure;
 use crate::view;
 use crate::view::connections::Tested;
 use crate::view::page::Section;
+use crate::view::text_editor::TextEditor;
 use actix_web::http::StatusCode;
 use actix_web::web;
+use forebay_contract::IntegrationPath;
 use forebay_contract::definition::{documents, to_yaml};
 use forebay_operations::OperationError;
 use forebay_store::{Role, StoreError};
 use maud::html;
+use serde_json::Value;
 
 const EXAMPLE: &str = "tenant: TENANT\nalert: Failing\ndescription: Too many executions fail\nwhen:\n  failure_rate: { over: 10, window: 15m, at_least: 20 }\nsend:\n  webhook: { url: 'https://chat.example/hook' }\nrepeat: 4h\n";
 
 /// `GET /alerts`.
-pub(super) async fn list(caller: Caller) -> PageResult {
-    page(&caller, None).await
+pub(super) async fn list(caller: Caller, shown: web::Query<Shown>) -> PageResult {
+    let tested = match caller.flash(&shown).await? {
+        Some(Flash::Tested(tested)) => Some(tested),
+        _ => None,
+    };
+    page(&caller, tested.as_ref()).await
 }
 
 async fn page(caller: &Caller, tested: Option<&Tested>) -> PageResult {
@@ -34,41 +45,85 @@ async fn page(caller: &Caller, tested: Option<&Tested>) -> PageResult {
 pub(super) async fn new(caller: Caller) -> PageResult {
     let tenants = caller.state.tenants(&caller.actor.tenants(Role::Developer));
     let source = EXAMPLE.replace("TENANT", tenants.first().map_or("my-tenant", |tenant| tenant.as_str()));
-    Ok(form(&caller, StatusCode::OK, None, &source, "", 0))
+    Ok(form(&caller, StatusCode::OK, &WrittenText { source, ..WrittenText::default() }))
 }
 
 /// `GET /alerts/{tenant}/{name}`.
 pub(super) async fn edit(caller: Caller, at: At) -> PageResult {
     let path = path(at)?;
-    let row = caller.state.operations.alert(&caller.actor, &path).await?;
-    Ok(form(&caller, StatusCode::OK, Some(&path.to_string()), &to_yaml(&row.document), "", row.revision))
+    let (source, revision) = current(&caller, &path).await?;
+    Ok(form(&caller, StatusCode::OK, &WrittenText::stored(path.to_string(), source, revision)))
 }
 
-fn form(caller: &Caller, status: StatusCode, path: Option<&str>, source: &str, wrong: &str, revision: i32) -> actix_web::HttpResponse {
+/// The text that is stored, without secrets, and its revision.
+async fn current(caller: &Caller, path: &IntegrationPath) -> Result<(String, i32), PageError> {
+    let row = caller.state.operations.alert(&caller.actor, path).await?;
+    Ok((to_yaml(&row.document), row.revision))
+}
+
+fn form(caller: &Caller, status: StatusCode, text: &WrittenText) -> actix_web::HttpResponse {
+    let title = if text.path.is_empty() { "New alert" } else { text.path.as_str() };
     let above = [("/alerts".to_owned(), "Alerts".to_owned())];
-    let may_save = caller.actor.grants().strongest() >= Some(Role::Developer);
-    let framed = Framed::new(caller, Section::Alerts, path.unwrap_or("New alert")).above(&above).with_editor();
-    framed.show_as(status, &html! {}, &view::alerts::editor(path, source, wrong, revision, may_save))
+    let hint = "When: one of failure_rate, oldest_age, halted, silent. It is told once, and again at most as often as repeat says.";
+    let editor = TextEditor {
+        address: "/alerts",
+        label: "Alert",
+        hint,
+        path: &text.path,
+        source: &text.source,
+        base: &text.base,
+        revision: text.revision,
+        refused: text.refused.clone(),
+        said: &text.said,
+        may_save: caller.actor.grants().strongest() >= Some(Role::Developer),
+    };
+    Framed::new(caller, Section::Alerts, title).above(&above).with_editor().show_as(status, &html! {}, &editor.draw())
 }
 
-/// `POST /alerts`.
+/// `POST /alerts`. Whatever is wrong, the text stays on the page.
 pub(super) async fn save(caller: Caller, body: web::Bytes) -> PageResult {
     let sent = Sent::read(&body);
-    let (source, revision) = (sent.text("source"), sent.number("revision"));
-    let again = |status: StatusCode, why: &str| Ok(form(&caller, status, sent.given("path"), source, why, revision));
-    let document = match documents(source) {
-        Ok(mut read) if read.len() == 1 => read.remove(0),
-        Ok(_) => return again(StatusCode::UNPROCESSABLE_ENTITY, "The text must hold one alert."),
-        Err(error) => return again(StatusCode::UNPROCESSABLE_ENTITY, &error.to_string()),
-    };
-    match caller.state.operations.save_alert(&caller.actor, &document, Some(revision)).await {
-        Ok(_) => Ok(see_other("/alerts")),
-        Err(error @ (OperationError::Problems(_) | OperationError::Invalid(_))) => {
-            again(StatusCode::UNPROCESSABLE_ENTITY, &error.to_string())
-        }
-        Err(OperationError::Store(error @ StoreError::Changed { .. })) => again(StatusCode::CONFLICT, &error.to_string()),
-        Err(error) => Err(error.into()),
+    let text = WrittenText::sent(&sent);
+    let refuse = |text: WrittenText, status: StatusCode, why: &str| Ok(form(&caller, status, &text.refuse(why)));
+    if let Some(choice) = Choice::read(sent.text("action")) {
+        let path = path_of(&text)?;
+        let (theirs, revision) = current(&caller, &path).await?;
+        let text = text.choose(choice, path.to_string(), theirs, revision);
+        return Ok(did_nothing(form(&caller, StatusCode::OK, &text)));
     }
+    if let Some(line) = unchosen(&text.source) {
+        return refuse(
+            text,
+            StatusCode::UNPROCESSABLE_ENTITY,
+            &format!("Line {line} is a mark of the merge: choose between the two texts around it."),
+        );
+    }
+    let document = match documents(&text.source) {
+        Ok(mut read) if read.len() == 1 => read.remove(0),
+        Ok(_) => return refuse(text, StatusCode::UNPROCESSABLE_ENTITY, "The text must hold one alert."),
+        Err(error) => return refuse(text, StatusCode::UNPROCESSABLE_ENTITY, &error.to_string()),
+    };
+    match caller.state.operations.save_alert(&caller.actor, &document, Some(text.revision)).await {
+        Ok(_) => Ok(see_other("/alerts")),
+        Err(OperationError::Store(StoreError::Changed { .. })) => {
+            let (theirs, revision) = current(&caller, &path_of(&text)?).await?;
+            Ok(form(&caller, StatusCode::CONFLICT, &text.refuse_changed(theirs, revision)))
+        }
+        Err(error) => {
+            let failure = Failure::from(error);
+            refuse(text, failure.status, &failure.detail)
+        }
+    }
+}
+
+/// The one that a text is of: of a new one, as it says itself.
+fn path_of(text: &WrittenText) -> Result<IntegrationPath, PageError> {
+    if let Ok(path) = text.path.parse() {
+        return Ok(path);
+    }
+    let read = documents(&text.source).unwrap_or_default();
+    let field = |field: &str| name(read.first().and_then(|document| document.get(field)).and_then(Value::as_str).unwrap_or_default());
+    Ok(IntegrationPath { tenant: field("tenant")?, name: field("alert")? })
 }
 
 /// `POST /alerts/{tenant}/{name}/delete`.
@@ -86,5 +141,5 @@ pub(super) async fn test(caller: Caller, at: At) -> PageResult {
         Err(OperationError::Refused(why)) => tested(false, why),
         Err(error) => return Err(error.into()),
     };
-    page(&caller, Some(&tested)).await
+    caller.lead_to("/alerts", &Flash::Tested(tested)).await
 }

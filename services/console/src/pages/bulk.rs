@@ -1,11 +1,11 @@
 //! Retrying all that a search finds: counted first, then done beside the request, with its progress on the page.
 
-use super::executions::{filter_of, page};
+use super::executions::{Counted, filter_of, page};
 use super::sent::Sent;
 use super::{PageResult, see_other};
 use crate::auth::Caller;
 use crate::view::badge::Tone;
-use crate::view::executions::Asked;
+use crate::view::executions::{Asked, Choices};
 use crate::view::notice::notice;
 use actix_web::http::StatusCode;
 use actix_web::web;
@@ -155,15 +155,17 @@ pub(super) async fn submit(caller: Caller, body: web::Bytes) -> PageResult {
     };
     let filter = Filter { limit: PART, ..filter_of(&asked)? };
     let how = RetryHow { latest: sent.has("latest"), from_start: sent.text("from") == "start" };
+    let choices = Choices { count: true, latest: how.latest, from_start: how.from_start };
     let found = caller.state.operations.count_retryable(&caller.actor, filter.clone(), MOST).await?;
     if sent.text("action") != "retry" || found == 0 {
-        return page(&caller, &asked, StatusCode::OK, &html! {}, Some(found)).await;
+        // Counting does nothing, so it has an address.
+        return Ok(see_other(&format!("/executions?{}{}", asked.query_string(), choices.query_string())));
     }
     // What fails again meanwhile is not taken up a second time: only what was accepted until now, each once, in order.
     let filter = Filter { until: Some(unix_micros()), ..filter };
     if !caller.state.bulk.begin(caller.actor.clone(), caller.state.operations.clone(), filter, how, found) {
         let said = notice(Tone::Warn, "Not begun", "Other retries by search are under way: wait until one has ended.");
-        return page(&caller, &asked, StatusCode::TOO_MANY_REQUESTS, &said, Some(found)).await;
+        return page(&caller, &asked, StatusCode::TOO_MANY_REQUESTS, &said, &Counted { found: Some(found), choices }).await;
     }
     Ok(see_other(&format!("/executions?{}", asked.query_string())))
 }

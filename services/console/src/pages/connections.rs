@@ -1,11 +1,16 @@
 //! Credentials of other systems.
 
+use super::conflict::{Choice, unchosen};
+use super::flash::{Flash, Shown};
 use super::sent::Sent;
-use super::{Framed, PageError, PageResult, name, see_other};
+use super::written::WrittenText;
+use super::{Framed, PageError, PageResult, did_nothing, name, see_other};
 use crate::auth::Caller;
+use crate::failure::Failure;
 use crate::view;
 use crate::view::connections::Tested;
 use crate::view::page::Section;
+use crate::view::text_editor::TextEditor;
 use actix_web::http::StatusCode;
 use actix_web::web;
 use forebay_contract::IntegrationPath;
@@ -13,6 +18,7 @@ use forebay_contract::definition::{documents, to_yaml};
 use forebay_operations::OperationError;
 use forebay_store::{Role, StoreError};
 use maud::html;
+use serde_json::Value;
 
 const EXAMPLE: &str = "tenant: TENANT\nconnection: erp\ndescription: The ERP system\nhttp:\n  url: https://erp.example\n  authentication:\n    bearer: { token: SECRET }\n";
 
@@ -24,8 +30,12 @@ fn path(at: At) -> Result<IntegrationPath, PageError> {
 }
 
 /// `GET /connections`.
-pub(super) async fn list(caller: Caller) -> PageResult {
-    page(&caller, None).await
+pub(super) async fn list(caller: Caller, shown: web::Query<Shown>) -> PageResult {
+    let tested = match caller.flash(&shown).await? {
+        Some(Flash::Tested(tested)) => Some(tested),
+        _ => None,
+    };
+    page(&caller, tested.as_ref()).await
 }
 
 async fn page(caller: &Caller, tested: Option<&Tested>) -> PageResult {
@@ -41,44 +51,89 @@ async fn page(caller: &Caller, tested: Option<&Tested>) -> PageResult {
 pub(super) async fn new(caller: Caller) -> PageResult {
     let tenants = caller.state.tenants(&caller.actor.tenants(Role::Developer));
     let source = EXAMPLE.replace("TENANT", tenants.first().map_or("my-tenant", |tenant| tenant.as_str()));
-    Ok(form(&caller, StatusCode::OK, None, &source, "", 0))
+    Ok(form(&caller, StatusCode::OK, &WrittenText { source, ..WrittenText::default() }))
 }
 
 /// `GET /connections/{tenant}/{name}`.
 pub(super) async fn edit(caller: Caller, at: At) -> PageResult {
     let path = path(at)?;
-    let (row, document) = caller.state.operations.connection(&caller.actor, &path).await?;
-    Ok(form(&caller, StatusCode::OK, Some(&path.to_string()), &to_yaml(&document), "", row.revision))
+    let (source, revision) = current(&caller, &path).await?;
+    Ok(form(&caller, StatusCode::OK, &WrittenText::stored(path.to_string(), source, revision)))
 }
 
-fn form(caller: &Caller, status: StatusCode, path: Option<&str>, source: &str, wrong: &str, revision: i32) -> actix_web::HttpResponse {
-    let title = path.unwrap_or("New connection");
+/// The text that is stored, without secrets, and its revision.
+async fn current(caller: &Caller, path: &IntegrationPath) -> Result<(String, i32), PageError> {
+    let (row, document) = caller.state.operations.connection(&caller.actor, path).await?;
+    Ok((to_yaml(&document), row.revision))
+}
+
+fn form(caller: &Caller, status: StatusCode, text: &WrittenText) -> actix_web::HttpResponse {
+    let title = if text.path.is_empty() { "New connection" } else { text.path.as_str() };
     let above = [("/connections".to_owned(), "Connections".to_owned())];
-    let framed = Framed::new(caller, Section::Connections, title).above(&above).with_editor();
-    framed.show_as(status, &html! {}, &view::connections::editor(path, source, wrong, revision))
+    let hint = if text.path.is_empty() {
+        "Secrets are encrypted when it is saved, and are never shown again."
+    } else {
+        "Secrets are not shown. A secret that is left out stays as it is."
+    };
+    let editor = TextEditor {
+        address: "/connections",
+        label: "Connection",
+        hint,
+        path: &text.path,
+        source: &text.source,
+        base: &text.base,
+        revision: text.revision,
+        refused: text.refused.clone(),
+        said: &text.said,
+        may_save: caller.actor.grants().strongest() >= Some(Role::Developer),
+    };
+    Framed::new(caller, Section::Connections, title).above(&above).with_editor().show_as(status, &html! {}, &editor.draw())
 }
 
-/// `POST /connections`.
+/// `POST /connections`. Whatever is wrong, the text stays on the page.
 pub(super) async fn save(caller: Caller, body: web::Bytes) -> PageResult {
     let sent = Sent::read(&body);
-    let (source, revision) = (sent.text("source"), sent.number("revision"));
-    let again = |status: StatusCode, why: &str| Ok(form(&caller, status, sent.given("path"), source, why, revision));
-    let document = match documents(source) {
-        Ok(mut read) if read.len() == 1 => read.remove(0),
-        Ok(_) => return again(StatusCode::UNPROCESSABLE_ENTITY, "The text must hold one connection."),
-        Err(error) => return again(StatusCode::UNPROCESSABLE_ENTITY, &error.to_string()),
-    };
-    match caller.state.operations.save_connection(&caller.actor, document, revision).await {
-        Ok(_) => Ok(see_other("/connections")),
-        Err(error @ (OperationError::Problems(_) | OperationError::Invalid(_) | OperationError::Refused(_))) => {
-            again(StatusCode::UNPROCESSABLE_ENTITY, &error.to_string())
-        }
-        Err(OperationError::Store(error @ StoreError::Changed { .. })) if revision == 0 => {
-            again(StatusCode::CONFLICT, &format!("There is a connection of this name already ({error})."))
-        }
-        Err(OperationError::Store(error @ StoreError::Changed { .. })) => again(StatusCode::CONFLICT, &error.to_string()),
-        Err(error) => Err(error.into()),
+    let text = WrittenText::sent(&sent);
+    let refuse = |text: WrittenText, status: StatusCode, why: &str| Ok(form(&caller, status, &text.refuse(why)));
+    if let Some(choice) = Choice::read(sent.text("action")) {
+        let path = path_of(&text)?;
+        let (theirs, revision) = current(&caller, &path).await?;
+        let text = text.choose(choice, path.to_string(), theirs, revision);
+        return Ok(did_nothing(form(&caller, StatusCode::OK, &text)));
     }
+    if let Some(line) = unchosen(&text.source) {
+        return refuse(
+            text,
+            StatusCode::UNPROCESSABLE_ENTITY,
+            &format!("Line {line} is a mark of the merge: choose between the two texts around it."),
+        );
+    }
+    let document = match documents(&text.source) {
+        Ok(mut read) if read.len() == 1 => read.remove(0),
+        Ok(_) => return refuse(text, StatusCode::UNPROCESSABLE_ENTITY, "The text must hold one connection."),
+        Err(error) => return refuse(text, StatusCode::UNPROCESSABLE_ENTITY, &error.to_string()),
+    };
+    match caller.state.operations.save_connection(&caller.actor, document, text.revision).await {
+        Ok(_) => Ok(see_other("/connections")),
+        Err(OperationError::Store(StoreError::Changed { .. })) => {
+            let (theirs, revision) = current(&caller, &path_of(&text)?).await?;
+            Ok(form(&caller, StatusCode::CONFLICT, &text.refuse_changed(theirs, revision)))
+        }
+        Err(error) => {
+            let failure = Failure::from(error);
+            refuse(text, failure.status, &failure.detail)
+        }
+    }
+}
+
+/// The one that a text is of: of a new one, as it says itself.
+fn path_of(text: &WrittenText) -> Result<IntegrationPath, PageError> {
+    if let Ok(path) = text.path.parse() {
+        return Ok(path);
+    }
+    let read = documents(&text.source).unwrap_or_default();
+    let field = |field: &str| name(read.first().and_then(|document| document.get(field)).and_then(Value::as_str).unwrap_or_default());
+    Ok(IntegrationPath { tenant: field("tenant")?, name: field("connection")? })
 }
 
 /// `POST /connections/{tenant}/{name}/test`.
@@ -89,7 +144,7 @@ pub(super) async fn test(caller: Caller, at: At) -> PageResult {
         Err(OperationError::Refused(text)) => Tested { path: path.to_string(), is_good: false, text },
         Err(error) => return Err(error.into()),
     };
-    page(&caller, Some(&tested)).await
+    caller.lead_to("/connections", &Flash::Tested(tested)).await
 }
 
 /// `POST /connections/{tenant}/{name}/enable`.

@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::state::State;
 use crate::view;
 use crate::view::execution::{Around, Seen};
-use crate::view::executions::Asked;
+use crate::view::executions::{Asked, Choices};
 use crate::view::page::{Section, card};
 use actix_web::http::StatusCode;
 use actix_web::web;
@@ -58,12 +58,24 @@ pub(super) fn filter_of(asked: &Asked) -> Result<Filter, PageError> {
 }
 
 /// `GET /executions`.
-pub(super) async fn list(caller: Caller, asked: web::Query<Asked>) -> PageResult {
-    page(&caller, &asked.into_inner(), StatusCode::OK, &html! {}, None).await
+pub(super) async fn list(caller: Caller, asked: web::Query<Asked>, choices: web::Query<Choices>) -> PageResult {
+    let (asked, choices) = (asked.into_inner(), choices.into_inner());
+    let found = match choices.count {
+        true => Some(caller.state.operations.count_retryable(&caller.actor, filter_of(&asked)?, super::bulk::MOST).await?),
+        false => None,
+    };
+    page(&caller, &asked, StatusCode::OK, &html! {}, &Counted { found, choices }).await
 }
 
-/// The list. `said`: what was done; `found`: how many a retry of the search would take up.
-pub(super) async fn page(caller: &Caller, asked: &Asked, status: StatusCode, said: &Markup, found: Option<u32>) -> PageResult {
+/// How many a retry of the search would take up, where that was counted, and how they would be retried.
+#[derive(Debug, Default)]
+pub(super) struct Counted {
+    pub(super) found: Option<u32>,
+    pub(super) choices: Choices,
+}
+
+/// The list. `said`: what was done.
+pub(super) async fn page(caller: &Caller, asked: &Asked, status: StatusCode, said: &Markup, counted: &Counted) -> PageResult {
     let filter = Filter { limit: ROWS + 1, ..filter_of(asked)? };
     let mut rows = caller.state.operations.list_executions(&caller.actor, filter).await?;
     let has_more = rows.len() > ROWS as usize;
@@ -76,14 +88,14 @@ pub(super) async fn page(caller: &Caller, asked: &Asked, status: StatusCode, sai
         @if let Some(running) = caller.state.bulk.notice(&caller.actor) { div id="retrying" data-live { (running) } } @else { div id="retrying" data-live {} }
         (view::executions::filter(asked, &tenants, &names))
         section.card id="list" data-live { (view::executions::list(&rows, asked, has_more)) }
-        @if may_retry { (view::executions::bulk(asked, found, super::bulk::MOST)) }
+        @if may_retry { (view::executions::bulk(asked, counted.found, &counted.choices, super::bulk::MOST)) }
     };
     let live = form_urlencoded::Serializer::new(String::from("/live?"))
         .append_pair("tenant", &asked.tenant)
         .append_pair("integration", &asked.integration)
         .finish();
     // A page that answers a form is not at an address that could be fetched again.
-    let follows = asked.before.is_empty() && found.is_none();
+    let follows = asked.before.is_empty() && counted.found.is_none();
     let framed = Framed::new(caller, Section::Executions, "Executions").live(if follows { &live } else { "" });
     Ok(framed.show_as(status, &html! {}, &content))
 }

@@ -1,20 +1,26 @@
 //! The integrations with their health and traffic; one of them; its versions.
 
+use super::flash::Shown;
+use super::keys::Said;
 use super::monitor::{figures, slices};
 use super::sent::Sent;
 use super::{Framed, PageError, PageResult, name, see_other};
 use crate::auth::Caller;
 use crate::failure::Failure;
 use crate::view;
+use crate::view::badge::Tone;
 use crate::view::integrations::{Line, address, integration_tabs};
+use crate::view::notice::notice;
 use crate::view::page::{Section, card, table_card};
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use forebay_contract::definition::{Authentication, Definition};
 use forebay_contract::{IntegrationPath, Name, parse_duration, unix_micros};
 use forebay_operations::OperationError;
-use forebay_store::{Filter, IntegrationRow, NewDefinition, Role, StoreError, StoredVersion, TrafficOf, TrafficPoint, TrafficQuery};
-use maud::{Markup, html};
+use forebay_store::{
+    Applied, Change, Filter, IntegrationRow, NewDefinition, Role, StoreError, StoredVersion, TrafficOf, TrafficPoint, TrafficQuery,
+};
+use maud::html;
 use serde::Deserialize;
 use serde_json::json;
 use std::time::Duration;
@@ -109,12 +115,36 @@ async fn lines(caller: &Caller, rows: &[IntegrationRow]) -> Result<Vec<Line>, Pa
 }
 
 /// `GET /integrations/{tenant}/{name}`.
-pub(super) async fn overview(caller: Caller, at: At) -> PageResult {
-    page(&caller, &path(at)?, StatusCode::OK, &html! {}, "").await
+pub(super) async fn overview(caller: Caller, at: At, shown: web::Query<Shown>, saved: web::Query<Saved>) -> PageResult {
+    let mut said = Said::of(caller.flash(&shown).await?);
+    match (saved.saved, saved.changed) {
+        (0, _) => {}
+        (version, true) => said.notice = notice(Tone::Good, "Saved", format!("Version {version} is the current one.").as_str()),
+        (version, false) => {
+            said.notice = notice(Tone::Idle, "No changes", format!("Version {version} says the same, word for word.").as_str())
+        }
+    }
+    page(&caller, &path(at)?, StatusCode::OK, &said).await
 }
 
-/// The page of one integration. `said`: what was just done; `wrong`: what was wrong with the form of a key.
-pub(super) async fn page(caller: &Caller, path: &IntegrationPath, status: StatusCode, said: &Markup, wrong: &str) -> PageResult {
+/// What the editor has just saved.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Saved {
+    /// The current version then; 0: nothing was saved.
+    saved: i32,
+    /// Whether it is a new one.
+    changed: bool,
+}
+
+/// The address of the page that says what was saved.
+pub(super) fn saved_address(applied: &Applied) -> String {
+    let place = address(applied.path.tenant.as_str(), applied.path.name.as_str());
+    format!("{place}?saved={}&changed={}", applied.version, applied.change != Change::Unchanged)
+}
+
+/// The page of one integration. `said`: what was just done, and a form of a key that was refused.
+pub(super) async fn page(caller: &Caller, path: &IntegrationPath, status: StatusCode, said: &Said) -> PageResult {
     let (actor, operations) = (&caller.actor, &caller.state.operations);
     operations.integration(actor, path).await?;
     let integration = operations.store().integration(path).await?;
@@ -137,7 +167,7 @@ pub(super) async fn page(caller: &Caller, path: &IntegrationPath, status: Status
     let asked = view::executions::Asked { tenant: path.tenant.to_string(), integration: path.name.to_string(), ..Default::default() };
     let content = html! {
         (integration_tabs(path.tenant.as_str(), path.name.as_str(), "Overview", is_webhook))
-        (said)
+        (said.notice)
         @if !definition.enabled { (view::notice::notice(view::badge::Tone::Warn, "Disabled", "Calls get 404, and the clock starts nothing.")) }
         div.stack id="halted" data-live { (view::monitor::halted(&halted, is_operator)) }
         div.halves {
@@ -154,9 +184,14 @@ pub(super) async fn page(caller: &Caller, path: &IntegrationPath, status: Status
         }
         @if let Some(webhook) = definition.trigger.webhook().filter(|webhook| webhook.authentication != Authentication::None) {
             @let signs = webhook.authentication.scheme().is_some();
-            @let mine: Vec<_> = keys.into_iter().filter(|key| key.integrations.iter().any(|one| *one == path.name.as_str())).map(super::keys::line).collect();
-            (table_card(if signs { "Signing keys, and API keys for outcomes" } else { "API keys" }, &html! {}, &view::keys::list(&mine, now, is_developer)))
-            @if is_developer { (card("Add a key", &html! {}, &view::keys::form(path.tenant.as_str(), &[path.name.to_string()], signs, wrong, &base))) }
+            @let all: Vec<view::keys::Line> = keys.into_iter().map(super::keys::line).collect();
+            @let (mine, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|key| key.integrations.iter().any(|one| *one == path.name.as_str()));
+            (table_card(if signs { "Signing keys, and API keys for outcomes" } else { "API keys" }, &html! {}, &view::keys::list(&mine, now, is_developer, path.name.as_str(), &base)))
+            @if is_developer {
+                @let this = [path.name.to_string()];
+                @if !others.is_empty() { (card("Grant an existing key", &html! {}, &view::keys::picker(path.tenant.as_str(), &others.iter().collect::<Vec<_>>(), &this, &base))) }
+                (card("Create a key", &html! {}, &said.form(path.tenant.as_str(), &this, signs, &base)))
+            }
         }
         (view::integrations::diagnostics(&base, diagnosed, is_operator))
     };
@@ -223,9 +258,8 @@ async fn switch(caller: &Caller, path: &IntegrationPath, enabled: bool) -> PageR
 
 fn switched(current: &StoredVersion, enabled: bool) -> Result<NewDefinition, String> {
     let field = if enabled { None } else { Some(json!(false)) };
-    let source = if current.source.trim().is_empty() { format!("{:#}\n", current.document) } else { current.source.clone() };
-    let edited = super::editor::text::with_fields(&source, &[("enabled", field)])?;
-    let read = super::editor::read(&edited.source)
+    let edited = super::editor::text::with_fields(&current.text(), &[("enabled", field)])?;
+    let read = super::editor::made::read(&edited.source)
         .map_err(|problems| problems.iter().map(|one| one.message.clone()).collect::<Vec<_>>().join("; "))?;
     let definition: Definition = read.definition;
     Ok(NewDefinition { definition, document: read.document, source: edited.source })

@@ -1,37 +1,86 @@
 //! Keys of callers.
 
+use super::flash::{Flash, Shown};
 use super::sent::Sent;
 use super::{Framed, PageResult, name, see_other};
 use crate::auth::Caller;
 use crate::failure::Failure;
 use crate::view;
+use crate::view::badge::Tone;
+use crate::view::keys::{Form, Line};
+use crate::view::notice::notice;
 use crate::view::page::{Section, card};
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, web};
+use actix_web::web;
 use forebay_contract::{Name, parse_duration, unix_micros};
 use forebay_operations::OperationError;
 use forebay_store::{KeyChange, KeyRow, NewKey, Role, StoreError};
 use maud::{Markup, html};
 use uuid::Uuid;
 
-/// `GET /keys`.
-pub(super) async fn list(caller: Caller) -> PageResult {
-    page(&caller, StatusCode::OK, &html! {}, "").await
+/// What a page with a form of keys says: what was just done, and a form that was refused.
+#[derive(Default)]
+pub(super) struct Said {
+    /// Above everything.
+    pub(super) notice: Markup,
+    /// Why the form was refused; empty: it was not.
+    pub(super) wrong: String,
+    /// What was sent.
+    pub(super) sent: Sent,
 }
 
-async fn page(caller: &Caller, status: StatusCode, said: &Markup, wrong: &str) -> PageResult {
-    let operations = &caller.state.operations;
-    let keys: Vec<view::keys::Line> = operations.list_keys(&caller.actor, None).await?.into_iter().map(line).collect();
+impl Said {
+    /// Of a flash.
+    pub(super) fn of(flash: Option<Flash>) -> Self {
+        let notice = match flash {
+            Some(Flash::KeyCreated { label, key, signs }) => view::keys::created(&label, &key, signs),
+            Some(Flash::Said(title, text)) => notice(Tone::Good, &title, text.as_str()),
+            Some(Flash::TokenCreated(_) | Flash::Tested(_) | Flash::Tried(..)) | None => html! {},
+        };
+        Self { notice, ..Self::default() }
+    }
+
+    /// A form of new keys, with what was sent if it was this one.
+    pub(super) fn form(&self, tenant: &str, integrations: &[String], signs: bool, back: &str) -> Markup {
+        let (sent, is_this) = (&self.sent, self.sent.text("tenant") == tenant);
+        let form = Form { tenant, integrations, signs, back, ..Form::default() };
+        if !is_this {
+            return view::keys::form(&form);
+        }
+        view::keys::form(&Form {
+            chosen: sent.all("integrations"),
+            signs: sent.has("signs"),
+            wrong: &self.wrong,
+            label: sent.text("label"),
+            expires: sent.text("expires"),
+            value: sent.text("value"),
+            ..form
+        })
+    }
+}
+
+/// `GET /keys`.
+pub(super) async fn list(caller: Caller, shown: web::Query<Shown>) -> PageResult {
+    let said = Said::of(caller.flash(&shown).await?);
+    page(&caller, StatusCode::OK, &said).await
+}
+
+async fn page(caller: &Caller, status: StatusCode, said: &Said) -> PageResult {
+    let keys: Vec<Line> = caller.state.operations.list_keys(&caller.actor, None).await?.into_iter().map(line).collect();
     let tenants: Vec<Name> = caller.state.tenants(&caller.actor.tenants(Role::Developer));
     let snapshot = caller.state.snapshot.current();
     let may_change = !tenants.is_empty();
     let content = html! {
-        (said)
-        section.card { (view::keys::list(&keys, unix_micros(), may_change)) }
+        (said.notice)
+        section.card { (view::keys::list(&keys, unix_micros(), may_change, "", "/keys")) }
         @for tenant in &tenants {
             @let names = names_of(&snapshot, tenant);
+            @let known: Vec<&Line> = keys.iter().filter(|key| key.tenant == tenant.as_str()).collect();
             @if !names.is_empty() {
-                (card(&format!("Add a key in {tenant}"), &html! {}, &view::keys::form(tenant.as_str(), &names, false, wrong, "/keys")))
+                @if !known.is_empty() {
+                    (card(&format!("Grant an existing key in {tenant}"), &html! {}, &view::keys::picker(tenant.as_str(), &known, &names, "/keys")))
+                }
+                (card(&format!("Create a key in {tenant}"), &html! {}, &said.form(tenant.as_str(), &names, false, "/keys")))
             }
         }
     };
@@ -47,8 +96,8 @@ fn names_of(snapshot: &forebay_store::Snapshot, tenant: &Name) -> Vec<String> {
     names
 }
 
-pub(super) fn line(key: KeyRow) -> view::keys::Line {
-    view::keys::Line {
+pub(super) fn line(key: KeyRow) -> Line {
+    Line {
         id: key.id.to_string(),
         tenant: key.tenant.to_string(),
         label: key.label,
@@ -64,53 +113,83 @@ pub(super) fn line(key: KeyRow) -> view::keys::Line {
 /// `POST /keys`.
 pub(super) async fn create(caller: Caller, body: web::Bytes) -> PageResult {
     let sent = Sent::read(&body);
-    let back = sent.text("back");
-    let label = sent.text("label").to_owned();
+    let (label, back) = (sent.text("label").to_owned(), back_of(&sent).to_owned());
     let created = match new_key(&sent) {
         Ok(new) => caller.state.operations.create_key(&caller.actor, new).await,
         Err(why) => Err(OperationError::Invalid(why)),
     };
-    match created {
-        Ok(created) => shown(&caller, back, StatusCode::CREATED, &view::keys::created(&label, &created.key, sent.has("signs")), "").await,
-        Err(OperationError::Invalid(why)) => shown(&caller, back, StatusCode::UNPROCESSABLE_ENTITY, &html! {}, &why).await,
+    let (status, notice, wrong) = match created {
+        Ok(created) => {
+            let flash = Flash::KeyCreated { label, key: created.key, signs: sent.has("signs") };
+            return caller.lead_to(&back, &flash).await;
+        }
+        Err(OperationError::KeyKnown(key)) => {
+            let known = view::keys::known(&line(*key), sent.all("integrations"), unix_micros(), &back);
+            (StatusCode::CONFLICT, known, String::new())
+        }
+        Err(OperationError::Invalid(why)) => (StatusCode::UNPROCESSABLE_ENTITY, html! {}, why),
         Err(OperationError::Store(
             error @ (StoreError::Invalid { .. } | StoreError::KeyExists | StoreError::UnknownIntegrations { .. }),
-        )) => shown(&caller, back, StatusCode::UNPROCESSABLE_ENTITY, &html! {}, &error.to_string()).await,
-        Err(error) => Err(error.into()),
-    }
+        )) => (StatusCode::UNPROCESSABLE_ENTITY, html! {}, error.to_string()),
+        Err(error) => return Err(error.into()),
+    };
+    refused(&caller, &back, status, &Said { notice, wrong, sent }).await
 }
 
-/// The key is shown on the page from which it was made, and only there: nothing of it is in an address.
-async fn shown(caller: &Caller, back: &str, status: StatusCode, said: &Markup, wrong: &str) -> PageResult {
+/// On the page from which the form was sent.
+async fn refused(caller: &Caller, back: &str, status: StatusCode, said: &Said) -> PageResult {
     if let Some((tenant, integration)) = back.strip_prefix("/integrations/").and_then(|rest| rest.split_once('/')) {
         let path = forebay_contract::IntegrationPath { tenant: name(tenant)?, name: name(integration)? };
-        return super::integrations::page(caller, &path, status, said, wrong).await;
+        return super::integrations::page(caller, &path, status, said).await;
     }
-    page(caller, status, said, wrong).await
+    page(caller, status, said).await
 }
 
 fn new_key(sent: &Sent) -> Result<NewKey, String> {
-    let named = |text: &str| text.parse::<Name>().map_err(|error| error.to_string());
-    let integrations = sent.all("integrations").iter().map(|text| named(text)).collect::<Result<Vec<_>, _>>()?;
+    let integrations = integrations_of(sent)?;
     if integrations.is_empty() {
-        return Err("Choose what the key opens.".to_owned());
+        return Err("Choose the integrations that the key opens.".to_owned());
     }
     let expires_at = match sent.given("expires") {
         None => None,
         Some(text) => {
-            let lasts = parse_duration(text).map_err(|error| format!("Lasts: {error}"))?;
+            let lasts = parse_duration(text).map_err(|error| format!("Expires in: {error}"))?;
             Some(unix_micros().saturating_add(i64::try_from(lasts.as_micros()).unwrap_or(i64::MAX)))
         }
     };
     let value = sent.given("value").map(str::to_owned);
-    Ok(NewKey {
-        tenant: named(sent.text("tenant"))?,
-        label: sent.text("label").to_owned(),
-        integrations,
-        value,
-        expires_at,
-        signs: sent.has("signs"),
-    })
+    let tenant = sent.text("tenant").parse().map_err(|error: forebay_contract::NameError| error.to_string())?;
+    Ok(NewKey { tenant, label: sent.text("label").to_owned(), integrations, value, expires_at, signs: sent.has("signs") })
+}
+
+fn integrations_of(sent: &Sent) -> Result<Vec<Name>, String> {
+    sent.all("integrations").iter().map(|text| text.parse::<Name>().map_err(|error| error.to_string())).collect()
+}
+
+/// `POST /keys/grant`: a key that exists opens more.
+pub(super) async fn grant(caller: Caller, body: web::Bytes) -> PageResult {
+    let sent = Sent::read(&body);
+    let id: Uuid = sent.text("key").parse().map_err(|_| Failure::bad_request("Choose a key."))?;
+    let grant = integrations_of(&sent).map_err(Failure::bad_request)?;
+    let change = KeyChange { grant, ..KeyChange::default() };
+    changed(&caller, id, change, &sent, "Key granted").await
+}
+
+/// `POST /keys/{id}/revoke`: a key opens less.
+pub(super) async fn revoke(caller: Caller, id: web::Path<Uuid>, body: web::Bytes) -> PageResult {
+    let sent = Sent::read(&body);
+    let revoke = integrations_of(&sent).map_err(Failure::bad_request)?;
+    changed(&caller, *id, KeyChange { revoke, ..KeyChange::default() }, &sent, "Key revoked").await
+}
+
+async fn changed(caller: &Caller, id: Uuid, change: KeyChange, sent: &Sent, title: &str) -> PageResult {
+    if sent.all("integrations").is_empty() {
+        return Err(Failure::bad_request("Choose an integration.").into());
+    }
+    let key = caller.state.operations.update_key(&caller.actor, id, change, None).await?;
+    let opens = if key.integrations.is_empty() { "no integration".to_owned() } else { key.integrations.join(", ") };
+    let text = format!("'{}' opens {opens}, everywhere within a second.", key.label);
+    caller.lead_to(back_of(sent), &Flash::Said(title.to_owned(), text)).await
 }
 
 /// `POST /keys/{id}/label`.
@@ -118,16 +197,20 @@ pub(super) async fn relabel(caller: Caller, id: web::Path<Uuid>, body: web::Byte
     let sent = Sent::read(&body);
     let change = KeyChange { label: Some(sent.text("label").to_owned()), ..KeyChange::default() };
     caller.state.operations.update_key(&caller.actor, *id, change, None).await?;
-    Ok(back_to(&sent))
+    Ok(see_other(back_of(&sent)))
 }
 
 /// `POST /keys/{id}/delete`.
 pub(super) async fn delete(caller: Caller, id: web::Path<Uuid>, body: web::Bytes) -> PageResult {
     caller.state.operations.delete_key(&caller.actor, *id, None).await.map_err(Failure::from)?;
-    Ok(back_to(&Sent::read(&body)))
+    Ok(see_other(back_of(&Sent::read(&body))))
 }
 
-fn back_to(sent: &Sent) -> HttpResponse {
+/// The page from which a form was sent; none of another site.
+fn back_of(sent: &Sent) -> &str {
     let back = sent.text("back");
-    see_other(if back.starts_with("/integrations/") { back } else { "/keys" })
+    let is_integration = back
+        .strip_prefix("/integrations/")
+        .is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_/".contains(&byte)));
+    if is_integration { back } else { "/keys" }
 }

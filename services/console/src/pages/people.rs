@@ -1,5 +1,6 @@
 //! Users, tokens, and the audit log.
 
+use super::flash::{Flash, Shown};
 use super::sent::Sent;
 use super::{Framed, PageResult, see_other};
 use crate::auth::Caller;
@@ -23,6 +24,11 @@ pub(super) async fn users(caller: Caller) -> PageResult {
 }
 
 async fn user_page(caller: &Caller, status: StatusCode, wrong: &str) -> PageResult {
+    user_page_with(caller, status, wrong, &Sent::default()).await
+}
+
+/// With the form of a new user as it was sent.
+async fn user_page_with(caller: &Caller, status: StatusCode, wrong: &str, sent: &Sent) -> PageResult {
     let rows = caller.state.operations.list_users(&caller.actor).await?;
     let users: Vec<view::people::User> = rows
         .into_iter()
@@ -36,8 +42,14 @@ async fn user_page(caller: &Caller, status: StatusCode, wrong: &str) -> PageResu
             revision: user.revision,
         })
         .collect();
+    let new = view::people::NewUser {
+        name: sent.text("name"),
+        full_name: sent.text("full_name"),
+        tenant: sent.text("tenant"),
+        role: sent.text("role"),
+    };
     let framed = Framed::new(caller, Section::Users, "Users");
-    Ok(framed.show_as(status, &html! {}, &view::people::users(&users, wrong)))
+    Ok(framed.show_as(status, &html! {}, &view::people::users(&users, wrong, &new)))
 }
 
 /// `POST /users`.
@@ -45,13 +57,13 @@ pub(super) async fn add_user(caller: Caller, body: web::Bytes) -> PageResult {
     let sent = Sent::read(&body);
     let grants = match granted(&sent) {
         Ok(grants) => grants,
-        Err(why) => return user_page(&caller, StatusCode::UNPROCESSABLE_ENTITY, &why).await,
+        Err(why) => return user_page_with(&caller, StatusCode::UNPROCESSABLE_ENTITY, &why, &sent).await,
     };
     let password = Some(sent.text("password")).filter(|text| !text.is_empty()).map(str::to_owned);
     let (name, full_name) = (sent.text("name").to_owned(), sent.text("full_name").to_owned());
     match caller.state.operations.create_user(&caller.actor, name, full_name, password, grants).await {
         Ok(_) => Ok(see_other("/users")),
-        Err(error) => user_page(&caller, StatusCode::UNPROCESSABLE_ENTITY, &told(error)?).await,
+        Err(error) => user_page_with(&caller, StatusCode::UNPROCESSABLE_ENTITY, &told(error)?, &sent).await,
     }
 }
 
@@ -125,11 +137,15 @@ async fn change(caller: &Caller, id: Uuid, sent: &Sent, change: PersonChange) ->
 }
 
 /// `GET /tokens`.
-pub(super) async fn tokens(caller: Caller) -> PageResult {
-    token_page(&caller, StatusCode::OK, None, "").await
+pub(super) async fn tokens(caller: Caller, shown: web::Query<Shown>) -> PageResult {
+    let created = match caller.flash(&shown).await? {
+        Some(Flash::TokenCreated(token)) => Some(token),
+        _ => None,
+    };
+    token_page(&caller, StatusCode::OK, created.as_deref(), "", &Sent::default()).await
 }
 
-async fn token_page(caller: &Caller, status: StatusCode, made: Option<&str>, wrong: &str) -> PageResult {
+async fn token_page(caller: &Caller, status: StatusCode, made: Option<&str>, wrong: &str, sent: &Sent) -> PageResult {
     let rows = caller.state.operations.list_tokens(&caller.actor).await?;
     let tokens: Vec<view::people::Token> = rows
         .into_iter()
@@ -145,7 +161,22 @@ async fn token_page(caller: &Caller, status: StatusCode, made: Option<&str>, wro
         })
         .collect();
     let framed = Framed::new(caller, Section::Tokens, "API tokens").lead("For programs, and for the command on your own machine.");
-    Ok(framed.show_as(status, &html! {}, &view::people::tokens(&tokens, made, wrong, unix_micros())))
+    Ok(framed.show_as(
+        status,
+        &html! {},
+        &view::people::tokens(
+            &tokens,
+            made,
+            &view::people::NewToken {
+                wrong,
+                label: sent.text("label"),
+                tenant: sent.text("tenant"),
+                lasts: sent.text("lasts"),
+                role: sent.text("role"),
+            },
+            unix_micros(),
+        ),
+    ))
 }
 
 /// `POST /tokens`.
@@ -153,17 +184,17 @@ pub(super) async fn make_token(caller: Caller, body: web::Bytes) -> PageResult {
     let sent = Sent::read(&body);
     let Some(user) = caller.actor.user_id() else { return Err(Failure::bad_request("Only a person has tokens.").into()) };
     let read = || -> Result<NewToken, String> {
-        let lasts = parse_duration(sent.text("lasts").trim()).map_err(|error| format!("Lasts: {error}"))?;
+        let lasts = parse_duration(sent.text("lasts").trim()).map_err(|error| format!("Expires in: {error}"))?;
         let scopes = vec![sent.text("tenant").trim().parse()?];
         Ok(NewToken { user, label: sent.text("label").to_owned(), role: sent.text("role").parse()?, scopes, lasts })
     };
     let new = match read() {
         Ok(new) => new,
-        Err(why) => return token_page(&caller, StatusCode::UNPROCESSABLE_ENTITY, None, &why).await,
+        Err(why) => return token_page(&caller, StatusCode::UNPROCESSABLE_ENTITY, None, &why, &sent).await,
     };
     match caller.state.operations.create_token(&caller.actor, new).await {
-        Ok(created) => token_page(&caller, StatusCode::CREATED, Some(&created.token), "").await,
-        Err(error) => token_page(&caller, StatusCode::UNPROCESSABLE_ENTITY, None, &told(error)?).await,
+        Ok(created) => caller.lead_to("/tokens", &Flash::TokenCreated(created.token)).await,
+        Err(error) => token_page(&caller, StatusCode::UNPROCESSABLE_ENTITY, None, &told(error)?, &sent).await,
     }
 }
 

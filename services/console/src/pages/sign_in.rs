@@ -169,6 +169,11 @@ fn not_by_oidc(state: &State, next: &str, why: &str) -> HttpResponse {
     html_of(&mut HttpResponse::build(StatusCode::FORBIDDEN), view::sign_in::sign_in("", why, next, other(state)))
 }
 
+/// `GET /signed-in`: nothing, to whoever is; asked before a text is sent that would be lost otherwise.
+pub(super) async fn is_signed_in(_: Caller) -> HttpResponse {
+    HttpResponse::NoContent().finish()
+}
+
 /// `POST /sign-out`.
 pub(super) async fn sign_out(state: web::Data<State>, request: HttpRequest) -> PageResult {
     if let Some(session) = session_of(&request, state.is_secure) {
@@ -178,8 +183,16 @@ pub(super) async fn sign_out(state: web::Data<State>, request: HttpRequest) -> P
 }
 
 /// `GET /account`.
-pub(super) async fn account(caller: Caller) -> PageResult {
-    own_account(&caller, StatusCode::OK, "", "").await
+pub(super) async fn account(caller: Caller, asked: web::Query<AccountAsked>) -> PageResult {
+    let said = if asked.changed == "password" { "The password is changed, and every other session has ended." } else { "" };
+    own_account(&caller, StatusCode::OK, said, "").await
+}
+
+/// What was just changed of the account. It is in the address, since the change opens another session.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct AccountAsked {
+    changed: String,
 }
 
 /// `POST /account/password`.
@@ -187,10 +200,7 @@ pub(super) async fn change_password(caller: Caller, body: web::Bytes) -> PageRes
     let sent = Sent::read(&body);
     let (old, new) = (sent.text("old").to_owned(), sent.text("password").to_owned());
     match caller.state.operations.change_own_password(&caller.actor, old, new).await {
-        Ok(signed) => {
-            let answer = own_account(&caller, StatusCode::OK, "The password is changed, and every other session has ended.", "").await?;
-            Ok(with_cookie(answer, session_cookie(&signed, caller.state.is_secure)))
-        }
+        Ok(signed) => Ok(with_cookie(see_other("/account?changed=password"), session_cookie(&signed, caller.state.is_secure))),
         Err(OperationError::Invalid(why)) => own_account(&caller, StatusCode::UNPROCESSABLE_ENTITY, "", &why).await,
         Err(error) => Err(error.into()),
     }

@@ -1,5 +1,6 @@
 //! Trying an integration: a call through the real ingress, and what became of it.
 
+use super::flash::{Flash, Shown};
 use super::integrations::{At, path};
 use super::sent::Sent;
 use super::{Framed, PageError, PageResult};
@@ -28,9 +29,17 @@ const KEY_PATIENCE: Duration = Duration::from_secs(3);
 const LARGEST_SHOWN: usize = 1 << 20;
 
 /// `GET /integrations/{tenant}/{name}/try`.
-pub(super) async fn form(caller: Caller, at: At) -> PageResult {
+pub(super) async fn form(caller: Caller, at: At, shown: web::Query<Shown>) -> PageResult {
     let path = path(at)?;
     let webhook = webhook(&caller, &path).await?;
+    if let Some(Flash::Tried(call, answered)) = caller.flash(&shown).await? {
+        let url = format!("{}/{path}", caller.state.ingress_url);
+        let result = match &answered {
+            Ok(answer) => view::try_it::answered(answer, &view::try_it::curl(&url, &call, &webhook.authentication)),
+            Err(why) => view::try_it::not_sent(why),
+        };
+        return Ok(page(&caller, &path, &webhook, &call, &result));
+    }
     let method = webhook.methods.iter().find(|method| method.as_str() == "POST").or(webhook.methods.first());
     let has_body = method.is_some_and(|method| method.as_str() != "GET");
     let call = Call {
@@ -90,14 +99,8 @@ pub(super) async fn send(caller: Caller, at: At, body: web::Bytes) -> PageResult
         (true, false) => once(&caller, &url, &call, Some(sent.text("key").trim()), scheme).await,
         (false, _) => once(&caller, &url, &call, None, None).await,
     };
-    let result = match &answered {
-        Ok(answer) => view::try_it::answered(
-            answer,
-            &view::try_it::curl(&format!("{}/{path}", caller.state.ingress_url), &call, &webhook.authentication),
-        ),
-        Err(why) => view::try_it::not_sent(why),
-    };
-    Ok(page(&caller, &path, &webhook, &call, &result))
+    let place = format!("{}/try", address(path.tenant.as_str(), path.name.as_str()));
+    caller.lead_to(&place, &Flash::Tried(call, answered)).await
 }
 
 /// Makes a key, calls with it, and deletes it.

@@ -70,39 +70,13 @@ fn line(row: &AlertRow, may_test: bool, may_change: bool) -> Markup {
     }
 }
 
-/// The text of an alert, to write or to change. `wrong`: what is wrong with it, or empty.
-#[must_use]
-pub(crate) fn editor(path: Option<&str>, source: &str, wrong: &str, revision: i32, may_save: bool) -> Markup {
-    html! {
-        @if !wrong.is_empty() { (notice(Tone::Bad, "Not saved", html! { @for one in wrong.lines() { div { (one) } } })) }
-        section.card {
-            div.body {
-                form.stack method="post" action="/alerts" {
-                    input type="hidden" name="revision" value=(revision);
-                    input type="hidden" name="path" value=(path.unwrap_or_default());
-                    div.field {
-                        label for="source" { "Alert" }
-                        span.hint id="source-hint" { "When: one of failure_rate, oldest_age, halted, silent. It is told once, and again at most as often as repeat says." }
-                        textarea id="source" name="source" rows="18" spellcheck="false" data-editor="yaml" aria-describedby="source-hint" { "\n" (source) }
-                    }
-                    div.actions {
-                        @if may_save { button.button.main type="submit" { "Save" } }
-                        a.button.quiet href="/alerts" { "Back" }
-                    }
-                }
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn an_empty_list_says_what_an_alert_is_for_and_a_fault_is_escaped() {
+    fn an_empty_list_says_what_an_alert_is_for() {
         assert!(list(&[], None, true, true).into_string().contains("/alerts/new"));
         assert!(!list(&[], None, true, false).into_string().contains("/alerts/new"));
-        assert!(editor(None, "a", "<b>", 0, true).into_string().contains("&lt;b&gt;"));
     }
 }

@@ -9,7 +9,7 @@ use forebay_store::ConnectionRow;
 use maud::{Markup, html};
 
 /// What a test of a connection found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Tested {
     /// `tenant/name`.
     pub(crate) path: String,
@@ -69,29 +69,6 @@ fn line(row: &ConnectionRow, may_test: bool, may_change: bool) -> Markup {
                             (asking("small danger", "Delete", &format!("Delete the connection {path}? Steps that use it fail from then on.")))
                         }
                     }
-                }
-            }
-        }
-    }
-}
-
-/// The text of a connection, to write or to change. `wrong`: what is wrong with it, or empty.
-#[must_use]
-pub(crate) fn editor(path: Option<&str>, source: &str, wrong: &str, revision: i32) -> Markup {
-    html! {
-        @if !wrong.is_empty() { (notice(Tone::Bad, "Not saved", wrong)) }
-        section.card {
-            div.body {
-                form.stack method="post" action="/connections" {
-                    input type="hidden" name="revision" value=(revision);
-                    input type="hidden" name="path" value=(path.unwrap_or_default());
-                    div.field {
-                        label for="source" { "Connection" }
-                        @let hint = if path.is_some() { "Secrets are not shown. A secret that is left out stays as it is." } else { "Secrets are encrypted when it is saved, and are never shown again." };
-                        span.hint id="source-hint" { (hint) }
-                        textarea id="source" name="source" rows="18" spellcheck="false" data-editor="yaml" aria-describedby="source-hint" { "\n" (source) }
-                    }
-                    div.actions { button.button.main type="submit" { "Save" } a.button.quiet href="/connections" { "Cancel" } }
                 }
             }
         }

@@ -50,6 +50,10 @@ pub(crate) struct Editor<'a> {
     pub(crate) source: &'a str,
     /// The version that the text was made from; 0: a new one.
     pub(crate) version: i32,
+    /// Why the text was not saved, which stays until it is saved again; absent: nobody has tried.
+    pub(crate) refused: Option<Markup>,
+    /// Who writes, and what: of whom a draft is.
+    pub(crate) draft: String,
     /// What is wrong with the text.
     pub(crate) problems: &'a [Located],
     /// What was lost or done; empty: nothing to say.
@@ -72,10 +76,12 @@ pub(crate) struct Editor<'a> {
 #[must_use]
 pub(crate) fn editor(editor: &Editor<'_>) -> Markup {
     html! {
-        form.stack method="post" action="/editor" data-check="/editor/check" data-saved=[(!editor.is_saved).then_some("no")] {
+        form.stack method="post" action="/editor" data-check="/editor/check" data-saved=[(!editor.is_saved).then_some("no")] data-draft=(editor.draft) {
             input type="hidden" name="path" value=(editor.path.unwrap_or_default());
             input type="hidden" name="version" value=(editor.version);
             @if !editor.said.is_empty() { (notice(Tone::Warn, "The text was changed", editor.said)) }
+            div.stack id="refused" { @if let Some(refused) = &editor.refused { (refused) } }
+            div.stack id="drafts" {}
             div id="problems" { (problems(editor.problems)) }
             div.halves {
                 (card("Form", &html! {}, &html! {

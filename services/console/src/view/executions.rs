@@ -51,6 +51,27 @@ impl Asked {
     }
 }
 
+/// How all that a search finds would be retried.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(default)]
+pub(crate) struct Choices {
+    /// Counted first.
+    pub(crate) count: bool,
+    /// With the latest version.
+    pub(crate) latest: bool,
+    /// From the first step on.
+    pub(crate) from_start: bool,
+}
+
+impl Choices {
+    /// What goes behind the query string of the search.
+    #[must_use]
+    pub(crate) fn query_string(self) -> String {
+        let fields = [("count", self.count), ("latest", self.latest), ("from_start", self.from_start)];
+        fields.iter().filter(|(_, is_on)| *is_on).map(|(name, _)| format!("&{name}=true")).collect()
+    }
+}
+
 const STATES: [(&str, &str); 5] =
     [("", "Any state"), ("failed", "Failed"), ("running", "Running"), ("succeeded", "Succeeded"), ("expired", "Expired")];
 const PERIODS: [(&str, &str); 6] = [
@@ -170,7 +191,7 @@ fn pager(rows: &[ExecutionRow], asked: &Asked, has_more: bool) -> Markup {
 
 /// Retrying all that a search finds. `found`: how many there are, at most `most`, where a dry run has counted them.
 #[must_use]
-pub(crate) fn bulk(asked: &Asked, found: Option<u32>, most: u32) -> Markup {
+pub(crate) fn bulk(asked: &Asked, found: Option<u32>, choices: &Choices, most: u32) -> Markup {
     let hidden = html! {
         @for (name, value) in [("tenant", &asked.tenant), ("integration", &asked.integration), ("status", &asked.status), ("since", &asked.since), ("search", &asked.search), ("error", &asked.error)] {
             @if !value.is_empty() { input type="hidden" name=(name) value=(value); }
@@ -185,9 +206,9 @@ pub(crate) fn bulk(asked: &Asked, found: Option<u32>, most: u32) -> Markup {
                 form.stack method="post" action="/executions/retry" {
                     (hidden)
                     div.choices {
-                        (super::field::option("from", "failed", true, "From the failed step", ""))
-                        (super::field::option("from", "start", false, "From the start", ""))
-                        (super::field::tick("latest", "true", false, "With the latest version", ""))
+                        (super::field::option("from", "failed", !choices.from_start, "From the failed step", ""))
+                        (super::field::option("from", "start", choices.from_start, "From the start", ""))
+                        (super::field::tick("latest", "true", choices.latest, "With the latest version", ""))
                     }
                     @match found {
                         None => div.actions { button.button type="submit" name="action" value="count" { "Count first" } },
@@ -232,8 +253,8 @@ mod tests {
 
     #[test]
     fn a_bulk_retry_says_how_many_before_it_begins() {
-        let html = bulk(&Asked::default(), Some(12), 10_000).into_string();
+        let html = bulk(&Asked::default(), Some(12), &Choices::default(), 10_000).into_string();
         assert!(html.contains("Retry 12 executions") && html.contains("data-confirm"), "{html}");
-        assert!(!bulk(&Asked::default(), None, 10_000).into_string().contains("data-confirm"));
+        assert!(!bulk(&Asked::default(), None, &Choices::default(), 10_000).into_string().contains("data-confirm"));
     }
 }

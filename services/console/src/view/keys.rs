@@ -30,26 +30,60 @@ pub(crate) struct Line {
     pub(crate) signs: bool,
 }
 
-/// A key that was just made: the only time that it is shown.
+/// A key that was just created: the only time that it is shown.
 #[must_use]
 pub(crate) fn created(label: &str, key: &str, signs: bool) -> Markup {
     let kept = if signs { "encrypted" } else { "as a digest only" };
     notice(
         Tone::Good,
-        &format!("The key '{label}' is made"),
+        "Key created",
         html! {
-            div.stack.tight { p { "Copy it now: it is stored " (kept) ", and cannot be shown again." } (copied("new-key", key)) }
+            div.stack.tight {
+                p { "This is the key '" (label) "'. Copy it now: it is stored " (kept) ", and cannot be shown again." }
+                (copied("new-key", key))
+            }
         },
     )
 }
 
-/// The list.
+/// A value that is one of a key already: instead of another key with the same value, that one can open more.
 #[must_use]
-pub(crate) fn list(lines: &[Line], now: i64, may_change: bool) -> Markup {
+pub(crate) fn known(key: &Line, wanted: &[String], now: i64, back: &str) -> Markup {
+    let missing: Vec<&String> = wanted.iter().filter(|name| !key.integrations.contains(name)).collect();
+    let is_expired = key.expires_at.is_some_and(|at| at <= now);
+    let question = match missing.as_slice() {
+        [] => format!("This key is already '{}', and opens this already.", key.label),
+        [_] => format!("This key is already '{}'. Grant it this integration too?", key.label),
+        _ => format!("This key is already '{}'. Grant it these integrations too?", key.label),
+    };
+    notice(
+        Tone::Warn,
+        "Key not created",
+        html! {
+            div.stack.tight {
+                p { (question) }
+                @if is_expired { p { "It has expired, so it opens nothing until its end is moved: forebay keys update " (key.id) " --expires never." } }
+                @if !missing.is_empty() {
+                    form.stack.tight method="post" action="/keys/grant" {
+                        input type="hidden" name="key" value=(key.id);
+                        input type="hidden" name="back" value=(back);
+                        @for name in &missing { input type="hidden" name="integrations" value=(name); }
+                        div.row { @for name in &missing { (tag(name)) } }
+                        div.actions { button.button.main type="submit" { "Grant" } a.button.quiet href=(back) { "Cancel" } }
+                    }
+                }
+            }
+        },
+    )
+}
+
+/// The list. `of`: the integration on whose page it is, which each key can be taken off; empty: all keys.
+#[must_use]
+pub(crate) fn list(lines: &[Line], now: i64, may_change: bool, of: &str, back: &str) -> Markup {
     if lines.is_empty() {
         return empty(
             "No keys yet",
-            "A caller sends its key as X-API-Key. Make one for each system that calls, so that each can be taken away alone.",
+            "A caller sends its key as X-API-Key. Create one for each system that calls, so that each can be deleted alone.",
             &html! {},
         );
     }
@@ -57,37 +91,44 @@ pub(crate) fn list(lines: &[Line], now: i64, may_change: bool) -> Markup {
         div.table.folds {
             table {
                 caption.unseen { "API keys" }
-                (head(&["Label", "Ends in", "Opens", "Last used", "Expires"], Some("Actions")))
-                tbody {
-                    @for line in lines {
-                        tr {
-                            th scope="row" { div { (line.label) " " span.muted.small { (line.tenant) } @if line.signs { " " (tag("signs")) } } }
-                            td data-label="Ends in" { @if line.hint.is_empty() { span.muted { "-" } } @else { code { "…" (line.hint) } } }
-                            td data-label="Opens" { div.row { @for name in &line.integrations { (tag(name)) } } }
-                            td data-label="Last used" { @match line.last_used_at { Some(time) => (ago(time)), None => span.muted { "never" } } }
-                            td data-label="Expires" {
-                                @match line.expires_at {
-                                    None => span.muted { "never" },
-                                    Some(time) if time <= now => (badge(Tone::Bad, "expired")),
-                                    Some(time) => (at(time)),
-                                }
+                (head(&["Label", "Ends in", "Integrations", "Last used", "Expires"], Some("Actions")))
+                tbody { @for line in lines { (row(line, now, may_change, of, back)) } }
+            }
+        }
+    }
+}
+
+fn row(line: &Line, now: i64, may_change: bool, of: &str, back: &str) -> Markup {
+    html! {
+        tr {
+            th scope="row" { div { (line.label) " " span.muted.small { (line.tenant) } @if line.signs { " " (tag("signs")) } } }
+            td data-label="Ends in" { @if line.hint.is_empty() { span.muted { "-" } } @else { code { "…" (line.hint) } } }
+            td data-label="Integrations" {
+                div.row { @for name in &line.integrations { (tag(name)) } @if line.integrations.is_empty() { span.muted { "none" } } }
+            }
+            td data-label="Last used" { @match line.last_used_at { Some(time) => (ago(time)), None => span.muted { "never" } } }
+            td data-label="Expires" {
+                @match line.expires_at {
+                    None => span.muted { "never" },
+                    Some(time) if time <= now => (badge(Tone::Bad, "expired")),
+                    Some(time) => (at(time)),
+                }
+            }
+            td {
+                @if may_change {
+                    div.stack.tight {
+                        details {
+                            summary { "Rename" span.unseen { " " (line.label) } }
+                            form.stack.tight method="post" action={ "/keys/" (line.id) "/label" } {
+                                input type="hidden" name="back" value=(back);
+                                (Field { name: "label", id: &format!("label-{}", line.id), label: "Label", value: &line.label, required: true, ..Field::default() }.line("text"))
+                                div.actions { button.button.small type="submit" { "Save label" } }
                             }
-                            td {
-                                @if may_change {
-                                    div.stack.tight {
-                                    details {
-                                        summary { "Rename" span.unseen { " " (line.label) } }
-                                        form.stack.tight method="post" action={ "/keys/" (line.id) "/label" } {
-                                            (Field { name: "label", id: &format!("label-{}", line.id), label: "Label", value: &line.label, required: true, ..Field::default() }.line("text"))
-                                            div.actions { button.button.small type="submit" { "Save label" } }
-                                        }
-                                    }
-                                    form method="post" action={ "/keys/" (line.id) "/delete" } {
-                                        (asking("small danger", "Delete", &format!("Delete the key '{}'? Whoever sends it gets 401 from then on.", line.label)))
-                                    }
-                                    }
-                                }
-                            }
+                        }
+                        (revoking(line, of, back))
+                        form method="post" action={ "/keys/" (line.id) "/delete" } {
+                            input type="hidden" name="back" value=(back);
+                            (asking("small danger", "Delete", &format!("Delete the key '{}'? Whoever sends it gets 401 from then on, at every integration.", line.label)))
                         }
                     }
                 }
@@ -96,36 +137,121 @@ pub(crate) fn list(lines: &[Line], now: i64, may_change: bool) -> Markup {
     }
 }
 
-/// The form of a new key. `integrations`: what it may open, all ticked where there is one only. `signs`: whether a signing key is what is
-/// needed there. `back`: where to go after.
+/// Takes integrations from a key: the one of the page, or one that is chosen.
+fn revoking(line: &Line, of: &str, back: &str) -> Markup {
+    let action = format!("/keys/{}/revoke", line.id);
+    let question = |name: &str| format!("Revoke {name} from the key '{}'? Whoever sends it gets 403 there from then on.", line.label);
+    html! {
+        @if !of.is_empty() {
+            form method="post" action=(action) {
+                input type="hidden" name="back" value=(back);
+                input type="hidden" name="integrations" value=(of);
+                (asking("small", "Revoke here", &question(of)))
+            }
+        } @else if !line.integrations.is_empty() {
+            details {
+                summary { "Revoke" span.unseen { " from " (line.label) } }
+                form.stack.tight method="post" action=(action) {
+                    input type="hidden" name="back" value=(back);
+                    div.choices { @for name in &line.integrations { (tick("integrations", name, false, name, "")) } }
+                    div.actions { (asking("small", "Revoke", &question("the chosen integrations"))) }
+                }
+            }
+        }
+    }
+}
+
+/// Choosing among the keys that a tenant has already. `keys`: those that could open more; `integrations`: what they may be granted.
 #[must_use]
-pub(crate) fn form(tenant: &str, integrations: &[String], signs: bool, wrong: &str, back: &str) -> Markup {
+pub(crate) fn picker(tenant: &str, keys: &[&Line], integrations: &[String], back: &str) -> Markup {
+    let id = |field: &str| format!("{field}-{tenant}");
+    let named: Vec<(String, String)> = keys.iter().map(|key| (key.id.clone(), words(key))).collect();
+    let options: Vec<(&str, &str)> = named.iter().map(|(id, words)| (id.as_str(), words.as_str())).collect();
+    html! {
+        form.stack method="post" action="/keys/grant" {
+            input type="hidden" name="back" value=(back);
+            div.fields {
+                (Field { name: "key", id: &id("known-key"), label: "Existing key", hint: "Its owner goes on sending the key that it has.", ..Field::default() }.choice(&options))
+                @if let [only] = integrations { input type="hidden" name="integrations" value=(only); }
+                @else {
+                    @let choices: Vec<(&str, &str)> = integrations.iter().map(|name| (name.as_str(), name.as_str())).collect();
+                    (Field { name: "integrations", id: &id("known-integration"), label: "Integration", ..Field::default() }.choice(&choices))
+                }
+            }
+            div.actions { button.button type="submit" { "Grant" } }
+        }
+    }
+}
+
+fn words(key: &Line) -> String {
+    let mut words = key.label.clone();
+    if !key.hint.is_empty() {
+        words.push_str(&format!(" (…{})", key.hint));
+    }
+    if key.signs {
+        words.push_str(", signs");
+    }
+    words
+}
+
+/// The form of a new key, as it was sent where it was refused.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Form<'a> {
+    /// Its tenant.
+    pub(crate) tenant: &'a str,
+    /// What it may open; chosen where there is one only.
+    pub(crate) integrations: &'a [String],
+    /// Those that are chosen.
+    pub(crate) chosen: &'a [String],
+    /// Whether a signing key is needed.
+    pub(crate) signs: bool,
+    /// Why it was refused; empty: it was not.
+    pub(crate) wrong: &'a str,
+    /// Where to go after.
+    pub(crate) back: &'a str,
+    /// What was typed.
+    pub(crate) label: &'a str,
+    /// What was typed.
+    pub(crate) expires: &'a str,
+    /// What was typed.
+    pub(crate) value: &'a str,
+}
+
+/// The form of a new key.
+#[must_use]
+pub(crate) fn form(form: &Form<'_>) -> Markup {
+    // Several tenants have a form each on one page.
+    let id = |field: &str| if form.back == "/keys" { format!("{field}-{}", form.tenant) } else { field.to_owned() };
+    let value = id("key-value");
     html! {
         form.stack method="post" action="/keys" {
-            input type="hidden" name="tenant" value=(tenant);
-            input type="hidden" name="back" value=(back);
-            @if !wrong.is_empty() { (notice(Tone::Bad, "No key was made", wrong)) }
+            input type="hidden" name="tenant" value=(form.tenant);
+            input type="hidden" name="back" value=(form.back);
+            @if !form.wrong.is_empty() { (notice(Tone::Bad, "Key not created", form.wrong)) }
             div.fields {
-                (Field { name: "label", id: "key-label", label: "Label", hint: "Who sends it.", example: "ACME production", required: true, ..Field::default() }.line("text"))
-                (Field { name: "expires", id: "key-expires", label: "Lasts", hint: "Such as 90d; empty: until it is deleted.", ..Field::default() }.line("text"))
+                (Field { name: "label", id: &id("key-label"), label: "Label", value: form.label, hint: "Who sends it.", example: "ACME production", required: true, ..Field::default() }.line("text"))
+                (Field { name: "expires", id: &id("key-expires"), label: "Expires in", value: form.expires, hint: "Such as 90d; empty: until it is deleted.", ..Field::default() }.line("text"))
             }
             div.field {
-                label for="key-value" { "Key" }
+                label for=(value) { "Key" }
                 div.row {
-                    input id="key-value" name="value" type="text" autocomplete="off" spellcheck="false" aria-describedby="key-value-hint";
-                    button.button.needs-script type="button" data-generate="key-value" { "Generate" }
+                    input id=(value) name="value" type="text" value=(form.value) autocomplete="off" spellcheck="false" aria-describedby={ (value) "-hint" };
+                    button.button.needs-script type="button" data-generate=(value) { "Generate" }
                 }
-                span.hint id="key-value-hint" { "Paste one that exists already, or leave it empty and one is generated. It is shown once." }
+                span.hint id={ (value) "-hint" } { "Paste one that the caller has already, or leave it empty and one is generated. It is shown once." }
             }
             div.field {
                 span.label { "Use" }
-                (tick("signs", "true", signs, "Signs calls", "For senders that sign what they send, such as GitHub: a secret that both sides know."))
+                (tick("signs", "true", form.signs, "Signs calls", "For senders that sign what they send, such as GitHub: a secret that both sides know."))
             }
-            @if let [only] = integrations { input type="hidden" name="integrations" value=(only); }
+            @if let [only] = form.integrations { input type="hidden" name="integrations" value=(only); }
             @else {
-                fieldset.field { legend { "Opens" } div.choices { @for name in integrations { (tick("integrations", name, false, name, "")) } } }
+                fieldset.field {
+                    legend { "Integrations" }
+                    div.choices { @for name in form.integrations { (tick("integrations", name, form.chosen.contains(name), name, "")) } }
+                }
             }
-            div.actions { button.button.main type="submit" { "Add key" } }
+            div.actions { button.button.main type="submit" { "Create key" } }
         }
     }
 }

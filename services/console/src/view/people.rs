@@ -39,7 +39,7 @@ pub(crate) struct User {
 
 /// The list of users, and the form of a new one.
 #[must_use]
-pub(crate) fn users(users: &[User], wrong: &str) -> Markup {
+pub(crate) fn users(users: &[User], wrong: &str, new: &NewUser<'_>) -> Markup {
     html! {
         section.card {
             div.table.folds {
@@ -61,14 +61,14 @@ pub(crate) fn users(users: &[User], wrong: &str) -> Markup {
             }
         }
         (card("Add a user", &html! {}, &html! {
-            @if !wrong.is_empty() { (notice(Tone::Bad, "Not added", wrong)) }
+            @if !wrong.is_empty() { (notice(Tone::Bad, "Could not save", wrong)) }
             form.stack method="post" action="/users" {
                 div.fields {
-                    (Field { name: "name", label: "Name", hint: "What is typed to sign in.", required: true, ..Field::default() }.credential("text", "off"))
-                    (Field { name: "full_name", label: "Full name", ..Field::default() }.credential("text", "off"))
+                    (Field { name: "name", label: "Name", value: new.name, hint: "What is typed to sign in.", required: true, ..Field::default() }.credential("text", "off"))
+                    (Field { name: "full_name", label: "Full name", value: new.full_name, ..Field::default() }.credential("text", "off"))
                     (Field { name: "password", label: "Password", hint: "At least 12 characters; they change it themselves.", ..Field::default() }.credential("password", "new-password"))
-                    (Field { name: "tenant", label: "Tenant", value: "*", hint: "* is every tenant.", required: true, ..Field::default() }.line("text"))
-                    (Field { name: "role", label: "Role", value: "viewer", ..Field::default() }.choice(&ROLES))
+                    (Field { name: "tenant", label: "Tenant", value: or(new.tenant, "*"), hint: "* is every tenant.", required: true, ..Field::default() }.line("text"))
+                    (Field { name: "role", label: "Role", value: or(new.role, "viewer"), ..Field::default() }.choice(&ROLES))
                 }
                 div.actions { button.button.main type="submit" { "Add user" } }
             }
@@ -139,10 +139,10 @@ pub(crate) struct Token {
 
 /// The list of tokens, and the form of a new one. `made`: one that was just made.
 #[must_use]
-pub(crate) fn tokens(tokens: &[Token], made: Option<&str>, wrong: &str, now: i64) -> Markup {
+pub(crate) fn tokens(tokens: &[Token], made: Option<&str>, new: &NewToken<'_>, now: i64) -> Markup {
     html! {
         @if let Some(made) = made {
-            (notice(Tone::Good, "The token is made", html! {
+            (notice(Tone::Good, "Token created", html! {
                 div.stack.tight { p { "Copy it now: it cannot be shown again." } (copied("new-token", made)) }
             }))
         }
@@ -153,13 +153,13 @@ pub(crate) fn tokens(tokens: &[Token], made: Option<&str>, wrong: &str, now: i64
                 div.table.folds {
                     table {
                         caption.unseen { "API tokens" }
-                        (head(&["Label", "Ends in", "May", "Last used", "Expires"], Some("Actions")))
+                        (head(&["Label", "Ends in", "Roles", "Last used", "Expires"], Some("Actions")))
                         tbody {
                             @for token in tokens {
                                 tr {
                                     th scope="row" { div { (token.label) " " span.muted.small { (token.owner) } } }
                                     td data-label="Ends in" { code { "…" (token.hint) } }
-                                    td data-label="May" { div.row { @for tenant in &token.tenants { (tag(&format!("{} in {}", token.role, place(tenant)))) } } }
+                                    td data-label="Roles" { div.row { @for tenant in &token.tenants { (tag(&format!("{} in {}", token.role, place(tenant)))) } } }
                                     td data-label="Last used" { @match token.last_used_at { Some(time) => (ago(time)), None => span.muted { "never" } } }
                                     td data-label="Expires" { @if token.expires_at <= now { (badge(Tone::Bad, "expired")) } @else { (at(token.expires_at)) } }
                                     td {
@@ -174,19 +174,51 @@ pub(crate) fn tokens(tokens: &[Token], made: Option<&str>, wrong: &str, now: i64
                 }
             }
         }
-        (card("Make a token", &html! {}, &html! {
-            @if !wrong.is_empty() { (notice(Tone::Bad, "No token was made", wrong)) }
+        (card("Create a token", &html! {}, &html! {
+            @if !new.wrong.is_empty() { (notice(Tone::Bad, "Token not created", new.wrong)) }
             form.stack method="post" action="/tokens" {
                 div.fields {
-                    (Field { name: "label", label: "Label", hint: "What sends it.", example: "CI", required: true, ..Field::default() }.line("text"))
-                    (Field { name: "role", label: "Strongest role", value: "viewer", ..Field::default() }.choice(&ROLES))
-                    (Field { name: "tenant", label: "Tenant", value: "*", hint: "* is every tenant that you may see.", required: true, ..Field::default() }.line("text"))
-                    (Field { name: "lasts", label: "Lasts", value: "90d", required: true, ..Field::default() }.line("text"))
+                    (Field { name: "label", label: "Label", value: new.label, hint: "What sends it.", example: "CI", required: true, ..Field::default() }.line("text"))
+                    (Field { name: "role", label: "Maximum role", value: or(new.role, "viewer"), ..Field::default() }.choice(&ROLES))
+                    (Field { name: "tenant", label: "Tenant", value: or(new.tenant, "*"), hint: "* is every tenant that you may see.", required: true, ..Field::default() }.line("text"))
+                    (Field { name: "lasts", label: "Expires in", value: or(new.lasts, "90d"), required: true, ..Field::default() }.line("text"))
                 }
-                div.actions { button.button.main type="submit" { "Make token" } }
+                div.actions { button.button.main type="submit" { "Create token" } }
             }
         }))
     }
+}
+
+/// The form of a user as it was sent, where it was refused; a password is typed again.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct NewUser<'a> {
+    /// What is typed to sign in.
+    pub(crate) name: &'a str,
+    /// For people.
+    pub(crate) full_name: &'a str,
+    /// Where the role holds.
+    pub(crate) tenant: &'a str,
+    /// What they may do there.
+    pub(crate) role: &'a str,
+}
+
+/// The form of a token as it was sent, where it was refused.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct NewToken<'a> {
+    /// Why; empty: nothing was sent.
+    pub(crate) wrong: &'a str,
+    /// What sends it.
+    pub(crate) label: &'a str,
+    /// Where it holds.
+    pub(crate) tenant: &'a str,
+    /// How long.
+    pub(crate) lasts: &'a str,
+    /// Its maximum role.
+    pub(crate) role: &'a str,
+}
+
+fn or<'a>(text: &'a str, usual: &'a str) -> &'a str {
+    if text.is_empty() { usual } else { text }
 }
 
 /// One line of the audit log.

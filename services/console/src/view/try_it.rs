@@ -10,7 +10,7 @@ use forebay_contract::definition::{Authentication, QueryKind, QueryParameter, We
 use maud::{Markup, html};
 
 /// A call as a person put it together.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Call {
     /// Such as `POST`.
     pub(crate) method: String,
@@ -27,7 +27,7 @@ pub(crate) struct Call {
 }
 
 /// What came back.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Answer {
     /// The status.
     pub(crate) status: u16,

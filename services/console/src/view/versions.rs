@@ -49,13 +49,8 @@ pub(crate) fn versions(all: &[StoredVersion], compared: Option<(&StoredVersion, 
         }
         @if let Some((from, to)) = compared {
             div id="difference" {
-                (card(&format!("Version {} to {}", from.version, to.version), &html! {}, &diff::texts(&text(from), &text(to))))
+                (card(&format!("Version {} to {}", from.version, to.version), &html! {}, &diff::texts(&from.text(), &to.text())))
             }
         }
     }
-}
-
-/// As its author wrote it.
-fn text(version: &StoredVersion) -> String {
-    if version.source.trim().is_empty() { format!("{:#}\n", version.document) } else { version.source.clone() }
 }

@@ -1,5 +1,6 @@
 // What a page does beyond its HTML. Every page works without it.
 import { startConfirming } from "./confirm.js";
+import { forgetSaved } from "./drafts.js";
 import { startLive } from "./live.js";
 import { startParameters } from "./parameters.js";
 import { startTimes } from "./times.js";
@@ -84,6 +85,7 @@ function startSending() {
   }
 }
 
+forgetSaved();
 startTheme();
 startMenu();
 startCopying();

@@ -11,6 +11,7 @@ import { drawSelection, EditorView, highlightActiveLine, highlightActiveLineGutt
 import { colours, look } from "./editor-look.js";
 import { startForm } from "./editor-form.js";
 import { pathAt, Schema } from "./schema.js";
+import { startKeeping, tellState } from "./session.js";
 
 const MOST_SHOWN = 160;
 
@@ -140,4 +141,7 @@ start();
 async function start() {
   await Promise.all([...document.querySelectorAll("textarea[data-editor]")].map(startEditor));
   startForm();
+  for (const form of document.querySelectorAll("form[data-keeps]")) {
+    startKeeping(form, (state) => tellState(form.querySelector("[data-keeps-state]"), state));
+  }
 }

@@ -1,5 +1,6 @@
 // Parts of a page that follow what happens. The server says that something changed (server-sent events); the page is fetched again, and the
 // parts marked data-live are put in the place of the old ones.
+import { redrawPart } from "./redraw.js";
 import { showTimes } from "./times.js";
 
 const MOST_OFTEN = 1000;
@@ -61,16 +62,8 @@ export function startLive() {
 function replaceParts(fresh) {
   for (const part of document.querySelectorAll("[data-live]")) {
     const other = fresh.getElementById(part.id);
-    // A part in which somebody is at work stays as it is.
-    if (!other || part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea")) continue;
-    if (part.innerHTML === other.innerHTML) continue;
-    const chosen = new Set([...part.querySelectorAll("input:checked")].map((box) => box.value));
-    const open = new Set([...part.querySelectorAll("details[open][id]")].map((fold) => fold.id));
-    const focused = part.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
-    part.innerHTML = other.innerHTML;
-    for (const box of part.querySelectorAll("input[type=checkbox]")) if (chosen.has(box.value)) box.checked = true;
-    for (const fold of part.querySelectorAll("details[id]")) if (open.has(fold.id)) fold.open = true;
-    if (focused) part.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
+    if (!other || part.innerHTML === other.innerHTML) continue;
+    redrawPart(part, other.innerHTML);
     showTimes(part);
   }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use forebay_contract::{IntegrationPath, Name};
 use uuid::Uuid;
 
@@ -19,6 +19,20 @@ fn expiry(text: &str) -> Result<Expiry, String> {
         "never" => Ok(Expiry::Never),
         _ => forebay_contract::parse_duration(text).map(Expiry::In).map_err(|error| error.to_string()),
     }
+}
+
+/// A key that exists, by its id or its label.
+#[derive(Debug, Args)]
+pub(crate) struct NamedKey {
+    /// The key's id, as `keys list` shows it
+    #[arg(required_unless_present = "label", conflicts_with = "label")]
+    pub(crate) id: Option<Uuid>,
+    /// The key's label, in the place of its id; one key only may have it
+    #[arg(long)]
+    pub(crate) label: Option<String>,
+    /// With --label: the key's tenant, where several tenants have a key of this label
+    #[arg(long, requires = "label")]
+    pub(crate) tenant: Option<Name>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -63,6 +77,22 @@ pub(crate) enum Keys {
         /// The key ends this long from now, such as 90d; `never` takes its end away
         #[arg(long, value_name = "DURATION|never", value_parser = expiry)]
         expires: Option<Expiry>,
+    },
+    /// Lets a key open more integrations, within a second
+    Grant {
+        #[command(flatten)]
+        key: NamedKey,
+        /// Integrations of the key's tenant that it opens as well
+        #[arg(long, value_name = "NAME", required = true, num_args = 1..)]
+        integration: Vec<Name>,
+    },
+    /// Takes integrations from a key, within a second; the others stay
+    Revoke {
+        #[command(flatten)]
+        key: NamedKey,
+        /// Integrations that the key opens, and then no longer
+        #[arg(long, value_name = "NAME", required = true, num_args = 1..)]
+        integration: Vec<Name>,
     },
     /// Deletes a key: it opens nothing any more, within a second
     Delete {

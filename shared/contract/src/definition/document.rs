@@ -4,8 +4,9 @@
 //! other spelling (`01234`, `+46701234567`, `0x1F`, `1_000`) it stays the text that is written, so that a field that wants a text gets
 //! that text and a field that wants a number reports it. Where a value of any type is allowed nobody can tell, so it is refused there.
 
+use crate::json::read_json;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 use serde_saphyr::{Location, NonFiniteFloatPolicy, Spanned};
 use std::fmt;
 
@@ -90,10 +91,8 @@ impl ValueReader<'_> {
     fn number(&self, at: Location, path: &[String]) -> Result<Value, DocumentError> {
         let refused = |message| DocumentError { line: at.line(), column: at.column(), message };
         let Some(written) = self.written(at) else { return Err(refused("the number can't be found in the text".to_owned())) };
-        let number = written.parse::<Number>().ok();
-        // serde_json writes `1e5` as `1e+5`: the same number, and another text.
-        if let Some(number) = number.filter(|number| is_any_value(path) || number.as_str() == written) {
-            return Ok(Value::Number(number));
+        if let Ok(number @ Value::Number(_)) = read_json(written.as_bytes()) {
+            return Ok(number);
         }
         if is_any_value(path) {
             return Err(refused(format!(

@@ -57,6 +57,31 @@ async fn a_key_is_created_listed_changed_and_deleted() {
 }
 
 #[tokio::test]
+async fn granting_and_revoking_at_once_lose_neither() {
+    with_store(|store, _| async move {
+        for path in ["t/a", "t/b", "t/c", "t/n"] {
+            apply(&store, path, "").await;
+        }
+        let id = create(&store, Some("0123456789abcdef")).await.unwrap().id;
+        let by = "test".into();
+        let grant = |names: &[&str]| KeyChange { grant: names.iter().map(|one| name(one)).collect(), ..KeyChange::default() };
+        let revoke = |names: &[&str]| KeyChange { revoke: names.iter().map(|one| name(one)).collect(), ..KeyChange::default() };
+        let (one, two, three) = tokio::join!(
+            store.update_key(id, grant(&["a", "b"]), None, &by),
+            store.update_key(id, grant(&["c"]), None, &by),
+            store.update_key(id, revoke(&["n"]), None, &by),
+        );
+        (one.unwrap(), two.unwrap(), three.unwrap());
+        assert_eq!(store.key(id).await.unwrap().integrations, ["a", "b", "c"]);
+        let error = store.update_key(id, revoke(&["n"]), None, &by).await.unwrap_err().to_string();
+        assert!(error.contains("does not open n; it opens a, b, c"), "{error}");
+        assert_eq!(store.key_of_value("0123456789abcdef").await.unwrap().map(|key| key.id), Some(id));
+        assert!(store.key_of_value("another-value-of-16").await.unwrap().is_none());
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn only_the_digest_of_a_key_is_stored() {
     with_store(|store, database| async move {
         apply(&store, "t/n", "").await;

@@ -7,6 +7,7 @@ mod charts;
 mod database;
 mod definitions;
 mod executions;
+mod flashes;
 mod history;
 mod installation;
 mod keys;

@@ -132,13 +132,19 @@ fn same_set(before: Option<&Value>, methods: &[String]) -> bool {
 
 fn query(before: Option<&Value>, sent: &Sent) -> Option<Value> {
     let mut query = Map::new();
-    for row in 0..=MOST_PARAMETERS {
+    let name_of = |row: usize| sent.text(&format!("parameter_name_{row}")).trim();
+    let rows: Vec<usize> = (0..=MOST_PARAMETERS).filter(|row| !name_of(*row).is_empty()).collect();
+    let before = before.and_then(Value::as_object);
+    // With as many rows as before, one whose name is new was renamed: what the form does not know of it, such as its description, stays.
+    let same_count = before.is_some_and(|before| before.len() == rows.len());
+    for (place, row) in rows.iter().copied().enumerate() {
         let field = |name: &str| sent.text(&format!("parameter_{name}_{row}"));
-        let name = field("name").trim();
-        if name.is_empty() {
-            continue;
-        }
-        let known = before.and_then(|before| before.get(name)).and_then(Value::as_object).cloned();
+        let name = name_of(row);
+        let renamed = || {
+            let (old, parameter) = before.filter(|_| same_count)?.iter().nth(place)?;
+            (!rows.iter().any(|row| name_of(*row) == old)).then_some(parameter)
+        };
+        let known = before.and_then(|before| before.get(name)).or_else(renamed).and_then(Value::as_object).cloned();
         let mut parameter = known.unwrap_or_default();
         let kind = either(parameter.get("type").cloned(), field("type"), "string");
         set(&mut parameter, "type", kind);

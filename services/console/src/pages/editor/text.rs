@@ -3,8 +3,9 @@
 
 use forebay_contract::definition::{Place, Places, documents, to_yaml};
 use serde_json::{Map, Value};
+use std::ops::Range;
 
-/// The order in which a new field finds its place.
+/// The order in which a new top-level field finds its place.
 const ORDER: [&str; 13] = [
     "tenant",
     "name",
@@ -30,20 +31,30 @@ pub(crate) struct Edited {
     pub(crate) lost: Vec<String>,
 }
 
-/// Writes top-level fields: `None` takes one away. What has the same value already is not touched.
+/// Writes top-level fields: `None` takes one away. What has the same value already is not touched, also inside of a field that changes.
 ///
 /// # Errors
 /// Why the text cannot be changed: it is not one YAML document with fields.
 pub(crate) fn with_fields(source: &str, changes: &[(&str, Option<Value>)]) -> Result<Edited, String> {
     let mut edited = Edited { source: source.to_owned(), lost: Vec::new() };
     for (name, value) in changes {
-        let fields = fields(&edited.source)?;
-        if fields.get(*name) == value.as_ref() {
-            continue;
+        let before = fields(&edited.source)?;
+        let mut wanted = before.clone();
+        set(&mut wanted, std::slice::from_ref(&(*name).to_owned()), value.as_ref());
+        let mut paths = Vec::new();
+        differing(&mut vec![(*name).to_owned()], before.get(*name), value.as_ref(), &mut paths);
+        for path in paths {
+            edited = with_path(edited, &path, &wanted)?;
         }
-        edited = with_field(&edited, &fields, name, value.as_ref());
     }
     Ok(edited)
+}
+
+/// The document of a text that holds one; `None`: it holds none, or several, or is no YAML.
+pub(crate) fn document(source: &str) -> Option<Value> {
+    let mut read = documents(source).ok()?;
+    let only = read.pop()?;
+    read.is_empty().then_some(only)
 }
 
 fn fields(source: &str) -> Result<Map<String, Value>, String> {
@@ -56,54 +67,114 @@ fn fields(source: &str) -> Result<Map<String, Value>, String> {
     }
 }
 
-fn with_field(before: &Edited, fields: &Map<String, Value>, name: &str, value: Option<&Value>) -> Edited {
-    let written = value.map(|value| to_yaml(&Value::Object(Map::from_iter([(name.to_owned(), value.clone())])))).unwrap_or_default();
-    let Some(blocks) = blocks(&before.source, fields) else { return written_anew(before, fields, name, value) };
-    let lines: Vec<&str> = before.source.lines().collect();
-    let known = blocks.iter().find(|block| block.name == name);
-    let (from, to) = match known {
-        Some(block) => (block.first, block.end),
-        None => {
-            let rank = |name: &str| ORDER.iter().position(|known| *known == name).unwrap_or(ORDER.len());
-            let next = blocks.iter().position(|block| rank(&block.name) > rank(name));
-            let at = match next {
-                None => lines.len(),
-                Some(0) => blocks[0].begin,
-                Some(next) => blocks[next - 1].end,
-            };
-            (at, at)
-        }
-    };
-    let mut lost = before.lost.clone();
-    if lines[from..to].iter().any(|line| has_comment(line)) && !lost.iter().any(|known| known == name) {
-        lost.push(name.to_owned());
+/// The innermost fields that differ. A field that comes or goes is one; so is one that holds no fields before or after.
+fn differing(path: &mut Vec<String>, before: Option<&Value>, after: Option<&Value>, found: &mut Vec<Vec<String>>) {
+    if before == after {
+        return;
     }
+    let (Some(Value::Object(before)), Some(Value::Object(after))) = (before, after) else { return found.push(path.clone()) };
+    if before.is_empty() || after.is_empty() {
+        return found.push(path.clone());
+    }
+    for name in after.keys().chain(before.keys().filter(|name| !after.contains_key(*name))) {
+        path.push(name.clone());
+        differing(path, before.get(name), after.get(name), found);
+        path.pop();
+    }
+}
+
+fn at<'a>(fields: &'a Map<String, Value>, path: &[String]) -> Option<&'a Value> {
+    let (first, rest) = path.split_first()?;
+    rest.iter().try_fold(fields.get(first)?, |value, name| value.get(name))
+}
+
+fn set(fields: &mut Map<String, Value>, path: &[String], value: Option<&Value>) {
+    let Some((first, rest)) = path.split_first() else { return };
+    match (rest.is_empty(), value) {
+        (true, Some(value)) => {
+            fields.insert(first.clone(), value.clone());
+        }
+        (true, None) => {
+            fields.shift_remove(first);
+        }
+        (false, _) => {
+            if let Some(Value::Object(inner)) = fields.get_mut(first) {
+                set(inner, rest, value);
+            }
+        }
+    }
+}
+
+/// The lines of the field itself, if it has any of its own; else those of a field around it; else the whole text.
+fn with_path(before: Edited, path: &[String], wanted: &Map<String, Value>) -> Result<Edited, String> {
+    let document = fields(&before.source)?;
+    for depth in (1..=path.len()).rev() {
+        let (path, value) = (&path[..depth], at(wanted, &path[..depth]));
+        if at(&document, path) == value {
+            return Ok(before);
+        }
+        if let Some(edited) = with_lines(&before, &document, path, value) {
+            return Ok(edited);
+        }
+    }
+    Ok(written_anew(&before, wanted))
+}
+
+fn with_lines(before: &Edited, document: &Map<String, Value>, path: &[String], value: Option<&Value>) -> Option<Edited> {
+    let (name, around) = path.split_last()?;
+    let lines: Vec<&str> = before.source.lines().collect();
+    let blocks = Blocks::find(&before.source, &lines, document, around)?;
+    let known = blocks.fields.iter().find(|block| block.name == *name);
+    let (from, to) = known.map_or_else(|| blocks.place_of(name, around.is_empty(), lines.len()), |block| (block.first, block.end));
+    let mut written = value.map(|value| to_yaml(&Value::Object(Map::from_iter([(name.clone(), value.clone())])))).unwrap_or_default();
+    let mut lost = before.lost.clone();
+    match (&lines[from..to], written.trim_end().contains('\n')) {
+        ([line], false) if value.is_some() && has_comment(line) && comment(line, blocks.column).is_some() => {
+            written = format!("{} {}\n", written.trim_end(), comment(line, blocks.column).unwrap_or_default());
+        }
+        (lines, _) if lines.iter().any(|line| has_comment(line)) => {
+            let path = path.join(".");
+            if !lost.contains(&path) {
+                lost.push(path);
+            }
+        }
+        _ => {}
+    }
+    let indent = " ".repeat(blocks.column - 1);
     let mut source = String::new();
-    for line in lines[..from].iter().copied().chain(written.lines()).chain(lines[to..].iter().copied()) {
-        source.push_str(line);
+    let indented = written.lines().map(|line| if line.is_empty() { String::new() } else { format!("{indent}{line}") });
+    let unchanged = |range: Range<usize>| lines[range].iter().map(|line| (*line).to_owned());
+    for line in unchanged(0..from).chain(indented).chain(unchanged(to..lines.len())) {
+        source.push_str(&line);
         source.push('\n');
     }
-    let means_it = documents(&source).is_ok_and(|read| read.first().is_some_and(|read| read.get(name) == value));
-    if means_it { Edited { source, lost } } else { written_anew(before, fields, name, value) }
+    let mut meant = document.clone();
+    set(&mut meant, path, value);
+    (fields(&source).ok()? == meant).then_some(Edited { source, lost })
 }
 
 /// For a text whose fields do not stand on lines of their own, such as JSON.
-fn written_anew(before: &Edited, fields: &Map<String, Value>, name: &str, value: Option<&Value>) -> Edited {
-    let mut fields = fields.clone();
-    match value {
-        Some(value) => fields.insert(name.to_owned(), value.clone()),
-        None => fields.shift_remove(name),
-    };
+fn written_anew(before: &Edited, wanted: &Map<String, Value>) -> Edited {
     let mut lost = before.lost.clone();
     if before.source.lines().any(has_comment) {
         lost.push("the whole text".to_owned());
     }
-    Edited { source: to_yaml(&Value::Object(fields)), lost }
+    Edited { source: to_yaml(&Value::Object(wanted.clone())), lost }
 }
 
 /// Rough on the careful side: a `#` in a text between quotes counts too.
 fn has_comment(line: &str) -> bool {
     line.trim_start().starts_with('#') || line.contains(" #")
+}
+
+/// The comment at the end of a field's only line: what may be left out and the value stays the same.
+fn comment(line: &str, column: usize) -> Option<&str> {
+    let line = line.get(column - 1..)?;
+    let whole = fields(line).ok()?;
+    line.match_indices(" #")
+        .map(|(place, _)| line.split_at(place))
+        .find(|(field, _)| fields(field).is_ok_and(|read| read == whole))
+        .map(|(_, comment)| comment.trim_start())
 }
 
 struct Block {
@@ -116,30 +187,75 @@ struct Block {
     end: usize,
 }
 
-/// The lines of each top-level field; `None` where fields share lines.
-fn blocks(source: &str, fields: &Map<String, Value>) -> Option<Vec<Block>> {
-    let places = Places::of_documents(source).into_iter().next().unwrap_or_default();
-    let lines: Vec<&str> = source.lines().collect();
-    let mut blocks: Vec<Block> = Vec::with_capacity(fields.len());
-    for name in fields.keys() {
-        let Place { line, column } = places.find(name)?;
-        let first = usize::try_from(line).ok()?.checked_sub(1)?;
-        if column != 1 || blocks.last().is_some_and(|block| block.first >= first) {
-            return None;
+/// The fields of a mapping, each on lines of its own.
+struct Blocks {
+    fields: Vec<Block>,
+    /// Where they begin, from 1.
+    column: usize,
+}
+
+impl Blocks {
+    /// Of the mapping at the path `around`. `None` where fields share lines.
+    fn find(source: &str, lines: &[&str], document: &Map<String, Value>, around: &[String]) -> Option<Self> {
+        let places = Places::of_documents(source).into_iter().next().unwrap_or_default();
+        let (mut mapping, mut prefix) = (document, String::new());
+        let mut found = Self::of(&places, lines, mapping, &prefix, 0..lines.len())?;
+        for name in around {
+            let block = found.fields.iter().find(|block| block.name == *name)?;
+            mapping = mapping.get(name)?.as_object().filter(|inner| !inner.is_empty())?;
+            prefix.push_str(name);
+            prefix.push('.');
+            found = Self::of(&places, lines, mapping, &prefix, block.first + 1..block.end)?;
         }
-        let begin = first - lines[..first].iter().rev().take_while(|line| line.starts_with('#')).count();
-        blocks.push(Block { name: name.clone(), begin, first, end: lines.len() });
+        Some(found)
     }
-    for index in 1..blocks.len() {
-        blocks[index - 1].end = blocks[index].begin;
-    }
-    for block in &mut blocks {
-        // Empty lines, and the comments after them, stand between fields.
-        while block.end > block.first + 1 && lines[block.end - 1].trim().is_empty() {
-            block.end -= 1;
+
+    fn of(places: &Places, lines: &[&str], mapping: &Map<String, Value>, prefix: &str, region: Range<usize>) -> Option<Self> {
+        let mut blocks: Vec<Block> = Vec::with_capacity(mapping.len());
+        let mut column = 1;
+        for name in mapping.keys() {
+            let place: Place = places.find(&format!("{prefix}{name}"))?;
+            let first = usize::try_from(place.line).ok()?.checked_sub(1).filter(|first| region.contains(first))?;
+            let at = usize::try_from(place.column).ok()?;
+            let is_first = blocks.is_empty();
+            column = if is_first && !prefix.is_empty() { at } else { column };
+            let stands_alone = lines[first].chars().take(at - 1).all(|letter| letter == ' ');
+            if at != column || !stands_alone || blocks.last().is_some_and(|block| block.first >= first) {
+                return None;
+            }
+            let above = lines[region.start..first].iter().rev().take_while(|line| is_comment(line, column)).count();
+            blocks.push(Block { name: name.clone(), begin: first - above, first, end: region.end });
         }
+        for index in 1..blocks.len() {
+            blocks[index - 1].end = blocks[index].begin;
+        }
+        for block in &mut blocks {
+            // Empty lines, and the comments after them, stand between fields.
+            while block.end > block.first + 1 && (lines[block.end - 1].trim().is_empty() || is_comment(lines[block.end - 1], column)) {
+                block.end -= 1;
+            }
+        }
+        Some(Self { fields: blocks, column })
     }
-    Some(blocks)
+
+    /// Where a new field is put: between two lines.
+    fn place_of(&self, name: &str, is_top: bool, lines: usize) -> (usize, usize) {
+        let rank = |name: &str| ORDER.iter().position(|known| *known == name).unwrap_or(ORDER.len());
+        let next = self.fields.iter().position(|block| is_top && rank(&block.name) > rank(name));
+        let place = match (next, self.fields.last()) {
+            (Some(0), _) => self.fields[0].begin,
+            (Some(next), _) => self.fields[next - 1].end,
+            (None, Some(last)) if !is_top => last.end,
+            (None, _) => lines,
+        };
+        (place, place)
+    }
+}
+
+/// A comment that is not inside of a field which begins in this column, such as in a program of several lines.
+fn is_comment(line: &str, column: usize) -> bool {
+    let text = line.trim_start();
+    text.starts_with('#') && line.len() - text.len() < column
 }
 
 #[cfg(test)]
@@ -181,11 +297,29 @@ mod tests {
 
     #[test]
     fn what_is_lost_is_said() {
-        let text = "tenant: t\nname: n\ntrigger:\n  # for the portal\n  webhook: {}\n";
+        let text = "tenant: t\nname: n\ntrigger: { # for the portal\n  webhook: {} }\n";
         let edited = edit(text, &[("trigger", Some(json!({"schedule": {"every": "15m"}})))]);
         assert_eq!(edited.lost, ["trigger"]);
         let edited = edit("{\"tenant\": \"t\", \"name\": \"n\"}", &[("enabled", Some(json!(false)))]);
         assert_eq!(documents(&edited.source).unwrap()[0], json!({"tenant": "t", "name": "n", "enabled": false}));
+    }
+
+    #[test]
+    fn comments_inside_of_a_field_stay_where_another_part_of_it_changes() {
+        let text = "tenant: t\nname: n\ntrigger:\n  # for the portal\n  webhook:\n    methods: [POST]  # no GET\n    # only theirs\n    query:\n      # the site\n      site: { type: integer } # of ours\n\n# The rest\nsteps: []\n";
+        let changed = json!({"webhook": {"methods": ["POST", "PUT"], "query": {"site": {"type": "integer"}}, "ordered": true}});
+        let edited = edit(text, &[("trigger", Some(changed))]);
+        let expected = text
+            .replace("    methods: [POST]  # no GET\n", "    methods:\n    - POST\n    - PUT\n")
+            .replace("# of ours\n", "# of ours\n    ordered: true\n");
+        assert_eq!((edited.source, edited.lost), (expected, vec!["trigger.webhook.methods".to_owned()]));
+        let edited = edit(text, &[("name", Some(json!("m"))), ("trigger", Some(json!({"webhook": {"methods": ["POST"]}})))]);
+        assert_eq!(
+            edited.source,
+            "tenant: t\nname: m\ntrigger:\n  # for the portal\n  webhook:\n    methods: [POST]  # no GET\n    # only theirs\n\n# The rest\nsteps: []\n"
+        );
+        let edited = edit(TEXT, &[("name", Some(json!("Orders2")))]);
+        assert!(edited.source.contains("name: Orders2 # as in the contract\n") && edited.lost.is_empty(), "{edited:?}");
     }
 
     #[test]

@@ -14,11 +14,12 @@ use serde_json::Value;
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 const RUNS_SHOWN: usize = 5;
 
-/// The form, filled from a definition. `document`: as its author wrote it, for what is shown as it was written. `mark`: of the text.
-pub(super) fn form(definition: &Definition, document: &Value, mark: &str) -> Markup {
+/// The form, filled from a definition. `document`: as its author wrote it, for what is shown as it was written. `drawn`: the
+/// text itself, by which it is known later what was changed in the form.
+pub(super) fn form(definition: &Definition, document: &Value, drawn: &str) -> Markup {
     let is_schedule = definition.trigger.schedule().is_some();
     html! {
-        input type="hidden" name="form" value=(mark);
+        input type="hidden" name="drawn" value=(drawn);
         div.fields {
             (Field { name: "description", label: "Description", value: &definition.description, example: "Work orders from ACME", ..Field::default() }.line("text"))
             div.field {
@@ -68,8 +69,8 @@ fn of_webhook(webhook: &Webhook, on_failure: OnFailure) -> Markup {
         (rate(webhook))
         (parameters(&webhook.query))
         (Field {
-            name: "idempotency_key", label: "Repeated calls are known by", value: webhook.idempotency.key.as_deref().unwrap_or_default(),
-            hint: "A mapping that gives the key, such as .body.workOrder.id; empty: the header Idempotency-Key.", example: ".body.workOrder.id",
+            name: "idempotency_key", label: "Idempotency key", value: webhook.idempotency.key.as_deref().unwrap_or_default(),
+            hint: "A mapping that gives the key of a repeated call, such as .body.workOrder.id; empty: the header Idempotency-Key.", example: ".body.workOrder.id",
             ..Field::default()
         }.line("text"))
     }
@@ -95,10 +96,10 @@ fn delivery(delivery: &Delivery) -> Markup {
         fieldset.field {
             legend { "Delivery" }
             div.choice-cards {
-                (option("delivery", "lane", *delivery == Delivery::Lane, "At once", "Any worker, any number at a time."))
+                (option("delivery", "lane", *delivery == Delivery::Lane, "Parallel", "Any worker, any number at a time."))
                 (option("delivery", "serial", *delivery == Delivery::Serial, "Ordered", "One after the other, in the order of acceptance."))
                 (option("delivery", "by_key", is_by_key, "Ordered by key", "In order for each key, several keys at a time."))
-                (option("delivery", "parallel", is_parallel, "Limited", "Without order, so many at a time in the whole cluster."))
+                (option("delivery", "parallel", is_parallel, "Concurrency limit", "Without order, so many at a time in the whole cluster."))
             }
         }
         @if is_by_key {
@@ -131,14 +132,14 @@ fn response(webhook: &Webhook) -> Markup {
     };
     html! {
         fieldset.field {
-            legend { "Answer" }
+            legend { "Response" }
             (tick("waits", "true", webhook.response.is_some(), "Request-response", "The caller waits for the outcome; else it gets 202 as soon as its call is safe."))
         }
         @if webhook.response.is_some() {
             div.fields {
-                (Field { name: "wait", label: "Waits at most", value: &wait, example: "30s", ..Field::default() }.line("text"))
-                (Field { name: "on_timeout", label: "After that", value: on_timeout, ..Field::default() }
-                    .choice(&[("error", "504, and what has not begun never begins"), ("accepted", "202, and it always runs")]))
+                (Field { name: "wait", label: "Timeout", value: &wait, example: "30s", ..Field::default() }.line("text"))
+                (Field { name: "on_timeout", label: "On timeout", value: on_timeout, ..Field::default() }
+                    .choice(&[("error", "504; queued calls are dropped"), ("accepted", "202, and it always runs")]))
             }
         }
     }
@@ -150,10 +151,10 @@ fn rate(webhook: &Webhook) -> Markup {
     let scopes = [("endpoint", "All callers together"), ("key", "Each API key")];
     html! {
         div.fields {
-            (Field { name: "rate_calls", label: "Calls let in", value: &calls, hint: "Empty: all. More get 429.", example: "100", ..Field::default() }.line("number"))
-            (Field { name: "rate_per", label: "Per", value: &per, example: "1m", ..Field::default() }.line("text"))
+            (Field { name: "rate_calls", label: "Rate limit", value: &calls, hint: "Empty: all. More get 429.", example: "100", ..Field::default() }.line("number"))
+            (Field { name: "rate_per", label: "Period", value: &per, example: "1m", ..Field::default() }.line("text"))
             @if webhook.authentication != Authentication::None {
-                (Field { name: "rate_scope", label: "Counted for", value: scope, ..Field::default() }.choice(&scopes))
+                (Field { name: "rate_scope", label: "Scope", value: scope, ..Field::default() }.choice(&scopes))
             }
         }
     }
@@ -200,8 +201,8 @@ fn of_schedule(schedule: &Schedule, document: &Value) -> Markup {
         fieldset.field {
             legend { "When" }
             div.choice-cards {
-                (option("timing", "every", !is_cron, "Every so often", "In real time, whatever clocks are set to."))
-                (option("timing", "cron", is_cron, "By the clock", "A cron expression in a time zone."))
+                (option("timing", "every", !is_cron, "Interval", "In real time, whatever clocks are set to."))
+                (option("timing", "cron", is_cron, "Cron", "A cron expression in a time zone."))
             }
         }
         div.fields {

@@ -1,0 +1,116 @@
+//! Two people changed the same text: what each did since the version that both began with, and both together.
+
+use crate::view::conflict::{Conflict, Merge};
+use diffy::MergeOptions;
+
+/// Longest text that is merged, in bytes: comparing costs the product of the lengths.
+const MOST_BYTES: usize = 400_000;
+const MARKS: [&str; 2] = ["<<<<<<< ", ">>>>>>> "];
+
+/// Which text a person goes on with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// Both changes.
+    Merge,
+    /// Their own, which undoes the other.
+    Mine,
+    /// The other's, which undoes their own.
+    Theirs,
+}
+
+impl Choice {
+    /// Reads the value of a button.
+    pub(crate) fn read(action: &str) -> Option<Self> {
+        match action {
+            "use-merge" => Some(Self::Merge),
+            "use-mine" => Some(Self::Mine),
+            "use-theirs" => Some(Self::Theirs),
+            _ => None,
+        }
+    }
+
+    /// The text that is chosen, and what its reader has to know.
+    pub(crate) fn text(self, conflict: &Conflict) -> (String, String) {
+        let over = &conflict.theirs_name;
+        match (self, &conflict.merge) {
+            (Self::Merge, Merge::Done { text, conflicts: 0 }) => {
+                (text.clone(), format!("It has your changes and those of {over}. Save writes it over {over}."))
+            }
+            (Self::Merge, Merge::Done { text, conflicts }) => {
+                let places = if *conflicts == 1 { "one place was".to_owned() } else { format!("{conflicts} places were") };
+                let said = format!(
+                    "It has your changes and those of {over}; {places} changed by both: choose between the lines <<<<<<< and >>>>>>>, then save."
+                );
+                (text.clone(), said)
+            }
+            (Self::Theirs, _) => (conflict.theirs.clone(), format!("It is the text of {over}; your changes are not in it.")),
+            (Self::Mine, _) | (Self::Merge, Merge::TooLong | Merge::NoBase) => {
+                (conflict.mine.clone(), format!("It is your text as it was. Save writes it over {over}, whose changes are not in it."))
+            }
+        }
+    }
+}
+
+impl Conflict {
+    /// Of a text `mine` that began with `base` (empty: with nothing), where `theirs` is stored under the number `over`.
+    pub(crate) fn new(base: String, theirs: String, mine: String, over: i32, kind: &str) -> Self {
+        let merge = merge(&base, &theirs, &mine);
+        Self { who: "Somebody else saved".to_owned(), theirs_name: format!("{kind} {over}"), base, theirs, mine, over, merge }
+    }
+
+    /// Who saved what is stored.
+    pub(crate) fn by(mut self, who: String) -> Self {
+        self.who = who;
+        self
+    }
+}
+
+/// Both changes in one text. `base`: where both began; empty: there was nothing.
+fn merge(base: &str, theirs: &str, mine: &str) -> Merge {
+    if base.is_empty() {
+        return Merge::NoBase;
+    }
+    if base.len() + theirs.len() + mine.len() > MOST_BYTES {
+        return Merge::TooLong;
+    }
+    let whole = |text: &str| format!("{}\n", text.trim_end_matches('\n'));
+    let (base, theirs, mine) = (whole(base), whole(theirs), whole(mine));
+    match MergeOptions::new().merge(&base, &mine, &theirs) {
+        Ok(text) => Merge::Done { text, conflicts: 0 },
+        Err(text) => {
+            let conflicts = text.lines().filter(|line| line.starts_with(MARKS[0])).count();
+            Merge::Done { text, conflicts }
+        }
+    }
+}
+
+/// The first line, from 1, at which a merge left the choice to a person; `None`: all is chosen.
+pub(crate) fn unchosen(text: &str) -> Option<usize> {
+    text.lines().position(|line| MARKS.iter().any(|mark| line.starts_with(mark))).map(|line| line + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BASE: &str = "# Orders\ntenant: t\nname: n\ninput: .body\nsteps:\n  - id: a\n    set: '1'\n";
+
+    #[test]
+    fn changes_of_different_lines_are_both_in_the_merge_comments_too() {
+        let theirs = BASE.replace("set: '1'", "set: '2' # two");
+        let mine = BASE.replace("# Orders", "# Orders of ACME");
+        let expected = mine.replace("set: '1'", "set: '2' # two");
+        assert_eq!(merge(BASE, &theirs, &mine), Merge::Done { text: expected.clone(), conflicts: 0 });
+        assert_eq!(unchosen(&expected), None);
+    }
+
+    #[test]
+    fn a_line_that_both_changed_is_left_to_a_person_and_cannot_be_saved_unseen() {
+        let (theirs, mine) = (BASE.replace("'1'", "'2'"), BASE.replace("'1'", "'3'"));
+        let Merge::Done { text, conflicts } = merge(BASE, &theirs, &mine) else { panic!("it is merged") };
+        assert!(text.contains("set: '2'") && text.contains("set: '3'"), "{text}");
+        assert_eq!((conflicts, unchosen(&text).is_some()), (1, true));
+        assert!(forebay_contract::definition::documents(&text).is_err() || unchosen(&text).is_some());
+        assert_eq!(merge("", &theirs, &mine), Merge::NoBase);
+    }
+}

@@ -1,0 +1,148 @@
+//! What is made of a text while it is written: its problems with their places, its form, its picture, and what becomes of an example.
+
+use super::trigger_form;
+use crate::view::badge::Tone;
+use crate::view::diagram::{Beside, diagram};
+use crate::view::editor::{Example, Located};
+use crate::view::notice::notice;
+use crate::view::trial::trial;
+use forebay_contract::connection::Connection;
+use forebay_contract::definition::{Definition, Places, Problem, documents};
+use forebay_contract::json::read_json;
+use forebay_store::NewDefinition;
+use forebay_workflow::Program;
+use forebay_workflow::trial::{Example as Call, try_definition};
+use maud::{Markup, html};
+use serde_json::{Map, Value};
+use tokio::runtime::Handle;
+
+/// A text, as far as it can be read.
+pub(crate) struct Read {
+    pub(crate) document: Value,
+    pub(crate) definition: Definition,
+    pub(crate) places: Places,
+}
+
+/// What is made of a text.
+pub(crate) struct Made {
+    pub(crate) problems: Vec<Located>,
+    pub(crate) form: Option<Markup>,
+    pub(crate) diagram: Option<Markup>,
+    pub(crate) trial: Markup,
+}
+
+/// Reads a text that holds one definition.
+///
+/// # Errors
+/// Everything that is wrong with it, with its place.
+pub(crate) fn read(source: &str) -> Result<Read, Vec<Located>> {
+    let whole = |message: String| vec![Located { line: 0, column: 0, path: String::new(), message }];
+    let mut read = documents(source)
+        .map_err(|error| vec![Located { line: error.line, column: error.column, path: String::new(), message: error.message }])?;
+    let Some(document) = read.pop() else { return Err(whole("the text is empty: begin with tenant, name and trigger".to_owned())) };
+    if !read.is_empty() {
+        return Err(whole("the text holds more than one document; each integration has a page of its own".to_owned()));
+    }
+    if Connection::is_document(&document) {
+        return Err(whole("this is a connection: it is written on the page of connections".to_owned()));
+    }
+    let places = Places::of_documents(source).into_iter().next().unwrap_or_default();
+    let definition = Definition::from_value(&document).map_err(|error| located(error.problems, &places))?;
+    Ok(Read { document, definition, places })
+}
+
+fn located(problems: Vec<Problem>, places: &Places) -> Vec<Located> {
+    problems.iter().map(|problem| Located::new(problem, places.find(&problem.path))).collect()
+}
+
+/// Everything that the page shows of a text.
+pub(crate) async fn make(source: &str, example: &Example) -> Made {
+    let read = match read(source) {
+        Ok(read) => read,
+        Err(problems) => {
+            let trial = html! { p.muted { "The example is run as soon as the text has no problem." } };
+            return Made { problems, form: None, diagram: None, trial };
+        }
+    };
+    let form = trigger_form::form(&read.definition, &read.document, source);
+    let diagram = diagram(&read.definition, Beside { states: None, places: Some(&read.places) });
+    let places = read.places.clone();
+    let (compiled, trial) = run(read, example.clone()).await;
+    Made { problems: located(compiled, &places), form: Some(form), diagram: Some(diagram), trial }
+}
+
+/// The form of a text; `drawn`: the text from which a person has changed it. `None` where the text has problems.
+pub(crate) fn form_of(source: &str, drawn: &str) -> Option<Markup> {
+    read(source).ok().map(|read| trigger_form::form(&read.definition, &read.document, drawn))
+}
+
+/// Compiling and running may take as long as the bounds of mappings allow, so both are done beside the server's own threads.
+async fn run(read: Read, example: Example) -> (Vec<Problem>, Markup) {
+    let handle = Handle::current();
+    let work = move || {
+        let problems = Program::check(&read.definition).err().unwrap_or_default();
+        (problems, handle.block_on(tried(&read, example)))
+    };
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| (Vec::new(), html! {}))
+}
+
+async fn tried(read: &Read, example: Example) -> Markup {
+    let given: Map<String, Value> = match read_json(example.steps.trim().as_bytes()) {
+        Ok(Value::Object(given)) => given,
+        _ if example.steps.trim().is_empty() => Map::new(),
+        _ => return notice(Tone::Bad, "Outputs of other systems", "must be a JSON object: the id of each step with its output"),
+    };
+    let is_json = serde_json::from_str::<Value>(&example.body).is_ok();
+    let content_type = match example.content_type.trim() {
+        "" if example.body.is_empty() => None,
+        "" if is_json => Some("application/json".to_owned()),
+        "" => Some("text/plain".to_owned()),
+        named => Some(named.to_owned()),
+    };
+    let body = (!example.body.is_empty()).then(|| example.body.into_bytes());
+    let call = Call { query_string: example.query.trim().trim_start_matches('?').to_owned(), content_type, body, ..Call::default() };
+    match call.envelope(read.definition.path(), Some(&read.definition.trigger)) {
+        Ok(envelope) => trial(&try_definition(&read.definition, &envelope, &given).await, Some(&read.places)),
+        Err(refused) => notice(Tone::Warn, "The example is refused", refused.to_string().as_str()),
+    }
+}
+
+/// A text that may be saved.
+pub(super) async fn checked(source: &str) -> Result<NewDefinition, Vec<Located>> {
+    let read = read(source)?;
+    let definition = read.definition.clone();
+    let compiled = tokio::task::spawn_blocking(move || Program::check(&definition).err().unwrap_or_default()).await;
+    match compiled.unwrap_or_default() {
+        problems if problems.is_empty() => {
+            Ok(NewDefinition { definition: read.definition, document: read.document, source: source.to_owned() })
+        }
+        problems => Err(located(problems, &read.places)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "# Orders\ntenant: t1\nname: Orders\ntrigger:\n  webhook:\n    methods: [POST]\ninput: '{ id: .body.id }'\n";
+
+    #[tokio::test]
+    async fn a_fault_of_the_example_is_shown_with_its_place() {
+        let source = TEXT.replace(".body.id", ".body.id | tonumber");
+        let example = Example { body: "{\"id\": \"x\"}".to_owned(), ..Example::default() };
+        let made = make(&source, &example).await;
+        let html = made.trial.into_string();
+        assert_eq!(made.problems, []);
+        assert!(html.contains("Wrong in input") && html.contains("data-line=\"7\"") && html.contains("^^^^^^^^"), "{html}");
+    }
+
+    #[tokio::test]
+    async fn every_problem_of_a_text_has_its_line() {
+        let made = make(&TEXT.replace("methods", "method"), &Example::default()).await;
+        assert_eq!((made.problems[0].line, made.form.is_none()), (6, true), "{:?}", made.problems);
+        let made = make(&TEXT.replace(".body.id", ".body.("), &Example::default()).await;
+        assert_eq!((made.problems[0].line, made.form.is_some()), (7, true), "{:?}", made.problems);
+        let made = make("a: [", &Example::default()).await;
+        assert!(made.problems[0].line > 0, "{:?}", made.problems);
+    }
+}

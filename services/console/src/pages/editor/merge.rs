@@ -1,0 +1,188 @@
+//! The form over the text. Both are views of one definition, and a person may have changed both since the form was drawn: what the form
+//! changed is put over the text as it is now, field by field, so that neither undoes the other.
+
+use super::form;
+use super::text::{document, with_fields};
+use crate::pages::sent::Sent;
+use serde_json::{Map, Value};
+
+/// A text with what the form says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Written {
+    /// The text.
+    pub(crate) source: String,
+    /// A text of which the form's fields say exactly the same.
+    pub(crate) drawn: String,
+    /// Whether the text says what the form does; not, where either text cannot be read.
+    pub(crate) is_written: bool,
+    /// What the form says, where that is not in the text.
+    pub(crate) pending: Option<String>,
+    /// What the person has to know; empty: nothing.
+    pub(crate) said: String,
+}
+
+/// Puts what a person has changed in the form into the text. A text that cannot be read stays as it is, and so does the form: its changes
+/// are written once the text can be read.
+pub(crate) fn written(sent: &Sent) -> Written {
+    let (source, drawn) = (sent.text("source"), sent.text("drawn"));
+    let as_it_is =
+        |is_written: bool, said: String| Written { source: source.to_owned(), drawn: drawn.to_owned(), is_written, pending: None, said };
+    if !sent.has("drawn") {
+        return as_it_is(false, String::new());
+    }
+    let Some(base) = document(drawn) else { return as_it_is(false, String::new()) };
+    let mut changes = form::changes(&base, sent);
+    changes.retain(|(name, value)| base.get(*name) != value.as_ref());
+    if changes.is_empty() {
+        return as_it_is(true, String::new());
+    }
+    let formed = match with_fields(drawn, &changes) {
+        Ok(formed) => formed.source,
+        Err(why) => return as_it_is(false, why),
+    };
+    let Some(current) = document(source) else {
+        return Written { pending: Some(formed), ..as_it_is(false, String::new()) };
+    };
+    let over: Vec<_> = changes.iter().map(|(name, mine)| (*name, merged(base.get(*name), mine.as_ref(), current.get(*name)))).collect();
+    match with_fields(source, &over) {
+        Ok(edited) => {
+            let said = match edited.lost.as_slice() {
+                [] => String::new(),
+                lost => format!("Written anew, so that comments inside are gone: {}.", lost.join(", ")),
+            };
+            Written { source: edited.source, drawn: formed, is_written: true, pending: None, said }
+        }
+        Err(why) => Written { pending: Some(formed), ..as_it_is(false, why) },
+    }
+}
+
+/// A value that was changed in two places since `base`, field by field; where both changed the same one, mine.
+fn merged(base: Option<&Value>, mine: Option<&Value>, theirs: Option<&Value>) -> Option<Value> {
+    if mine == base {
+        return theirs.cloned();
+    }
+    let (Some(Value::Object(mine)), Some(Value::Object(theirs))) = (mine, theirs) else { return mine.cloned() };
+    let names = theirs.keys().chain(mine.keys().filter(|name| !theirs.contains_key(*name)));
+    let fields = names.filter_map(|name| {
+        let before = base.and_then(|base| base.get(name));
+        merged(before, mine.get(name), theirs.get(name)).map(|value| (name.clone(), value))
+    });
+    Some(Value::Object(fields.collect::<Map<_, _>>()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const DRAWN: &str = "tenant: t1\nname: Orders\ntrigger:\n  webhook:\n    methods: [POST]\n";
+    const FORM: [(&str, &str); 6] =
+        [("enabled", "true"), ("kind", "webhook"), ("methods", "POST"), ("authentication", "api_key"), ("delivery", "lane"), ("input", "")];
+
+    fn write(source: &str, drawn: &str, changed: &[(&str, &str)]) -> Written {
+        let mut fields = vec![("source", source), ("drawn", drawn)];
+        fields.extend(FORM.iter().filter(|(name, _)| !changed.iter().any(|(other, _)| other == name)));
+        fields.extend(changed);
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        written(&Sent::read(body.as_bytes()))
+    }
+
+    #[test]
+    fn what_the_form_changed_is_put_over_a_text_that_was_changed_too() {
+        let text = format!("# mine\n{DRAWN}    rate: {{ calls: 5, per: 1m }}\ninput: .body\n");
+        let done = write(&text, DRAWN, &[("description", "Work orders"), ("delivery", "serial")]);
+        let read = document(&done.source).unwrap();
+        assert_eq!((&read["description"], &read["input"]), (&json!("Work orders"), &json!(".body")), "{}", done.source);
+        let webhook = json!({"methods": ["POST"], "rate": {"calls": 5, "per": "1m"}, "ordered": true});
+        assert_eq!(read["trigger"]["webhook"], webhook);
+        assert!(done.source.starts_with("# mine\n") && done.is_written && done.said.is_empty());
+        // The form says what its own text says then, and does not undo what was written in the other.
+        assert_eq!(document(&done.drawn).unwrap()["trigger"]["webhook"], json!({"methods": ["POST"], "ordered": true}));
+        let again = write(&done.source, &done.drawn, &[("description", "Work orders"), ("delivery", "serial")]);
+        assert_eq!(again.source, done.source);
+        // And what is taken back in the form goes from the text.
+        let back = document(&write(&done.source, &done.drawn, &[("delivery", "serial")]).source).unwrap();
+        assert_eq!((back.get("description"), &back["trigger"]["webhook"]), (None, &webhook));
+    }
+
+    #[test]
+    fn a_text_that_cannot_be_read_leaves_both_as_they_are() {
+        let done = write("tenant: [", DRAWN, &[("description", "Work orders")]);
+        assert_eq!((done.source.as_str(), done.drawn.as_str(), done.is_written), ("tenant: [", DRAWN, false));
+        assert!(done.pending.is_some_and(|text| text.contains("description: Work orders")));
+    }
+
+    #[test]
+    fn a_value_of_the_form_that_is_not_valid_is_in_the_text_and_can_be_mended_in_the_form() {
+        let wrong = write(DRAWN, DRAWN, &[("waits", "true"), ("wait", "soon"), ("on_timeout", "error")]);
+        assert!(wrong.source.contains("wait: soon"), "{}", wrong.source);
+        let mended = write(&wrong.source, &wrong.drawn, &[("waits", "true"), ("wait", "10s"), ("on_timeout", "error")]);
+        assert!(mended.source.contains("wait: 10s"), "{}", mended.source);
+    }
+
+    const TEXT: &str = "# Orders\ntenant: t1\nname: Orders\ntrigger:\n  webhook:\n    methods: [POST]\ninput: '{ id: .body.id }'\n";
+
+    fn sent(fields: &[(&str, &str)]) -> Sent {
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        Sent::read(body.as_bytes())
+    }
+
+    const UNCHANGED: [(&str, &str); 8] = [
+        ("drawn", TEXT),
+        ("source", TEXT),
+        ("enabled", "true"),
+        ("kind", "webhook"),
+        ("methods", "POST"),
+        ("authentication", "api_key"),
+        ("delivery", "lane"),
+        ("input", "{ id: .body.id }"),
+    ];
+
+    #[test]
+    fn a_form_that_was_not_touched_leaves_the_text_as_it_is() {
+        let done = written(&sent(&UNCHANGED));
+        assert_eq!((done.source.as_str(), done.drawn.as_str(), done.is_written), (TEXT, TEXT, true));
+    }
+
+    #[test]
+    fn the_form_writes_what_a_person_would() {
+        let mut fields = UNCHANGED.to_vec();
+        fields[6] = ("delivery", "serial");
+        fields.extend([
+            ("waits", "true"),
+            ("wait", "10s"),
+            ("rate_calls", "100"),
+            ("rate_per", "1m"),
+            ("rate_scope", "key"),
+            ("parameter_name_0", "customerid"),
+            ("parameter_type_0", "integer"),
+            ("parameter_required_0", "true"),
+            ("parameter_name_1", "customername"),
+            ("parameter_type_1", "string"),
+            ("parameter_default_1", "TheCompany"),
+            ("parameter_name_2", ""),
+        ]);
+        let Written { source, said, .. } = written(&sent(&fields));
+        assert_eq!(said, "");
+        assert!(source.starts_with("# Orders\n") && source.contains("input: '{ id: .body.id }'\n"), "{source}");
+        let read = document(&source).unwrap();
+        let expected = json!({ "webhook": {
+            "methods": ["POST"],
+            "query": { "customerid": { "type": "integer", "required": true }, "customername": { "default": "TheCompany" } },
+            "ordered": true,
+            "response": { "wait": "10s" },
+            "rate": { "calls": 100, "per": "1m", "scope": "key" },
+        } });
+        assert_eq!(read["trigger"], expected);
+    }
+
+    #[test]
+    fn a_parameter_that_is_renamed_keeps_what_the_form_does_not_know_of_it() {
+        let text = format!("{DRAWN}    query:\n      sit: {{ type: integer, description: Of the meter }}\n");
+        let done = write(&text, &text, &[("parameter_name_0", "site"), ("parameter_type_0", "integer")]);
+        assert_eq!(
+            document(&done.source).unwrap()["trigger"]["webhook"]["query"],
+            json!({"site": {"type": "integer", "description": "Of the meter"}})
+        );
+    }
+}

@@ -1,0 +1,56 @@
+//! The text of a connection or an alert, as it was sent.
+
+use super::conflict::Choice;
+use super::sent::Sent;
+use crate::view::conflict::{Conflict, conflict};
+use crate::view::text_editor::refused;
+use maud::Markup;
+
+/// A text under work.
+#[derive(Debug, Default)]
+pub(super) struct WrittenText {
+    /// `tenant/name`; empty: a new one.
+    pub(super) path: String,
+    pub(super) source: String,
+    /// The text with which its writer began.
+    pub(super) base: String,
+    /// The revision of that; 0: a new one.
+    pub(super) revision: i32,
+    /// Why it was not saved.
+    pub(super) refused: Option<Markup>,
+    /// What was done with it.
+    pub(super) said: String,
+}
+
+impl WrittenText {
+    /// What is stored, to be changed.
+    pub(super) fn stored(path: String, source: String, revision: i32) -> Self {
+        Self { path, base: source.clone(), source, revision, ..Self::default() }
+    }
+
+    pub(super) fn sent(sent: &Sent) -> Self {
+        let text = |name: &str| sent.text(name).to_owned();
+        Self { path: text("path"), source: text("source"), base: text("base"), revision: sent.number("revision"), ..Self::default() }
+    }
+
+    pub(super) fn refuse(mut self, why: &str) -> Self {
+        self.refused = Some(refused(why));
+        self
+    }
+
+    fn against(&self, theirs: String, revision: i32) -> Conflict {
+        Conflict::new(self.base.clone(), theirs, self.source.clone(), revision, "revision")
+    }
+
+    /// Somebody else has stored another text meanwhile.
+    pub(super) fn refuse_changed(mut self, theirs: String, revision: i32) -> Self {
+        self.refused = Some(conflict(&self.against(theirs, revision)));
+        self
+    }
+
+    /// Goes on with one of the texts, over what is stored.
+    pub(super) fn choose(self, choice: Choice, path: String, theirs: String, revision: i32) -> Self {
+        let (source, said) = choice.text(&self.against(theirs.clone(), revision));
+        Self { path, source, base: theirs, revision, refused: None, said }
+    }
+}

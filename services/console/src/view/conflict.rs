@@ -1,0 +1,92 @@
+//! A text that was not saved since somebody else saved another one meanwhile: theirs, mine, and both together.
+
+use super::badge::Tone;
+use super::diff::texts;
+use super::notice::notice;
+use maud::{Markup, html};
+
+/// Two changes of one text.
+#[derive(Debug, Clone)]
+pub(crate) struct Conflict {
+    /// Who saved, and when, such as `ada saved version 4 at 12:03`.
+    pub(crate) who: String,
+    /// What the other text is called, such as `version 4`.
+    pub(crate) theirs_name: String,
+    /// What both began with; empty: there was nothing.
+    pub(crate) base: String,
+    /// What is stored.
+    pub(crate) theirs: String,
+    /// What was not saved.
+    pub(crate) mine: String,
+    /// The number of what is stored, over which the reader saves then.
+    pub(crate) over: i32,
+    /// Both together.
+    pub(crate) merge: Merge,
+}
+
+/// Both changes in one text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Merge {
+    /// The text, and in how many places both changed the same lines.
+    Done {
+        /// With both texts between marks where a person has to choose.
+        text: String,
+        /// Such places.
+        conflicts: usize,
+    },
+    /// The texts are too long to compare.
+    TooLong,
+    /// There is nothing that both began with.
+    NoBase,
+}
+
+/// Inside of the form whose text was refused: its buttons send that form.
+#[must_use]
+pub(crate) fn conflict(conflict: &Conflict) -> Markup {
+    let name = &conflict.theirs_name;
+    html! {
+        input type="hidden" name="over" value=(conflict.over);
+        (notice(Tone::Bad, "Could not save", html! {
+            (conflict.who) " while you were writing. Your text is unchanged below, and nothing of it is stored yet."
+        }))
+        section.card id="conflict" {
+            header { h2 { "Two changes of one text" } }
+            div.body.stack {
+                @match &conflict.merge {
+                    Merge::Done { text, conflicts } => {
+                        div.stack.tight {
+                            h3 { "Merge: both changes" }
+                            @match conflicts {
+                                0 => p.muted { "You changed different lines. This is what your text adds to " (name) "." },
+                                1 => p.muted { "Both changed the same lines in one place, which is marked: you choose there before you save." },
+                                many => p.muted { "Both changed the same lines in " (many) " places, which are marked: you choose there before you save." },
+                            }
+                            (texts(&conflict.theirs, text))
+                            div.actions { button.button.main type="submit" name="action" value="use-merge" { "Use the merge" } }
+                        }
+                    }
+                    Merge::TooLong => p.muted { "The texts are too long to be merged here." },
+                    Merge::NoBase => {}
+                }
+                div.halves {
+                    div.stack.tight {
+                        h3 { "Mine" }
+                        (texts(start(conflict), &conflict.mine))
+                        div.actions { button.button type="submit" name="action" value="use-mine" { "Use mine, undo theirs" } }
+                    }
+                    div.stack.tight {
+                        h3 { "Theirs: " (name) }
+                        (texts(&conflict.base, &conflict.theirs))
+                        div.actions { button.button type="submit" name="action" value="use-theirs" { "Use theirs, drop mine" } }
+                    }
+                }
+                p.muted.small { "Each puts its text into the editor. It is stored once you press Save." }
+            }
+        }
+    }
+}
+
+/// Where both began; without that, the change is shown from what is stored.
+fn start(conflict: &Conflict) -> &str {
+    if conflict.base.is_empty() { &conflict.theirs } else { &conflict.base }
+}

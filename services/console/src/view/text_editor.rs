@@ -1,0 +1,78 @@
+//! The page on which a connection or an alert is written as text.
+
+use super::badge::Tone;
+use super::notice::notice;
+use maud::{Markup, html};
+
+/// The text, and what the page says of it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TextEditor<'a> {
+    /// Where it is saved, and listed.
+    pub(crate) address: &'a str,
+    /// What is written, such as `Connection`.
+    pub(crate) label: &'a str,
+    /// What the writer has to know.
+    pub(crate) hint: &'a str,
+    /// `tenant/name`; empty: a new one.
+    pub(crate) path: &'a str,
+    /// The text.
+    pub(crate) source: &'a str,
+    /// The text with which the writer began; empty: a new one.
+    pub(crate) base: &'a str,
+    /// The revision of that; 0: a new one.
+    pub(crate) revision: i32,
+    /// Why it was not saved.
+    pub(crate) refused: Option<Markup>,
+    /// What was done with the text; empty: nothing.
+    pub(crate) said: &'a str,
+    /// Whether the reader may save.
+    pub(crate) may_save: bool,
+}
+
+impl TextEditor<'_> {
+    /// The page's content.
+    #[must_use]
+    pub(crate) fn draw(&self) -> Markup {
+        html! {
+            form.stack method="post" action=(self.address) data-keeps {
+                div.stack id="refused" { @if let Some(refused) = &self.refused { (refused) } }
+                @if !self.said.is_empty() { (notice(Tone::Warn, "The text was changed", self.said)) }
+                section.card {
+                    div.body.stack {
+                        input type="hidden" name="revision" value=(self.revision);
+                        input type="hidden" name="path" value=(self.path);
+                        input type="hidden" name="base" value=(self.base);
+                        div.field {
+                            label for="source" { (self.label) }
+                            span.hint id="source-hint" { (self.hint) " Comments are not stored." }
+                            textarea id="source" name="source" rows="18" spellcheck="false" data-editor="yaml" aria-describedby="source-hint" { "\n" (self.source) }
+                        }
+                        div.actions {
+                            @if self.may_save { button.button.main type="submit" { "Save" } }
+                            a.button.quiet href=(self.address) { (if self.may_save { "Cancel" } else { "Back" }) }
+                            span.small role="status" data-keeps-state {}
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Why a text was not saved, line by line.
+#[must_use]
+pub(crate) fn refused(why: &str) -> Markup {
+    notice(Tone::Bad, "Could not save", html! { @for one in why.lines() { div { (one) } } })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_is_escaped_and_stands_above_a_text_that_is_as_it_was_typed() {
+        let editor = TextEditor { source: "a: <x>\n", refused: Some(refused("<b>")), ..TextEditor::default() };
+        let html = editor.draw().into_string();
+        assert!(html.contains("&lt;b&gt;") && html.contains("a: &lt;x&gt;\n</textarea>"), "{html}");
+    }
+}

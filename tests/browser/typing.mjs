@@ -1,0 +1,161 @@
+// Types into every field of the editor's form, and into its text, at the pace of several people, while checks answer at once or late: what
+// stands in the field, in the text and in the stored version is what was typed. Integrations acme/Typed_PACE_DELAY, acme/Timed_PACE_DELAY,
+// acme/Clocked_PACE_DELAY, acme/Checked and acme/Both are there, as tests/suites/browser.rs makes them.
+import { firstRun, has, is, launch } from "./browser.mjs";
+
+const console_ = new URL(process.env.SETUP_URL).origin;
+const PACES = [60, 110, 180, 250, 400];
+const DELAYS = [0, 100, 500];
+// So many type at a time: the slow ones begin first.
+const AT_ONCE = 8;
+
+// What is typed over what stands there, and how the text says it then.
+const WEBHOOK = [
+  ["description", "TheCompany", "description: TheCompany"],
+  ["order_by", ".body.u", "by: .body.u"],
+  ["order_keys", "12", "concurrency: 12"],
+  ["wait", "45s", "wait: 45s"],
+  ["rate_calls", "25", "calls: 25"],
+  ["rate_per", "90s", "per: 90s"],
+  ["parameter_name_0", "customer", "customer:"],
+  ["parameter_default_0", "A & B", "default: A & B"],
+  ["parameter_name_1", "site", "site:"],
+  ["parameter_default_1", "nord", "default: nord"],
+  ["idempotency_key", ".body.n", "key: .body.n"],
+  ["input", "{ a }", "{ a }"],
+  ["keep", "21d", "keep: 21d"],
+  ["attempts", "4", "attempts: 4"],
+];
+const INTERVAL = [
+  ["every", "25m", "every: 25m"],
+  ["starting", "2027-01-02T03:00:00Z", "2027-01-02T03:00:00Z"],
+  ["schedule_input", '"a7"', "input: a7"],
+];
+const CLOCK = [
+  ["cron", "5 4 * * 1", "cron: 5 4 * * 1"],
+  ["timezone", "Asia/Tokyo", "timezone: Asia/Tokyo"],
+];
+
+async function open(browser, state, delay) {
+  const context = await browser.newContext({ storageState: state, viewport: { width: 1280, height: 860 } });
+  context.setDefaultTimeout(60_000);
+  const page = await context.newPage();
+  page.on("pageerror", (error) => { throw error; });
+  if (delay > 0) {
+    await page.route("**/editor/check", async (route) => {
+      await new Promise((done) => setTimeout(done, delay));
+      await route.continue().catch(() => {});
+    });
+  }
+  return { context, page };
+}
+
+const textOf = (page) => page.locator("textarea[name=source]").inputValue();
+
+// Each field is left for the next one at once, and the last one for Save.
+async function typeAll(browser, state, path, fields, pace, delay) {
+  const what = `${path} at ${pace} ms a key, checks ${delay} ms late`;
+  const { context, page } = await open(browser, state, delay);
+  await page.goto(`${console_}/integrations/${path}/edit`);
+  await page.locator("#editor-state", { hasText: "Valid" }).waitFor();
+  for (const [name, text] of fields) {
+    const field = page.locator(`#trigger-form [name=${name}]`);
+    await field.focus();
+    await page.keyboard.press("Control+A");
+    await page.keyboard.type(text, { delay: pace });
+    is(await field.inputValue(), text, `${what}: the field ${name} while it has focus`);
+  }
+  // Into the text itself, right after the form: a comment at its very end.
+  const comment = `# ${delay}`;
+  await page.locator(".cm-content").focus();
+  await page.keyboard.press("Control+End");
+  await page.keyboard.type(comment, { delay: pace });
+  has(await textOf(page), comment, `${what}: the text while it has focus`);
+  await page.click("button:has-text('Save')");
+  await page.waitForURL((url) => url.pathname === `/integrations/${path}`).catch(async (error) => {
+    throw new Error(`${what}: not saved: ${await page.locator("main").innerText()}\n${await textOf(page)}`, { cause: error });
+  });
+  has(await page.locator("main").innerText(), "Version 2 is the current one", what);
+  await page.goto(`${console_}/integrations/${path}/edit`);
+  const stored = await textOf(page);
+  for (const [name, text, line] of fields) {
+    has(stored, line, `${what}: ${name} in the stored text`);
+    is(await page.locator(`#trigger-form [name=${name}]`).inputValue(), text, `${what}: the field ${name} of what is stored`);
+  }
+  has(stored, comment, `${what}: the comment in the stored text`);
+  has(stored, "# stays", `${what}: a comment that was there`);
+  await context.close();
+}
+
+// A field is typed slowly enough to be checked in between, with the form drawn anew around it: what it says and where the caret is stays.
+async function typeWhileChecked(browser, state, path) {
+  const { context, page } = await open(browser, state, 0);
+  await page.goto(`${console_}/integrations/${path}/edit`);
+  await page.locator("#editor-state", { hasText: "Valid" }).waitFor();
+  const field = page.locator("#trigger-form [name=parameter_default_0]");
+  await field.focus();
+  await page.keyboard.press("Control+A");
+  for (const letter of "TheCompany") {
+    const checked = page.waitForResponse("**/editor/check");
+    await page.keyboard.type(letter);
+    await checked;
+  }
+  is(await field.inputValue(), "TheCompany", "a letter after each check");
+  await page.keyboard.press("Home");
+  await page.keyboard.type("All of ");
+  is(await field.inputValue(), "All of TheCompany", "the caret stays where it was put");
+  // Another part of the form changes under a field that has focus: the field stays the same element.
+  await page.evaluate(() => (document.activeElement.dataset.mark = "kept"));
+  await page.waitForFunction(() => document.querySelector("textarea[name=source]").value.includes("All of TheCompany"));
+  is(await page.evaluate(() => document.activeElement.dataset.mark), "kept", "the field is the same element after the form was drawn");
+  await context.close();
+}
+
+// The form and the text are changed by turns, faster than they are checked: neither undoes the other.
+async function typeInBoth(browser, state, path) {
+  const { context, page } = await open(browser, state, 500);
+  await page.goto(`${console_}/integrations/${path}/edit`);
+  await page.locator("#editor-state", { hasText: "Valid" }).waitFor();
+  await page.locator("#trigger-form [name=description]").focus();
+  await page.keyboard.press("Control+A");
+  await page.keyboard.type("From the form", { delay: 40 });
+  await page.locator(".cm-content").focus();
+  await page.keyboard.press("Control+End");
+  await page.keyboard.type("label: '{ n: 1 }'\n", { delay: 40 });
+  await page.locator("#trigger-form [name=attempts]").focus();
+  await page.keyboard.press("Control+A");
+  await page.keyboard.type("9", { delay: 40 });
+  await page.waitForFunction(() => {
+    const text = document.querySelector("textarea[name=source]").value;
+    return text.includes("description: From the form") && text.includes("label: '{ n: 1 }'") && text.includes("attempts: 9");
+  });
+  await page.locator("#editor-state", { hasText: "Valid, not saved" }).waitFor();
+  is(await page.inputValue("#trigger-form [name=description]"), "From the form", "the form after both");
+  await context.close();
+}
+
+const browser = await launch();
+try {
+  const state = await firstRun(browser, process.env.SETUP_URL);
+  const runs = [];
+  for (const pace of PACES.toReversed()) {
+    for (const delay of DELAYS) {
+      const of = `${pace}_${delay}`;
+      runs.push(() => typeAll(browser, state, `acme/Typed_${of}`, WEBHOOK, pace, delay));
+      runs.push(() => typeAll(browser, state, `acme/Timed_${of}`, INTERVAL, pace, delay));
+      runs.push(() => typeAll(browser, state, `acme/Clocked_${of}`, CLOCK, pace, delay));
+    }
+  }
+  runs.push(() => typeWhileChecked(browser, state, "acme/Checked"), () => typeInBoth(browser, state, "acme/Both"));
+  const failed = [];
+  const left = [...runs];
+  const work = async () => {
+    for (let run = left.shift(); run; run = left.shift()) await run().catch((error) => failed.push(error));
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  for (const error of failed) console.error(error);
+  is(failed.length, 0, `runs of ${runs.length} in which something was lost or changed`);
+  console.log(`done: ${runs.length} runs`);
+} finally {
+  await browser.close();
+}
