@@ -1,7 +1,7 @@
-//! Any bytes as a body of each Content-Type: accepted or refused, with a reason that names the type.
+//! Any bytes as a body of each Content-Type: accepted or refused, with a reason that names the type. And any text as a Content-Type.
 #![no_main]
 
-use forebay_contract::body::{Parts, check_body};
+use forebay_contract::body::{MediaType, Parts, Reading, check_body};
 use libfuzzer_sys::fuzz_target;
 
 const CONTENT_TYPES: [&str; 9] = [
@@ -19,8 +19,14 @@ const CONTENT_TYPES: [&str; 9] = [
 fuzz_target!(|input: (u8, bool, &[u8])| {
     let (choice, is_gzip, body) = input;
     let content_type = CONTENT_TYPES[usize::from(choice) % CONTENT_TYPES.len()];
-    if let Err(error) = check_body(Some(content_type), is_gzip.then_some("gzip"), body, 1 << 20) {
+    if let Err(error) = check_body(Reading::as_sent(1 << 20), Some(content_type), is_gzip.then_some("gzip"), body) {
         assert!(!error.to_string().is_empty());
+    }
+    if let Ok(text) = std::str::from_utf8(body)
+        && let Some(read) = MediaType::parse(text)
+    {
+        let written = read.to_string();
+        assert_eq!(MediaType::parse(&written).map(|again| again.to_string()), Some(written));
     }
     if content_type.starts_with("multipart") {
         // Parts never overlap, so they are not more than the body.

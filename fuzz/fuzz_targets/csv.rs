@@ -1,7 +1,7 @@
 //! Any text as CSV: what the ingress accepts is read, and rows come back the same when they are written and read again.
 #![no_main]
 
-use forebay_contract::body::check_body;
+use forebay_contract::body::{Reading, check_body};
 use forebay_workflow::mapping::{CountingAllocator, Limits, Mapping, MappingError, Value};
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
@@ -21,7 +21,7 @@ static SAME: LazyLock<Mapping> = LazyLock::new(|| Mapping::compile(PROGRAM).unwr
 fuzz_target!(|text: &str| {
     let text = text.trim_start_matches('\u{feff}');
     let limits = Limits { deadline: std::time::Duration::from_secs(5), ..Limits::inline() };
-    let is_accepted = check_body(Some("text/csv"), None, text.as_bytes(), usize::MAX).is_ok();
+    let is_accepted = check_body(Reading::as_sent(usize::MAX), Some("text/csv"), None, text.as_bytes()).is_ok();
     match SAME.run(&Value::string(text), &limits) {
         Ok(same) => assert!(is_accepted && same.as_bool() == Some(true), "accepted: {is_accepted}, the same: {same}"),
         Err(MappingError::Failed { message }) => assert!(!is_accepted, "accepted, but: {message}"),

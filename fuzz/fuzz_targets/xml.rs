@@ -1,7 +1,7 @@
 //! Any text as XML: what the ingress accepts is read, and comes back the same when it is written and read again.
 #![no_main]
 
-use forebay_contract::body::check_body;
+use forebay_contract::body::{Reading, check_body};
 use forebay_workflow::mapping::{CountingAllocator, Limits, Mapping, MappingError, Value};
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
@@ -19,7 +19,7 @@ fuzz_target!(|text: &str| {
     let text = text.trim_start_matches('\u{feff}');
     let limits = Limits { deadline: std::time::Duration::from_secs(5), ..Limits::inline() };
     let input = Value::string(text);
-    let is_accepted = !text.is_empty() && check_body(Some("text/xml; charset=utf-8"), None, text.as_bytes(), usize::MAX).is_ok();
+    let is_accepted = !text.is_empty() && check_body(Reading::as_sent(usize::MAX), Some("text/xml; charset=utf-8"), None, text.as_bytes()).is_ok();
     match READ.run(&input, &limits) {
         Ok(_) => assert!(is_accepted, "read, but not accepted"),
         Err(MappingError::Failed { message }) => assert!(!is_accepted, "accepted, but not read: {message}"),

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+const JSON: &str = "application/json";
+
 /// One call that arrived.
 #[derive(Debug, Clone)]
 pub struct Seen {
@@ -12,6 +14,10 @@ pub struct Seen {
     pub path: String,
     /// The body as text.
     pub body: String,
+    /// The body as it came.
+    pub bytes: Vec<u8>,
+    /// The `Content-Type` header.
+    pub content_type: Option<String>,
     /// The `Idempotency-Key` header.
     pub idempotency_key: Option<String>,
     /// The `traceparent` header.
@@ -27,8 +33,11 @@ pub struct Sink {
     address: String,
     seen: Arc<Mutex<Vec<Seen>>>,
     status: Arc<Mutex<u16>>,
-    body: Arc<Mutex<String>>,
+    body: Arc<Mutex<Typed>>,
 }
+
+/// A body, and the Content-Type that it is sent with.
+type Typed = (String, Vec<u8>);
 
 impl Sink {
     /// Answers every call with `{"ok":true}` after `delay`.
@@ -37,7 +46,7 @@ impl Sink {
         let address = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
         let status = Arc::new(Mutex::new(200));
-        let body = Arc::new(Mutex::new("{\"ok\":true}".to_owned()));
+        let body = Arc::new(Mutex::new((JSON.to_owned(), b"{\"ok\":true}".to_vec())));
         let (memory, code, text) = (seen.clone(), status.clone(), body.clone());
         tokio::spawn(async move {
             loop {
@@ -62,7 +71,12 @@ impl Sink {
 
     /// The body of answers from now on, JSON.
     pub fn answer_body(&self, json: &str) {
-        json.clone_into(&mut self.body.lock().unwrap());
+        self.answer_as(JSON, json.as_bytes());
+    }
+
+    /// The body of answers from now on, and the Content-Type that they have.
+    pub fn answer_as(&self, content_type: &str, body: &[u8]) {
+        *self.body.lock().unwrap() = (content_type.to_owned(), body.to_vec());
     }
 
     /// The status of answers from now on.
@@ -71,7 +85,7 @@ impl Sink {
     }
 }
 
-async fn serve(mut stream: TcpStream, memory: Arc<Mutex<Vec<Seen>>>, code: Arc<Mutex<u16>>, text: Arc<Mutex<String>>, delay: Duration) {
+async fn serve(mut stream: TcpStream, memory: Arc<Mutex<Vec<Seen>>>, code: Arc<Mutex<u16>>, text: Arc<Mutex<Typed>>, delay: Duration) {
     let mut buffer = Vec::new();
     loop {
         let head_end = loop {
@@ -94,13 +108,15 @@ async fn serve(mut stream: TcpStream, memory: Arc<Mutex<Vec<Seen>>>, code: Arc<M
             }
         }
         let began = Instant::now();
-        let body = String::from_utf8_lossy(&buffer[head_end..head_end + length]).into_owned();
+        let bytes = buffer[head_end..head_end + length].to_vec();
         buffer.drain(..head_end + length);
         let index = {
             let mut memory = memory.lock().unwrap();
             memory.push(Seen {
                 path: head.split(' ').nth(1).unwrap_or_default().to_owned(),
-                body,
+                body: String::from_utf8_lossy(&bytes).into_owned(),
+                bytes,
+                content_type: header("content-type"),
                 idempotency_key: header("idempotency-key"),
                 traceparent: header("traceparent"),
                 began,
@@ -111,9 +127,11 @@ async fn serve(mut stream: TcpStream, memory: Arc<Mutex<Vec<Seen>>>, code: Arc<M
         tokio::time::sleep(delay).await;
         let code = *code.lock().unwrap();
         memory.lock().unwrap()[index].ended = Instant::now();
-        let text = text.lock().unwrap().clone();
-        let answer = format!("HTTP/1.1 {code} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{text}", text.len());
-        if stream.write_all(answer.as_bytes()).await.is_err() {
+        let (content_type, body) = text.lock().unwrap().clone();
+        let mut answer =
+            format!("HTTP/1.1 {code} X\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n\r\n", body.len()).into_bytes();
+        answer.extend_from_slice(&body);
+        if stream.write_all(&answer).await.is_err() {
             return;
         }
     }

@@ -5,6 +5,7 @@
 mod alerts;
 mod api;
 mod balance;
+mod bodies;
 mod browser;
 mod command;
 mod connections;

@@ -2,6 +2,7 @@
 //! a version, when the first call comes.
 
 use crate::problem::Problem;
+use forebay_contract::body::{BodyRule, Reading};
 use forebay_contract::definition::Webhook;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::schema::BodySchema;
@@ -18,6 +19,8 @@ pub(crate) const LARGE_BODY: usize = 64 * 1024;
 
 /// The compiled checks of one version.
 pub(crate) struct Checks {
+    /// How bodies are read.
+    rule: BodyRule,
     schema: Option<BodySchema>,
     key: Option<KeyMapping>,
 }
@@ -48,7 +51,7 @@ impl CheckCache {
         if cache.len() >= MOST_VERSIONS {
             cache.clear();
         }
-        let checks = Arc::new(Checks { schema, key });
+        let checks = Arc::new(Checks { rule: webhook.body.clone(), schema, key });
         cache.insert(version, checks.clone());
         Ok(Some(checks))
     }
@@ -72,7 +75,8 @@ impl Checks {
 
     fn problems(&self, content_type: Option<&str>, encoding: Option<&str>, body: &[u8], max_bytes: usize) -> Result<(), Problem> {
         let Some(schema) = &self.schema else { return Ok(()) };
-        let value = body_value(content_type, encoding, body, max_bytes).map_err(|error| Problem::body(&error))?;
+        let reading = Reading { rule: &self.rule, max_bytes };
+        let value = body_value(reading, content_type, encoding, body).map_err(|error| Problem::body(&error))?;
         let problems = schema.problems(&value);
         if problems.is_empty() { Ok(()) } else { Err(Problem::schema(&problems)) }
     }
@@ -81,7 +85,11 @@ impl Checks {
     pub(crate) async fn key(&self, envelope: &Envelope, max_bytes: usize) -> Result<Option<Option<String>>, Problem> {
         match &self.key {
             None => Ok(None),
-            Some(mapping) => mapping.key(envelope, max_bytes).await.map(Some).map_err(|error| Problem::no_idempotency_key(&error)),
+            Some(mapping) => mapping
+                .key(envelope, Reading { rule: &self.rule, max_bytes })
+                .await
+                .map(Some)
+                .map_err(|error| Problem::no_idempotency_key(&error)),
         }
     }
 }

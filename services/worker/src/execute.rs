@@ -150,7 +150,7 @@ impl Executor {
         measure::finished(envelope, attempted.ending.status(), started_at, attempted.ended_at);
         self.traffic.count(envelope.integration_id, attempted.ending.status(), attempted.started_at, attempted.ended_at);
         let mut record = self.record_of(envelope, &mut attempted, definition, *redeliveries, halts);
-        hide(&mut record, hidden_names(definition)).await;
+        hide(&mut record, definition, envelope).await;
         let error = record.error.clone();
         if let Err(error) = self.recorder.record(record, *ordered).await {
             tracing::warn!(forebay.execution.id = %envelope.execution_id, %error, "the execution will be delivered again");
@@ -209,11 +209,6 @@ impl Executor {
         }
         span
     }
-}
-
-/// The fields that the definition hides.
-pub(crate) fn hidden_names(definition: Option<&Definition>) -> &[String] {
-    definition.map(|definition| definition.diagnostics.redact.as_slice()).unwrap_or_default()
 }
 
 /// Asks again and again until there is an answer; `None`: the delivery was lost meanwhile.

@@ -1,11 +1,11 @@
 //! What a running execution asks of its worker: keep outputs, answer early, call another integration, find a connection.
 
-use crate::execute::{Claimed, Executor, hidden_names, until_answered};
+use crate::execute::{Claimed, Executor, until_answered};
 use crate::redact::hide;
 use forebay_broker::{Destination, encode_envelope, order_of};
 use forebay_contract::connection::Connection;
 use forebay_contract::definition::Delivery;
-use forebay_contract::envelope::{Envelope, Request, TraceContext};
+use forebay_contract::envelope::{CALL_METHOD, Envelope, Request, TraceContext};
 use forebay_contract::outcome::{Ending, ErrorCode, ExecutionError, ExecutionStatus, KeptStep, Response};
 use forebay_contract::{ExecutionId, Name};
 use forebay_store::Integration;
@@ -114,7 +114,7 @@ impl ExecutionHost {
             }
         }
         let request = Request {
-            method: "CALL".into(),
+            method: CALL_METHOD.into(),
             path: format!("/{}", definition.path()),
             query_string: String::new(),
             query,
@@ -227,7 +227,7 @@ impl ExecutionHost {
             record.output = Some(response.into());
             record.is_served = true;
         }
-        hide(&mut record, hidden_names(compiled.as_deref().map(|program| program.definition()))).await;
+        hide(&mut record, compiled.as_deref().map(|program| program.definition()), &envelope).await;
         executor
             .recorder
             .record(record, true)

@@ -2,6 +2,8 @@
 
 use crate::execute::Executor;
 use crate::programs::NoProgram;
+use forebay_contract::body::BodyRule;
+use forebay_contract::definition::Definition;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::ExecutionStatus;
 use forebay_store::{Record, StoredRequest, StoredResponse};
@@ -12,25 +14,25 @@ impl Executor {
     /// that version cannot be had now.
     pub(crate) async fn hide_call(&self, record: &mut Record, envelope: &Envelope) {
         let current = || self.snapshot.current().integration_by_id(envelope.integration_id).map(|known| known.definition.clone());
-        let names = match self.programs.get(envelope.integration_id, envelope.version).await {
-            Ok(program) => program.definition().diagnostics.redact.clone(),
-            Err(NoProgram::Never(_) | NoProgram::NotNow) => {
-                current().map(|definition| definition.diagnostics.redact.clone()).unwrap_or_default()
-            }
+        let program = self.programs.get(envelope.integration_id, envelope.version).await;
+        let definition = match &program {
+            Ok(program) => Some(program.definition()),
+            Err(NoProgram::Never(_) | NoProgram::NotNow) => None,
         };
-        hide(record, &names).await;
+        let current = if definition.is_none() { current() } else { None };
+        hide(record, definition.or(current.as_deref()), envelope).await;
     }
 }
 
-/// Hides the fields of these names in everything that is recorded, and leaves what programs need of it to be stored encrypted.
-pub(crate) async fn hide(record: &mut Record, names: &[String]) {
-    if names.is_empty() {
-        return;
-    }
+/// Hides the fields that the definition hides in everything that is recorded, and leaves what programs need of it to be stored encrypted.
+/// The body of the call is searched as the definition has it read.
+pub(crate) async fn hide(record: &mut Record, definition: Option<&Definition>, envelope: &Envelope) {
+    let Some(definition) = definition.filter(|definition| !definition.diagnostics.redact.is_empty()) else { return };
+    let (names, rule) = (&definition.diagnostics.redact, definition.trigger.reading(&envelope.request).rule);
     let mut redaction = Redaction::new(names);
     if let Some(input) = &mut record.input {
         let whole = input.clone();
-        if hide_request(input, &mut redaction).await {
+        if hide_request(input, &mut redaction, rule).await {
             input.redacted = true;
             record.retry_input = (record.status == ExecutionStatus::Failed).then_some(whole);
         }
@@ -58,7 +60,7 @@ pub(crate) async fn hide(record: &mut Record, names: &[String]) {
     record.seals = true;
 }
 
-async fn hide_request(input: &mut StoredRequest, redaction: &mut Redaction) -> bool {
+async fn hide_request(input: &mut StoredRequest, redaction: &mut Redaction, rule: &BodyRule) -> bool {
     let mut any = redaction.hide_pairs(&mut input.request.headers);
     any |= redaction.hide_query(&mut input.request.query_string);
     for (name, value) in &mut input.request.query {
@@ -67,7 +69,7 @@ async fn hide_request(input: &mut StoredRequest, redaction: &mut Redaction) -> b
             any = true;
         }
     }
-    if let Some(body) = redaction.body(input.content_type.as_deref(), input.content_encoding.as_deref(), &input.body).await {
+    if let Some(body) = redaction.body(rule, input.content_type.as_deref(), input.content_encoding.as_deref(), &input.body).await {
         input.body = body;
         input.content_encoding = None;
         any = true;
@@ -78,7 +80,7 @@ async fn hide_request(input: &mut StoredRequest, redaction: &mut Redaction) -> b
 async fn hide_response(output: &mut StoredResponse, redaction: &mut Redaction) -> bool {
     let mut any = redaction.hide_pairs(&mut output.headers);
     let content_type = output.headers.iter().find(|(name, _)| name == "content-type").map(|(_, value)| value.clone());
-    if let Some(body) = redaction.body(content_type.as_deref(), None, &output.body).await {
+    if let Some(body) = redaction.body(&BodyRule::NONE, content_type.as_deref(), None, &output.body).await {
         output.body = body;
         any = true;
     }

@@ -13,6 +13,9 @@ use uuid::Uuid;
 /// The version that this code writes. A worker understands every version from 1 to this one.
 pub const ENVELOPE_VERSION: u32 = 1;
 
+/// The method of a call by another integration, in the place of one of HTTP. Its body is JSON.
+pub const CALL_METHOD: &str = "CALL";
+
 /// Message header names. They are few on purpose: each entry of the header table costs the broker and both clients about as
 /// much as 200 bytes of body, so what only Forebay reads is one JSON text.
 pub mod header {

@@ -3,7 +3,7 @@
 use crate::format::{read_csv, read_form, read_multipart, xml_value};
 use crate::mapping::{Limits, MappingError, Value, metered, parse_json};
 use data_encoding::BASE64;
-use forebay_contract::body::{BodyError, BodyKind, Charset, decode_body, required_boundary, xml_text};
+use forebay_contract::body::{BodyError, BodyKind, Charset, Reading, decode_body, required_boundary, utf16_hint, xml_text};
 use std::time::Duration;
 
 /// Most memory of the value of one body: 24 times the largest body, which the densest JSON needs.
@@ -13,28 +13,51 @@ const LONGEST_TIME: Duration = Duration::from_secs(10);
 /// Reading recurses over the levels of a value only.
 const STACK_BYTES: usize = 1024 * 1024;
 
-/// Reads a body as what its Content-Type says: JSON as it is, XML, CSV, forms and `multipart/form-data` by the rules of
+/// A body as mappings see it.
+pub(crate) struct ReadBody {
+    /// `.body`.
+    pub value: Value,
+    /// `.request.raw`, where it was asked for: the bytes without a Content-Encoding.
+    pub raw: Option<Value>,
+}
+
+/// Reads a body as what its Content-Type, or the rule, says: JSON as it is, XML, CSV, forms and `multipart/form-data` by the rules of
 /// [`crate::format`], text as a string, anything else as `{ base64, contentType, size }`. An empty body is `null`.
 ///
 /// # Errors
-/// As [`forebay_contract::body::check_body`]; `max_bytes` bounds the decoded body. And a body whose value takes too much memory.
+/// As [`forebay_contract::body::check_body`]. And a body whose value takes too much memory.
 pub(crate) fn read_body(
+    reading: Reading<'_>,
     content_type: Option<&str>,
     content_encoding: Option<&str>,
     bytes: &[u8],
-    max_bytes: usize,
 ) -> Result<Value, BodyError> {
+    read_body_and_raw(reading, content_type, content_encoding, bytes, false).map(|read| read.value)
+}
+
+/// As [`read_body`], with the bytes themselves if they are wanted.
+pub(crate) fn read_body_and_raw(
+    reading: Reading<'_>,
+    content_type: Option<&str>,
+    content_encoding: Option<&str>,
+    bytes: &[u8],
+    wants_raw: bool,
+) -> Result<ReadBody, BodyError> {
+    let raw = |bytes: &[u8]| wants_raw.then(|| binary(content_type, bytes));
     if bytes.is_empty() {
-        return Ok(Value::NULL);
+        return Ok(ReadBody { value: Value::NULL, raw: raw(bytes) });
     }
-    let kind = BodyKind::of(content_type)?;
+    let Reading { rule, max_bytes } = reading;
+    let kind = rule.kind(content_type)?;
     let bytes = decode_body(content_encoding, bytes, max_bytes)?;
     if bytes.is_empty() {
-        return Ok(Value::NULL);
+        return Ok(ReadBody { value: Value::NULL, raw: raw(&bytes) });
     }
-    let name = name_of(&kind);
+    let name = kind.name();
+    let read_as = rule.content_type().or(content_type);
     let limits = Limits { deadline: LONGEST_TIME, memory: MOST_MEMORY, stack: STACK_BYTES, cancel: None };
-    metered(&limits, || Ok(read(kind, content_type, &bytes))).unwrap_or_else(|error| Err(beyond_bounds(name, &error)))
+    let value = metered(&limits, || Ok(read(kind, read_as, &bytes))).unwrap_or_else(|error| Err(beyond_bounds(name, &error)))?;
+    Ok(ReadBody { value, raw: raw(&bytes) })
 }
 
 /// What mappings see as `.body`, as JSON: what a schema is held against.
@@ -42,39 +65,28 @@ pub(crate) fn read_body(
 /// # Errors
 /// As [`forebay_contract::body::check_body`].
 pub fn body_value(
+    reading: Reading<'_>,
     content_type: Option<&str>,
     content_encoding: Option<&str>,
     bytes: &[u8],
-    max_bytes: usize,
 ) -> Result<serde_json::Value, BodyError> {
-    read_body(content_type, content_encoding, bytes, max_bytes).map(|value| serde_json::Value::from(&value))
+    read_body(reading, content_type, content_encoding, bytes).map(|value| serde_json::Value::from(&value))
 }
 
 fn read(kind: BodyKind, content_type: Option<&str>, bytes: &[u8]) -> Result<Value, BodyError> {
     let malformed = |kind: &'static str, error: &dyn std::error::Error| BodyError::Malformed { kind, detail: error.to_string() };
     match kind {
-        BodyKind::Json => parse_json(bytes).map_err(|error| malformed("JSON", &error)),
+        BodyKind::Json(Charset::Utf8) => parse_json(bytes).map_err(|error| match utf16_hint(bytes) {
+            Some(hint) => BodyError::Malformed { kind: "JSON", detail: hint.to_owned() },
+            None => malformed("JSON", &error),
+        }),
+        BodyKind::Json(charset) => parse_json(charset.decode("JSON", bytes)?.as_bytes()).map_err(|error| malformed("JSON", &error)),
         BodyKind::Xml(charset) => xml_value(&xml_text(charset, bytes)?).map_err(|error| malformed("XML", &error)),
         BodyKind::Csv(format, charset) => read_csv(&charset.decode("CSV", bytes)?, format).map_err(|error| malformed("CSV", &error)),
-        BodyKind::Form => Ok(read_form(&Charset::Utf8.decode("form data", bytes)?)),
-        BodyKind::Multipart { boundary } => {
-            let boundary = required_boundary(boundary.as_deref())?;
-            read_multipart(bytes, boundary).map_err(|error| malformed("multipart/form-data", &error))
-        }
+        BodyKind::Form(charset) => read_form(bytes, charset),
+        BodyKind::Multipart { boundary, charset } => read_multipart(bytes, required_boundary(boundary.as_deref())?, charset),
         BodyKind::Text(charset) => Ok(Value::string(charset.decode("text", bytes)?)),
         BodyKind::Binary => Ok(binary(content_type, bytes)),
-    }
-}
-
-fn name_of(kind: &BodyKind) -> &'static str {
-    match kind {
-        BodyKind::Json => "JSON",
-        BodyKind::Xml(_) => "XML",
-        BodyKind::Csv(..) => "CSV",
-        BodyKind::Form => "form data",
-        BodyKind::Multipart { .. } => "multipart/form-data",
-        BodyKind::Text(_) => "text",
-        BodyKind::Binary => "data",
     }
 }
 
@@ -103,7 +115,7 @@ mod tests {
     use serde_json::{Value as Json, json};
 
     fn read(content_type: Option<&str>, bytes: &[u8]) -> Json {
-        Json::from(&read_body(content_type, None, bytes, 1 << 20).unwrap())
+        Json::from(&read_body(Reading::as_sent(1 << 20), content_type, None, bytes).unwrap())
     }
 
     #[test]
@@ -148,8 +160,8 @@ mod tests {
             ),
             (
                 Some("application/x-www-form-urlencoded"),
-                b"a=1&b=x+y&b=%C3%B6&c&=e&a%20b=%FF",
-                json!({"a": "1", "b": ["x y", "ö"], "c": "", "": "e", "a b": "\u{fffd}"}),
+                b"a=1&b=x+y&b=%C3%B6&c&=e&a%20b=f",
+                json!({"a": "1", "b": ["x y", "ö"], "c": "", "": "e", "a b": "f"}),
             ),
             (Some("image/png"), b"\x89PN", json!({"base64": "iVBO", "contentType": "image/png", "size": 3})),
             (None, b"{}", json!({"base64": "e30=", "contentType": null, "size": 2})),
@@ -164,6 +176,9 @@ mod tests {
         let cases: &[(&str, Option<&str>, &[u8], &str)] = &[
             ("application/json", None, b"{\"a\":", "not valid JSON"),
             ("application/json", None, b"\"\xff\"", "not valid JSON"),
+            ("application/json", None, b"\xfe\xff\0{\0}", "byte order mark of UTF-16"),
+            ("application/json", None, br#"{"a":"\udc00"}"#, "half of a surrogate pair"),
+            ("application/x-www-form-urlencoded", None, b"a=%FF", "the value of 'a' (field 1): byte 0 is not UTF-8"),
             ("text/plain", None, b"\xf6", "byte 0 is not UTF-8"),
             ("text/plain", Some("gzip"), b"x", "not valid gzip"),
             ("text/plain; charset=utf-99", None, b"x", "'utf-99'"),
@@ -171,7 +186,7 @@ mod tests {
             ("multipart/form-data; boundary=X", None, b"--X\r\n", "part 1"),
         ];
         for (content_type, encoding, bytes, expected) in cases {
-            let error = read_body(Some(content_type), *encoding, bytes, 1 << 20).err().unwrap().to_string();
+            let error = read_body(Reading::as_sent(1 << 20), Some(content_type), *encoding, bytes).err().unwrap().to_string();
             assert!(error.contains(expected), "{content_type}: {error}");
         }
     }

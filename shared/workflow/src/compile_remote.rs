@@ -66,9 +66,7 @@ impl Compiler {
                 };
                 Operation::List { path: folder?, pattern }
             }
-            SftpOperation::Get { path: file, content_type } => {
-                Operation::Get { path: text("get", file)?, content_type: content_type.clone() }
-            }
+            SftpOperation::Get { path: file, rule } => Operation::Get { path: text("get", file)?, rule: rule.clone() },
             SftpOperation::Put { path: file, body, content_type, overwrite, rename } => {
                 let file = text("put", file);
                 let body = self.mapping(&format!("{path}.body"), body);

@@ -1,10 +1,12 @@
 //! What every mapping of one execution sees: the object that jq programs call `.`.
 
-use crate::body::read_body;
+use crate::body::{ReadBody, read_body_and_raw};
 use crate::failure;
 use crate::mapping::Value;
 use crate::variables::Numbers;
 use crate::weight;
+use forebay_contract::body::Reading;
+use forebay_contract::definition::Definition;
 use forebay_contract::envelope::{Envelope, Request};
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use std::panic::catch_unwind;
@@ -37,8 +39,8 @@ impl Context {
     ///
     /// # Errors
     /// A body that cannot be read.
-    pub(crate) async fn of(envelope: &Envelope, attempt: u32, max_bytes: usize, memory_limit: usize) -> Result<Self, ExecutionError> {
-        let body = body_of(envelope, max_bytes).await?;
+    pub(crate) async fn of(envelope: &Envelope, attempt: u32, asked: Asked<'_>, memory_limit: usize) -> Result<Self, ExecutionError> {
+        let ReadBody { value: body, raw } = body_of(envelope, asked).await?;
         let execution = [
             ("id", Value::string(envelope.execution_id.to_string())),
             ("attempt", Value::from(i64::from(attempt))),
@@ -46,7 +48,7 @@ impl Context {
             ("dueAt", envelope.due_at.map_or(Value::NULL, |millis| rfc3339(millis.saturating_mul(1000)))),
         ];
         let fixed = vec![
-            ("request", request(&envelope.request, envelope.content_type.as_deref())),
+            ("request", request(&envelope.request, envelope.content_type.as_deref(), raw)),
             ("query", Value::object(envelope.request.query.iter().map(|(name, value)| (name.as_str(), Value::from(value))))),
             ("body", body.clone()),
             ("execution", Value::object(execution)),
@@ -170,22 +172,47 @@ impl Context {
     }
 }
 
-async fn body_of(envelope: &Envelope, max_bytes: usize) -> Result<Value, ExecutionError> {
+async fn body_of(envelope: &Envelope, asked: Asked<'_>) -> Result<ReadBody, ExecutionError> {
     let aside = weight::are_many(envelope.body.len()) || envelope.content_encoding.is_some();
     let (content_type, encoding, bytes) = (envelope.content_type.clone(), envelope.content_encoding.clone(), envelope.body.clone());
-    let read = move || read_body(content_type.as_deref(), encoding.as_deref(), &bytes, max_bytes);
+    let Asked { reading: Reading { rule, max_bytes }, wants_raw } = asked;
+    let rule = rule.clone();
+    let read = move || {
+        let reading = Reading { rule: &rule, max_bytes };
+        read_body_and_raw(reading, content_type.as_deref(), encoding.as_deref(), &bytes, wants_raw)
+    };
     weight::run(aside, read).await?.map_err(|error| failure::permanent(ErrorCode::Body, error.to_string()))
 }
 
-/// `.request`: everything of the call but its body and its declared query parameters.
-fn request(request: &Request, content_type: Option<&str>) -> Value {
-    Value::object([
+/// `.request`: everything of the call but its declared query parameters.
+fn request(request: &Request, content_type: Option<&str>, raw: Option<Value>) -> Value {
+    let members = [
         ("method", Value::string(request.method.as_str())),
         ("path", Value::string(request.path.as_str())),
         ("queryString", Value::string(request.query_string.as_str())),
         ("headers", headers(request.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())))),
         ("contentType", Value::from(content_type)),
-    ])
+    ];
+    Value::object(members.into_iter().chain(raw.map(|raw| ("raw", raw))))
+}
+
+/// How the body of an envelope is read, and in which forms.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'r> {
+    pub reading: Reading<'r>,
+    /// Whether mappings see `.request.raw`: see [`wants_raw`].
+    pub wants_raw: bool,
+}
+
+/// Whether a definition can ask for `.request.raw`: the word stands in one of its texts. The Base64 of every body would be made for
+/// nothing otherwise. Asked of the whole definition, so that no mapping or template can be forgotten.
+pub(crate) fn wants_raw(definition: &Definition) -> bool {
+    names_raw(&format!("{definition:?}"))
+}
+
+/// As [`wants_raw`], of one mapping.
+pub(crate) fn names_raw(source: &str) -> bool {
+    source.contains("raw")
 }
 
 /// Headers as an object; the values of a repeated one are joined as RFC 9110, section 5.2, joins them.

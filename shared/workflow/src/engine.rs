@@ -1,7 +1,7 @@
 //! Runs a program on an envelope: input, steps in order, answer, within a deadline and bounds of memory.
 
 use crate::connector::{Connectors, Reach};
-use crate::context::Context;
+use crate::context::{Asked, Context};
 use crate::evaluate::Budget;
 use crate::failure::{self, InStep};
 use crate::flow::{Execution, Flow, Scope, State};
@@ -230,8 +230,9 @@ impl Execution<'_> {
     /// The answer, or until when it is put off.
     async fn execute(&self) -> Result<Result<Response, i64>, ExecutionError> {
         let (options, program) = (self.engine.options(), self.program);
-        let max_bytes = program.definition().trigger.max_bytes();
-        let mut context = Context::of(self.envelope, self.execution.attempt, max_bytes, options.context_memory).await?;
+        let reading = program.definition().trigger.reading(&self.envelope.request);
+        let asked = Asked { reading, wants_raw: program.wants_raw };
+        let mut context = Context::of(self.envelope, self.execution.attempt, asked, options.context_memory).await?;
         let input = match &program.input {
             None => Ok(None),
             Some(mapping) => mapping.output("", context.value(), &self.budget).await.map(Some),

@@ -1,10 +1,11 @@
 //! Keys that mappings make of a call: the one that orders it, and the one by which a repeated call is known.
 
-use crate::context::Context;
+use crate::context::{Asked, Context, names_raw};
 use crate::engine::EngineOptions;
 use crate::evaluate::{Budget, Paced};
 use crate::failure::{self, InStep};
 use crate::mapping::{CompileError, Mapping, to_json};
+use forebay_contract::body::Reading;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use std::time::Instant;
@@ -28,13 +29,13 @@ impl KeyMapping {
     ///
     /// # Errors
     /// An unreadable body, a mapping that fails, or a key of more than 1024 bytes.
-    pub async fn key(&self, envelope: &Envelope, max_bytes: usize) -> Result<Option<String>, ExecutionError> {
-        let key = key(&self.0, "key", envelope, max_bytes).await?;
+    pub async fn key(&self, envelope: &Envelope, reading: Reading<'_>) -> Result<Option<String>, ExecutionError> {
+        let key = key(&self.0, "key", envelope, reading).await?;
         Ok(Some(key).filter(|key| key != "null"))
     }
 }
 
-pub(crate) async fn key(mapping: &Paced<Mapping>, part: &str, envelope: &Envelope, max_bytes: usize) -> Result<String, ExecutionError> {
+pub(crate) async fn key(mapping: &Paced<Mapping>, part: &str, envelope: &Envelope, reading: Reading<'_>) -> Result<String, ExecutionError> {
     let options = EngineOptions::default();
     let budget = Budget {
         tenant: envelope.tenant.clone(),
@@ -44,7 +45,8 @@ pub(crate) async fn key(mapping: &Paced<Mapping>, part: &str, envelope: &Envelop
         mapping_memory: options.mapping_memory,
     };
     let attempt = envelope.attempts.saturating_add(1);
-    let context = Context::of(envelope, attempt, max_bytes, options.context_memory).await?;
+    let asked = Asked { reading, wants_raw: names_raw(mapping.program().source()) };
+    let context = Context::of(envelope, attempt, asked, options.context_memory).await?;
     let key = mapping.output("", context.value(), &budget).await.in_step(part)?;
     let key = to_json(&key);
     if key.len() > LONGEST_KEY {

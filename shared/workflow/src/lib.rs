@@ -14,6 +14,8 @@
 mod action;
 mod alert;
 mod body;
+#[cfg(test)]
+mod body_documentation;
 mod branches;
 mod compile;
 mod compile_remote;

@@ -2,19 +2,23 @@
 
 use crate::body::read_body;
 use crate::context;
+use crate::evaluate::{Budget, Paced};
 use crate::failure;
 use crate::format::{CsvWrite, Header, Misfit, XmlWrite, write_csv, write_form, write_multipart, write_xml};
 use crate::header::content_type_of;
-use crate::mapping::{Limits, Value, metered, to_json};
+use crate::mapping::{Limits, Mapping, Value, metered, to_json};
 use crate::weight;
 use bytes::Bytes;
 use data_encoding::BASE64;
-use forebay_contract::body::{BodyError, BodyKind, Charset};
+use forebay_contract::body::{BodyError, BodyKind, Charset, MediaType, Reading};
 use forebay_contract::definition::LARGEST_MAX_BYTES;
 use forebay_contract::outcome::{ErrorCode, ExecutionError, Response};
 use std::time::Duration;
 
 pub(crate) const JSON: &str = "application/json";
+const BYTES: &str = "application/octet-stream";
+/// The mapping that gives a body as it came.
+const RAW: &str = ".request.raw";
 
 /// Longest time of writing one body, which goes at some 50 MB/s.
 const LONGEST_TIME: Duration = Duration::from_secs(10);
@@ -40,13 +44,55 @@ pub(crate) struct Payload {
 /// A value that does not fit the type, a character that the charset has not, a charset that is not known, a `base64` that is none,
 /// and a body of more than 64 MiB.
 pub(crate) async fn encode(output: Value, content_type: Option<&str>) -> Result<Payload, ExecutionError> {
-    let content_type = content_type.unwrap_or(JSON).to_owned();
-    let kind = match BodyKind::of(Some(&content_type)) {
+    let content_type = content_type.unwrap_or(JSON);
+    let kind = match BodyKind::of(Some(content_type)) {
         Err(error @ BodyError::Charset(..)) => return Err(permanent(&format!("headers.Content-Type: {error}"))),
         Err(_) => BodyKind::Binary,
         Ok(kind) => kind,
     };
-    if kind == BodyKind::Json {
+    check_charset(&kind, content_type)?;
+    encode_as(output, kind, content_type.to_owned()).await
+}
+
+/// The body that a mapping gives, as [`encode`] makes it. `.request.raw` alone is the bytes that came, unchanged, with the Content-Type
+/// that they came with where the definition sets none.
+///
+/// # Errors
+/// As [`encode`], and a mapping that fails.
+pub(crate) async fn of_mapping(
+    mapping: &Paced<Mapping>,
+    content_type: Option<&str>,
+    context: &Value,
+    budget: &Budget,
+) -> Result<Payload, ExecutionError> {
+    let output = mapping.output("body", context, budget).await?;
+    if mapping.program().source().trim() != RAW {
+        return encode(output, content_type).await;
+    }
+    let sent = output.get("contentType").and_then(Value::as_str);
+    let content_type = content_type.or(sent).unwrap_or(BYTES).to_owned();
+    Ok(Payload { bytes: decoded(&output)?, content_type })
+}
+
+/// JSON and forms are read as UTF-8 by whoever follows their standards, and by others as their charset says: a charset that is not
+/// UTF-8 could only be misread.
+fn check_charset(kind: &BodyKind, content_type: &str) -> Result<(), ExecutionError> {
+    if !matches!(kind, BodyKind::Json(_) | BodyKind::Form(_)) || content_type == JSON {
+        return Ok(());
+    }
+    let media_type = MediaType::parse(content_type);
+    match media_type.as_ref().and_then(|media_type| media_type.parameter("charset")) {
+        Some(name) if Charset::named(name) != Ok(Charset::Utf8) => {
+            let error = BodyError::Charset(name.chars().take(60).collect(), "utf-8");
+            Err(permanent(&format!("headers.Content-Type: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// As [`encode`], of a type that has been read.
+pub(crate) async fn encode_as(output: Value, kind: BodyKind, content_type: String) -> Result<Payload, ExecutionError> {
+    if matches!(kind, BodyKind::Json(_)) {
         let bytes = weight::run(weight::is_large(&output), move || to_json(&output)).await?;
         return Ok(Payload { bytes: bytes.into(), content_type });
     }
@@ -69,13 +115,13 @@ fn written(output: &Value, kind: &BodyKind, content_type: String) -> Result<Payl
             let separator = format.separator.map_or(',', char::from);
             write_csv(output, &CsvWrite { separator, header: Header::Found { is_written: format.has_header } }).map_err(misfit)?
         }
-        (None, BodyKind::Form) => write_form(output).map_err(misfit)?,
-        (None, BodyKind::Multipart { boundary }) => {
+        (None, BodyKind::Form(_)) => write_form(output).map_err(misfit)?,
+        (None, BodyKind::Multipart { boundary, .. }) => {
             let (bytes, used) = write_multipart(output, boundary.as_deref()).map_err(misfit)?;
             let content_type = if boundary.is_some() { content_type } else { format!("{content_type}; boundary={used}") };
             return Ok(Payload { bytes: bytes.into(), content_type });
         }
-        (None, BodyKind::Text(_) | BodyKind::Binary | BodyKind::Json) => String::from_utf8(to_json(output)).unwrap_or_default(),
+        (None, BodyKind::Text(_) | BodyKind::Binary | BodyKind::Json(_)) => String::from_utf8(to_json(output)).unwrap_or_default(),
     };
     Ok(Payload { bytes: encoded(text, charset)?, content_type })
 }
@@ -119,7 +165,7 @@ pub(crate) async fn answer_value(id: &str, response: Response) -> Result<Value, 
     let Response { status, headers, body } = response;
     let shown = context::headers(headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     let content_type = content_type_of(&headers).map(str::to_owned);
-    let read = move || read_body(content_type.as_deref(), None, &body, LARGEST_MAX_BYTES);
+    let read = move || read_body(Reading::as_sent(LARGEST_MAX_BYTES), content_type.as_deref(), None, &body);
     let body = weight::run(false, read).await?.map_err(|error| failure::permanent(ErrorCode::Body, error.to_string()))?;
     let members = [("executionId", Value::string(id)), ("status", Value::from(i64::from(status))), ("headers", shown), ("body", body)];
     Ok(Value::object(members))
@@ -185,7 +231,7 @@ mod tests {
         });
         let payload = encode(Value::from(&output), Some("multipart/form-data")).await.unwrap();
         assert!(payload.content_type.starts_with("multipart/form-data; boundary=forebay-"));
-        let read = crate::body::read_body(Some(&payload.content_type), None, &payload.bytes, 1 << 20).unwrap();
+        let read = read_body(Reading::as_sent(1 << 20), Some(&payload.content_type), None, &payload.bytes).unwrap();
         let expected = json!({
             "note": "ö",
             "n": ["1", "2"],

@@ -1,6 +1,7 @@
 //! A definition, compiled: what runs and what the engine asks of it.
 
 use crate::compile::{Parts, compile};
+use crate::context::wants_raw;
 use crate::evaluate::Paced;
 use crate::key::key;
 use crate::mapping::{Mapping, Template};
@@ -27,6 +28,8 @@ pub struct Program {
     pub(crate) respond: Option<CompiledRespond>,
     waits: bool,
     keeps_steps: bool,
+    /// Whether mappings see `.request.raw`.
+    pub(crate) wants_raw: bool,
 }
 
 pub(crate) struct CompiledStep {
@@ -128,7 +131,8 @@ impl Program {
     /// Every problem, each with the path of its field, such as `steps[1].set: line 1, column 5: ...`.
     pub fn compile(definition: Arc<Definition>) -> Result<Self, Vec<Problem>> {
         let Parts { ordering_key, input, label, steps, respond, waits, keeps_steps } = compile(&definition, false)?;
-        Ok(Self { definition, ordering_key, input, label, steps, respond, waits, keeps_steps })
+        let wants_raw = wants_raw(&definition);
+        Ok(Self { definition, ordering_key, input, label, steps, respond, waits, keeps_steps, wants_raw })
     }
 
     /// Checks a definition that is to be stored: that it compiles, and that what is written in it can do what it is for.
@@ -164,7 +168,7 @@ impl Program {
     /// An unreadable body, a mapping that fails, or a key of more than 1024 bytes. Transient only where slow threads are too busy.
     pub async fn ordering_key(&self, envelope: &Envelope) -> Result<String, ExecutionError> {
         match &self.ordering_key {
-            Some(mapping) => key(mapping, "by", envelope, self.definition.trigger.max_bytes()).await,
+            Some(mapping) => key(mapping, "by", envelope, self.definition.trigger.reading(&envelope.request)).await,
             None => Ok("null".to_owned()),
         }
     }

@@ -6,7 +6,7 @@ use crate::payload;
 use crate::redaction_text::without_fields;
 use crate::weight;
 use bytes::Bytes;
-use forebay_contract::body::BodyKind;
+use forebay_contract::body::{BodyKind, BodyRule, Reading};
 use forebay_contract::definition::LARGEST_MAX_BYTES;
 use percent_encoding::percent_decode_str;
 use serde_json::Value as Json;
@@ -94,17 +94,30 @@ impl Redaction {
     }
 
     /// The body without the fields, without a Content-Encoding; `None`: there are none, or it is of a type that has no named fields.
-    /// A body that cannot be read is replaced whole.
-    pub async fn body(&mut self, content_type: Option<&str>, content_encoding: Option<&str>, body: &Bytes) -> Option<Bytes> {
-        if body.is_empty() || !has_names(content_type) {
+    /// A body that cannot be read is replaced whole. It is read by the rule of the definition, as the workflow read it.
+    pub async fn body(
+        &mut self,
+        rule: &BodyRule,
+        content_type: Option<&str>,
+        content_encoding: Option<&str>,
+        body: &Bytes,
+    ) -> Option<Bytes> {
+        // A type whose charset is not known is one of text.
+        let kind = rule.kind(content_type);
+        if body.is_empty() || matches!(kind, Ok(BodyKind::Text(_) | BodyKind::Binary)) {
             return None;
         }
-        let (kind, encoding, bytes) = (content_type.map(str::to_owned), content_encoding.map(str::to_owned), body.clone());
-        let read = move || read_body(kind.as_deref(), encoding.as_deref(), &bytes, LARGEST_MAX_BYTES);
+        let Ok(kind) = kind else { return Some(Bytes::from_static(UNREADABLE.as_bytes())) };
+        let (sent, encoding, bytes) = (content_type.map(str::to_owned), content_encoding.map(str::to_owned), body.clone());
+        let rule = rule.clone();
+        let read = move || {
+            let reading = Reading { rule: &rule, max_bytes: LARGEST_MAX_BYTES };
+            read_body(reading, sent.as_deref(), encoding.as_deref(), &bytes)
+        };
         let aside = weight::are_many(body.len()) || content_encoding.is_some();
         let Ok(Ok(value)) = weight::run(aside, read).await else { return Some(Bytes::from_static(UNREADABLE.as_bytes())) };
         let hidden = self.without(&value)?;
-        let written = payload::encode(hidden, content_type).await;
+        let written = payload::encode_as(hidden, kind, String::new()).await;
         Some(written.map_or_else(|_| Bytes::from_static(UNREADABLE.as_bytes()), |written| written.bytes))
     }
 
@@ -170,16 +183,6 @@ impl Redaction {
     }
 }
 
-/// Whether bodies of the type have fields with names.
-fn has_names(content_type: Option<&str>) -> bool {
-    match BodyKind::of(content_type) {
-        Ok(BodyKind::Text(_) | BodyKind::Binary) => false,
-        Ok(_) => true,
-        // A type whose charset is not known is one of text.
-        Err(_) => true,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,7 +193,7 @@ mod tests {
     }
 
     async fn body(content_type: &str, body: &str) -> Option<String> {
-        let hidden = redaction().body(Some(content_type), None, &Bytes::from(body.to_owned())).await?;
+        let hidden = redaction().body(&BodyRule::NONE, Some(content_type), None, &Bytes::from(body.to_owned())).await?;
         Some(String::from_utf8(hidden.to_vec()).unwrap())
     }
 
@@ -238,6 +241,15 @@ mod tests {
         assert_eq!(body("application/json", r#"{ "a": 1 }"#).await, None);
         assert_eq!(body("text/plain", "password: hunter2").await, None);
         assert_eq!(body("application/json", r#"{"password": "hunter2""#).await.as_deref(), Some(UNREADABLE));
+    }
+
+    #[tokio::test]
+    async fn a_body_is_searched_as_what_the_definition_says_it_is() {
+        let rule = BodyRule::new(Some("text/csv"), Some("windows-1252"), Some(";")).unwrap();
+        let body = Bytes::from_static(b"id;SSN\r\n\xf6;2\r\n");
+        let hidden = redaction().body(&rule, Some("text/plain"), None, &body).await.unwrap();
+        assert_eq!(&hidden[..], b"id;SSN\r\n\xf6;[redacted]\r\n");
+        assert_eq!(redaction().body(&BodyRule::NONE, Some("text/plain"), None, &body).await, None);
     }
 
     #[test]

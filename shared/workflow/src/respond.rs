@@ -46,11 +46,13 @@ pub(crate) async fn answer(respond: Option<&CompiledRespond>, answer: Answer<'_>
         headers.retain(|(name, _)| name != "content-type");
         return Ok(Response { status, headers, body: Bytes::new() });
     }
-    let output = match respond.and_then(|respond| respond.body.as_ref()) {
-        Some(mapping) => mapping.output("body", context, budget).await?,
-        None => answer.last_output.unwrap_or_else(|| answer.context.input()).clone(),
+    let payload = match respond.and_then(|respond| respond.body.as_ref()) {
+        Some(mapping) => payload::of_mapping(mapping, content_type_of(&headers), context, budget).await?,
+        None => {
+            let output = answer.last_output.unwrap_or_else(|| answer.context.input()).clone();
+            payload::encode(output, content_type_of(&headers)).await?
+        }
     };
-    let payload = payload::encode(output, content_type_of(&headers)).await?;
     if payload.bytes.len() > answer.most_bytes {
         let message = format!(
             "body: the answer has {} bytes, more than the {} that fit into one; answer with less, or in pages",

@@ -149,6 +149,38 @@ async fn a_body_that_cannot_be_read_fails_permanently() {
 }
 
 #[tokio::test]
+async fn the_bytes_of_a_call_are_there_for_who_asks_and_go_out_as_they_came() {
+    let mut envelope = envelope("");
+    envelope.body = bytes::Bytes::from_static(b"{ \"n\" : 1.50 }");
+    envelope.content_type = Some("application/json; charset=utf-8".to_owned());
+    let run = async |rest: &str| engine().run(&program(rest), &envelope, once()).await;
+    let sent = response(run("respond: { body: .request.raw }").await);
+    assert_eq!(sent.body, envelope.body);
+    assert_eq!(sent.headers, [("content-type".to_owned(), "application/json; charset=utf-8".to_owned())]);
+    let sent = response(run("respond: { headers: { Content-Type: text/plain }, body: ' .request.raw ' }").await);
+    assert_eq!((&sent.body, sent.headers[0].1.as_str()), (&envelope.body, "text/plain"));
+    let raw = r#"{"base64":"eyAibiIgOiAxLjUwIH0=","contentType":"application/json; charset=utf-8","size":14}"#;
+    assert_eq!(text(run("input: '{ raw: .request.raw }'\nrespond: { body: .input.raw }").await), raw);
+    assert_eq!(text(run("steps: [{ id: a, set: '.request.raw | decode_charset(\"utf-8\")' }]").await), r#""{ \"n\" : 1.50 }""#);
+    assert_eq!(text(run("steps: [{ id: a, set: '.request | keys' }]").await), r#"["contentType","headers","method","path","queryString"]"#);
+    assert_eq!(text(run("steps: [{ id: a, log: '${ .request.raw.size } bytes' }]").await), r#""14 bytes""#);
+
+    envelope.body = bytes::Bytes::new();
+    let sent = response(engine().run(&program("respond: { body: .request.raw }"), &envelope, once()).await);
+    assert!(sent.body.is_empty());
+}
+
+#[tokio::test]
+async fn the_bytes_of_a_call_are_those_without_a_content_encoding() {
+    // `{"a":1}`
+    let gzipped: &[u8] = &[31, 139, 8, 0, 0, 0, 0, 0, 2, 3, 171, 86, 74, 84, 178, 50, 172, 5, 0, 175, 172, 27, 86, 7, 0, 0, 0];
+    let mut envelope = envelope("");
+    (envelope.body, envelope.content_encoding) = (bytes::Bytes::from_static(gzipped), Some("gzip".to_owned()));
+    let sent = response(engine().run(&program("respond: { body: .request.raw }"), &envelope, once()).await);
+    assert_eq!(&sent.body[..], b"{\"a\":1}");
+}
+
+#[tokio::test]
 async fn a_large_body_is_read_as_a_small_one_is() {
     let mut envelope = envelope(&format!(r#"{{"text": "{}", "n": 9007199254740993}}"#, "x".repeat(500_000)));
     let program = program("steps: [{ id: a, set: '[.body.n, (.body.text | length)]' }]");

@@ -42,11 +42,12 @@ pub(super) async fn form(caller: Caller, at: At, shown: web::Query<Shown>) -> Pa
     }
     let method = webhook.methods.iter().find(|method| method.as_str() == "POST").or(webhook.methods.first());
     let has_body = method.is_some_and(|method| method.as_str() != "GET");
+    let content_type = webhook.body.content_type();
     let call = Call {
         method: method.map(|method| method.as_str().to_owned()).unwrap_or_default(),
         query: view::try_it::required(&webhook),
-        content_type: if has_body { "application/json".to_owned() } else { String::new() },
-        body: if has_body { "{}".to_owned() } else { String::new() },
+        content_type: if has_body { content_type.unwrap_or("application/json").to_owned() } else { String::new() },
+        body: if has_body && content_type.is_none() { "{}".to_owned() } else { String::new() },
         makes_key: caller.actor.has(&path.tenant, Role::Developer),
         ..Call::default()
     };

@@ -2,6 +2,7 @@
 
 use super::Endpoint;
 use super::answers::{Answer, AnswerKind, answers};
+use forebay_contract::body::BodyRule;
 use forebay_contract::definition::{Authentication, QueryKind};
 use forebay_contract::signature::SignatureScheme;
 use serde_json::{Map, Value, json};
@@ -112,12 +113,37 @@ fn query_parameter(parameter: &forebay_contract::definition::QueryParameter) -> 
 
 fn request_body(endpoint: Endpoint<'_>) -> Value {
     let webhook = endpoint.webhook;
-    let description = format!("At most {} bytes, as it travels and after a Content-Encoding is undone.", endpoint.max_bytes);
-    let content = match &webhook.schema {
-        Some(schema) => json!({ "application/json": { "schema": embedded(endpoint, schema) } }),
-        None => json!({ "application/json": { "schema": true }, "*/*": {} }),
+    let mut description = format!("At most {} bytes, as it travels and after a Content-Encoding is undone.", endpoint.max_bytes);
+    if let Some(rule) = rule_text(&webhook.body) {
+        description.push(' ');
+        description.push_str(&rule);
+    }
+    let media_type = webhook.body.content_type();
+    let content = match (&webhook.schema, media_type) {
+        (Some(schema), media_type) => json!({ media_type.unwrap_or("application/json"): { "schema": embedded(endpoint, schema) } }),
+        (None, Some(media_type)) => json!({ media_type: {} }),
+        (None, None) => json!({ "application/json": { "schema": true }, "*/*": {} }),
     };
     json!({ "description": description, "content": content, "required": webhook.schema.is_some() })
+}
+
+/// What an endpoint reads bodies as, where that is not what the caller says.
+pub(super) fn rule_text(rule: &BodyRule) -> Option<String> {
+    let mut said = Vec::new();
+    if let Some(content_type) = rule.content_type() {
+        said.push(format!("as {content_type}"));
+    }
+    if let Some(charset) = rule.charset() {
+        said.push(format!("in the charset {}", charset.name()));
+    }
+    if let Some(separator) = rule.separator() {
+        let separator = char::from(separator);
+        said.push(match separator {
+            '\t' => "with a tab between the fields of CSV".to_owned(),
+            separator => format!("with '{separator}' between the fields of CSV"),
+        });
+    }
+    (!said.is_empty()).then(|| format!("It is read {}, whatever the call says.", said.join(", ")))
 }
 
 /// A schema with references in it gets an address of its own, since `#/...` would otherwise mean a place in the whole document.
@@ -245,6 +271,20 @@ fn parameters() -> Value {
 mod tests {
     use super::*;
     use forebay_contract::definition::{Definition, documents};
+
+    #[test]
+    fn the_type_that_a_definition_reads_bodies_by_is_in_the_document() {
+        let yaml = "tenant: t1\nname: a\ntrigger: { webhook: { methods: [POST], body: {
+            content_type: text/csv, charset: windows-1252, separator: ';' } } }\n";
+        let definition = Definition::from_value(&documents(yaml).unwrap()[0]).unwrap();
+        let webhook = definition.trigger.webhook().unwrap();
+        let document = document("t1", &[Endpoint { definition: &definition, webhook, version: 3, max_bytes: 1000 }]);
+        let body = &document["paths"]["/t1/a"]["post"]["requestBody"];
+        assert_eq!(body["content"], json!({ "text/csv": {} }));
+        let description = body["description"].as_str().unwrap();
+        let expected = "It is read as text/csv, in the charset windows-1252, with ';' between the fields of CSV, whatever the call says.";
+        assert!(description.ends_with(expected), "{description}");
+    }
 
     #[test]
     fn a_bodys_schema_is_in_the_document_and_its_references_stay_in_it() {

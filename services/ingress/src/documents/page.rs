@@ -2,6 +2,7 @@
 
 use super::Endpoint;
 use super::answers::answers;
+use super::openapi::rule_text;
 use forebay_contract::definition::{Authentication, QueryKind, QueryParameter};
 use forebay_contract::format_duration;
 use forebay_workflow::mapping::html_escaped;
@@ -84,8 +85,13 @@ fn section(html: &mut String, tenant: &str, endpoint: Endpoint<'_>) {
     parameters(html, &webhook.query);
     if methods.iter().any(|method| *method != "GET") {
         html.push_str(&format!("<h3>Body</h3>\n<p>At most {} bytes.</p>\n", endpoint.max_bytes));
+        if let Some(rule) = rule_text(&webhook.body) {
+            html.push_str(&format!("<p>{}</p>\n", escaped(&rule)));
+        }
         if let Some(schema) = &webhook.schema {
-            html.push_str(&format!("<p>JSON that fits this schema:</p>\n<pre>{}</pre>\n", escaped(&format!("{schema:#}"))));
+            let what =
+                if webhook.body.content_type().is_some() { "What fits this schema once it is read" } else { "JSON that fits this schema" };
+            html.push_str(&format!("<p>{what}:</p>\n<pre>{}</pre>\n", escaped(&format!("{schema:#}"))));
         }
     }
     html.push_str(&format!("<h3>A call</h3>\n<pre>{}</pre>\n", curl(tenant, endpoint)));
@@ -130,7 +136,13 @@ fn curl(tenant: &str, endpoint: Endpoint<'_>) -> String {
         line.push_str(&format!(" -H '{}'", escaped(&header)));
     }
     if method != "GET" && method != "DELETE" {
-        line.push_str(" -H 'Content-Type: application/json' -d '{}'");
+        match webhook.body.content_type() {
+            None => line.push_str(" -H 'Content-Type: application/json' -d '{}'"),
+            Some(content_type) => {
+                let quoted = content_type.replace('\'', r"'\''");
+                line.push_str(&format!(" -H 'Content-Type: {}' --data-binary @FILE", escaped(&quoted)));
+            }
+        }
     }
     line
 }
@@ -184,5 +196,8 @@ mod tests {
         assert!(html.contains("<pre>curl -i '\0origin\0/t1/a?id=1' -H 'X-API-Key: KEY'</pre>"), "{html}");
         let html = page_of("tenant: t1\nname: a\ntrigger: { webhook: { methods: [PUT], authentication: none } }\n");
         assert!(html.contains("/t1/a' -X PUT -H 'Content-Type: application/json' -d '{}'</pre>"), "{html}");
+        let html = page_of("tenant: t1\nname: a\ntrigger: { webhook: { methods: [POST], body: { content_type: text/csv } } }\n");
+        assert!(html.contains("-H 'Content-Type: text/csv' --data-binary @FILE</pre>"), "{html}");
+        assert!(html.contains("<p>It is read as text/csv, whatever the call says.</p>"), "{html}");
     }
 }

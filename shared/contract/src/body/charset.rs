@@ -19,12 +19,12 @@ pub enum Charset {
 }
 
 impl Charset {
-    /// The charset with this name, in upper or lower case.
+    /// The charset with this name, in upper or lower case, and with the single quotes that some put around it.
     ///
     /// # Errors
     /// [`BodyError::Charset`] for a name that is not known.
     pub fn named(name: &str) -> Result<Self, BodyError> {
-        let lower = name.trim().to_ascii_lowercase();
+        let lower = name.trim().trim_matches('\'').to_ascii_lowercase();
         match lower.as_str() {
             "utf-8" | "utf8" | "us-ascii" | "ascii" => return Ok(Self::Utf8),
             "iso-8859-1" | "latin1" | "iso8859-1" | "iso_8859-1" => return Ok(Self::Latin1),
@@ -57,26 +57,36 @@ impl Charset {
     /// # Errors
     /// [`BodyError::Malformed`] with `kind` for bytes that are not of this charset.
     pub fn decode<'b>(self, kind: &'static str, bytes: &'b [u8]) -> Result<Cow<'b, str>, BodyError> {
+        let (charset, bytes) = match (self, Self::of_mark(bytes)) {
+            (Self::Utf8, Some((Self::Utf8, length))) => (self, &bytes[length..]),
+            (named, Some((marked, length))) if named.is_utf16() && marked.is_utf16() => (marked, &bytes[length..]),
+            _ => (self, bytes),
+        };
+        charset.decode_exact(bytes).map_err(|detail| BodyError::Malformed { kind, detail })
+    }
+
+    /// As [`Charset::decode`], of bytes in which a byte order mark is a character like others.
+    ///
+    /// # Errors
+    /// What is wrong with the bytes, and where this is known.
+    pub fn decode_exact(self, bytes: &[u8]) -> Result<Cow<'_, str>, String> {
         match self {
             Self::Utf8 => {
-                let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-                let not_utf8 = |error: std::str::Utf8Error| BodyError::Malformed {
-                    kind,
-                    detail: format!("byte {} is not UTF-8", error.valid_up_to()),
-                };
-                std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(not_utf8)
+                std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|error| format!("byte {} is not UTF-8", error.valid_up_to()))
             }
-            Self::Latin1 if bytes.is_ascii() => std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|_| not_of(kind, self)),
-            Self::Latin1 => Ok(Cow::Owned(bytes.iter().copied().map(char::from).collect())),
-            Self::Other(named) => {
-                let is_utf16 = |encoding| encoding == encoding_rs::UTF_16LE || encoding == encoding_rs::UTF_16BE;
-                let (encoding, bytes) = match Encoding::for_bom(bytes) {
-                    Some((marked, length)) if is_utf16(named) && is_utf16(marked) => (marked, &bytes[length..]),
-                    _ => (named, bytes),
-                };
-                encoding.decode_without_bom_handling_and_without_replacement(bytes).ok_or_else(|| not_of(kind, self))
-            }
+            Self::Latin1 => Ok(match std::str::from_utf8(bytes) {
+                Ok(text) if text.is_ascii() => Cow::Borrowed(text),
+                _ => Cow::Owned(bytes.iter().copied().map(char::from).collect()),
+            }),
+            Self::Other(encoding) => encoding
+                .decode_without_bom_handling_and_without_replacement(bytes)
+                .ok_or_else(|| format!("its bytes are not {}", self.name())),
         }
+    }
+
+    /// Whether this is UTF-16, of either byte order.
+    pub fn is_utf16(self) -> bool {
+        matches!(self, Self::Other(encoding) if encoding == encoding_rs::UTF_16LE || encoding == encoding_rs::UTF_16BE)
     }
 
     /// The bytes of `text`. UTF-16 begins with a byte order mark, other charsets have none.
@@ -100,10 +110,6 @@ impl Charset {
             }
         }
     }
-}
-
-fn not_of(kind: &'static str, charset: Charset) -> BodyError {
-    BodyError::Malformed { kind, detail: format!("its bytes are not {}", charset.name()) }
 }
 
 fn utf16(text: &str, to_bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
@@ -131,6 +137,7 @@ mod tests {
                 assert_eq!(charset.encode(text).unwrap(), bytes, "{name}");
             }
         }
+        assert_eq!(Charset::named("'UTF-8'"), Ok(Charset::Utf8));
         assert_eq!(Charset::named("utf-16").unwrap().decode("text", b"a\0").unwrap(), "a");
         assert_eq!(Charset::named("windows-1252").unwrap().decode("text", b"\x80").unwrap(), "€");
         assert_eq!(Charset::Latin1.decode("text", b"\x80").unwrap(), "\u{80}");

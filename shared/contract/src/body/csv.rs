@@ -3,18 +3,13 @@
 //! Written here because the common readers take a quote that is never closed for a field that ends with the file, which would make
 //! one field of the rest of a partner's rows without a word.
 
+use super::csv_separator::{guessed_separator, named_separator};
 use std::borrow::Cow;
-
-/// Separators that are looked for in a first line, the usual one first.
-const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
-
-/// How far a separator is looked for, in bytes.
-const LONGEST_SEARCH: usize = 64 * 1024;
 
 /// How a CSV text is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CsvFormat {
-    /// An ASCII character between two fields; `None`: see [`separator_of`].
+    /// An ASCII character between two fields; `None`: as the text says, or as it looks.
     pub separator: Option<u8>,
     /// Whether the first record is the names of the columns.
     pub has_header: bool,
@@ -37,27 +32,6 @@ pub struct CsvError {
     pub line: usize,
 }
 
-/// The separator of a text whose Content-Type says none: the first of comma, semicolon, tab and `|` that the first line has outside
-/// of quotes. A standard text with two columns has a comma there, so it is never read in another way.
-pub fn separator_of(text: &str) -> u8 {
-    let mut in_quotes = false;
-    let mut found = [false; SEPARATORS.len()];
-    for byte in text.trim_start_matches(['\r', '\n']).bytes().take(LONGEST_SEARCH) {
-        match byte {
-            b'"' => in_quotes = !in_quotes,
-            b'\r' | b'\n' if !in_quotes => break,
-            _ if in_quotes => {}
-            b',' => return b',',
-            _ => {
-                if let Some(index) = SEPARATORS.iter().position(|separator| *separator == byte) {
-                    found[index] = true;
-                }
-            }
-        }
-    }
-    SEPARATORS.iter().zip(found).find(|(_, is_there)| *is_there).map_or(b',', |(separator, _)| *separator)
-}
-
 /// The fields of a text. Empty lines are passed over; lines end with CRLF, LF or CR.
 ///
 /// A field that begins with a quote ends with the next quote that is not doubled; what follows up to the separator is added as it
@@ -68,12 +42,20 @@ pub struct CsvFields<'t> {
     at: usize,
     separator: u8,
     starts_record: bool,
+    has_loose_quote: bool,
 }
 
 impl<'t> CsvFields<'t> {
-    /// Over `text`, with an ASCII character between the fields.
-    pub fn new(text: &'t str, separator: u8) -> Self {
-        Self { text, at: 0, separator, starts_record: true }
+    /// Over `text`. A first line `sep=;` is no data, and says the separator where the format does not.
+    pub fn new(text: &'t str, format: CsvFormat) -> Self {
+        let (named, at) = named_separator(text).map_or((None, 0), |(separator, length)| (Some(separator), length));
+        let separator = format.separator.or(named).unwrap_or_else(|| guessed_separator(text));
+        Self { at, ..Self::separated_by(text, separator) }
+    }
+
+    /// Over `text`, with an ASCII character between the fields. Every line is data.
+    pub(super) fn separated_by(text: &'t str, separator: u8) -> Self {
+        Self { text, at: 0, separator, starts_record: true, has_loose_quote: false }
     }
 
     fn quoted(&mut self) -> Result<Cow<'t, str>, CsvError> {
@@ -96,8 +78,14 @@ impl<'t> CsvFields<'t> {
             from = quote + 2;
         }
         let rest = self.plain();
+        self.has_loose_quote |= !rest.is_empty();
         add(&mut field, rest);
         Ok(field)
+    }
+
+    /// Whether something stood between a closing quote and the end of its field, which RFC 4180 does not have.
+    pub(super) fn has_loose_quote(&self) -> bool {
+        self.has_loose_quote
     }
 
     /// Up to the next separator or the end of the line.
@@ -166,7 +154,7 @@ mod tests {
 
     fn records(text: &str, separator: u8) -> Vec<Vec<String>> {
         let mut records = vec![Vec::new()];
-        for field in CsvFields::new(text, separator) {
+        for field in CsvFields::separated_by(text, separator) {
             let field = field.unwrap();
             records.last_mut().unwrap().push(field.text.into_owned());
             if field.ends_record {
@@ -195,16 +183,21 @@ mod tests {
 
     #[test]
     fn a_quote_that_is_never_closed_is_an_error_with_its_line() {
-        let error = CsvFields::new("a\nb,\"c\nd,e\n", b',').find_map(Result::err);
+        let format = CsvFormat { separator: None, has_header: true };
+        let error = CsvFields::new("a,b\nb,\"c\nd,e\n", format).find_map(Result::err);
         assert_eq!(error, Some(CsvError { line: 2 }));
+        let error = CsvFields::new("sep=;\na\nb;\"c\nd;e\n", format).find_map(Result::err);
+        assert_eq!(error, Some(CsvError { line: 3 }));
     }
 
     #[test]
-    fn the_separator_is_the_one_that_the_first_line_has() {
-        for (text, expected) in
-            [("a,b;c", b','), ("a;b\n1,5;2", b';'), ("\"a,b\";c", b';'), ("a\tb", b'\t'), ("a|b", b'|'), ("a", b','), ("", b',')]
-        {
-            assert_eq!(separator_of(text), expected, "{text:?}");
-        }
+    fn a_first_line_with_the_separator_is_no_data_and_the_definition_has_the_last_word() {
+        let first = |text, separator| {
+            let fields = CsvFields::new(text, CsvFormat { separator, has_header: true });
+            fields.take(2).map(|field| field.unwrap().text.into_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(first("sep=;\r\na,b;c\r\n", None), ["a,b", "c"]);
+        assert_eq!(first("sep=;\r\na,b;c\r\n", Some(b',')), ["a", "b;c"]);
+        assert_eq!(first("a,b;c\n1,2\n", None), ["a", "b;c"]);
     }
 }

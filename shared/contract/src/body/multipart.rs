@@ -1,6 +1,7 @@
 //! `multipart/form-data` as a stream of parts (RFC 7578): one reader for the check at the ingress and for values.
 
-use mime::Mime;
+use super::transfer::undo_transfer_encoding;
+use super::{BodyError, BodyKind, Charset, MediaType, xml_text};
 use std::borrow::Cow;
 
 /// Most bytes of the headers of one part.
@@ -15,8 +16,59 @@ pub struct Part<'b> {
     pub filename: Option<String>,
     /// As it was sent.
     pub content_type: Option<String>,
-    /// Its content.
-    pub bytes: &'b [u8],
+    /// Its content, without a Content-Transfer-Encoding.
+    pub bytes: Cow<'b, [u8]>,
+}
+
+impl Part<'_> {
+    /// The content as text: of a field without a Content-Type in `charset`, and of whatever is said to be text in the charset that its
+    /// Content-Type names, else in `charset`. `None` for a file or field that is no text.
+    ///
+    /// # Errors
+    /// The place in a field whose bytes are not of the charset. A file whose bytes are not is no text.
+    pub fn text(&self, charset: Option<Charset>) -> Result<Option<Cow<'_, str>>, BodyError> {
+        let content_type = match (&self.content_type, &self.filename) {
+            (None, None) => "text/plain",
+            (None, Some(_)) => return Ok(None),
+            (Some(content_type), _) => content_type,
+        };
+        let own = MediaType::parse(content_type).and_then(|media_type| Charset::named(media_type.parameter("charset")?).ok());
+        let charset = own.or(charset).unwrap_or(Charset::Utf8);
+        let text = match BodyKind::of(Some(content_type)) {
+            Ok(BodyKind::Text(_) | BodyKind::Csv(..) | BodyKind::Form(_)) => charset.decode("text", &self.bytes),
+            Ok(BodyKind::Json(_)) => Charset::Utf8.decode("text", &self.bytes),
+            Ok(BodyKind::Xml(_)) => xml_text(own, &self.bytes),
+            Ok(BodyKind::Multipart { .. } | BodyKind::Binary) | Err(_) => return Ok(None),
+        };
+        match text {
+            Ok(text) => Ok(Some(text)),
+            Err(_) if self.filename.is_some() => Ok(None),
+            Err(error) => {
+                let detail = match error {
+                    BodyError::Malformed { detail, .. } => detail,
+                    error => error.to_string(),
+                };
+                let name: String = self.name.chars().take(60).collect();
+                let hint = "name the charset in a Content-Type of the part or in a field _charset_";
+                Err(BodyError::Malformed { kind: MULTIPART, detail: format!("the field '{name}': {detail}; {hint}") })
+            }
+        }
+    }
+}
+
+/// How the body is called in errors.
+pub(super) const MULTIPART: &str = "multipart/form-data";
+
+/// The charset that the field `_charset_` of a body names (RFC 7578, section 4.6), which is that of its fields.
+///
+/// # Errors
+/// [`BodyError::Charset`] for a name that is not known.
+pub fn multipart_charset(body: &[u8], boundary: &str) -> Result<Option<Charset>, BodyError> {
+    if memchr::memmem::find(body, b"_charset_").is_none() {
+        return Ok(None);
+    }
+    let named = Parts::new(body, boundary).filter_map(Result::ok).find(|part| part.name == "_charset_" && part.filename.is_none());
+    named.map(|part| Charset::named(&String::from_utf8_lossy(&part.bytes))).transpose()
 }
 
 /// What is wrong with the framing, or with the headers of a part.
@@ -26,7 +78,7 @@ pub struct MultipartError {
     /// Counted from 1.
     pub part: usize,
     /// What was wrong with it.
-    pub message: &'static str,
+    pub message: String,
 }
 
 /// The parts of a body, in order. After an error there is nothing more.
@@ -52,7 +104,7 @@ impl<'b> Parts<'b> {
         Self { rest: body, delimiter: format!("\r\n--{boundary}").into_bytes(), count: 0, state: State::BeforeFirst }
     }
 
-    fn part(&mut self) -> Result<Option<Part<'b>>, &'static str> {
+    fn part(&mut self) -> Result<Option<Part<'b>>, String> {
         if self.state == State::BeforeFirst {
             self.pass_first_delimiter()?;
             self.state = State::InParts;
@@ -113,14 +165,15 @@ fn split_headers(bytes: &[u8]) -> Result<(&[u8], &[u8]), &'static str> {
     Ok((&bytes[..end], &bytes[end + 4..]))
 }
 
-fn read_headers<'b>(headers: &[u8], bytes: &'b [u8]) -> Result<Part<'b>, &'static str> {
+fn read_headers<'b>(headers: &[u8], bytes: &'b [u8]) -> Result<Part<'b>, String> {
     let headers = std::str::from_utf8(headers).map_err(|_| "its headers are not UTF-8")?;
-    let (mut disposition, mut content_type) = (None, None);
+    let (mut disposition, mut content_type, mut transfer_encoding) = (None, None, None);
     for line in headers.split("\r\n") {
         let Some((name, value)) = line.split_once(':') else { continue };
         match name.trim().to_ascii_lowercase().as_str() {
             "content-disposition" => disposition = Some(value.trim()),
             "content-type" => content_type = Some(value.trim().to_owned()),
+            "content-transfer-encoding" => transfer_encoding = Some(value.trim()),
             _ => {}
         }
     }
@@ -136,6 +189,10 @@ fn read_headers<'b>(headers: &[u8], bytes: &'b [u8]) -> Result<Part<'b>, &'stati
         }
     }
     let name = field.ok_or("its Content-Disposition has no name")?;
+    let bytes = undo_transfer_encoding(transfer_encoding, bytes).map_err(|problem| {
+        let shown: String = name.chars().take(60).collect();
+        format!("the field '{shown}': {problem}")
+    })?;
     Ok(Part { name, filename: filename_extended.or(filename), content_type, bytes })
 }
 
@@ -191,8 +248,8 @@ fn extended(text: &str) -> Option<String> {
 }
 
 /// The boundary that a Content-Type names, if it does.
-pub(super) fn boundary(mime: &Mime) -> Option<String> {
-    let boundary = mime.get_param(mime::BOUNDARY)?.as_str();
+pub(super) fn boundary(media_type: &MediaType<'_>) -> Option<String> {
+    let boundary = media_type.parameter("boundary")?;
     (!boundary.is_empty() && boundary.len() <= 200).then(|| boundary.to_owned())
 }
 
@@ -217,7 +274,7 @@ mod tests {
             name: name.to_owned(),
             filename: filename.map(str::to_owned),
             content_type: content_type.map(str::to_owned),
-            bytes,
+            bytes: Cow::Borrowed(bytes),
         };
         let expected = [
             part("a", None, None, b"one"),
@@ -244,6 +301,18 @@ mod tests {
             assert!(error.message.contains(expected), "{body:?}: {error}");
         }
         let open = format!("--XX\r\n{HEADERS}\r\n\r\none\r\n--XX\r\n{HEADERS}\r\n\r\ntwo");
-        assert_eq!(parts(&open).unwrap_err(), MultipartError { part: 2, message: "it is not ended by the boundary" });
+        assert_eq!(parts(&open).unwrap_err(), MultipartError { part: 2, message: "it is not ended by the boundary".to_owned() });
+    }
+
+    #[test]
+    fn a_transfer_encoding_is_undone_and_one_that_is_not_known_names_the_field() {
+        let body = |encoding: &str, content: &str| {
+            format!("--XX\r\n{HEADERS}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n{content}\r\n--XX--")
+        };
+        assert_eq!(&*parts(&body("base64", "aGVq\r\nIMO2")).unwrap()[0].bytes, "hej ö".as_bytes());
+        assert_eq!(&*parts(&body("Quoted-Printable", "hej =C3=\r\n=B6")).unwrap()[0].bytes, "hej ö".as_bytes());
+        assert_eq!(&*parts(&body("8bit", "a=")).unwrap()[0].bytes, b"a=");
+        let error = parts(&body("x-uuencode", "a")).unwrap_err().to_string();
+        assert!(error.starts_with("part 1: the field 'a': its Content-Transfer-Encoding 'x-uuencode'"), "{error}");
     }
 }

@@ -2,9 +2,11 @@
 //! whatever the ingress accepts.
 //!
 //! quick-xml finds the markup and pairs the tags. What it leaves to its caller is checked here: names, attributes, characters, one
-//! root. A DOCTYPE is refused, so no entities exist but the five of XML itself and nothing can expand; comments, processing
-//! instructions and the declaration are passed over. Namespaces are not looked at: a prefix is part of its name.
+//! root. A DOCTYPE with declarations is refused, and none is fetched, so no entities exist but the five of XML itself and nothing can
+//! expand; comments, processing instructions and the declaration are passed over. Namespaces are not looked at: a prefix is part of
+//! its name.
 
+use super::doctype::check_doctype;
 use super::xml_characters::{check_characters, is_xml_character, is_xml_name};
 use super::{BodyError, Charset};
 use quick_xml::Reader;
@@ -84,13 +86,13 @@ fn declared_charset(bytes: &[u8]) -> Result<Charset, BodyError> {
 /// Reads `text`, and tells `events` what is in it.
 ///
 /// # Errors
-/// What is not well-formed, a DOCTYPE, and elements deeper than [`DEEPEST_XML`]. What was before it has been told.
+/// What is not well-formed, a DOCTYPE with declarations, and elements deeper than [`DEEPEST_XML`]. What was before it has been told.
 pub fn read_xml(text: &str, events: &mut impl XmlEvents) -> Result<(), XmlError> {
     let mut reader = Reader::from_str(text);
     let config = reader.config_mut();
     config.check_comments = true;
     config.check_end_names = true;
-    let mut document = Document { text, depth: 0, has_root: false };
+    let mut document = Document { text, depth: 0, has_root: false, has_doctype: false };
     loop {
         let at = reader.buffer_position() as usize;
         let event = match reader.read_event() {
@@ -108,6 +110,7 @@ struct Document<'t> {
     text: &'t str,
     depth: usize,
     has_root: bool,
+    has_doctype: bool,
 }
 
 impl Document<'_> {
@@ -163,7 +166,13 @@ impl Document<'_> {
                 }
                 events.text(resolved.encode_utf8(&mut [0; 4]));
             }
-            Event::DocType(_) => return Err("a DOCTYPE is not accepted; entities and DTDs are switched off".to_owned()),
+            Event::DocType(_) if self.has_root || self.has_doctype => {
+                return Err("a DOCTYPE stands where it is not the first, before the root element".to_owned());
+            }
+            Event::DocType(doctype) => {
+                self.has_doctype = true;
+                check_doctype(&doctype)?;
+            }
             Event::Decl(_) if at > 0 => return Err("an XML declaration stands where it is not the beginning".to_owned()),
             Event::Decl(declaration) => {
                 if declaration.version().is_err() {
@@ -328,7 +337,11 @@ mod tests {
             ("<a><!-- -- --></a>", ""),
             ("<a><?xml version='1.0'?></a>", "not the beginning"),
             ("<a><?XML x?></a>", "processing instruction"),
-            ("\n<!DOCTYPE a><a/>", "line 2: a DOCTYPE"),
+            ("\n<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>", "line 2: the DOCTYPE has a declaration, <!ENTITY"),
+            ("<!DOCTYPE a><!DOCTYPE a><a/>", "not the first"),
+            ("<a><!DOCTYPE a></a>", "not the first"),
+            ("<a/><!DOCTYPE a>", "not the first"),
+            ("<!DOCTYPE a SYSTEM 'b'><a>&nbsp;</a>", "'&nbsp;'"),
         ];
         for (text, expected) in cases {
             let problem = problem(text);
@@ -344,6 +357,10 @@ mod tests {
             "<ö.-·/>",
             "<a b='>' c=\"'\">></a>",
             "<a></a >",
+            "<?xml version='1.0'?>\n<!DOCTYPE cXML SYSTEM \"http://xml.cxml.org/schemas/cXML/1.2.014/cXML.dtd\">\n<cXML/>",
+            "<!DOCTYPE svg PUBLIC '-//W3C//DTD SVG 1.1//EN' 'http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd'[]><svg/>",
+            "<!DOCTYPE a SYSTEM 'x>y'><a/>",
+            "<!doctype html><html/>",
         ] {
             assert_eq!(problem(text), "", "{text:?}");
         }

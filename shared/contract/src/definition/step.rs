@@ -1,6 +1,7 @@
 //! Steps: what a workflow does.
 
 use super::RetryPolicy;
+use crate::body::BodyRule;
 use crate::name::Name;
 use http::Method;
 use std::time::Duration;
@@ -140,6 +141,8 @@ pub struct HttpCall {
     pub body: Option<String>,
     /// Statuses beside 2xx that are no failure.
     pub accept: Vec<u16>,
+    /// What holds in the place of what the remote system says of its response's body.
+    pub response: BodyRule,
 }
 
 impl HttpCall {
@@ -239,8 +242,8 @@ pub enum SftpOperation {
     Get {
         /// The file.
         path: String,
-        /// Its media type; absent: by the name's ending.
-        content_type: Option<String>,
+        /// What holds in the place of the media type that the name's ending tells.
+        rule: BodyRule,
     },
     /// Writes a file, first under a name of its own and then renamed unless told otherwise: `{ path, size }`.
     Put {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::body::Charset;
 use http::Method;
 use serde_json::json;
 
@@ -113,6 +114,10 @@ fn a_mistake_names_its_path_and_what_was_meant() {
         (webhook("{ query: { a: { type: integer, default: x } } }"), "query.a.default: must be of the type integer, not 'x'"),
         (webhook("{ query: { a: { required: true, default: x } } }"), "a required parameter has no default"),
         (webhook("{ body: { max_bytes: 99999999999 } }"), "trigger.webhook.body.max_bytes: must be a whole number from 0 to"),
+        (webhook("{ body: { content_type: csv } }"), "trigger.webhook.body.content_type: must be of the form type/subtype"),
+        (webhook("{ body: { charset: ebcdic } }"), "trigger.webhook.body.charset: the charset 'ebcdic' is not supported"),
+        (webhook("{ body: { separator: '' } }"), "trigger.webhook.body.separator: must be one ASCII character"),
+        (webhook("{ body: { content_type: text/plain, separator: ';' } }"), "separator: has no effect: 'text/plain' is no CSV"),
         (webhook("{ ordered: true, concurrency: 3 }"), "trigger.webhook.concurrency: is for unordered triggers"),
         (webhook("{ ordered: { concurrency: 3 } }"), "trigger.webhook.ordered.by: is required"),
         (webhook("{ response: { wait: 30 } }"), "trigger.webhook.response.wait: must be text, not 30: write it in quotes"),
@@ -206,6 +211,9 @@ fn a_mistake_in_a_step_names_the_step_and_what_was_meant() {
         ("{ id: a, sql: { connection: c, transaction: [{}] } }", "steps[0].sql.transaction[0]: needs query or execute"),
         ("{ id: a, email: { connection: c, text: t } }", "steps[0].email.to: is required"),
         ("{ id: a, sftp: { connection: c, list: a, to: b } }", "steps[0].sftp.to: belongs to move"),
+        ("{ id: a, sftp: { connection: c, get: a, content_type: csv } }", "steps[0].sftp.content_type: must be of the form type/subtype"),
+        ("{ id: a, sftp: { connection: c, put: a, body: 1, charset: utf-8 } }", "steps[0].sftp.charset: belongs to get"),
+        ("{ id: a, http: { url: 'http://x', response: {} } }", "steps[0].http.response: needs one of content_type, charset, separator"),
         ("{ id: a, sftp: { connection: c, put: a } }", "steps[0].sftp.body: is required"),
         ("{ id: a, switch: { cases: [{ when: x }] } }", "steps[0].switch.cases[0].steps: is required"),
         ("{ id: a, each: { in: x, steps: [{ id: a, set: '1' }] } }", "the id 'a' is given to two steps"),
@@ -356,4 +364,29 @@ proptest::proptest! {
             let _ = Definition::from_value(&document);
         }
     }
+}
+
+#[test]
+fn how_bodies_are_read_is_part_of_a_definition() {
+    let yaml = "tenant: t\nname: n\ntrigger: { webhook: { body: { content_type: text/csv, separator: \"\\t\" } } }\nsteps:\n\
+                - { id: a, http: { url: 'http://x', response: { charset: latin1 } } }\n\
+                - { id: b, sftp: { connection: c, get: a.csv, separator: '|' } }\n";
+    let definition = Definition::from_value(&documents(yaml).unwrap()[0]).unwrap();
+    let webhook = webhook_of(&definition);
+    assert_eq!((webhook.body.content_type(), webhook.body.separator()), (Some("text/csv"), Some(b'\t')));
+    let Action::Http(call) = &definition.steps[0].action else { panic!() };
+    assert_eq!(call.response.charset(), Some(Charset::Latin1));
+    let Action::Sftp(call) = &definition.steps[1].action else { panic!() };
+    assert!(matches!(&call.operation, SftpOperation::Get { rule, .. } if rule.separator() == Some(b'|')));
+}
+
+#[test]
+fn a_stored_content_type_that_is_none_stays_what_it_was() {
+    let yaml = "tenant: t\nname: n\ntrigger: { webhook: {} }\nsteps: [{ id: b, sftp: { connection: c, get: a, content_type: csv } }]\n";
+    let document = &documents(yaml).unwrap()[0];
+    assert!(Definition::from_value(document).is_err());
+    let definition = Definition::from_stored(document).unwrap();
+    let Action::Sftp(call) = &definition.steps[0].action else { panic!() };
+    let SftpOperation::Get { rule, .. } = &call.operation else { panic!() };
+    assert!(rule.kind(Some("text/csv")).is_err(), "it fails when it runs, as it did");
 }

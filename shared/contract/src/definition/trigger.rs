@@ -1,6 +1,8 @@
 //! What starts an execution: a webhook or a schedule.
 
+use crate::body::{BodyRule, Reading};
 use crate::duration::format_duration;
+use crate::envelope::{CALL_METHOD, Request};
 use crate::schedule::Timing;
 use crate::signature::SignatureScheme;
 use http::Method;
@@ -45,12 +47,13 @@ impl Trigger {
         }
     }
 
-    /// Most bytes of a body.
+    /// How the body of a request is read. What other integrations send is JSON, whatever the rule for callers is.
     #[must_use]
-    pub fn max_bytes(&self) -> usize {
+    pub fn reading(&self, request: &Request) -> Reading<'_> {
         match self {
-            Self::Webhook(webhook) => webhook.max_bytes,
-            Self::Schedule(_) => super::LARGEST_MAX_BYTES,
+            Self::Webhook(webhook) if request.method == CALL_METHOD => Reading::as_sent(webhook.max_bytes),
+            Self::Webhook(webhook) => webhook.reading(),
+            Self::Schedule(_) => Reading::as_sent(super::LARGEST_MAX_BYTES),
         }
     }
 }
@@ -94,6 +97,8 @@ pub struct Webhook {
     pub query: Vec<QueryParameter>,
     /// Most bytes of a body, as it travels and after a `Content-Encoding` is undone.
     pub max_bytes: usize,
+    /// What holds in the place of what callers say of their bodies.
+    pub body: BodyRule,
     /// How accepted calls are handed to workers.
     pub delivery: Delivery,
     /// Whether the caller waits for the outcome; absent: 202 at once.
@@ -106,6 +111,14 @@ pub struct Webhook {
     pub idempotency: Idempotency,
     /// How many calls are let in; absent: all.
     pub rate: Option<Rate>,
+}
+
+impl Webhook {
+    /// How bodies are read.
+    #[must_use]
+    pub fn reading(&self) -> Reading<'_> {
+        Reading { rule: &self.body, max_bytes: self.max_bytes }
+    }
 }
 
 /// How many calls are let in: `calls` at once, and one more each `per / calls` after that. Each ingress counts for itself.

@@ -4,7 +4,7 @@
 use super::email::Mail;
 use crate::failure::permanent;
 use forebay_contract::MailAddress;
-use forebay_contract::body::Charset;
+use forebay_contract::body::{Charset, MediaType};
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use lettre::message::header::{ContentTransferEncoding, ContentType};
 use lettre::message::{Attachment, Body, Mailbox, MultiPart, SinglePart};
@@ -67,7 +67,9 @@ impl MailFile {
 }
 
 fn media_type(text: &str) -> Result<Mime, String> {
-    text.parse().map_err(|_| format!("contentType: '{}' is no media type, such as text/csv", text.escape_debug()))
+    // Written as the standard has it, however it came: lettre's parser is a strict one.
+    let read = MediaType::parse(text).and_then(|read| read.to_string().parse().ok());
+    read.ok_or_else(|| format!("contentType: '{}' is no media type, such as text/csv", text.escape_debug()))
 }
 
 /// The media type, which names UTF-8 where it is one of text.

@@ -10,6 +10,7 @@ use crate::failure::{permanent, transient};
 use crate::mapping::Value;
 use crate::weight;
 use data_encoding::BASE64;
+use forebay_contract::body::{BodyRule, Reading};
 use forebay_contract::connection::{Connection, ConnectionKind, SftpConnection};
 use forebay_contract::format_duration;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
@@ -38,8 +39,8 @@ pub enum FileAction {
     Get {
         /// The file.
         path: RemotePath,
-        /// Its media type; absent: by the name's ending.
-        content_type: Option<String>,
+        /// What holds in the place of the media type that the name's ending tells.
+        rule: BodyRule,
     },
     /// `{ path, size }`; see [`Earlier`].
     Put {
@@ -135,12 +136,12 @@ async fn act(
             let path = resolved(&path, &sftp.folder, true)?;
             list(target, session, &path, pattern.as_deref(), most_bytes).await
         }
-        FileAction::Get { path, content_type } => {
+        FileAction::Get { path, rule } => {
             let path = resolved(&path, &sftp.folder, false)?;
             let bytes = read(target, session, &path, most_bytes).await?;
-            let content_type = content_type.or_else(|| type_of(&path).map(str::to_owned));
+            let content_type = type_of(&path);
             let size = count(bytes.len());
-            let is_read = move || read_body(content_type.as_deref(), None, &bytes, most_bytes);
+            let is_read = move || read_body(Reading { rule: &rule, max_bytes: most_bytes }, content_type, None, &bytes);
             let body = weight::run(weight::are_many(usize::try_from(size).unwrap_or_default()), is_read).await?;
             let body = body.map_err(|error| permanent(ErrorCode::Body, format!("{target}: {path}: {error}")))?;
             let name = Value::string(name_of(&path));

@@ -7,7 +7,7 @@
 use super::place::{Misfit, Place, Step};
 use super::push;
 use crate::mapping::{Text, Value, reserve, tick};
-use forebay_contract::body::{CsvError, CsvFields, CsvFormat, separator_of};
+use forebay_contract::body::{CsvError, CsvFields, CsvFormat};
 use std::collections::{HashMap, HashSet};
 
 /// The rows of a CSV text.
@@ -15,11 +15,10 @@ use std::collections::{HashMap, HashSet};
 /// # Errors
 /// A quote that is never closed.
 pub(crate) fn read_csv(text: &str, format: CsvFormat) -> Result<Value, CsvError> {
-    let separator = format.separator.unwrap_or_else(|| separator_of(text));
     let mut rows: Vec<Value> = Vec::new();
     let mut names: Option<Vec<Text>> = None;
     let mut fields: Vec<String> = Vec::new();
-    for field in CsvFields::new(text, separator) {
+    for field in CsvFields::new(text, format) {
         let field = field?;
         tick(2);
         if field.text.len() > 1 << 12 || fields.len() == fields.capacity() {
@@ -176,7 +175,9 @@ impl Writer {
         if !is_first {
             push(&mut self.out, self.separator.encode_utf8(&mut [0; 4]));
         }
-        if !text.contains(['"', '\r', '\n', self.separator]) {
+        // Without quotes a first line `sep=;` would be read as one that names the separator.
+        let names_separator = self.out.is_empty() && text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("sep="));
+        if !names_separator && !text.contains(['"', '\r', '\n', self.separator]) {
             push(&mut self.out, text);
             return;
         }

@@ -3,25 +3,25 @@
 use super::place::{Misfit, Place, Step};
 use super::{Grouped, push};
 use crate::mapping::{Value, reserve, tick};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use forebay_contract::body::{BodyError, Charset, FormFields};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// What the WHATWG URL Standard leaves as it is in a form, beside letters and digits.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'*').remove(b'-').remove(b'.').remove(b'_');
 
-/// Form fields as texts; a repeated field is an array of its values in order. Bytes that are no UTF-8 become U+FFFD.
-pub(crate) fn read_form(text: &str) -> Value {
+/// Form fields as texts; a repeated field is an array of its values in order.
+///
+/// # Errors
+/// As [`FormFields`]: bytes that are not of the charset, and one that is not known.
+pub(crate) fn read_form(bytes: &[u8], charset: Option<Charset>) -> Result<Value, BodyError> {
     let mut fields = Grouped::default();
-    for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+    for field in FormFields::new(bytes, charset)? {
+        let (name, value) = field?;
         tick(4);
-        reserve(2 * pair.len());
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        fields.add(&decoded(name), Value::string(decoded(value)));
+        reserve(2 * (name.len() + value.len()));
+        fields.add(&name, Value::string(value));
     }
-    Value::object(fields.into_members())
-}
-
-fn decoded(text: &str) -> String {
-    percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
+    Ok(Value::object(fields.into_members()))
 }
 
 /// The form of an object: an array repeats its field, and null leaves it out.

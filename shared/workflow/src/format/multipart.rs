@@ -1,39 +1,40 @@
 //! `multipart/form-data` as an object of fields, and back.
 //!
 //! A field is a string. A file is `{ filename, contentType, size, text }`, or with `base64` in the place of `text` where its
-//! Content-Type is no text; so is a field whose bytes are no text, with a filename of null. Repeated names are arrays.
+//! Content-Type is no text or its bytes are not of its charset; so is a field whose Content-Type is no text, with a filename of null.
+//! Repeated names are arrays.
 
 use super::Grouped;
 use super::place::{Misfit, Place, Step};
 use crate::mapping::{Value, reserve, tick};
 use data_encoding::{BASE64, HEXLOWER};
-use forebay_contract::body::{BodyKind, Charset, MultipartError, Part, Parts, xml_text};
+use forebay_contract::body::{BodyError, Charset, Part, Parts, multipart_charset};
 use sha2::{Digest, Sha256};
 
-/// The fields and files of a body.
+/// The fields and files of a body. `charset` is that of parts which name none.
 ///
 /// # Errors
-/// Framing that is broken.
-pub(crate) fn read_multipart(body: &[u8], boundary: &str) -> Result<Value, MultipartError> {
+/// Framing that is broken, an encoding that is not known, and a field whose bytes are not of its charset.
+pub(crate) fn read_multipart(body: &[u8], boundary: &str, charset: Option<Charset>) -> Result<Value, BodyError> {
+    let charset = if charset.is_some() { charset } else { multipart_charset(body, boundary)? };
     let mut fields = Grouped::default();
     for part in Parts::new(body, boundary) {
-        let part = part?;
+        let part = part.map_err(|error| BodyError::Malformed { kind: "multipart/form-data", detail: error.to_string() })?;
         tick(16);
         reserve(part.bytes.len() * 4 / 3);
-        let value = value_of(&part);
+        let value = value_of(&part, charset)?;
         fields.add(&part.name, value);
     }
     Ok(Value::object(fields.into_members()))
 }
 
-fn value_of(part: &Part<'_>) -> Value {
-    let text = text_of(part);
-    match (text, &part.filename) {
+fn value_of(part: &Part<'_>, charset: Option<Charset>) -> Result<Value, BodyError> {
+    Ok(match (part.text(charset)?, &part.filename) {
         (Some(text), None) => Value::string(text),
         (text, filename) => {
             let content = match text {
                 Some(text) => ("text", Value::string(text)),
-                None => ("base64", Value::string(BASE64.encode(part.bytes))),
+                None => ("base64", Value::string(BASE64.encode(&part.bytes))),
             };
             Value::object([
                 ("filename", Value::from(filename.as_deref())),
@@ -42,23 +43,7 @@ fn value_of(part: &Part<'_>) -> Value {
                 content,
             ])
         }
-    }
-}
-
-/// The content as text: of a field without a Content-Type, and of whatever is said to be text.
-fn text_of(part: &Part<'_>) -> Option<String> {
-    let content_type = match (&part.content_type, &part.filename) {
-        (None, None) => "text/plain",
-        (None, Some(_)) => return None,
-        (Some(content_type), _) => content_type,
-    };
-    let text = match BodyKind::of(Some(content_type)).ok()? {
-        BodyKind::Text(charset) | BodyKind::Csv(_, charset) => charset.decode("text", part.bytes),
-        BodyKind::Json | BodyKind::Form => Charset::Utf8.decode("text", part.bytes),
-        BodyKind::Xml(charset) => xml_text(charset, part.bytes),
-        BodyKind::Multipart { .. } | BodyKind::Binary => return None,
-    };
-    text.ok().map(std::borrow::Cow::into_owned)
+    })
 }
 
 /// The parts of an object, without the boundary: each is written once the boundary is known.

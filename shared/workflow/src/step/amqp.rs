@@ -41,11 +41,11 @@ impl AmqpStep {
         for (name, value) in &self.headers {
             headers.push((name.clone(), value.text(&format!("headers.{name}"), context, budget).await?));
         }
-        let output = match &self.body {
-            Some(mapping) => mapping.output("body", context, budget).await?,
-            None => input.clone(),
+        let content_type = self.content_type.as_deref();
+        let payload = match &self.body {
+            Some(mapping) => payload::of_mapping(mapping, content_type, context, budget).await?,
+            None => payload::encode(input.clone(), content_type).await?,
         };
-        let payload = payload::encode(output, self.content_type.as_deref()).await?;
         let id = caller.idempotency_key();
         let message = RemoteMessage { exchange, routing_key, headers, content_type: payload.content_type, id, body: payload.bytes };
         caller.engine.connectors().amqp(&connection, message, caller.bounds(timeout)).await

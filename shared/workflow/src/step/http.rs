@@ -3,7 +3,7 @@
 use super::client::MOST_REDIRECTS;
 use super::url::{PathTemplate, UrlTemplate};
 use super::{Caller, wrong_kind};
-use crate::body::{binary, read_body};
+use crate::body::read_body;
 use crate::connector::{Headers, Reach};
 use crate::context::{self, Context};
 use crate::evaluate::{Budget, Paced};
@@ -13,7 +13,7 @@ use crate::mapping::{Mapping, Template, Value};
 use crate::payload;
 use crate::weight;
 use forebay_contract::Name;
-use forebay_contract::body::{BodyError, decode_body};
+use forebay_contract::body::{BodyError, BodyRule, Reading};
 use forebay_contract::connection::{Connection, ConnectionKind};
 use forebay_contract::format_duration;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
@@ -37,6 +37,8 @@ pub(crate) struct HttpStep {
     pub body: Option<Paced<Mapping>>,
     /// Statuses beside 2xx that are no failure.
     pub accept: Vec<u16>,
+    /// What holds in the place of what the remote system says of its response's body.
+    pub response: BodyRule,
     /// Whether a repetition may do something again.
     pub has_effect: bool,
 }
@@ -59,7 +61,7 @@ impl HttpStep {
         let call = self.call(caller, context.value(), budget).await?;
         let target = Called::of(&call.request);
         let timeout = timeout.unwrap_or(caller.engine.options().step_timeout);
-        match tokio::time::timeout(timeout, exchange(caller, call, &target, &self.accept)).await {
+        match tokio::time::timeout(timeout, self.exchange(caller, call, &target)).await {
             Ok(result) => result,
             Err(_) => {
                 let message = format!("{target} did not answer within {}; the request may have been carried out", format_duration(timeout));
@@ -94,8 +96,7 @@ impl HttpStep {
         let mut headers = render_headers(&self.headers, context, budget).await?;
         let mut body = None;
         if let Some(mapping) = &self.body {
-            let output = mapping.output("body", context, budget).await?;
-            let payload = payload::encode(output, content_type_of(&headers)).await?;
+            let payload = payload::of_mapping(mapping, content_type_of(&headers), context, budget).await?;
             set_content_type(&mut headers, payload.content_type);
             body = Some(payload.bytes);
         }
@@ -111,6 +112,19 @@ impl HttpStep {
         }
         *request.body_mut() = body.map(Into::into);
         Ok(Call { request, set_by_step, connection })
+    }
+
+    async fn exchange(&self, caller: Caller<'_>, call: Call, target: &Called) -> Result<Value, ExecutionError> {
+        let is_head = call.request.method() == Method::HEAD;
+        let response = call.send(caller, target).await?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        if !status.is_success() && !self.accept.contains(&status.as_u16()) {
+            return Err(refused(response, target).await);
+        }
+        let most_bytes = caller.engine.options().remote_bytes;
+        let bytes = if is_head { Vec::new() } else { read_bounded(response, most_bytes, target).await? };
+        let body = body(&headers, bytes, self.response.clone(), most_bytes, target).await?;
+        Ok(Value::object([("status", Value::from(i64::from(status.as_u16()))), ("headers", header_object(&headers)), ("body", body)]))
     }
 }
 
@@ -204,18 +218,6 @@ impl std::fmt::Display for Called {
     }
 }
 
-async fn exchange(caller: Caller<'_>, call: Call, target: &Called, accept: &[u16]) -> Result<Value, ExecutionError> {
-    let is_head = call.request.method() == Method::HEAD;
-    let response = call.send(caller, target).await?;
-    let (status, headers) = (response.status(), response.headers().clone());
-    if !status.is_success() && !accept.contains(&status.as_u16()) {
-        return Err(refused(response, target).await);
-    }
-    let bytes = if is_head { Vec::new() } else { read_bounded(response, caller.engine.options().remote_bytes, target).await? };
-    let body = body(&headers, bytes, caller.engine.options().remote_bytes, target).await?;
-    Ok(Value::object([("status", Value::from(i64::from(status.as_u16()))), ("headers", header_object(&headers)), ("body", body)]))
-}
-
 async fn read_bounded(mut response: Response, most_bytes: usize, target: &Called) -> Result<Vec<u8>, ExecutionError> {
     let too_large = || {
         let message = format!("{target} answered with more than {most_bytes} bytes; ask it for less, or for pages");
@@ -234,39 +236,38 @@ async fn read_bounded(mut response: Response, most_bytes: usize, target: &Called
     Ok(bytes)
 }
 
-async fn body(headers: &HeaderMap, bytes: Vec<u8>, most_bytes: usize, target: &Called) -> Result<Value, ExecutionError> {
-    let text_of = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).map(str::to_owned);
+/// What the response's body is. One that does not keep what its Content-Type promises is a failure: the workflow would go on with
+/// something else than it was made for.
+async fn body(headers: &HeaderMap, bytes: Vec<u8>, rule: BodyRule, most_bytes: usize, target: &Called) -> Result<Value, ExecutionError> {
+    let text_of = |name| headers.get(name).map(header_text);
     let (content_type, encoding) = (text_of(CONTENT_TYPE), text_of(CONTENT_ENCODING));
     let aside = weight::are_many(bytes.len()) || encoding.is_some();
-    let read = move || read_answer(content_type.as_deref(), encoding.as_deref(), &bytes, most_bytes);
+    let read = move || {
+        let reading = Reading { rule: &rule, max_bytes: most_bytes };
+        read_body(reading, content_type.as_deref(), encoding.as_deref(), &bytes)
+    };
     weight::run(aside, read).await?.map_err(|error| match error {
         BodyError::TooLarge(_) => {
             let message = format!("{target} answered with more than {most_bytes} bytes once decompressed; ask it for less, or for pages");
             permanent(ErrorCode::Limit, message)
         }
-        error => permanent(ErrorCode::Remote, format!("{target} answered with a body that cannot be read: {error}")),
+        error => {
+            let message = format!(
+                "{target} answered with a body that cannot be read: {error}; say how it is to be read, with response: {{ content_type, charset }}"
+            );
+            permanent(ErrorCode::Remote, message)
+        }
     })
 }
 
-/// What a remote system says of its text is not the author's to correct, and the call is made: a charset that cannot be read, or
-/// that the bytes are not of, promises nothing.
-fn read_answer(content_type: Option<&str>, encoding: Option<&str>, bytes: &[u8], most_bytes: usize) -> Result<Value, BodyError> {
-    let bytes = decode_body(encoding, bytes, most_bytes)?;
-    match read_body(content_type, None, &bytes, most_bytes) {
-        Err(BodyError::ContentType(_) | BodyError::Charset(..)) => Ok(binary(content_type, &bytes)),
-        Err(BodyError::Malformed { kind, .. }) if kind != "JSON" => Ok(binary(content_type, &bytes)),
-        result => result,
-    }
+/// A header value as text: UTF-8 where it is, else byte by byte as ISO-8859-1 (RFC 9110, section 5.5).
+fn header_text(value: &HeaderValue) -> String {
+    let latin1 = || value.as_bytes().iter().copied().map(char::from).collect();
+    std::str::from_utf8(value.as_bytes()).map_or_else(|_| latin1(), str::to_owned)
 }
 
 fn header_object(headers: &HeaderMap) -> Value {
-    let texts: Vec<(&str, String)> = headers
-        .iter()
-        .map(|(name, value)| {
-            let latin1 = || value.as_bytes().iter().copied().map(char::from).collect();
-            (name.as_str(), std::str::from_utf8(value.as_bytes()).map_or_else(|_| latin1(), str::to_owned))
-        })
-        .collect();
+    let texts: Vec<(&str, String)> = headers.iter().map(|(name, value)| (name.as_str(), header_text(value))).collect();
     context::headers(texts.iter().map(|(name, value)| (*name, value.as_str())))
 }
 

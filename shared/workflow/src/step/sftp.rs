@@ -6,6 +6,7 @@ use crate::evaluate::{Budget, Paced};
 use crate::mapping::{Mapping, Template, Value};
 use crate::payload;
 use forebay_contract::Name;
+use forebay_contract::body::BodyRule;
 use forebay_contract::connection::ConnectionKind;
 use forebay_contract::outcome::ExecutionError;
 use std::time::Duration;
@@ -22,7 +23,7 @@ pub(crate) struct SftpStep {
 /// As [`forebay_contract::definition::SftpOperation`].
 pub(crate) enum Operation {
     List { path: Paced<Template>, pattern: Option<Paced<Template>> },
-    Get { path: Paced<Template>, content_type: Option<String> },
+    Get { path: Paced<Template>, rule: BodyRule },
     Put { path: Paced<Template>, body: Paced<Mapping>, content_type: Option<String>, overwrite: bool, rename: bool },
     Move { path: Paced<Template>, to: Paced<Template>, overwrite: bool },
     Delete { path: Paced<Template> },
@@ -57,14 +58,11 @@ impl SftpStep {
                 };
                 FileAction::List { path: path_of("path", path).await?, pattern }
             }
-            Operation::Get { path, content_type } => {
-                FileAction::Get { path: path_of("path", path).await?, content_type: content_type.clone() }
-            }
+            Operation::Get { path, rule } => FileAction::Get { path: path_of("path", path).await?, rule: rule.clone() },
             Operation::Put { path, body, content_type, overwrite, rename } => {
                 let path = path_of("path", path).await?;
-                let output = body.output("body", context, budget).await?;
                 let content_type = content_type.as_deref().or_else(|| type_of(&path.text)).unwrap_or(UNKNOWN);
-                let bytes = payload::encode(output, Some(content_type)).await?.bytes;
+                let bytes = payload::of_mapping(body, Some(content_type), context, budget).await?.bytes;
                 FileAction::Put { path, bytes, id: caller.idempotency_key(), overwrite: *overwrite, rename: *rename }
             }
             Operation::Move { path, to, overwrite } => {

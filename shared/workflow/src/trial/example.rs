@@ -93,7 +93,7 @@ fn check_schema(webhook: &Webhook, content_type: Option<&str>, body: &[u8]) -> R
     let Some(schema) = &webhook.schema else { return Ok(()) };
     let schema = BodySchema::compile(schema).map_err(|error| ExampleError::Schema(error.to_string()))?;
     let value: Value =
-        crate::body_value(content_type, None, body, webhook.max_bytes).map_err(|error| ExampleError::Body(error.to_string()))?;
+        crate::body_value(webhook.reading(), content_type, None, body).map_err(|error| ExampleError::Body(error.to_string()))?;
     let misfits: Vec<String> = schema.problems(&value).iter().map(|problem| format!("{}: {}", problem.pointer, problem.detail)).collect();
     if misfits.is_empty() { Ok(()) } else { Err(ExampleError::Misfit(misfits)) }
 }

@@ -14,10 +14,11 @@ pub use example::{Example, ExampleError};
 pub use fault::{Fault, FaultPlace};
 
 use crate::STACK_BYTES;
-use crate::context::Context;
+use crate::context::{Asked, Context, names_raw, wants_raw};
 use crate::mapping::{Encoding, Value};
 use answer::answer;
 use forebay_contract::Label;
+use forebay_contract::body::Reading;
 use forebay_contract::definition::{Action, Definition, Delivery, Each, Step, Switch};
 use forebay_contract::envelope::Envelope;
 use scope::{Scope, evaluate};
@@ -89,13 +90,16 @@ impl StepOutcome {
 /// # Errors
 /// [`Fault`].
 pub async fn try_mapping(source: &str, envelope: &Envelope) -> Result<Json, Fault> {
-    let scope = scope_of(envelope).await?;
+    let asked = Asked { reading: Reading::as_sent(MOST_BYTES), wants_raw: names_raw(source) };
+    let scope = scope_of(envelope, asked).await?;
     on_a_stack(|| evaluate("", source, &scope.value()).map(|value| Json::from(&value))).and_then(|ended| ended)
 }
 
 /// Runs a definition on an envelope. `given`: outputs of steps by path (`lines[3]/price`) or by id.
 pub async fn try_definition(definition: &Definition, envelope: &Envelope, given: &Map<String, Json>) -> Tried {
-    let scope = match scope_of(envelope).await {
+    let Reading { rule, .. } = definition.trigger.reading(&envelope.request);
+    let asked = Asked { reading: Reading { rule, max_bytes: MOST_BYTES }, wants_raw: wants_raw(definition) };
+    let scope = match scope_of(envelope, asked).await {
         Ok(scope) => scope,
         Err(fault) => return Tried { fault: Some(fault), ..Tried::default() },
     };
@@ -103,8 +107,8 @@ pub async fn try_definition(definition: &Definition, envelope: &Envelope, given:
     on_a_stack(|| trial.run(definition, scope)).unwrap_or_else(|fault| Tried { fault: Some(fault), ..Tried::default() })
 }
 
-async fn scope_of(envelope: &Envelope) -> Result<Scope, Fault> {
-    let context = Context::of(envelope, 1, MOST_BYTES, MOST_BYTES).await.map_err(|error| Fault::new("body", error.message))?;
+async fn scope_of(envelope: &Envelope, asked: Asked<'_>) -> Result<Scope, Fault> {
+    let context = Context::of(envelope, 1, asked, MOST_BYTES).await.map_err(|error| Fault::new("body", error.message))?;
     let entries = context.value().entries().into_iter().flatten();
     let mut fixed: Vec<(String, Value)> = entries.map(|(name, value)| (name.to_owned(), value.clone())).collect();
     let body = fixed.iter().find(|(name, _)| name == "body").map_or(Value::NULL, |(_, body)| body.clone());

@@ -1,6 +1,7 @@
 //! Files on a real OpenSSH server.
 
 use super::*;
+use forebay_contract::body::BodyRule;
 use forebay_tests::FileServer;
 use forebay_workflow::connector::{Earlier, FileAction, RemotePath};
 use std::sync::Mutex;
@@ -40,7 +41,8 @@ fn names(folder: &std::path::Path) -> Vec<String> {
 }
 
 fn get(file: &str, content_type: Option<&str>) -> FileAction {
-    FileAction::Get { path: path(file), content_type: content_type.map(str::to_owned) }
+    let rule = BodyRule::new(content_type, None, None).unwrap();
+    FileAction::Get { path: path(file), rule }
 }
 
 async fn done(connection: &Arc<Connection>, action: FileAction) -> Json {

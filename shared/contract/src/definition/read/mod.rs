@@ -1,5 +1,6 @@
 //! From JSON to a [`Definition`], field by field in the order of the design's example.
 
+mod body_rule;
 mod step;
 mod step_remote;
 mod trigger;

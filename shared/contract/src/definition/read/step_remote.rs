@@ -1,6 +1,8 @@
 //! Reads what steps ask of other systems and of other integrations.
 
+use super::body_rule::{body_rule, body_rule_of};
 use super::headers;
+use crate::body::BodyRule;
 use crate::definition::{AmqpCall, EmailCall, HttpCall, HttpTarget, IntegrationCall, SftpCall, SftpOperation, SqlCall, SqlStatement};
 use crate::fields::{Fields, Read, all_of};
 use http::Method;
@@ -24,10 +26,28 @@ pub(super) fn http_call(fields: Fields<'_>) -> Read<HttpCall> {
     let query = fields.texts("query");
     let headers = headers(&fields);
     let accept = statuses(&fields);
+    let response = fields.object("response").and_then(|fields| fields.map(response).transpose());
     fields.finish();
     let body = body?;
     let default = if body.is_some() { Method::POST } else { Method::GET };
-    Ok(HttpCall { method: method?.unwrap_or(default), target: target?, query: query?, headers: headers?, body, accept: accept? })
+    Ok(HttpCall {
+        method: method?.unwrap_or(default),
+        target: target?,
+        query: query?,
+        headers: headers?,
+        body,
+        accept: accept?,
+        response: response?.unwrap_or_default(),
+    })
+}
+
+fn response(fields: Fields<'_>) -> Read<BodyRule> {
+    let mut rule = body_rule(&fields);
+    if matches!(&rule, Ok(rule) if rule.is_none()) {
+        rule = Err(fields.problem_here("needs one of content_type, charset, separator: how the body is read"));
+    }
+    fields.finish();
+    rule
 }
 
 fn method(fields: &Fields<'_>) -> Read<Option<Method>> {
@@ -173,14 +193,18 @@ pub(super) fn sftp(fields: Fields<'_>) -> Read<SftpCall> {
     only_with("content_type", &[Kind::Put, Kind::Get], "get and put");
     only_with("overwrite", &[Kind::Put, Kind::Move], "put and move");
     only_with("rename", &[Kind::Put], "put");
+    only_with("charset", &[Kind::Get], "get; for put it is a part of content_type");
+    only_with("separator", &[Kind::Get], "get");
     let (pattern, to, content_type, body) =
         (fields.text("pattern"), fields.text("to"), fields.text("content_type"), fields.mapping("body"));
+    let get_type = content_type.as_ref().ok().and_then(Option::as_deref).filter(|_| matches!(kind, Ok(Kind::Get)));
+    let rule = body_rule_of(&fields, get_type);
     let is_on = |field| fields.boolean(field).map(|given| given.unwrap_or(true));
     let (overwrite, rename) = (is_on("overwrite"), is_on("rename"));
     let path = |field| fields.required(field, fields.text(field), "a path");
     let operation = kind.and_then(|kind| match kind {
         Kind::List => Ok(SftpOperation::List { path: path("list")?, pattern: pattern? }),
-        Kind::Get => Ok(SftpOperation::Get { path: path("get")?, content_type: content_type? }),
+        Kind::Get => Ok(SftpOperation::Get { path: path("get")?, rule: content_type.and(rule)? }),
         Kind::Put => Ok(SftpOperation::Put {
             path: path("put")?,
             body: fields.required("body", body, "a mapping of the content")?,

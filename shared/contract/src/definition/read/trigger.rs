@@ -1,6 +1,8 @@
 //! Reads `trigger`.
 
+use super::body_rule::body_rule;
 use super::{DAY, MILLISECOND};
+use crate::body::BodyRule;
 use crate::definition::{
     Authentication, Cors, DEFAULT_MAX_BYTES, Delivery, Idempotency, LARGEST_MAX_BYTES, LONGEST_WAIT, MissedRuns, OnTimeout, QueryKind,
     QueryParameter, Rate, RateScope, ResponseWait, Schedule, Trigger, Webhook,
@@ -82,12 +84,13 @@ fn webhook(fields: Fields<'_>) -> Read<Webhook> {
         fields.problem("rate.scope", "cannot be key where authentication is none: callers have no key");
     }
     fields.finish();
-    let (max_bytes, schema) = body?.unwrap_or((DEFAULT_MAX_BYTES, None));
+    let (max_bytes, schema, body) = body?.unwrap_or((DEFAULT_MAX_BYTES, None, BodyRule::NONE));
     Ok(Webhook {
         methods: methods?,
         authentication: authentication?,
         query: query?.unwrap_or_default(),
         max_bytes,
+        body,
         delivery: delivery?,
         response: response?,
         cors: cors?,
@@ -212,8 +215,8 @@ fn rate(fields: Fields<'_>) -> Read<Rate> {
     Ok(Rate { calls: calls? as u32, per: per?, scope: scope?.unwrap_or(RateScope::Endpoint) })
 }
 
-/// The most bytes and the schema.
-fn body(fields: Fields<'_>) -> Read<(usize, Option<Value>)> {
+/// The most bytes, the schema, and how it is read.
+fn body(fields: Fields<'_>) -> Read<(usize, Option<Value>, BodyRule)> {
     let max_bytes = fields.whole("max_bytes", 0, LARGEST_MAX_BYTES as u64);
     let schema = fields.take("schema").map(Option::<&Value>::cloned);
     if let Ok(Some(schema)) = &schema
@@ -221,8 +224,9 @@ fn body(fields: Fields<'_>) -> Read<(usize, Option<Value>)> {
     {
         fields.problem("schema", problem);
     }
+    let rule = body_rule(&fields);
     fields.finish();
-    Ok((max_bytes?.map_or(DEFAULT_MAX_BYTES, |bytes| bytes as usize), schema?))
+    Ok((max_bytes?.map_or(DEFAULT_MAX_BYTES, |bytes| bytes as usize), schema?, rule?))
 }
 
 fn delivery(fields: &Fields<'_>) -> Read<Delivery> {

@@ -69,7 +69,7 @@ pub(super) fn encoded(encoding: &Encoding, bytes: &[u8]) -> ValR<Value> {
     Ok(Value::string(encoding.encode(bytes)))
 }
 
-fn charset(function: &str, name: &Value) -> Result<Charset, Error<Value>> {
+pub(super) fn charset(function: &str, name: &Value) -> Result<Charset, Error<Value>> {
     Charset::named(text(function, "the name of a charset", name)?).map_err(|error| failed(function, error))
 }
 

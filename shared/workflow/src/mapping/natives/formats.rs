@@ -6,6 +6,7 @@ use jaq_core::{Error, ValR};
 
 use super::Function;
 use super::arguments::{Options, failed, nullary, text, unary};
+use super::encodings::charset;
 use crate::format::{CsvWrite, Header, XmlWrite, read_csv, read_form, write_csv, write_form, write_xml, xml_value};
 use crate::mapping::meter::foresee;
 use crate::mapping::value::{Value, described};
@@ -19,7 +20,8 @@ pub(super) fn functions() -> Vec<Function> {
         ("from_csv", v(1), |cv| unary(cv, from_csv)),
         ("to_csv", v(0), |cv| nullary(cv, |value| to_csv(value, &Value::NULL))),
         ("to_csv", v(1), |cv| unary(cv, to_csv)),
-        ("from_form", v(0), |cv| nullary(cv, |value| Ok(read_form(text("from_form", "a string of form fields", value)?)))),
+        ("from_form", v(0), |cv| nullary(cv, |value| from_form(value, &Value::NULL))),
+        ("from_form", v(1), |cv| unary(cv, from_form)),
         ("to_form", v(0), |cv| nullary(cv, |value| written("to_form", write_form(value)))),
     ]
 }
@@ -50,6 +52,15 @@ fn from_csv(value: &Value, options: &Value) -> ValR<Value> {
     let csv = text("from_csv", "a string of CSV", value)?;
     foresee(csv.len());
     read_csv(csv.trim_start_matches('\u{feff}'), CsvFormat { separator, has_header }).map_err(|error| failed("from_csv", error))
+}
+
+/// `charset`: that of the bytes which the percent-encoding stands for.
+fn from_form(value: &Value, options: &Value) -> ValR<Value> {
+    let options = Options::new("from_form", &["charset"], options)?;
+    let charset = options.get("charset").map(|name| charset("from_form", name)).transpose()?;
+    let form = text("from_form", "a string of form fields", value)?;
+    foresee(form.len());
+    read_form(form.as_bytes(), charset).map_err(|error| failed("from_form", error))
 }
 
 /// `separator`: one character; `header`: whether the names are written; `columns`: which, in this order.

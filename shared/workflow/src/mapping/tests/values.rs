@@ -77,7 +77,7 @@ fn json_comes_out_as_it_went_in() {
     ] {
         assert_eq!(String::from_utf8(to_json(&json(text))).unwrap(), text);
     }
-    assert_eq!(to_json(&json(" [ 1 , \"\\u00e4\\ud83d\\ude00\\ud83d\" ] ")), "[1,\"ä😀\u{fffd}\"]".as_bytes());
+    assert_eq!(to_json(&json(" [ 1 , \"\\u00e4\\ud83d\\ude00\" ] ")), "[1,\"ä😀\"]".as_bytes());
     assert_eq!(to_json(&json(r#"{"a":1,"a":2}"#)), br#"{"a":2}"#);
     assert_eq!(to_json(&json("\u{feff}1")), b"1");
 }

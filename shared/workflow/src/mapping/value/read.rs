@@ -165,23 +165,25 @@ impl<'t> Reader<'t> {
         Ok(character)
     }
 
-    /// After `\u`. Half of a surrogate pair becomes U+FFFD, as in jq.
+    /// After `\u`. jq makes U+FFFD of half a surrogate pair; here nothing is changed without a word.
     fn unicode(&mut self) -> Result<char> {
+        let start = self.at - 2;
         let first = self.hex()?;
-        if !(0xd800..0xdc00).contains(&first) {
-            return Ok(char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER));
+        if let Some(character) = char::from_u32(first) {
+            return Ok(character);
         }
-        if !self.text.as_bytes()[self.at..].starts_with(b"\\u") {
-            return Ok(char::REPLACEMENT_CHARACTER);
+        let is_first_half = (0xd800..0xdc00).contains(&first);
+        if is_first_half && self.text.as_bytes()[self.at..].starts_with(b"\\u") {
+            self.at += 2;
+            let second = self.hex()?;
+            if (0xdc00..0xe000).contains(&second)
+                && let Some(character) = char::from_u32(0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00))
+            {
+                return Ok(character);
+            }
         }
-        let before = self.at;
-        self.at += 2;
-        let second = self.hex()?;
-        if !(0xdc00..0xe000).contains(&second) {
-            self.at = before;
-            return Ok(char::REPLACEMENT_CHARACTER);
-        }
-        Ok(char::from_u32(0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00)).unwrap_or(char::REPLACEMENT_CHARACTER))
+        self.at = start;
+        Err(self.error(format!("\\u{first:04x} is half of a surrogate pair, which is no character")))
     }
 
     fn hex(&mut self) -> Result<u32> {

@@ -1,0 +1,217 @@
+//! Which character stands between the fields of a CSV text that does not say so.
+//!
+//! The rule, over the first [`SAMPLE_RECORDS`] records and at most [`SAMPLE_BYTES`] bytes, with quotes respected:
+//!
+//! 1. A first line `sep=;` names the separator, as Excel writes and reads it; the line is no data.
+//! 2. Of comma, semicolon, tab and `|`, only those count that split the first record.
+//! 3. One for which each closing quote ends its field goes before one for which it does not. Then the one holds for which the most
+//!    records have as many fields as the first. Among equals a comma gives way that stands in the
+//!    first record only between two digits or before a blank, as in `12,5` and `Pris, SEK`; then the one holds that makes the most
+//!    fields, and then the first of the list.
+//!
+//! So `12,5;A;3` is three fields, as is a header `Artikel;Pris, SEK;Antal`. A text that no character splits has one column.
+
+use super::csv::CsvFields;
+
+/// Separators that are looked for, the usual one first.
+const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
+
+/// Most records that are looked at.
+const SAMPLE_RECORDS: usize = 20;
+
+/// Most bytes that are looked at.
+const SAMPLE_BYTES: usize = 64 * 1024;
+
+/// The separator that a first line such as `sep=;` names, and the length of that line with its end.
+pub(super) fn named_separator(text: &str) -> Option<(u8, usize)> {
+    let bytes = text.as_bytes();
+    if !bytes.get(..4)?.eq_ignore_ascii_case(b"sep=") {
+        return None;
+    }
+    let separator = *bytes.get(4)?;
+    let line_end = match &bytes[5..] {
+        [] => 0,
+        [b'\r', b'\n', ..] => 2,
+        [b'\r' | b'\n', ..] => 1,
+        _ => return None,
+    };
+    is_separator(separator).then_some((separator, 5 + line_end))
+}
+
+/// Whether a byte can stand between fields.
+pub(super) fn is_separator(byte: u8) -> bool {
+    byte.is_ascii() && !matches!(byte, b'"' | b'\r' | b'\n')
+}
+
+/// The separator of a text that has no `sep=` line.
+pub(super) fn guessed_separator(text: &str) -> u8 {
+    let mut end = text.len().min(SAMPLE_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let (sample, is_whole) = (&text[..end], end == text.len());
+    let mut best: Option<(Fit, u8)> = None;
+    for separator in SEPARATORS {
+        if memchr::memchr(separator, sample.as_bytes()).is_none() {
+            continue;
+        }
+        let Some(fit) = fit(sample, is_whole, separator) else { continue };
+        if best.is_none_or(|(known, _)| fit.is_better_than(known)) {
+            best = Some((fit, separator));
+        }
+    }
+    best.map_or(b',', |(_, separator)| separator)
+}
+
+/// How well a separator fits.
+#[derive(Clone, Copy)]
+struct Fit {
+    /// Whether each closing quote ends its field.
+    is_well_quoted: bool,
+    records: usize,
+    /// Those with as many fields as the first.
+    alike: usize,
+    /// False for a comma that may as well be part of numbers and texts.
+    is_clear: bool,
+    /// Of the first record; more than one.
+    fields: usize,
+}
+
+impl Fit {
+    fn is_better_than(self, other: Self) -> bool {
+        // Fractions, compared without division.
+        let (this, that) = (self.alike * other.records, other.alike * self.records);
+        (self.is_well_quoted, this, self.is_clear, self.fields) > (other.is_well_quoted, that, other.is_clear, other.fields)
+    }
+}
+
+/// `None` for a separator that does not split the first record, or with which a quote is never closed.
+fn fit(sample: &str, is_whole: bool, separator: u8) -> Option<Fit> {
+    let mut counts: Vec<usize> = Vec::with_capacity(SAMPLE_RECORDS);
+    let mut fields = 0;
+    // Of the first record.
+    let (mut ends_with_digit, mut is_clear) = (false, separator != b',');
+    let mut read = CsvFields::separated_by(sample, separator);
+    for field in read.by_ref() {
+        let Ok(field) = field else {
+            // The end of the sample may cut through a field in quotes.
+            if is_whole {
+                return None;
+            }
+            break;
+        };
+        if counts.is_empty() {
+            let is_in_number = ends_with_digit && field.text.starts_with(|first: char| first.is_ascii_digit());
+            is_clear |= fields > 0 && !is_in_number && !field.text.starts_with(' ');
+            ends_with_digit = field.text.ends_with(|last: char| last.is_ascii_digit());
+        }
+        fields += 1;
+        if field.ends_record {
+            counts.push(std::mem::take(&mut fields));
+            if counts.len() == SAMPLE_RECORDS {
+                break;
+            }
+        }
+    }
+    // So may it cut through the last record.
+    if !is_whole && counts.len() > 1 && counts.len() < SAMPLE_RECORDS {
+        counts.pop();
+    }
+    let first = *counts.first().or((fields > 0).then_some(&fields))?;
+    let alike = counts.iter().filter(|count| **count == first).count().max(1);
+    (first > 1).then_some(Fit { is_well_quoted: !read.has_loose_quote(), records: counts.len().max(1), alike, is_clear, fields: first })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn the_separator_is_the_one_that_makes_records_alike() {
+        for (text, expected) in [
+            ("a,b;c", b','),
+            ("a;b\n1,5;2", b';'),
+            ("\"a,b\";c", b';'),
+            ("a\tb", b'\t'),
+            ("a|b", b'|'),
+            ("a", b','),
+            ("", b','),
+            ("12,5;A;3", b';'),
+            ("Artikel;Pris, SEK;Antal\nA;12,50;3\nB;7;1\n", b';'),
+            ("Artikel;Pris, SEK;Antal", b';'),
+            ("1,5;2,5;3,5\n10,0;0,5;7,25\n", b';'),
+            ("1,5|2,5", b'|'),
+            ("1,2\n3,4\n", b','),
+            ("1,Smith; John\n2,Ek; Eva\n", b','),
+            ("id,tags\n1,a;b;c\n2,d\n", b','),
+            ("id,name\n1,Smith; John\n2,Ek; Eva\n", b','),
+            ("a,b;c\n1,2\n3,4\n", b','),
+            ("\"x;\ny\",b\n1,2;3\n", b','),
+            ("a;b\n\"unclosed,1;2", b','),
+            ("name\tprice, SEK\nA\t1,5\n", b'\t'),
+        ] {
+            assert_eq!(char::from(guessed_separator(text)), char::from(expected), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_first_line_of_excel_names_the_separator() {
+        for (text, expected) in [
+            ("sep=;\r\na;b", Some((b';', 7))),
+            ("SEP=\t\na", Some((b'\t', 6))),
+            ("sep=|", Some((b'|', 5))),
+            ("sep=;;\na", None),
+            ("sep=\na", None),
+            ("sep=\"\na", None),
+            ("sep", None),
+            ("separator;x", None),
+        ] {
+            assert_eq!(named_separator(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_search_is_bounded() {
+        let long = format!("{}\"{}", "a,b;c\td|".repeat(2_000_000), "x".repeat(1_000_000));
+        let started = Instant::now();
+        assert_eq!(guessed_separator(&long), b',');
+        assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    }
+
+    proptest! {
+        /// Rows of the same number of columns, whose texts have a comma, a semicolon and the like only inside of quotes.
+        #[test]
+        fn a_table_is_split_by_its_own_separator(
+            separator in prop::sample::select(SEPARATORS.to_vec()),
+            rows in (2usize..6).prop_flat_map(|columns| prop::collection::vec(prop::collection::vec("[a-z0-9 ]{0,5}(\"|[,;|\n\t]){0,3}", columns), 2..30)),
+        ) {
+            let quoted = |text: &String| format!("\"{}\"", text.replace('"', "\"\""));
+            let joined = |row: &Vec<String>| row.iter().map(quoted).collect::<Vec<_>>().join(&char::from(separator).to_string());
+            let text = rows.iter().map(joined).collect::<Vec<_>>().join("\r\n");
+            prop_assert_eq!(guessed_separator(&text), separator, "{:?}", text);
+        }
+
+        /// Numbers with a decimal comma between semicolons or tabs, with or without a header.
+        #[test]
+        fn decimal_commas_do_not_split(
+            separator in prop::sample::select(vec![b';', b'\t', b'|']),
+            rows in prop::collection::vec(prop::collection::vec((0u32..1000, 0u32..100), 3), 1..30),
+        ) {
+            let joined = |row: &Vec<(u32, u32)>| {
+                row.iter().map(|(whole, part)| format!("{whole},{part}")).collect::<Vec<_>>().join(&char::from(separator).to_string())
+            };
+            let rows = rows.iter().map(joined).collect::<Vec<_>>().join("\n");
+            let with_header = format!("a{0}b{0}c\n{rows}", char::from(separator));
+            prop_assert_eq!(guessed_separator(&rows), separator, "{:?}", rows);
+            prop_assert_eq!(guessed_separator(&with_header), separator, "{:?}", with_header);
+        }
+
+        #[test]
+        fn no_text_ends_in_a_panic(text in "[a-b,;|\t\"\r\nö]{0,80}") {
+            prop_assert!(SEPARATORS.contains(&guessed_separator(&text)));
+            let _ = named_separator(&format!("sep={text}"));
+        }
+    }
+}

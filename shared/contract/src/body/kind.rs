@@ -1,0 +1,95 @@
+//! What a body is read as.
+
+use super::multipart::{MULTIPART, boundary};
+use super::{BodyError, Charset, CsvFormat, MediaType};
+
+/// What a body is read as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BodyKind {
+    /// `application/json` or `+json`: UTF-8 whatever charset its Content-Type names (RFC 8259, section 11), unless a definition names
+    /// another.
+    Json(Charset),
+    /// `application/xml`, `text/xml` or `+xml`, and the charset of its Content-Type.
+    Xml(Option<Charset>),
+    /// `text/csv` or `text/tab-separated-values`.
+    Csv(CsvFormat, Charset),
+    /// `application/x-www-form-urlencoded`; without a charset it may be named inside.
+    Form(Option<Charset>),
+    /// `multipart/form-data`.
+    Multipart {
+        /// What stands between the parts; a body cannot be read without.
+        boundary: Option<String>,
+        /// Of parts that name none; without it, it may be named inside.
+        charset: Option<Charset>,
+    },
+    /// Any other `text/*`.
+    Text(Charset),
+    /// Anything else, or no Content-Type.
+    Binary,
+}
+
+impl BodyKind {
+    /// What a Content-Type header's value promises; no value or an empty one promises nothing.
+    ///
+    /// # Errors
+    /// A value that has no `type/subtype`, and the charset of a text that cannot be read.
+    pub fn of(content_type: Option<&str>) -> Result<Self, BodyError> {
+        let Some(text) = content_type.map(str::trim).filter(|text| !text.is_empty()) else { return Ok(Self::Binary) };
+        // The two common spellings need no parser.
+        match text {
+            "application/json" => return Ok(Self::Json(Charset::Utf8)),
+            "application/octet-stream" => return Ok(Self::Binary),
+            _ => {}
+        }
+        let media_type = MediaType::parse(text).ok_or_else(|| BodyError::ContentType(text.chars().take(80).collect()))?;
+        Self::of_media_type(&media_type, None)
+    }
+
+    /// As [`BodyKind::of`]; `charset` holds in the place of the one that the media type names.
+    pub(super) fn of_media_type(media_type: &MediaType<'_>, charset: Option<Charset>) -> Result<Self, BodyError> {
+        if media_type.is_of("json") {
+            return Ok(Self::Json(charset.unwrap_or(Charset::Utf8)));
+        }
+        if media_type.essence() == MULTIPART {
+            return Ok(Self::Multipart { boundary: boundary(media_type), charset });
+        }
+        let charset = || match charset {
+            Some(charset) => Ok(Some(charset)),
+            None => media_type.parameter("charset").map(Charset::named).transpose(),
+        };
+        if media_type.is_of("xml") {
+            return Ok(Self::Xml(charset()?));
+        }
+        let has_header = !media_type.parameter("header").is_some_and(|header| header.eq_ignore_ascii_case("absent"));
+        let csv = |separator| CsvFormat { separator, has_header };
+        let or_utf8 = |charset: Option<Charset>| charset.unwrap_or(Charset::Utf8);
+        match media_type.essence() {
+            "application/x-www-form-urlencoded" => Ok(Self::Form(charset()?)),
+            "text/csv" | "application/csv" => Ok(Self::Csv(csv(None), or_utf8(charset()?))),
+            "text/tab-separated-values" => Ok(Self::Csv(csv(Some(b'\t')), or_utf8(charset()?))),
+            _ if media_type.type_() == "text" => Ok(Self::Text(or_utf8(charset()?))),
+            _ => Ok(Self::Binary),
+        }
+    }
+
+    /// How it is called in errors.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Json(_) => "JSON",
+            Self::Xml(_) => "XML",
+            Self::Csv(..) => "CSV",
+            Self::Form(_) => "form data",
+            Self::Multipart { .. } => MULTIPART,
+            Self::Text(_) => "text",
+            Self::Binary => "data",
+        }
+    }
+}
+
+/// The boundary that a multipart body must have.
+///
+/// # Errors
+/// [`BodyError::Malformed`] without one.
+pub fn required_boundary(boundary: Option<&str>) -> Result<&str, BodyError> {
+    boundary.ok_or_else(|| BodyError::Malformed { kind: MULTIPART, detail: "the Content-Type has no boundary".to_owned() })
+}
