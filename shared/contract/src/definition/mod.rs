@@ -24,8 +24,8 @@ pub use step::{
     SftpCall, SftpOperation, SqlCall, SqlStatement, Step, Stop, Switch, Wait,
 };
 pub use trigger::{
-    Authentication, Cors, Delivery, Idempotency, MissedRuns, OnTimeout, QueryKind, QueryParameter, Rate, RateScope, ResponseWait, Schedule,
-    Trigger, Webhook,
+    Authentication, Cors, Delivery, Idempotency, IdempotencyMatch, MissedRuns, OnTimeout, QueryKind, QueryParameter, Rate, RateScope,
+    ResponseWait, Schedule, Trigger, Webhook,
 };
 
 use crate::name::{IntegrationPath, Name};

@@ -29,7 +29,7 @@ trigger:
     ordered: { by: .body.site }
     response: {}
     cors: { origins: ['*'] }
-    idempotency: { key: .body.id }
+    idempotency: { key: .body.id, match: key }
     rate: { calls: 1, per: 1s }
 retry: { attempts: 2, backoff: { first: 1s } }
 diagnostics: { keep: 14d }
