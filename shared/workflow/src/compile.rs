@@ -194,7 +194,7 @@ impl Compiler {
         let headers = self.headers(path, &call.headers, true);
         let body = self.optional_mapping(&format!("{path}.body"), call.body.as_ref());
         let (method, accept, has_effect) = (call.method.clone(), call.accept.clone(), !call.is_safe());
-        Some(HttpStep { method, target: target?, query, headers, body: body?, accept, has_effect })
+        Some(HttpStep { method, target: target?, query, headers, body: body?, accept, redirects: call.redirects, has_effect })
     }
 
     fn respond(&mut self, path: &str, respond: &Respond) -> Option<CompiledRespond> {

@@ -34,7 +34,7 @@ trigger:
 retry: { attempts: 2, backoff: { first: 1s } }
 diagnostics: { keep: 14d }
 steps:
-  - { id: a, http: { url: 'https://a.example' }, retry: { attempts: 2, backoff: { factor: 1.5 } }, on_error: [{ id: b, set: 1 }] }
+  - { id: a, http: { url: 'https://a.example', redirects: follow_as_get }, retry: { attempts: 2, backoff: { factor: 1.5 } }, on_error: [{ id: b, set: 1 }] }
   - { id: c, sql: { connection: d, transaction: [{ query: select 1 }] } }
   - { id: e, email: { connection: m, to: [a@b.example], html: x } }
   - { id: f, sftp: { connection: s, move: a, to: b } }

@@ -140,6 +140,18 @@ pub struct HttpCall {
     pub body: Option<String>,
     /// Statuses beside 2xx that are no failure.
     pub accept: Vec<u16>,
+    /// What a redirect does that would turn the request into a GET.
+    pub redirects: Redirects,
+}
+
+/// What 301, 302 and 303 do to a request whose method has an effect. 307 and 308 repeat the request, and safe methods are followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Redirects {
+    /// The step fails with the status and where it leads: what the request was to do was not done.
+    #[default]
+    Error,
+    /// A GET of the new address, without the body: the request was carried out, and its result is there.
+    FollowAsGet,
 }
 
 impl HttpCall {

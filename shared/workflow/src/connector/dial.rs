@@ -33,7 +33,7 @@ pub(super) async fn dial(reach: &Reach, target: &Target<'_>, host: &str, port: u
 }
 
 /// The innermost cause: it says most, and what is around it are layers of a client.
-pub(super) fn cause(error: &dyn Error) -> String {
+pub(crate) fn cause(error: &dyn Error) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;

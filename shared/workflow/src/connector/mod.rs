@@ -10,6 +10,9 @@ mod check;
 mod dial;
 mod email;
 mod http_auth;
+pub(crate) mod http_client;
+pub(crate) mod http_send;
+mod http_token;
 mod mail_session;
 mod pool;
 mod reach;
@@ -19,6 +22,7 @@ mod sftp_session;
 mod sql;
 mod tls;
 
+use dial::cause;
 pub use email::{Mail, MailFile};
 pub use http_auth::Headers;
 pub use reach::{Reach, ReachError, Refused, SETTING as REACH_SETTING};
@@ -28,10 +32,11 @@ pub(crate) use sftp_path::type_of;
 pub use sql::Statement;
 
 use crate::failure::permanent;
+use crate::token_store::TokenStore;
 use amqp::AmqpPools;
 use forebay_contract::connection::{Connection, ConnectionKind};
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
-use http_auth::Tokens;
+use http_token::Tokens;
 use mail_session::MailPools;
 use pool::Pools;
 use reqwest::Url;
@@ -78,6 +83,12 @@ impl Connectors {
     /// No session yet: each is made when a step needs it.
     #[must_use]
     pub fn new(reach: Reach) -> Self {
+        Self::sharing(reach, None)
+    }
+
+    /// As [`new`](Self::new). `tokens`: where access tokens are shared with other processes.
+    #[must_use]
+    pub(crate) fn sharing(reach: Reach, tokens: Option<Arc<dyn TokenStore>>) -> Self {
         let shared = Shared {
             reach,
             postgres: Pools::new(LONGEST_IDLE),
@@ -85,7 +96,7 @@ impl Connectors {
             amqp: Pools::new(LONGEST_IDLE),
             mail: Pools::new(LONGEST_IDLE_OF_FEW),
             sftp: Pools::new(LONGEST_IDLE_OF_FEW),
-            tokens: Tokens::default(),
+            tokens: Tokens::shared_by(tokens),
             closer: Once::new(),
         };
         Self { shared: Arc::new(shared) }
@@ -149,7 +160,7 @@ impl Connectors {
 }
 
 /// A connection as messages name it: `connection 'crm' (postgres at db.example:5432)`.
-struct Target<'a>(&'a Connection);
+pub(crate) struct Target<'a>(pub(crate) &'a Connection);
 
 impl<'a> Target<'a> {
     /// # Errors

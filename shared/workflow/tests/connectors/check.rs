@@ -24,7 +24,7 @@ async fn an_http_service_is_asked_with_the_connections_credentials() {
     .await;
     let url = format!("http://{}/api", server.address);
     let with = |token: &str| json!({ "http": { "url": url, "authentication": { "bearer": { "token": token } } } });
-    assert_eq!(works(with("right")).await, format!("HTTP service, answered 404 Not Found to GET {url}"));
+    assert_eq!(works(with("right")).await, format!("HTTP service at {}, answered 404 Not Found to a GET", server.address));
     let wrong = fails(with("hunter2")).await;
     assert!(wrong.contains("401 Unauthorized") && wrong.contains("check authentication") && !wrong.contains("hunter2"), "{wrong}");
     assert!(server.got().iter().all(|got| got.method == "GET"));

@@ -1,7 +1,9 @@
 //! Reads what steps ask of other systems and of other integrations.
 
 use super::headers;
-use crate::definition::{AmqpCall, EmailCall, HttpCall, HttpTarget, IntegrationCall, SftpCall, SftpOperation, SqlCall, SqlStatement};
+use crate::definition::{
+    AmqpCall, EmailCall, HttpCall, HttpTarget, IntegrationCall, Redirects, SftpCall, SftpOperation, SqlCall, SqlStatement,
+};
 use crate::fields::{Fields, Read, all_of};
 use http::Method;
 use serde_json::Value;
@@ -24,10 +26,19 @@ pub(super) fn http_call(fields: Fields<'_>) -> Read<HttpCall> {
     let query = fields.texts("query");
     let headers = headers(&fields);
     let accept = statuses(&fields);
+    let redirects = fields.word("redirects", &[("error", Redirects::Error), ("follow_as_get", Redirects::FollowAsGet)]);
     fields.finish();
     let body = body?;
     let default = if body.is_some() { Method::POST } else { Method::GET };
-    Ok(HttpCall { method: method?.unwrap_or(default), target: target?, query: query?, headers: headers?, body, accept: accept? })
+    Ok(HttpCall {
+        method: method?.unwrap_or(default),
+        target: target?,
+        query: query?,
+        headers: headers?,
+        body,
+        accept: accept?,
+        redirects: redirects?.unwrap_or_default(),
+    })
 }
 
 fn method(fields: &Fields<'_>) -> Read<Option<Method>> {
