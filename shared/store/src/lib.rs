@@ -15,6 +15,7 @@ mod budget;
 mod charts;
 mod claims;
 mod connection;
+mod connection_tokens;
 mod connections;
 mod definitions;
 mod diagnoses;

@@ -26,6 +26,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 9, name: "triggers", sql: include_str!("../migrations/0009_triggers.sql") },
     Migration { version: 10, name: "traces", sql: include_str!("../migrations/0010_traces.sql") },
     Migration { version: 11, name: "signing_keys", sql: include_str!("../migrations/0011_signing_keys.sql") },
+    Migration { version: 12, name: "connection_tokens", sql: include_str!("../migrations/0012_connection_tokens.sql") },
 ];
 
 /// The version of the schema that this program brings a database to.

@@ -64,7 +64,8 @@ impl Connectors {
         let mut request = Request::new(Method::GET, url);
         request.headers_mut().extend(headers);
         let called = Called::by_connection(&Method::GET, connection, "");
-        let Sent { response, not_followed } = send(client, request, Redirects::Error, &called).await.map_err(|error| {
+        let client = self.client_for(client, connection, http, request.url())?;
+        let Sent { response, not_followed } = send(&client, request, Redirects::Error, &called).await.map_err(|error| {
             let message = format!("{}; check url", error.message);
             ExecutionError { message, ..error }
         })?;

@@ -1,8 +1,15 @@
 //! HTTP clients: connections are kept and reused over executions.
 
-use crate::connector::Reach;
+use super::{Connectors, Reach, Target, tls};
+use crate::failure::permanent;
+use forebay_contract::Name;
+use forebay_contract::connection::{Connection, HttpConnection, ServerTrust};
+use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use reqwest::Url;
 use reqwest::redirect::Policy;
 use rustls::ClientConfig;
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Redirects that are followed in one call.
@@ -24,4 +31,38 @@ pub(crate) fn client(reach: &Reach, mut tls: ClientConfig) -> Result<reqwest::Cl
         .pool_idle_timeout(IDLE_TIMEOUT)
         .user_agent(concat!("forebay/", env!("CARGO_PKG_VERSION")))
         .build()
+}
+
+/// Clients of connections that say which certificate they trust. There are few: one a connection.
+#[derive(Default)]
+pub(super) struct OwnClients(Mutex<HashMap<(Name, Name), (ServerTrust, reqwest::Client)>>);
+
+impl Connectors {
+    /// The client for a call of `url` by the connection: `usual`, unless the connection says which certificate it trusts. That counts for
+    /// its own host, and not for that of a `token_url` elsewhere.
+    ///
+    /// # Errors
+    /// `Connection`: what the connection trusts cannot be read.
+    pub(crate) fn client_for(
+        &self,
+        usual: &reqwest::Client,
+        connection: &Connection,
+        http: &HttpConnection,
+        url: &Url,
+    ) -> Result<reqwest::Client, ExecutionError> {
+        let is_own = Url::parse(&http.url).is_ok_and(|own| own.host() == url.host());
+        if http.trust == ServerTrust::Machine || !is_own {
+            return Ok(usual.clone());
+        }
+        let key = (connection.tenant.clone(), connection.name.clone());
+        let mut clients = self.shared.own_clients.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, client)) = clients.get(&key).filter(|(trust, _)| *trust == http.trust) {
+            return Ok(client.clone());
+        }
+        let target = Target(connection);
+        let made = client(self.reach(), tls::client_config(&target, &http.trust)?);
+        let made = made.map_err(|error| permanent(ErrorCode::Internal, format!("{target}: no HTTP client can be made: {error}")))?;
+        clients.insert(key, (http.trust.clone(), made.clone()));
+        Ok(made)
+    }
 }

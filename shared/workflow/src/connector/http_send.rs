@@ -1,46 +1,56 @@
 //! Sends one request, follows the redirects that may be followed, and names the call in messages.
 
 use super::http_client::MAX_REDIRECTS;
-use super::{Reach, Target, cause};
+use super::{Reach, Target, cause, tls};
 use crate::concealment::Concealment;
 use crate::failure::{permanent, transient};
 use forebay_contract::connection::Connection;
 use forebay_contract::definition::Redirects;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use forebay_tls::Untrusted;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, TRANSFER_ENCODING};
 use http::{Method, StatusCode};
 use reqwest::{Request, Response, Url};
 use std::fmt;
+use std::sync::Arc;
 
 /// How a call is named in messages. Of an address only scheme, host and port: the rest may be a secret, such as that of a webhook.
 pub(crate) struct Called {
     text: String,
-    /// What an answer may repeat of the address and is not shown either.
-    concealment: Concealment,
+    address: Address,
+}
+
+/// What an answer may repeat of an address and is not shown either.
+enum Address {
+    Url(String),
+    Of(Arc<Connection>),
 }
 
 impl Called {
     /// A call of an address that the step itself gives.
     pub(crate) fn by_url(method: &Method, url: &Url) -> Self {
-        Self { text: format!("{method} {}", origin(url)), concealment: Concealment::of_url(url.as_str()) }
+        Self { text: format!("{method} {}", origin(url)), address: Address::Url(url.as_str().to_owned()) }
     }
 
     /// A call by a connection. `path`: the step's own, under the connection's address.
-    pub(crate) fn by_connection(method: &Method, connection: &Connection, path: &str) -> Self {
+    pub(crate) fn by_connection(method: &Method, connection: &Arc<Connection>, path: &str) -> Self {
         let path = path.split(['?', '#']).next().unwrap_or_default().trim_start_matches('/');
         let path = if path.is_empty() { String::new() } else { format!("/{path} ") };
         let text = format!("{method} {path}to {}", Target(connection));
-        Self { text, concealment: Concealment::of(connection) }
+        Self { text, address: Address::Of(Arc::clone(connection)) }
     }
 
     /// A call that is named otherwise.
     pub(crate) fn of(text: String, connection: &Connection) -> Self {
-        Self { text, concealment: Concealment::of(connection) }
+        Self { text, address: Address::Of(Arc::new(connection.clone())) }
     }
 
     /// A text of the remote system, without what it repeats of the address.
     pub(crate) fn conceal(&self, text: &str) -> String {
-        self.concealment.conceal(text)
+        match &self.address {
+            Address::Url(url) => Concealment::of_url(url).conceal(text),
+            Address::Of(connection) => Concealment::of(connection).conceal(text),
+        }
     }
 }
 
@@ -185,6 +195,15 @@ fn redirected(mut request: Request, next: Next) -> Request {
 pub(crate) fn unreachable(target: &Called, error: reqwest::Error) -> ExecutionError {
     if let Some(refused) = Reach::refusal_in(&error) {
         return permanent(ErrorCode::Unreachable, format!("{target}: {refused}"));
+    }
+    if let Some(untrusted) = Untrusted::in_error(&error) {
+        let advice = match &target.address {
+            Address::Of(connection) => tls::advice(&Target(connection), untrusted),
+            Address::Url(_) => {
+                format!("{untrusted}; a connection can name the certificate that is trusted (tls.certificate, tls.authority)")
+            }
+        };
+        return permanent(ErrorCode::Unreachable, format!("{target} could not be reached: {advice}"));
     }
     let (is_connect, is_timeout) = (error.is_connect(), error.is_timeout());
     let why = cause(&error.without_url());

@@ -5,8 +5,9 @@ use super::http_auth::{basic, header};
 use super::http_send::{Called, Sent, send};
 use super::{Connectors, Target};
 use crate::failure::{permanent, transient};
-use crate::token_store::{SharedToken, TokenOwner, TokenStore, TokenStoreError, TokenTurn};
-use forebay_contract::connection::{Connection, HttpAuthentication, HttpConnection};
+use forebay_contract::connection::{
+    Connection, ConnectionKind, HttpAuthentication, HttpConnection, SharedToken, TokenOwner, TokenStore, TokenStoreError, TokenTurn,
+};
 use forebay_contract::definition::Redirects;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use forebay_contract::{Name, Secret};
@@ -167,6 +168,17 @@ impl Connectors {
         })
     }
 
+    fn token_client(&self, usual: &reqwest::Client, target: &Target<'_>, url: &Url) -> Result<reqwest::Client, ExecutionError> {
+        match &target.0.kind {
+            ConnectionKind::Http(http) => self.client_for(usual, target.0, http, url),
+            ConnectionKind::Postgres(_)
+            | ConnectionKind::Mysql(_)
+            | ConnectionKind::Smtp(_)
+            | ConnectionKind::Sftp(_)
+            | ConnectionKind::Amqp(_) => Ok(usual.clone()),
+        }
+    }
+
     async fn fetch(
         &self,
         client: &reqwest::Client,
@@ -200,7 +212,8 @@ impl Connectors {
         *request.body_mut() = Some(pairs.join("&").into());
         let (asked, called) = (Instant::now(), Called::of(format!("{target}: token_url"), target.0));
         // A token request that became a GET would be another request, with the client's secret in it.
-        let Sent { response, not_followed } = send(client, request, Redirects::Error, &called).await?;
+        let client = self.token_client(client, target, request.url())?;
+        let Sent { response, not_followed } = send(&client, request, Redirects::Error, &called).await?;
         let status = response.status();
         let broke_off = |error| super::http_send::unreachable(&called, error);
         let answer = read(response).await.map_err(broke_off)?;

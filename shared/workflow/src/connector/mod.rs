@@ -20,6 +20,7 @@ mod sftp;
 mod sftp_path;
 mod sftp_session;
 mod sql;
+mod starttls;
 mod tls;
 
 use dial::cause;
@@ -32,10 +33,10 @@ pub(crate) use sftp_path::type_of;
 pub use sql::Statement;
 
 use crate::failure::permanent;
-use crate::token_store::TokenStore;
 use amqp::AmqpPools;
-use forebay_contract::connection::{Connection, ConnectionKind};
+use forebay_contract::connection::{Connection, ConnectionKind, TokenStore};
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use http_client::OwnClients;
 use http_token::Tokens;
 use mail_session::MailPools;
 use pool::Pools;
@@ -76,6 +77,7 @@ struct Shared {
     mail: MailPools,
     sftp: SftpPools,
     tokens: Tokens,
+    own_clients: OwnClients,
     closer: Once,
 }
 
@@ -97,6 +99,7 @@ impl Connectors {
             mail: Pools::new(LONGEST_IDLE_OF_FEW),
             sftp: Pools::new(LONGEST_IDLE_OF_FEW),
             tokens: Tokens::shared_by(tokens),
+            own_clients: OwnClients::default(),
             closer: Once::new(),
         };
         Self { shared: Arc::new(shared) }

@@ -168,15 +168,16 @@ impl Call {
         };
         let ConnectionKind::Http(http) = &connection.kind else { return Err(wrong_kind(connection, "http")) };
         let authorization = connectors.authorize(client, connection, http).await?;
+        let own = &connectors.client_for(client, connection, http, self.request.url())?;
         let is_ours = !self.set_by_step.iter().any(|name| name == AUTHORIZATION.as_str());
         let again = self.request.try_clone().filter(|_| is_ours);
-        let sent = send(client, with(self.request, &authorization, &self.set_by_step), rule, target).await?;
+        let sent = send(own, with(self.request, &authorization, &self.set_by_step), rule, target).await?;
         let Some(again) = again.filter(|_| sent.response.status() == StatusCode::UNAUTHORIZED) else { return Ok((sent, false)) };
         if !connectors.invalidate(connection, http, &authorization).await {
             return Ok((sent, false));
         }
         let authorization = connectors.authorize(client, connection, http).await?;
-        Ok((send(client, with(again, &authorization, &self.set_by_step), rule, target).await?, true))
+        Ok((send(own, with(again, &authorization, &self.set_by_step), rule, target).await?, true))
     }
 }
 

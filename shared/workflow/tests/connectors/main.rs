@@ -11,6 +11,7 @@ mod email;
 mod mysql;
 mod postgres;
 mod sftp;
+mod tls;
 
 use forebay_contract::connection::{Connection, ConnectionKind};
 use forebay_contract::outcome::Ending;

@@ -201,3 +201,15 @@ async fn steps_share_a_session_and_one_that_has_ended_is_noticed_before_a_step_r
     act(get("b.txt", None)).await.unwrap();
     assert_eq!(sign_ins(), 3);
 }
+
+#[tokio::test]
+async fn the_kind_of_host_key_that_the_connection_names_is_asked_for() {
+    let server = FileServer::start().await;
+    assert_eq!(done(&at(&server, json!({ "host_key": server.rsa_host_key() })), put("a", b"1")).await["size"], 1);
+    let another = at(&server, json!({ "host_key": "SHA256:0000000000000000000000000000000000000000000" }));
+    let error = refused_by(&another, put("b", b"1")).await;
+    assert!(error.code == ErrorCode::Connection && !error.transient, "{error:?}");
+    for part in [&server.host_key(), &server.rsa_host_key(), "has the host keys", "SHA256:000"] {
+        assert!(error.message.contains(part), "{part}: {error}");
+    }
+}

@@ -1,9 +1,13 @@
 //! Access tokens that processes share. Many servers end a client's earlier token when they give a new one: processes that each fetch
 //! their own would end one another's.
 
-use crate::host::HostFuture;
-use forebay_contract::{Name, Secret};
+use crate::name::Name;
+use crate::secret::Secret;
+use std::pin::Pin;
 use std::time::Duration;
+
+/// An answer of a [`TokenStore`].
+pub type TokenFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, TokenStoreError>> + Send + 'a>>;
 
 /// Whose token it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,9 +48,8 @@ pub struct TokenStoreError(pub String);
 /// Where processes share tokens.
 pub trait TokenStore: Send + Sync {
     /// The owner's token, or the turn to fetch a new one. `refused`: a token that the server has refused, which is not given again.
-    fn turn<'a>(&'a self, owner: &'a TokenOwner, refused: Option<&'a Secret>) -> HostFuture<'a, Result<TokenTurn, TokenStoreError>>;
+    fn turn<'a>(&'a self, owner: &'a TokenOwner, refused: Option<&'a Secret>) -> TokenFuture<'a, TokenTurn>;
 
     /// Ends the turn: keeps the token that was fetched, or nothing.
-    fn end<'a>(&'a self, owner: &'a TokenOwner, turn: i64, fetched: Option<&'a SharedToken>)
-    -> HostFuture<'a, Result<(), TokenStoreError>>;
+    fn end<'a>(&'a self, owner: &'a TokenOwner, turn: i64, fetched: Option<&'a SharedToken>) -> TokenFuture<'a, ()>;
 }
