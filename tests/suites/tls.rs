@@ -1,6 +1,6 @@
 //! Connections over TLS, Forebay's own and those of steps: to servers with certificates of an authority that it is told to trust.
 
-use forebay_tests::{Authority, MailServer, Stack, TlsFront};
+use forebay_tests::{Authority, MailServer, SelfSigned, Stack, TlsFront};
 use lapin::options::{BasicGetOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use serde_json::json;
@@ -122,6 +122,23 @@ async fn a_stack_reaches_its_own_broker_and_database_over_tls() {
         (stack.post(&ingress, "/t1/later", "{}").await.status == 202).then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stack_trusts_a_self_signed_broker_and_database_that_its_file_of_certificates_names() {
+    let (stack, certificate) = (Stack::new().await, SelfSigned::new("localhost"));
+    let broker = TlsFront::start(certificate.server(), parts(&broker_url()).1).await;
+    let database = TlsFront::start_before_postgres(certificate.server(), parts(stack.database_url()).1).await;
+    let file = stack.named_file("self-signed.pem", &certificate.pem());
+    let amqp_url = moved(&broker_url(), broker.port(), "").replace("amqp://", "amqps://");
+    let database_url = moved(stack.database_url(), database.port(), "?sslmode=verify-full");
+    let settings = [("SSL_CERT_FILE", file.as_str()), ("FOREBAY_AMQP_URL", &amqp_url), ("FOREBAY_DATABASE_URL", &database_url)];
+    stack
+        .apply("tenant: t1\nname: echo\ntrigger: { webhook: { authentication: none, response: { wait: 20s } } }\nsteps: [{ id: a, set: .body }]\n")
+        .await;
+    let (ingress, _worker) = (stack.start_with("ingress", &settings).await, stack.start_with("worker", &settings).await);
+    let answer = stack.post(&ingress, "/t1/echo", "{\"n\":3}").await;
+    assert_eq!((answer.status, answer.json()), (200, json!({ "n": 3 })));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,7 @@
 //! sent, and their words stand in errors, the history and alerts.
 
 use forebay_contract::connection::{Connection, ConnectionKind, HttpAuthentication, SftpLogin};
+use forebay_contract::outcome::ExecutionError;
 use percent_encoding::percent_decode_str;
 use reqwest::Url;
 
@@ -12,7 +13,7 @@ const CONCEALED: &str = "***";
 /// Shorter paths and words of an address are no secret, and would stand in any text.
 const SHORTEST_OF_ADDRESS: usize = 8;
 /// Shorter ones are not worth the name of a secret.
-const SHORTEST_SECRET: usize = 4;
+const SHORTEST_SECRET: usize = 6;
 
 /// Texts that are not shown.
 #[derive(Debug, Default)]
@@ -67,6 +68,11 @@ impl Concealment {
             }
         }
         text
+    }
+
+    /// The failure without what is concealed.
+    pub(crate) fn conceal_in(&self, error: ExecutionError) -> ExecutionError {
+        ExecutionError { message: self.conceal(&error.message), ..error }
     }
 
     fn add_url(&mut self, url: &str) {

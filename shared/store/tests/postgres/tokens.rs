@@ -36,13 +36,13 @@ async fn one_process_fetches_a_token_and_the_others_wait_for_it() {
         // Refused: one of those that come fetches, and who was refused the old one gets the new one.
         let Ok(TokenTurn::Fetch(turn)) = two.turn(&owner, Some(&Secret::new("t1"))).await else { panic!("t1 is refused") };
         assert_eq!(one.turn(&owner, Some(&Secret::new("t1"))).await.unwrap(), TokenTurn::Wait);
-        two.end(&owner, turn, Some(&token("t2"))).await.unwrap();
+        two.end(&owner, turn, Some(&token("token-number-two"))).await.unwrap();
         assert!(
-            matches!(one.turn(&owner, Some(&Secret::new("t1"))).await, Ok(TokenTurn::Use(shared)) if shared.token == Secret::new("t2"))
+            matches!(one.turn(&owner, Some(&Secret::new("t1"))).await, Ok(TokenTurn::Use(shared)) if shared.token == Secret::new("token-number-two"))
         );
         // A turn that is over keeps nothing.
         one.end(&owner, turn - 1, Some(&token("late"))).await.unwrap();
-        assert!(matches!(one.turn(&owner, None).await, Ok(TokenTurn::Use(shared)) if shared.token == Secret::new("t2")));
+        assert!(matches!(one.turn(&owner, None).await, Ok(TokenTurn::Use(shared)) if shared.token == Secret::new("token-number-two")));
 
         // A fetch that failed leaves the turn to the next one, and other settings or keys get nothing.
         let changed = self::owner("hunter3");
@@ -55,7 +55,7 @@ async fn one_process_fetches_a_token_and_the_others_wait_for_it() {
         assert!(without.turn(&owner, None).await.unwrap_err().to_string().contains("FOREBAY_SECRET_KEY"));
         let stored: String =
             database.client().await.query_one("select string_agg(t::text, '') from connection_tokens t", &[]).await.unwrap().get(0);
-        assert!(!stored.contains("hunter") && !stored.contains(&data_encoding_of("t2")), "{stored}");
+        assert!(!stored.contains("hunter") && !stored.contains(&data_encoding_of("token-number-two")), "{stored}");
     })
     .await;
 }

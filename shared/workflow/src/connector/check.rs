@@ -5,6 +5,7 @@ use super::http_send::{Called, Sent, send};
 use super::mail_session::MailSession;
 use super::sftp_session::{Session, failed};
 use super::{Connectors, Target, host_and_port, sql};
+use crate::concealment::Concealment;
 use crate::failure::{permanent, transient};
 use deadpool::managed::Manager;
 use forebay_contract::connection::{AmqpConnection, Connection, ConnectionKind, HttpConnection, SftpConnection, SmtpConnection};
@@ -45,7 +46,7 @@ impl Connectors {
             let message = format!("{target} did not answer within {}; check host, port and what is between", format_duration(LONGEST));
             Err(transient(ErrorCode::Timeout, message))
         });
-        reached.map_err(|error| error.message)
+        reached.map_err(|error| Concealment::of(&connection).conceal(&error.message))
     }
 
     /// A GET of the address itself: what it answers says little but for 401 and 403, since paths of steps go under it.
