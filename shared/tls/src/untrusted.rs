@@ -9,7 +9,7 @@ use std::io;
 use std::sync::Arc;
 
 /// Why a server's certificate is refused although it may be the right one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Untrusted {
     problem: Problem,
     sha256: [u8; 32],
@@ -56,6 +56,13 @@ impl fmt::Display for Untrusted {
         })?;
         f.write_str("; its fingerprint is sha256:")?;
         self.sha256.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// The same words: rustls prints what it does not know itself in this form, and clients print what rustls prints.
+impl fmt::Debug for Untrusted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
