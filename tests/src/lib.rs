@@ -16,4 +16,4 @@ pub use sftp::FileServer;
 pub use sink::{Seen, Sink};
 pub use smtp::{MailServer, ReceivedMail};
 pub use stack::{Answer, Process, Stack, command_path, eventually};
-pub use tls::{Authority, TlsFront};
+pub use tls::{Authority, SelfSigned, TlsFront};

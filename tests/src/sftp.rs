@@ -20,8 +20,9 @@ impl FileServer {
         let folder = std::env::temp_dir().join(format!("forebay-sftp-{}", uuid::Uuid::new_v4().simple()));
         fs::create_dir_all(folder.join("files")).unwrap();
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
-        for key in ["host_key", "user_key"] {
-            let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(folder.join(key)).status();
+        // A usual server has host keys of several kinds.
+        for (key, kind) in [("host_key", "ed25519"), ("rsa_host_key", "rsa"), ("user_key", "ed25519")] {
+            let made = Command::new("ssh-keygen").args(["-q", "-t", kind, "-N", "", "-f"]).arg(folder.join(key)).status();
             assert!(made.expect("ssh-keygen of openssh-client").success());
         }
         fs::copy(folder.join("user_key.pub"), folder.join("authorized_keys")).unwrap();
@@ -32,7 +33,7 @@ impl FileServer {
         let port = free_port().await;
         let config = folder.join("sshd_config");
         let lines = format!(
-            "ListenAddress 127.0.0.1:{port}\nHostKey {0}/host_key\nAuthorizedKeysFile {0}/authorized_keys\nPidFile none\nStrictModes no\n\
+            "ListenAddress 127.0.0.1:{port}\nHostKey {0}/host_key\nHostKey {0}/rsa_host_key\nAuthorizedKeysFile {0}/authorized_keys\nPidFile none\nStrictModes no\n\
              UsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nMaxStartups 100\n\
              Subsystem sftp internal-sftp\n",
             folder.display()
@@ -68,7 +69,17 @@ impl FileServer {
     /// The host key's fingerprint, `SHA256:...`.
     #[must_use]
     pub fn host_key(&self) -> String {
-        let line = said(Command::new("ssh-keygen").arg("-lf").arg(self.folder.join("host_key.pub")));
+        self.fingerprint("host_key.pub")
+    }
+
+    /// The fingerprint of its second host key, which is of the kind RSA.
+    #[must_use]
+    pub fn rsa_host_key(&self) -> String {
+        self.fingerprint("rsa_host_key.pub")
+    }
+
+    fn fingerprint(&self, key: &str) -> String {
+        let line = said(Command::new("ssh-keygen").arg("-lf").arg(self.folder.join(key)));
         line.split_whitespace().nth(1).unwrap().to_owned()
     }
 

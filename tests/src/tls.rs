@@ -82,6 +82,45 @@ impl Authority {
     }
 }
 
+/// A server that signed its own certificate, as `openssl req -x509` makes one: it is marked as an authority's.
+pub struct SelfSigned {
+    certificate: Certificate,
+    key: KeyPair,
+}
+
+impl SelfSigned {
+    /// A certificate of `name`.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        let mut parameters = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        Self { certificate: parameters.self_signed(&key).unwrap(), key }
+    }
+
+    /// The certificate.
+    #[must_use]
+    pub fn pem(&self) -> String {
+        self.certificate.pem()
+    }
+
+    /// The certificate's fingerprint, `sha256:HEX`.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let digest = ring::digest::digest(&ring::digest::SHA256, self.certificate.der());
+        format!("sha256:{}", data_encoding::HEXLOWER.encode(digest.as_ref()))
+    }
+
+    /// What the server needs.
+    #[must_use]
+    pub fn server(&self) -> TlsAcceptor {
+        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
+        let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+        let key = PrivateKeyDer::try_from(self.key.serialize_der()).unwrap();
+        TlsAcceptor::from(Arc::new(config.with_single_cert(vec![self.certificate.der().clone()], key).unwrap()))
+    }
+}
+
 /// Takes TLS off what comes in and hands it to a server that speaks in clear; ends with the test.
 pub struct TlsFront {
     port: u16,

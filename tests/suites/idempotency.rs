@@ -25,6 +25,12 @@ trigger: {{ webhook: {{ authentication: none, idempotency: {{ key: .body.workOrd
 {steps}
 ---
 tenant: t1
+name: alone
+trigger: {{ webhook: {{ authentication: none, response: {{ wait: 20s }}, idempotency: {{ key: .body.id, match: key }} }} }}
+{steps}
+respond: {{ status: 201, body: '{{ sentAt: .body.sentAt }}' }}
+---
+tenant: t1
 name: brief
 trigger: {{ webhook: {{ authentication: none, response: {{ wait: 20s }} }} }}
 diagnostics: {{ keep: 1ms }}
@@ -119,6 +125,21 @@ async fn a_mapping_can_give_the_key_and_null_gives_none() {
     assert_ne!(one.json()["executionId"], two.json()["executionId"]);
     stack.ended("mapped", 3).await;
     assert_eq!(sink.seen().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_key_alone_is_matched_a_repetition_may_hold_anything_else() {
+    let sink = Sink::start(Duration::ZERO).await;
+    let (stack, ingress, _worker) = started(&sink).await;
+    let first = post(&stack, &ingress, "/t1/alone", None, &json!({"id": 7, "sentAt": "06:00:00"})).await;
+    assert_eq!((first.status, first.header("idempotent-replayed"), first.json()), (201, "", json!({"sentAt": "06:00:00"})));
+    eventually("it is recorded", || async { (!stack.executions("alone").await.is_empty()).then_some(()) }).await;
+    let again = post(&stack, &ingress, "/t1/alone?try=2", None, &json!({"id": 7, "sentAt": "06:00:05"})).await;
+    assert_eq!((again.status, again.header("idempotent-replayed"), again.json()), (201, "true", json!({"sentAt": "06:00:00"})));
+    assert_eq!(again.header("forebay-execution-id"), first.header("forebay-execution-id"));
+    let other = post(&stack, &ingress, "/t1/alone", None, &json!({"id": 8, "sentAt": "06:00:05"})).await;
+    assert_eq!((other.status, other.header("idempotent-replayed"), other.json()), (201, "", json!({"sentAt": "06:00:05"})));
+    assert_eq!(sink.seen().len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

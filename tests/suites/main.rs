@@ -27,6 +27,7 @@ mod roles;
 mod schedules;
 mod sign_in;
 mod tls;
+mod tokens;
 mod tracing;
 mod transport;
 mod versions;

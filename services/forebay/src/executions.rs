@@ -90,6 +90,7 @@ fn lines(execution: &Value) -> Vec<String> {
         let why = step["error"].as_str().map(|error| format!(": {error}")).unwrap_or_default();
         let took = step["tookMs"].as_f64().unwrap_or_default();
         lines.push(format!("step         {} {} in {took:.1} ms{why}", text(step, "id"), text(step, "status")));
+        lines.extend(step["note"].as_str().map(|note| format!("             {note}")));
         if !step["output"].is_null() {
             lines.push(format!("             {}", step["output"]));
         }

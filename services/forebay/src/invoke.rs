@@ -21,7 +21,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const SHOWN_HEADERS: [&str; 7] =
     ["location", "forebay-execution-id", "retry-after", "preference-applied", "www-authenticate", "allow", "content-type"];
 
-/// `forebay invoke`. A status of 400 and above is a failure.
+/// `forebay invoke`. A status of 400 and above is a failure, and a redirect, which is not followed.
 pub(crate) async fn invoke(output: &Output, settings: &Settings, invoke: Invoke) -> Result<(), Error> {
     let request = request(settings, invoke)?;
     // Shown without the query, which may hold what is nobody's business.
@@ -38,7 +38,13 @@ pub(crate) async fn invoke(output: &Output, settings: &Settings, invoke: Invoke)
     } else {
         write(&format!("{version:?} {status}\n{}\n{}", shown(&headers), text(&body)))?;
     }
-    if status.as_u16() >= 400 { Err(Error::Failed(format!("the answer is {status}"))) } else { Ok(()) }
+    match status.as_u16() {
+        400.. => Err(Error::Failed(format!("the answer is {status}"))),
+        301 | 302 | 303 | 307 | 308 => {
+            Err(Error::Failed(format!("the answer is {status}, which is not followed: give the address of its Location by --url")))
+        }
+        _ => Ok(()),
+    }
 }
 
 async fn bytes(response: Response) -> Result<Vec<u8>, reqwest::Error> {
@@ -48,8 +54,12 @@ async fn bytes(response: Response) -> Result<Vec<u8>, reqwest::Error> {
 fn client() -> Result<Client, Error> {
     // An error says that there is a provider already, which serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = Client::builder().connect_timeout(CONNECT_TIMEOUT).user_agent(concat!("forebay/", env!("CARGO_PKG_VERSION"))).build();
-    client.map_err(|error| Error::Failed(format!("cannot make an HTTP client: {error}")))
+    // A redirect is an answer: followed, it would turn a POST into a GET, and a call would seem to be accepted.
+    let client = Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("forebay/", env!("CARGO_PKG_VERSION")));
+    client.build().map_err(|error| Error::Failed(format!("cannot make an HTTP client: {error}")))
 }
 
 fn request(settings: &Settings, invoke: Invoke) -> Result<Request, Error> {

@@ -11,7 +11,7 @@ use crate::problem::Problem;
 use actix_web::HttpResponse;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use forebay_contract::ExecutionId;
-use forebay_contract::definition::Webhook;
+use forebay_contract::definition::{IdempotencyMatch, Webhook};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::Ending;
 use forebay_store::{FirstCall, KnownCall, StoreError};
@@ -69,8 +69,9 @@ pub(crate) async fn know(
     };
     loop {
         let Some(first) = asked(dependencies.store.know_call(&known)).await? else { return Ok(Known::First(known)) };
-        if !first.is_same_request {
-            return Err(Problem::key_reused(first.execution_id));
+        match webhook.idempotency.matched_by {
+            IdempotencyMatch::Request if !first.is_same_request => return Err(Problem::key_reused(first.execution_id)),
+            IdempotencyMatch::Request | IdempotencyMatch::Key => {}
         }
         let recorded = asked(dependencies.store.execution(known.integration_id, &first.execution_id)).await?;
         match recorded.as_ref().map(|outcome| outcome.ending()) {

@@ -3,10 +3,11 @@
 use crate::execute::{Claimed, Executor};
 use crate::host::ExecutionHost;
 use crate::record::stored_count;
+use forebay_contract::definition::Pause;
 use forebay_contract::outcome::{Ending, ErrorCode, ExecutionError, ExecutionStatus, KeptStep, Response, StepRecord};
-use forebay_contract::{Label, VariableLog, unix_micros};
+use forebay_contract::{Label, VariableLog, format_duration, unix_micros};
 use forebay_store::Record;
-use forebay_workflow::{ExecutionContext, Program, jittered};
+use forebay_workflow::{ExecutionContext, Program, asked_for};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -139,7 +140,7 @@ impl Executor {
                 host: host.clone(),
             };
             let runs = Runs::begin(self);
-            let run = self.engine.run(&program, envelope, context).await;
+            let mut run = self.engine.run(&program, envelope, context).await;
             drop(runs);
             let started_at = *first_started_at.get_or_insert(run.started_at);
             let pause = match &run.ending {
@@ -149,8 +150,11 @@ impl Executor {
                 _ => None,
             };
             let comes_back = lane.is_some_and(|lane| !lane.is_awaited);
-            let later = pause.filter(|pause| comes_back && *pause >= Duration::from_secs(1));
-            let here = pause.filter(|pause| later.is_none() && tokio::time::Instant::now() + *pause < give_up_at);
+            let later = pause.filter(|pause| comes_back && pause.length() >= Duration::from_secs(1));
+            let here = pause.filter(|pause| later.is_none() && tokio::time::Instant::now() + pause.length() < give_up_at);
+            if let (Some(pause), Ending::Failed(error)) = (pause, &mut run.ending) {
+                say_what_was_asked_for(error, pause, here.or(later).is_some());
+            }
             let Some(pause) = here else {
                 return Some(Attempted {
                     ending: run.ending,
@@ -161,7 +165,7 @@ impl Executor {
                     started_at: Some(started_at),
                     ended_at: run.ended_at,
                     attempts,
-                    again_after: later,
+                    again_after: later.map(|pause| pause.length()),
                     waits_until: run.waits_until,
                     answered: run.answered,
                     unkept: run.unkept,
@@ -171,7 +175,7 @@ impl Executor {
             unkept = run.unkept;
             tokio::select! {
                 () = lost.cancelled() => return None,
-                () = tokio::time::sleep(jittered(pause)) => attempts += 1,
+                () = tokio::time::sleep(pause.jittered()) => attempts += 1,
             }
         }
     }
@@ -202,4 +206,18 @@ impl Executor {
         let recorder = self.recorder.clone();
         tokio::spawn(async move { recorder.record(record, false).await });
     }
+}
+
+/// Says in the history where a remote system's `Retry-After` could not be followed.
+fn say_what_was_asked_for(error: &mut ExecutionError, pause: Pause, comes_again: bool) {
+    let said = match (error.retry_after, pause.cut_short(), comes_again) {
+        (_, Some(asked), true) => {
+            format!("{}; it is called again after {}, the longest pause", asked_for(asked), format_duration(pause.length()))
+        }
+        (Some(asked), _, false) => format!("{}, which is longer than this execution may be retried in its place", asked_for(asked)),
+        (_, None, true) | (None, _, false) => return,
+    };
+    tracing::info!("{said}");
+    error.message.push_str("; ");
+    error.message.push_str(&said);
 }

@@ -21,8 +21,7 @@ impl Executor {
         if !attempted.host.keep_at_last(&attempted.unkept).await {
             return false;
         }
-        let delay =
-            RETRY_DELAYS.into_iter().find(|seconds| u64::from(*seconds) >= pause.as_secs()).unwrap_or(RETRY_DELAYS[RETRY_DELAYS.len() - 1]);
+        let delay = delay_of(pause);
         let envelope = Envelope { attempts: attempted.attempts, ..claimed.envelope.clone() };
         let error = match &attempted.ending {
             Ending::Failed(error) if attempted.host.seals() => Some(ExecutionError { message: UNTOLD.to_owned(), ..error.clone() }),
@@ -67,5 +66,26 @@ impl Executor {
             ..self.empty_record(envelope)
         });
         true
+    }
+}
+
+/// The shortest delay, in seconds, that is no shorter than the pause.
+fn delay_of(pause: Duration) -> u32 {
+    RETRY_DELAYS
+        .into_iter()
+        .find(|seconds| Duration::from_secs(u64::from(*seconds)) >= pause)
+        .unwrap_or(RETRY_DELAYS[RETRY_DELAYS.len() - 1])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_delay_is_shorter_than_its_pause() {
+        for (millis, delay) in [(1000, 1), (1001, 2), (2500, 5), (5000, 5), (5001, 10), (61_000, 120), (300_000, 300), (90_000_000, 86_400)]
+        {
+            assert_eq!(delay_of(Duration::from_millis(millis)), delay, "{millis} ms");
+        }
     }
 }

@@ -77,6 +77,7 @@ impl Worker {
         // A step's call continues the trace of its span.
         options.inject = Some(Arc::new(forebay_runtime::telemetry::current_traceparent));
         options.reach = settings.private_addresses.parse().map_err(|error: ReachError| WorkerError::Reach(error.to_string()))?;
+        options.tokens = Some(Arc::new(store.clone()));
         let engine = Engine::new(options)?;
         let limits = Limits { max_length: settings.queue_max_length, max_bytes: settings.queue_max_bytes };
         let topology = Topology::new(&settings.queue_prefix, settings.lanes, limits, installation);

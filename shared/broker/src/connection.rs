@@ -1,8 +1,12 @@
 //! One connection to the broker, and the wait until there is one.
 
 use crate::error::BrokerError;
-use lapin::uri::AMQPUri;
-use lapin::{Connection, ConnectionProperties};
+use forebay_tls::Untrusted;
+use lapin::tcp::RustlsConnector;
+use lapin::uri::{AMQPScheme, AMQPUri};
+use lapin::{AsyncTcpStream, Connection, ConnectionProperties};
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -27,7 +31,28 @@ pub(crate) fn read_url(url: &str) -> Result<(AMQPUri, String), BrokerError> {
 pub(crate) async fn connect(url: &str, name: &str) -> Result<Connection, BrokerError> {
     let (uri, address) = read_url(url)?;
     let properties = ConnectionProperties::default().with_connection_name(name.into());
-    match tokio::time::timeout(CONNECT_TIMEOUT, Connection::connect_uri(uri, properties)).await {
+    let connected = async {
+        if uri.scheme == AMQPScheme::AMQP {
+            return Connection::connect_uri(uri, properties).await;
+        }
+        // Over TLS by the same trust as everything else, so that SSL_CERT_FILE may name a self-signed certificate.
+        let tls = RustlsConnector::from(Arc::new(forebay_tls::client_config()));
+        let runtime = lapin::runtime::default_runtime()?;
+        let connect = async move |uri: AMQPUri, runtime| {
+            let addresses = tokio::net::lookup_host((uri.authority.host.as_str(), uri.authority.port)).await?;
+            let mut connected = Err(io::Error::other("the host has no address"));
+            for address in addresses {
+                connected = AsyncTcpStream::connect(&runtime, address).await;
+                if connected.is_ok() {
+                    break;
+                }
+            }
+            let stream = connected?;
+            Ok(stream.into_rustls(&tls, &uri.authority.host).await?)
+        };
+        Connection::connector(uri, runtime, connect, properties).await
+    };
+    match tokio::time::timeout(CONNECT_TIMEOUT, connected).await {
         Ok(Ok(connection)) => Ok(connection),
         Ok(Err(source)) => Err(BrokerError::Connect { address, source }),
         Err(_) => Err(BrokerError::Timeout { address, after: CONNECT_TIMEOUT }),
@@ -54,7 +79,10 @@ pub(crate) async fn connect_patiently(url: &str, name: &str, shutdown: &Cancella
 }
 
 /// An error with its causes, for one log line. Some repeat their cause themselves.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    if let Some(untrusted) = Untrusted::in_error(error) {
+        return format!("{error}: {untrusted}; SSL_CERT_FILE names a PEM file with the certificate, or with that of its authority");
+    }
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

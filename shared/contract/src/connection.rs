@@ -14,8 +14,12 @@ mod read;
 mod secrets;
 #[cfg(test)]
 mod tests;
+mod token_store;
+mod trust;
 
 pub use secrets::SecretSource;
+pub use token_store::{SharedToken, TokenFuture, TokenOwner, TokenStore, TokenStoreError, TokenTurn};
+pub use trust::ServerTrust;
 
 /// One connection, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,6 +75,8 @@ impl ConnectionKind {
 pub struct HttpConnection {
     /// Its address, `http://` or `https://`; paths of steps go under it.
     pub url: String,
+    /// Which certificate the server must show.
+    pub trust: ServerTrust,
     /// How calls are authenticated.
     pub authentication: HttpAuthentication,
     /// Headers of every call, by name.
@@ -131,6 +137,8 @@ pub struct DatabaseConnection {
     pub password: Secret,
     /// Transport security.
     pub tls: Tls,
+    /// Which certificate the server must show.
+    pub trust: ServerTrust,
     /// Most connections of one worker.
     pub pool: usize,
 }
@@ -138,7 +146,7 @@ pub struct DatabaseConnection {
 /// Transport security of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tls {
-    /// Required, the certificate checked against the system's authorities.
+    /// Required from the first byte, the certificate checked.
     Require,
     /// Required, begun in clear text (SMTP STARTTLS).
     StartTls,
@@ -156,6 +164,8 @@ pub struct SmtpConnection {
     pub port: u16,
     /// Transport security.
     pub tls: Tls,
+    /// Which certificate the server must show.
+    pub trust: ServerTrust,
     /// User name and password; absent: no sign-in.
     pub login: Option<(String, Secret)>,
     /// The sender where a step names none.
@@ -200,6 +210,8 @@ pub enum SftpLogin {
 pub struct AmqpConnection {
     /// `amqp://` or `amqps://`, credentials included.
     pub url: Secret,
+    /// Which certificate the broker must show.
+    pub trust: ServerTrust,
 }
 
 /// Longest time for one attempt to reach a remote system.

@@ -16,6 +16,7 @@ mod budget;
 mod charts;
 mod claims;
 mod connection;
+mod connection_tokens;
 mod connections;
 mod definitions;
 mod diagnoses;

@@ -254,6 +254,7 @@ mod tests {
             took: 2,
             output: Some(Value::String("x".repeat(bytes))),
             error: None,
+            note: None,
         };
         let steps = [step("small", 10), step("large", LARGEST_STEPS), step("middle", 1000)];
         let packed = Packer::new().steps(&steps);

@@ -18,9 +18,10 @@ const SILENT_WORKER: &str = "1 hour";
 /// Longer than a message stays in a queue, or than a key for repeated calls is known.
 const OLD_CLAIM: &str = "60 days";
 /// Rows that have had their time: table, column, age.
-const AGES: [(&str, &str, &str); 3] = [
+const AGES: [(&str, &str, &str); 4] = [
     ("execution_claims", "claimed_at", OLD_CLAIM),
     ("idempotency_keys", "expires_at", "0 s"),
+    ("connection_tokens", "expires_at", "0 s"),
     ("diagnostics_windows", "until_at", "1 day"),
 ];
 const OPERATION: &str = "maintain";

@@ -3,6 +3,7 @@
 use crate::error::StoreError;
 use forebay_contract::Secret;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::hmac;
 use sha2::{Digest, Sha256};
 
 /// Shortest text of a key: 16 random bytes as hexadecimal, or more.
@@ -16,6 +17,8 @@ pub struct SecretKeys(Vec<Key>);
 struct Key {
     id: [u8; KEY_ID_BYTES],
     key: LessSafeKey,
+    /// For digests of what must not be guessed from them.
+    digests: hmac::Key,
 }
 
 /// What is stored: the nonce, then the ciphertext with its tag.
@@ -40,9 +43,15 @@ impl SecretKeys {
             let mut id = [0; KEY_ID_BYTES];
             id.copy_from_slice(&id_of[..KEY_ID_BYTES]);
             let key = UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| "the key cannot be used".to_owned())?;
-            keys.push(Key { id, key: LessSafeKey::new(key) });
+            let digests = hmac::Key::new(hmac::HMAC_SHA256, &Sha256::digest([b"digest".as_slice(), &bytes].concat()));
+            keys.push(Key { id, key: LessSafeKey::new(key), digests });
         }
         Ok(Self(keys))
+    }
+
+    /// Tells texts apart without telling anything of them; `None`: there is no key.
+    pub(crate) fn digest(&self, text: &[u8]) -> Option<Vec<u8>> {
+        self.0.first().map(|key| hmac::sign(&key.digests, text).as_ref().to_vec())
     }
 
     /// Whether a text was encrypted by the key that encrypts now.

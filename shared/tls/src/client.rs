@@ -1,12 +1,15 @@
 //! Which servers a client trusts.
 
 use crate::pem::{TlsError, certificates, private_key};
+use crate::untrusted::{Problem, Untrusted, sha256_of};
 use data_encoding::BASE64;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_name;
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
@@ -40,12 +43,58 @@ pub enum Check {
     AuthorityAndName,
 }
 
+/// Which certificate a server must show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trusted<'a> {
+    /// One of an authority that this machine trusts, for the server's name.
+    ByMachine,
+    /// One of these authorities (DER) and no other, for the server's name.
+    ByAuthorities(&'a [Vec<u8>]),
+    /// The certificate with this SHA-256, whatever its name, its dates and its authority are.
+    Certificate(&'a [u8; 32]),
+}
+
 /// For a client that checks the server's certificate, by the authorities that this machine trusts.
 #[must_use]
 pub fn client_config() -> ClientConfig {
+    let verifier = by_authorities(AUTHORITIES.clone()).map(|by_authorities| Verifier {
+        wanted: Wanted::Signed { by_authorities, authorities: AUTHORITIES.clone(), check_name: true },
+        provider: provider(),
+    });
+    match verifier {
+        Ok(verifier) => verifying(verifier).with_no_client_auth(),
+        // Only without any root: then nothing is trusted.
+        Err(_) => builder().with_root_certificates(RootCertStore::empty()).with_no_client_auth(),
+    }
+}
+
+impl Trusted<'_> {
+    /// For a client that connects to servers with such a certificate.
+    ///
+    /// # Errors
+    /// [`TlsError::Authorities`].
+    pub fn client_config(self) -> Result<ClientConfig, TlsError> {
+        let wanted = match self {
+            Self::ByMachine => return Ok(client_config()),
+            Self::ByAuthorities(authorities) => {
+                let authorities: Vec<_> = authorities.iter().map(|der| CertificateDer::from(der.clone())).collect();
+                let unusable = |reason| TlsError::Authorities { file: PathBuf::from("tls.authority"), reason };
+                Wanted::Signed { by_authorities: by_authorities(authorities.clone()).map_err(unusable)?, authorities, check_name: true }
+            }
+            Self::Certificate(sha256) => Wanted::Certificate(*sha256),
+        };
+        Ok(verifying(Verifier { wanted, provider: provider() }).with_no_client_auth())
+    }
+}
+
+fn verifying(verifier: Verifier) -> rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert> {
+    builder().dangerous().with_custom_certificate_verifier(Arc::new(verifier))
+}
+
+fn by_authorities(authorities: Vec<CertificateDer<'static>>) -> Result<Arc<WebPkiServerVerifier>, String> {
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(AUTHORITIES.iter().cloned());
-    builder().with_root_certificates(roots).with_no_client_auth()
+    roots.add_parsable_certificates(authorities);
+    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build().map_err(|error| error.to_string())
 }
 
 impl Check {
@@ -54,26 +103,25 @@ impl Check {
     /// # Errors
     /// [`TlsError`], which names the file.
     pub fn client_config(self, trust: &Trust, identity: Option<(&Path, &Path)>) -> Result<ClientConfig, TlsError> {
-        let verifier = Verifier { check: self, by_authorities: self.by_authorities(trust)?, provider: provider() };
-        let builder = builder().dangerous().with_custom_certificate_verifier(Arc::new(verifier));
+        let builder = verifying(Verifier { wanted: self.wanted(trust)?, provider: provider() });
         match identity {
             None => Ok(builder.with_no_client_auth()),
             Some((cert, key)) => builder.with_client_auth_cert(certificates(cert)?, private_key(key)?).map_err(TlsError::Use),
         }
     }
 
-    fn by_authorities(self, trust: &Trust) -> Result<Option<Arc<WebPkiServerVerifier>>, TlsError> {
-        if self == Self::Nothing {
-            return Ok(None);
-        }
+    fn wanted(self, trust: &Trust) -> Result<Wanted, TlsError> {
+        let check_name = match self {
+            Self::Nothing => return Ok(Wanted::Anything),
+            Self::Authority => false,
+            Self::AuthorityAndName => true,
+        };
         let (authorities, file) = match trust {
             Trust::Machine => (AUTHORITIES.clone(), Path::new("the machine's store")),
             Trust::File(file) => (certificates(file)?, file.as_path()),
         };
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(authorities);
-        let built = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build();
-        built.map(Some).map_err(|error| TlsError::Authorities { file: file.to_owned(), reason: error.to_string() })
+        let unusable = |reason| TlsError::Authorities { file: file.to_owned(), reason };
+        Ok(Wanted::Signed { by_authorities: by_authorities(authorities.clone()).map_err(unusable)?, authorities, check_name })
     }
 }
 
@@ -102,12 +150,25 @@ pub fn authorities_as_pem() -> String {
     pem
 }
 
-/// Asks rustls' own verifier, and forgives what the [`Check`] does not ask for.
+/// Asks rustls' own verifier, and says in words what it refuses.
 #[derive(Debug)]
 struct Verifier {
-    check: Check,
-    by_authorities: Option<Arc<WebPkiServerVerifier>>,
+    wanted: Wanted,
     provider: Arc<CryptoProvider>,
+}
+
+/// What a certificate must be.
+#[derive(Debug)]
+enum Wanted {
+    Anything,
+    /// Signed by one of the authorities, or one of them itself: a server with a self-signed certificate is its own authority.
+    Signed {
+        by_authorities: Arc<WebPkiServerVerifier>,
+        authorities: Vec<CertificateDer<'static>>,
+        check_name: bool,
+    },
+    /// By its SHA-256. The handshake proves that the server has its key.
+    Certificate([u8; 32]),
 }
 
 impl ServerCertVerifier for Verifier {
@@ -119,15 +180,38 @@ impl ServerCertVerifier for Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let Some(by_authorities) = &self.by_authorities else { return Ok(ServerCertVerified::assertion()) };
-        match by_authorities.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
+        let (by_authorities, authorities, check_name) = match &self.wanted {
+            Wanted::Anything => return Ok(ServerCertVerified::assertion()),
+            Wanted::Certificate(sha256) if sha256_of(end_entity) == *sha256 => return Ok(ServerCertVerified::assertion()),
+            Wanted::Certificate(_) => return Err(Untrusted::of(Problem::AnotherCertificate, end_entity).into()),
+            Wanted::Signed { by_authorities, authorities, check_name } => (by_authorities, authorities, *check_name),
+        };
+        let error = match by_authorities.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
+            Ok(verified) => return Ok(verified),
+            Err(error) => error,
+        };
+        match &error {
             // The name is looked at last.
-            Err(Error::InvalidCertificate(CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }))
-                if self.check == Check::Authority =>
+            Error::InvalidCertificate(CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. })
+                if !check_name =>
             {
                 Ok(ServerCertVerified::assertion())
             }
-            verified => verified,
+            // Its dates were looked at before.
+            _ if is_authority_itself(&error) => {
+                if !authorities.iter().any(|authority| authority.as_ref() == end_entity.as_ref()) {
+                    return Err(Untrusted::of(Problem::SelfSigned, end_entity).into());
+                }
+                if check_name {
+                    verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                }
+                Ok(ServerCertVerified::assertion())
+            }
+            Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+                let problem = if is_self_signed(end_entity, server_name, now) { Problem::SelfSigned } else { Problem::UnknownAuthority };
+                Err(Untrusted::of(problem, end_entity).into())
+            }
+            _ => Err(error),
         }
     }
 
@@ -153,3 +237,22 @@ impl ServerCertVerifier for Verifier {
         self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
+
+/// Whether a certificate was refused only because it is one of an authority, as `openssl req -x509` makes them.
+fn is_authority_itself(error: &Error) -> bool {
+    let Error::InvalidCertificate(CertificateError::Other(OtherError(other))) = error else { return false };
+    matches!(other.downcast_ref::<webpki::Error>(), Some(webpki::Error::CaUsedAsEndEntity))
+}
+
+/// Whether nobody but itself vouches for it.
+fn is_self_signed(certificate: &CertificateDer<'_>, server_name: &ServerName<'_>, now: UnixTime) -> bool {
+    let Ok(by_itself) = by_authorities(vec![certificate.clone().into_owned()]) else { return false };
+    match by_itself.verify_server_cert(certificate, &[], server_name, &[], now) {
+        Ok(_) => true,
+        Err(Error::InvalidCertificate(CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. })) => true,
+        Err(error) => is_authority_itself(&error),
+    }
+}
+
+#[cfg(test)]
+mod tests;

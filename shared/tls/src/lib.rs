@@ -3,7 +3,9 @@
 mod client;
 mod pem;
 mod server;
+mod untrusted;
 
-pub use client::{Check, Trust, authorities_as_pem, client_config};
+pub use client::{Check, Trust, Trusted, authorities_as_pem, client_config};
 pub use pem::TlsError;
 pub use server::server_config;
+pub use untrusted::Untrusted;

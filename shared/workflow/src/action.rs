@@ -1,5 +1,6 @@
 //! What a step does, one kind after the other; loops and branches are in `branches`.
 
+use crate::concealment::Concealment;
 use crate::connector::Earlier;
 use crate::evaluate::Paced;
 use crate::failure::{self, permanent};
@@ -21,8 +22,19 @@ const LONGEST_LINE: usize = 2000;
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Execution<'_> {
-    /// One attempt.
+    /// One attempt. What a remote system repeats of the connection's secrets is in no error.
     pub(crate) async fn act(&self, step: &CompiledStep, scope: &mut Scope, path: &str) -> Result<Done, ExecutionError> {
+        let error = match self.attempt(step, scope, path).await {
+            Ok(done) => return Ok(done),
+            Err(error) => error,
+        };
+        match step.action.connection().map(|name| self.execution.host.connection(name)) {
+            Some(Ok(connection)) => Err(Concealment::of(&connection).conceal_in(error)),
+            Some(Err(_)) | None => Err(error),
+        }
+    }
+
+    async fn attempt(&self, step: &CompiledStep, scope: &mut Scope, path: &str) -> Result<Done, ExecutionError> {
         if step.action.has_effect() {
             self.keep_before_effect().await;
         }

@@ -204,8 +204,8 @@ impl Compiler {
         let headers = self.headers(path, &call.headers, true);
         let body = self.optional_mapping(&format!("{path}.body"), call.body.as_ref());
         let (method, accept, has_effect) = (call.method.clone(), call.accept.clone(), !call.is_safe());
-        let response = call.response.clone();
-        Some(HttpStep { method, target: target?, query, headers, body: body?, accept, response, has_effect })
+        let (redirects, response) = (call.redirects, call.response.clone());
+        Some(HttpStep { method, target: target?, query, headers, body: body?, accept, redirects, response, has_effect })
     }
 
     fn respond(&mut self, path: &str, respond: &Respond) -> Option<CompiledRespond> {

@@ -1,5 +1,6 @@
 //! Runs a program on an envelope: input, steps in order, answer, within a deadline and bounds of memory.
 
+use crate::connector::http_client::client;
 use crate::connector::{Connectors, Reach};
 use crate::context::{Asked, Context};
 use crate::evaluate::Budget;
@@ -9,10 +10,9 @@ use crate::host::{Host, NoHost};
 use crate::journal::Journal;
 use crate::program::Program;
 use crate::respond::{self, Answer};
-use crate::step::client::client;
 use crate::step_log::StepLog;
 use forebay_contract::Label;
-use forebay_contract::connection::Connection;
+use forebay_contract::connection::{Connection, TokenStore};
 use forebay_contract::definition::LARGEST_MAX_BYTES;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{Ending, ExecutionError, KeptStep, Response, StepRecord};
@@ -47,6 +47,8 @@ pub struct EngineOptions {
     pub reach: Reach,
     /// The trace of the current span; absent, or when it gives `None`: the envelope's trace is sent on.
     pub inject: Option<InjectTrace>,
+    /// Where access tokens of connections are shared with other processes; absent: each process fetches its own.
+    pub tokens: Option<Arc<dyn TokenStore>>,
 }
 
 impl Default for EngineOptions {
@@ -60,6 +62,7 @@ impl Default for EngineOptions {
             answer_bytes: LARGEST_MAX_BYTES,
             reach: Reach::allow(),
             inject: None,
+            tokens: None,
         }
     }
 }
@@ -157,7 +160,8 @@ impl Engine {
     /// # Errors
     /// When the HTTP client cannot be made.
     pub fn new(options: EngineOptions) -> Result<Self, EngineError> {
-        let (client, connectors) = (client(&options.reach).map_err(EngineError)?, Connectors::new(options.reach.clone()));
+        let client = client(&options.reach, forebay_tls::client_config()).map_err(EngineError)?;
+        let connectors = Connectors::sharing(options.reach.clone(), options.tokens.clone());
         Ok(Self { options: Arc::new(options), client, connectors })
     }
 

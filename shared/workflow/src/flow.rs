@@ -8,12 +8,12 @@ use crate::journal::Journal;
 use crate::mapping::Value;
 use crate::program::{CompiledOnError, CompiledStep, Program};
 use crate::step_log::{StepEnd, StepLog};
-use forebay_contract::Label;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{ExecutionError, KeptStep, Response, StepStatus};
+use forebay_contract::{Label, format_duration};
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tracing::Instrument;
 
 /// One run, as its steps see it.
@@ -159,7 +159,20 @@ impl Execution<'_> {
                 Err(error) => error,
             };
             let Some(pause) = step.retry.and_then(|retry| retry.pause_after_error(attempt, &error)) else { return Err(error) };
-            tokio::time::sleep(jittered(pause)).await;
+            if let Some(asked) = error.retry_after
+                && Instant::now() + pause.length() >= self.execution.deadline
+            {
+                // The pause would end the execution, and hide why.
+                let message = format!("{}; {}, which is longer than this execution may take", error.message, asked_for(asked));
+                return Err(ExecutionError { message, ..error });
+            }
+            if let Some(asked) = pause.cut_short() {
+                let note =
+                    format!("{}; it was called again after {}, the longest pause", asked_for(asked), format_duration(pause.length()));
+                tracing::info!(forebay.execution.id = %self.envelope.execution_id, forebay.step.id = path, "{note}");
+                self.state().log.remark(path, note);
+            }
+            tokio::time::sleep(pause.jittered()).await;
             attempt += 1;
         }
     }
@@ -204,12 +217,9 @@ impl Drop for Taken<'_> {
     }
 }
 
-/// A pause made 20 % shorter or longer by chance, so that what failed together does not come again together.
-#[must_use]
-pub fn jittered(pause: Duration) -> Duration {
-    let mut byte = [128_u8];
-    let _ = getrandom::fill(&mut byte);
-    pause.mul_f64(0.8 + 0.4 * f64::from(byte[0]) / 255.0)
+/// What the remote system has asked for.
+pub fn asked_for(asked: Duration) -> String {
+    format!("it asked to be left alone for {} (Retry-After)", format_duration(asked))
 }
 
 fn as_word(status: StepStatus) -> &'static str {

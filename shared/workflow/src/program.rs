@@ -8,7 +8,7 @@ use crate::mapping::{Mapping, Template};
 use crate::respond::CompiledRespond;
 use crate::step::amqp::AmqpStep;
 use crate::step::email::EmailStep;
-use crate::step::http::HttpStep;
+use crate::step::http::{HttpStep, Target};
 use crate::step::sftp::SftpStep;
 use crate::step::sql::SqlStep;
 use forebay_contract::Name;
@@ -65,6 +65,32 @@ pub(crate) enum CompiledAction {
     Wait(CompiledWait),
     Respond(CompiledRespond),
     Stop { error: Option<Paced<Template>> },
+}
+
+impl CompiledAction {
+    /// The connection that it works by.
+    pub(crate) fn connection(&self) -> Option<&Name> {
+        match self {
+            Self::Http(call) => match &call.target {
+                Target::Connection { connection, .. } => Some(connection),
+                Target::Url(_) => None,
+            },
+            Self::Sql(call) => Some(&call.connection),
+            Self::Email(call) => Some(&call.connection),
+            Self::Sftp(call) => Some(&call.connection),
+            Self::Amqp(call) => Some(&call.connection),
+            Self::Call(_)
+            | Self::Set(_)
+            | Self::Switch(_)
+            | Self::Each(_)
+            | Self::Parallel(_)
+            | Self::Assert { .. }
+            | Self::Log { .. }
+            | Self::Wait(_)
+            | Self::Respond(_)
+            | Self::Stop { .. } => None,
+        }
+    }
 }
 
 pub(crate) struct CompiledCall {

@@ -32,6 +32,7 @@ struct Open {
     before: Numbers,
     started_at: i64,
     started: Instant,
+    note: Option<String>,
 }
 
 /// How a step went.
@@ -55,7 +56,20 @@ impl StepLog {
     }
 
     pub(crate) fn begin(&mut self, path: &str, before: &Numbers) {
-        self.open.push(Open { path: path.to_owned(), before: before.clone(), started_at: unix_micros(), started: Instant::now() });
+        self.open.push(Open {
+            path: path.to_owned(),
+            before: before.clone(),
+            started_at: unix_micros(),
+            started: Instant::now(),
+            note: None,
+        });
+    }
+
+    /// Says something of the step that was begun; the last word counts.
+    pub(crate) fn remark(&mut self, path: &str, note: String) {
+        if let Some(open) = self.open.iter_mut().rfind(|open| open.path == path) {
+            open.note = Some(note);
+        }
     }
 
     /// Ends the step that was begun; `after`: absent where it was broken off.
@@ -67,10 +81,10 @@ impl StepLog {
             StepEnd::Failed(error) => (StepStatus::Failed, None, Some(error.message.clone())),
         };
         let Some(at) = self.open.iter().rposition(|open| open.path == path) else { return status };
-        let Open { path, before, started_at, started } = self.open.remove(at);
+        let Open { path, before, started_at, started, note } = self.open.remove(at);
         if self.records.len() < MOST_RECORDS || status == StepStatus::Failed {
             let took = i64::try_from(started.elapsed().as_micros()).unwrap_or(i64::MAX);
-            self.records.push(StepRecord { id: path, status, started_at, took, output, error });
+            self.records.push(StepRecord { id: path, status, started_at, took, output, error, note });
             if let Some(variables) = &mut self.variables {
                 variables.steps.push(StepVariables { before: before.named(), after: after.unwrap_or(&before).named() });
             }

@@ -64,7 +64,7 @@ fn labelled(text: &str) -> String {
 /// Through the record that a worker writes and the store reads.
 fn in_history(text: &str) -> String {
     let output = Some(Json::from(&parse_json(text.as_bytes()).unwrap()));
-    let record = StepRecord { id: "a".into(), status: StepStatus::Succeeded, started_at: 0, took: 0, output, error: None };
+    let record = StepRecord { id: "a".into(), status: StepStatus::Succeeded, started_at: 0, took: 0, output, error: None, note: None };
     let stored = serde_json::to_vec(&[record]).unwrap();
     let read: Vec<StepRecord> = serde_json::from_slice(&stored).unwrap();
     read[0].output.as_ref().unwrap().to_string()

@@ -207,7 +207,7 @@ async fn only_statuses_that_ask_to_come_again_are_transient() {
         let path = format!("/{status}/x?key=SECRET");
         let error = failure(&call(&server, &path, "method: GET")).await;
         assert_eq!((error.code, error.transient), (ErrorCode::Remote, transient), "{error}");
-        let expected = format!("GET http://{}/{status}/x answered {status}", server.address);
+        let expected = format!("GET http://{} answered {status}", server.address);
         assert!(error.message.starts_with(&expected), "{error}");
         assert!(error.message.contains(": the body xxx") && !error.message.contains("SECRET"), "{error}");
         assert!(error.message.len() < 400, "{error}");
@@ -234,6 +234,59 @@ async fn redirects_are_followed_within_the_origin_only() {
         assert!(error.message.contains("answered 307") && error.message.contains("not followed"), "{path}: {error}");
     }
     assert_eq!(other.got().len(), 0);
+}
+
+#[tokio::test]
+async fn a_post_that_is_redirected_fails_the_step_unless_it_says_that_the_result_is_there() {
+    for status in [301, 302, 303] {
+        let server = Server::start(move |got| match got.target.as_str() {
+            "/in" => reply(status, &[("location", "/done?token=SECRET")], ""),
+            _ => reply(200, &[("content-type", "application/json")], "\"there\""),
+        })
+        .await;
+        let error = failure(&call(&server, "/in", "body: '1'")).await;
+        assert_eq!((error.code, error.transient), (ErrorCode::Remote, false), "{error}");
+        for part in [&format!("answered {status} "), "another path of the same host", "would become a GET", "redirects: follow_as_get"] {
+            assert!(error.message.contains(part) && !error.message.contains("SECRET"), "{part}: {error}");
+        }
+        assert_eq!(server.got().len(), 1);
+        let there = json_answer(&call(&server, "/in", "body: '1', redirects: follow_as_get")).await;
+        assert_eq!(there["body"], json!("there"));
+        let last = server.got().pop().unwrap();
+        assert_eq!((last.method.as_str(), last.target.as_str(), last.body.len()), ("GET", "/done?token=SECRET", 0));
+        assert!(last.header("content-type").is_none() && last.header("content-length").is_none(), "{last:?}");
+        let left = json_answer(&call(&server, "/in", &format!("body: '1', accept: [{status}]"))).await;
+        assert_eq!((&left["status"], &left["headers"]["location"]), (&json!(status), &json!("/done?token=SECRET")));
+        let got = json_answer(&call(&server, "/in", "method: GET")).await;
+        assert_eq!(got["body"], json!("there"));
+    }
+}
+
+#[tokio::test]
+async fn an_address_of_a_step_or_a_connection_is_in_no_message_beyond_its_host() {
+    const SECRET: &str = "/services/T0/B0/TOKEN1234";
+    let server = Server::start(|got| match got.target.rsplit('/').next().unwrap() {
+        "away" => reply(307, &[("location", "http://other.example/services/T0/B0/TOKEN1234")], ""),
+        _ => reply(404, &[], format!("Cannot {} {}", got.method, got.target)),
+    })
+    .await;
+    let at = &server.address;
+    let unused = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    for (host, path) in [(at.clone(), "/x?key=TOKEN1234"), (at.clone(), "/away"), (unused.to_string(), "/x")] {
+        let by_url = failure(&format!("steps: [{{ id: call, http: {{ url: 'http://{host}{SECRET}{path}' }} }}]")).await;
+        assert!(by_url.message.starts_with(&format!("GET http://{host} ")), "{by_url}");
+        let document = json!({ "tenant": "t37ed", "connection": "chat", "http": { "url": format!("http://{host}{SECRET}") } });
+        let known = Arc::new(Known(Arc::new(forebay_contract::connection::Connection::from_value(&document).unwrap())));
+        let execution = forebay_workflow::ExecutionContext { host: known, ..once() };
+        let steps = format!("steps: [{{ id: call, http: {{ connection: chat, path: '{path}' }} }}]");
+        let by_connection = error(engine().run(&program(&steps), &envelope("{}"), execution).await);
+        let path = path.split('?').next().unwrap();
+        assert!(by_connection.message.starts_with(&format!("GET {path} to connection 'chat' (http at {host})")), "{by_connection}");
+        let test = engine().test(&forebay_contract::connection::Connection::from_value(&document).unwrap()).await;
+        for text in [by_url.message, by_connection.message, format!("{test:?}")] {
+            assert!(!text.contains("TOKEN") && !text.contains("services"), "{text}");
+        }
+    }
 }
 
 #[tokio::test]

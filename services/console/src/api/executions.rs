@@ -84,6 +84,8 @@ pub(super) struct Step {
     took_ms: f64,
     output: Value,
     error: Option<String>,
+    /// What is worth knowing of its retries, such as a pause shorter than the remote system asked for.
+    note: Option<String>,
     /// The variables before it, where diagnostics recorded them.
     before: Value,
     /// The variables after it.
@@ -132,6 +134,7 @@ fn detailed(detail: &ExecutionDetail) -> Detail {
         took_ms: step.took as f64 / 1000.0,
         output: json!(step.output),
         error: step.error.clone(),
+        note: step.note.clone(),
         before: json!(variables.and_then(|variables| variables.before(place))),
         after: json!(variables.and_then(|variables| variables.after(place))),
     });

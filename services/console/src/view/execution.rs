@@ -193,6 +193,7 @@ fn step(record: &StepRecord, kind: Option<&str>, anchor: Option<&str>, around: O
             }
             div.body {
                 @if let Some(error) = &record.error { (notice(badge::Tone::Bad, "Error", error.as_str())) }
+                @if let Some(note) = &record.note { p.hint { (note) } }
                 @match &record.output {
                     Some(output) => { h3 { "Output" } (json(output)) }
                     None if around.is_none() => p.hint { "Its output is not kept. Switch diagnostics on to see outputs and variables of what runs from now on." },

@@ -1,7 +1,7 @@
 //! The answers that a call of an endpoint can get, as the HTTP contract has them.
 
 use super::Endpoint;
-use forebay_contract::definition::{Authentication, OnTimeout, Status};
+use forebay_contract::definition::{Authentication, IdempotencyMatch, OnTimeout, Status};
 use forebay_contract::format_duration;
 
 /// One answer.
@@ -57,8 +57,14 @@ pub(super) fn answers(endpoint: Endpoint<'_>) -> Vec<Answer> {
     problem(413, &[], &format!("The body is larger than {} bytes.", endpoint.max_bytes));
     problem(414, &[], "The path and query are too long.");
     problem(415, &["Accept-Encoding"], "A charset or Content-Encoding that is not supported.");
-    let schema = if webhook.schema.is_some() { "The body does not fit its schema, or the" } else { "The" };
-    problem(422, &[], &format!("{schema} idempotency key was used with another request before."));
+    match (&webhook.schema, webhook.idempotency.matched_by) {
+        (Some(_), IdempotencyMatch::Request) => {
+            problem(422, &[], "The body does not fit its schema, or the idempotency key was used with another request before.");
+        }
+        (None, IdempotencyMatch::Request) => problem(422, &[], "The idempotency key was used with another request before."),
+        (Some(_), IdempotencyMatch::Key) => problem(422, &[], "The body does not fit its schema."),
+        (None, IdempotencyMatch::Key) => {}
+    }
     let rate = webhook.rate.map(|rate| format!("More than {rate}, or too"));
     problem(429, &["Retry-After"], &format!("{} many calls at once. Nothing was accepted.", rate.as_deref().unwrap_or("Too")));
     problem(431, &[], "The headers are too large.");

@@ -3,7 +3,7 @@
 use super::Endpoint;
 use super::answers::{Answer, AnswerKind, answers};
 use forebay_contract::body::BodyRule;
-use forebay_contract::definition::{Authentication, QueryKind};
+use forebay_contract::definition::{Authentication, IdempotencyMatch, QueryKind};
 use forebay_contract::signature::SignatureScheme;
 use serde_json::{Map, Value, json};
 
@@ -78,7 +78,11 @@ fn operation(endpoint: Endpoint<'_>, method: &str) -> Value {
     let Endpoint { definition, webhook, .. } = endpoint;
     let mut parameters: Vec<Value> = webhook.query.iter().map(query_parameter).collect();
     if webhook.idempotency.key.is_none() {
-        parameters.push(json!({ "$ref": "#/components/parameters/IdempotencyKey" }));
+        let name = match webhook.idempotency.matched_by {
+            IdempotencyMatch::Request => "IdempotencyKey",
+            IdempotencyMatch::Key => "IdempotencyKeyAlone",
+        };
+        parameters.push(json!({ "$ref": format!("#/components/parameters/{name}") }));
     }
     parameters.push(json!({ "$ref": "#/components/parameters/Prefer" }));
     let mut operation = json!({
@@ -254,12 +258,20 @@ fn headers() -> Value {
 }
 
 fn parameters() -> Value {
-    json!({
-        "IdempotencyKey": {
+    let idempotency_key = |description: &str| {
+        json!({
             "name": "Idempotency-Key", "in": "header", "required": false,
             "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$" },
-            "description": "Sent again with the same request, the call is not executed again: the first execution's answer is given.",
-        },
+            "description": description,
+        })
+    };
+    json!({
+        "IdempotencyKey": idempotency_key(
+            "Sent again with the same request, the call is not executed again: the first execution's answer is given.",
+        ),
+        "IdempotencyKeyAlone": idempotency_key(
+            "Of all calls with one key, whatever else they hold, one is executed; the others get the first execution's answer.",
+        ),
         "Prefer": {
             "name": "Prefer", "in": "header", "required": false, "schema": { "type": "string" },
             "description": "RFC 7240: `respond-async` for 202 at once, `wait=n` to wait n seconds at most.",

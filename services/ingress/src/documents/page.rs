@@ -3,7 +3,7 @@
 use super::Endpoint;
 use super::answers::answers;
 use super::openapi::rule_text;
-use forebay_contract::definition::{Authentication, QueryKind, QueryParameter};
+use forebay_contract::definition::{Authentication, IdempotencyMatch, QueryKind, QueryParameter};
 use forebay_contract::format_duration;
 use forebay_workflow::mapping::html_escaped;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -77,9 +77,15 @@ fn section(html: &mut String, tenant: &str, endpoint: Endpoint<'_>) {
     if let Some(rate) = webhook.rate {
         html.push_str(&format!("<li>Lets {} in; more get 429 and <code>Retry-After</code>.</li>\n", escaped(&rate.to_string())));
     }
-    let repeated = match webhook.idempotency.key {
-        None => "<code>Idempotency-Key: TEXT</code> makes it safe to send a call again.",
-        Some(_) => "A call is known by what it holds: sent again, it is not executed again.",
+    let repeated = match (&webhook.idempotency.key, webhook.idempotency.matched_by) {
+        (None, IdempotencyMatch::Request) => "<code>Idempotency-Key: TEXT</code> makes it safe to send a call again.",
+        (None, IdempotencyMatch::Key) => {
+            "<code>Idempotency-Key: TEXT</code> makes it safe to send a call again: of all calls with one key, whatever else they hold, one is executed."
+        }
+        (Some(_), IdempotencyMatch::Request) => "A call is known by a key that it holds: sent again, it is not executed again.",
+        (Some(_), IdempotencyMatch::Key) => {
+            "A call is known by a key that it holds: of all calls with one key, whatever else they hold, one is executed."
+        }
     };
     html.push_str(&format!("<li>{repeated}</li>\n</ul>\n"));
     parameters(html, &webhook.query);

@@ -54,6 +54,7 @@ impl Watcher {
     ) -> Result<Self, SchedulerError> {
         let mut options = EngineOptions::default();
         options.reach = settings.private_addresses.parse().map_err(|error: ReachError| SchedulerError::Reach(error.to_string()))?;
+        options.tokens = Some(Arc::new(store.clone()));
         let keys = settings.secret_key.as_ref().map(SecretKeys::parse).transpose().map_err(SchedulerError::SecretKey)?;
         let (engine, every) = (Engine::new(options)?, settings.alerts_every);
         let connections = Arc::new(Connections::new(snapshot.clone(), keys));

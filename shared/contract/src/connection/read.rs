@@ -1,8 +1,8 @@
 //! From JSON to a [`Connection`].
 
 use super::{
-    AmqpConnection, Connection, ConnectionKind, DatabaseConnection, HttpAuthentication, HttpConnection, SftpConnection, SftpLogin,
-    SmtpConnection, Tls,
+    AmqpConnection, Connection, ConnectionKind, DatabaseConnection, HttpAuthentication, HttpConnection, ServerTrust, SftpConnection,
+    SftpLogin, SmtpConnection, Tls, trust,
 };
 use crate::definition::DefinitionError;
 use crate::fields::{Fields, Origin, Problems, Read, all_of};
@@ -45,7 +45,7 @@ fn root(fields: Fields<'_>) -> Read<Connection> {
     let kind = fields.exactly_one_of(&KINDS, "make a connection of each").and_then(|kind| match kind {
         Kind::Http => http(object("http")?).map(ConnectionKind::Http),
         Kind::Postgres => database(object("postgres")?, 5432).map(ConnectionKind::Postgres),
-        Kind::Mysql => database(object("mysql")?, 3306).map(ConnectionKind::Mysql),
+        Kind::Mysql => mysql(object("mysql")?).map(ConnectionKind::Mysql),
         Kind::Smtp => smtp(object("smtp")?).map(ConnectionKind::Smtp),
         Kind::Sftp => sftp(object("sftp")?).map(ConnectionKind::Sftp),
         Kind::Amqp => amqp(object("amqp")?).map(ConnectionKind::Amqp),
@@ -62,10 +62,34 @@ fn root(fields: Fields<'_>) -> Read<Connection> {
 
 fn http(fields: Fields<'_>) -> Read<HttpConnection> {
     let url = url(&fields, "url", "the service's address, such as https://erp.example/api");
+    let trust = url_trust(&fields, url.as_ref().is_ok_and(|url| url.to_ascii_lowercase().starts_with("https://")), "https://");
     let authentication = fields.object("authentication").and_then(|fields| fields.map(authentication).transpose());
     let headers = fields.texts("headers").and_then(|headers| all_of(headers.into_iter().map(|header| secret_header(&fields, header))));
     fields.finish();
-    Ok(HttpConnection { url: url?, authentication: authentication?.unwrap_or(HttpAuthentication::None), headers: headers? })
+    Ok(HttpConnection { url: url?, trust: trust?, authentication: authentication?.unwrap_or(HttpAuthentication::None), headers: headers? })
+}
+
+/// `tls` of a connection whose address says itself whether there is TLS.
+fn url_trust(fields: &Fields<'_>, has_tls: bool, scheme: &str) -> Read<ServerTrust> {
+    let Some(tls) = fields.object("tls")? else { return Ok(ServerTrust::Machine) };
+    let read = trust::trust(&tls);
+    tls.finish();
+    match has_tls {
+        true => read,
+        false => Err(fields.problem("tls", format!("is for an address that begins with {scheme}"))),
+    }
+}
+
+/// `tls` as one of the words, or as an object with the certificate that is trusted and, where there is a choice, the word as its `mode`.
+fn tls(fields: &Fields<'_>, words: &[(&'static str, Tls)], usual: Tls, modes: &[(&'static str, Tls)]) -> Read<(Tls, ServerTrust)> {
+    if !matches!(fields.take("tls")?, Some(Value::Object(_))) {
+        return Ok((fields.word("tls", words)?.unwrap_or(usual), ServerTrust::Machine));
+    }
+    let object = fields.required("tls", fields.object("tls"), "")?;
+    let mode = if modes.is_empty() { Ok(None) } else { object.word("mode", modes) };
+    let read = trust::trust(&object);
+    object.finish();
+    Ok((mode?.unwrap_or(usual), read?))
 }
 
 fn secret_header(fields: &Fields<'_>, (name, value): (String, String)) -> Read<(String, Secret)> {
@@ -155,6 +179,19 @@ fn client_credentials(fields: Fields<'_>) -> Read<HttpAuthentication> {
     })
 }
 
+fn mysql(fields: Fields<'_>) -> Read<DatabaseConnection> {
+    let problems = fields.problems();
+    let path = fields.path_of("tls.certificate");
+    let read = database(fields, 3306)?;
+    match read.trust {
+        // The client for MySQL knows authorities only.
+        ServerTrust::Certificate(_) => {
+            Err(problems.add(path, "is not possible for mysql: give the certificate's authority as tls.authority"))
+        }
+        ServerTrust::Machine | ServerTrust::Authority(_) => Ok(read),
+    }
+}
+
 fn database(fields: Fields<'_>, default_port: u16) -> Read<DatabaseConnection> {
     let host = required(&fields, "host", "the server's name or address");
     let port = port(&fields);
@@ -162,16 +199,18 @@ fn database(fields: Fields<'_>, default_port: u16) -> Read<DatabaseConnection> {
     let username = required(&fields, "username", "the user name");
     // A blank password is one that databases accept.
     let password = secret(&fields, "password", true);
-    let tls = fields.word("tls", &[("require", Tls::Require), ("disable", Tls::Disable)]);
+    let tls = tls(&fields, &[("require", Tls::Require), ("disable", Tls::Disable)], Tls::Require, &[]);
     let pool = fields.whole("pool", 1, MOST_POOLED);
     fields.finish();
+    let (tls, trust) = tls?;
     Ok(DatabaseConnection {
         host: host?,
         port: port?.unwrap_or(default_port),
         database: database?,
         username: username?,
         password: password?.unwrap_or_else(|| Secret::new("")),
-        tls: tls?.unwrap_or(Tls::Require),
+        tls,
+        trust,
         pool: pool?.map_or(DEFAULT_POOL, |number| number as usize),
     })
 }
@@ -179,7 +218,7 @@ fn database(fields: Fields<'_>, default_port: u16) -> Read<DatabaseConnection> {
 fn smtp(fields: Fields<'_>) -> Read<SmtpConnection> {
     let host = required(&fields, "host", "the server's name or address");
     let words = [("require", Tls::Require), ("starttls", Tls::StartTls), ("disable", Tls::Disable)];
-    let tls = fields.word("tls", &words);
+    let tls = tls(&fields, &words, Tls::StartTls, &words[..2]);
     let port = port(&fields);
     let (username, password) = (fields.text("username"), secret(&fields, "password", false));
     let login = match (username, password) {
@@ -191,10 +230,10 @@ fn smtp(fields: Fields<'_>) -> Read<SmtpConnection> {
     };
     let from = required(&fields, "from", "the sender, such as 'Forebay <forebay@example.com>'");
     fields.finish();
-    let tls = tls?.unwrap_or(Tls::StartTls);
+    let (tls, trust) = tls?;
     // RFC 8314, section 3.3, and RFC 6409, section 3.1.
     let default_port = if tls == Tls::Require { 465 } else { 587 };
-    Ok(SmtpConnection { host: host?, port: port?.unwrap_or(default_port), tls, login: login?, from: from? })
+    Ok(SmtpConnection { host: host?, port: port?.unwrap_or(default_port), tls, trust, login: login?, from: from? })
 }
 
 fn sftp(fields: Fields<'_>) -> Read<SftpConnection> {
@@ -239,8 +278,9 @@ fn amqp(fields: Fields<'_>) -> Read<AmqpConnection> {
         true => Ok(url),
         false => Err(fields.problem("url", "must begin with amqp:// or amqps://")),
     });
+    let trust = url_trust(&fields, url.as_ref().is_ok_and(|url| url.expose().starts_with("amqps://")), "amqps://");
     fields.finish();
-    Ok(AmqpConnection { url: url? })
+    Ok(AmqpConnection { url: url?, trust: trust? })
 }
 
 fn port(fields: &Fields<'_>) -> Read<Option<u16>> {

@@ -21,11 +21,11 @@ pub use published::DOCUMENT_SCHEMA;
 pub(crate) use published::tests as published_tests;
 pub use step::{
     Action, AmqpCall, Assertion, Branch, Case, Each, EmailCall, HttpCall, HttpTarget, IntegrationCall, LogLevel, LogLine, OnError,
-    SftpCall, SftpOperation, SqlCall, SqlStatement, Step, Stop, Switch, Wait,
+    Redirects, SftpCall, SftpOperation, SqlCall, SqlStatement, Step, Stop, Switch, Wait,
 };
 pub use trigger::{
-    Authentication, Cors, Delivery, Idempotency, MissedRuns, OnTimeout, QueryKind, QueryParameter, Rate, RateScope, ResponseWait, Schedule,
-    Trigger, Webhook,
+    Authentication, Cors, Delivery, Idempotency, IdempotencyMatch, MissedRuns, OnTimeout, QueryKind, QueryParameter, Rate, RateScope,
+    ResponseWait, Schedule, Trigger, Webhook,
 };
 
 use crate::name::{IntegrationPath, Name};
@@ -141,12 +141,11 @@ impl RetryPolicy {
     /// The pause after the given attempt (1 is the first) has failed with `error`; `None` when it is not tried again. A remote system
     /// that asks for a longer pause gets it, up to [`LONGEST_BACKOFF`].
     #[must_use]
-    pub fn pause_after_error(&self, attempt: u32, error: &ExecutionError) -> Option<Duration> {
+    pub fn pause_after_error(&self, attempt: u32, error: &ExecutionError) -> Option<Pause> {
         if !error.transient && !self.on_any {
             return None;
         }
-        let asked = error.retry_after.unwrap_or_default().min(LONGEST_BACKOFF);
-        self.pause_after(attempt).map(|pause| pause.max(asked))
+        self.pause_after(attempt).map(|backoff| Pause { backoff, asked: error.retry_after })
     }
 
     /// The pause after the given attempt (1 is the first) has failed; `None` when it was the last.
@@ -158,6 +157,42 @@ impl RetryPolicy {
         let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
         let seconds = self.first.as_secs_f64() * self.factor.powi(exponent);
         Some(Duration::try_from_secs_f64(seconds).unwrap_or(self.max).min(self.max))
+    }
+}
+
+/// The pause before another attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pause {
+    backoff: Duration,
+    /// How long the remote system asked to be left alone.
+    asked: Option<Duration>,
+}
+
+impl Pause {
+    /// At least so long, but for chance: see [`jittered`](Self::jittered).
+    #[must_use]
+    pub fn length(&self) -> Duration {
+        self.backoff.max(self.asked.unwrap_or_default().min(LONGEST_BACKOFF))
+    }
+
+    /// The time that the remote system asked for, where that is longer than any pause.
+    #[must_use]
+    pub fn cut_short(&self) -> Option<Duration> {
+        self.asked.filter(|asked| *asked > self.length())
+    }
+
+    /// The pause made longer or shorter by chance, so that what failed together does not come again together: by 20 % at most, and
+    /// never shorter where the remote system named a time.
+    #[must_use]
+    pub fn jittered(&self) -> Duration {
+        let mut byte = [128_u8];
+        let _ = getrandom::fill(&mut byte);
+        self.jittered_by(byte[0])
+    }
+
+    fn jittered_by(&self, chance: u8) -> Duration {
+        let shortest = if self.asked.is_some() { 1.0 } else { 0.8 };
+        self.length().mul_f64(shortest + (1.2 - shortest) * f64::from(chance) / 255.0)
     }
 }
 

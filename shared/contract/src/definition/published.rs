@@ -29,12 +29,12 @@ trigger:
     ordered: { by: .body.site }
     response: {}
     cors: { origins: ['*'] }
-    idempotency: { key: .body.id }
+    idempotency: { key: .body.id, match: key }
     rate: { calls: 1, per: 1s }
 retry: { attempts: 2, backoff: { first: 1s } }
 diagnostics: { keep: 14d }
 steps:
-  - { id: a, http: { url: 'https://a.example', response: { charset: utf-8 } }, retry: { attempts: 2, backoff: { factor: 1.5 } }, on_error: [{ id: b, set: 1 }] }
+  - { id: a, http: { url: 'https://a.example', redirects: follow_as_get, response: { charset: utf-8 } }, retry: { attempts: 2, backoff: { factor: 1.5 } }, on_error: [{ id: b, set: 1 }] }
   - { id: c, sql: { connection: d, transaction: [{ query: select 1 }] } }
   - { id: e, email: { connection: m, to: [a@b.example], html: x } }
   - { id: f, sftp: { connection: s, move: a, to: b } }
@@ -74,7 +74,7 @@ http: { url: 'http://a.example', authentication: { oauth2: { token_url: 'http://
 ---
 tenant: t
 connection: c
-postgres: { host: h, database: d, username: u }
+postgres: { host: h, database: d, username: u, tls: { certificate: 'sha256:0011223344556677889900112233445566778899001122334455667788990011' } }
 ---
 tenant: t
 connection: c
@@ -82,7 +82,7 @@ mysql: { host: h, database: d, username: u, password: { file: /p }, tls: disable
 ---
 tenant: t
 connection: c
-smtp: { host: h, from: a@b.example, username: u, password: p }
+smtp: { host: h, from: a@b.example, username: u, password: p, tls: { mode: require, authority: "-----BEGIN CERTIFICATE-----MAA=-----END CERTIFICATE-----" } }
 ---
 tenant: t
 connection: c
@@ -90,7 +90,7 @@ sftp: { host: h, username: u, private_key: { file: /k }, host_key: 'SHA256:a' }
 ---
 tenant: t
 connection: c
-amqp: { url: 'amqp://a:b@c' }
+amqp: { url: 'amqps://a:b@c', tls: { certificate: '00112233445566778899001122334455667788990011223344556677889900AA' } }
 ---
 tenant: t
 alert: a

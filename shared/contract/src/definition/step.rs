@@ -143,6 +143,18 @@ pub struct HttpCall {
     pub accept: Vec<u16>,
     /// What holds in the place of what the remote system says of its response's body.
     pub response: BodyRule,
+    /// What a redirect does that would turn the request into a GET.
+    pub redirects: Redirects,
+}
+
+/// What 301, 302 and 303 do to a request whose method has an effect. 307 and 308 repeat the request, and safe methods are followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Redirects {
+    /// The step fails with the status and where it leads: what the request was to do was not done.
+    #[default]
+    Error,
+    /// A GET of the new address, without the body: the request was carried out, and its result is there.
+    FollowAsGet,
 }
 
 impl HttpCall {

@@ -156,14 +156,25 @@ pub enum RateScope {
 pub struct Idempotency {
     /// Mapping that gives the key, instead of the header; null: none.
     pub key: Option<String>,
+    /// When a call with a known key is a repetition.
+    pub matched_by: IdempotencyMatch,
     /// How long a key is known after its first call.
     pub keep: Duration,
 }
 
 impl Default for Idempotency {
     fn default() -> Self {
-        Self { key: None, keep: Duration::from_secs(24 * 3600) }
+        Self { key: None, matched_by: IdempotencyMatch::Request, keep: Duration::from_secs(24 * 3600) }
     }
+}
+
+/// When a call with a known key is a repetition of the first one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdempotencyMatch {
+    /// Where method, query and body are those of the first call; else it is refused.
+    Request,
+    /// Always: senders put another time or number into each try.
+    Key,
 }
 
 /// Who may call a webhook.

@@ -35,7 +35,8 @@ fn client(endpoint: &RedactedUrl) -> Result<reqwest::blocking::Client, Telemetry
     // The process has one provider of TLS; whoever is first installs it.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let made = std::thread::spawn(move || {
-        let builder = reqwest::blocking::Client::builder().timeout(REQUEST_TIMEOUT);
+        // A redirect turns a POST into a GET in most clients: the traces would be lost, and nobody would know.
+        let builder = reqwest::blocking::Client::builder().timeout(REQUEST_TIMEOUT).redirect(reqwest::redirect::Policy::none());
         // Plain HTTP must not need the CA certificates of the system: a minimal container has none.
         let builder = if secure { builder } else { builder.tls_certs_only([]) };
         builder.build()

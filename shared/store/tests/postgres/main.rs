@@ -20,6 +20,7 @@ mod samples;
 mod schedules;
 mod search;
 mod snapshot;
+mod tokens;
 mod traffic;
 mod triggers;
 mod versions;

@@ -22,6 +22,7 @@ fn steps() -> Vec<StepRecord> {
         took: 7,
         output: Some(serde_json::json!({ "a": [1, "\u{0}"] })),
         error: Some("no".to_owned()),
+        note: Some("it waited".to_owned()),
     }]
 }
 

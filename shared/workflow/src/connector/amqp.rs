@@ -40,7 +40,7 @@ impl Manager for AmqpSessions {
         // The parser's own words may hold the password.
         let (host, port) = endpoint(url).map_err(|_| permanent(ErrorCode::Connection, format!("{target}: its url cannot be read")))?;
         let addresses = self.reach.resolve(&host, port).await.map_err(|error| target.at(error))?;
-        let config = Arc::new(forebay_tls::client_config());
+        let config = Arc::new(tls::client_config(&target, &self.amqp.trust)?);
         let mut last = None;
         for address in addresses {
             match RemotePublisher::connect(url, address, Arc::clone(&config)).await {
@@ -50,7 +50,7 @@ impl Manager for AmqpSessions {
                         format!("{target} does not accept the login: {}; check user, password and virtual host", dial::cause(&error));
                     return Err(permanent(ErrorCode::Connection, message));
                 }
-                Err(error) if error.is_refused_tls() => return Err(tls::refused(&target, &dial::cause(&error), "`amqp://`")),
+                Err(error) if error.is_refused_tls() => return Err(tls::refused(&target, &error, "`amqp://`")),
                 Err(error) => last = Some(dial::cause(&error)),
             }
         }

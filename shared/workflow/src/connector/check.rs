@@ -1,15 +1,19 @@
 //! Whether a connection works, for the operator who wrote it.
 
 use super::amqp::AmqpSessions;
+use super::http_send::{Called, Sent, send};
 use super::mail_session::MailSession;
 use super::sftp_session::{Session, failed};
-use super::{Connectors, Reach, Target, dial, sql};
+use super::{Connectors, Target, host_and_port, sql};
+use crate::concealment::Concealment;
 use crate::failure::{permanent, transient};
 use deadpool::managed::Manager;
 use forebay_contract::connection::{AmqpConnection, Connection, ConnectionKind, HttpConnection, SftpConnection, SmtpConnection};
+use forebay_contract::definition::Redirects;
 use forebay_contract::format_duration;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
-use reqwest::{StatusCode, Url};
+use http::{Method, StatusCode};
+use reqwest::{Request, Url};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,7 +46,7 @@ impl Connectors {
             let message = format!("{target} did not answer within {}; check host, port and what is between", format_duration(LONGEST));
             Err(transient(ErrorCode::Timeout, message))
         });
-        reached.map_err(|error| error.message)
+        reached.map_err(|error| Concealment::of(&connection).conceal(&error.message))
     }
 
     /// A GET of the address itself: what it answers says little but for 401 and 403, since paths of steps go under it.
@@ -58,15 +62,21 @@ impl Connectors {
         let wrong = |code, what: String| permanent(code, format!("{target}: {what}"));
         let url = Url::parse(&http.url).map_err(|error| wrong(ErrorCode::Connection, format!("url cannot be read: {error}")))?;
         self.reach().check_url(&url).map_err(|refused| wrong(ErrorCode::Unreachable, refused.to_string()))?;
-        let response = client.get(url).headers(headers.into_iter().collect()).send().await.map_err(|error| {
-            let why = Reach::refusal_in(&error).map_or_else(|| dial::cause(&error), ToString::to_string);
-            wrong(ErrorCode::Unreachable, format!("it could not be reached: {why}; check url"))
+        let mut request = Request::new(Method::GET, url);
+        request.headers_mut().extend(headers);
+        let called = Called::by_connection(&Method::GET, connection, "");
+        let client = self.client_for(client, connection, http, request.url())?;
+        let Sent { response, not_followed } = send(&client, request, Redirects::Error, &called).await.map_err(|error| {
+            let message = format!("{}; check url", error.message);
+            ExecutionError { message, ..error }
         })?;
         let status = response.status();
         if [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status) {
-            return Err(wrong(ErrorCode::Connection, format!("it answered {status} to GET {}; check authentication", http.url)));
+            return Err(wrong(ErrorCode::Connection, format!("it answered {status}; check authentication")));
         }
-        Ok(format!("HTTP service, answered {status} to GET {}", http.url))
+        let redirect = not_followed.map(|not_followed| not_followed.explain(&Method::GET, "url")).unwrap_or_default();
+        // Its path may be a secret.
+        Ok(format!("HTTP service at {}, answered {status} to a GET{redirect}", host_and_port(&http.url)))
     }
 
     async fn test_smtp(&self, target: &Target<'_>, smtp: &SmtpConnection) -> Result<String, ExecutionError> {

@@ -1,16 +1,14 @@
 //! SMTP sessions: in clear, by STARTTLS or in TLS from the first byte, signed in, kept for the next mail.
 
 use super::pool::Pools;
-use super::{Reach, Target, dial, tls};
+use super::{Reach, Target, dial, starttls, tls};
 use crate::failure::{permanent, transient};
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
 use forebay_contract::connection::{CONNECT_TIMEOUT, Connection, SmtpConnection, Tls};
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use lettre::transport::smtp::Error as SmtpError;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
-use lettre::transport::smtp::client::{
-    AsyncSmtpConnection, AsyncTokioStream, Certificate, CertificateStore, TlsParameters, TlsParametersBuilder,
-};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
 use lettre::transport::smtp::extension::ClientId;
 use rustls::pki_types::ServerName;
 use std::io;
@@ -73,23 +71,18 @@ impl MailSession {
     /// `Connection` for a login that is not accepted, `Unreachable`, and what else the server says.
     pub(super) async fn open(reach: &Reach, target: &Target<'_>, smtp: &SmtpConnection) -> Result<Self, ExecutionError> {
         let stream = dial::dial(reach, target, &smtp.host, smtp.port).await?;
-        let stream: Box<dyn AsyncTokioStream> = match smtp.tls {
-            Tls::Require => Box::new(Encrypted::begin(target, smtp, stream).await?),
-            Tls::StartTls | Tls::Disable => Box::new(stream),
-        };
         let name = ClientId::default();
+        let stream: Box<dyn AsyncTokioStream> = match smtp.tls {
+            Tls::Require => Box::new(Encrypted::begin(target, smtp, stream, "`tls: starttls`").await?),
+            Tls::StartTls => {
+                let stream = starttls::ask(target, stream, &name.to_string()).await?;
+                // The client expects the greeting, which came before TLS began.
+                Box::new(Encrypted { greeting: GREETING, ..Encrypted::begin(target, smtp, stream, "`tls: disable`").await? })
+            }
+            Tls::Disable => Box::new(stream),
+        };
         let nothing_sent = |error: SmtpError| refused(target, &error, "; nothing was sent");
         let mut session = AsyncSmtpConnection::connect_with_transport(stream, &name).await.map_err(nothing_sent)?;
-        if smtp.tls == Tls::StartTls {
-            if !session.can_starttls() {
-                let message = format!("{target} offers no STARTTLS; set `tls: require` for a port with TLS, or `tls: disable`");
-                return Err(permanent(ErrorCode::Connection, message));
-            }
-            session.starttls(starttls(smtp).map_err(nothing_sent)?, &name).await.map_err(|error| match tls::is_refusal(&error) {
-                true => tls::refused(target, &dial::cause(&error), "`tls: disable`"),
-                false => nothing_sent(error),
-            })?;
-        }
         if let Some((username, password)) = &smtp.login {
             let credentials = Credentials::new(username.clone(), password.expose().to_owned());
             session.auth(&[Mechanism::Plain, Mechanism::Login], &credentials).await.map_err(|error| {
@@ -135,12 +128,6 @@ impl DerefMut for MailSession {
     }
 }
 
-fn starttls(smtp: &SmtpConnection) -> Result<TlsParameters, SmtpError> {
-    let authorities = Certificate::from_pem(forebay_tls::authorities_as_pem().as_bytes())?;
-    let parameters = TlsParametersBuilder::new(smtp.host.clone()).certificate_store(CertificateStore::None);
-    parameters.add_root_certificate(authorities).build_rustls()
-}
-
 /// What the server says stands in the innermost cause.
 pub(super) fn refused(target: &Target<'_>, error: &SmtpError, effect: &str) -> ExecutionError {
     let why = dial::cause(error);
@@ -153,18 +140,25 @@ pub(super) fn refused(target: &Target<'_>, error: &SmtpError, effect: &str) -> E
     }
 }
 
-/// TLS from the first byte (RFC 8314, section 3.3).
+/// A greeting, for a client that comes after the server's own.
+const GREETING: &[u8] = b"220 TLS has begun\r\n";
+
+/// A stream in TLS.
 #[derive(Debug)]
-struct Encrypted(TlsStream<TcpStream>);
+struct Encrypted {
+    stream: TlsStream<TcpStream>,
+    /// Read before what the server sends.
+    greeting: &'static [u8],
+}
 
 impl Encrypted {
-    async fn begin(target: &Target<'_>, smtp: &SmtpConnection, stream: TcpStream) -> Result<Self, ExecutionError> {
+    async fn begin(target: &Target<'_>, smtp: &SmtpConnection, stream: TcpStream, in_clear: &str) -> Result<Self, ExecutionError> {
         let name = ServerName::try_from(smtp.host.clone())
             .map_err(|_| permanent(ErrorCode::Connection, format!("{target}: '{}' is no name that a certificate can have", smtp.host)))?;
-        let connector = tokio_rustls::TlsConnector::from(Arc::new(forebay_tls::client_config()));
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(tls::client_config(target, &smtp.trust)?));
         let stream = connector.connect(name, stream).await;
-        stream.map(Self).map_err(|error| match tls::is_refusal(&error) {
-            true => tls::refused(target, &error.to_string(), "`tls: starttls`"),
+        stream.map(|stream| Self { stream, greeting: b"" }).map_err(|error| match tls::is_refusal(&error) {
+            true => tls::refused(target, &error, in_clear),
             false => transient(ErrorCode::Unreachable, format!("{target} broke off while TLS was begun; nothing was sent: {error}")),
         })
     }
@@ -172,26 +166,32 @@ impl Encrypted {
 
 impl AsyncTokioStream for Encrypted {
     fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.0.get_ref().0.peer_addr()
+        self.stream.get_ref().0.peer_addr()
     }
 }
 
 impl AsyncRead for Encrypted {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(context, buffer)
+        if !self.greeting.is_empty() {
+            let (read, left) = self.greeting.split_at(self.greeting.len().min(buffer.remaining()));
+            buffer.put_slice(read);
+            self.greeting = left;
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
 
 impl AsyncWrite for Encrypted {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, bytes)
+        Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
+        Pin::new(&mut self.stream).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
+        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

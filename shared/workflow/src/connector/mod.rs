@@ -10,6 +10,9 @@ mod check;
 mod dial;
 mod email;
 mod http_auth;
+pub(crate) mod http_client;
+pub(crate) mod http_send;
+mod http_token;
 mod mail_message;
 mod mail_session;
 mod pool;
@@ -20,8 +23,10 @@ mod sftp_path;
 mod sftp_session;
 mod sftp_write;
 mod sql;
+mod starttls;
 mod tls;
 
+use dial::cause;
 pub use email::Mail;
 pub use http_auth::Headers;
 pub use mail_message::MailFile;
@@ -33,9 +38,10 @@ pub use sql::Statement;
 
 use crate::failure::permanent;
 use amqp::AmqpPools;
-use forebay_contract::connection::{Connection, ConnectionKind};
+use forebay_contract::connection::{Connection, ConnectionKind, TokenStore};
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
-use http_auth::Tokens;
+use http_client::OwnClients;
+use http_token::Tokens;
 use mail_session::MailPools;
 use pool::Pools;
 use reqwest::Url;
@@ -75,6 +81,7 @@ struct Shared {
     mail: MailPools,
     sftp: SftpPools,
     tokens: Tokens,
+    own_clients: OwnClients,
     closer: Once,
 }
 
@@ -82,6 +89,12 @@ impl Connectors {
     /// No session yet: each is made when a step needs it.
     #[must_use]
     pub fn new(reach: Reach) -> Self {
+        Self::sharing(reach, None)
+    }
+
+    /// As [`new`](Self::new). `tokens`: where access tokens are shared with other processes.
+    #[must_use]
+    pub(crate) fn sharing(reach: Reach, tokens: Option<Arc<dyn TokenStore>>) -> Self {
         let shared = Shared {
             reach,
             postgres: Pools::new(LONGEST_IDLE),
@@ -89,7 +102,8 @@ impl Connectors {
             amqp: Pools::new(LONGEST_IDLE),
             mail: Pools::new(LONGEST_IDLE_OF_FEW),
             sftp: Pools::new(LONGEST_IDLE_OF_FEW),
-            tokens: Tokens::default(),
+            tokens: Tokens::shared_by(tokens),
+            own_clients: OwnClients::default(),
             closer: Once::new(),
         };
         Self { shared: Arc::new(shared) }
@@ -153,7 +167,7 @@ impl Connectors {
 }
 
 /// A connection as messages name it: `connection 'crm' (postgres at db.example:5432)`.
-struct Target<'a>(&'a Connection);
+pub(crate) struct Target<'a>(pub(crate) &'a Connection);
 
 impl<'a> Target<'a> {
     /// # Errors

@@ -8,8 +8,8 @@ use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
 use forebay_contract::connection::{CONNECT_TIMEOUT, Connection, SftpConnection, SftpLogin};
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use russh::client::{self, AuthResult, Handle, KeyboardInteractiveAuthResponse};
-use russh::keys::{HashAlg, PrivateKeyWithHashAlg, PublicKeyOrCertificate, decode_secret_key};
-use russh::{Disconnect, MethodKind};
+use russh::keys::{Algorithm, HashAlg, PrivateKeyWithHashAlg, PublicKeyOrCertificate, decode_secret_key};
+use russh::{Disconnect, MethodKind, Preferred};
 use russh_sftp::client::error::Error as SftpError;
 use russh_sftp::client::rawsession::RawSftpSession;
 use russh_sftp::protocol::{Packet, StatusCode};
@@ -62,41 +62,80 @@ impl Manager for SftpSessions {
 /// Compares the host's key with the one that the connection names.
 struct HostKey {
     expected: String,
-    found: Arc<OnceLock<String>>,
+    found: Arc<OnceLock<FoundKey>>,
+}
+
+/// A key that the host has shown.
+struct FoundKey {
+    algorithm: Algorithm,
+    fingerprint: String,
 }
 
 impl client::Handler for HostKey {
     type Error = russh::Error;
 
     async fn check_server_key(&mut self, key: &PublicKeyOrCertificate) -> Result<bool, russh::Error> {
-        let found = key.public_key().fingerprint(HashAlg::Sha256).to_string();
-        let is_expected = found == self.expected.trim_end_matches('=');
-        let _ = self.found.set(found);
+        let fingerprint = key.public_key().fingerprint(HashAlg::Sha256).to_string();
+        let is_expected = fingerprint == self.expected.trim_end_matches('=');
+        let _ = self.found.set(FoundKey { algorithm: key.public_key().algorithm(), fingerprint });
         Ok(is_expected)
     }
+}
+
+/// Connects to a host that proves to have the key that the connection names. A host may have keys of several kinds and shows one of
+/// those that it is asked for, and a fingerprint does not say its kind: so another kind is asked for until it is the one.
+async fn connect(reach: &Reach, target: &Target<'_>, sftp: &SftpConnection) -> Result<Handle<HostKey>, ExecutionError> {
+    let mut shown: Vec<FoundKey> = Vec::new();
+    loop {
+        let stream = dial::dial(reach, target, &sftp.host, sftp.port).await?;
+        let found = Arc::new(OnceLock::new());
+        let handler = HostKey { expected: sftp.host_key.trim().to_owned(), found: found.clone() };
+        let is_new = |kind: &&Algorithm| shown.iter().all(|key| !is_same_kind(&key.algorithm, kind));
+        let kinds: Vec<Algorithm> = Preferred::DEFAULT.key.iter().filter(is_new).cloned().collect();
+        if kinds.is_empty() {
+            return Err(other_key(target, sftp, &shown));
+        }
+        let preferred = Preferred { key: kinds.into(), ..Preferred::DEFAULT };
+        // The step's timeout and the pool bound its life.
+        let config = Arc::new(client::Config { inactivity_timeout: None, preferred, ..client::Config::default() });
+        match client::connect_stream(config, stream, handler).await {
+            Ok(handle) => return Ok(handle),
+            Err(russh::Error::UnknownKey) => match Arc::into_inner(found).and_then(OnceLock::into_inner) {
+                Some(key) if !shown.iter().any(|other| is_same_kind(&other.algorithm, &key.algorithm)) => shown.push(key),
+                Some(_) | None => return Err(other_key(target, sftp, &shown)),
+            },
+            // It has no key of another kind.
+            Err(russh::Error::NoCommonAlgo { .. }) if !shown.is_empty() => return Err(other_key(target, sftp, &shown)),
+            Err(error) => return Err(broke_off(target, &error)),
+        }
+    }
+}
+
+/// The hash of a signature is no part of the key.
+fn is_same_kind(one: &Algorithm, other: &Algorithm) -> bool {
+    match (one, other) {
+        (Algorithm::Rsa { .. }, Algorithm::Rsa { .. }) => true,
+        _ => one == other,
+    }
+}
+
+fn other_key(target: &Target<'_>, sftp: &SftpConnection, shown: &[FoundKey]) -> ExecutionError {
+    let keys: Vec<&str> = shown.iter().map(|key| key.fingerprint.as_str()).collect();
+    let named = if keys.len() == 1 { "key" } else { "keys" };
+    let message = format!(
+        "{target} has the host {named} {}, and the connection's host_key is {}; where the server's key was changed (ask its operator), put \
+         the new one into the connection",
+        keys.join(", "),
+        sftp.host_key
+    );
+    permanent(ErrorCode::Connection, message)
 }
 
 impl Session {
     /// # Errors
     /// `Connection` for a host key, a login or a private key that is not right; `Unreachable`.
     pub(super) async fn open(reach: &Reach, target: &Target<'_>, sftp: &SftpConnection) -> Result<Self, ExecutionError> {
-        let stream = dial::dial(reach, target, &sftp.host, sftp.port).await?;
-        let found = Arc::new(OnceLock::new());
-        let handler = HostKey { expected: sftp.host_key.trim().to_owned(), found: found.clone() };
-        // The step's timeout and the pool bound its life.
-        let config = Arc::new(client::Config { inactivity_timeout: None, ..client::Config::default() });
-        let connected = client::connect_stream(config, stream, handler).await;
-        let mut handle = connected.map_err(|error| match (error, found.get()) {
-            (russh::Error::UnknownKey, Some(found)) => permanent(
-                ErrorCode::Connection,
-                format!(
-                    "{target} has the host key {found}, and the connection's host_key is {}; where the server's key was changed \
-                     (ask its operator), put the new one into the connection",
-                    sftp.host_key
-                ),
-            ),
-            (error, _) => broke_off(target, &error),
-        })?;
+        let mut handle = connect(reach, target, sftp).await?;
         sign_in(target, sftp, &mut handle).await?;
         let channel = handle.channel_open_session().await.map_err(|error| broke_off(target, &error))?;
         let refused = |error: russh::Error| permanent(ErrorCode::Remote, format!("{target} offers no SFTP: {error}"));

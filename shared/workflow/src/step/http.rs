@@ -1,10 +1,10 @@
 //! The `http` step: renders a request, sends it, and reads the answer as `{ status, headers, body }`.
 
-use super::client::MOST_REDIRECTS;
 use super::url::{PathTemplate, UrlTemplate};
 use super::{Caller, wrong_kind};
 use crate::body::read_body;
-use crate::connector::{Headers, Reach};
+use crate::connector::Headers;
+use crate::connector::http_send::{Called, Sent, send, unreachable};
 use crate::context::{self, Context};
 use crate::evaluate::{Budget, Paced};
 use crate::failure::{permanent, transient};
@@ -15,12 +15,12 @@ use crate::weight;
 use forebay_contract::Name;
 use forebay_contract::body::{BodyError, BodyRule, Reading};
 use forebay_contract::connection::{Connection, ConnectionKind};
+use forebay_contract::definition::Redirects;
 use forebay_contract::format_duration;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Method, StatusCode};
 use reqwest::{Request, Response, Url};
-use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +39,7 @@ pub(crate) struct HttpStep {
     pub accept: Vec<u16>,
     /// What holds in the place of what the remote system says of its response's body.
     pub response: BodyRule,
+    pub redirects: Redirects,
     /// Whether a repetition may do something again.
     pub has_effect: bool,
 }
@@ -59,7 +60,7 @@ impl HttpStep {
         budget: &Budget,
     ) -> Result<Value, ExecutionError> {
         let call = self.call(caller, context.value(), budget).await?;
-        let target = Called::of(&call.request);
+        let target = call.called();
         let timeout = timeout.unwrap_or(caller.engine.options().step_timeout);
         match tokio::time::timeout(timeout, self.exchange(caller, call, &target)).await {
             Ok(result) => result,
@@ -70,7 +71,7 @@ impl HttpStep {
         }
     }
 
-    async fn url(&self, caller: Caller<'_>, context: &Value, budget: &Budget) -> Result<(Url, Option<Arc<Connection>>), ExecutionError> {
+    async fn url(&self, caller: Caller<'_>, context: &Value, budget: &Budget) -> Result<(Url, Option<Under>), ExecutionError> {
         let context = context.clone();
         match &self.target {
             Target::Url(url) => {
@@ -82,13 +83,13 @@ impl HttpStep {
                 let ConnectionKind::Http(http) = &connection.kind else { return Err(wrong_kind(&connection, "http")) };
                 let path = path.evaluate("path", budget, move |path, limits| path.render(&context, limits)).await?;
                 let url = super::url::under(&http.url, &path)?;
-                Ok((url, Some(connection)))
+                Ok((url, Some(Under { connection, path })))
             }
         }
     }
 
     async fn call(&self, caller: Caller<'_>, context: &Value, budget: &Budget) -> Result<Call, ExecutionError> {
-        let (mut url, connection) = self.url(caller, context, budget).await?;
+        let (mut url, under) = self.url(caller, context, budget).await?;
         for (name, value) in &self.query {
             let value = value.text(&format!("query.{name}"), context, budget).await?;
             super::url::add_query(&mut url, name, &value);
@@ -111,21 +112,36 @@ impl HttpStep {
             request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         *request.body_mut() = body.map(Into::into);
-        Ok(Call { request, set_by_step, connection })
+        Ok(Call { request, set_by_step, under })
     }
 
     async fn exchange(&self, caller: Caller<'_>, call: Call, target: &Called) -> Result<Value, ExecutionError> {
-        let is_head = call.request.method() == Method::HEAD;
-        let response = call.send(caller, target).await?;
+        let (Sent { response, not_followed }, is_renewed) = call.send(caller, self.redirects, target).await?;
         let (status, headers) = (response.status(), response.headers().clone());
         if !status.is_success() && !self.accept.contains(&status.as_u16()) {
-            return Err(refused(response, target).await);
+            let explained = not_followed.map(|not_followed| {
+                let otherwise =
+                    if not_followed.may_be_followed() { ", or set `redirects: follow_as_get` to fetch what is there" } else { "" };
+                format!("{}{otherwise}", not_followed.explain(&self.method, "url"))
+            });
+            let mut error = refused(response, target, explained.as_deref().unwrap_or_default()).await;
+            if is_renewed && status == StatusCode::UNAUTHORIZED {
+                error.message.push_str("; the token was a new one, and may have been ended by another that was fetched meanwhile");
+                error.transient = true;
+            }
+            return Err(error);
         }
         let most_bytes = caller.engine.options().remote_bytes;
-        let bytes = if is_head { Vec::new() } else { read_bounded(response, most_bytes, target).await? };
+        let bytes = if self.method == Method::HEAD { Vec::new() } else { read_bounded(response, most_bytes, target).await? };
         let body = body(&headers, bytes, self.response.clone(), most_bytes, target).await?;
         Ok(Value::object([("status", Value::from(i64::from(status.as_u16()))), ("headers", header_object(&headers)), ("body", body)]))
     }
+}
+
+/// A path under a connection's address.
+struct Under {
+    connection: Arc<Connection>,
+    path: String,
 }
 
 /// A call that is ready but for the headers of its connection.
@@ -133,26 +149,36 @@ struct Call {
     request: Request,
     /// Names in lower case: the step's own headers win over the connection's.
     set_by_step: Vec<String>,
-    connection: Option<Arc<Connection>>,
+    under: Option<Under>,
 }
 
 impl Call {
+    fn called(&self) -> Called {
+        match &self.under {
+            None => Called::by_url(self.request.method(), self.request.url()),
+            Some(Under { connection, path }) => Called::by_connection(self.request.method(), connection, path),
+        }
+    }
+
     /// Sends it with the headers of its connection. A token that is refused may have been withdrawn before its end: the call is
-    /// made once more with a new one, since a 401 says that nothing was carried out.
-    async fn send(self, caller: Caller<'_>, target: &Called) -> Result<Response, ExecutionError> {
+    /// made once more with a new one, since a 401 says that nothing was carried out. Gives also whether it was.
+    async fn send(self, caller: Caller<'_>, rule: Redirects, target: &Called) -> Result<(Sent, bool), ExecutionError> {
         let (client, connectors) = (caller.engine.client(), caller.engine.connectors());
-        let Some(connection) = &self.connection else { return send(client, self.request, target).await };
+        let Some(Under { connection, .. }) = &self.under else {
+            return Ok((send(client, self.request, rule, target).await?, false));
+        };
         let ConnectionKind::Http(http) = &connection.kind else { return Err(wrong_kind(connection, "http")) };
         let authorization = connectors.authorize(client, connection, http).await?;
+        let own = &connectors.client_for(client, connection, http, self.request.url())?;
         let is_ours = !self.set_by_step.iter().any(|name| name == AUTHORIZATION.as_str());
         let again = self.request.try_clone().filter(|_| is_ours);
-        let response = send(client, with(self.request, &authorization, &self.set_by_step), target).await?;
-        let Some(again) = again.filter(|_| response.status() == StatusCode::UNAUTHORIZED) else { return Ok(response) };
+        let sent = send(own, with(self.request, &authorization, &self.set_by_step), rule, target).await?;
+        let Some(again) = again.filter(|_| sent.response.status() == StatusCode::UNAUTHORIZED) else { return Ok((sent, false)) };
         if !connectors.invalidate(connection, http, &authorization).await {
-            return Ok(response);
+            return Ok((sent, false));
         }
         let authorization = connectors.authorize(client, connection, http).await?;
-        send(client, with(again, &authorization, &self.set_by_step), target).await
+        Ok((send(own, with(again, &authorization, &self.set_by_step), rule, target).await?, true))
     }
 }
 
@@ -164,10 +190,6 @@ fn with(mut request: Request, authorization: &Headers, set_by_step: &[String]) -
         }
     }
     request
-}
-
-async fn send(client: &reqwest::Client, request: Request, target: &Called) -> Result<Response, ExecutionError> {
-    client.execute(request).await.map_err(|error| unreachable(target, error))
 }
 
 impl Caller<'_> {
@@ -199,23 +221,6 @@ fn insert_if_absent(headers: &mut HeaderMap, name: &str, value: &str) -> Result<
     let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| unfit())?;
     headers.entry(name).or_insert(value);
     Ok(())
-}
-
-/// How a call is named in messages: without the query, which may hold what is nobody's business.
-struct Called(String);
-
-impl Called {
-    fn of(request: &Request) -> Self {
-        let url = request.url();
-        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-        Self(format!("{} {}://{}{port}{}", request.method(), url.scheme(), url.host_str().unwrap_or_default(), url.path()))
-    }
-}
-
-impl std::fmt::Display for Called {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
 }
 
 async fn read_bounded(mut response: Response, most_bytes: usize, target: &Called) -> Result<Vec<u8>, ExecutionError> {
@@ -272,22 +277,17 @@ fn header_object(headers: &HeaderMap) -> Value {
 }
 
 /// The failure for a status other than 2xx: a 5xx and the statuses that ask to come again are worth another attempt.
-async fn refused(mut response: Response, target: &Called) -> ExecutionError {
+async fn refused(mut response: Response, target: &Called, explained: &str) -> ExecutionError {
     let status = response.status();
     let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?));
-    let mut message = format!("{target} answered {status}");
-    if status.is_redirection() {
-        message.push_str(&format!(
-            ", which was not followed: only {MOST_REDIRECTS} redirects, and only to the same scheme, host and port; put the final address into url"
-        ));
-    }
+    let mut message = format!("{target} answered {status}{explained}");
     let mut shown = Vec::new();
     while shown.len() < SHOWN_CHARACTERS * 4
         && let Ok(Some(chunk)) = response.chunk().await
     {
         shown.extend_from_slice(&chunk[..chunk.len().min(SHOWN_CHARACTERS * 4)]);
     }
-    let text = String::from_utf8_lossy(&shown);
+    let text = target.conceal(&String::from_utf8_lossy(&shown));
     let text: String = text.trim().chars().take(SHOWN_CHARACTERS).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if !text.is_empty() {
         message.push_str(&format!(": {text}"));
@@ -304,25 +304,4 @@ fn retry_after(text: &str) -> Option<Duration> {
     }
     let at = jiff::fmt::rfc2822::parse(text.trim()).ok()?.timestamp();
     Some(Duration::try_from(at.duration_since(jiff::Timestamp::now())).unwrap_or_default())
-}
-
-fn unreachable(target: &Called, error: reqwest::Error) -> ExecutionError {
-    if let Some(refused) = Reach::refusal_in(&error) {
-        return permanent(ErrorCode::Unreachable, format!("{target}: {refused}"));
-    }
-    let is_connect = error.is_connect();
-    let error = error.without_url();
-    let mut causes = Vec::new();
-    let mut cause: Option<&dyn Error> = error.source();
-    while let Some(this) = cause {
-        causes.push(this.to_string());
-        cause = this.source();
-    }
-    // The last cause says most ("connection refused"); those above it are layers of the client.
-    let why = causes.pop().unwrap_or_else(|| error.to_string());
-    if error.is_timeout() {
-        return transient(ErrorCode::Timeout, format!("{target} could not be connected to in time: {why}"));
-    }
-    let what = if is_connect { "could not be reached" } else { "broke off; the request may have been carried out" };
-    transient(ErrorCode::Unreachable, format!("{target} {what}: {why}"))
 }

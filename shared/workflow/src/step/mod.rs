@@ -1,7 +1,6 @@
 //! What steps do beside computing a value.
 
 pub(crate) mod amqp;
-pub(crate) mod client;
 pub(crate) mod email;
 pub(crate) mod http;
 pub(crate) mod recipients;

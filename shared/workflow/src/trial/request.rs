@@ -5,7 +5,7 @@ use super::scope::Scope;
 use crate::action::millis_of;
 use crate::mapping::Encoding;
 use crate::step::url;
-use forebay_contract::definition::{Action, EmailCall, HttpCall, HttpTarget, SftpOperation, SqlCall, Wait};
+use forebay_contract::definition::{Action, EmailCall, HttpCall, HttpTarget, Redirects, SftpOperation, SqlCall, Wait};
 use forebay_contract::format_duration;
 use forebay_contract::outcome::ExecutionError;
 use reqwest::Url;
@@ -95,6 +95,10 @@ impl Rendering<'_> {
         }
         request.insert("query".to_owned(), self.texts("query", &call.query, Encoding::Scalar)?);
         request.insert("headers".to_owned(), self.texts("headers", &call.headers, Encoding::HeaderValue)?);
+        match call.redirects {
+            Redirects::Error => {}
+            Redirects::FollowAsGet => drop(request.insert("redirects".to_owned(), json!("follow_as_get"))),
+        }
         if call.body.is_some() {
             request.insert("body".to_owned(), self.optional("body", call.body.as_ref())?);
         }

@@ -24,7 +24,7 @@ async fn an_http_service_is_asked_with_the_connections_credentials() {
     .await;
     let url = format!("http://{}/api", server.address);
     let with = |token: &str| json!({ "http": { "url": url, "authentication": { "bearer": { "token": token } } } });
-    assert_eq!(works(with("right")).await, format!("HTTP service, answered 404 Not Found to GET {url}"));
+    assert_eq!(works(with("right")).await, format!("HTTP service at {}, answered 404 Not Found to a GET", server.address));
     let wrong = fails(with("hunter2")).await;
     assert!(wrong.contains("401 Unauthorized") && wrong.contains("check authentication") && !wrong.contains("hunter2"), "{wrong}");
     assert!(server.got().iter().all(|got| got.method == "GET"));
@@ -65,4 +65,27 @@ async fn a_broker_is_signed_in_to() {
     let (host, port, ..) = parts(&url);
     let wrong = fails(json!({ "amqp": { "url": format!("amqp://nobody:hunter2@{host}:{port}/%2f") } })).await;
     assert!(wrong.contains("check user, password and virtual host") && !wrong.contains("hunter2"), "{wrong}");
+}
+
+#[tokio::test]
+async fn no_test_shows_a_part_of_a_connections_address_or_its_secrets() {
+    let mails = MailServer::start().await;
+    mails.answer("AUTH", "535 no user with TOKEN-0001 here");
+    let broker = std::env::var("FOREBAY_AMQP_URL").unwrap_or_else(|_| "amqp://guest:guest@127.0.0.1:5672".to_owned());
+    let broker = parts(&broker);
+    let server = Server::start(|got| reply(401, &[], format!("no {}", got.target))).await;
+    let cases = [
+        json!({ "http": { "url": format!("http://{}/services/TOKEN-0001?key=TOKEN-0001", server.address) } }),
+        json!({ "http": { "url": "http://127.0.0.1:1/services/TOKEN-0001" } }),
+        json!({ "amqp": { "url": format!("amqp://{}:{}@{}:{}/TOKEN-0001", broker.2, broker.3, broker.0, broker.1) } }),
+        json!({ "amqp": { "url": format!("amqp://TOKEN-0002:TOKEN-0001@{}:{}", broker.0, broker.1) } }),
+        json!({ "amqp": { "url": "amqp://TOKEN-0002:TOKEN-0001@127.0.0.1:1/TOKEN-0003?key=TOKEN-0004" } }),
+        json!({ "smtp": { "host": "127.0.0.1", "port": mails.port(), "tls": "disable", "from": "a@example.com", "username": "u", "password": "TOKEN-0001" } }),
+        json!({ "postgres": { "host": "127.0.0.1", "port": 1, "database": "d", "username": "u", "password": "TOKEN-0001" } }),
+        json!({ "mysql": { "host": "127.0.0.1", "port": 1, "database": "d", "username": "u", "password": "TOKEN-0001" } }),
+    ];
+    for fields in cases {
+        let error = fails(fields.clone()).await;
+        assert!(!error.contains("TOKEN"), "{fields}: {error}");
+    }
 }

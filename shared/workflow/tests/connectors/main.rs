@@ -11,6 +11,7 @@ mod email;
 mod mysql;
 mod postgres;
 mod sftp;
+mod tls;
 mod types;
 
 use forebay_contract::connection::{Connection, ConnectionKind};

@@ -372,3 +372,15 @@ async fn no_unfinished_file_is_left_whatever_ends_a_step() {
     connectors.sftp(&connection, put("a", b"whole"), again, BOUNDS).await.unwrap();
     assert_eq!(names(&folder), [".forebay-other.part", "a", "folder"]);
 }
+
+#[tokio::test]
+async fn the_kind_of_host_key_that_the_connection_names_is_asked_for() {
+    let server = FileServer::start().await;
+    assert_eq!(done(&at(&server, json!({ "host_key": server.rsa_host_key() })), put("a", b"1")).await["size"], 1);
+    let another = at(&server, json!({ "host_key": "SHA256:0000000000000000000000000000000000000000000" }));
+    let error = refused_by(&another, put("b", b"1")).await;
+    assert!(error.code == ErrorCode::Connection && !error.transient, "{error:?}");
+    for part in [&server.host_key(), &server.rsa_host_key(), "has the host keys", "SHA256:000"] {
+        assert!(error.message.contains(part), "{part}: {error}");
+    }
+}

@@ -87,6 +87,8 @@ fn webhook(mut webhook: Map<String, Value>, sent: &Sent) -> Map<String, Value> {
     let key = optional(sent.text("idempotency_key"));
     let mut idempotency = webhook.get("idempotency").and_then(Value::as_object).cloned().unwrap_or_default();
     set(&mut idempotency, "key", key);
+    let matched_by = either(idempotency.get("match").cloned(), sent.text("idempotency_match"), "request");
+    set(&mut idempotency, "match", matched_by);
     set(&mut webhook, "idempotency", (!idempotency.is_empty()).then_some(Value::Object(idempotency)));
     let rate = rate(webhook.get("rate"), sent);
     set(&mut webhook, "rate", rate);

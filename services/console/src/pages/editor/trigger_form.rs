@@ -4,7 +4,7 @@ use super::form::MOST_PARAMETERS;
 use crate::view::field::{Field, option, tick};
 use crate::view::time::at;
 use forebay_contract::definition::{
-    Authentication, Definition, Delivery, OnFailure, OnTimeout, QueryParameter, RateScope, Schedule, Trigger, Webhook,
+    Authentication, Definition, Delivery, IdempotencyMatch, OnFailure, OnTimeout, QueryParameter, RateScope, Schedule, Trigger, Webhook,
 };
 use forebay_contract::signature::{Sender, SignatureScheme};
 use forebay_contract::{format_duration, unix_micros};
@@ -73,7 +73,18 @@ fn of_webhook(webhook: &Webhook, on_failure: OnFailure) -> Markup {
             hint: "A mapping that gives the key of a repeated call, such as .body.workOrder.id; empty: the header Idempotency-Key.", example: ".body.workOrder.id",
             ..Field::default()
         }.line("text"))
+        (idempotency_match(webhook.idempotency.matched_by))
     }
+}
+
+fn idempotency_match(matched_by: IdempotencyMatch) -> Markup {
+    let value = match matched_by {
+        IdempotencyMatch::Request => "request",
+        IdempotencyMatch::Key => "key",
+    };
+    let hint = "Key alone: for senders who put a new time or number into each try.";
+    Field { name: "idempotency_match", label: "A repeated call has", value, hint, ..Field::default() }
+        .choice(&[("request", "The same key and the same request (else 422)"), ("key", "The same key")])
 }
 
 fn signed_by(scheme: &SignatureScheme) -> Markup {

@@ -3,7 +3,9 @@
 use super::body_rule::{body_rule, body_rule_of};
 use super::headers;
 use crate::body::BodyRule;
-use crate::definition::{AmqpCall, EmailCall, HttpCall, HttpTarget, IntegrationCall, SftpCall, SftpOperation, SqlCall, SqlStatement};
+use crate::definition::{
+    AmqpCall, EmailCall, HttpCall, HttpTarget, IntegrationCall, Redirects, SftpCall, SftpOperation, SqlCall, SqlStatement,
+};
 use crate::fields::{Fields, Read, all_of};
 use http::Method;
 use serde_json::Value;
@@ -27,6 +29,7 @@ pub(super) fn http_call(fields: Fields<'_>) -> Read<HttpCall> {
     let headers = headers(&fields);
     let accept = statuses(&fields);
     let response = fields.object("response").and_then(|fields| fields.map(response).transpose());
+    let redirects = fields.word("redirects", &[("error", Redirects::Error), ("follow_as_get", Redirects::FollowAsGet)]);
     fields.finish();
     let body = body?;
     let default = if body.is_some() { Method::POST } else { Method::GET };
@@ -37,6 +40,7 @@ pub(super) fn http_call(fields: Fields<'_>) -> Read<HttpCall> {
         headers: headers?,
         body,
         accept: accept?,
+        redirects: redirects?.unwrap_or_default(),
         response: response?.unwrap_or_default(),
     })
 }

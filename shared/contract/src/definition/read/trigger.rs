@@ -4,8 +4,8 @@ use super::body_rule::body_rule;
 use super::{DAY, MILLISECOND};
 use crate::body::BodyRule;
 use crate::definition::{
-    Authentication, Cors, DEFAULT_MAX_BYTES, Delivery, Idempotency, LARGEST_MAX_BYTES, LONGEST_WAIT, MissedRuns, OnTimeout, QueryKind,
-    QueryParameter, Rate, RateScope, ResponseWait, Schedule, Trigger, Webhook,
+    Authentication, Cors, DEFAULT_MAX_BYTES, Delivery, Idempotency, IdempotencyMatch, LARGEST_MAX_BYTES, LONGEST_WAIT, MissedRuns,
+    OnTimeout, QueryKind, QueryParameter, Rate, RateScope, ResponseWait, Schedule, Trigger, Webhook,
 };
 use crate::fields::{Fields, Read, all_of};
 use crate::query::typed_value;
@@ -202,8 +202,10 @@ fn default_value(fields: &Fields<'_>, kind: QueryKind, text: &str) -> Read<Value
 fn idempotency(fields: Fields<'_>) -> Read<Idempotency> {
     let key = fields.mapping("key");
     let keep = fields.duration("keep", Duration::from_secs(1), DAY * 30);
+    let matched_by = fields.word("match", &[("request", IdempotencyMatch::Request), ("key", IdempotencyMatch::Key)]);
     fields.finish();
-    Ok(Idempotency { key: key?, keep: keep?.unwrap_or(Idempotency::default().keep) })
+    let usual = Idempotency::default();
+    Ok(Idempotency { key: key?, matched_by: matched_by?.unwrap_or(usual.matched_by), keep: keep?.unwrap_or(usual.keep) })
 }
 
 fn rate(fields: Fields<'_>) -> Read<Rate> {

@@ -8,7 +8,7 @@ use crate::connector::{Connectors, Reach, Target};
 use crate::failure::{permanent, transient};
 use crate::mapping::Value;
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
-use forebay_contract::connection::{CONNECT_TIMEOUT, Connection, DatabaseConnection, Tls};
+use forebay_contract::connection::{CONNECT_TIMEOUT, Connection, DatabaseConnection, ServerTrust, Tls};
 use forebay_contract::format_duration;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use mysql_async::prelude::Queryable;
@@ -76,9 +76,13 @@ impl MysqlSessions {
         match database.tls {
             Tls::Disable => options,
             _ => {
-                let authorities = forebay_tls::authorities_as_pem();
-                options
-                    .ssl_opts(SslOpts::default().with_disable_built_in_roots(true).with_root_certs(vec![authorities.into_bytes().into()]))
+                let authorities = match &database.trust {
+                    ServerTrust::Machine => vec![forebay_tls::authorities_as_pem().into_bytes().into()],
+                    ServerTrust::Authority(authorities) => authorities.iter().map(|der| der.clone().into()).collect(),
+                    // No such connection is read; nothing is trusted.
+                    ServerTrust::Certificate(_) => Vec::new(),
+                };
+                options.ssl_opts(SslOpts::default().with_disable_built_in_roots(true).with_root_certs(authorities))
             }
         }
     }
@@ -278,8 +282,11 @@ fn refused_sign_in(target: &Target<'_>, database: &DatabaseConnection, error: &E
             if comes_again { transient(ErrorCode::Unreachable, message) } else { permanent(ErrorCode::Remote, message) }
         }
         Error::Io(IoError::Tls(_)) => {
-            let advice = "let the machine trust its authority, or set tls: disable";
-            permanent(ErrorCode::Unreachable, format!("{target} could not be connected to over TLS: {}; {advice}", cause(error)))
+            let why = cause(error);
+            let is_untrusted = why.contains("UnknownIssuer") || why.contains("CaUsedAsEndEntity");
+            let why = if is_untrusted { "the server's certificate is self-signed, or from an authority that is not trusted" } else { &why };
+            let advice = "put the certificate of its authority into the connection as tls.authority, or set tls: disable";
+            permanent(ErrorCode::Unreachable, format!("{target} could not be connected to over TLS: {why}; {advice}"))
         }
         Error::Driver(mysql_async::DriverError::NoClientSslFlagFromServer) => {
             permanent(ErrorCode::Unreachable, format!("{target} offers no TLS: set it up there, or set tls: disable"))

@@ -4,12 +4,13 @@ use super::postgres_column::{Cell, is_readable};
 use super::postgres_parameter::Parameter;
 use super::{Batch, Progress, Results, Statement, check_columns, check_count};
 use crate::connector::dial::{cause, dial};
-use crate::connector::{Connectors, Reach, Target};
+use crate::connector::{Connectors, Reach, Target, tls};
 use crate::failure::{permanent, transient};
 use crate::mapping::Value;
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
 use forebay_contract::connection::{CONNECT_TIMEOUT, Connection, DatabaseConnection, Tls};
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use forebay_tls::Untrusted;
 use futures_util::TryStreamExt;
 use std::pin::pin;
 use std::sync::Arc;
@@ -57,7 +58,8 @@ impl Manager for PostgresSessions {
         let target = Target(&self.connection);
         let dialer = Dialer { connection: self.connection.clone(), database: self.database.clone(), reach: self.reach.clone() };
         let stream = dialer.dial().await?;
-        let signed_in = tokio::time::timeout(CONNECT_TIMEOUT, sign_in(&self.database, stream)).await;
+        let tls = tls_to(&target, &self.database)?;
+        let signed_in = tokio::time::timeout(CONNECT_TIMEOUT, sign_in(&self.database, stream, tls)).await;
         let client = match signed_in {
             Ok(Ok(client)) => client,
             Ok(Err(error)) => return Err(refused_sign_in(&target, &self.database, &error)),
@@ -82,7 +84,7 @@ impl Dialer {
     }
 }
 
-async fn sign_in(database: &DatabaseConnection, stream: TcpStream) -> Result<Client, Error> {
+async fn sign_in(database: &DatabaseConnection, stream: TcpStream, tls: RustlsConnect) -> Result<Client, Error> {
     let mut config = Config::new();
     config.user(&database.username).dbname(&database.database).application_name("forebay");
     if !database.password.expose().is_empty() {
@@ -95,17 +97,17 @@ async fn sign_in(database: &DatabaseConnection, stream: TcpStream) -> Result<Cli
         return Ok(client);
     }
     config.ssl_mode(SslMode::Require);
-    let (client, driver) = config.connect_raw(stream, tls_to(&database.host)).await?;
+    let (client, driver) = config.connect_raw(stream, tls).await?;
     tokio::spawn(driver);
     Ok(client)
 }
 
 type RustlsConnect = <MakeRustlsConnect as MakeTlsConnect<TcpStream>>::TlsConnect;
 
-fn tls_to(host: &str) -> RustlsConnect {
-    let mut make = MakeRustlsConnect::new(forebay_tls::client_config());
-    match MakeTlsConnect::<TcpStream>::make_tls_connect(&mut make, host) {
-        Ok(connect) => connect,
+fn tls_to(target: &Target<'_>, database: &DatabaseConnection) -> Result<RustlsConnect, ExecutionError> {
+    let mut make = MakeRustlsConnect::new(tls::client_config(target, &database.trust)?);
+    match MakeTlsConnect::<TcpStream>::make_tls_connect(&mut make, &database.host) {
+        Ok(connect) => Ok(connect),
         Err(never) => match never {},
     }
 }
@@ -122,7 +124,10 @@ impl Drop for PostgresSession {
                 let stream = dialer.dial().await.ok()?;
                 match dialer.database.tls {
                     Tls::Disable => token.cancel_query_raw(stream, NoTls).await.ok(),
-                    _ => token.cancel_query_raw(stream, tls_to(&dialer.database.host)).await.ok(),
+                    _ => {
+                        let tls = tls_to(&Target(&dialer.connection), &dialer.database).ok()?;
+                        token.cancel_query_raw(stream, tls).await.ok()
+                    }
                 }
             };
             if tokio::time::timeout(CONNECT_TIMEOUT, cancel).await.ok().flatten().is_none() {
@@ -276,9 +281,14 @@ fn failed(target: &Target<'_>, progress: &Progress, which: &str, params: Option<
 fn refused_sign_in(target: &Target<'_>, database: &DatabaseConnection, error: &Error) -> ExecutionError {
     let Some(refused) = error.as_db_error() else {
         let why = cause(error);
+        if let Some(untrusted) = Untrusted::in_error(error) {
+            let message = format!("{target} could not be connected to over TLS: {}", tls::advice(target, untrusted));
+            return permanent(ErrorCode::Unreachable, message);
+        }
         if why.contains("certificate") || why.contains("TLS") {
-            let message =
-                format!("{target} could not be connected to over TLS: {why}; let the machine trust its authority, or set tls: disable");
+            let message = format!(
+                "{target} could not be connected to over TLS: {why}; let the connection trust its authority (tls.authority), or set tls: disable"
+            );
             return permanent(ErrorCode::Unreachable, message);
         }
         if why.contains("password missing") {

@@ -1,0 +1,89 @@
+//! Servers with a certificate of their own: refused with what to do, trusted where the connection names the certificate or its authority.
+
+use super::support::{Server, engine};
+use super::*;
+use forebay_tests::{MailServer, SelfSigned, TlsFront};
+
+/// The fields of a connection to a server that shows the certificate; `tls` is put where the kind has it.
+async fn served_by(kind: &str, certificate: &SelfSigned) -> (Json, &'static str) {
+    let at = |port: u16| json!({ "host": "127.0.0.1", "port": port });
+    let with = |mut fields: Json, more: Json| {
+        fields.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        fields
+    };
+    match kind {
+        "http" => {
+            let server = Server::with_json("1").await;
+            let front = TlsFront::start(certificate.server(), &server.address).await;
+            (json!({ "url": format!("https://127.0.0.1:{}/api", front.port()) }), "answered 200 OK")
+        }
+        "postgres" => {
+            let url = std::env::var("FOREBAY_DATABASE_URL").unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres".to_owned());
+            let (host, port, username, password, database) = parts(&url);
+            let front = TlsFront::start_before_postgres(certificate.server(), &format!("{host}:{port}")).await;
+            let login = json!({ "username": username, "password": password, "database": database });
+            (with(at(front.port()), login), "PostgreSQL")
+        }
+        "smtp" => {
+            let server = MailServer::start_with_starttls(certificate.server()).await;
+            let port = server.port();
+            // Its tasks go on.
+            std::mem::forget(server);
+            (with(at(port), json!({ "from": "a@example.com" })), "mail server test")
+        }
+        "amqp" => {
+            let url = std::env::var("FOREBAY_AMQP_URL").unwrap_or_else(|_| "amqp://guest:guest@127.0.0.1:5672".to_owned());
+            let (host, port, username, password, _) = parts(&url);
+            let front = TlsFront::start(certificate.server(), &format!("{host}:{port}")).await;
+            (json!({ "url": format!("amqps://{username}:{password}@127.0.0.1:{}", front.port()) }), "message broker")
+        }
+        other => panic!("{other}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_self_signed_certificate_is_refused_with_its_fingerprint_and_trusted_once_it_is_named() {
+    let (certificate, other) = (SelfSigned::new("127.0.0.1"), SelfSigned::new("127.0.0.1"));
+    for kind in ["http", "postgres", "smtp", "amqp"] {
+        let (fields, works) = served_by(kind, &certificate).await;
+        let tested = async |tls: Json| {
+            let mut fields = fields.clone();
+            if !tls.is_null() {
+                fields["tls"] = tls;
+            }
+            engine().test(&connection(json!({ kind: fields }))).await
+        };
+        let refused = tested(Json::Null).await.unwrap_err();
+        for part in ["self-signed", &certificate.fingerprint(), "tls.certificate", "tls.authority", "connection 'remote'"] {
+            assert!(refused.contains(part), "{kind}: {part}: {refused}");
+        }
+        for tls in [
+            json!({ "certificate": certificate.fingerprint() }),
+            json!({ "certificate": certificate.pem() }),
+            json!({ "authority": certificate.pem() }),
+            json!({ "authority": format!("{}{}", other.pem(), certificate.pem()) }),
+        ] {
+            let reached = tested(tls.clone()).await;
+            assert!(reached.as_ref().is_ok_and(|text| text.contains(works)), "{kind} {tls}: {reached:?}");
+        }
+        let refused = tested(json!({ "certificate": other.fingerprint() })).await.unwrap_err();
+        assert!(refused.contains("not the one that is named here") && refused.contains(&certificate.fingerprint()), "{kind}: {refused}");
+        let refused = tested(json!({ "authority": other.pem() })).await.unwrap_err();
+        assert!(refused.contains("self-signed"), "{kind}: {refused}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_authority_vouches_for_a_name_and_a_pinned_certificate_needs_none() {
+    let certificate = SelfSigned::new("erp.example");
+    let (fields, _) = served_by("http", &certificate).await;
+    let with = |tls: Json| {
+        let mut fields = fields.clone();
+        fields["tls"] = tls;
+        connection(json!({ "http": fields }))
+    };
+    let refused = engine().test(&with(json!({ "authority": certificate.pem() }))).await.unwrap_err();
+    assert!(refused.contains("not valid for name"), "{refused}");
+    let reached = engine().test(&with(json!({ "certificate": certificate.fingerprint() }))).await;
+    assert!(reached.is_ok(), "{reached:?}");
+}
