@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
+use forebay_contract::json::object_of;
 use forebay_contract::signature::{Sender, SignatureScheme};
 use forebay_contract::unix_micros;
 use forebay_runtime::settings::Settings;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Request, Response, Url};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::args::Invoke;
 use crate::error::Error;
@@ -34,7 +35,7 @@ pub(crate) async fn invoke(output: &Output, settings: &Settings, invoke: Invoke)
     if output.is_json() {
         let headers: Map<String, Value> =
             headers.iter().map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into())).collect();
-        write(&pretty(&json!({ "status": status.as_u16(), "headers": headers, "body": readable(&body) })))?;
+        write(&pretty(&object_of([("status", status.as_u16().into()), ("headers", Value::Object(headers)), ("body", readable(&body))])))?;
     } else {
         write(&format!("{version:?} {status}\n{}\n{}", shown(&headers), text(&body)))?;
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use forebay_contract::IntegrationPath;
 use forebay_contract::definition::{Definition, Place};
 use forebay_contract::envelope::Envelope;
-use forebay_contract::json::read_json;
+use forebay_contract::json::{object_of, read_json};
 use forebay_workflow::trial::{Example, ExampleError, Fault, FaultPlace, Tried, TriedStep, try_definition, try_mapping};
 use serde_json::{Map, Value, json};
 
@@ -103,13 +103,13 @@ fn place_in_file(read: &Written, fault: &Fault) -> Option<Place> {
 
 fn show(output: &Output, tried: &Tried, place: Option<Place>) -> Result<(), Error> {
     if output.is_json() {
-        return write(&pretty(&json!({
-            "input": tried.input,
-            "labels": tried.labels.as_deref().map(crate::executions::labels_object),
-            "steps": tried.steps.iter().map(step_object).collect::<Value>(),
-            "answer": tried.answer,
-            "error": tried.fault.as_ref().map(|fault| error_object(fault, place)),
-        })));
+        return write(&pretty(&object_of([
+            ("input", tried.input.clone().unwrap_or_default()),
+            ("labels", tried.labels.as_deref().map(crate::executions::labels_object).unwrap_or_default()),
+            ("steps", tried.steps.iter().map(step_object).collect()),
+            ("answer", tried.answer.clone().unwrap_or_default()),
+            ("error", tried.fault.as_ref().map(|fault| error_object(fault, place)).unwrap_or_default()),
+        ])));
     }
     let mut text = String::new();
     if let Some(input) = &tried.input {
@@ -142,7 +142,13 @@ fn section(text: &mut String, title: &str, value: &Value) {
 }
 
 fn step_object(step: &TriedStep) -> Value {
-    json!({ "path": step.path, "kind": step.kind, "outcome": step.outcome.as_str(), "output": step.output, "request": step.request })
+    object_of([
+        ("path", step.path.as_str().into()),
+        ("kind", step.kind.into()),
+        ("outcome", step.outcome.as_str().into()),
+        ("output", step.output.clone()),
+        ("request", step.request.clone().unwrap_or_default()),
+    ])
 }
 
 fn error_object(fault: &Fault, place: Option<Place>) -> Value {

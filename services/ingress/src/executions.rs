@@ -5,7 +5,7 @@ use crate::handler::Dependencies;
 use crate::problem::Problem;
 use actix_web::HttpResponse;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
-use forebay_contract::json::read_json;
+use forebay_contract::json::{object_of, read_json};
 use forebay_contract::outcome::ExecutionStatus;
 use forebay_contract::{ExecutionId, unix_micros};
 use forebay_store::StoredResponse;
@@ -53,5 +53,5 @@ pub(crate) async fn show(call: &Authenticated, text: &str, dependencies: &Depend
 fn shown(response: &StoredResponse) -> Value {
     let headers: serde_json::Map<String, Value> = response.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
     let body = read_json(&response.body).unwrap_or_else(|_| json!(String::from_utf8_lossy(&response.body)));
-    json!({ "status": response.status, "headers": headers, "body": body })
+    object_of([("status", response.status.into()), ("headers", Value::Object(headers)), ("body", body)])
 }

@@ -18,6 +18,12 @@ pub fn read_json(text: &[u8]) -> serde_json::Result<Value> {
     verbatim(serde_json::from_slice(text)?)
 }
 
+/// An object of these members. `json!` would read the numbers in them once more, and write `1E5` as `1e+5`.
+#[must_use]
+pub fn object_of<const N: usize>(members: [(&str, Value); N]) -> Value {
+    Value::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
 /// A field of a stored type that holds a value: `#[serde(deserialize_with = "forebay_contract::json::value")]`.
 ///
 /// # Errors
@@ -171,6 +177,8 @@ mod tests {
             assert_eq!(read_json(text.as_bytes()).unwrap().to_string(), text);
         }
         assert!(!has_rewritten_number(br#"{"date":"-0","e1":1.5,"x":[true,false,null,-0.5,"1e5"]}"#));
+        let odd = read_json(b"[1E5,-0]").unwrap();
+        assert_eq!(object_of([("b", odd.clone()), ("a", Value::Null)]).to_string(), r#"{"b":[1E5,-0],"a":null}"#);
         assert_eq!(read_json(b" [ 1e5 , { \"a\" : -0 } ] ").unwrap().to_string(), r#"[1e5,{"a":-0}]"#);
         assert!(read_json(b"[1e5,]").is_err() && read_json(b"-").is_err() && read_json("[".repeat(200).as_bytes()).is_err());
     }

@@ -1,4 +1,5 @@
 //! docs/your-data.md, row by row: each row of its tables on numbers and dates is executed.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a suite")]
 
 use forebay_contract::definition::{Definition, Trigger, documents};
 use forebay_contract::outcome::{StepRecord, StepStatus};

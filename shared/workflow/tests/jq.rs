@@ -1,6 +1,7 @@
 //! jq as its manual has it: the examples of jq's manual are run, its functions are looked for, and docs/jq.md says what came of it.
 //!
 //! With `FOREBAY_WRITE_DOCS=1` the table is written instead of compared.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a suite")]
 
 use forebay_workflow::STACK_BYTES;
 use forebay_workflow::mapping::{CountingAllocator, Limits, Mapping, parse_json, to_json};

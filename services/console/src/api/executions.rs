@@ -8,7 +8,7 @@ use crate::live::filter_of;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::{HttpResponse, web};
 use bytes::Bytes;
-use forebay_contract::json::read_json;
+use forebay_contract::json::{object_of, read_json};
 use forebay_contract::outcome::{ErrorCode, ExecutionStatus, StepStatus};
 use forebay_contract::{ExecutionId, Label};
 use forebay_operations::RetryHow;
@@ -132,11 +132,11 @@ fn detailed(detail: &ExecutionDetail) -> Detail {
         },
         started_at: rfc3339(step.started_at),
         took_ms: step.took as f64 / 1000.0,
-        output: json!(step.output),
+        output: step.output.clone().unwrap_or_default(),
         error: step.error.clone(),
         note: step.note.clone(),
-        before: json!(variables.and_then(|variables| variables.before(place))),
-        after: json!(variables.and_then(|variables| variables.after(place))),
+        before: variables.and_then(|variables| variables.before(place)).map(Value::Object).unwrap_or_default(),
+        after: variables.and_then(|variables| variables.after(place)).map(Value::Object).unwrap_or_default(),
     });
     Detail {
         execution: shown(&detail.row),
@@ -148,19 +148,19 @@ fn detailed(detail: &ExecutionDetail) -> Detail {
 
 fn input(stored: &StoredRequest) -> Value {
     let request = &stored.request;
-    json!({
-        "method": request.method,
-        "path": request.path,
-        "queryString": request.query_string,
-        "query": request.query,
-        "headers": request.headers,
-        "contentType": stored.content_type,
-        "body": body(&stored.body),
-    })
+    object_of([
+        ("method", json!(request.method)),
+        ("path", json!(request.path)),
+        ("queryString", json!(request.query_string)),
+        ("query", Value::Object(request.query.clone())),
+        ("headers", json!(request.headers)),
+        ("contentType", json!(stored.content_type)),
+        ("body", body(&stored.body)),
+    ])
 }
 
 fn answer(response: &StoredResponse) -> Value {
-    json!({ "status": response.status, "headers": response.headers, "body": body(&response.body) })
+    object_of([("status", response.status.into()), ("headers", json!(response.headers)), ("body", body(&response.body))])
 }
 
 /// JSON as it is, other text as text, anything else as `{ base64, size }`; null for none.

@@ -60,7 +60,7 @@ fn named<'s>(token: Token<&'s str>) -> Token<&'s str> {
     Token(text, Tok::Block(rewritten))
 }
 
-fn inside<'s>(token: Token<&'s str>) -> Token<&'s str> {
+fn inside(token: Token<&str>) -> Token<&str> {
     let Token(text, tok) = token;
     let tok = match tok {
         Tok::Block(tokens) => Tok::Block(rewritten(tokens)),
@@ -170,7 +170,7 @@ fn arguments<'s>(arguments: impl Iterator<Item = Token<&'s str>>) -> Option<Toke
     Some(Token("()", Tok::Block(tokens)))
 }
 
-fn block<'s>(mut tokens: Vec<Token<&'s str>>) -> Token<&'s str> {
+fn block(mut tokens: Vec<Token<&str>>) -> Token<&str> {
     tokens.push(symbol(")"));
     Token("()", Tok::Block(tokens))
 }

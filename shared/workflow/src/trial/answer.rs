@@ -4,6 +4,7 @@ use super::fault::Fault;
 use super::scope::Scope;
 use crate::mapping::Encoding;
 use forebay_contract::definition::{Respond, Status};
+use forebay_contract::json::object_of;
 use serde_json::{Map, Value as Json, json};
 
 /// Statuses whose answers have no body (RFC 9110, sections 15.3.5 and 15.4.5).
@@ -12,7 +13,7 @@ const WITHOUT_BODY: [u64; 2] = [204, 304];
 /// `{ status, headers, body }`.
 pub(super) fn answer(part: &str, respond: Option<&Respond>, scope: &Scope) -> Result<Json, Fault> {
     let last = || Json::from(scope.last.as_ref().unwrap_or(&scope.input));
-    let Some(respond) = respond else { return Ok(json!({ "status": 200, "headers": {}, "body": last() })) };
+    let Some(respond) = respond else { return Ok(object_of([("status", json!(200)), ("headers", json!({})), ("body", last())])) };
     let status = match &respond.status {
         Status::Fixed(status) => json!(status),
         Status::Mapping(source) => {
@@ -36,5 +37,5 @@ pub(super) fn answer(part: &str, respond: Option<&Respond>, scope: &Scope) -> Re
         Some(source) => scope.json(&format!("{part}.body"), source)?,
         None => last(),
     };
-    Ok(json!({ "status": status, "headers": headers, "body": body }))
+    Ok(object_of([("status", status), ("headers", Json::Object(headers)), ("body", body)]))
 }

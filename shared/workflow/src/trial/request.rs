@@ -7,6 +7,7 @@ use crate::mapping::Encoding;
 use crate::step::url;
 use forebay_contract::definition::{Action, EmailCall, HttpCall, HttpTarget, Redirects, SftpOperation, SqlCall, Wait};
 use forebay_contract::format_duration;
+use forebay_contract::json::object_of;
 use forebay_contract::outcome::ExecutionError;
 use reqwest::Url;
 use serde_json::{Map, Value, json};
@@ -27,12 +28,12 @@ pub(super) fn request(part: &str, action: &Action, scope: &Scope) -> Result<Valu
             request.insert("body".to_owned(), render.body_or_input(call.body.as_ref())?);
             Ok(with_connection(call.connection.as_str(), request))
         }
-        Action::Call(call) => Ok(json!({
-            "integration": call.integration.as_str(),
-            "wait": call.wait,
-            "body": render.body_or_input(call.body.as_ref())?,
-            "query": render.optional("query", call.query.as_ref())?,
-        })),
+        Action::Call(call) => Ok(object_of([
+            ("integration", call.integration.as_str().into()),
+            ("wait", call.wait.into()),
+            ("body", render.body_or_input(call.body.as_ref())?),
+            ("query", render.optional("query", call.query.as_ref())?),
+        ])),
         Action::Wait(Wait::For(pause)) => Ok(json!({ "for": format_duration(*pause) })),
         Action::Wait(Wait::Until(until)) => render.until(until),
         _ => Ok(Value::Null),
@@ -119,9 +120,10 @@ impl Rendering<'_> {
                 Some(source) => self.list(&field, source, "a list, one value a parameter")?,
                 None => Value::Null,
             };
-            statements.push(json!({ if statement.reads_only { "query" } else { "execute" }: statement.text, "params": params }));
+            let kind = if statement.reads_only { "query" } else { "execute" };
+            statements.push(object_of([(kind, statement.text.as_str().into()), ("params", params)]));
         }
-        Ok(json!({ "connection": call.connection.as_str(), "statements": statements }))
+        Ok(object_of([("connection", call.connection.as_str().into()), ("statements", Value::Array(statements))]))
     }
 
     fn until(&self, source: &str) -> Result<Value, Fault> {
@@ -131,7 +133,7 @@ impl Rendering<'_> {
             let message = format!("the mapping must give a time (RFC 3339, or seconds of Unix time), and gave {}", output.kind());
             return Err(Fault::gave(&part, source, &output, message));
         }
-        Ok(json!({ "until": Value::from(&output) }))
+        Ok(object_of([("until", Value::from(&output))]))
     }
 
     fn list(&self, field: &str, source: &str, wanted: &str) -> Result<Value, Fault> {
