@@ -80,8 +80,8 @@ pub(super) fn recoded(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'stat
     let (from_library, to_library) = split(inner);
     tokio::spawn(async move {
         let ended = tokio::select! {
-            ended = pump(from_server, to_library, MAX_PACKET_BYTES, |packet| incoming(packet)) => ended,
-            ended = pump(from_library, to_server, MAX_RECODED_BYTES, |packet| outgoing(packet)) => ended,
+            ended = pump(from_server, to_library, MAX_PACKET_BYTES, incoming) => ended,
+            ended = pump(from_library, to_server, MAX_RECODED_BYTES, outgoing) => ended,
         };
         if let Err(error) = ended {
             tracing::debug!(%error, "an SFTP session ended");

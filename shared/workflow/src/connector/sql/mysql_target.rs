@@ -28,8 +28,19 @@ pub(super) struct Targets {
     of_parameter: Vec<Option<usize>>,
 }
 
-/// What can be told of the statement; `None` where nothing can.
+/// Levels of a statement that are read, and a stack on which they fit: the parser takes tens of kilobytes for each.
+const MAX_LEVELS: usize = 25;
+const STACK_BYTES: usize = 8 * 1024 * 1024;
+
+/// What can be told of the statement; `None` where nothing can. Takes well under a millisecond.
 pub(super) fn targets(text: &str) -> Option<Targets> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("sql".to_owned()).stack_size(STACK_BYTES);
+        thread.spawn_scoped(scope, || read(text)).ok()?.join().ok()?
+    })
+}
+
+fn read(text: &str) -> Option<Targets> {
     let mut tokens = Tokenizer::new(&MySqlDialect {}, text).tokenize().ok()?;
     if tokens.len() > MAX_TOKENS {
         return None;
@@ -41,7 +52,7 @@ pub(super) fn targets(text: &str) -> Option<Targets> {
             count += 1;
         }
     }
-    let statement = Parser::new(&MySqlDialect {}).with_tokens(tokens).parse_statement().ok()?;
+    let statement = Parser::new(&MySqlDialect {}).with_recursion_limit(MAX_LEVELS).with_tokens(tokens).parse_statement().ok()?;
     let mut targets = Targets { of_parameter: vec![None; count], ..Targets::default() };
     match statement {
         Statement::Insert(insert) => targets.insert(&insert)?,
