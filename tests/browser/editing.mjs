@@ -11,7 +11,7 @@ let page;
 
 async function fresh() {
   const context = await browser.newContext({ storageState: state, viewport: { width: 1280, height: 860 }, locale: "en-GB", timezoneId: "UTC", reducedMotion: "reduce" });
-  context.setDefaultTimeout(15_000);
+  context.setDefaultTimeout(60_000);
   return context.newPage();
 }
 

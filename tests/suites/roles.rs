@@ -138,7 +138,9 @@ fn body(route: &RouteInfo) -> (&'static str, String) {
     if route.path.starts_with("/api/") {
         ("application/json", json.to_string())
     } else {
-        ("application/x-www-form-urlencoded", form.to_owned())
+        // A form that is refused shows its sender what they typed, which is nobody else's.
+        let form = if route.path == "/tokens" { form.replace(HIDDEN, "mine") } else { form.to_owned() };
+        ("application/x-www-form-urlencoded", form)
     }
 }
 

@@ -258,7 +258,8 @@ fn is_same(current: &Current, new: &NewDefinition) -> bool {
 }
 
 fn is_same_document(current: &str, document: &Value) -> bool {
-    current == document.to_string() || read_json(current.as_bytes()).is_ok_and(|stored| stored == *document)
+    let text = document.to_string();
+    current == text || read_json(current.as_bytes()).is_ok_and(|stored| stored == *document)
 }
 
 /// Comments and layout are part of a version. Who gives a definition as JSON alone says nothing about them.

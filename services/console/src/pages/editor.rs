@@ -58,11 +58,7 @@ pub(crate) async fn check(_: Caller, body: web::Bytes) -> HttpResponse {
     let made = make(&written.source, &example(&sent)).await;
     let mut parts = Map::new();
     let mut part = |id: &str, html: Markup| parts.insert(id.to_owned(), json!(html.into_string()));
-    let told = html! {
-        @if !written.said.is_empty() { (notice(Tone::Warn, "The text was changed", written.said.as_str())) }
-        (problems(&made.problems))
-    };
-    part("problems", told);
+    part("problems", problems(&made.problems));
     part("trial", made.trial);
     // The last form and picture stay while the text has a problem.
     if made.form.is_some() {
@@ -70,7 +66,9 @@ pub(crate) async fn check(_: Caller, body: web::Bytes) -> HttpResponse {
         part("drawing", drawing_or_why(made.diagram.as_ref()));
     }
     did_nothing(HttpResponse::Ok().json(json!({
-        "source": written.source, "drawn": written.drawn, "written": written.is_written, "problems": made.problems, "parts": parts,
+        "source": written.source, "drawn": written.drawn, "written": written.is_written,
+        "said": (!written.said.is_empty()).then(|| notice(Tone::Warn, "The text was changed", written.said.as_str()).into_string()),
+        "problems": made.problems, "parts": parts,
     })))
 }
 

@@ -170,23 +170,26 @@ fn integrations_of(sent: &Sent) -> Result<Vec<Name>, String> {
 pub(super) async fn grant(caller: Caller, body: web::Bytes) -> PageResult {
     let sent = Sent::read(&body);
     let id: Uuid = sent.text("key").parse().map_err(|_| Failure::bad_request("Choose a key."))?;
-    let grant = integrations_of(&sent).map_err(Failure::bad_request)?;
-    let change = KeyChange { grant, ..KeyChange::default() };
+    let change = |names| KeyChange { grant: names, ..KeyChange::default() };
     changed(&caller, id, change, &sent, "Key granted").await
 }
 
 /// `POST /keys/{id}/revoke`: a key opens less.
 pub(super) async fn revoke(caller: Caller, id: web::Path<Uuid>, body: web::Bytes) -> PageResult {
     let sent = Sent::read(&body);
-    let revoke = integrations_of(&sent).map_err(Failure::bad_request)?;
-    changed(&caller, *id, KeyChange { revoke, ..KeyChange::default() }, &sent, "Key revoked").await
+    let change = |names| KeyChange { revoke: names, ..KeyChange::default() };
+    changed(&caller, *id, change, &sent, "Key revoked").await
 }
 
-async fn changed(caller: &Caller, id: Uuid, change: KeyChange, sent: &Sent, title: &str) -> PageResult {
-    if sent.all("integrations").is_empty() {
+async fn changed(caller: &Caller, id: Uuid, change: impl Fn(Vec<Name>) -> KeyChange, sent: &Sent, title: &str) -> PageResult {
+    // Before anything is said of what was sent: who may not change the key learns nothing else.
+    let tenant = caller.state.operations.key(&caller.actor, id).await?.tenant;
+    caller.actor.may(&tenant, Role::Developer).map_err(Failure::from)?;
+    let names = integrations_of(sent).map_err(Failure::bad_request)?;
+    if names.is_empty() {
         return Err(Failure::bad_request("Choose an integration.").into());
     }
-    let key = caller.state.operations.update_key(&caller.actor, id, change, None).await?;
+    let key = caller.state.operations.update_key(&caller.actor, id, change(names), None).await?;
     let opens = if key.integrations.is_empty() { "no integration".to_owned() } else { key.integrations.join(", ") };
     let text = format!("'{}' opens {opens}, everywhere within a second.", key.label);
     caller.lead_to(back_of(sent), &Flash::Said(title.to_owned(), text)).await

@@ -79,7 +79,7 @@ pub(crate) fn editor(editor: &Editor<'_>) -> Markup {
         form.stack method="post" action="/editor" data-check="/editor/check" data-saved=[(!editor.is_saved).then_some("no")] data-draft=(editor.draft) {
             input type="hidden" name="path" value=(editor.path.unwrap_or_default());
             input type="hidden" name="version" value=(editor.version);
-            @if !editor.said.is_empty() { (notice(Tone::Warn, "The text was changed", editor.said)) }
+            div.stack id="said" { @if !editor.said.is_empty() { (notice(Tone::Warn, "The text was changed", editor.said)) } }
             div.stack id="refused" { @if let Some(refused) = &editor.refused { (refused) } }
             div.stack id="drafts" {}
             div id="problems" { (problems(editor.problems)) }

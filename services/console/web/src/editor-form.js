@@ -111,6 +111,7 @@ class Desk {
     // What the form said when it was asked about is in the text now.
     if (this.form.elements.drawn) this.form.elements.drawn.value = answer.drawn;
     if (answer.written) this.writtenRevision = of.form;
+    if (answer.said) this.remark(answer.said);
     this.tell(answer);
     if (this.formRevision !== of.form) this.soon();
     else this.redraw(answer.parts);
@@ -121,6 +122,12 @@ class Desk {
     const problems = answer.problems.length;
     if (problems) this.say(`${problems} problem${problems === 1 ? "" : "s"}`, "bad");
     else this.say(this.isChanged ? "Valid, not saved" : "Valid", "good");
+  }
+
+  // What was done to the text stays to be read, whatever is checked after it.
+  remark(html) {
+    const place = document.getElementById("said");
+    if (!place.innerHTML.includes(html)) place.insertAdjacentHTML("beforeend", html);
   }
 
   redraw(parts) {

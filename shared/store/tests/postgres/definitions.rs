@@ -1,6 +1,6 @@
 use crate::database::with_store;
 use crate::samples::{apply, definition, name, path};
-use forebay_store::{Change, StoreError};
+use forebay_store::{Change, NewDefinition, StoreError};
 use uuid::Uuid;
 
 #[tokio::test]
@@ -8,19 +8,25 @@ async fn applying_creates_then_changes_nothing_then_makes_a_new_version() {
     with_store(|store, database| async move {
         let first = apply(&store, "t/n", "").await;
         assert_eq!((first.version, first.change), (1, Change::Created));
-        let again = apply(&store, "t/n", "# another comment\n").await;
-        assert_eq!((again.id, again.version, again.change), (first.id, 1, Change::Unchanged));
+        let again = apply(&store, "t/n", "\n").await;
+        assert_eq!((again.id, again.version, again.change), (first.id, 1, Change::Unchanged), "the end of a text is no change");
+        let commented = apply(&store, "t/n", "# another comment\n").await;
+        assert_eq!((commented.id, commented.version, commented.change), (first.id, 2, Change::Updated));
+        // Who gives a definition without its text says nothing about comments.
+        let bare = NewDefinition { source: String::new(), ..definition("t/n", "") };
+        let bare = store.apply(&[bare], "test").await.unwrap().remove(0);
+        assert_eq!((bare.version, bare.change), (2, Change::Unchanged));
         let second = apply(&store, "t/n", "description: better\nenabled: false\n").await;
-        assert_eq!((second.id, second.version, second.change), (first.id, 2, Change::Updated));
+        assert_eq!((second.id, second.version, second.change), (first.id, 3, Change::Updated));
         assert_eq!(second.path, path("t/n"));
 
         let rows = store.list_integrations(None).await.unwrap();
         assert_eq!(rows.len(), 1);
-        assert_eq!((rows[0].version, rows[0].enabled, rows[0].description.as_str()), (2, false, "better"));
-        assert_eq!(database.count("integration_versions").await, 2);
+        assert_eq!((rows[0].version, rows[0].enabled, rows[0].description.as_str()), (3, false, "better"));
+        assert_eq!(database.count("integration_versions").await, 3);
         let old = store.definition(first.id, 1).await.unwrap().unwrap();
         assert!(old.enabled, "versions are immutable");
-        assert_eq!(store.definition(first.id, 3).await.unwrap(), None);
+        assert_eq!(store.definition(first.id, 4).await.unwrap(), None);
         assert_eq!(store.definition(Uuid::new_v4(), 1).await.unwrap(), None);
     })
     .await;
