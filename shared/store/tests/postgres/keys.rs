@@ -71,7 +71,9 @@ async fn granting_and_revoking_at_once_lose_neither() {
             store.update_key(id, grant(&["c"]), None, &by),
             store.update_key(id, revoke(&["n"]), None, &by),
         );
-        (one.unwrap(), two.unwrap(), three.unwrap());
+        for changed in [one, two, three] {
+            changed.unwrap();
+        }
         assert_eq!(store.key(id).await.unwrap().integrations, ["a", "b", "c"]);
         let error = store.update_key(id, revoke(&["n"]), None, &by).await.unwrap_err().to_string();
         assert!(error.contains("does not open n; it opens a, b, c"), "{error}");
