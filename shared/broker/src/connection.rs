@@ -6,6 +6,7 @@ use lapin::tcp::RustlsConnector;
 use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{AsyncTcpStream, Connection, ConnectionProperties};
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +28,16 @@ pub(crate) fn read_url(url: &str) -> Result<(AMQPUri, String), BrokerError> {
     Ok((uri, address))
 }
 
+/// TLS by the same trust as everything else, so that SSL_CERT_FILE may name a self-signed certificate.
+pub(crate) fn trusting() -> RustlsConnector {
+    RustlsConnector::from(Arc::new(forebay_tls::client_config()))
+}
+
+/// Where the broker's host is.
+pub(crate) async fn addresses(uri: &AMQPUri) -> io::Result<Vec<SocketAddr>> {
+    Ok(tokio::net::lookup_host((uri.authority.host.as_str(), uri.authority.port)).await?.collect())
+}
+
 /// Connects once. `name` is shown by RabbitMQ's own tools.
 pub(crate) async fn connect(url: &str, name: &str) -> Result<Connection, BrokerError> {
     let (uri, address) = read_url(url)?;
@@ -35,13 +46,11 @@ pub(crate) async fn connect(url: &str, name: &str) -> Result<Connection, BrokerE
         if uri.scheme == AMQPScheme::AMQP {
             return Connection::connect_uri(uri, properties).await;
         }
-        // Over TLS by the same trust as everything else, so that SSL_CERT_FILE may name a self-signed certificate.
-        let tls = RustlsConnector::from(Arc::new(forebay_tls::client_config()));
+        let tls = trusting();
         let runtime = lapin::runtime::default_runtime()?;
         let connect = async move |uri: AMQPUri, runtime| {
-            let addresses = tokio::net::lookup_host((uri.authority.host.as_str(), uri.authority.port)).await?;
             let mut connected = Err(io::Error::other("the host has no address"));
-            for address in addresses {
+            for address in addresses(&uri).await? {
                 connected = AsyncTcpStream::connect(&runtime, address).await;
                 if connected.is_ok() {
                     break;

@@ -17,13 +17,15 @@ mod settled;
 mod traffic;
 
 use crate::codec::Message;
+use crate::connection::{addresses, trusting};
 use crate::error::PublishError;
 use bytes::Bytes;
 use frames::Malformed;
 use handshake::Opening;
+use lapin::AsyncTcpStream;
 use lapin::tcp::AMQPUriTcpExt;
 use lapin::types::ShortString;
-use lapin::uri::AMQPUri;
+use lapin::uri::{AMQPScheme, AMQPUri};
 pub(crate) use settled::Settled;
 use settled::{Settle, settling};
 use std::io;
@@ -120,7 +122,20 @@ impl WireError {
 impl Wire {
     /// Connects, and opens `channels` with confirms and one without. `ended` is cancelled when the connection ends, for whatever reason.
     pub(crate) async fn open(uri: AMQPUri, name: &str, channels: u16, ended: CancellationToken) -> Result<Self, WireError> {
-        let stream = uri.connect_async(&lapin::runtime::default_runtime()?).await?;
+        let runtime = lapin::runtime::default_runtime()?;
+        let stream = match uri.scheme {
+            AMQPScheme::AMQP => uri.connect_async(&runtime).await?,
+            AMQPScheme::AMQPS => {
+                let mut connected = Err(io::Error::other("the host has no address"));
+                for address in addresses(&uri).await? {
+                    connected = AsyncTcpStream::connect(&runtime, address).await;
+                    if connected.is_ok() {
+                        break;
+                    }
+                }
+                connected?.into_rustls(&trusting(), &uri.authority.host).await?
+            }
+        };
         let mut opening = Opening { stream, arrived: Vec::new(), blocked: false };
         let tuned = opening.sign_in(&uri, name).await?;
         for number in 1..=channels + 1 {
