@@ -98,8 +98,8 @@ async fn every_kind_of_mapping_and_template_has_its_place_in_the_file_and_in_its
             ".body.no",
         ),
         (
-            "steps: [{ id: a, email: { connection: c, to: x, subject: s, html: '${ .body.list }' } }]",
-            "2:71: steps[0].email.html: line 1, column 4",
+            "steps: [{ id: a, email: { connection: c, to: a@b.example, subject: s, html: '${ .body.list }' } }]",
+            "2:81: steps[0].email.html: line 1, column 4",
             ".body.list",
         ),
         (
