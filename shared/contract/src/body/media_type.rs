@@ -130,7 +130,8 @@ mod tests {
 
     #[test]
     fn what_systems_send_is_read() {
-        let cases: &[(&str, &str, &[(&str, &str)])] = &[
+        type Parameters = &'static [(&'static str, &'static str)];
+        let cases: &[(&str, &str, Parameters)] = &[
             ("application/json ; charset=utf-8", "application/json", &[("charset", "utf-8")]),
             ("application/json;;charset=utf-8", "application/json", &[("charset", "utf-8")]),
             (" Application/JSON; ", "application/json", &[]),

@@ -19,7 +19,7 @@ const NULL_IS_A_VALUE: [&str; 7] = [
 ];
 
 /// Fields in which an empty text, list or object says something: the documented default, or nothing of that kind.
-const EMPTY_IS_A_VALUE: [&str; 53] = [
+const EMPTY_IS_A_VALUE: [&str; 54] = [
     // Texts for people, or for a remote system that takes an empty one.
     "* description",
     "* http.headers.*",
@@ -28,6 +28,7 @@ const EMPTY_IS_A_VALUE: [&str; 53] = [
     "definition steps.*.http.headers.*",
     "definition steps.*.http.query.*",
     "definition steps.*.http.path",
+    "definition steps.*.sftp.list",
     "definition steps.*.amqp.headers.*",
     "definition steps.*.amqp.exchange",
     "definition steps.*.amqp.routing_key",

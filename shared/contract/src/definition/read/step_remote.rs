@@ -207,7 +207,10 @@ pub(super) fn sftp(fields: Fields<'_>) -> Read<SftpCall> {
     let (overwrite, rename) = (is_on("overwrite"), is_on("rename"));
     let path = |field| fields.required(field, fields.text(field), "a path");
     let operation = kind.and_then(|kind| match kind {
-        Kind::List => Ok(SftpOperation::List { path: path("list")?, pattern: pattern? }),
+        Kind::List => Ok(SftpOperation::List {
+            path: fields.required("list", fields.text_or_blank("list"), "a folder; '' is the connection's own")?,
+            pattern: pattern?,
+        }),
         Kind::Get => Ok(SftpOperation::Get { path: path("get")?, rule: content_type.and(rule)? }),
         Kind::Put => Ok(SftpOperation::Put {
             path: path("put")?,
