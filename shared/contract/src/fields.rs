@@ -28,6 +28,9 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Fields of which one is chosen ([`Fields::one_of`]) and that mean an empty object when they have no value.
+const MAY_BE_EMPTY: [&str; 5] = ["webhook", "schedule", "respond", "stop", "halted"];
+
 /// Proof that a problem was recorded. It has no public constructor: see [`Problems::add`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Reported(());
@@ -144,7 +147,7 @@ impl<'a> Fields<'a> {
     /// The one of several fields that is written. More than one is a problem, which ends with `advice`.
     pub(crate) fn one_of<K: Copy>(&self, kinds: &[(&'static str, K)], advice: &str) -> Read<Option<K>> {
         self.known.borrow_mut().extend(kinds.iter().map(|(name, _)| *name));
-        let mut written = kinds.iter().filter(|(name, _)| self.has_key(name));
+        let mut written = kinds.iter().filter(|(name, _)| self.is_written(name));
         match (written.next(), written.next()) {
             (Some(_), Some(_)) => Err(self.problem_here(format!("has more than one of {}: {advice}", names_of(kinds).join(", ")))),
             (first, _) => Ok(first.map(|(_, kind)| *kind)),
@@ -164,6 +167,12 @@ impl<'a> Fields<'a> {
     /// Whether the field is written, with or without a value.
     pub(crate) fn has_key(&self, field: &str) -> bool {
         self.object.contains_key(field)
+    }
+
+    /// As [`Fields::has_key`]; in a stored document a field without a value counts as absent, unless it is read as an empty object.
+    fn is_written(&self, field: &str) -> bool {
+        let is_empty_object = MAY_BE_EMPTY.contains(&field);
+        self.object.get(field).is_some_and(|value| !value.is_null() || is_empty_object || !self.is_stored())
     }
 
     /// The field's object; `field:` without a value is an empty one.
@@ -319,7 +328,7 @@ impl<'a> Fields<'a> {
         let Some(value) = self.take(field)? else { return Ok(None) };
         let items = value.as_array().ok_or_else(|| self.wrong(field, &format!("a list of {wanted}"), value))?;
         let read = |(index, item): (usize, &Value)| match item {
-            Value::String(text) if !text.is_empty() => Ok(text.clone()),
+            Value::String(text) if !text.is_empty() || self.is_stored() => Ok(text.clone()),
             Value::Number(_) | Value::Bool(_) => Err(self.no_text(&format!("{field}[{index}]"), item)),
             other => Err(self.wrong(&format!("{field}[{index}]"), &format!("one of {wanted}"), other)),
         };

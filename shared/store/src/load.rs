@@ -138,7 +138,8 @@ fn put_integration(next: &mut Snapshot, row: &Row) {
                 integration.version = version,
                 error = %error,
                 cause,
-                "an integration is left out: its definition can't be read, so a newer Forebay may have written it"
+                "an integration is left out, and its calls get 404: this process cannot read its definition. Apply the integration again with the field \
+                 that the cause names corrected, or upgrade this process if a newer Forebay wrote the definition"
             );
             next.integrations.remove(&id);
             if let Some(names) = next.tenants.get_mut(tenant) {

@@ -2,7 +2,7 @@
 
 use crate::alert::Alert;
 use crate::connection::{Connection, SecretSource};
-use crate::definition::{Definition, Places, Problem, documents, published_tests, to_yaml};
+use crate::definition::{Action, Definition, Places, Problem, Stop, documents, published_tests, to_yaml};
 use crate::fields::recorded;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -358,4 +358,37 @@ fn a_document_that_an_earlier_version_stored_stays_readable() {
     assert_eq!(problems, expected);
     let stored = Definition::from_stored(&document).unwrap();
     assert_eq!((stored.steps[0].when.as_ref(), stored.description.as_str()), (None, ""));
+}
+
+/// Each of these was accepted before empty fields were refused.
+#[test]
+fn a_stored_version_with_an_empty_part_is_loaded_and_a_step_without_content_fails_when_it_runs() {
+    let head = "tenant: t\nname: n\ntrigger: { webhook: {} }\n";
+    for step in [
+        "http:",
+        "http: { method: POST, url: , body: .body }",
+        "http: { connection: , path: /x }",
+        "sql:",
+        "email:",
+        "sftp:",
+        "set:",
+        "each:",
+        "parallel:",
+        "assert:",
+        "log:",
+    ] {
+        let document = documents(&format!("{head}steps: [{{ id: a, {step} }}]")).unwrap().remove(0);
+        assert!(Definition::from_value(&document).is_err(), "{step}");
+        let definition = Definition::from_stored(&document).unwrap_or_else(|error| panic!("{step}: {error}"));
+        let Action::Stop(Stop { error: Some(error) }) = &definition.steps[0].action else { panic!("{step}: {definition:?}") };
+        assert!(error.contains("'a'") && error.contains("apply"), "{error}");
+    }
+    let part = "trigger: { webhook: { rate: { calls: 2, per: }, idempotency: { key: }, body: { schema: }, response: { wait: } } }";
+    let document = documents(&format!("tenant: t\nname: n\n{part}")).unwrap().remove(0);
+    assert_eq!(Definition::from_stored(&document).unwrap().trigger.webhook().unwrap().rate, None);
+    let connection = json!({"tenant": "t", "connection": "c", "http": {"url": "http://a.example", "authentication": {"bearer": null}}});
+    assert!(Connection::from_value(&connection).is_err() && Connection::from_stored(&connection).is_ok());
+    // Open to anybody with any API key instead of to the sender who signs: this one is refused all the same.
+    let signed = "tenant: t\nname: n\ntrigger: { webhook: { authentication: { signature: { header: } } } }";
+    assert!(Definition::from_stored(&documents(signed).unwrap()[0]).is_err());
 }

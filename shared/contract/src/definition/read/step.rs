@@ -1,6 +1,6 @@
 //! Reads `steps`.
 
-use super::step_remote::{amqp, call, email, http_call, sftp, sql};
+use super::step_remote::{amqp, call, email, has_target, http_call, sftp, sql};
 use super::{MILLISECOND, optional_retry, respond};
 use crate::definition::{Action, Assertion, Branch, Case, Each, LogLevel, LogLine, OnError, Step, Stop, Switch, Trigger, Wait};
 use crate::fields::{Fields, Problems, Read, all_of};
@@ -81,10 +81,30 @@ fn step(fields: Fields<'_>, depth: usize) -> Read<Step> {
     let timeout = fields.duration("timeout", MILLISECOND, LONGEST_STEP);
     let own_retry = optional_retry(&fields);
     let on_error = on_error(&fields, depth);
-    let action = fields.exactly_one_of(&KINDS, "make a step of each").and_then(|kind| action(&fields, kind, depth));
+    let action = match (fields.one_of(&KINDS, "make a step of each"), &id) {
+        (Ok(kind), Ok(id)) if is_without_content(&fields, kind) => Ok((without_content(id), None)),
+        _ => fields.exactly_one_of(&KINDS, "make a step of each").and_then(|kind| action(&fields, kind, depth)),
+    };
     fields.finish();
     let (action, timeout_of_call) = action?;
     Ok(Step { id: id?, when: when?, timeout: timeout_of_call.or(timeout?), retry: own_retry?, on_error: on_error?, action })
+}
+
+/// Whether a stored version has a step that does nothing, since its content was empty: earlier versions of Forebay left it out.
+fn is_without_content(fields: &Fields<'_>, kind: Option<Kind>) -> bool {
+    let is_empty_call = |call: &Fields<'_>| ["url", "connection"].iter().any(|field| call.has_key(field)) && !has_target(call);
+    fields.is_stored()
+        && match kind {
+            None => KINDS.iter().any(|(name, _)| fields.has_key(name)),
+            Some(Kind::Http) => matches!(fields.object("http"), Ok(Some(call)) if is_empty_call(&call)),
+            Some(_) => false,
+        }
+}
+
+/// Fails the execution, which keeps its input: a call that does nothing must not look as if it had succeeded.
+fn without_content(id: &str) -> Action {
+    let error = format!("the step '{id}' has no content in this version of the definition: apply the definition again with it");
+    Action::Stop(Stop { error: Some(error) })
 }
 
 fn id(fields: &Fields<'_>) -> Read<String> {

@@ -62,6 +62,11 @@ fn method(fields: &Fields<'_>) -> Read<Option<Method>> {
     }
 }
 
+/// Whether an `http` step says whom it calls.
+pub(super) fn has_target(fields: &Fields<'_>) -> bool {
+    ["url", "connection"].into_iter().any(|field| matches!(fields.take(field), Ok(Some(_))))
+}
+
 fn target(fields: &Fields<'_>) -> Read<HttpTarget> {
     let (url, connection, path) = (fields.text("url"), fields.optional_name("connection"), fields.text_or_blank("path"));
     match (url?, connection?, path?) {

@@ -77,7 +77,7 @@ fn webhook(fields: Fields<'_>) -> Read<Webhook> {
     let response = fields.object("response").and_then(|fields| fields.map(response).transpose());
     let cors = fields.object("cors").and_then(|fields| fields.map(cors).transpose());
     let idempotency = fields.object("idempotency").and_then(|fields| fields.map(idempotency).transpose());
-    let rate = fields.object("rate").and_then(|fields| fields.map(rate).transpose());
+    let rate = fields.object("rate").and_then(|fields| fields.map_or(Ok(None), rate));
     if let (Ok(Some(rate)), Ok(Authentication::None)) = (&rate, &authentication)
         && rate.scope == RateScope::Key
     {
@@ -208,13 +208,20 @@ fn idempotency(fields: Fields<'_>) -> Read<Idempotency> {
     Ok(Idempotency { key: key?, matched_by: matched_by?.unwrap_or(usual.matched_by), keep: keep?.unwrap_or(usual.keep) })
 }
 
-fn rate(fields: Fields<'_>) -> Read<Rate> {
+/// In a stored version, a rate without one of its two parts is no rate: so it was read when it was stored.
+fn rate(fields: Fields<'_>) -> Read<Option<Rate>> {
+    let calls = fields.whole("calls", 1, MOST_CALLS);
+    let per = fields.duration("per", Duration::from_secs(1), DAY);
     let hint = "a rate is written { calls: 100, per: 1m }";
-    let calls = fields.required("calls", fields.whole("calls", 1, MOST_CALLS), hint);
-    let per = fields.required("per", fields.duration("per", Duration::from_secs(1), DAY), hint);
+    let is_none = fields.is_stored() && matches!((&calls, &per), (Ok(None), Ok(_)) | (Ok(_), Ok(None)));
+    let (calls, per) = match is_none {
+        true => (Ok(0), Ok(Duration::ZERO)),
+        false => (fields.required("calls", calls, hint), fields.required("per", per, hint)),
+    };
     let scope = fields.word("scope", &[("endpoint", RateScope::Endpoint), ("key", RateScope::Key)]);
     fields.finish();
-    Ok(Rate { calls: calls? as u32, per: per?, scope: scope?.unwrap_or(RateScope::Endpoint) })
+    let rate = Rate { calls: calls? as u32, per: per?, scope: scope?.unwrap_or(RateScope::Endpoint) };
+    Ok((!is_none).then_some(rate))
 }
 
 /// The most bytes, the schema, and how it is read.
