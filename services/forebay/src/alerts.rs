@@ -1,6 +1,7 @@
 //! The `alerts` verbs.
 
 use forebay_contract::definition::to_yaml;
+use forebay_contract::json::object_of;
 use forebay_operations::NewAlert;
 use serde_json::{Map, Value, json};
 
@@ -14,7 +15,7 @@ use crate::shown::{second, text};
 
 /// An alert as the API takes it.
 pub(crate) fn sent(new: &NewAlert) -> Value {
-    json!({ "document": new.document })
+    object_of([("document", new.document.clone())])
 }
 
 /// `forebay alerts ...`.

@@ -1,6 +1,7 @@
 //! `forebay apply`, `diff` and `validate`: files, checked, against what is stored.
 
-use serde_json::{Value, json};
+use forebay_contract::json::object_of;
+use serde_json::Value;
 
 use crate::alerts;
 use crate::api::Api;
@@ -32,7 +33,8 @@ pub(crate) async fn apply(output: &Output, api: &Api, apply: &Apply) -> Result<(
 
 /// Documents as the API takes them. `connections`: with their secrets found.
 fn sent(documents: &Documents, connections: Vec<Value>) -> Vec<Value> {
-    let definitions = documents.definitions.iter().map(|new| json!({ "document": new.document, "source": new.source }));
+    let definitions =
+        documents.definitions.iter().map(|new| object_of([("document", new.document.clone()), ("source", new.source.as_str().into())]));
     connections.into_iter().chain(definitions).chain(documents.alerts.iter().map(alerts::sent)).collect()
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, IsTerminal};
 
+use forebay_contract::json::object_of;
 use forebay_operations::Difference;
 use serde_json::{Map, Value, json};
 
@@ -37,7 +38,7 @@ pub(crate) async fn apply(api: &Api, documents: &[Value], dry_run: bool) -> Resu
     if documents.is_empty() {
         return Ok(Changes::default());
     }
-    let mut done = api.post("apply", &json!({ "documents": documents, "dryRun": dry_run })).await?;
+    let mut done = api.post("apply", &object_of([("documents", Value::Array(documents.to_vec())), ("dryRun", dry_run.into())])).await?;
     let mut of = |field: &str, kind: Kind| match done[field].take() {
         Value::Array(objects) => objects.into_iter().map(|object| Change { kind, object }).collect(),
         _ => Vec::new(),

@@ -2,6 +2,7 @@
 
 use forebay_contract::IntegrationPath;
 use forebay_contract::connection::{Connection, SecretSource};
+use forebay_contract::json::object_of;
 use serde_json::{Value, json};
 
 use crate::api::Api;
@@ -75,7 +76,7 @@ pub(crate) fn with_its_secrets(written: &ConnectionDocument) -> Result<Value, Er
         let lines: Vec<String> = error.problems.iter().map(|problem| format!("{file}: {problem}")).collect();
         Error::Failed(lines.join("\n"))
     })?;
-    Ok(json!({ "document": found, "secretFields": Connection::secret_fields(document) }))
+    Ok(object_of([("document", found), ("secretFields", json!(Connection::secret_fields(document)))]))
 }
 
 fn look_up(source: SecretSource<'_>) -> Result<String, String> {

@@ -249,8 +249,16 @@ fn check_connection(document: &Value) -> Result<String, Vec<Problem>> {
     // Fits wherever a secret stands, the address of a broker included.
     let any_secret = |_: forebay_contract::connection::SecretSource<'_>| Ok("amqp://secret".to_owned());
     let resolved = Connection::resolve_secrets(document, any_secret).map_err(|error| error.problems)?;
-    let connection = Connection::from_value(&resolved).map_err(|error| error.problems)?;
-    Ok(format!("{}/{}", connection.tenant, connection.name))
+    let unknown: Vec<String> = Connection::looked_up_fields(document);
+    match Connection::from_value(&resolved) {
+        Ok(connection) => Ok(format!("{}/{}", connection.tenant, connection.name)),
+        Err(error) => {
+            // What is wrong with a value that was not looked up cannot be said here.
+            let problems: Vec<Problem> = error.problems.into_iter().filter(|problem| !unknown.contains(&problem.path)).collect();
+            let name = |field: &str| document.get(field).and_then(Value::as_str).unwrap_or_default();
+            if problems.is_empty() { Ok(format!("{}/{}", name("tenant"), name("connection"))) } else { Err(problems) }
+        }
+    }
 }
 
 /// `1 problem`, `2 problems`.

@@ -5,7 +5,8 @@ use crate::handler::Dependencies;
 use crate::problem::Problem;
 use actix_web::HttpResponse;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
-use forebay_contract::json::{object_of, read_json};
+use forebay_contract::body::shown_body;
+use forebay_contract::json::object_of;
 use forebay_contract::outcome::ExecutionStatus;
 use forebay_contract::{ExecutionId, unix_micros};
 use forebay_store::StoredResponse;
@@ -52,6 +53,6 @@ pub(crate) async fn show(call: &Authenticated, text: &str, dependencies: &Depend
 /// The workflow's answer as it was, or would have been, sent.
 fn shown(response: &StoredResponse) -> Value {
     let headers: serde_json::Map<String, Value> = response.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
-    let body = read_json(&response.body).unwrap_or_else(|_| json!(String::from_utf8_lossy(&response.body)));
+    let body = shown_body(response.content_type(), &response.body);
     object_of([("status", response.status.into()), ("headers", Value::Object(headers)), ("body", body)])
 }

@@ -52,11 +52,17 @@ pub(crate) enum Origin {
 pub(crate) struct Problems {
     found: RefCell<Vec<Problem>>,
     origin: Origin,
+    hides_values: bool,
 }
 
 impl Problems {
-    pub(crate) fn new(origin: Origin) -> Self {
-        Self { found: RefCell::default(), origin }
+    /// As [`describe`]; of a connection, whose values may be secrets, the kind alone.
+    fn described(&self, value: &Value) -> String {
+        match value {
+            Value::String(_) if self.hides_values => "text".to_owned(),
+            Value::Number(_) if self.hides_values => "a number".to_owned(),
+            value => describe(value),
+        }
     }
 
     pub(crate) fn add(&self, path: impl Into<String>, message: impl Into<String>) -> Reported {
@@ -66,7 +72,8 @@ impl Problems {
 
     /// Reads a whole document. `read` may go on after a problem; the value counts only when there was none.
     pub(crate) fn of_document<T>(document: &Value, origin: Origin, read: impl FnOnce(Fields<'_>) -> Read<T>) -> Result<T, Vec<Problem>> {
-        let problems = Self::new(origin);
+        let hides_values = crate::connection::Connection::is_document(document);
+        let problems = Self { found: RefCell::default(), origin, hides_values };
         let value = Fields::of(document, "", &problems).and_then(read);
         let found = problems.found.into_inner();
         match value {
@@ -95,7 +102,7 @@ impl<'a> Fields<'a> {
         let path = path.into();
         match value {
             Value::Object(object) => Ok(Self { path, object, known: RefCell::default(), problems }),
-            other => Err(problems.add(path, format!("must be a mapping of fields, not {}", describe(other)))),
+            other => Err(problems.add(path, format!("must be a mapping of fields, not {}", problems.described(other)))),
         }
     }
 
@@ -204,7 +211,12 @@ impl<'a> Fields<'a> {
     /// The program of a mapping; a number or a boolean is one too.
     pub(crate) fn mapping(&self, field: &'static str) -> Read<Option<String>> {
         let Some(value) = self.take(field)? else { return Ok(None) };
-        let program = text_of(value).ok_or_else(|| self.wrong(field, "a mapping, which is text", value))?;
+        let program = text_of(value).ok_or_else(|| self.wrong(field, "the text of a jq program", value))?;
+        if is_number_in_another_form(&program) && !self.is_stored() {
+            let advice = "is a jq program, and this one would be the number without its leading zeros, sign or point: write '\"TEXT\"' for a \
+                          text, or the number as JSON writes it";
+            return Err(self.problem(field, format!("'{program}' {advice}")));
+        }
         self.not_blank(field, program)
     }
 
@@ -248,7 +260,9 @@ impl<'a> Fields<'a> {
 
     fn no_text(&self, field: &str, value: &Value) -> Reported {
         match value {
-            Value::Number(_) | Value::Bool(_) => self.problem(field, format!("must be text, not {value}: write it in quotes")),
+            Value::Number(_) | Value::Bool(_) => {
+                self.problem(field, format!("must be text, not {}: write it in quotes", self.problems.described(value)))
+            }
             other => self.wrong(field, "text", other),
         }
     }
@@ -292,6 +306,9 @@ impl<'a> Fields<'a> {
 
     /// A duration within the bounds, both included.
     pub(crate) fn duration(&self, field: &'static str, least: Duration, most: Duration) -> Read<Option<Duration>> {
+        if let Ok(Some(Value::Number(number))) = self.take(field) {
+            return Err(self.problem(field, format!("must be a duration, not {number}: write a unit, such as {number}s")));
+        }
         let Some(text) = self.text(field)? else { return Ok(None) };
         match parse_duration(&text) {
             Ok(duration) if duration >= least && duration <= most => Ok(Some(duration)),
@@ -351,7 +368,7 @@ impl<'a> Fields<'a> {
 
     /// Records that the value is not what is wanted, such as `a list`.
     pub(crate) fn wrong(&self, field: &str, wanted: &str, value: &Value) -> Reported {
-        self.problem(field, format!("must be {wanted}, not {}", describe(value)))
+        self.problem(field, format!("must be {wanted}, not {}", self.problems.described(value)))
     }
 }
 
@@ -380,6 +397,12 @@ fn text_of(value: &Value) -> Option<String> {
         Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
+}
+
+/// Whether jq reads the text as a number, and JSON does not: `007`, `+1`, `.5`, `1.`.
+fn is_number_in_another_form(text: &str) -> bool {
+    let text = text.trim();
+    crate::json::number(text).is_some() && serde_json::from_str::<serde_json::Number>(text).is_err()
 }
 
 fn names_of<T>(words: &[(&'static str, T)]) -> Vec<&'static str> {

@@ -33,6 +33,50 @@ pub fn value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Err
     read_json(raw.get().as_bytes()).map_err(serde::de::Error::custom)
 }
 
+/// As [`value`], of a document that a person or a program writes: a field that is given twice is refused, as it is in YAML, since one of
+/// the two would be dropped.
+///
+/// # Errors
+/// As [`value`], and the name that is given twice.
+pub fn document<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
+    let raw = Box::<RawValue>::deserialize(deserializer)?;
+    match repeated_name(&raw) {
+        Ok(None) => read_json(raw.get().as_bytes()).map_err(serde::de::Error::custom),
+        Ok(Some(name)) => Err(serde::de::Error::custom(format!("the field '{name}' is given twice: remove one of the two"))),
+        Err(error) => Err(serde::de::Error::custom(error)),
+    }
+}
+
+/// As [`document`], of a field that may be absent.
+///
+/// # Errors
+/// As [`document`].
+pub fn optional_document<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    document(deserializer).map(|value| Some(value).filter(|value| !value.is_null()))
+}
+
+fn repeated_name(raw: &RawValue) -> serde_json::Result<Option<String>> {
+    let text = raw.get();
+    let inner = match text.as_bytes().first() {
+        Some(b'[') => serde_json::from_str::<Vec<&RawValue>>(text)?,
+        Some(b'{') => {
+            let members: Members<'_> = serde_json::from_str(text)?;
+            let mut seen = std::collections::HashSet::new();
+            if let Some((name, _)) = members.0.iter().find(|(name, _)| !seen.insert(name.as_str())) {
+                return Ok(Some(name.clone()));
+            }
+            members.0.into_iter().map(|(_, member)| member).collect()
+        }
+        _ => Vec::new(),
+    };
+    for raw in inner {
+        if let Some(name) = repeated_name(raw)? {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
+}
+
 /// As [`value`], of a field that may be absent; null counts as absent.
 ///
 /// # Errors
@@ -161,6 +205,19 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use serde_json::json;
+
+    #[test]
+    fn a_document_with_a_field_that_is_given_twice_is_refused() {
+        #[derive(Debug, Deserialize)]
+        struct Sent {
+            #[serde(deserialize_with = "document")]
+            document: Value,
+        }
+        let read = |text: &str| serde_json::from_str::<Sent>(&format!("{{\"document\": {text}}}"));
+        assert_eq!(read(r#"{"a": [{"b": 1E5}, {"b": 1}]}"#).unwrap().document.to_string(), r#"{"a":[{"b":1E5},{"b":1}]}"#);
+        let error = read(r#"{"a": [{"b": 1, "c": 2, "b": 3}]}"#).unwrap_err().to_string();
+        assert!(error.contains("the field 'b' is given twice"), "{error}");
+    }
 
     #[test]
     fn numbers_keep_the_text_that_they_were_written_with() {

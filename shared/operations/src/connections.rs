@@ -5,9 +5,9 @@ use crate::actor::Actor;
 use crate::definitions::visible;
 use crate::difference::{Difference, differences};
 use crate::error::OperationError;
-use forebay_contract::connection::{Connection, ConnectionKind, SecretSource};
+use forebay_contract::connection::{Connection, SecretSource};
 use forebay_contract::definition::Problem;
-use forebay_contract::{IntegrationPath, MailAddress, MailAddressError, Name};
+use forebay_contract::{IntegrationPath, Name};
 use forebay_store::{Change, ConnectionRow, Role, StoreError};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -56,11 +56,6 @@ impl NewConnection {
             |_: SecretSource<'_>| Err("is looked up by the command, on the machine that has it: `forebay connections apply`".to_owned());
         let document = Connection::resolve_secrets(&document, nowhere).map_err(|error| error.problems)?;
         let connection = Connection::from_value(&document).map_err(|error| error.problems)?;
-        // Not where it is read: one that is stored may have a sender that no step uses.
-        if let ConnectionKind::Smtp(smtp) = &connection.kind {
-            let problem = |error: MailAddressError| Problem { path: "smtp.from".to_owned(), message: error.to_string() };
-            MailAddress::parse(&smtp.from).map_err(|error| vec![problem(error)])?;
-        }
         Ok(Self { connection, document, secret_fields })
     }
 }

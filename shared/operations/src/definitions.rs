@@ -9,6 +9,7 @@ use forebay_contract::{IntegrationPath, Name};
 use forebay_store::{Applied, Change, IntegrationRow, NewDefinition, Role, StoredVersion, Which};
 use forebay_workflow::Program;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// One definition against what is stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -178,14 +179,22 @@ impl Operations {
                 .nth(1)
                 .ok_or_else(|| OperationError::Refused(format!("{path} has one version only: there is nothing to go back to")))?,
         };
-        let definition = check_definition(&wanted.document).map_err(|problems| {
-            let problems: String = problems.iter().map(|problem| format!("\n  {problem}")).collect();
-            let number = wanted.version;
-            OperationError::Refused(format!("version {number} of {path} cannot be applied by this version of Forebay{problems}"))
-        })?;
+        // It ran before: rules that came later do not keep anybody from going back to it.
+        let definition =
+            Definition::from_stored(&wanted.document).map_err(|error| error.problems).and_then(compiled).map_err(|problems| {
+                let problems: String = problems.iter().map(|problem| format!("\n  {problem}")).collect();
+                let number = wanted.version;
+                OperationError::Refused(format!("version {number} of {path} cannot be applied by this version of Forebay{problems}"))
+            })?;
         let definition = NewDefinition { definition, document: wanted.document, source: wanted.source };
         Ok(Back { definition, same_as: wanted.version, newest })
     }
+}
+
+/// A definition whose programs compile.
+fn compiled(definition: Definition) -> Result<Definition, Vec<Problem>> {
+    Program::compile(Arc::new(definition.clone()))?;
+    Ok(definition)
 }
 
 /// An older version that becomes the newest.

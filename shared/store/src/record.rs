@@ -59,6 +59,14 @@ pub struct StoredResponse {
     pub body: Bytes,
 }
 
+impl StoredResponse {
+    /// The Content-Type of the body.
+    #[must_use]
+    pub fn content_type(&self) -> Option<&str> {
+        self.headers.iter().find(|(name, _)| name == "content-type").map(|(_, value)| value.as_str())
+    }
+}
+
 impl From<&Response> for StoredResponse {
     fn from(response: &Response) -> Self {
         let Response { status, headers, body } = response;

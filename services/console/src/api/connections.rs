@@ -61,6 +61,7 @@ pub(super) async fn get(caller: Caller, at: At) -> ApiResult {
 #[schema(as = NamedDocument)]
 pub(super) struct Document {
     /// As JSON. A secret that is left out of a connection stays as it is.
+    #[serde(deserialize_with = "forebay_contract::json::document")]
     document: Value,
 }
 

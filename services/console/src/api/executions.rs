@@ -8,7 +8,8 @@ use crate::live::filter_of;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::{HttpResponse, web};
 use bytes::Bytes;
-use forebay_contract::json::{object_of, read_json};
+use forebay_contract::body::shown_body;
+use forebay_contract::json::object_of;
 use forebay_contract::outcome::{ErrorCode, ExecutionStatus, StepStatus};
 use forebay_contract::{ExecutionId, Label};
 use forebay_operations::RetryHow;
@@ -155,26 +156,21 @@ fn input(stored: &StoredRequest) -> Value {
         ("query", Value::Object(request.query.clone())),
         ("headers", json!(request.headers)),
         ("contentType", json!(stored.content_type)),
-        ("body", body(&stored.body)),
+        ("body", body(stored.content_type.as_deref(), &stored.body)),
     ])
 }
 
 fn answer(response: &StoredResponse) -> Value {
-    object_of([("status", response.status.into()), ("headers", json!(response.headers)), ("body", body(&response.body))])
+    object_of([
+        ("status", response.status.into()),
+        ("headers", json!(response.headers)),
+        ("body", body(response.content_type(), &response.body)),
+    ])
 }
 
-/// JSON as it is, other text as text, anything else as `{ base64, size }`; null for none.
-fn body(bytes: &[u8]) -> Value {
-    if bytes.is_empty() {
-        return Value::Null;
-    }
-    if let Ok(value) = read_json(bytes) {
-        return value;
-    }
-    match std::str::from_utf8(bytes) {
-        Ok(text) => text.into(),
-        Err(_) => json!({ "base64": data_encoding::BASE64.encode(bytes), "size": bytes.len() }),
-    }
+/// As its Content-Type says; null for none.
+fn body(content_type: Option<&str>, bytes: &[u8]) -> Value {
+    if bytes.is_empty() { Value::Null } else { shown_body(content_type, bytes) }
 }
 
 /// What to look for; everything that is given must fit.

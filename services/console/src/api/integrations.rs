@@ -120,6 +120,7 @@ pub(super) struct Written {
     /// YAML or JSON; what the author wrote is kept with its comments.
     source: Option<String>,
     /// The same as JSON, where there is no text.
+    #[serde(default, deserialize_with = "forebay_contract::json::optional_document")]
     document: Option<Value>,
     /// Of a connection: fields whose values are secrets beyond those that always are, each as a list of names.
     #[serde(default)]

@@ -259,7 +259,8 @@ async fn switch(caller: &Caller, path: &IntegrationPath, enabled: bool) -> PageR
 fn switched(current: &StoredVersion, enabled: bool) -> Result<NewDefinition, String> {
     let field = if enabled { None } else { Some(json!(false)) };
     let edited = super::editor::text::with_fields(&current.text(), &[("enabled", field)])?;
-    let read = super::editor::made::read(&edited.source)
+    // It runs already: rules that came later do not keep anybody from stopping it.
+    let read = super::editor::made::read_stored(&edited.source)
         .map_err(|problems| problems.iter().map(|one| one.message.clone()).collect::<Vec<_>>().join("; "))?;
     let definition: Definition = read.definition;
     Ok(NewDefinition { definition, document: read.document, source: edited.source })

@@ -24,18 +24,22 @@ pub struct CsvField<'t> {
     pub ends_record: bool,
 }
 
-/// A quote that is never closed.
+/// A field that begins with a quote and is not as RFC 4180 has it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: a field begins with a quote that is never closed")]
+#[error("line {line}: a field {problem}")]
 pub struct CsvError {
     /// The line where the field begins, counted from 1.
     pub line: usize,
+    problem: &'static str,
 }
+
+const NEVER_CLOSED: &str = "begins with a quote that is never closed";
+const AFTER_QUOTE: &str = "has text after its closing quote: a quote inside of quotes is written twice";
 
 /// The fields of a text. Empty lines are passed over; lines end with CRLF, LF or CR.
 ///
-/// A field that begins with a quote ends with the next quote that is not doubled; what follows up to the separator is added as it
-/// is. A quote inside of another field is a character like others.
+/// A field that begins with a quote ends with the next quote that is not doubled; text between that and the separator is an error. A
+/// quote inside of another field is a character like others.
 #[derive(Debug, Clone)]
 pub struct CsvFields<'t> {
     text: &'t str,
@@ -43,6 +47,8 @@ pub struct CsvFields<'t> {
     separator: u8,
     starts_record: bool,
     has_loose_quote: bool,
+    /// Whether text after a closing quote is an error, and not only a hint that the separator is another one.
+    is_strict: bool,
 }
 
 impl<'t> CsvFields<'t> {
@@ -50,12 +56,12 @@ impl<'t> CsvFields<'t> {
     pub fn new(text: &'t str, format: CsvFormat) -> Self {
         let (named, at) = named_separator(text).map_or((None, 0), |(separator, length)| (Some(separator), length));
         let separator = format.separator.or(named).unwrap_or_else(|| guessed_separator(text));
-        Self { at, ..Self::separated_by(text, separator) }
+        Self { at, is_strict: true, ..Self::separated_by(text, separator) }
     }
 
     /// Over `text`, with an ASCII character between the fields. Every line is data.
     pub(super) fn separated_by(text: &'t str, separator: u8) -> Self {
-        Self { text, at: 0, separator, starts_record: true, has_loose_quote: false }
+        Self { text, at: 0, separator, starts_record: true, has_loose_quote: false, is_strict: false }
     }
 
     fn quoted(&mut self) -> Result<Cow<'t, str>, CsvError> {
@@ -65,8 +71,7 @@ impl<'t> CsvFields<'t> {
         let mut from = start;
         loop {
             let Some(found) = memchr::memchr(b'"', &bytes[from..]) else {
-                let line = memchr::memchr_iter(b'\n', &bytes[..start]).count() + 1;
-                return Err(CsvError { line });
+                return Err(self.error(start, NEVER_CLOSED));
             };
             let quote = from + found;
             add(&mut field, &self.text[from..quote]);
@@ -78,9 +83,17 @@ impl<'t> CsvFields<'t> {
             from = quote + 2;
         }
         let rest = self.plain();
+        if !rest.is_empty() && self.is_strict {
+            return Err(self.error(start, AFTER_QUOTE));
+        }
         self.has_loose_quote |= !rest.is_empty();
         add(&mut field, rest);
         Ok(field)
+    }
+
+    fn error(&self, start: usize, problem: &'static str) -> CsvError {
+        let line = memchr::memchr_iter(b'\n', &self.text.as_bytes()[..start]).count() + 1;
+        CsvError { line, problem }
     }
 
     /// Whether something stood between a closing quote and the end of its field, which RFC 4180 does not have.
@@ -185,9 +198,13 @@ mod tests {
     fn a_quote_that_is_never_closed_is_an_error_with_its_line() {
         let format = CsvFormat { separator: None, has_header: true };
         let error = CsvFields::new("a,b\nb,\"c\nd,e\n", format).find_map(Result::err);
-        assert_eq!(error, Some(CsvError { line: 2 }));
+        assert_eq!(error, Some(CsvError { line: 2, problem: NEVER_CLOSED }));
         let error = CsvFields::new("sep=;\na\nb;\"c\nd;e\n", format).find_map(Result::err);
-        assert_eq!(error, Some(CsvError { line: 3 }));
+        assert_eq!(error, Some(CsvError { line: 3, problem: NEVER_CLOSED }));
+        for text in ["a,b\n1,\"5\" pipe\"\n", "a;b\n\"AB \"Kalle\"\";Ume\n", "a;b\n1;\"1,5\"kr\n"] {
+            let error = CsvFields::new(text, format).find_map(Result::err);
+            assert_eq!(error, Some(CsvError { line: 2, problem: AFTER_QUOTE }), "{text}");
+        }
     }
 
     #[test]

@@ -16,6 +16,10 @@ use super::csv::CsvFields;
 /// Separators that are looked for, the usual one first.
 const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
+/// Where no character splits the first record, nothing splits the others: the comma of `12,50` is part of a number there. This one, the
+/// unit separator of ASCII, stands in no text.
+const NO_SEPARATOR: u8 = 0x1f;
+
 /// Most records that are looked at.
 const SAMPLE_RECORDS: usize = 20;
 
@@ -51,16 +55,26 @@ pub(super) fn guessed_separator(text: &str) -> u8 {
     }
     let (sample, is_whole) = (&text[..end], end == text.len());
     let mut best: Option<(Fit, u8)> = None;
+    let mut is_unclosed = false;
     for separator in SEPARATORS {
         if memchr::memchr(separator, sample.as_bytes()).is_none() {
             continue;
         }
-        let Some(fit) = fit(sample, is_whole, separator) else { continue };
+        let fit = match fit(sample, is_whole, separator) {
+            Ok(Some(fit)) => fit,
+            Ok(None) => continue,
+            Err(_) => {
+                is_unclosed = true;
+                continue;
+            }
+        };
         if best.is_none_or(|(known, _)| fit.is_better_than(known)) {
             best = Some((fit, separator));
         }
     }
-    best.map_or(b',', |(_, separator)| separator)
+    // With the usual separator the reader says where the quote is that is never closed.
+    let otherwise = if is_unclosed { SEPARATORS[0] } else { NO_SEPARATOR };
+    best.map_or(otherwise, |(_, separator)| separator)
 }
 
 /// How well a separator fits.
@@ -89,8 +103,9 @@ impl Fit {
 fn fit(sample: &str, is_whole: bool, separator: u8) -> Option<Fit> {
     let mut counts: Vec<usize> = Vec::with_capacity(SAMPLE_RECORDS);
     let mut fields = 0;
-    // Of the first record.
-    let (mut ends_with_digit, mut is_clear) = (false, separator != b',');
+    let mut ends_with_digit = false;
+    // Of the first record, and of the others.
+    let mut clear = [separator != b','; 2];
     let mut read = CsvFields::separated_by(sample, separator);
     for field in read.by_ref() {
         let Ok(field) = field else {
@@ -100,11 +115,9 @@ fn fit(sample: &str, is_whole: bool, separator: u8) -> Option<Fit> {
             }
             break;
         };
-        if counts.is_empty() {
-            let is_in_number = ends_with_digit && field.text.starts_with(|first: char| first.is_ascii_digit());
-            is_clear |= fields > 0 && !is_in_number && !field.text.starts_with(' ');
-            ends_with_digit = field.text.ends_with(|last: char| last.is_ascii_digit());
-        }
+        let is_in_number = ends_with_digit && field.text.starts_with(|first: char| first.is_ascii_digit());
+        clear[usize::from(!counts.is_empty())] |= fields > 0 && !is_in_number && !field.text.starts_with(' ');
+        ends_with_digit = field.text.ends_with(|last: char| last.is_ascii_digit());
         fields += 1;
         if field.ends_record {
             counts.push(std::mem::take(&mut fields));
@@ -119,6 +132,8 @@ fn fit(sample: &str, is_whole: bool, separator: u8) -> Option<Fit> {
     }
     let first = *counts.first().or((fields > 0).then_some(&fields))?;
     let alike = counts.iter().filter(|count| **count == first).count().max(1);
+    // A header tells less than rows do: `Pris,SEK` stands above `12,50`.
+    let is_clear = clear[usize::from(counts.len() > 1)];
     (first > 1).then_some(Fit { is_well_quoted: !read.has_loose_quote(), records: counts.len().max(1), alike, is_clear, fields: first })
 }
 
@@ -136,8 +151,12 @@ mod tests {
             ("\"a,b\";c", b';'),
             ("a\tb", b'\t'),
             ("a|b", b'|'),
-            ("a", b','),
-            ("", b','),
+            ("a", NO_SEPARATOR),
+            ("", NO_SEPARATOR),
+            ("Pris\n12,50\n13,00\n", NO_SEPARATOR),
+            ("Artikel;Pris,SEK\nA;12,50\n", b';'),
+            ("Artikel\tPris,SEK\nA\t12,50\n", b'\t'),
+            ("Pris,SEK;Antal\n12,50;3", b';'),
             ("12,5;A;3", b';'),
             ("Artikel;Pris, SEK;Antal\nA;12,50;3\nB;7;1\n", b';'),
             ("Artikel;Pris, SEK;Antal", b';'),

@@ -11,6 +11,7 @@ mod kind;
 mod media_type;
 mod multipart;
 mod rule;
+mod shown;
 mod transfer;
 mod xml;
 mod xml_characters;
@@ -24,6 +25,7 @@ pub use kind::{BodyKind, required_boundary};
 pub use media_type::MediaType;
 pub use multipart::{MultipartError, Part, Parts, multipart_charset};
 pub use rule::{BodyRule, Reading, RuleProblem};
+pub use shown::shown_body;
 pub use xml::{DEEPEST_XML, XmlError, XmlEvents, read_xml, xml_text};
 pub use xml_characters::{is_xml_character, is_xml_name};
 

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::definition::DefinitionError;
 use crate::fields::{Fields, Origin, Problems, Read, all_of};
+use crate::mail_address::MailAddress;
 use crate::secret::Secret;
 use http::{HeaderName, Uri};
 use serde_json::Value;
@@ -94,6 +95,10 @@ fn tls(fields: &Fields<'_>, words: &[(&'static str, Tls)], usual: Tls, modes: &[
 
 fn secret_header(fields: &Fields<'_>, (name, value): (String, String)) -> Read<(String, Secret)> {
     match name.parse::<HeaderName>() {
+        // It may be a credential, whose variable or file was empty.
+        Ok(_) if value.trim().is_empty() && !fields.is_stored() => {
+            Err(fields.problem(&format!("headers.{name}"), "is empty: give a value, or remove the header"))
+        }
         Ok(_) => Ok((name, Secret::new(value))),
         Err(_) => Err(fields.problem("headers", format!("'{name}' is no header name"))),
     }
@@ -229,6 +234,13 @@ fn smtp(fields: Fields<'_>) -> Read<SmtpConnection> {
         (Err(reported), _) | (_, Err(reported)) => Err(reported),
     };
     let from = required(&fields, "from", "the sender, such as 'Forebay <forebay@example.com>'");
+    // A stored connection may have a sender that no step uses.
+    if let Ok(text) = &from
+        && !fields.is_stored()
+        && let Err(error) = MailAddress::parse(text)
+    {
+        fields.problem("from", error.to_string());
+    }
     fields.finish();
     let (tls, trust) = tls?;
     // RFC 8314, section 3.3, and RFC 6409, section 3.1.
@@ -299,7 +311,7 @@ fn required_secret(fields: &Fields<'_>, field: &'static str) -> Read<Secret> {
 fn secret(fields: &Fields<'_>, field: &'static str, may_be_blank: bool) -> Read<Option<Secret>> {
     match fields.take(field)? {
         None => Ok(None),
-        Some(Value::String(text)) if text.is_empty() && !may_be_blank && !fields.is_stored() => {
+        Some(Value::String(text)) if text.trim().is_empty() && !may_be_blank && !fields.is_stored() => {
             Err(fields.problem(field, "is empty: give the secret as text, { env: NAME } or { file: PATH }"))
         }
         Some(Value::String(text)) => Ok(Some(Secret::new(text.as_str()))),

@@ -45,6 +45,15 @@ impl Connection {
         if problems.is_empty() { Ok(resolved) } else { Err(DefinitionError { problems }) }
     }
 
+    /// The paths, as problems name them, of the values that are written as `{ env: NAME }` or `{ file: PATH }`.
+    #[must_use]
+    pub fn looked_up_fields(document: &Value) -> Vec<String> {
+        let value_at = |path: &[String]| path.iter().try_fold(document, |value, name| value.get(name));
+        let all = Self::secret_fields(document);
+        let looked_up = all.iter().filter(|path| value_at(path).is_some_and(|value| source_of(value).is_some()));
+        looked_up.map(|path| path.join(".")).collect()
+    }
+
     /// The names that lead to each secret of a document: fields that are one whatever is written there, and whatever is written as
     /// `{ env: NAME }` or `{ file: PATH }`.
     #[must_use]

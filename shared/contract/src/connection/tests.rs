@@ -88,7 +88,7 @@ fn every_field_that_is_read_as_a_secret_is_known_as_one_and_no_other() {
         ("http", login("oauth2", oauth2)),
         ("postgres", database.clone()),
         ("mysql", database),
-        ("smtp", json!({"host": "p1", "from": "p2", "username": "p3", "password": "s1", "tls": "require"})),
+        ("smtp", json!({"host": "p1", "from": "p2@b.example", "username": "p3", "password": "s1", "tls": "require"})),
         ("sftp", sftp(json!({"password": "s1"}))),
         ("sftp", sftp(json!({"private_key": "s1", "passphrase": "s2"}))),
         ("amqp", json!({"url": "amqp://s1"})),

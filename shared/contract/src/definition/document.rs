@@ -4,9 +4,8 @@
 //! other spelling (`01234`, `+46701234567`, `0x1F`, `1_000`) it stays the text that is written, so that a field that wants a text gets
 //! that text and a field that wants a number reports it. Where a value of any type is allowed nobody can tell, so it is refused there.
 
-use crate::json::read_json;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 use serde_saphyr::{Location, NonFiniteFloatPolicy, Spanned};
 use std::fmt;
 
@@ -91,12 +90,15 @@ impl ValueReader<'_> {
     fn number(&self, at: Location, path: &[String]) -> Result<Value, DocumentError> {
         let refused = |message| DocumentError { line: at.line(), column: at.column(), message };
         let Some(written) = self.written(at) else { return Err(refused("the number can't be found in the text".to_owned())) };
-        if let Ok(number @ Value::Number(_)) = read_json(written.as_bytes()) {
-            return Ok(number);
+        // JSON that is read and written again has `1e+5` for `1E5`, and 0 for `-0`: another text.
+        let number = written.parse::<Number>().ok();
+        if let Some(number) = number.filter(|number| number.as_str() == written && written != "-0") {
+            return Ok(Value::Number(number));
         }
         if is_any_value(path) {
             return Err(refused(format!(
-                "'{written}' is a number in YAML and another text in JSON: write it in quotes if it is a text, else as JSON writes numbers"
+                "'{written}' is a number that JSON writes in another way: write it in quotes if it is a text, else without a sign, leading \
+                 zeros or an exponent"
             )));
         }
         Ok(Value::String(written.to_owned()))

@@ -20,10 +20,9 @@ const NULL_IS_A_VALUE: [&str; 7] = [
 ];
 
 /// Fields in which an empty text, list or object says something: the documented default, or nothing of that kind.
-const EMPTY_IS_A_VALUE: [&str; 54] = [
+const EMPTY_IS_A_VALUE: [&str; 53] = [
     // Texts for people, or for a remote system that takes an empty one.
     "* description",
-    "* http.headers.*",
     "alert send.webhook.headers.*",
     "definition respond.headers.*",
     "definition steps.*.http.headers.*",

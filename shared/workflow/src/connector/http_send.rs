@@ -78,6 +78,7 @@ pub(crate) struct NotFollowed {
     reason: Reason,
     /// Where it leads, as far as it may be shown.
     to: String,
+    stays_at_origin: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,12 +95,12 @@ enum Reason {
 impl NotFollowed {
     /// Whether the step may ask to follow it.
     pub(crate) fn may_be_followed(&self) -> bool {
-        self.reason == Reason::BecomesGet
+        self.reason == Reason::BecomesGet && self.stays_at_origin
     }
 
     /// The part of a message after the status. `address`: the field that holds the address.
     pub(crate) fn explain(&self, method: &Method, address: &str) -> String {
-        let Self { reason, to } = self;
+        let Self { reason, to, .. } = self;
         match reason {
             Reason::BecomesGet => format!(
                 " and redirects to {to}, which was not followed: the {method} would become a GET without its body; put the final \
@@ -170,7 +171,9 @@ pub(crate) async fn send(client: &reqwest::Client, request: Request, rule: Redir
         let (next, again) = match repeated {
             Ok(repeated) => repeated,
             Err(reason) => {
-                let not_followed = Some(NotFollowed { reason, to: shown(&url, location) });
+                let leads_to = location.and_then(|location| url.join(location).ok());
+                let stays_at_origin = leads_to.is_some_and(|leads_to| origin(&leads_to) == origin(&url));
+                let not_followed = Some(NotFollowed { reason, to: shown(&url, location), stays_at_origin });
                 return Ok(Sent { response, not_followed });
             }
         };

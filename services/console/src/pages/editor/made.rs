@@ -7,7 +7,7 @@ use crate::view::editor::{Example, Located};
 use crate::view::notice::notice;
 use crate::view::trial::trial;
 use forebay_contract::connection::Connection;
-use forebay_contract::definition::{Definition, Places, Problem, documents};
+use forebay_contract::definition::{Definition, DefinitionError, Places, Problem, documents};
 use forebay_contract::json::read_json;
 use forebay_store::NewDefinition;
 use forebay_workflow::Program;
@@ -36,6 +36,18 @@ pub(crate) struct Made {
 /// # Errors
 /// Everything that is wrong with it, with its place.
 pub(crate) fn read(source: &str) -> Result<Read, Vec<Located>> {
+    read_by(source, Definition::from_value)
+}
+
+/// As [`read`], of a version that is stored.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn read_stored(source: &str) -> Result<Read, Vec<Located>> {
+    read_by(source, Definition::from_stored)
+}
+
+fn read_by(source: &str, read_definition: impl Fn(&Value) -> Result<Definition, DefinitionError>) -> Result<Read, Vec<Located>> {
     let whole = |message: String| vec![Located { line: 0, column: 0, path: String::new(), message }];
     let mut read = documents(source)
         .map_err(|error| vec![Located { line: error.line, column: error.column, path: String::new(), message: error.message }])?;
@@ -47,7 +59,7 @@ pub(crate) fn read(source: &str) -> Result<Read, Vec<Located>> {
         return Err(whole("this is a connection: it is written on the page of connections".to_owned()));
     }
     let places = Places::of_documents(source).into_iter().next().unwrap_or_default();
-    let definition = Definition::from_value(&document).map_err(|error| located(error.problems, &places))?;
+    let definition = read_definition(&document).map_err(|error| located(error.problems, &places))?;
     Ok(Read { document, definition, places })
 }
 

@@ -300,7 +300,7 @@ impl jaq_std::ValT for Value {
         Self::from_utf8_bytes(part.to_vec())
     }
 
-    /// What is not UTF-8 becomes U+FFFD: a string that is not UTF-8 could not be written as JSON.
+    /// Bytes that are not UTF-8 become U+FFFD: a string that is not UTF-8 could not be written as JSON.
     fn from_utf8_bytes(bytes: impl AsRef<[u8]> + Send + 'static) -> Self {
         Value::string(String::from_utf8_lossy(bytes.as_ref()))
     }
