@@ -35,6 +35,8 @@ pub(super) struct Reading {
     pub targets: Option<Targets>,
     /// By parameter: whether it is itself the argument of FROM_BASE64.
     decoded: Vec<bool>,
+    /// The text has the word FROM_BASE64, and cannot be read.
+    may_decode: bool,
 }
 
 impl Reading {
@@ -44,12 +46,13 @@ impl Reading {
             let thread = std::thread::Builder::new().name("sql".to_owned()).stack_size(STACK_BYTES);
             thread.spawn_scoped(scope, || read(text)).ok()?.join().ok()?
         })
-        .unwrap_or_default()
+        // Bytes that the server decodes once more become NULL without a word.
+        .unwrap_or_else(|| Self { may_decode: text.to_ascii_lowercase().contains("from_base64"), ..Self::default() })
     }
 
     /// Whether the server is to decode this parameter, counted from 0, of Base64.
     pub(super) fn decodes(&self, index: usize) -> bool {
-        self.decoded.get(index).copied().unwrap_or(false)
+        self.decoded.get(index).copied().unwrap_or(self.may_decode)
     }
 }
 
@@ -59,7 +62,7 @@ const STACK_BYTES: usize = 8 * 1024 * 1024;
 
 fn read(text: &str) -> Option<Reading> {
     let tokens = Tokenizer::new(&MySqlDialect {}, text).tokenize().ok()?;
-    Some(Reading { decoded: decoded(&tokens), targets: targets(tokens) })
+    Some(Reading { decoded: decoded(&tokens), may_decode: false, targets: targets(tokens) })
 }
 
 fn decoded(tokens: &[Token]) -> Vec<bool> {
@@ -264,11 +267,14 @@ mod tests {
             ("SELECT from_base64(concat(?, 'x')), from_base64(? || a)", vec![false, false]),
             ("CALL p(?, from_base64(?))", vec![false, true]),
             ("SELECT '", vec![]),
+            ("", vec![]),
         ] {
             let reading = Reading::of(text);
             assert_eq!((0..expected.len()).map(|index| reading.decodes(index)).collect::<Vec<_>>(), expected, "{text}");
             assert!(!reading.decodes(expected.len()), "{text}");
         }
+        // The careful answer where the text cannot be read.
+        assert!(Reading::of("SELECT From_Base64(?), '").decodes(0));
     }
 
     #[test]
