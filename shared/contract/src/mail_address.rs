@@ -108,6 +108,7 @@ impl fmt::Display for MailAddress {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn one_address_is_read_with_its_name() {
@@ -161,6 +162,15 @@ mod tests {
         ];
         for text in cases {
             assert!(MailAddress::parse(text).is_err(), "{text:?}: {:?}", MailAddress::parse(text));
+        }
+    }
+    proptest! {
+        #[test]
+        fn no_text_ends_in_a_panic_and_an_address_is_read_again_as_the_same(text in "([a-zé@.<>\"\\\\,; ()\\[\\]:0-9]|IPv6:|\\PC){0,40}") {
+            for text in [text.clone(), format!("{text}@example.com"), format!("{text} <a@b.example>"), format!("a@{text}")] {
+                let Ok(address) = MailAddress::parse(&text) else { continue };
+                prop_assert_eq!(MailAddress::parse(&address.to_string()), Ok(address), "{}", text);
+            }
         }
     }
 }

@@ -50,6 +50,20 @@ fn rule(text: &str) -> BodyRule {
 }
 
 #[test]
+fn each_example_of_the_tests_for_a_separator_is_true() {
+    let (_, section) = DOCUMENT.split_once("\n### CSV\n").unwrap();
+    let section = section.split("\n### ").next().unwrap();
+    let examples: Vec<&str> = section.split("Example: ").skip(1).collect();
+    assert_eq!(examples.len(), section.lines().filter(|line| line.starts_with(|first: char| first.is_ascii_digit())).count());
+    for example in examples {
+        let (body, rest) = example.split_once(" gives ").unwrap();
+        let expected = code(rest.split_once('.').unwrap().0).unwrap();
+        let read = read_body(Reading::as_sent(1 << 20), Some("text/csv; header=absent"), None, &bytes(code(body).unwrap()));
+        assert_eq!(Json::from(&read.unwrap()), serde_json::from_str::<Json>(expected).unwrap(), "{body}");
+    }
+}
+
+#[test]
 fn each_line_of_the_tables_about_bodies_is_true() {
     let (_, section) = DOCUMENT.split_once("\n## Bodies\n").unwrap();
     let section = section.split("\n## ").next().unwrap();

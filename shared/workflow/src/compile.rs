@@ -1,5 +1,6 @@
 //! Compiles a definition: every mapping and template in it, with all problems at once.
 
+use crate::connector::StatementText;
 use crate::evaluate::Paced;
 use crate::header::{HeaderTemplate, refusal};
 use crate::mapping::{CompileError, Encoding, Mapping, Template};
@@ -176,7 +177,7 @@ impl Compiler {
                 for (index, statement) in call.statements.iter().enumerate() {
                     let place = if call.is_transaction { format!("{path}.transaction[{index}].params") } else { format!("{path}.params") };
                     let params = self.optional_mapping(&place, statement.params.as_ref());
-                    let (text, reads_only) = (statement.text.clone(), statement.reads_only);
+                    let (text, reads_only) = (StatementText::new(&statement.text), statement.reads_only);
                     statements.extend(params.map(|params| SqlText { text, params, reads_only }));
                 }
                 Some(CompiledAction::Sql(SqlStep { connection: call.connection.clone(), statements, is_transaction: call.is_transaction }))

@@ -121,7 +121,7 @@ fn table() -> String {
         same.values().map(|(title, same, all)| format!("| {} | {same} of {all} |", title.replace('|', "\\|"))).collect();
     let total: usize = same.values().map(|(_, same, _)| same).sum();
     format!(
-        "## What differs\n\n| program | input | jq gives | Forebay gives | |\n|---|---|---|---|---|\n{}\n\n\
+        "## Differences\n\n| program | input | jq gives | Forebay gives | |\n|---|---|---|---|---|\n{}\n\n\
          ## Functions\n\nOf jq's {} functions and formats these {} are there:\n\n{}.\n\nThese are not:\n\n| | why |\n|---|---|\n{}\n\n\
          ## The manual\n\n{total} of the {} examples of the manual give the same.\n\n| section | the same |\n|---|---|\n{}\n",
         rows.join("\n"),

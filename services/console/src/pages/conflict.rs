@@ -92,6 +92,7 @@ pub(crate) fn unchosen(text: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const BASE: &str = "# Orders\ntenant: t\nname: n\ninput: .body\nsteps:\n  - id: a\n    set: '1'\n";
 
@@ -112,5 +113,15 @@ mod tests {
         assert_eq!((conflicts, unchosen(&text).is_some()), (1, true));
         assert!(forebay_contract::definition::documents(&text).is_err() || unchosen(&text).is_some());
         assert_eq!(merge("", &theirs, &mine), Merge::NoBase);
+    }
+    proptest! {
+        #[test]
+        fn no_texts_end_in_a_panic_and_a_change_of_one_side_is_the_merge(
+            base in "(a|b|ö|\r|\n|<<<<<<< |=======|>>>>>>> ){1,20}", theirs in "(a|b|ö|\r|\n|=======){0,20}", mine in "(a|b|ö|\r|\n){0,20}",
+        ) {
+            let _ = (merge(&base, &theirs, &mine), unchosen(&theirs));
+            let text = format!("{}\n", mine.trim_end_matches('\n'));
+            prop_assert_eq!(merge(&base, &base, &mine), Merge::Done { text, conflicts: 0 });
+        }
     }
 }

@@ -53,6 +53,9 @@ pub fn check_body(reading: Reading<'_>, content_type: Option<&str>, content_enco
 mod tests {
     use super::*;
     use crate::body::DEEPEST_JSON;
+    use crate::body::doctype::check_doctype;
+    use crate::body::transfer::undo_transfer_encoding;
+    use proptest::prelude::*;
     use std::io::Write;
 
     const MAX: usize = 1024;
@@ -165,5 +168,34 @@ mod tests {
         assert!(check(JSON, None, &nested(500_000), 1 << 20).is_err());
         let in_string = format!("\"\\\"{}\"", "[".repeat(5000)).into_bytes();
         assert_eq!(check(JSON, None, &in_string, 1 << 20), Ok(()));
+    }
+    proptest! {
+        #[test]
+        fn no_body_ends_in_a_panic(
+            content_type in prop::sample::select(vec![
+                "application/json", "application/json; charset=utf-16", "text/xml", "text/csv", "text/csv; header=absent", "text/tab-separated-values",
+                "application/x-www-form-urlencoded", "application/x-www-form-urlencoded; charset=iso-8859-1", "multipart/form-data; boundary=X",
+                "text/plain; charset=utf-16", "text/plain; charset=shift_jis", "image/png",
+            ]),
+            pieces in prop::collection::vec(prop_oneof![
+                any::<Vec<u8>>().prop_map(|bytes| bytes.into_iter().take(4).collect()),
+                prop::sample::select(vec![
+                    "<!DOCTYPE", "<!DOCTYPE a [<!ENTITY ö;", "SYSTEM", "PUBLIC", "'ö'", "[", "]", ">", "<a>", "</a>", "<!--", "-->", "sep=;", "sep=ö", "\"", "ö", ";",
+                    "\\ud8", "\\u", "{", "}", ":", "1e", "-", "_charset_=", "charset=utf-16", "&", "=", "%", "%C3", "+", "--X", "--X--", "\r\n", "\n", "\r",
+                    "Content-Disposition: form-data; name=a", "Content-Disposition: form-data; name=\"ö\\", "Content-Transfer-Encoding: quoted-printable", "=\n",
+                    "=C", "=é", "Content-Transfer-Encoding: base64", "Content-Type: text/plain; charset=\"", "\u{feff}", "😀", " ", "\t",
+                ]).prop_map(|text| text.as_bytes().to_vec()),
+            ], 0..30),
+        ) {
+            let _ = check_body(Reading::as_sent(1 << 20), Some(content_type), None, &pieces.concat());
+        }
+
+        #[test]
+        fn no_doctype_and_no_encoding_of_a_part_ends_in_a_panic(text in "([A-Za-zé; \t'\"<>!\\[\\]=%-]|SYSTEM|PUBLIC|<!--|-->|=C3|\r\n|\\PC){0,40}") {
+            let _ = (check_doctype(&text), check_doctype(&format!("a{text}")), check_doctype(&format!("a SYSTEM 'x' [{text}]")));
+            for encoding in ["base64", "quoted-printable", &text] {
+                let _ = undo_transfer_encoding(Some(encoding), text.as_bytes());
+            }
+        }
     }
 }

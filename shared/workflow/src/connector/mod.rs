@@ -34,7 +34,7 @@ pub use reach::{Reach, ReachError, Refused, SETTING as REACH_SETTING};
 pub use sftp::{Earlier, FileAction};
 pub use sftp_path::RemotePath;
 pub(crate) use sftp_path::type_of;
-pub use sql::Statement;
+pub use sql::{Statement, StatementText};
 
 use crate::failure::permanent;
 use amqp::AmqpPools;

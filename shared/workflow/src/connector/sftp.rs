@@ -101,7 +101,11 @@ impl Connectors {
     ) -> Result<Value, ExecutionError> {
         let target = Target::enabled(connection)?;
         let ConnectionKind::Sftp(sftp) = &connection.kind else { return Err(target.is_no("file server (sftp)")) };
-        let changes = !matches!(action, FileAction::List { .. } | FileAction::Get { .. });
+        let effect = match &action {
+            FileAction::List { .. } | FileAction::Get { .. } => "",
+            FileAction::Put { rename: false, .. } => "; the file may be there, or a part of it",
+            FileAction::Put { .. } | FileAction::Move { .. } | FileAction::Delete { .. } => "; what was asked for may have been done",
+        };
         let make = || SftpSessions::new(connection, sftp, self.reach());
         let leftover = Leftover::none(make());
         let work = async {
@@ -115,7 +119,6 @@ impl Connectors {
         let ended = tokio::time::timeout(bounds.timeout, work).await;
         leftover.remove().await;
         ended.unwrap_or_else(|_| {
-            let effect = if changes { "; what was asked for may have been done" } else { "" };
             let message = format!("{target} did not end within {}{effect}", format_duration(bounds.timeout));
             Err(transient(ErrorCode::Timeout, message))
         })

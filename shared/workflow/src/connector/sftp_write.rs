@@ -116,8 +116,12 @@ pub(super) async fn put(
         return if is_done { Ok(true) } else { Err(is_there(target, path)) };
     }
     (earlier.in_doubt)(true);
-    let written =
-        if file.rename { write_and_rename(session, file, earlier, leftover).await } else { write_there(session, file, leftover).await };
+    let mut has_begun = false;
+    let written = if file.rename {
+        write_and_rename(session, file, earlier, leftover).await
+    } else {
+        write_there(session, file, leftover, &mut has_begun).await
+    };
     let Err(error) = written else { return Ok(false) };
     // The session knows the order of what it was asked for; another one is needed only where this one has ended.
     if let Some(unfinished) = leftover.path()
@@ -125,6 +129,7 @@ pub(super) async fn put(
         && removed(session, &unfinished).await
     {
         leftover.is_gone();
+        has_begun = false;
     }
     if matches!(error, SftpError::Status(_)) {
         (earlier.in_doubt)(false);
@@ -132,7 +137,9 @@ pub(super) async fn put(
             return Err(is_there(target, path));
         }
     }
-    Err(failed(target, &format!("{path} could not be written"), &error))
+    let error = failed(target, &format!("{path} could not be written"), &error);
+    let message = if has_begun { format!("{}; a part of it may be there", error.message) } else { error.message };
+    Err(ExecutionError { message, ..error })
 }
 
 /// Nobody sees the file before it is whole.
@@ -185,14 +192,15 @@ async fn marked(session: &Session, folder: Option<&str>, mark: &str) -> Result<V
     Ok(names)
 }
 
-/// For servers that let nobody rename.
-async fn write_there(session: &Session, file: &Put<'_>, leftover: &Leftover) -> Result<(), SftpError> {
-    if file.overwrite {
-        return write(session, file.path, OpenFlags::TRUNCATE, file.bytes).await;
+/// For servers that let nobody rename. `has_begun`: the file there is of this attempt, whole or not.
+async fn write_there(session: &Session, file: &Put<'_>, leftover: &Leftover, has_begun: &mut bool) -> Result<(), SftpError> {
+    let flag = if file.overwrite { OpenFlags::TRUNCATE } else { OpenFlags::EXCLUDE };
+    let handle = open(session, file.path, flag).await?;
+    *has_begun = true;
+    // A file that was there before is not taken away: another attempt may have written it whole.
+    if !file.overwrite {
+        leftover.is(file.path, false);
     }
-    let handle = open(session, file.path, OpenFlags::EXCLUDE).await?;
-    // From here on the file there is of this attempt.
-    leftover.is(file.path, false);
     fill(session, handle, file.bytes).await?;
     leftover.is_gone();
     Ok(())

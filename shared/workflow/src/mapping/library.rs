@@ -66,7 +66,7 @@ const ABSENT: &[(&str, &str)] = &[
     ("env", "a mapping cannot read the environment of the process; put settings in a connection or in the definition"),
     ("$ENV", "a mapping cannot read the environment of the process; put settings in a connection or in the definition"),
     ("$__prog_args", "a mapping has no arguments; it reads `.`"),
-    ("input", "a mapping has one input, which is `.`; what the definition's `input` gave is `.input`"),
+    ("input", "a mapping has one input, which is `.`; the output of the definition's `input` is `.input`"),
     ("inputs", "a mapping has one input, which is `.`"),
     ("input_filename", "a mapping reads no files"),
     ("input_line_number", "a mapping reads no files"),

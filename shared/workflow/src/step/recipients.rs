@@ -221,6 +221,7 @@ fn scalar(value: &Value) -> Result<String, String> {
 mod tests {
     use super::*;
     use crate::mapping::{Encoding, Limits, Template};
+    use proptest::prelude::*;
     use serde_json::{Value as Json, json};
 
     fn of(template: &str, body: &Json) -> Result<Vec<String>, String> {
@@ -326,5 +327,15 @@ mod tests {
         }
         assert!(one_address(&[Piece::Text("a@b.example, c@d.example".to_owned())]).is_err());
         assert!(one_address(&[Piece::Text(String::new())]).is_err());
+    }
+    proptest! {
+        #[test]
+        fn no_template_and_no_value_ends_in_a_panic(
+            literals in prop::collection::vec("([a-zé@.<>\"\\\\,; ()]|\\PC){0,12}", 1..4),
+            inserted in "([a-zé@.<>\"\\\\,; ()]|\\PC){0,12}",
+        ) {
+            let pieces: Vec<Piece> = literals.iter().flat_map(|text| [Piece::Text(text.clone()), Piece::Inserted(Value::from(inserted.as_str()))]).collect();
+            let _ = (addresses(&pieces), one_address(&pieces));
+        }
     }
 }

@@ -1,13 +1,14 @@
 //! The `sql` step: parameters by mappings, statements as written.
 
 use super::{Caller, wrong_kind};
-use crate::connector::Statement;
+use crate::connector::{Statement, StatementText};
 use crate::evaluate::{Budget, Paced};
 use crate::failure::permanent;
 use crate::mapping::{Mapping, Value};
 use forebay_contract::Name;
 use forebay_contract::connection::ConnectionKind;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A `sql` step, compiled.
@@ -19,7 +20,7 @@ pub(crate) struct SqlStep {
 
 /// One statement.
 pub(crate) struct SqlText {
-    pub text: String,
+    pub text: Arc<StatementText>,
     pub params: Option<Paced<Mapping>>,
     pub reads_only: bool,
 }
@@ -53,7 +54,7 @@ impl SqlStep {
                     })?
                 }
             };
-            statements.push(Statement { text: statement.text.clone(), params, reads_only: statement.reads_only });
+            statements.push(Statement { text: Arc::clone(&statement.text), params, reads_only: statement.reads_only });
         }
         caller.engine.connectors().sql(&connection, statements, self.is_transaction, caller.bounds(timeout)).await
     }

@@ -18,7 +18,7 @@ use forebay_contract::connection::{Connection, ConnectionKind};
 use forebay_contract::outcome::Ending;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use forebay_workflow::ExecutionContext;
-use forebay_workflow::connector::{Bounds, Connectors, Reach, Statement};
+use forebay_workflow::connector::{Bounds, Connectors, Reach, Statement, StatementText};
 use forebay_workflow::mapping::{Value, to_json};
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
@@ -91,7 +91,7 @@ fn query(text: &str, params: Json) -> Statement {
 
 fn execute(text: &str, params: Json) -> Statement {
     let params = params.as_array().unwrap().iter().map(Value::from).collect();
-    Statement { text: text.to_owned(), params, reads_only: false }
+    Statement { text: StatementText::new(text), params, reads_only: false }
 }
 
 async fn rows(connectors: &Connectors, connection: &Arc<Connection>, statement: Statement) -> Json {

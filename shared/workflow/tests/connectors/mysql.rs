@@ -98,7 +98,7 @@ async fn statements_that_cannot_be_run_say_why() {
         (query("SELECT ?", json!([])), ErrorCode::Mapping, "has 1 parameters, and the mapping gave 0"),
     ];
     for (statement, code, part) in cases {
-        let what = statement.text.clone();
+        let what = statement.text.as_str().to_owned();
         let error = refused(&connectors, &database, statement).await;
         assert!(error.code == code && !error.transient && error.message.contains(part), "{what}: {error:?}");
     }

@@ -161,7 +161,7 @@ async fn statements_that_cannot_be_run_say_why() {
         (query("SELECT 1; SELECT 2", json!([])), ErrorCode::Remote, "multiple commands"),
     ];
     for (statement, code, part) in cases {
-        let what = statement.text.clone();
+        let what = statement.text.as_str().to_owned();
         let error = refused(&connectors, &database, statement).await;
         assert!(error.code == code && !error.transient && error.message.contains(part), "{what}: {error:?}");
     }

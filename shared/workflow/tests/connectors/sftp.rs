@@ -374,6 +374,34 @@ async fn no_unfinished_file_is_left_whatever_ends_a_step() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_written_in_its_place_and_not_to_its_end_is_said_to_be_there_in_part() {
+    let server = FileServer::start().await;
+    let wire = Wire::to(server.port()).await;
+    let (connection, connectors, folder) = (at(&server, json!({ "port": wire.port })), connectors(), server.files());
+    let part = "a part of it may be there";
+    // The disk is full.
+    let full = RemotePath { text: "/dev/full".to_owned(), is_inserted: false };
+    let action = FileAction::Put { path: full, bytes: b"1".to_vec().into(), id: "7k3/put".to_owned(), overwrite: true, rename: false };
+    let error = refused_by(&connection, action).await;
+    assert_transient(&error, ErrorCode::Remote, &["could not be written", part]);
+    // Nothing was begun: there is no such folder.
+    let error = refused_by(&connection, put_as("none/a", b"1", true, false)).await;
+    assert!(!error.message.contains(part), "{error}");
+    std::fs::write(folder.join("a"), "old").unwrap();
+    let large = vec![7; 60_000_000];
+    let broken = connectors.sftp(&connection, put_as("a", &large, true, false), Earlier::NONE, BOUNDS);
+    let cut = async {
+        eventually("it is being written", async || std::fs::read(folder.join("a")).unwrap() != b"old").await;
+        wire.cut();
+    };
+    assert_transient(&tokio::join!(broken, cut).0.unwrap_err(), ErrorCode::Unreachable, &["broke off", part]);
+    let slow = Bounds { timeout: Duration::from_millis(150), ..BOUNDS };
+    let error = connectors.sftp(&connection, put_as("a", &large, true, false), Earlier::NONE, slow).await.unwrap_err();
+    assert_transient(&error, ErrorCode::Timeout, &["the file may be there, or a part of it"]);
+    assert!(std::fs::metadata(folder.join("a")).unwrap().len() < 60_000_000);
+}
+
+#[tokio::test]
 async fn the_kind_of_host_key_that_the_connection_names_is_asked_for() {
     let server = FileServer::start().await;
     assert_eq!(done(&at(&server, json!({ "host_key": server.rsa_host_key() })), put("a", b"1")).await["size"], 1);

@@ -126,7 +126,7 @@ async fn both_directions(connectors: &Connectors, database: &Arc<Connection>, ca
         let kind = written.replace("KEY", key);
         let table = unique("type");
         let run = async |text: String, params: Vec<Value>| {
-            let statement = Statement { text, params, reads_only: false };
+            let statement = Statement { text: StatementText::new(text), params, reads_only: false };
             connectors.sql(database, vec![statement], false, BOUNDS).await.map_err(|error| error.message)
         };
         run(format!("CREATE TABLE {table} (id int PRIMARY KEY, a {kind}, b {kind}, c {kind})"), Vec::new()).await.unwrap();
@@ -280,6 +280,11 @@ async fn what_does_not_fit_names_the_parameter() {
     }
     let twice = query("SELECT FROM_BASE64(?) AS x", json!([{ "base64": "aGk=" }]));
     assert_permanent(&refused(&connectors, &mysql, twice).await, ErrorCode::Mapping, &["parameter 1: it is bytes already"]);
+    let both = format!("INSERT INTO {table} (b, d, e) VALUES (from_base64(?), ?, 1) /* not from_base64(?) */");
+    connectors.sql(&mysql, vec![execute(&both, json!(["aGk=", { "base64": "aGk=" }]))], false, BOUNDS).await.unwrap();
+    let check = format!("SELECT count(*) AS n FROM {table} WHERE b = 'hi' AND d = 'hi'");
+    let output = connectors.sql(&mysql, vec![query(&check, json!([]))], false, BOUNDS).await.unwrap();
+    assert_eq!(json_of(&output)["rows"], json!([{ "n": 1 }]));
     drop_table(&connectors, &mysql, &table).await;
     for (kind, value, part) in [
         ("int", json!("x"), "that is parameter $2, of the type int4"),

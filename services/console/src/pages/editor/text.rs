@@ -223,7 +223,9 @@ impl Blocks {
             if at != column || !stands_alone || blocks.last().is_some_and(|block| block.first >= first) {
                 return None;
             }
-            let above = lines[region.start..first].iter().rev().take_while(|line| is_comment(line, column)).count();
+            // Not over the field before, also where YAML counts other lines than these: it ends one at a lone CR too.
+            let after = blocks.last().map_or(region.start, |block| block.first + 1);
+            let above = lines[after..first].iter().rev().take_while(|line| is_comment(line, column)).count();
             blocks.push(Block { name: name.clone(), begin: first - above, first, end: region.end });
         }
         for index in 1..blocks.len() {
@@ -261,6 +263,7 @@ fn is_comment(line: &str, column: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use serde_json::json;
 
     const TEXT: &str = "# Orders of ACME\ntenant: t1\nname: Orders  # as in the contract\n\n# What starts it\ntrigger:\n  webhook:\n    methods: [POST]\n\n# The mapping\ninput: |\n  { a: .body.a } # jq\n\nsteps:\n  - id: a\n    set: '1' # one\n";
@@ -328,5 +331,45 @@ mod tests {
         assert!(edited.source.contains("input: |\n"), "{}", edited.source);
         assert!(with_fields("a: [", &[("b", Some(json!(1)))]).is_err());
         assert!(with_fields("a: 1\n---\nb: 1\n", &[("b", Some(json!(1)))]).is_err());
+    }
+
+    /// YAML ends a line at a CR too, so that its lines and those of the text are not the same ones.
+    #[test]
+    fn a_text_with_other_ends_of_lines_is_changed_as_others() {
+        for text in [
+            "a: 1\rb: 2\r\n# c\n# d\n# e\n",
+            "# a\r# b\ra: 1\n# c\nb: 2\n# d\n# e\n",
+            "# y\r# z\r# w\ra: 1\nb: 2\n# c\n# d\n# e\n",
+            "a: 1\r\r# x\nb:\n  c: 1\r  d: 2\n# y\n# z\n",
+        ] {
+            for name in ["a", "b", "e"] {
+                for value in [None, Some(json!(3)), Some(json!({"c": 2}))] {
+                    let mut expected = fields(text).unwrap();
+                    set(&mut expected, &[name.to_owned()], value.as_ref());
+                    assert_eq!(fields(&edit(text, &[(name, value)]).source).unwrap(), expected, "{text:?}");
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_ends_in_a_panic(
+            pieces in prop::collection::vec(prop::sample::select(vec![
+                "tenant: t", "trigger:", "a:", "b: 1", "c: {d: 1}", "- 1", "#", " # ö", "\n", "\n", "\n", "\r", "\r\n", "  ", " ", "\t", "\u{85}", "\u{2028}", "# c\n", "# c\n# d\n# e\n", "# y\r# z\r",
+                "? ", ": ", "|", "'", "ö", "\u{feff}", "&x ", "*x", "---",
+            ]), 0..24),
+            name in "(tenant|trigger|a|b|c)",
+        ) {
+            let text = pieces.concat();
+            for value in [None, Some(json!(2)), Some(json!({"d": 2, "a": {"b": 1}}))] {
+                let Ok(before) = fields(&text) else { continue };
+                let mut expected = before.clone();
+                set(&mut expected, std::slice::from_ref(&name), value.as_ref());
+                let edited = with_fields(&text, &[(&name, value)]);
+                let read = edited.map(|edited| fields(&edited.source));
+                prop_assert_eq!(read, Ok(Ok(expected)), "{:?}", text);
+            }
+        }
     }
 }

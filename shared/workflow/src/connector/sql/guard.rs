@@ -16,7 +16,7 @@ pub(super) fn check(batch: &Batch, is_mysql: bool) -> Result<(), ExecutionError>
         return Err(permanent(ErrorCode::Definition, "there is no statement to run"));
     }
     for (index, statement) in batch.statements.iter().enumerate() {
-        let word = first_word(&statement.text).to_ascii_lowercase();
+        let word = first_word(statement.text.as_str()).to_ascii_lowercase();
         let which = batch.name(index);
         if CONTROL.contains(&word.as_str()) {
             let message = format!(
@@ -25,7 +25,7 @@ pub(super) fn check(batch: &Batch, is_mysql: bool) -> Result<(), ExecutionError>
             );
             return Err(permanent(ErrorCode::Definition, message));
         }
-        let is_temporary = statement.text.to_ascii_lowercase().contains("temporary");
+        let is_temporary = statement.text.as_str().to_ascii_lowercase().contains("temporary");
         if is_mysql && batch.in_transaction && COMMIT_BEFORE.contains(&word.as_str()) && !is_temporary {
             let message = format!("{which} is {}, before which MySQL commits: give it a step of its own", word.to_uppercase());
             return Err(permanent(ErrorCode::Definition, message));

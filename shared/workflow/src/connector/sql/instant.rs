@@ -13,6 +13,10 @@ pub(super) enum Instant<'t> {
 
 /// The point in time; `None` for a text of another form.
 pub(super) fn instant(text: &str) -> Option<Instant<'_>> {
+    // From here on each byte is a character.
+    if !text.is_ascii() {
+        return None;
+    }
     let (local, zone) = match text.strip_suffix(['Z', 'z']) {
         Some(local) => (local, None),
         None => text.split_at_checked(text.len().checked_sub(6)?).map(|(local, zone)| (local, Some(zone)))?,
@@ -20,9 +24,8 @@ pub(super) fn instant(text: &str) -> Option<Instant<'_>> {
     let is_zone = |zone: &str| has_form(zone, b"+00:00") || has_form(zone, b"-00:00");
     let (clock, fraction) = local.split_at_checked(19)?;
     let is_fraction = fraction.strip_prefix('.').map_or(fraction.is_empty(), |digits| !digits.is_empty() && has_only_digits(digits));
-    let is_clock = ['T', 't', ' '].iter().any(|middle| clock[10..].starts_with(*middle))
-        && has_form(&clock[..10], b"0000-00-00")
-        && has_form(&clock[11..], b"00:00:00");
+    let forms: [&[u8]; 3] = [b"0000-00-00T00:00:00", b"0000-00-00t00:00:00", b"0000-00-00 00:00:00"];
+    let is_clock = forms.iter().any(|form| has_form(clock, form));
     if !is_clock || !is_fraction || !zone.is_none_or(is_zone) {
         return None;
     }
@@ -55,6 +58,7 @@ fn has_form(text: &str, form: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn only_a_whole_time_with_a_zone_is_a_point_in_time() {
@@ -85,8 +89,41 @@ mod tests {
             "order 2026-03-01T09:30:00Z",
             "2026-03-01T09:30:00é",
             "ééééééééééééééééééééZ",
+            "Ordre fr Åke Andersson, Lund",
+            "Kund nr 1Ö vid torget i Lundx",
+            "123456789é12345678Z",
+            "2026-03-0é09:30:00Z",
+            "2026-03-01é9:30:00Z",
         ] {
             assert!(instant(text).is_none(), "{text}");
+        }
+    }
+    /// Section 5.6 once more, by other means.
+    fn is_of_rfc_3339(text: &str) -> bool {
+        let form: String = text.chars().map(|one| if one.is_ascii_digit() { '0' } else { one.to_ascii_uppercase() }).collect();
+        let Some(rest) = form.replacen(' ', "T", 1).strip_prefix("0000-00-00T00:00:00").map(str::to_owned) else { return false };
+        let zone = rest.strip_prefix(".0").map_or(rest.as_str(), |fraction| fraction.trim_start_matches('0'));
+        ["Z", "+00:00", "-00:00"].contains(&zone)
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_and_none_but_a_text_of_rfc_3339_is_a_point_in_time(text in prop_oneof![
+            any::<String>(),
+            "[0-9é]{3,5}[-é]?[0-9é]{2}[-é][0-9é]{2,3}[Tt é]?[0-9é]{2}:[0-9é]{2}:[0-9é]{1,3}([.é][0-9é]{0,3})?([Zzé]|[+é-][0-9é]{2}:[0-9é]{2})?",
+            "[0-9]{3,5}-[01][0-9]-[0-3][0-9][Tt ][0-2][0-9]:[0-6][0-9]:[0-6][0-9]([.][0-9]{0,9})?([Zz]|[+-][0-2][0-9]:[0-6][0-9])",
+            "[a-zåäöé 0-9]{10,30}[Z]?",
+        ]) {
+            prop_assert!(instant(&text).is_none() || is_of_rfc_3339(&text), "{text}");
+        }
+
+        #[test]
+        fn each_time_of_the_calendar_with_a_zone_is_a_point_in_time(
+            (year, month, day) in (1..9999, 1..13, 1..29), (hour, minute, second) in (0..24, 0..60, 0..60),
+            middle in "[Tt ]", fraction in "([.][0-9]{1,9})?", zone in "([Zz]|[+-][01][0-9]:[0-5][0-9])",
+        ) {
+            let text = format!("{year:04}-{month:02}-{day:02}{middle}{hour:02}:{minute:02}:{second:02}{fraction}{zone}");
+            prop_assert!(is_of_rfc_3339(&text) && matches!(instant(&text), Some(Instant::At(_))), "{text}");
         }
     }
 }

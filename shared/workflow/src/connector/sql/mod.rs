@@ -12,6 +12,7 @@ pub(super) mod postgres;
 mod postgres_column;
 mod postgres_parameter;
 
+use self::mysql_target::Reading;
 use super::{Bounds, Connectors, Target};
 use crate::failure::{permanent, transient};
 use crate::mapping::Value;
@@ -22,16 +23,46 @@ use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
+use tokio::sync::OnceCell;
 
 /// One statement, ready to run.
 #[derive(Debug, Clone)]
 pub struct Statement {
-    /// `$1` (PostgreSQL) or `?` (MySQL) stand for parameters.
-    pub text: String,
+    /// Shared by all executions of one version of a definition.
+    pub text: Arc<StatementText>,
     /// The parameters, in order.
     pub params: Vec<Value>,
     /// `query` and not `execute`.
     pub reads_only: bool,
+}
+
+/// The text of a statement. Only MySQL needs more than the text, and then reads it once.
+#[derive(Debug)]
+pub struct StatementText {
+    text: String,
+    for_mysql: OnceCell<Arc<Reading>>,
+}
+
+impl StatementText {
+    /// `$1` (PostgreSQL) or `?` (MySQL) stand for parameters.
+    pub fn new(text: impl Into<String>) -> Arc<Self> {
+        Arc::new(Self { text: text.into(), for_mysql: OnceCell::new() })
+    }
+
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// What the text tells of its parameters. It is read beside the threads of async code, at its first execution.
+    async fn for_mysql(&self) -> Arc<Reading> {
+        let read = async {
+            let text = self.text.clone();
+            tokio::task::spawn_blocking(move || Arc::new(Reading::of(&text))).await.unwrap_or_default()
+        };
+        Arc::clone(self.for_mysql.get_or_init(|| read).await)
+    }
 }
 
 impl Connectors {
@@ -193,5 +224,19 @@ impl Progress {
 
     fn broke_off(&self, target: &Target<'_>, why: &str) -> ExecutionError {
         transient(ErrorCode::Unreachable, format!("{target} broke off{}: {why}", self.effect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_statement_is_read_once_for_all_its_executions() {
+        let statement = Statement { text: StatementText::new("UPDATE t SET a = ? WHERE id = ?"), params: Vec::new(), reads_only: false };
+        let another = statement.clone();
+        let (first, second) = tokio::join!(statement.text.for_mysql(), another.text.for_mysql());
+        assert!(Arc::ptr_eq(&first, &second));
+        assert_eq!(second.targets.as_ref().and_then(|targets| targets.parameter_of("id")), Some(2));
     }
 }

@@ -1,7 +1,7 @@
 //! Statements on MySQL and MariaDB.
 
 use super::instant::instant;
-use super::mysql_target::targets;
+use super::mysql_target::Targets;
 use super::{Batch, Progress, Results, Statement, bytes_of, check_columns, check_count, mysql_value};
 use crate::connector::dial::cause;
 use crate::connector::{Connectors, Reach, Target};
@@ -175,24 +175,23 @@ async fn run_one(
     progress: &Progress,
     results: &mut Results,
 ) -> Result<(), ExecutionError> {
-    let explain = |error: Error| failed(target, progress, which, Some(statement), &error);
-    let prepared = session.prep(&statement.text).await.map_err(explain)?;
+    let reading = statement.text.for_mysql().await;
+    let explain = |error: Error| failed(target, progress, which, Some((statement, reading.targets.as_ref())), &error);
+    let prepared = session.prep(statement.text.as_str()).await.map_err(explain)?;
     check_count(prepared.params().len(), statement.params.len(), which)?;
     let columns = prepared.columns();
     let names: Vec<String> = columns.iter().map(|column| column.name_str().into_owned()).collect();
     check_columns(names.iter().map(String::as_str), which)?;
     // Only a time with a zone needs to know where it goes.
     let has_instant = statement.params.iter().any(|value| value.as_str().is_some_and(|text| instant(text).is_some()));
-    let targets = if has_instant { targets(&statement.text) } else { None };
-    let columns_of_params = match targets {
-        Some(targets) => targets.described(session).await,
-        None => Vec::new(),
+    let columns_of_params = match &reading.targets {
+        Some(targets) if has_instant => targets.described(session).await,
+        _ => Vec::new(),
     };
-    let decodes = statement.text.to_ascii_lowercase().contains("from_base64");
     let mut params = Vec::with_capacity(statement.params.len());
     for (index, value) in statement.params.iter().enumerate() {
         let refused = |problem: String| permanent(ErrorCode::Mapping, format!("params: {which}, parameter {}: {problem}", index + 1));
-        if decodes && bytes_of(value).is_some() {
+        if reading.decodes(index) && bytes_of(value).is_some() {
             return Err(refused("it is bytes already; take FROM_BASE64 away, or give `.base64` of it".to_owned()));
         }
         let column = columns_of_params.get(index).and_then(Option::as_ref);
@@ -223,11 +222,17 @@ async fn run_one(
 }
 
 /// What the server says by number (MySQL and MariaDB error references).
-fn failed(target: &Target<'_>, progress: &Progress, which: &str, statement: Option<&Statement>, error: &Error) -> ExecutionError {
+fn failed(
+    target: &Target<'_>,
+    progress: &Progress,
+    which: &str,
+    statement: Option<(&Statement, Option<&Targets>)>,
+    error: &Error,
+) -> ExecutionError {
     let Error::Server(ServerError { code, message, .. }) = error else {
         return progress.broke_off(target, &cause(error));
     };
-    let culprit = statement.and_then(|statement| refused_parameter(statement, *code, message)).unwrap_or_default();
+    let culprit = statement.and_then(|(statement, targets)| refused_parameter(statement, targets, *code, message)).unwrap_or_default();
     let mut message = format!("{target} refused {which}: {message} (error {code}){culprit}");
     match code {
         // Cannot execute statement in a READ ONLY transaction.
@@ -251,7 +256,7 @@ fn failed(target: &Target<'_>, progress: &Progress, which: &str, statement: Opti
 }
 
 /// Which parameter a value was that does not fit: the server names the value or the column, and never the parameter.
-fn refused_parameter(statement: &Statement, code: u16, message: &str) -> Option<String> {
+fn refused_parameter(statement: &Statement, targets: Option<&Targets>, code: u16, message: &str) -> Option<String> {
     // NULL, range, truncation, conversion, length, function (MySQL and MariaDB error references).
     if ![1048, 1264, 1265, 1292, 1366, 1367, 1406, 1411].contains(&code) {
         return None;
@@ -262,7 +267,7 @@ fn refused_parameter(statement: &Statement, code: u16, message: &str) -> Option<
     let number = by_value.or_else(|| {
         // `db`.`table`.`column`, or 'column'.
         let column = message.split("olumn ").nth(1)?.split_whitespace().next()?.rsplit('.').next()?;
-        targets(&statement.text)?.parameter_of(column.trim_matches(['`', '\'', ' ']))
+        targets?.parameter_of(column.trim_matches(['`', '\'', ' ']))
     })?;
     let kind = statement.params.get(number - 1)?.kind();
     Some(format!("; that is parameter {number}, of the kind {kind}"))

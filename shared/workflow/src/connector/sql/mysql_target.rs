@@ -28,20 +28,56 @@ pub(super) struct Targets {
     of_parameter: Vec<Option<usize>>,
 }
 
+/// What the text of a statement tells of its parameters.
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    /// `None` where nothing can be told.
+    pub targets: Option<Targets>,
+    /// By parameter: whether it is itself the argument of FROM_BASE64.
+    decoded: Vec<bool>,
+    /// The text has the word FROM_BASE64, and cannot be read.
+    may_decode: bool,
+}
+
+impl Reading {
+    /// Takes well under a millisecond, and a thread of its own: not for async code.
+    pub(super) fn of(text: &str) -> Self {
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().name("sql".to_owned()).stack_size(STACK_BYTES);
+            thread.spawn_scoped(scope, || read(text)).ok()?.join().ok()?
+        })
+        // Bytes that the server decodes once more become NULL without a word.
+        .unwrap_or_else(|| Self { may_decode: text.to_ascii_lowercase().contains("from_base64"), ..Self::default() })
+    }
+
+    /// Whether the server is to decode this parameter, counted from 0, of Base64.
+    pub(super) fn decodes(&self, index: usize) -> bool {
+        self.decoded.get(index).copied().unwrap_or(self.may_decode)
+    }
+}
+
 /// Levels of a statement that are read, and a stack on which they fit: the parser takes tens of kilobytes for each.
 const MAX_LEVELS: usize = 25;
 const STACK_BYTES: usize = 8 * 1024 * 1024;
 
-/// What can be told of the statement; `None` where nothing can. Takes well under a millisecond.
-pub(super) fn targets(text: &str) -> Option<Targets> {
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().name("sql".to_owned()).stack_size(STACK_BYTES);
-        thread.spawn_scoped(scope, || read(text)).ok()?.join().ok()?
-    })
+fn read(text: &str) -> Option<Reading> {
+    let tokens = Tokenizer::new(&MySqlDialect {}, text).tokenize().ok()?;
+    Some(Reading { decoded: decoded(&tokens), may_decode: false, targets: targets(tokens) })
 }
 
-fn read(text: &str) -> Option<Targets> {
-    let mut tokens = Tokenizer::new(&MySqlDialect {}, text).tokenize().ok()?;
+fn decoded(tokens: &[Token]) -> Vec<bool> {
+    let tokens: Vec<&Token> = tokens.iter().filter(|token| !matches!(token, Token::Whitespace(_))).collect();
+    let is_argument = |at: usize| {
+        let before = tokens.iter().take(at).rev();
+        let opened = before.clone().take_while(|token| matches!(token, Token::LParen)).count();
+        let is_decoder = |token: &Token| matches!(token, Token::Word(word) if word.value.eq_ignore_ascii_case("from_base64"));
+        opened > 0 && before.clone().nth(opened).is_some_and(|token| is_decoder(token)) && matches!(tokens.get(at + 1), Some(Token::RParen))
+    };
+    let places = tokens.iter().enumerate().filter(|(_, token)| matches!(token, Token::Placeholder(_)));
+    places.map(|(at, _)| is_argument(at)).collect()
+}
+
+fn targets(mut tokens: Vec<Token>) -> Option<Targets> {
     if tokens.len() > MAX_TOKENS {
         return None;
     }
@@ -188,7 +224,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn told(text: &str) -> Option<(String, Vec<Option<String>>)> {
-        let targets = targets(text)?;
+        let targets = Reading::of(text).targets?;
         let name = |target: &Option<usize>| target.map(|index| targets.columns.get(index).cloned().unwrap_or_else(|| format!("#{index}")));
         Some((targets.tables.clone(), targets.of_parameter.iter().map(name).collect()))
     }
@@ -218,26 +254,46 @@ mod tests {
             let expected = (!tables.is_empty()).then(|| (tables.to_owned(), columns));
             assert_eq!(told(text), expected, "{text}");
         }
-        let update = targets("UPDATE t SET a = ?, `B` = ? WHERE a = ?").unwrap();
+        let update = Reading::of("UPDATE t SET a = ?, `B` = ? WHERE a = ?").targets.unwrap();
         assert_eq!((update.parameter_of("b"), update.parameter_of("a"), update.parameter_of("c")), (Some(2), None, None));
     }
+
+    #[test]
+    fn a_parameter_is_decoded_where_it_is_itself_the_argument() {
+        for (text, expected) in [
+            ("INSERT INTO t VALUES (from_base64(?), ?)", vec![true, false]),
+            ("SELECT From_Base64 ( /* ? */ (?) ) , ?", vec![true, false]),
+            ("SELECT ? AS from_base64 -- from_base64(?)\n, 'from_base64(?)', from_base64(a), (?)", vec![false, false]),
+            ("SELECT from_base64(concat(?, 'x')), from_base64(? || a)", vec![false, false]),
+            ("CALL p(?, from_base64(?))", vec![false, true]),
+            ("SELECT '", vec![]),
+            ("", vec![]),
+        ] {
+            let reading = Reading::of(text);
+            assert_eq!((0..expected.len()).map(|index| reading.decodes(index)).collect::<Vec<_>>(), expected, "{text}");
+            assert!(!reading.decodes(expected.len()), "{text}");
+        }
+        // The careful answer where the text cannot be read.
+        assert!(Reading::of("SELECT From_Base64(?), '").decodes(0));
+    }
+
     #[test]
     fn a_statement_of_many_levels_ends_without_an_answer() {
         for (open, close) in [("(", ")"), ("NOT (", ")"), ("a = (SELECT a FROM t WHERE ", ")"), ("- ", ""), ("CASE WHEN ", " THEN 1 END")] {
             let text = format!("SELECT a FROM t WHERE {}a = ?{}", open.repeat(2000), close.repeat(2000));
-            assert!(targets(&text).is_none(), "{open}");
+            assert!(Reading::of(&text).targets.is_none(), "{open}");
         }
         let text = format!("SELECT a FROM t WHERE b = ? {}", "OR a = ? ".repeat(2000));
-        assert!(targets(&text).is_none_or(|targets| targets.of_parameter.len() == 2001));
+        assert!(Reading::of(&text).targets.is_none_or(|targets| targets.of_parameter.len() == 2001));
     }
 
     proptest! {
         #[test]
         fn no_text_stops_the_reader(words in prop::collection::vec(prop::sample::select(vec![
             "SELECT", "INSERT INTO", "UPDATE", "DELETE FROM", "t", "(", ")", "?", ",", "=", "SET", "VALUES", "WHERE", "a", "'", "`", "--", "\n", "IN", "BETWEEN",
-            "AND", "ON DUPLICATE KEY UPDATE", "é", "\\", ";", "*", "0x", "/*", "JOIN",
+            "AND", "ON DUPLICATE KEY UPDATE", "é", "\\", ";", "*", "0x", "/*", "JOIN", "FROM_BASE64",
         ]), 0..20)) {
-            let _ = targets(&words.join(" "));
+            let _ = Reading::of(&words.join(" "));
         }
     }
 }

@@ -211,7 +211,7 @@ async fn run_one(
     let explain = |error: Error| failed(target, progress, which, None, &error);
     // Nothing runs at the server: the session is idle.
     let unfit = |error| Stopped { error, is_in_step: true };
-    let prepared = client.prepare(&statement.text).await.map_err(explain)?;
+    let prepared = client.prepare(statement.text.as_str()).await.map_err(explain)?;
     check_count(prepared.params().len(), statement.params.len(), which).map_err(unfit)?;
     check_columns(prepared.columns().iter().map(|column| column.name()), which).map_err(unfit)?;
     if let Some(column) = prepared.columns().iter().find(|column| !is_readable(column.type_())) {

@@ -25,7 +25,7 @@ impl Decimal {
         let text = text_of(value);
         tick(text.len());
         let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((&text, "0"));
-        let exponent = exponent.parse::<i64>().ok().filter(|exponent| exponent.abs() <= MOST_DIGITS);
+        let exponent = exponent.parse::<i64>().ok().filter(|exponent| (-MOST_DIGITS..=MOST_DIGITS).contains(exponent));
         let exponent = exponent.ok_or_else(|| failed(function, "the number has an exponent of more than 400"))?;
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
         let is_negative = whole.starts_with('-');

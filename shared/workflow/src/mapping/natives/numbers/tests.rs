@@ -114,6 +114,17 @@ fn a_pattern_has_groups_of_three_digits() {
     }
 }
 
+#[test]
+fn an_exponent_beyond_every_bound_is_an_error() {
+    for exponent in ["401", "-401", "9223372036854775807", "-9223372036854775807", "-9223372036854775808", "-9223372036854775809"] {
+        for program in ["round_to(2)", "format_number(\"0\")", "to_epoch"] {
+            let program = format!("0e{exponent} | {program}");
+            let output = Mapping::compile(&program).unwrap().run(&Value::NULL, &Default::default());
+            assert!(output.is_err(), "{program}: {output:?}");
+        }
+    }
+}
+
 /// A number with up to thirty digits, some of them decimals.
 fn any_number() -> impl Strategy<Value = String> {
     ("-?", "(0|[1-9][0-9]{0,20})", "(\\.[0-9]{1,9})?").prop_map(|(sign, whole, fraction)| format!("{sign}{whole}{fraction}"))

@@ -170,6 +170,10 @@ fn date_add(time: &Value, span: &Value, zone_name: &Value) -> ValR<Value> {
 
 /// Days and above are counted on the calendar of the zone, hours and below on the clock.
 fn later(moment: &Moment, unit: &str, number: i64) -> Result<Moment, NoMoment> {
+    // The clocks show the same hour twice when summer time ends, and do not tell which of the two it is.
+    if number == 0 {
+        return Ok(moment.clone());
+    }
     let span = match unit {
         "years" => Span::new().try_years(number),
         "months" => Span::new().try_months(number),

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::mapping::{Limits, Mapping, to_json};
+use proptest::prelude::*;
+use std::sync::LazyLock;
 
 fn run(program: &str) -> Result<String, String> {
     let output = Mapping::compile(program).unwrap_or_else(|error| panic!("{program}: {error}")).run(&Value::NULL, &Limits::default());
@@ -12,6 +14,20 @@ fn check(cases: &[(&str, &str)]) {
     for (program, expected) in cases {
         assert_eq!(run(program).as_deref(), Ok(*expected), "{program}");
     }
+}
+
+#[test]
+fn nothing_added_changes_nothing_in_the_hour_that_comes_twice() {
+    // 02:30 in Stockholm, in summer time and an hour later in winter time.
+    for moment in ["2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"] {
+        for span in ["{days: 0}", "{weeks: 0}", "{months: 0}", "{years: 0}", "{hours: 0, days: 0}", "{}"] {
+            check(&[(&format!(r#""{moment}" | date_add({span}; "Europe/Stockholm")"#), &format!(r#""{moment}""#))]);
+        }
+    }
+    check(&[
+        (r#""2026-10-25T01:30:00Z" | date_add({days: 0, hours: 1}; "Europe/Stockholm")"#, r#""2026-10-25T02:30:00Z""#),
+        (r#""2026-10-25T01:30:00Z" | date_add({days: 1}; "Europe/Stockholm")"#, r#""2026-10-26T01:30:00Z""#),
+    ]);
 }
 
 #[test]
@@ -103,5 +119,58 @@ fn an_offset_a_fraction_and_the_words_of_a_format_are_kept() {
     ] {
         let message = run(program).expect_err(program);
         assert!(message.contains(expected), "{program}: {message}");
+    }
+}
+
+/// Each function of times and numbers, of a text, a number and a format.
+static ALL: LazyLock<Vec<Mapping>> = LazyLock::new(|| {
+    let functions = [
+        "parse_date",
+        "to_epoch",
+        "in_timezone(\"Asia/Tokyo\")",
+        "start_of((\"day\", \"week\", \"year\", \"hour\"); \"Europe/Stockholm\")",
+        "format_date($format)",
+        "strftime($format)",
+        "parse_date($format)",
+        "strptime($format)",
+        "date_add({years: $n})",
+        "date_add({days: $n}; \"Europe/Stockholm\")",
+        "date_add({milliseconds: $n})",
+        "date_diff($text; (\"months\", \"hours\"))",
+        "gmtime",
+        "todate",
+        "fromdate",
+        "[., 0, 1] | mktime",
+        "[2026, ., 1] | mktime",
+        "[2026, 0, 1, 0, 0, .] | mktime",
+        "round_to(2)",
+        "round_to(-2)",
+        "format_number(\"#,##0.00\")",
+        "format_number($text)",
+        "tostring | tonumber",
+        ". + 1 == 1",
+        "[., 1, $n] | sort",
+        "parse_number",
+        "parse_number({decimal: \",\"})",
+        "@urid",
+    ];
+    let programs = functions.iter().map(|program| {
+        format!(". as [$text, $n, $format] | [($text, $n, ($n | floor), \"2026-10-25T01:30:00Z\") | try ({program}) catch .]")
+    });
+    programs.map(|program| Mapping::compile(&program).unwrap_or_else(|error| panic!("{program}: {error}"))).collect()
+});
+
+proptest! {
+    /// An error of a function is one; a panic fails the test.
+    #[test]
+    fn no_text_and_no_number_ends_in_a_panic(
+        text in "(\\PC{0,30}|[+-]?[0-9]{4,6}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,10})?)?)?(Z|[+-][0-9]{2}:[0-9]{2}|\\[Europe/Stockholm\\]|é)?)",
+        number in "-?[0-9]{1,25}([.][0-9]{1,12})?([eE][+-]?[0-9]{1,20})?",
+        format in "(%[a-zA-Z0-9_.:é-]{1,2}|[T :é-]){0,8}",
+    ) {
+        let input = Value::array([Value::from(text.as_str()), number_from_text(&number).unwrap(), Value::from(format.as_str())]);
+        for mapping in ALL.iter() {
+            let _ = mapping.run(&input, &Limits::default());
+        }
     }
 }
