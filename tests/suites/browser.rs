@@ -8,7 +8,7 @@ use tokio::process::Command;
 /// Longest time of one of the scripts, on a machine that does much else.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-async fn run(script: &str, settings: &[(&str, &str)]) {
+async fn run(stack: &Stack, script: &str, settings: &[(&str, &str)]) {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/browser");
     assert!(std::path::Path::new(folder).join("node_modules").is_dir(), "run `npm ci` in tests/browser, as scripts/test does");
     let mut command = Command::new("node");
@@ -16,6 +16,8 @@ async fn run(script: &str, settings: &[(&str, &str)]) {
     let output = tokio::time::timeout(PATIENCE, command.output()).await.expect("the script ends").unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(output.status.success(), "{script}\n{}\n{}", text(&output.stdout), text(&output.stderr));
+    let log = stack.log_of("dev");
+    assert!(!log.contains("a form was answered in place"), "{script}: every form must lead to another page\n{log}");
 }
 
 #[tokio::test]
@@ -24,8 +26,8 @@ async fn a_person_sets_up_tries_breaks_mends_retries_and_rolls_back_and_no_page_
     let _dev = stack.start("dev").await;
     let log = stack.log_of("dev");
     let setup = log.split_whitespace().find(|word| word.contains("/setup?code=")).expect("the setup address is printed").to_owned();
-    run("story.mjs", &[("SETUP_URL", &setup)]).await;
-    run("pages.mjs", &[("SETUP_URL", &setup)]).await;
+    run(&stack, "story.mjs", &[("SETUP_URL", &setup)]).await;
+    run(&stack, "pages.mjs", &[("SETUP_URL", &setup)]).await;
 }
 
 /// A console of an installation that has these definitions and nobody who may sign in yet, and where the first administrator is made.
@@ -57,7 +59,7 @@ async fn what_is_typed_at_any_pace_is_in_the_field_in_the_text_and_in_what_is_st
     definitions.extend([webhook("Checked"), webhook("Both")]);
     let stack = Stack::new().await;
     let (_dev, setup) = console_with(&stack, &definitions.join("---\n")).await;
-    run("typing.mjs", &[("SETUP_URL", &setup)]).await;
+    run(&stack, "typing.mjs", &[("SETUP_URL", &setup)]).await;
 }
 
 #[tokio::test]
@@ -70,5 +72,5 @@ async fn a_refusal_a_draft_a_comment_and_the_changes_of_another_are_not_lost_and
     let definitions: Vec<String> = ["Shared", "Clash", "Draft", "One", "Two"].map(one).to_vec();
     let stack = Stack::new().await;
     let (_dev, setup) = console_with(&stack, &definitions.join("---\n")).await;
-    run("editing.mjs", &[("SETUP_URL", &setup)]).await;
+    run(&stack, "editing.mjs", &[("SETUP_URL", &setup)]).await;
 }

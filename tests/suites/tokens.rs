@@ -3,37 +3,70 @@
 use forebay_tests::{Stack, eventually};
 use futures_util::future::join_all;
 use serde_json::json;
-use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// Executions at once in a worker: where more are at the remote system, both workers have a share of them.
+const WORKER_CONCURRENCY: u64 = 2;
 
 /// Gives tokens at /token, each of which ends the one before, and answers other paths only to the last one.
 struct Guarded {
     address: String,
-    given: Arc<AtomicU64>,
-    refused: Arc<AtomicU64>,
-    life: Arc<AtomicU64>,
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    given: AtomicU64,
+    /// The last token that was ended before its time.
+    ended: AtomicU64,
+    refused: AtomicU64,
+    /// Requests that are held now.
+    held: AtomicU64,
+    /// The path whose requests are held, in small letters.
+    holds: watch::Sender<&'static str>,
 }
 
 impl Guarded {
-    async fn start(life: u64) -> Self {
+    async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
-        let (given, refused, life) = (Arc::default(), Arc::default(), Arc::new(AtomicU64::new(life)));
-        let server = Self { address, given, refused, life };
-        let (given, refused, life) = (server.given.clone(), server.refused.clone(), server.life.clone());
+        let server = Self { address: format!("http://{}", listener.local_addr().unwrap()), state: Arc::default() };
+        let state = server.state.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, given.clone(), refused.clone(), life.clone()));
+                tokio::spawn(serve(stream, state.clone()));
             }
         });
         server
     }
+
+    fn given(&self) -> u64 {
+        self.state.given.load(Ordering::SeqCst)
+    }
+
+    fn hold(&self, path: &'static str) {
+        self.state.holds.send_replace(path);
+    }
+
+    fn release(&self) {
+        self.hold("");
+    }
+
+    /// Ends the token that was given last, before its time.
+    fn end_token(&self) {
+        self.state.ended.store(self.given(), Ordering::SeqCst);
+    }
+
+    async fn held(&self, at_least: u64) {
+        eventually("requests are held", || async { (self.state.held.load(Ordering::SeqCst) >= at_least).then_some(()) }).await;
+    }
 }
 
-async fn serve(stream: TcpStream, given: Arc<AtomicU64>, refused: Arc<AtomicU64>, life: Arc<AtomicU64>) -> Option<()> {
+async fn serve(stream: TcpStream, state: Arc<State>) -> Option<()> {
     let mut stream = BufReader::new(stream);
     loop {
         let (mut path, mut token, mut length) = (String::new(), String::new(), 0);
@@ -52,14 +85,17 @@ async fn serve(stream: TcpStream, given: Arc<AtomicU64>, refused: Arc<AtomicU64>
             }
         }
         stream.read_exact(&mut vec![0; length]).await.ok()?;
+        let number = if path == "/token" { state.given.fetch_add(1, Ordering::SeqCst) + 1 } else { 0 };
+        state.held.fetch_add(1, Ordering::SeqCst);
+        state.holds.subscribe().wait_for(|held| *held != path).await.ok()?;
+        state.held.fetch_sub(1, Ordering::SeqCst);
+        let given = state.given.load(Ordering::SeqCst);
         let (status, body) = if path == "/token" {
-            let number = given.fetch_add(1, Ordering::SeqCst) + 1;
-            let life = life.load(Ordering::SeqCst);
-            (200, json!({ "access_token": format!("t{number}"), "token_type": "bearer", "expires_in": life }).to_string())
-        } else if token == format!("t{}", given.load(Ordering::SeqCst)) {
+            (200, json!({ "access_token": format!("t{number}"), "token_type": "bearer", "expires_in": 3600 }).to_string())
+        } else if token == format!("t{given}") && given > state.ended.load(Ordering::SeqCst) {
             (200, json!({ "ok": true }).to_string())
         } else {
-            refused.fetch_add(1, Ordering::SeqCst);
+            state.refused.fetch_add(1, Ordering::SeqCst);
             (401, "{}".to_owned())
         };
         let answer = format!("HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len());
@@ -67,55 +103,93 @@ async fn serve(stream: TcpStream, given: Arc<AtomicU64>, refused: Arc<AtomicU64>
     }
 }
 
-async fn connect(stack: &Stack, server: &Guarded, secret: &str) {
-    let oauth2 = format!("{{ token_url: '{}/token', client_id: c, client_secret: {secret} }}", server.address);
+async fn connect(stack: &Stack, server: &Guarded) {
+    let oauth2 = format!("{{ token_url: '{}/token', client_id: c, client_secret: hunter2 }}", server.address);
     let http = format!("{{ url: '{}/api', authentication: {{ oauth2: {oauth2} }} }}", server.address);
     stack.connect(&format!("tenant: t1\nconnection: erp\nhttp: {http}\n")).await;
+    let definition = |name: &str, timeout: &str| {
+        format!(
+            "tenant: t1\nname: {name}\ntrigger: {{ webhook: {{ authentication: none, response: {{ wait: 60s }} }} }}\n\
+             steps: [{{ id: call, timeout: {timeout}, http: {{ connection: erp, path: /orders, body: .body }} }}]\n"
+        )
+    };
+    stack.apply(&format!("{}---\n{}", definition("patient", "50s"), definition("impatient", "1s"))).await;
+}
+
+/// Calls that wait for their response, made until so many are held by the server.
+async fn calls_until_held(stack: &Arc<Stack>, server: &Guarded, url: &str, at_least: u64) -> Vec<JoinHandle<u16>> {
+    let calls = std::sync::Mutex::new(Vec::new());
+    eventually("both workers are at the remote system", || async {
+        let (stack, url) = (stack.clone(), url.to_owned());
+        let call = async move { stack.send(stack.http.post(url).body("{}")).await.status };
+        calls.lock().unwrap().push(tokio::spawn(call));
+        (server.state.held.load(Ordering::SeqCst) >= at_least).then_some(())
+    })
+    .await;
+    calls.into_inner().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn workers_share_a_token_where_each_new_one_ends_the_one_before() {
-    let (stack, server) = (Stack::new().await, Guarded::start(3600).await);
-    connect(&stack, &server, "hunter2-one").await;
-    let definition = "
-tenant: t1
-name: guarded
-trigger: { webhook: { authentication: none, response: { wait: 20s } } }
-steps: [{ id: call, http: { connection: erp, path: /orders, body: .body } }]
-";
-    stack.apply(definition).await;
+    let (stack, server) = (Arc::new(Stack::new().await), Guarded::start().await);
+    connect(&stack, &server).await;
     let ingress = stack.start("ingress").await;
-    let workers = [stack.start("worker").await, stack.start("worker").await];
-    let call = async || stack.post(&ingress, "/t1/guarded", "{}").await.status;
-    let calls = async |count: usize| join_all((0..count).map(|_| call())).await.into_iter().filter(|status| *status != 200).count();
-    assert_eq!(calls(60).await, 0);
-    assert_eq!(server.given.load(Ordering::SeqCst), 1);
-
-    // Tokens that live a second: each renewal of one worker ends the token in the hands of the other.
-    server.life.store(1, Ordering::SeqCst);
-    connect(&stack, &server, "hunter2-two").await;
-    let before = server.given.load(Ordering::SeqCst);
-    eventually("the new secret is used", || async {
-        assert_eq!(call().await, 200);
-        (server.given.load(Ordering::SeqCst) > before).then_some(())
-    })
-    .await;
-    let failed = Cell::new(0);
-    for _ in 0..12 {
-        failed.set(failed.get() + calls(5).await);
-        let given = server.given.load(Ordering::SeqCst);
-        eventually("a token is renewed", || async {
-            failed.set(failed.get() + usize::from(call().await != 200));
-            (server.given.load(Ordering::SeqCst) > given).then_some(())
-        })
-        .await;
+    let concurrency = WORKER_CONCURRENCY.to_string();
+    let settings = [("FOREBAY_WORKER_CONCURRENCY", concurrency.as_str())];
+    let workers = [stack.start_with("worker", &settings).await, stack.start_with("worker", &settings).await];
+    let url = format!("{}/t1/patient", ingress.url);
+    for round in 1..=5 {
+        server.hold("/api/orders");
+        let calls = calls_until_held(&stack, &server, &url, WORKER_CONCURRENCY + 1).await;
+        // The token ends in the hands of both workers, but for the first round, in which there was none.
+        if round > 1 {
+            server.end_token();
+        }
+        server.release();
+        let statuses: Vec<u16> = join_all(calls).await.into_iter().map(Result::unwrap).collect();
+        assert!(statuses.iter().all(|status| *status == 200), "round {round}: {statuses:?}");
+        assert_eq!(server.given(), round, "one token a round");
     }
-    assert_eq!(failed.get(), 0, "{} tokens, {} refused", server.given.load(Ordering::SeqCst), server.refused.load(Ordering::SeqCst));
-    let kept = stack.sql("select count(*)::text || ' ' || count(sealed)::text from connection_tokens").await;
-    assert_eq!(kept.trim(), "2 2");
-    let stored = stack.sql("select string_agg(encode(sealed, 'escape'), ' ') from connection_tokens").await;
-    assert!(!stored.contains("hunter2"), "{stored}");
+    assert!(server.state.refused.load(Ordering::SeqCst) > 4 * WORKER_CONCURRENCY, "both workers were refused in each round but the first");
     for worker in workers {
         assert!(worker.metric("forebay_worker_executions_total").await > 0.0, "both workers had a share");
     }
+    let kept = stack.sql("select count(*)::text || ' ' || count(sealed)::text from connection_tokens").await;
+    assert_eq!(kept.trim(), "1 1");
+    let stored = stack.sql("select string_agg(encode(sealed, 'escape'), ' ') from connection_tokens").await;
+    assert!(!stored.contains("hunter2"), "{stored}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_that_ends_while_its_token_is_fetched_keeps_no_process_waiting() {
+    let (stack, server) = (Arc::new(Stack::new().await), Guarded::start().await);
+    connect(&stack, &server).await;
+    let ingress = stack.start("ingress").await;
+    let first = stack.start("worker").await;
+    server.hold("/token");
+    let failed = stack.post(&ingress, "/t1/impatient", "{}").await;
+    assert_eq!(failed.status, 500, "its step's timeout ends before the token server answers");
+    assert_eq!(server.given(), 1);
+    let _second = stack.start("worker").await;
+    let calls = join_all((0..4).map(|_| stack.post(&ingress, "/t1/patient", "{}")));
+    let release = async {
+        server.held(1).await;
+        server.release();
+    };
+    let (answers, ()) = tokio::join!(calls, release);
+    assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
+    assert_eq!(server.given(), 1, "the token that the first step did not wait for is used");
+    drop(first);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_of_a_connection_fetches_a_token_and_leaves_it_to_the_workers() {
+    let (stack, server) = (Arc::new(Stack::new().await), Guarded::start().await);
+    connect(&stack, &server).await;
+    let (ingress, _worker) = (stack.start("ingress").await, stack.start("worker").await);
+    assert_eq!(stack.post(&ingress, "/t1/patient", "{}").await.status, 200);
+    stack.command(&["connections", "test", "t1/erp"]).await;
+    assert_eq!(server.given(), 2, "the test asks the token server");
+    assert_eq!(stack.post(&ingress, "/t1/patient", "{}").await.status, 200);
+    assert_eq!(server.given(), 2, "the worker goes on with the token of the test");
 }

@@ -153,7 +153,12 @@ impl Executor {
             let later = pause.filter(|pause| comes_back && pause.length() >= Duration::from_secs(1));
             let here = pause.filter(|pause| later.is_none() && tokio::time::Instant::now() + pause.length() < give_up_at);
             if let (Some(pause), Ending::Failed(error)) = (pause, &mut run.ending) {
-                say_what_was_asked_for(error, pause, here.or(later).is_some());
+                let comes_again = here.or(later).is_some();
+                if let Some(said) = asked_for_in_vain(error.retry_after, pause, comes_again) {
+                    tracing::info!(forebay.execution.id = %envelope.execution_id, "{said}");
+                    error.message.push_str("; ");
+                    error.message.push_str(&said);
+                }
             }
             let Some(pause) = here else {
                 return Some(Attempted {
@@ -208,16 +213,38 @@ impl Executor {
     }
 }
 
-/// Says in the history where a remote system's `Retry-After` could not be followed.
-fn say_what_was_asked_for(error: &mut ExecutionError, pause: Pause, comes_again: bool) {
-    let said = match (error.retry_after, pause.cut_short(), comes_again) {
-        (_, Some(asked), true) => {
-            format!("{}; it is called again after {}, the longest pause", asked_for(asked), format_duration(pause.length()))
+/// Where a remote system's `Retry-After` could not be followed: what the history says of it.
+fn asked_for_in_vain(asked: Option<Duration>, pause: Pause, comes_again: bool) -> Option<String> {
+    // The execution's own backoff may be longer; then the remote system is not what prevents the retry.
+    let asked = asked.filter(|asked| *asked >= pause.length())?;
+    match (pause.cut_short(), comes_again) {
+        (Some(_), true) => {
+            Some(format!("{}; it is called again after {}, the longest pause", asked_for(asked), format_duration(pause.length())))
         }
-        (Some(asked), _, false) => format!("{}, which is longer than this execution may be retried in its place", asked_for(asked)),
-        (_, None, true) | (None, _, false) => return,
-    };
-    tracing::info!("{said}");
-    error.message.push_str("; ");
-    error.message.push_str(&said);
+        (None, true) => None,
+        (_, false) => Some(format!("{}, which is longer than this execution may be retried in its place", asked_for(asked))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use forebay_contract::definition::RetryPolicy;
+
+    fn said(backoff: u64, asked: Option<u64>, comes_again: bool) -> String {
+        let (mut policy, asked) = (RetryPolicy::default(), asked.map(Duration::from_secs));
+        (policy.attempts, policy.first, policy.max) = (2, Duration::from_secs(backoff), Duration::from_secs(backoff));
+        let error = ExecutionError { transient: true, retry_after: asked, ..ExecutionError::permanent(ErrorCode::Remote, "") };
+        asked_for_in_vain(asked, policy.pause_after_error(1, &error).unwrap(), comes_again).unwrap_or_default()
+    }
+
+    #[test]
+    fn only_a_retry_after_that_is_longer_than_the_backoff_is_blamed_for_a_retry_that_cannot_be_made() {
+        assert_eq!(said(300, Some(1), false), "");
+        assert_eq!(said(300, None, false), "");
+        assert!(said(1, Some(200), false).contains("200s (Retry-After), which is longer than this execution may be retried"));
+        assert!(said(1, Some(3600), false).contains("which is longer than"));
+        assert_eq!(said(1, Some(200), true), "");
+        assert!(said(1, Some(3600), true).contains("it is called again after 5m, the longest pause"));
+    }
 }

@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// How often a service compares; an `adopt` is effective in every process after at most this long.
-const COMPARE_EVERY: Duration = Duration::from_secs(5);
+const COMPARE_INTERVAL: Duration = Duration::from_secs(5);
 /// Pause of a service that waits for the database, or for the broker that it is to register.
-const PAUSE: Duration = Duration::from_millis(500);
+const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Compares the settings of a process with what the database says.
 #[derive(Clone)]
@@ -74,7 +74,7 @@ impl InstallationCheck {
                         tracing::warn!(%error, "waiting for the database");
                         is_said = true;
                     }
-                    tokio::time::sleep(PAUSE).await;
+                    tokio::time::sleep(RETRY_INTERVAL).await;
                 }
                 // `follow` registers it once it is there and lets itself be marked.
                 Err(OperationError::Broker(_)) => return Ok(()),
@@ -93,7 +93,7 @@ impl InstallationCheck {
         let mut said = None;
         let mut pause = Duration::ZERO;
         while ended.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
-            pause = COMPARE_EVERY;
+            pause = COMPARE_INTERVAL;
             let (is_error, now) = match self.compare_or_register().await {
                 Ok(()) => (false, None),
                 Err(OperationError::OtherBroker(why)) => (true, Some(why)),
@@ -101,7 +101,7 @@ impl InstallationCheck {
                 Err(OperationError::Store(StoreError::Unavailable { .. })) => continue,
                 Err(error) => {
                     // Nothing is registered yet, and nothing can be published before it is.
-                    pause = PAUSE;
+                    pause = RETRY_INTERVAL;
                     let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
                     (false, Some(format!("{error}: {cause}")))
                 }

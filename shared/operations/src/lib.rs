@@ -75,6 +75,8 @@ impl Operations {
     pub fn build(settings: &Settings, store: Store, name: &str) -> Result<Self, BuildError> {
         let mut options = EngineOptions::default();
         options.reach = settings.private_addresses.parse()?;
+        // A test of a connection must not end the token of the workers unseen.
+        options.tokens = Some(Arc::new(store.clone()));
         let keys = settings.secret_key.as_ref().map(SecretKeys::parse).transpose().map_err(BuildError::SecretKey)?;
         let limits = Limits { max_length: settings.queue_max_length, max_bytes: settings.queue_max_bytes };
         let check = InstallationCheck::new(settings, store.clone(), name);

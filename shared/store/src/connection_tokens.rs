@@ -42,7 +42,7 @@ impl Store {
             return Ok(TokenTurn::Wait);
         }
         let seen: i64 = row.as_ref().map_or(0, |row| row.get(0));
-        // Whoever was faster has another turn by now, and perhaps a token.
+        // A faster process has changed the turn by now, and perhaps kept a token.
         let sql = "insert into connection_tokens as known (tenant, connection, settings, turn, fetching_until, expires_at)
                    values ($1, $2, $3, $4::bigint + 1, now() + make_interval(secs => $5), now() + make_interval(secs => $6))
                    on conflict (tenant, connection, settings) do update set turn = excluded.turn, fetching_until = excluded.fetching_until,

@@ -83,7 +83,8 @@ struct Current {
 
 impl Store {
     /// Makes each definition the current version of its integration, all in one transaction. A definition that equals the
-    /// current version in its document and its text changes nothing; a text that differs in its comments alone is a new version. `by`: who applies, for the history. The answer has the order of the definitions.
+    /// current version in its document and its text changes nothing; a text that differs in its comments alone is a new version.
+    /// `by`: the principal, for the history. The answer has the order of the definitions.
     ///
     /// # Errors
     /// [`StoreError::DefinedTwice`], or what the server says; then nothing is applied.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 impl Store {
-    /// Keeps a text for one reading by whoever has the same credential (a session's cookie, a token), which is not stored. Returns its id.
+    /// Keeps a text for one reading with the same credential (a session's cookie, a token), which is not stored. Returns its id.
     ///
     /// # Errors
     /// What the server says.

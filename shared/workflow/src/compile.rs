@@ -1,9 +1,10 @@
 //! Compiles a definition: every mapping and template in it, with all problems at once.
 
 use crate::connector::StatementText;
+use crate::context::names_raw;
 use crate::evaluate::Paced;
 use crate::header::{HeaderTemplate, refusal};
-use crate::mapping::{CompileError, Encoding, Mapping, Template};
+use crate::mapping::{Encoding, Mapping, Template};
 use crate::program::{
     CompiledAction, CompiledBranch, CompiledCall, CompiledCase, CompiledEach, CompiledOnError, CompiledStep, CompiledSwitch, CompiledWait,
 };
@@ -24,31 +25,24 @@ pub(crate) struct Parts {
     pub waits: bool,
     /// Whether a later attempt may find outputs that an earlier one kept. The output of the only step ends the execution.
     pub keeps_steps: bool,
+    /// Whether mappings see `.request.raw`: see [`names_raw`].
+    pub wants_raw: bool,
 }
 
 /// Compiles a definition; a new one is held also to what stored ones, of older versions, may break where it is never reached.
 pub(crate) fn compile(definition: &Definition, is_new: bool) -> Result<Parts, Vec<Problem>> {
     let mut compiler = Compiler::default();
-    if let Some(key) = definition.trigger.webhook().and_then(|webhook| webhook.idempotency.key.as_ref()) {
-        compiler.mapping("trigger.webhook.idempotency.key", key);
-    }
-    let ordering_key = match definition.trigger.delivery() {
-        Delivery::ByKey { by, .. } => compiler.mapping("trigger.webhook.ordered.by", by),
-        _ => None,
-    };
-    let input = definition.input.as_ref().and_then(|source| compiler.mapping("input", source));
-    let label = definition.label.as_ref().and_then(|source| compiler.mapping("label", source));
-    let steps = compiler.steps("steps", &definition.steps);
-    let respond = definition.respond.as_ref().and_then(|respond| compiler.respond("respond", respond));
-    let Compiler { mut problems, new_problems, step_count, reaches_out, waits, asks_for_earlier } = compiler;
+    let parts = compiler.parts(definition);
+    let Compiler { mut problems, new_problems, .. } = compiler;
     if is_new {
         problems.extend(new_problems);
     }
-    if !problems.is_empty() {
-        return Err(problems);
-    }
-    let keeps_steps = waits || asks_for_earlier || reaches_out && step_count > 1;
-    Ok(Parts { ordering_key, input, label, steps, respond, waits, keeps_steps })
+    if problems.is_empty() { Ok(parts) } else { Err(problems) }
+}
+
+/// [`Parts::wants_raw`] of a definition that may have problems.
+pub(crate) fn wants_raw(definition: &Definition) -> bool {
+    Compiler::default().parts(definition).wants_raw
 }
 
 /// Collects problems; what could not be compiled is `None`.
@@ -63,9 +57,27 @@ pub(crate) struct Compiler {
     waits: bool,
     /// Whether a step asks whether an earlier attempt may have done it.
     pub(crate) asks_for_earlier: bool,
+    /// Whether a text so far names `raw`.
+    wants_raw: bool,
 }
 
 impl Compiler {
+    fn parts(&mut self, definition: &Definition) -> Parts {
+        if let Some(key) = definition.trigger.webhook().and_then(|webhook| webhook.idempotency.key.as_ref()) {
+            self.mapping("trigger.webhook.idempotency.key", key);
+        }
+        let ordering_key = match definition.trigger.delivery() {
+            Delivery::ByKey { by, .. } => self.mapping("trigger.webhook.ordered.by", by),
+            _ => None,
+        };
+        let input = definition.input.as_ref().and_then(|source| self.mapping("input", source));
+        let label = definition.label.as_ref().and_then(|source| self.mapping("label", source));
+        let steps = self.steps("steps", &definition.steps);
+        let respond = definition.respond.as_ref().and_then(|respond| self.respond("respond", respond));
+        let keeps_steps = self.waits || self.asks_for_earlier || self.reaches_out && self.step_count > 1;
+        Parts { ordering_key, input, label, steps, respond, waits: self.waits, keeps_steps, wants_raw: self.wants_raw }
+    }
+
     pub(crate) fn problem(&mut self, path: impl Into<String>, message: impl Into<String>) {
         self.problems.push(Problem { path: path.into(), message: message.into() });
     }
@@ -74,12 +86,14 @@ impl Compiler {
         self.new_problems.push(Problem { path: path.into(), message: message.into() });
     }
 
-    fn kept<T>(&mut self, path: &str, result: Result<T, CompileError>) -> Option<Paced<T>> {
-        result.map(Paced::new).map_err(|error| self.problem(path, error.to_string())).ok()
+    /// Compiles one text: every mapping and template of a definition goes through here.
+    fn text<T, E: ToString>(&mut self, path: &str, source: &str, compile: impl FnOnce(&str) -> Result<T, E>) -> Option<Paced<T>> {
+        self.wants_raw |= names_raw(source);
+        compile(source).map(Paced::new).map_err(|error| self.problem(path, error.to_string())).ok()
     }
 
     pub(crate) fn mapping(&mut self, path: &str, source: &str) -> Option<Paced<Mapping>> {
-        self.kept(path, Mapping::compile(source))
+        self.text(path, source, Mapping::compile)
     }
 
     /// A mapping that may be absent: the outer `None` is a problem.
@@ -91,7 +105,7 @@ impl Compiler {
     }
 
     pub(crate) fn template(&mut self, path: &str, source: &str, encoding: Encoding) -> Option<Paced<Template>> {
-        self.kept(path, Template::compile(source, encoding))
+        self.text(path, source, |source| Template::compile(source, encoding))
     }
 
     /// As [`Compiler::optional_mapping`].
@@ -189,14 +203,13 @@ impl Compiler {
     }
 
     fn http(&mut self, path: &str, call: &HttpCall) -> Option<HttpStep> {
-        let (field, target) = match &call.target {
-            HttpTarget::Url(url) => ("url", UrlTemplate::compile(url).map(|url| Target::Url(Paced::new(url)))),
-            HttpTarget::Connection { connection, path } => {
-                let path = PathTemplate::compile(path);
-                ("path", path.map(|path| Target::Connection { connection: connection.clone(), path: Paced::new(path) }))
+        let target = match &call.target {
+            HttpTarget::Url(url) => self.text(&format!("{path}.url"), url, UrlTemplate::compile).map(Target::Url),
+            HttpTarget::Connection { connection, path: source } => {
+                let under = self.text(&format!("{path}.path"), source, PathTemplate::compile);
+                under.map(|path| Target::Connection { connection: connection.clone(), path })
             }
         };
-        let target = target.map_err(|message| self.problem(format!("{path}.{field}"), message)).ok();
         let mut query = Vec::with_capacity(call.query.len());
         for (name, source) in &call.query {
             let template = self.template(&format!("{path}.query.{name}"), source, Encoding::Scalar);

@@ -3,9 +3,12 @@
 //! Messages of Forebay itself name a connection and its host, and never hold more of its address. Remote systems repeat what they were
 //! sent, and their words stand in errors, the history and alerts.
 
+mod written;
+
+use data_encoding::BASE64;
 use forebay_contract::connection::{Connection, ConnectionKind, HttpAuthentication, SftpLogin};
 use forebay_contract::outcome::ExecutionError;
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use reqwest::Url;
 
 /// Stands where a part was.
@@ -14,6 +17,8 @@ const CONCEALED: &str = "***";
 const SHORTEST_OF_ADDRESS: usize = 8;
 /// Shorter ones are not worth the name of a secret.
 const SHORTEST_SECRET: usize = 6;
+/// All but what RFC 3986, section 2.3, leaves unreserved.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Texts that are not shown.
 #[derive(Debug, Default)]
@@ -36,12 +41,15 @@ impl Concealment {
                 http.headers.iter().for_each(|(_, value)| concealment.add_secret(value.expose()));
                 match &http.authentication {
                     HttpAuthentication::None => {}
-                    HttpAuthentication::Basic { password, .. } => concealment.add_secret(password.expose()),
+                    HttpAuthentication::Basic { username, password } => concealment.add_credentials(username, password.expose()),
                     HttpAuthentication::ApiKey { value, .. } => concealment.add_secret(value.expose()),
                     HttpAuthentication::Bearer(token) => concealment.add_secret(token.expose()),
-                    HttpAuthentication::OAuth2 { token_url, client_secret, .. } => {
+                    HttpAuthentication::OAuth2 { token_url, client_id, client_secret, .. } => {
                         concealment.add_url(token_url);
-                        concealment.add_secret(client_secret.expose());
+                        concealment.add_credentials(client_id, client_secret.expose());
+                        // As the client sends them: RFC 6749, section 2.3.1.
+                        let encoded = |text| utf8_percent_encode(text, RESERVED).to_string();
+                        concealment.add_credentials(&encoded(client_id), &encoded(client_secret.expose()));
                     }
                 }
             }
@@ -59,15 +67,20 @@ impl Concealment {
         concealment.ordered()
     }
 
-    /// The text without what is concealed.
+    /// Conceals the value of an `Authorization` too, with or without its scheme: an access token is in no connection.
+    pub(crate) fn and_authorization(mut self, value: &str) -> Self {
+        self.add_secret(value.split_once(' ').map_or(value, |(_, credentials)| credentials));
+        self.ordered()
+    }
+
+    /// The text without what is concealed, in whatever way that is written in it.
     pub(crate) fn conceal(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for part in &self.0 {
-            if text.contains(part.as_str()) {
-                text = text.replace(part.as_str(), CONCEALED);
-            }
-        }
-        text
+        self.0.iter().fold(text.to_owned(), |text, part| written::replaced(&text, part, CONCEALED, None))
+    }
+
+    /// As [`conceal`](Self::conceal), of a text that was cut off at its end: the beginning of a secret that stands there is concealed too.
+    pub(crate) fn conceal_cut_off(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, part| written::replaced(&text, part, CONCEALED, Some(SHORTEST_SECRET)))
     }
 
     /// The failure without what is concealed.
@@ -78,11 +91,9 @@ impl Concealment {
     fn add_url(&mut self, url: &str) {
         let Ok(url) = Url::parse(url) else { return };
         self.add_word(url.username());
-        url.password().iter().for_each(|password| self.add_secret(password));
+        url.password().iter().for_each(|password| self.add_credentials(url.username(), password));
         let path = url.path().trim_end_matches('/');
         self.add(path, SHORTEST_OF_ADDRESS);
-        // As PHP and others write a slash in JSON.
-        self.add(&path.replace('/', "\\/"), SHORTEST_OF_ADDRESS);
         path.split('/').for_each(|segment| self.add_word(segment));
         self.add(url.query().unwrap_or_default(), SHORTEST_OF_ADDRESS);
         url.query_pairs().for_each(|(_, value)| self.add(&value, SHORTEST_SECRET));
@@ -93,6 +104,12 @@ impl Concealment {
         if word.chars().any(|c| c.is_ascii_digit() || c.is_ascii_uppercase()) {
             self.add(word, SHORTEST_OF_ADDRESS);
         }
+    }
+
+    /// A password, and what HTTP's Basic authentication makes of it.
+    fn add_credentials(&mut self, username: &str, password: &str) {
+        self.add_secret(password);
+        self.add_secret(&BASE64.encode(format!("{username}:{password}").as_bytes()));
     }
 
     fn add_secret(&mut self, secret: &str) {

@@ -6,7 +6,6 @@ use crate::mapping::Value;
 use crate::variables::Numbers;
 use crate::weight;
 use forebay_contract::body::Reading;
-use forebay_contract::definition::Definition;
 use forebay_contract::envelope::{Envelope, Request};
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use std::panic::catch_unwind;
@@ -200,19 +199,14 @@ fn request(request: &Request, content_type: Option<&str>, raw: Option<Value>) ->
 #[derive(Clone, Copy)]
 pub(crate) struct Asked<'r> {
     pub reading: Reading<'r>,
-    /// Whether mappings see `.request.raw`: see [`wants_raw`].
+    /// Whether mappings see `.request.raw`: see [`names_raw`].
     pub wants_raw: bool,
 }
 
-/// Whether a definition can ask for `.request.raw`: the word stands in one of its texts. The Base64 of every body would be made for
-/// nothing otherwise. Asked of the whole definition, so that no mapping or template can be forgotten.
-pub(crate) fn wants_raw(definition: &Definition) -> bool {
-    names_raw(&format!("{definition:?}"))
-}
-
-/// As [`wants_raw`], of one mapping.
+/// Whether a mapping or template can ask for `.request.raw`: the word `raw` stands in it, in any of jq's ways (`.raw`, `["raw"]`,
+/// `{raw}`). Without the word `.request` has no such member, however its members are reached (`keys`, `..`, `.[$name]`).
 pub(crate) fn names_raw(source: &str) -> bool {
-    source.contains("raw")
+    source.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == "raw")
 }
 
 /// Headers as an object; the values of a repeated one are joined as RFC 9110, section 5.2, joins them.

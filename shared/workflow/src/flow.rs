@@ -159,7 +159,8 @@ impl Execution<'_> {
                 Err(error) => error,
             };
             let Some(pause) = step.retry.and_then(|retry| retry.pause_after_error(attempt, &error)) else { return Err(error) };
-            if let Some(asked) = error.retry_after
+            // A longer backoff of the step's own is not the remote system's.
+            if let Some(asked) = error.retry_after.filter(|asked| *asked >= pause.length())
                 && Instant::now() + pause.length() >= self.execution.deadline
             {
                 // The pause would end the execution, and hide why.

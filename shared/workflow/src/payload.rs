@@ -74,7 +74,7 @@ pub(crate) async fn of_mapping(
     Ok(Payload { bytes: decoded(&output)?, content_type })
 }
 
-/// JSON and forms are read as UTF-8 by whoever follows their standards, and by others as their charset says: a charset that is not
+/// Receivers that follow the standards of JSON and forms read them as UTF-8, and others as their charset says: a charset that is not
 /// UTF-8 could only be misread.
 fn check_charset(kind: &BodyKind, content_type: &str) -> Result<(), ExecutionError> {
     if !matches!(kind, BodyKind::Json(_) | BodyKind::Form(_)) || content_type == JSON {

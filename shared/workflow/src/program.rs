@@ -1,7 +1,6 @@
 //! A definition, compiled: what runs and what the engine asks of it.
 
 use crate::compile::{Parts, compile};
-use crate::context::wants_raw;
 use crate::evaluate::Paced;
 use crate::key::key;
 use crate::mapping::{Mapping, Template};
@@ -156,8 +155,7 @@ impl Program {
     /// # Errors
     /// Every problem, each with the path of its field, such as `steps[1].set: line 1, column 5: ...`.
     pub fn compile(definition: Arc<Definition>) -> Result<Self, Vec<Problem>> {
-        let Parts { ordering_key, input, label, steps, respond, waits, keeps_steps } = compile(&definition, false)?;
-        let wants_raw = wants_raw(&definition);
+        let Parts { ordering_key, input, label, steps, respond, waits, keeps_steps, wants_raw } = compile(&definition, false)?;
         Ok(Self { definition, ordering_key, input, label, steps, respond, waits, keeps_steps, wants_raw })
     }
 

@@ -165,6 +165,19 @@ async fn a_step_is_tried_again_as_its_own_retry_says_and_waits_as_the_remote_sys
 }
 
 #[tokio::test]
+async fn a_backoff_that_is_longer_than_the_execution_is_not_blamed_on_a_short_retry_after() {
+    for (asked, is_blamed) in [("1", false), ("30", true)] {
+        let server = Server::start(move |_| reply(503, &[("retry-after", asked)], "")).await;
+        let steps = format!(
+            "steps: [{{ id: a, retry: {{ attempts: 2, backoff: {{ first: 20s }} }}, http: {{ url: 'http://{}/x' }} }}]",
+            server.address
+        );
+        let error = error(engine().run(&program(&steps), &envelope("{}"), within(Duration::from_secs(2))).await);
+        assert_eq!(error.message.contains("(Retry-After), which is longer than this execution may take"), is_blamed, "{error}");
+    }
+}
+
+#[tokio::test]
 async fn what_the_same_input_meets_again_is_not_tried_again_unless_asked() {
     let server = Server::start(|_| reply(404, &[], "")).await;
     for (on, times) in [("", 1), (", on: any", 3)] {

@@ -181,3 +181,86 @@ async fn a_token_that_is_not_given_says_what_the_server_said_and_no_secret() {
         assert_eq!(server.got().len(), 1);
     }
 }
+
+#[tokio::test]
+async fn a_step_that_ends_while_its_token_is_fetched_leaves_the_token_to_the_others() {
+    let (given, may_answer) = (Arc::new(AtomicUsize::new(0)), Arc::new(tokio::sync::Semaphore::new(0)));
+    let (counter, gate) = (given.clone(), may_answer.clone());
+    let server = Server::start_with(move |got| {
+        let (counter, gate) = (counter.clone(), gate.clone());
+        async move {
+            if got.target != "/token" {
+                return reply(200, &[], "");
+            }
+            let token = token(&counter, 3600);
+            drop(gate.acquire().await);
+            token
+        }
+    })
+    .await;
+    let (engine, host) = (engine(), erp(&server, oauth2(&server, json!({}))));
+    let impatient = "steps: [{ id: call, timeout: 200ms, http: { connection: erp, method: POST } }]";
+    let error = error(run_with(&engine, &host, impatient).await);
+    assert_eq!(error.code, ErrorCode::Timeout, "{error}");
+    let patient = tokio::spawn(async move { run_with(&engine, &host, CALL).await });
+    may_answer.add_permits(9);
+    response(patient.await.unwrap());
+    assert_eq!(given.load(Ordering::SeqCst), 1);
+    assert_eq!(server.got().last().unwrap().header("authorization"), Some("Bearer t1"));
+}
+
+#[tokio::test]
+async fn credentials_that_a_remote_system_repeats_are_in_no_failure() {
+    let secret = "p\u{f6}+/ &\"w\\%41x";
+    let long = format!("eyJ{}", "aB3+/".repeat(400));
+    for (authentication, given) in [
+        (json!({ "basic": { "username": "forebay", "password": secret } }), String::new()),
+        (json!({ "bearer": { "token": "tok+en/0001==" } }), String::new()),
+        (json!({ "api_key": { "header": "Authorization", "value": "Key k3y+1/2==" } }), String::new()),
+        (json!({ "oauth2": {} }), "at+0001/xyz==".to_owned()),
+        (json!({ "oauth2": {} }), long),
+    ] {
+        for notation in [|text: &str| text.to_owned(), as_json, as_percent, as_escaped_json] {
+            let given = given.clone();
+            let server = Server::start(move |got| match got.header("authorization") {
+                _ if got.target == "/token" => {
+                    let answer = json!({ "access_token": given, "token_type": "Bearer", "expires_in": 60 });
+                    reply(200, &[("content-type", "application/json")], answer.to_string())
+                }
+                Some(value) => reply(500, &[], format!("you sent {} and {}", notation(value), notation(secret))),
+                None => reply(500, &[], "you sent nothing"),
+            })
+            .await;
+            let authentication = if authentication.get("oauth2").is_some() {
+                oauth2(&server, json!({ "client_secret": secret }))
+            } else {
+                authentication.clone()
+            };
+            let error = error(run_with(&engine(), &erp(&server, authentication.clone()), CALL).await);
+            assert!(error.message.contains("you sent ") && error.message.contains("***"), "{error}");
+            let values = server.got().into_iter().filter_map(|got| got.header("authorization").map(str::to_owned));
+            for value in values {
+                let credentials = value.split_once(' ').map_or(value.as_str(), |(_, credentials)| credentials);
+                for shown in [&notation(credentials)[..6], &credentials[..6]] {
+                    assert!(!error.message.contains(shown), "{authentication}: {error}");
+                }
+            }
+        }
+    }
+}
+
+fn as_json(text: &str) -> String {
+    json!(text).to_string()
+}
+
+/// As PHP and .NET write it.
+fn as_escaped_json(text: &str) -> String {
+    let escaped = |unit: u16| {
+        if unit < 128 && (unit as u8).is_ascii_alphanumeric() { (unit as u8 as char).to_string() } else { format!("\\u{unit:04x}") }
+    };
+    text.encode_utf16().map(escaped).collect()
+}
+
+fn as_percent(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}

@@ -164,6 +164,25 @@ async fn the_bytes_of_a_call_are_there_for_who_asks_and_go_out_as_they_came() {
     assert_eq!(text(run("steps: [{ id: a, set: '.request.raw | decode_charset(\"utf-8\")' }]").await), r#""{ \"n\" : 1.50 }""#);
     assert_eq!(text(run("steps: [{ id: a, set: '.request | keys' }]").await), r#"["contentType","headers","method","path","queryString"]"#);
     assert_eq!(text(run("steps: [{ id: a, log: '${ .request.raw.size } bytes' }]").await), r#""14 bytes""#);
+    // The word in any mapping or template, in any of jq's ways, and after anything.
+    let sizes = [
+        "set: '.request[\"raw\"].size'",
+        "set: '.request | . as {raw: $r} | $r.size'",
+        "set: '.request as {$raw} | $raw.size'",
+        "set: 'getpath([\"request\",\"raw\"]).size'",
+        "switch: { cases: [{ when: 'true', steps: [{ id: b, set: .request.raw.size }] }] }",
+        "each: { in: '[1]', steps: [{ id: b, log: '${ .request | .raw | .size }' }], output: '.steps.b | tonumber' }",
+        "set: \"\\n.request\\n| {raw}\\n| .raw.size\"",
+        "when: '.request.raw.size == 14'\n    set: '.request | to_entries | map(select(.key | startswith(\"r\"))) | .[0].value.size'",
+    ];
+    for step in sizes {
+        let given = text(run(&format!("steps:\n  - id: a\n    {step}")).await);
+        assert_eq!(given.trim_matches(['[', ']']), "14", "{step}");
+    }
+    for other in ["withdraw", "raws", "draw", "raw_data"] {
+        let step = format!("steps: [{{ id: {other}, set: '[.{other}] | {{ {other}: . }}' }}, {{ id: b, set: '.request | keys' }}]");
+        assert_eq!(text(run(&step).await), r#"["contentType","headers","method","path","queryString"]"#);
+    }
 
     envelope.body = bytes::Bytes::new();
     let sent = response(engine().run(&program("respond: { body: .request.raw }"), &envelope, once()).await);

@@ -4,7 +4,7 @@ use crate::view::conflict::{Conflict, Merge};
 use diffy::MergeOptions;
 
 /// Longest text that is merged, in bytes: comparing costs the product of the lengths.
-const MOST_BYTES: usize = 400_000;
+const MAX_BYTES: usize = 400_000;
 const MARKS: [&str; 2] = ["<<<<<<< ", ">>>>>>> "];
 
 /// Which text a person goes on with.
@@ -70,7 +70,7 @@ fn merge(base: &str, theirs: &str, mine: &str) -> Merge {
     if base.is_empty() {
         return Merge::NoBase;
     }
-    if base.len() + theirs.len() + mine.len() > MOST_BYTES {
+    if base.len() + theirs.len() + mine.len() > MAX_BYTES {
         return Merge::TooLong;
     }
     let whole = |text: &str| format!("{}\n", text.trim_end_matches('\n'));

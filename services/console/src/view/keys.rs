@@ -62,7 +62,7 @@ pub(crate) fn known(key: &Line, wanted: &[String], now: i64, back: &str) -> Mark
         html! {
             div.stack.tight {
                 p { (question) }
-                @if is_expired { p { "It has expired, so it opens nothing until its end is moved: forebay keys update " (key.id) " --expires never." } }
+                @if is_expired { p { "It has expired, so it opens nothing until it is extended: forebay keys update " (key.id) " --expires never." } }
                 @if !missing.is_empty() {
                     form.stack.tight method="post" action="/keys/grant" {
                         input type="hidden" name="key" value=(key.id);
@@ -128,7 +128,7 @@ fn row(line: &Line, now: i64, may_change: bool, of: &str, back: &str) -> Markup 
                         (revoking(line, of, back))
                         form method="post" action={ "/keys/" (line.id) "/delete" } {
                             input type="hidden" name="back" value=(back);
-                            (asking("small danger", "Delete", &format!("Delete the key '{}'? Whoever sends it gets 401 from then on, at every integration.", line.label)))
+                            (asking("small danger", "Delete", &format!("Delete the key '{}'? Calls with it get 401 from then on, at every integration.", line.label)))
                         }
                     }
                 }
@@ -140,7 +140,7 @@ fn row(line: &Line, now: i64, may_change: bool, of: &str, back: &str) -> Markup 
 /// Takes integrations from a key: the one of the page, or one that is chosen.
 fn revoking(line: &Line, of: &str, back: &str) -> Markup {
     let action = format!("/keys/{}/revoke", line.id);
-    let question = |name: &str| format!("Revoke {name} from the key '{}'? Whoever sends it gets 403 there from then on.", line.label);
+    let question = |name: &str| format!("Revoke {name} from the key '{}'? Calls with it get 403 there from then on.", line.label);
     html! {
         @if !of.is_empty() {
             form method="post" action=(action) {

@@ -164,7 +164,7 @@ pub(crate) fn tokens(tokens: &[Token], made: Option<&str>, new: &NewToken<'_>, n
                                     td data-label="Expires" { @if token.expires_at <= now { (badge(Tone::Bad, "expired")) } @else { (at(token.expires_at)) } }
                                     td {
                                         form method="post" action={ "/tokens/" (token.id) "/delete" } {
-                                            (asking("small danger", "Delete", &format!("Delete the token '{}'? Whoever sends it gets 401 from then on.", token.label)))
+                                            (asking("small danger", "Delete", &format!("Delete the token '{}'? Calls with it get 401 from then on.", token.label)))
                                         }
                                     }
                                 }

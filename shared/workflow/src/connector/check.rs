@@ -57,8 +57,8 @@ impl Connectors {
         http: &HttpConnection,
     ) -> Result<String, ExecutionError> {
         let target = Target(connection);
-        // Without the token that is kept: its client may be refused by now.
-        let headers = Self::new(self.reach().clone()).authorize(client, connection, http).await?;
+        let anew = Self::with_tokens(self.reach().clone(), self.shared.tokens.of_a_test());
+        let headers = anew.authorize(client, connection, http).await?;
         let wrong = |code, what: String| permanent(code, format!("{target}: {what}"));
         let url = Url::parse(&http.url).map_err(|error| wrong(ErrorCode::Connection, format!("url cannot be read: {error}")))?;
         self.reach().check_url(&url).map_err(|refused| wrong(ErrorCode::Unreachable, refused.to_string()))?;

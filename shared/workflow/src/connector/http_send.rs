@@ -1,23 +1,25 @@
 //! Sends one request, follows the redirects that may be followed, and names the call in messages.
 
 use super::http_client::MAX_REDIRECTS;
-use super::{Reach, Target, cause, tls};
+use super::{Headers, Reach, Target, cause, tls};
 use crate::concealment::Concealment;
 use crate::failure::{permanent, transient};
 use forebay_contract::connection::Connection;
 use forebay_contract::definition::Redirects;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use forebay_tls::Untrusted;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, TRANSFER_ENCODING};
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, TRANSFER_ENCODING};
 use http::{Method, StatusCode};
 use reqwest::{Request, Response, Url};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// How a call is named in messages. Of an address only scheme, host and port: the rest may be a secret, such as that of a webhook.
 pub(crate) struct Called {
     text: String,
     address: Address,
+    /// Values of `Authorization` that its requests carry.
+    authorizations: Mutex<Vec<String>>,
 }
 
 /// What an answer may repeat of an address and is not shown either.
@@ -29,7 +31,7 @@ enum Address {
 impl Called {
     /// A call of an address that the step itself gives.
     pub(crate) fn by_url(method: &Method, url: &Url) -> Self {
-        Self { text: format!("{method} {}", origin(url)), address: Address::Url(url.as_str().to_owned()) }
+        Self { text: format!("{method} {}", origin(url)), address: Address::Url(url.as_str().to_owned()), authorizations: Mutex::default() }
     }
 
     /// A call by a connection. `path`: the step's own, under the connection's address.
@@ -37,20 +39,42 @@ impl Called {
         let path = path.split(['?', '#']).next().unwrap_or_default().trim_start_matches('/');
         let path = if path.is_empty() { String::new() } else { format!("/{path} ") };
         let text = format!("{method} {path}to {}", Target(connection));
-        Self { text, address: Address::Of(Arc::clone(connection)) }
+        Self { text, address: Address::Of(Arc::clone(connection)), authorizations: Mutex::default() }
     }
 
     /// A call that is named otherwise.
     pub(crate) fn of(text: String, connection: &Connection) -> Self {
-        Self { text, address: Address::Of(Arc::new(connection.clone())) }
+        Self { text, address: Address::Of(Arc::new(connection.clone())), authorizations: Mutex::default() }
     }
 
-    /// A text of the remote system, without what it repeats of the address.
+    /// Says what a request of the call carries, before it is sent: the answer may repeat it.
+    pub(crate) fn carries(&self, headers: &Headers) {
+        let values = headers.iter().filter(|(name, _)| *name == AUTHORIZATION).filter_map(|(_, value)| value.to_str().ok());
+        self.authorizations.lock().unwrap_or_else(PoisonError::into_inner).extend(values.map(str::to_owned));
+    }
+
+    /// The beginning of an answer, without what it repeats of the address and the credentials.
+    pub(crate) fn conceal_cut_off(&self, text: &str) -> String {
+        self.concealment().conceal_cut_off(text)
+    }
+
+    /// As [`conceal_cut_off`](Self::conceal_cut_off), of a whole text.
     pub(crate) fn conceal(&self, text: &str) -> String {
-        match &self.address {
-            Address::Url(url) => Concealment::of_url(url).conceal(text),
-            Address::Of(connection) => Concealment::of(connection).conceal(text),
-        }
+        self.concealment().conceal(text)
+    }
+
+    /// The same of a failure.
+    pub(crate) fn conceal_in(&self, error: ExecutionError) -> ExecutionError {
+        self.concealment().conceal_in(error)
+    }
+
+    fn concealment(&self) -> Concealment {
+        let of_address = match &self.address {
+            Address::Url(url) => Concealment::of_url(url),
+            Address::Of(connection) => Concealment::of(connection),
+        };
+        let authorizations = self.authorizations.lock().unwrap_or_else(PoisonError::into_inner);
+        authorizations.iter().fold(of_address, |concealment, value| concealment.and_authorization(value))
     }
 }
 

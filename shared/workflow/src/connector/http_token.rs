@@ -19,6 +19,7 @@ use serde_json::Value as Json;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tracing::Instrument;
 
 /// A token is not used in its last seconds, since the call that carries it takes some time too; of one that lives briefly, in the last
 /// fifth of its life.
@@ -43,6 +44,8 @@ pub(super) struct Tokens {
     entries: Mutex<HashMap<(Name, Name), Entry>>,
     /// Absent: this process shares tokens with no other.
     store: Option<Arc<dyn TokenStore>>,
+    /// Whether the first token of a connection is fetched although a shared one can be used.
+    fetches_first: bool,
 }
 
 struct Entry {
@@ -71,7 +74,12 @@ struct Token {
 
 impl Tokens {
     pub(super) fn shared_by(store: Option<Arc<dyn TokenStore>>) -> Self {
-        Self { entries: Mutex::default(), store }
+        Self { entries: Mutex::default(), store, fetches_first: false }
+    }
+
+    /// Tokens of a test: a new one is fetched, since the client may be refused by now, and is shared with those who use the one before.
+    pub(super) fn of_a_test(&self) -> Self {
+        Self { entries: Mutex::default(), store: self.store.clone(), fetches_first: true }
     }
 
     /// Forgets the token of a connection that was changed since.
@@ -103,36 +111,48 @@ impl Connectors {
     }
 
     /// The value of `Authorization`.
+    ///
+    /// A token that has to be fetched is fetched to the end and shared, also when the caller's future is dropped meanwhile: a turn that
+    /// is not ended keeps every process waiting.
     pub(super) async fn token(
         &self,
         client: &reqwest::Client,
         connection: &Arc<Connection>,
         authentication: &HttpAuthentication,
     ) -> Result<HeaderValue, ExecutionError> {
-        let place = self.shared.tokens.place(connection);
-        let mut known = place.lock().await;
+        let mut known = self.shared.tokens.place(connection).lock_owned().await;
         if let Some(token) = known.token.as_ref().filter(|token| Instant::now() < token.until) {
             return Ok(token.value.clone());
         }
-        let refused = known.refused.clone();
-        let token = self.shared_token(client, connection, authentication, refused.as_ref()).await?;
-        Ok(known.token.insert(token).value.clone())
+        let (connectors, client, connection, authentication) =
+            (self.clone(), client.clone(), Arc::clone(connection), authentication.clone());
+        let fetched = async move {
+            let refused = known.refused.clone();
+            let token = connectors.shared_token(&client, &connection, &authentication, refused).await?;
+            Ok(known.token.insert(token).value.clone())
+        };
+        let ended = tokio::spawn(fetched.in_current_span()).await;
+        ended.unwrap_or_else(|error| Err(transient(ErrorCode::Internal, format!("the fetch of an access token ended early: {error}"))))
     }
 
     /// The token that processes share; a new one where there is none, or where the store is away.
     async fn shared_token(
         &self,
         client: &reqwest::Client,
-        connection: &Arc<Connection>,
+        connection: &Connection,
         authentication: &HttpAuthentication,
-        refused: Option<&Secret>,
+        mut refused: Option<Secret>,
     ) -> Result<Token, ExecutionError> {
         let target = Target(connection);
-        let Some(store) = &self.shared.tokens.store else { return self.fetch_token(client, &target, authentication).await };
+        let Tokens { store, fetches_first, .. } = &self.shared.tokens;
+        let Some(store) = store else { return self.fetch_token(client, &target, authentication).await };
         let owner = owner(connection, authentication);
         let give_up_at = Instant::now() + TOKEN_TIMEOUT * 2;
+        let mut must_fetch = *fetches_first;
         let turn = loop {
-            match asked(store.turn(&owner, refused)).await {
+            match asked(store.turn(&owner, refused.as_ref())).await {
+                // Taken for refused: what is given next is newer.
+                Ok(TokenTurn::Use(shared)) if must_fetch => (must_fetch, refused) = (false, Some(shared.token)),
                 Ok(TokenTurn::Use(shared)) => return Token::of(&target, shared),
                 Ok(TokenTurn::Fetch(turn)) => break Some(turn),
                 Ok(TokenTurn::Wait) if Instant::now() < give_up_at => tokio::time::sleep(POLL_INTERVAL).await,

@@ -95,6 +95,10 @@ impl Connectors {
     /// As [`new`](Self::new). `tokens`: where access tokens are shared with other processes.
     #[must_use]
     pub(crate) fn sharing(reach: Reach, tokens: Option<Arc<dyn TokenStore>>) -> Self {
+        Self::with_tokens(reach, Tokens::shared_by(tokens))
+    }
+
+    fn with_tokens(reach: Reach, tokens: Tokens) -> Self {
         let shared = Shared {
             reach,
             postgres: Pools::new(LONGEST_IDLE),
@@ -102,7 +106,7 @@ impl Connectors {
             amqp: Pools::new(LONGEST_IDLE),
             mail: Pools::new(LONGEST_IDLE_OF_FEW),
             sftp: Pools::new(LONGEST_IDLE_OF_FEW),
-            tokens: Tokens::shared_by(tokens),
+            tokens,
             own_clients: OwnClients::default(),
             closer: Once::new(),
         };

@@ -63,7 +63,7 @@ impl HttpStep {
         let target = call.called();
         let timeout = timeout.unwrap_or(caller.engine.options().step_timeout);
         match tokio::time::timeout(timeout, self.exchange(caller, call, &target)).await {
-            Ok(result) => result,
+            Ok(result) => result.map_err(|error| target.conceal_in(error)),
             Err(_) => {
                 let message = format!("{target} did not answer within {}; the request may have been carried out", format_duration(timeout));
                 Err(transient(ErrorCode::Timeout, message))
@@ -169,6 +169,7 @@ impl Call {
         };
         let ConnectionKind::Http(http) = &connection.kind else { return Err(wrong_kind(connection, "http")) };
         let authorization = connectors.authorize(client, connection, http).await?;
+        target.carries(&authorization);
         let own = &connectors.client_for(client, connection, http, self.request.url())?;
         let is_ours = !self.set_by_step.iter().any(|name| name == AUTHORIZATION.as_str());
         let again = self.request.try_clone().filter(|_| is_ours);
@@ -178,6 +179,7 @@ impl Call {
             return Ok((sent, false));
         }
         let authorization = connectors.authorize(client, connection, http).await?;
+        target.carries(&authorization);
         Ok((send(own, with(again, &authorization, &self.set_by_step), rule, target).await?, true))
     }
 }
@@ -287,7 +289,9 @@ async fn refused(mut response: Response, target: &Called, explained: &str) -> Ex
     {
         shown.extend_from_slice(&chunk[..chunk.len().min(SHOWN_CHARACTERS * 4)]);
     }
-    let text = target.conceal(&String::from_utf8_lossy(&shown));
+    // A character that was cut in two would hide that the text ends within a secret.
+    let text = String::from_utf8_lossy(&shown);
+    let text = target.conceal_cut_off(text.trim_end_matches(char::REPLACEMENT_CHARACTER));
     let text: String = text.trim().chars().take(SHOWN_CHARACTERS).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if !text.is_empty() {
         message.push_str(&format!(": {text}"));

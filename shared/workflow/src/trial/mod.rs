@@ -14,7 +14,8 @@ pub use example::{Example, ExampleError};
 pub use fault::{Fault, FaultPlace};
 
 use crate::STACK_BYTES;
-use crate::context::{Asked, Context, names_raw, wants_raw};
+use crate::compile::wants_raw;
+use crate::context::{Asked, Context, names_raw};
 use crate::mapping::{Encoding, Value};
 use answer::answer;
 use forebay_contract::Label;

@@ -162,6 +162,11 @@ pub struct Server {
 impl Server {
     /// Answers every request with what `answer` makes of it.
     pub async fn start(answer: impl Fn(&Got) -> Reply + Send + Sync + 'static) -> Self {
+        Self::start_with(move |got| std::future::ready(answer(&got))).await
+    }
+
+    /// A server that takes its time.
+    pub async fn start_with<F: Future<Output = Reply> + Send>(answer: impl Fn(Got) -> F + Send + Sync + 'static) -> Self {
         let answer = Arc::new(answer);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -182,7 +187,7 @@ impl Server {
                         if got.target.starts_with("/never") {
                             std::future::pending::<()>().await;
                         }
-                        Ok::<_, Infallible>(answer(&got))
+                        Ok::<_, Infallible>(answer(got).await)
                     }
                 });
                 tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));

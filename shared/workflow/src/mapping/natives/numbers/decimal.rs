@@ -7,7 +7,7 @@ use crate::mapping::natives::arguments::{failed, misfit};
 use crate::mapping::value::{Value, number_from_text, text_of};
 
 /// Most decimals, and most digits that an exponent may stand for.
-pub(super) const MOST_DIGITS: i64 = 400;
+pub(super) const MAX_DIGITS: i64 = 400;
 
 /// A decimal number: `digits` of which the last `scale` stand behind the point.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +25,7 @@ impl Decimal {
         let text = text_of(value);
         tick(text.len());
         let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((&text, "0"));
-        let exponent = exponent.parse::<i64>().ok().filter(|exponent| (-MOST_DIGITS..=MOST_DIGITS).contains(exponent));
+        let exponent = exponent.parse::<i64>().ok().filter(|exponent| (-MAX_DIGITS..=MAX_DIGITS).contains(exponent));
         let exponent = exponent.ok_or_else(|| failed(function, "the number has an exponent of more than 400"))?;
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
         let is_negative = whole.starts_with('-');

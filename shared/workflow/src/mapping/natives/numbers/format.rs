@@ -9,7 +9,7 @@ use crate::mapping::natives::arguments::{failed, misfit, text};
 use crate::mapping::value::Value;
 
 /// Longest pattern, in bytes.
-const LONGEST_PATTERN: usize = 200;
+const MAX_PATTERN_BYTES: usize = 200;
 const FUNCTION: &str = "format_number";
 
 /// A pattern such as `#,##0.00`: what stands before and behind it is text, and a `%` in that text multiplies by 100.
@@ -29,7 +29,7 @@ impl<'p> Pattern<'p> {
         let text = text(FUNCTION, takes, pattern)?;
         let unfit = || misfit(FUNCTION, takes, pattern);
         let is_part = |character: char| matches!(character, '#' | '0' | ',' | '.');
-        let start = text.find(is_part).filter(|_| text.len() <= LONGEST_PATTERN).ok_or_else(unfit)?;
+        let start = text.find(is_part).filter(|_| text.len() <= MAX_PATTERN_BYTES).ok_or_else(unfit)?;
         let end = text.rfind(is_part).ok_or_else(unfit)? + 1;
         let body = &text[start..end];
         let (whole, fraction) = body.split_once('.').unwrap_or((body, ""));

@@ -10,13 +10,13 @@ use jaq_core::native::v;
 use jaq_core::{Error, ValR};
 
 pub(super) use self::decimal::Decimal;
-use self::decimal::MOST_DIGITS;
+use self::decimal::MAX_DIGITS;
 use super::Function;
 use super::arguments::{Options, binary, failed, misfit, nullary, unary};
 use crate::mapping::value::Value;
 
 /// Longest `decimal` or `group`, in bytes.
-const LONGEST_SEPARATOR: usize = 8;
+const MAX_SEPARATOR_BYTES: usize = 8;
 /// The names of the options.
 const OPTIONS: [&str; 3] = ["decimal", "group", "grouping"];
 
@@ -31,7 +31,7 @@ pub(super) fn functions() -> Vec<Function> {
 }
 
 fn round_to(value: &Value, decimals: &Value) -> ValR<Value> {
-    let range = -MOST_DIGITS..=MOST_DIGITS;
+    let range = -MAX_DIGITS..=MAX_DIGITS;
     let places = decimals.as_i64().filter(|decimals| range.contains(decimals));
     let places = places.ok_or_else(|| misfit("round_to", "a whole number of decimals from -400 to 400", decimals))?;
     Ok(Decimal::of("round_to", value)?.rounded(places).into_value())
@@ -87,10 +87,10 @@ impl<'v> Notation<'v> {
                 return Err(failed(function, format_args!("`grouping` is \"thousands\" or \"indian\", not \"{other:.60}\"")));
             }
         };
-        if decimal.is_empty() || decimal.len() > LONGEST_SEPARATOR || group.len() > LONGEST_SEPARATOR {
+        if decimal.is_empty() || decimal.len() > MAX_SEPARATOR_BYTES || group.len() > MAX_SEPARATOR_BYTES {
             return Err(failed(
                 function,
-                format_args!("`decimal` and `group` have at most {LONGEST_SEPARATOR} bytes, and `decimal` one at least"),
+                format_args!("`decimal` and `group` have at most {MAX_SEPARATOR_BYTES} bytes, and `decimal` one at least"),
             ));
         }
         if [decimal, group].iter().any(|text| text.contains(|c: char| c.is_alphanumeric() || matches!(c, '-' | '+' | '\u{2212}'))) {
