@@ -198,6 +198,13 @@ async fn running_services_refuse_a_broker_without_the_mark_until_it_is_adopted()
     let answer = run().await;
     assert_eq!(answer.status / 100, 2, "{answer:?}");
 
+    let ready = || async {
+        let url = format!("{}/api/v1/monitor/queues", process.console);
+        let answer = stack.send(stack.http.get(url).bearer_auth(&token)).await.json();
+        answer["items"].as_array().unwrap().iter().find(|queue| queue["queue"] == format!("{}work.0", stack.queue_prefix())).unwrap()["ready"].clone()
+    };
+    eventually("the depth is known", || async { ready().await.is_number().then_some(()) }).await;
+
     // As if the broker had been emptied: the mark that the database names is not there.
     stack.sql("update installation set broker_mark = gen_random_uuid()").await;
     let answer = run().await;
@@ -208,6 +215,7 @@ async fn running_services_refuse_a_broker_without_the_mark_until_it_is_adopted()
     eventually("the ingress accepts nothing", || async { (stack.post(&process, "/t1/fails", "{}").await.status == 503).then_some(()) })
         .await;
     assert!(stack.log_of("dev").contains("is not this installation's"), "the log says why");
+    eventually("the depth is of another broker, so not known", || async { ready().await.is_null().then_some(()) }).await;
 
     let (code, _, error) = stack.command_ends(&["installation", "adopt"]).await;
     assert!(code == 2 && error.contains("--yes"), "{error}");
