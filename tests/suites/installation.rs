@@ -222,6 +222,7 @@ async fn running_services_refuse_a_broker_without_the_mark_until_it_is_adopted()
 
     // As if the broker had been emptied: the mark that the database names is not there.
     stack.sql("update installation set broker_mark = gen_random_uuid()").await;
+    eventually("the depth is of another broker, so not known", || async { ready().await.is_null().then_some(()) }).await;
     let answer = run().await;
     assert_eq!((answer.status, answer.header("content-type")), (409, "application/problem+json"), "{answer:?}");
     let problem = answer.json();
@@ -230,7 +231,6 @@ async fn running_services_refuse_a_broker_without_the_mark_until_it_is_adopted()
     eventually("the ingress accepts nothing", || async { (stack.post(&process, "/t1/fails", "{}").await.status == 503).then_some(()) })
         .await;
     assert!(stack.log_of("dev").contains("is not this installation's"), "the log says why");
-    eventually("the depth is of another broker, so not known", || async { ready().await.is_null().then_some(()) }).await;
 
     let (code, _, error) = stack.command_ends(&["installation", "adopt"]).await;
     assert!(code == 2 && error.contains("--yes"), "{error}");
