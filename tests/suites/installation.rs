@@ -1,10 +1,11 @@
 //! One database, one broker, one set of queues: what is not the installation's is refused with the reason, and nothing is accepted there.
 
-use forebay_tests::{Stack, eventually};
-use lapin::options::{BasicPublishOptions, ExchangeDeclareOptions};
+use forebay_tests::{Process, Stack, eventually};
+use lapin::options::{BasicPublishOptions, ExchangeDeclareOptions, ExchangeDeleteOptions};
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Connection, ConnectionProperties, ExchangeKind};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 const SCHEDULE: &str = "
 tenant: t1
@@ -26,6 +27,15 @@ name: fails
 trigger: { webhook: { methods: [POST], authentication: none } }
 steps: [{ id: a, set: 'error(\"no stock\")' }]
 ";
+
+/// For a case that needs the broker's tool. CI has it, and must not leave the case out.
+fn skip(case: &str) {
+    assert!(
+        std::env::var_os("CI").is_none(),
+        "{case}: no rabbitmqctl reaches the broker. Set FOREBAY_SERVICES to this checkout's scripts/services"
+    );
+    eprintln!("skipped: {case}, since no rabbitmqctl reaches the broker");
+}
 
 /// A second broker: a virtual host of its own on the same RabbitMQ.
 struct OtherBroker {
@@ -72,12 +82,17 @@ impl Drop for OtherBroker {
     }
 }
 
-async fn put_unreadable(stack: &Stack) -> String {
+/// Puts a message that is no envelope into the shared queue of work.
+async fn put(stack: &Stack) {
     let connection = Connection::connect(&stack.broker_url(), ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
     let home = format!("{}work.0", stack.queue_prefix());
     let properties = BasicProperties::default().with_message_id("no-execution".into());
-    channel.basic_publish("".into(), home.as_str().into(), BasicPublishOptions::default(), b"?", properties).await.unwrap();
+    channel.basic_publish("".into(), home.as_str().into(), BasicPublishOptions::default(), b"?", properties).await.unwrap().await.unwrap();
+}
+
+async fn put_unreadable(stack: &Stack) -> String {
+    put(stack).await;
     eventually("the message is put aside", || async {
         Some(stack.command_json(&["unreadable", "list"]).await[0]["id"].as_str()?.to_owned())
     })
@@ -114,7 +129,7 @@ async fn no_verb_says_yes_with_another_prefix_number_of_queues_or_broker() {
     ];
     match &other {
         Some(other) => wrong.push((("FOREBAY_AMQP_URL", other.url.as_str()), "is not this installation's")),
-        None => eprintln!("skipped: another broker, since no rabbitmqctl is at hand to make a virtual host"),
+        None => skip("another broker"),
     }
     let before = accepted(&stack).await;
     for (setting, reason) in &wrong {
@@ -198,8 +213,16 @@ async fn running_services_refuse_a_broker_without_the_mark_until_it_is_adopted()
     let answer = run().await;
     assert_eq!(answer.status / 100, 2, "{answer:?}");
 
+    let ready = || async {
+        let url = format!("{}/api/v1/monitor/queues", process.console);
+        let answer = stack.send(stack.http.get(url).bearer_auth(&token)).await.json();
+        answer["items"].as_array().unwrap().iter().find(|queue| queue["queue"] == format!("{}work.0", stack.queue_prefix())).unwrap()["ready"].clone()
+    };
+    eventually("the depth is known", || async { ready().await.is_number().then_some(()) }).await;
+
     // As if the broker had been emptied: the mark that the database names is not there.
     stack.sql("update installation set broker_mark = gen_random_uuid()").await;
+    eventually("the depth is of another broker, so not known", || async { ready().await.is_null().then_some(()) }).await;
     let answer = run().await;
     assert_eq!((answer.status, answer.header("content-type")), (409, "application/problem+json"), "{answer:?}");
     let problem = answer.json();
@@ -249,6 +272,121 @@ async fn a_move_leaves_no_message_in_a_queue_that_nobody_reads() {
     assert!(code == 1 && error.contains("FOREBAY_QUEUE_PREFIX"), "the settings from before are refused: {error}");
     assert!(!is_there(&stack, &ingress_mark(&stack)).await, "the earlier mark is gone");
     stack.command_ends_with(&["installation", "adopt", "--yes"], &[]).await;
+}
+
+async fn registered_mark(stack: &Stack) -> String {
+    stack.sql("select broker_mark from installation").await.trim().to_owned()
+}
+
+/// Posts until the ingress refuses; how many calls it has accepted.
+async fn accepted_until_refused(stack: &Stack, ingress: &Process) -> usize {
+    let accepted = AtomicUsize::new(0);
+    eventually("the ingress accepts nothing", || async {
+        match stack.post(ingress, "/t1/fails", "{}").await.status {
+            202 => _ = accepted.fetch_add(1, Ordering::Relaxed),
+            status => return (status == 503).then_some(()),
+        }
+        None
+    })
+    .await;
+    accepted.into_inner()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_an_ingress_accepts_during_a_move_are_not_left_behind() {
+    let stack = Stack::new().await;
+    stack.apply(FAILS).await;
+    let ingress = stack.start("ingress").await;
+    let (before, moved) = (registered_mark(&stack).await, format!("{}b.", stack.queue_prefix()));
+    let settings = [("FOREBAY_QUEUE_PREFIX", moved.as_str())];
+    let accepting = async {
+        eventually("the registration changes", || async { (registered_mark(&stack).await != before).then_some(()) }).await;
+        // It has not noticed yet.
+        accepted_until_refused(&stack, &ingress).await
+    };
+    let adopt = stack.command_ends_with(&["installation", "adopt", "--yes"], &settings);
+    let ((code, _, error), mut accepted) = tokio::join!(adopt, accepting);
+    if code == 0 {
+        assert_eq!(accepted, 0, "accepted, and left in queues that nobody reads: {error}");
+        return;
+    }
+    assert!(code == 1 && error.contains(&format!("work.0 ({accepted})")), "{accepted}: {error}");
+    let accepts = || async { (stack.post(&ingress, "/t1/fails", "{}").await.status == 202).then_some(()) };
+    eventually("the ingress accepts again, without a restart", accepts).await;
+    accepted += 1;
+    let _worker = stack.start("worker").await;
+    assert_eq!(stack.ended("fails", accepted).await.len(), accepted);
+    let actions = stack.command_json(&["audit", "list", "--action", "installation"]).await;
+    assert!(actions.as_array().unwrap().iter().all(|entry| entry["action"] == "installation.close"), "{actions}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_move_that_was_interrupted_is_checked_again_by_the_next_one() {
+    let stack = Stack::new().await;
+    stack.apply(FAILS).await;
+    let ingress = stack.start("ingress").await;
+    let (before, moved) = (registered_mark(&stack).await, format!("{}b.", stack.queue_prefix()));
+    let (adopt, settings) = (["installation", "adopt", "--yes"], [("FOREBAY_QUEUE_PREFIX", moved.as_str())]);
+    tokio::select! {
+        ended = stack.command_ends_with(&adopt, &settings) => panic!("it ended: {ended:?}"),
+        // The command is killed by that.
+        () = eventually("the registration changes", || async { (registered_mark(&stack).await != before).then_some(()) }) => {}
+    }
+    accepted_until_refused(&stack, &ingress).await;
+    put(&stack).await;
+    let shown = stack.command_json(&["installation", "show"]).await;
+    assert_eq!((&shown["here"]["isMarked"], &shown["here"]["isClosed"]), (&false.into(), &true.into()), "{shown}");
+    let (code, _, error) = stack.command_ends(&["worker"]).await;
+    assert!(code == 1 && error.contains("adopt"), "{error}");
+
+    let (code, _, error) = stack.command_ends_with(&adopt, &settings).await;
+    assert!(code == 1 && error.contains("work.0 ("), "{error}");
+    let accepts = || async { (stack.post(&ingress, "/t1/fails", "{}").await.status == 202).then_some(()) };
+    eventually("the ingress accepts again, without a restart", accepts).await;
+}
+
+/// A user of the broker who may do everything but configure one exchange.
+struct LimitedUser(String);
+
+impl LimitedUser {
+    fn new(stack: &Stack, exchange: &str) -> Option<(Self, String)> {
+        let name = format!("limited-{}", stack.queue_prefix().trim_end_matches('.'));
+        let url = stack.broker_url();
+        let (start, rest) = url.split_once('@').unwrap();
+        let (scheme, vhost) = (start.split_once("://").unwrap().0, rest.split_once('/').map_or("", |(_, vhost)| vhost));
+        let vhost = if vhost.is_empty() { "/".to_owned() } else { vhost.replace("%2f", "/").replace("%2F", "/") };
+        rabbitmqctl(&["add_user", &name, "secret"])?;
+        let user = Self(name);
+        let configure = format!("^(?!{}$)", exchange.replace('.', "\\."));
+        rabbitmqctl(&["set_permissions", "-p", &vhost, &user.0, &configure, ".*", ".*"]).unwrap();
+        let url = format!("{scheme}://{}:secret@{rest}", user.0);
+        Some((user, url))
+    }
+}
+
+impl Drop for LimitedUser {
+    fn drop(&mut self) {
+        rabbitmqctl(&["delete_user", &self.0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_adoption_whose_earlier_mark_cannot_be_removed_is_done_with_a_warning() {
+    let stack = Stack::new().await;
+    stack.start("ingress").await.terminate().await;
+    let mark = format!("{}installation.{}", stack.queue_prefix(), registered_mark(&stack).await);
+    let Some((_user, url)) = LimitedUser::new(&stack, &mark) else {
+        return skip("a broker's user who may not delete the mark");
+    };
+    let settings = [("FOREBAY_AMQP_URL", url.as_str()), ("FOREBAY_LANES", "2")];
+    let (code, output, error) = stack.command_ends_with(&["installation", "adopt", "--yes"], &settings).await;
+    assert!(code == 0 && output.starts_with("adopted"), "{code} {output} {error}");
+    assert!(error.contains("warning: adopted; the earlier mark could not be removed") && error.contains("ACCESS_REFUSED"), "{error}");
+    assert!(is_there(&stack, &mark).await);
+    stack.command_ends_with(&["installation", "adopt", "--yes"], &[]).await;
+    assert_eq!(stack.command_json(&["installation", "show"]).await["sharedQueues"], 1);
+    let connection = Connection::connect(&stack.broker_url(), ConnectionProperties::default()).await.unwrap();
+    connection.create_channel().await.unwrap().exchange_delete(mark.into(), ExchangeDeleteOptions::default()).await.unwrap();
 }
 
 /// The mark as the audit log has it from before the move.

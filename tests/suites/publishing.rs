@@ -202,6 +202,8 @@ struct State {
 
 struct Proxy {
     state: watch::Sender<State>,
+    /// Connections to the broker, from the beginning.
+    connections: Arc<AtomicUsize>,
     url: String,
 }
 
@@ -215,6 +217,8 @@ impl Proxy {
         let url = format!("{start}@{}/{vhost}{query}", listener.local_addr().unwrap());
         let (state, watched) = watch::channel(State { way: Way::Open, cuts: 0 });
         let address = address.to_owned();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let counted = connections.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 // A broker that has just been cut off is not to be had at once.
@@ -222,13 +226,14 @@ impl Proxy {
                 if way == Way::Cut {
                     continue;
                 }
+                counted.fetch_add(1, Ordering::SeqCst);
                 let broker = TcpStream::connect(&address).await.unwrap();
                 let ((from_client, to_client), (from_broker, to_broker)) = (client.into_split(), broker.into_split());
                 tokio::spawn(pass(from_client, to_broker, watched.clone(), cuts, &[Way::Shut]));
                 tokio::spawn(pass(from_broker, to_client, watched.clone(), cuts, &[Way::Deaf, Way::Shut]));
             }
         });
-        Self { state, url }
+        Self { state, connections, url }
     }
 
     fn set(&self, way: Way) {
@@ -257,6 +262,27 @@ async fn pass(
             return;
         }
     }
+}
+
+/// On one thread, so that the publisher has begun to wait when it is told.
+#[tokio::test]
+async fn a_publisher_that_waited_to_know_the_installation_connects_once() {
+    let stack = Stack::new().await;
+    let proxy = Proxy::start(&stack, "").await;
+    let mark = Installation::mark_name(stack.queue_prefix(), Uuid::new_v4());
+    Installation::mark_broker(&stack.broker_url(), "test", &mark).await.unwrap();
+    let (installation, shutdown) = (Installation::unknown(), CancellationToken::new());
+    let config = PublisherConfig { url: proxy.url.clone(), name: "test".to_owned(), channels: 1, confirm_timeout: Duration::from_secs(20) };
+    let publisher = Publisher::start(config, Topology::new(stack.queue_prefix(), 1, LIMITS, installation.clone()), shutdown.clone());
+    let _end = shutdown.drop_guard();
+    tokio::task::yield_now().await;
+    installation.set_mark(&mark);
+    publisher.ready().await;
+    let seen = Seen::new(&stack).await;
+    publisher.publish(None, seen.destination(), message("first")).await.unwrap();
+    // One for declaring queues, one for publishing.
+    assert_eq!(proxy.connections.load(Ordering::SeqCst), 2);
+    Installation::remove_mark(&stack.broker_url(), "test", &mark).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -192,7 +192,8 @@ pub(crate) enum Installation {
     /// Makes the broker, queue prefix and number of shared queues of this command's settings the installation's
     ///
     /// For a broker that has replaced the earlier one or was emptied, and for a change of FOREBAY_QUEUE_PREFIX or FOREBAY_LANES: let the
-    /// workers empty the queues, stop all services, adopt, start the services with the same settings.
+    /// workers empty the queues, stop all services, adopt, start the services with the same settings. Where queues of this broker would be
+    /// read no more, no service may use it for about 15 seconds, and messages in such a queue refuse the change.
     Adopt {
         /// Do not ask
         #[arg(long)]

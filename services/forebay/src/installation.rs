@@ -3,8 +3,8 @@
 use crate::args::Installation;
 use crate::change::confirmed;
 use crate::error::Error;
-use crate::output::Output;
-use forebay_operations::{Actor, Adoption, InstallationCheck};
+use crate::output::{Output, note};
+use forebay_operations::{Actor, Adopted, Adoption, InstallationCheck};
 use forebay_runtime::settings::Settings;
 use serde_json::{Value, json};
 use std::io::IsTerminal;
@@ -39,18 +39,27 @@ async fn adopt(output: &Output, check: &InstallationCheck, adoption: &Adoption, 
             return Err(Error::Failed("nothing was changed".to_owned()));
         }
     }
-    check.adopt(&Actor::host(&crate::api::author()), adoption).await?;
-    let now = check.adoption().await?;
+    if adoption.is_move() {
+        note("looking for messages that would be left behind; this takes about 15 seconds");
+    }
+    let Adopted { now, mark_left } = check.adopt(&Actor::host(&crate::api::author()), adoption).await?;
+    if let Some(why) = mark_left {
+        note(&format!("warning: adopted; the earlier mark could not be removed from the broker, where it does no harm: {why}"));
+    }
     output.one(&format!("adopted\n{}", shown(&now)), &object(&now))
 }
 
 fn shown(adoption: &Adoption) -> String {
-    let Adoption { stored, here, broker, is_marked, .. } = adoption;
+    let Adoption { stored, here, broker, is_marked, is_closed, .. } = adoption;
     let (prefix, queues) = match stored {
         Some(place) => (format!("{:?}", place.queue_prefix), place.shared_queues.to_string()),
         None => ("not registered".to_owned(), "not registered".to_owned()),
     };
-    let marked = if *is_marked { "the installation's" } else { "not the installation's" };
+    let marked = match (is_marked, is_closed) {
+        (true, _) => "the installation's",
+        (false, true) => "closed by an adopt that did not end: run it again, or with the services' settings",
+        (false, false) => "not the installation's",
+    };
     format!(
         "                 installation  here\nqueue prefix     {prefix:<12}  {:?}\nshared queues    {queues:<12}  {}\nbroker           {:<12}  {broker}, {marked}",
         here.queue_prefix, here.shared_queues, ""
@@ -58,12 +67,12 @@ fn shown(adoption: &Adoption) -> String {
 }
 
 fn object(adoption: &Adoption) -> Value {
-    let Adoption { stored, here, broker, is_marked, live_workers } = adoption;
+    let Adoption { stored, here, broker, is_marked, is_closed, live_workers } = adoption;
     json!({
         "queuePrefix": stored.as_ref().map(|place| &place.queue_prefix),
         "sharedQueues": stored.as_ref().map(|place| place.shared_queues),
         "mark": stored.as_ref().map(|place| place.mark.to_string()),
-        "here": { "queuePrefix": here.queue_prefix, "sharedQueues": here.shared_queues, "broker": broker, "isMarked": is_marked },
+        "here": { "queuePrefix": here.queue_prefix, "sharedQueues": here.shared_queues, "broker": broker, "isMarked": is_marked, "isClosed": is_closed },
         "liveWorkers": live_workers,
     })
 }

@@ -52,6 +52,12 @@ impl Installation {
         format!("{queue_prefix}installation.{mark}")
     }
 
+    /// The exchange at a broker that the installation is about to leave. It has the mark's id, and is no mark: no service uses the broker.
+    #[must_use]
+    pub fn closed_name(queue_prefix: &str, mark: Uuid) -> String {
+        format!("{queue_prefix}installation.closed.{mark}")
+    }
+
     /// The broker of a URL for people, without credentials: `host:port`, and the virtual host where it is not the default one.
     ///
     /// # Errors
@@ -156,7 +162,7 @@ impl Installation {
         }
     }
 
-    /// Takes a mark from the broker: nobody's messages belong there any more.
+    /// Removes a mark from the broker, or does nothing where there is no such mark. Connections that are made for it later are refused.
     ///
     /// # Errors
     /// [`BrokerError`].

@@ -260,10 +260,11 @@ async fn supervise(
 ) {
     let declaring = format!("{} (queues)", config.name);
     loop {
-        let mut changes = topology.installation().changes();
         if shutdown.run_until_cancelled(topology.installation().known()).await.is_none() {
             return;
         }
+        // Before the connection is made, so that no later change is missed; the one that ended the wait is no reason to connect again.
+        let mut changes = topology.installation().changes();
         let Some(connection) = connect_patiently(&config.url, &declaring, &shutdown).await else { return };
         let mut events = connection.events_listener().boxed();
         let session = match Session::open(&config, connection, topology.clone()).await {

@@ -1,11 +1,27 @@
 //! An installation that moves deliberately: to another broker, queue prefix or number of shared queues.
+//!
+//! A move at the same broker must not leave messages in queues that nobody reads any more, and services may run while it is made:
+//!
+//! ```text
+//! look at the queues -> close -> wait until each service has noticed -> look again -> new place
+//!                                                                            \-> reopen, where messages wait
+//! ```
+//!
+//! A closed installation has a place that differs only in its mark, which no broker has: no service uses the broker. Its broker has the
+//! exchange [`Installation::closed_name`] instead, so that a command which follows an interrupted one knows the broker again.
 
 use crate::actor::Actor;
 use crate::error::OperationError;
-use crate::installation::InstallationCheck;
-use forebay_broker::{ConsumersConfig, Inspector, Installation, Limits, Queue, RETRY_DELAYS, Topology};
-use forebay_store::{BrokerPlace, Deed, Role, WORKER_TTL};
+use crate::installation::{COMPARE_INTERVAL, InstallationCheck};
+use crate::unread_queues::UnreadQueues;
+use forebay_broker::{BrokerError, Installation};
+use forebay_store::{BrokerPlace, Deed, Role, WORKER_TTL, Who};
 use serde_json::{Value, json};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// Longest time after which no service uses a closed broker: it compares, and finishes what it was publishing by then.
+const NOTICED_WITHIN: Duration = COMPARE_INTERVAL.saturating_add(Duration::from_secs(5));
 
 /// How the installation stands, seen from this process, and what adopting its settings would change.
 #[derive(Debug, Clone)]
@@ -18,8 +34,19 @@ pub struct Adoption {
     pub broker: String,
     /// Whether that broker has the stored mark.
     pub is_marked: bool,
+    /// Whether that broker was closed for a move that did not end: no service uses it.
+    pub is_closed: bool,
     /// Workers that gave a sign of life a moment ago.
     pub live_workers: usize,
+}
+
+/// An adoption that is done.
+#[derive(Debug, Clone)]
+pub struct Adopted {
+    /// How the installation stands now.
+    pub now: Adoption,
+    /// Why an earlier mark is still at the broker; `None`: it is not.
+    pub mark_left: Option<String>,
 }
 
 impl Adoption {
@@ -27,6 +54,12 @@ impl Adoption {
     #[must_use]
     pub fn is_in_place(&self) -> bool {
         self.is_marked && self.agrees()
+    }
+
+    /// Whether other queues of the same broker are used from then on. Services that still run are kept from the earlier ones first.
+    #[must_use]
+    pub fn is_move(&self) -> bool {
+        self.stored.is_some() && !self.agrees() && (self.is_marked || self.is_closed)
     }
 
     fn agrees(&self) -> bool {
@@ -44,75 +77,133 @@ impl InstallationCheck {
         let stored = self.store.broker_place().await?;
         let broker = Installation::place_of(&self.url)?;
         let live_workers = self.store.live_workers(WORKER_TTL).await?.len();
-        let is_marked = match &stored {
-            Some(place) => Installation::is_marked(&self.url, &self.name, &mark_of(place)).await?,
-            None => false,
+        let (is_marked, is_closed) = match &stored {
+            Some(place) => {
+                let is_marked = Installation::is_marked(&self.url, &self.name, &mark_of(place)).await?;
+                (is_marked, !is_marked && Installation::is_marked(&self.url, &self.name, &closed_of(place)).await?)
+            }
+            None => (false, false),
         };
-        Ok(Adoption { stored, here: self.here(), broker, is_marked, live_workers })
+        Ok(Adoption { stored, here: self.here(), broker, is_marked, is_closed, live_workers })
     }
 
-    /// Makes the settings of this process the installation's: marks its broker, stores them, and takes an earlier mark from this broker.
-    /// Nothing that is queued at this broker is left in a queue that nobody reads.
+    /// Makes the settings of this process the installation's: marks its broker, stores them, and removes an earlier mark from this broker.
+    ///
+    /// Where that leaves queues of this broker unread, the broker is closed to all services first. Calls that they accepted before they
+    /// noticed are in the queues by then, and the adoption is refused. A service that cannot reach the database meanwhile does not notice.
     ///
     /// # Errors
     /// [`OperationError::Refused`]: workers run with the other settings, or messages wait in queues that would be read no more; what the
-    /// store and the broker say.
-    pub async fn adopt(&self, actor: &Actor, adoption: &Adoption) -> Result<(), OperationError> {
+    /// store and the broker say. The settings from before count again then; the message says so where they could not be restored.
+    pub async fn adopt(&self, actor: &Actor, adoption: &Adoption) -> Result<Adopted, OperationError> {
         let who = actor.may_everywhere(Role::Administrator)?;
-        if let Some(stored) = adoption.stored.as_ref().filter(|_| !adoption.agrees()) {
-            if adoption.live_workers > 0 {
-                let count = adoption.live_workers;
-                return Err(OperationError::Refused(format!("{count} workers run with the present settings: stop all services first")));
-            }
-            if adoption.is_marked {
-                self.refuse_what_is_left(stored).await?;
-            }
-        }
-        Installation::mark_broker(&self.url, &self.name, &mark_of(&adoption.here)).await?;
-        let deed = Deed {
-            tenant: None,
-            action: "installation.adopt",
-            target: adoption.broker.clone(),
-            before: adoption.stored.as_ref().map(audited),
-            after: Some(audited(&adoption.here)),
+        let Some(stored) = adoption.stored.as_ref().filter(|_| !adoption.agrees()) else {
+            return self.replace(adoption, adoption.stored.as_ref(), who).await;
         };
-        self.store.replace_broker_place(&adoption.here, adoption.stored.as_ref(), who, &deed).await?;
-        if let Some(stored) = adoption.stored.as_ref().filter(|_| adoption.is_marked) {
-            Installation::remove_mark(&self.url, &self.name, &mark_of(stored)).await?;
+        refuse_workers(adoption.live_workers)?;
+        if !adoption.is_move() {
+            // The queues are at another broker.
+            return self.replace(adoption, Some(stored), who).await;
+        }
+        let unread = UnreadQueues::of_move(self, stored, &adoption.here).await?;
+        if unread.is_empty() {
+            return self.replace(adoption, Some(stored), who).await;
+        }
+        if adoption.is_marked {
+            unread.refuse_messages().await?;
+        }
+        // Also where it is closed already: by its new mark another command that is at it finds that it is not the only one.
+        let closed = BrokerPlace { mark: Uuid::new_v4(), ..stored.clone() };
+        Installation::mark_broker(&self.url, &self.name, &closed_of(&closed)).await?;
+        let moved = async {
+            self.close(adoption, stored, &closed, who).await?;
+            tokio::time::sleep(NOTICED_WITHIN).await;
+            unread.refuse_messages().await?;
+            refuse_workers(self.store.live_workers(WORKER_TTL).await?.len())?;
+            self.replace(adoption, Some(&closed), who).await
+        };
+        match moved.await {
+            Ok(adopted) => Ok(adopted),
+            Err(error) => Err(self.reopen(&closed, error).await),
+        }
+    }
+
+    /// Makes every service stop using the broker, as soon as it compares or connects.
+    async fn close(&self, adoption: &Adoption, stored: &BrokerPlace, closed: &BrokerPlace, who: &Who) -> Result<(), OperationError> {
+        let deed = deed("installation.close", adoption, closed);
+        self.store.replace_broker_place(closed, Some(stored), who, &deed).await?;
+        Ok(self.remove_marks(stored).await?)
+    }
+
+    /// Gives the broker the mark of the closed place, so that services go on; nothing else of the place has changed. Returns the error to tell.
+    async fn reopen(&self, closed: &BrokerPlace, error: OperationError) -> OperationError {
+        let reopened = async {
+            Installation::mark_broker(&self.url, &self.name, &mark_of(closed)).await?;
+            Installation::remove_mark(&self.url, &self.name, &closed_of(closed)).await
+        };
+        match reopened.await {
+            Ok(()) => error,
+            Err(failure) => OperationError::Failed(format!(
+                "{error}. The settings from before could not be restored ({}), so no service uses the broker: run `forebay installation \
+                 adopt` with them",
+                told(&failure)
+            )),
+        }
+    }
+
+    async fn replace(&self, adoption: &Adoption, instead_of: Option<&BrokerPlace>, who: &Who) -> Result<Adopted, OperationError> {
+        let here = &adoption.here;
+        Installation::mark_broker(&self.url, &self.name, &mark_of(here)).await?;
+        self.store.replace_broker_place(here, instead_of, who, &deed("installation.adopt", adoption, here)).await?;
+        // It is done from here on, whatever fails.
+        let is_here = adoption.is_marked || adoption.is_closed;
+        let removed = match instead_of.filter(|_| is_here) {
+            Some(earlier) => self.remove_marks(earlier).await,
+            None => Ok(()),
+        };
+        let now = Adoption { stored: Some(here.clone()), is_marked: true, is_closed: false, ..adoption.clone() };
+        Ok(Adopted { now, mark_left: removed.err().map(|error| told(&error)) })
+    }
+
+    async fn remove_marks(&self, place: &BrokerPlace) -> Result<(), BrokerError> {
+        for name in [mark_of(place), closed_of(place)] {
+            Installation::remove_mark(&self.url, &self.name, &name).await?;
         }
         Ok(())
     }
+}
 
-    /// Refuses when messages wait in queues of `stored` that the settings of this process do not read.
-    async fn refuse_what_is_left(&self, stored: &BrokerPlace) -> Result<(), OperationError> {
-        let is_renamed = stored.queue_prefix != self.queue_prefix;
-        let first = if is_renamed { 0 } else { self.shared_queues };
-        let mut queues = Vec::new();
-        for lane in first..stored.shared_queues {
-            queues.extend([Queue::Call(lane), Queue::Work(lane)]);
-            queues.extend(RETRY_DELAYS.map(|seconds| Queue::Retry { lane, delay: seconds * 1000 }));
-        }
-        if is_renamed {
-            queues.extend([Queue::Dead, Queue::Outcomes, Queue::Unreadable]);
-            queues.extend(self.store.list_triggers(None).await?.iter().map(|row| Queue::Trigger(row.integration_id)));
-        }
-        // Only their names matter: nothing is declared.
-        let limits = Limits { max_length: 1, max_bytes: 1 };
-        let topology = Topology::new(&stored.queue_prefix, stored.shared_queues, limits, Installation::unchecked());
-        let inspector = Inspector::new(ConsumersConfig { url: self.url.clone(), name: self.name.clone() }, topology.clone());
-        let depths = inspector.depths(&queues).await?;
-        let waiting = queues.iter().zip(depths).filter_map(|(queue, depth)| Some((queue, depth.filter(|depth| depth.ready > 0)?)));
-        let left: Vec<String> = waiting.map(|(queue, depth)| format!("{} ({})", topology.name(*queue), depth.ready)).collect();
-        if left.is_empty() {
-            return Ok(());
-        }
-        let why = "messages wait in queues that would be read no more: let workers with the present settings empty them first";
-        Err(OperationError::Refused(format!("{why}: {}", left.join(", "))))
+fn refuse_workers(live: usize) -> Result<(), OperationError> {
+    match live {
+        0 => Ok(()),
+        _ => Err(OperationError::Refused(format!("{live} workers run with the present settings: stop all services first"))),
     }
 }
 
 fn mark_of(place: &BrokerPlace) -> String {
     Installation::mark_name(&place.queue_prefix, place.mark)
+}
+
+fn closed_of(place: &BrokerPlace) -> String {
+    Installation::closed_name(&place.queue_prefix, place.mark)
+}
+
+/// An error of the broker with its cause.
+fn told(error: &BrokerError) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
+fn deed(action: &'static str, adoption: &Adoption, after: &BrokerPlace) -> Deed {
+    Deed {
+        tenant: None,
+        action,
+        target: adoption.broker.clone(),
+        before: adoption.stored.as_ref().map(audited),
+        after: Some(audited(after)),
+    }
 }
 
 fn audited(place: &BrokerPlace) -> Value {

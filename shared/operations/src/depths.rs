@@ -3,7 +3,8 @@
 //! Only the broker knows, and it tells of one queue at a time: ten thousand take it a while. A page must not wait for that, nor may ten
 //! people who look ask ten times.
 
-use forebay_broker::{Depth, Inspector, Queue};
+use crate::publishing::Look;
+use forebay_broker::{BrokerError, Depth, Queue};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -44,9 +45,9 @@ struct Told {
 impl Depths {
     /// How these queues stand, as far as the broker tells within `patience`; asking goes on after that, for who looks next. A queue that
     /// does not exist yet holds nothing.
-    pub(crate) async fn of(&self, inspector: &Inspector, queues: &[Queue], patience: Duration) -> HashMap<Queue, Depth> {
-        let (depths, inspector, wanted) = (self.clone(), inspector.clone(), queues.to_vec());
-        let asking = tokio::spawn(async move { depths.ask(&inspector, wanted).await });
+    pub(crate) async fn of(&self, look: Look, queues: &[Queue], patience: Duration) -> HashMap<Queue, Depth> {
+        let (depths, wanted) = (self.clone(), queues.to_vec());
+        let asking = tokio::spawn(async move { depths.ask(&look, wanted).await });
         // Either way it is told what is known by then.
         let _ = tokio::time::timeout(patience, asking).await;
         let mut known = self.known();
@@ -55,34 +56,40 @@ impl Depths {
         queues.iter().filter_map(|queue| Some((*queue, known.depths.get(queue)?.depth.unwrap_or(nothing)))).collect()
     }
 
-    async fn ask(&self, inspector: &Inspector, mut queues: Vec<Queue>) {
+    async fn ask(&self, look: &Look, mut queues: Vec<Queue>) {
         let _turn = self.asking.lock().await;
         {
             let known = self.known();
             queues.retain(|queue| known.depths.get(queue).is_none_or(|told| !told.is_fresh(known.took)));
         }
+        if queues.is_empty() {
+            return;
+        }
         let began = Instant::now();
+        if let Err(error) = look.verify().await {
+            return self.forget(&error);
+        }
         let mut chunks = queues.chunks(TOGETHER).peekable();
         while let Some(some) = chunks.next() {
             let began = Instant::now();
-            match inspector.depths(some).await {
+            match look.depths(some).await {
                 Ok(found) => {
                     let told = found.into_iter().map(|depth| Told { at: Instant::now(), depth });
                     self.known().depths.extend(some.iter().copied().zip(told));
                 }
-                Err(error) => {
-                    let cause = std::error::Error::source(&error).map(ToString::to_string);
-                    tracing::debug!(%error, cause, "the broker does not tell how many messages wait");
-                    return self.known().depths.clear();
-                }
+                Err(error) => return self.forget(&error),
             }
             if chunks.peek().is_some() {
                 tokio::time::sleep(began.elapsed() * PAUSE).await;
             }
         }
-        if !queues.is_empty() {
-            self.known().took = began.elapsed();
-        }
+        self.known().took = began.elapsed();
+    }
+
+    fn forget(&self, error: &BrokerError) {
+        let cause = std::error::Error::source(error).map(ToString::to_string);
+        tracing::debug!(%error, cause, "the broker does not tell how many messages wait");
+        self.known().depths.clear();
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {

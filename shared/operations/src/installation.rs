@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// How often a service compares; an `adopt` is effective in every process after at most this long.
-const COMPARE_INTERVAL: Duration = Duration::from_secs(5);
+pub(crate) const COMPARE_INTERVAL: Duration = Duration::from_secs(5);
 /// Pause of a service that waits for the database, or for the broker that it is to register.
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 

@@ -20,9 +20,10 @@ mod retry;
 mod schedules;
 mod tenants;
 mod triggers;
+mod unread_queues;
 
 pub use actor::{Actor, Denied, Visible};
-pub use adoption::Adoption;
+pub use adoption::{Adopted, Adoption};
 pub use alerts::{NewAlert, PlannedAlert};
 pub use connections::{NewConnection, PlannedConnection};
 pub use definitions::{Planned, RolledBack, check_definition};

@@ -100,7 +100,7 @@ impl Operations {
             named.extend(self.topology.lanes().map(|queue| (None, queue, None)));
         }
         let queues: Vec<Queue> = named.iter().map(|(_, queue, _)| *queue).collect();
-        let depths = self.depths.of(self.broker.inspector().await, &queues, patience).await;
+        let depths = self.depths.of(self.broker.look(), &queues, patience).await;
         let mut states = Vec::with_capacity(named.len());
         for (integration, queue, worker) in named {
             let (name, depth) = (self.topology.name(queue), depths.get(&queue));
@@ -116,7 +116,7 @@ impl Operations {
     /// What the broker says.
     pub async fn list_unreadable(&self, actor: &Actor, limit: usize) -> Result<Vec<UnreadableMessage>, OperationError> {
         actor.may_everywhere(Role::Viewer)?;
-        Ok(self.broker.checked().await?.inspector().unreadable(limit).await?)
+        self.broker.checked().await?.unreadable(limit).await
     }
 
     /// Returns an unreadable message to its queue, or discards it.

@@ -3,7 +3,10 @@
 
 use crate::error::OperationError;
 use crate::installation::InstallationCheck;
-use forebay_broker::{Destination, Inspector, Publisher, PublisherConfig, Settle, Topology, encode_envelope, order_of};
+use forebay_broker::{
+    BrokerError, Depth, Destination, Inspector, Publisher, PublisherConfig, Queue, Settle, Topology, UnreadableMessage, encode_envelope,
+    order_of,
+};
 use forebay_contract::definition::Delivery;
 use forebay_contract::envelope::Envelope;
 use std::sync::OnceLock;
@@ -46,12 +49,37 @@ impl BrokerAccess {
         Ok(CheckedBroker(self))
     }
 
-    /// For looking at depths, which are unknown where the broker is another one.
-    pub(crate) async fn inspector(&self) -> &Inspector {
+    /// For looking at depths.
+    pub(crate) fn look(&self) -> Look {
+        Look { check: self.check.clone(), inspector: self.inspector.clone() }
+    }
+}
+
+/// Looks at depths, at the installation's own broker only.
+pub(crate) struct Look {
+    check: InstallationCheck,
+    inspector: Inspector,
+}
+
+impl Look {
+    /// Compares the settings and the broker with the installation. While the database is away, the mark that was known before counts.
+    ///
+    /// # Errors
+    /// [`BrokerError::NotOfInstallation`]; when the broker cannot be asked.
+    pub(crate) async fn verify(&self) -> Result<(), BrokerError> {
+        // Tells the inspector which mark the broker must have: a command has nothing else that does.
         if let Err(error) = self.check.compare().await {
-            tracing::debug!(%error, "queues are not looked at");
+            tracing::debug!(%error, "the settings could not be compared with the installation's");
         }
-        &self.inspector
+        self.inspector.verify().await
+    }
+
+    /// The depths in the order of `queues`; `None`: there is no such queue.
+    ///
+    /// # Errors
+    /// When the broker cannot be asked.
+    pub(crate) async fn depths(&self, queues: &[Queue]) -> Result<Vec<Option<Depth>>, BrokerError> {
+        self.inspector.depths(queues).await
     }
 }
 
@@ -73,8 +101,8 @@ impl CheckedBroker<'_> {
         Ok(self.0.inspector.settle_unreadable(id, settle).await?)
     }
 
-    /// The queues, to look at.
-    pub(crate) fn inspector(&self) -> &Inspector {
-        &self.0.inspector
+    /// The oldest unreadable messages, at most `limit`.
+    pub(crate) async fn unreadable(&self, limit: usize) -> Result<Vec<UnreadableMessage>, OperationError> {
+        Ok(self.0.inspector.unreadable(limit).await?)
     }
 }

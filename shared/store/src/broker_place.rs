@@ -73,6 +73,23 @@ impl Store {
         write(&transaction, who, deed).await?;
         transaction.commit().await.map_err(StoreError::during(REGISTER))
     }
+
+    /// Every integration that may have had a queue of its own: those that are stored, and those that only the history of executions names.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn integrations_ever(&self) -> Result<Vec<Uuid>, StoreError> {
+        let client = self.client(READ).await?;
+        // From one id to the next by the index: reading millions of executions would take too long.
+        let sql = "with recursive seen (id) as (
+                       (select integration_id from executions order by integration_id limit 1)
+                       union all
+                       select (select e.integration_id from executions e where e.integration_id > seen.id order by e.integration_id limit 1)
+                       from seen where seen.id is not null)
+                   select id from seen where id is not null union select id from integrations";
+        let rows = client.query(sql, &[]).await.map_err(StoreError::during(READ))?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
 }
 
 /// The stored place; nobody else changes it until the transaction ends.

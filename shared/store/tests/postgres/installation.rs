@@ -42,3 +42,26 @@ async fn a_place_is_replaced_by_who_knows_the_present_one() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn integrations_that_only_the_history_names_are_known() {
+    with_store(|store, database| async move {
+        assert!(store.integrations_ever().await.unwrap().is_empty());
+        let client = database.client().await;
+        let sql = "insert into executions (id, integration_id, accepted_at, version, attempts, redeliveries, halted, skipped, status,
+                                           trigger_kind, worker)
+                   select gen_random_uuid(), i::text::uuid, now() - n * interval '1 hour', 1, 1, 0, false, false, 'succeeded', 'webhook', 'w'
+                   from unnest($1::text[]) i, generate_series(0, 3) n";
+        let (gone, present) = (Uuid::new_v4(), Uuid::new_v4());
+        client.execute(sql, &[&vec![gone.to_string(), present.to_string()]]).await.unwrap();
+        let sql = "insert into integrations (id, tenant, name, description, enabled, current_version, changed) values ($1, 't', $2, '', true, 1, 1)";
+        let quiet = Uuid::new_v4();
+        client.execute(sql, &[&present, &"present"]).await.unwrap();
+        client.execute(sql, &[&quiet, &"quiet"]).await.unwrap();
+        let (mut known, mut expected) = (store.integrations_ever().await.unwrap(), vec![gone, present, quiet]);
+        known.sort();
+        expected.sort();
+        assert_eq!(known, expected);
+    })
+    .await;
+}
