@@ -127,13 +127,18 @@ async function startEditor(box) {
   });
 }
 
-// Only what differs is put in, so that the cursor and the history of the rest stay.
+// Only the difference is put in, so that the cursor and the history of the rest stay. A line break that the end of the text gets is a
+// change of its own: in one with a change further up, it would take the cursor at the end along to the next line.
 function smallest(before, after) {
+  if (after.endsWith("\n") && !before.endsWith("\n")) {
+    const rest = after.slice(0, -1);
+    return [...(rest === before ? [] : smallest(before, rest)), { from: before.length, insert: "\n" }];
+  }
   let from = 0;
   while (from < before.length && from < after.length && before[from] === after[from]) from += 1;
   let end = 0;
   while (end < before.length - from && end < after.length - from && before[before.length - 1 - end] === after[after.length - 1 - end]) end += 1;
-  return { from, to: before.length - end, insert: after.slice(from, after.length - end) };
+  return [{ from, to: before.length - end, insert: after.slice(from, after.length - end) }];
 }
 
 start();
