@@ -244,21 +244,23 @@ pub(crate) fn read_one(file: &Path, wanted: Option<&IntegrationPath>) -> Result<
     Ok(Written { definition, places, text })
 }
 
-/// Of the right shape, whatever its secrets are: they are not looked up here.
+/// Stands in the place of secrets that are not looked up: one of them fits the address of a broker, the other that of a service.
+const ANY_SECRET: [&str; 2] = ["amqps://secret", "https://secret"];
+
+/// Of the right shape, whatever its secrets are: they are not looked up here, so nothing is said of a value that is one.
 fn check_connection(document: &Value) -> Result<String, Vec<Problem>> {
-    // Fits wherever a secret stands, the address of a broker included.
-    let any_secret = |_: forebay_contract::connection::SecretSource<'_>| Ok("amqp://secret".to_owned());
-    let resolved = Connection::resolve_secrets(document, any_secret).map_err(|error| error.problems)?;
-    let unknown: Vec<String> = Connection::looked_up_fields(document);
-    match Connection::from_value(&resolved) {
-        Ok(connection) => Ok(format!("{}/{}", connection.tenant, connection.name)),
-        Err(error) => {
-            // What is wrong with a value that was not looked up cannot be said here.
-            let problems: Vec<Problem> = error.problems.into_iter().filter(|problem| !unknown.contains(&problem.path)).collect();
+    let unknown = Connection::looked_up_fields(document);
+    let mut found = Vec::new();
+    for secret in ANY_SECRET {
+        let resolved = Connection::resolve_secrets(document, |_| Ok(secret.to_owned())).map_err(|error| error.problems)?;
+        let problems = Connection::from_value(&resolved).err().map(|error| error.problems).unwrap_or_default();
+        found = problems.into_iter().filter(|problem| !unknown.contains(&problem.path)).collect();
+        if found.is_empty() {
             let name = |field: &str| document.get(field).and_then(Value::as_str).unwrap_or_default();
-            if problems.is_empty() { Ok(format!("{}/{}", name("tenant"), name("connection"))) } else { Err(problems) }
+            return Ok(format!("{}/{}", name("tenant"), name("connection")));
         }
     }
+    Err(found)
 }
 
 /// `1 problem`, `2 problems`.

@@ -60,3 +60,20 @@ fn the_examples_are_right_and_none_is_defined_twice() {
     assert_eq!(twice.problems.len(), 1);
     assert_eq!(twice.problems[0].to_string(), "t37ed/ItemPrice: is defined 2 times in these files");
 }
+
+#[test]
+fn a_secret_that_is_not_looked_up_is_no_problem_wherever_it_stands() {
+    let connections = [
+        json!({"http": {"url": {"env": "URL"}, "tls": {"authority": {"file": "/p"}}}}),
+        json!({"postgres": {"host": "h", "database": "d", "username": "u", "tls": {"certificate": {"file": "/p"}}}}),
+        json!({"smtp": {"host": "h", "from": {"env": "FROM"}}}),
+    ];
+    for connection in connections {
+        let mut document = json!({"tenant": "t", "connection": "c"});
+        document.as_object_mut().unwrap().extend(connection.as_object().unwrap().clone());
+        assert_eq!(check_connection(&document), Ok("t/c".to_owned()), "{document}");
+        let name = connection.as_object().unwrap().keys().next().unwrap();
+        document[name]["typo"] = json!(1);
+        assert!(check_connection(&document).is_err(), "{document}");
+    }
+}
