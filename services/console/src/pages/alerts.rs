@@ -5,7 +5,7 @@ use super::flash::{Flash, Shown};
 use super::integrations::{At, path};
 use super::sent::Sent;
 use super::written::WrittenText;
-use super::{Framed, PageError, PageResult, did_nothing, name, see_other};
+use super::{Framed, PageError, PageResult, did_nothing, see_other};
 use crate::auth::Caller;
 use crate::failure::Failure;
 use crate::view;
@@ -19,7 +19,6 @@ use forebay_contract::definition::{documents, to_yaml};
 use forebay_operations::OperationError;
 use forebay_store::{Role, StoreError};
 use maud::html;
-use serde_json::Value;
 
 const EXAMPLE: &str = "tenant: TENANT\nalert: Failing\ndescription: Too many executions fail\nwhen:\n  failure_rate: { over: 10, window: 15m, at_least: 20 }\nsend:\n  webhook: { url: 'https://chat.example/hook' }\nrepeat: 4h\n";
 
@@ -86,7 +85,7 @@ pub(super) async fn save(caller: Caller, body: web::Bytes) -> PageResult {
     let text = WrittenText::sent(&sent);
     let refuse = |text: WrittenText, status: StatusCode, why: &str| Ok(form(&caller, status, &text.refuse(why)));
     if let Some(choice) = Choice::read(sent.text("action")) {
-        let path = path_of(&text)?;
+        let path = text.names("alert")?;
         let (theirs, revision) = current(&caller, &path).await?;
         let text = text.choose(choice, path.to_string(), theirs, revision);
         return Ok(did_nothing(form(&caller, StatusCode::OK, &text)));
@@ -106,7 +105,7 @@ pub(super) async fn save(caller: Caller, body: web::Bytes) -> PageResult {
     match caller.state.operations.save_alert(&caller.actor, &document, Some(text.revision)).await {
         Ok(_) => Ok(see_other("/alerts")),
         Err(OperationError::Store(StoreError::Changed { .. })) => {
-            let (theirs, revision) = current(&caller, &path_of(&text)?).await?;
+            let (theirs, revision) = current(&caller, &text.names("alert")?).await?;
             Ok(form(&caller, StatusCode::CONFLICT, &text.refuse_changed(theirs, revision)))
         }
         Err(error) => {
@@ -114,16 +113,6 @@ pub(super) async fn save(caller: Caller, body: web::Bytes) -> PageResult {
             refuse(text, failure.status, &failure.detail)
         }
     }
-}
-
-/// The one that a text is of: of a new one, as it says itself.
-fn path_of(text: &WrittenText) -> Result<IntegrationPath, PageError> {
-    if let Ok(path) = text.path.parse() {
-        return Ok(path);
-    }
-    let read = documents(&text.source).unwrap_or_default();
-    let field = |field: &str| name(read.first().and_then(|document| document.get(field)).and_then(Value::as_str).unwrap_or_default());
-    Ok(IntegrationPath { tenant: field("tenant")?, name: field("alert")? })
 }
 
 /// `POST /alerts/{tenant}/{name}/delete`.

@@ -18,7 +18,6 @@ use forebay_contract::definition::{documents, to_yaml};
 use forebay_operations::OperationError;
 use forebay_store::{Role, StoreError};
 use maud::html;
-use serde_json::Value;
 
 const EXAMPLE: &str = "tenant: TENANT\nconnection: erp\ndescription: The ERP system\nhttp:\n  url: https://erp.example\n  authentication:\n    bearer: { token: SECRET }\n";
 
@@ -96,7 +95,7 @@ pub(super) async fn save(caller: Caller, body: web::Bytes) -> PageResult {
     let text = WrittenText::sent(&sent);
     let refuse = |text: WrittenText, status: StatusCode, why: &str| Ok(form(&caller, status, &text.refuse(why)));
     if let Some(choice) = Choice::read(sent.text("action")) {
-        let path = path_of(&text)?;
+        let path = text.names("connection")?;
         let (theirs, revision) = current(&caller, &path).await?;
         let text = text.choose(choice, path.to_string(), theirs, revision);
         return Ok(did_nothing(form(&caller, StatusCode::OK, &text)));
@@ -116,7 +115,7 @@ pub(super) async fn save(caller: Caller, body: web::Bytes) -> PageResult {
     match caller.state.operations.save_connection(&caller.actor, document, text.revision).await {
         Ok(_) => Ok(see_other("/connections")),
         Err(OperationError::Store(StoreError::Changed { .. })) => {
-            let (theirs, revision) = current(&caller, &path_of(&text)?).await?;
+            let (theirs, revision) = current(&caller, &text.names("connection")?).await?;
             Ok(form(&caller, StatusCode::CONFLICT, &text.refuse_changed(theirs, revision)))
         }
         Err(error) => {
@@ -124,16 +123,6 @@ pub(super) async fn save(caller: Caller, body: web::Bytes) -> PageResult {
             refuse(text, failure.status, &failure.detail)
         }
     }
-}
-
-/// The one that a text is of: of a new one, as it says itself.
-fn path_of(text: &WrittenText) -> Result<IntegrationPath, PageError> {
-    if let Ok(path) = text.path.parse() {
-        return Ok(path);
-    }
-    let read = documents(&text.source).unwrap_or_default();
-    let field = |field: &str| name(read.first().and_then(|document| document.get(field)).and_then(Value::as_str).unwrap_or_default());
-    Ok(IntegrationPath { tenant: field("tenant")?, name: field("connection")? })
 }
 
 /// `POST /connections/{tenant}/{name}/test`.

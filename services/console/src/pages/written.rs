@@ -2,9 +2,13 @@
 
 use super::conflict::Choice;
 use super::sent::Sent;
+use super::{PageError, name};
 use crate::view::conflict::{Conflict, conflict};
 use crate::view::text_editor::refused;
+use forebay_contract::IntegrationPath;
+use forebay_contract::definition::documents;
 use maud::Markup;
+use serde_json::Value;
 
 /// A text under work.
 #[derive(Debug, Default)]
@@ -31,6 +35,16 @@ impl WrittenText {
     pub(super) fn sent(sent: &Sent) -> Self {
         let text = |name: &str| sent.text(name).to_owned();
         Self { path: text("path"), source: text("source"), base: text("base"), revision: sent.number("revision"), ..Self::default() }
+    }
+
+    /// The tenant and name of the document: of a new one, as its text says. `field` holds the name.
+    pub(super) fn names(&self, field: &str) -> Result<IntegrationPath, PageError> {
+        if let Ok(path) = self.path.parse() {
+            return Ok(path);
+        }
+        let read = documents(&self.source).unwrap_or_default();
+        let named = |field: &str| name(read.first().and_then(|document| document.get(field)).and_then(Value::as_str).unwrap_or_default());
+        Ok(IntegrationPath { tenant: named("tenant")?, name: named(field)? })
     }
 
     pub(super) fn refuse(mut self, why: &str) -> Self {
