@@ -212,16 +212,15 @@ fn idempotency(fields: Fields<'_>) -> Read<Idempotency> {
 fn rate(fields: Fields<'_>) -> Read<Option<Rate>> {
     let calls = fields.whole("calls", 1, MOST_CALLS);
     let per = fields.duration("per", Duration::from_secs(1), DAY);
-    let hint = "a rate is written { calls: 100, per: 1m }";
-    let is_none = fields.is_stored() && matches!((&calls, &per), (Ok(None), Ok(_)) | (Ok(_), Ok(None)));
-    let (calls, per) = match is_none {
-        true => (Ok(0), Ok(Duration::ZERO)),
-        false => (fields.required("calls", calls, hint), fields.required("per", per, hint)),
-    };
     let scope = fields.word("scope", &[("endpoint", RateScope::Endpoint), ("key", RateScope::Key)]);
+    if fields.is_stored() && (matches!(calls, Ok(None)) || matches!(per, Ok(None))) {
+        fields.finish();
+        return Ok(None);
+    }
+    let hint = "a rate is written { calls: 100, per: 1m }";
+    let (calls, per) = (fields.required("calls", calls, hint), fields.required("per", per, hint));
     fields.finish();
-    let rate = Rate { calls: calls? as u32, per: per?, scope: scope?.unwrap_or(RateScope::Endpoint) };
-    Ok((!is_none).then_some(rate))
+    Ok(Some(Rate { calls: calls? as u32, per: per?, scope: scope?.unwrap_or(RateScope::Endpoint) }))
 }
 
 /// The most bytes, the schema, and how it is read.
