@@ -10,7 +10,7 @@
 // - What the server said when Save was refused is in a part of its own, which no check touches. Drafts are in drafts.js.
 
 import { Drafts } from "./drafts.js";
-import { redrawForm, redrawPart } from "./redraw.js";
+import { isTyped, redrawForm, redrawPart } from "./redraw.js";
 import { startKeeping, tellState } from "./session.js";
 import { showTimes } from "./times.js";
 
@@ -196,5 +196,8 @@ export function startForm() {
   addEventListener("beforeunload", (event) => {
     if (!isLeaving && desk.isChanged) event.preventDefault();
   });
+  // What was typed while this script was still on its way counts too.
+  if (isTyped(desk.text)) desk.typedText();
+  if ([...desk.part.querySelectorAll("[name]")].some(isTyped)) desk.typedForm();
   desk.ask();
 }

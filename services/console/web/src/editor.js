@@ -15,14 +15,20 @@ import { startKeeping, tellState } from "./session.js";
 
 const MOST_SHOWN = 160;
 
+// Nothing waits for it but what needs it: an editor without its schema edits as well.
 async function schemaOf(box) {
-  if (!box.dataset.schema) return null;
-  const answer = await fetch(box.dataset.schema);
-  return answer.ok ? new Schema(await answer.json()) : null;
+  try {
+    const answer = await fetch(box.dataset.schema);
+    return answer.ok ? new Schema(await answer.json()) : null;
+  } catch {
+    return null;
+  }
 }
 
-function completion(schema) {
-  return (context) => {
+function completion(loading) {
+  return async (context) => {
+    const schema = await loading;
+    if (!schema) return null;
     const line = context.state.doc.lineAt(context.pos);
     const before = line.text.slice(0, context.pos - line.from);
     const word = context.matchBefore(/[\w-]*/);
@@ -48,8 +54,10 @@ function completion(schema) {
   };
 }
 
-function hover(schema) {
-  return hoverTooltip((view, position) => {
+function hover(loading) {
+  return hoverTooltip(async (view, position) => {
+    const schema = await loading;
+    if (!schema) return null;
     const line = view.state.doc.lineAt(position);
     for (const found of line.text.matchAll(/([A-Za-z_][\w-]*)["']?\s*:(?:\s|$)/g)) {
       const from = line.from + found.index;
@@ -87,8 +95,7 @@ function diagnosticsOf(state, problems) {
   });
 }
 
-async function startEditor(box) {
-  const schema = await schemaOf(box);
+function startEditor(box) {
   const label = document.querySelector(`label[for="${box.id}"]`)?.textContent ?? "Text";
   const host = document.createElement("div");
   host.className = "editor";
@@ -108,7 +115,10 @@ async function startEditor(box) {
       box.dispatchEvent(new Event("input", { bubbles: true }));
     }),
   ];
-  if (schema) extensions.push(autocompletion({ override: [completion(schema)] }), hover(schema));
+  if (box.dataset.schema) {
+    const loading = schemaOf(box);
+    extensions.push(autocompletion({ override: [completion(loading)] }), hover(loading));
+  }
   if (box.readOnly) extensions.push(EditorState.readOnly.of(true));
   const view = new EditorView({ state: EditorState.create({ doc: box.value, extensions }), parent: root, root });
   box.after(host);
@@ -141,12 +151,8 @@ function smallest(before, after) {
   return [{ from, to: before.length - end, insert: after.slice(from, after.length - end) }];
 }
 
-start();
-
-async function start() {
-  await Promise.all([...document.querySelectorAll("textarea[data-editor]")].map(startEditor));
-  startForm();
-  for (const form of document.querySelectorAll("form[data-keeps]")) {
-    startKeeping(form, (state) => tellState(form.querySelector("[data-keeps-state]"), state));
-  }
+for (const box of document.querySelectorAll("textarea[data-editor]")) startEditor(box);
+startForm();
+for (const form of document.querySelectorAll("form[data-keeps]")) {
+  startKeeping(form, (state) => tellState(form.querySelector("[data-keeps-state]"), state));
 }

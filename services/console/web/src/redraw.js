@@ -43,6 +43,11 @@ function drawnState(control) {
   return ([...control.options].find((option) => option.defaultSelected) ?? control.options[0])?.value ?? "";
 }
 
+// Whether somebody has changed a control since the server drew it.
+export function isTyped(control) {
+  return stateOf(control) !== drawnState(control);
+}
+
 function setState(control, state) {
   if (stateOf(control) === state) return;
   if (control.type === "radio" || control.type === "checkbox") control.checked = state;
@@ -56,15 +61,14 @@ function alike(old, fresh, rules) {
     return;
   }
   const isControl = old.matches("input, select, textarea");
-  const isTyped = isControl && rules.keepsTyped && stateOf(old) !== drawnState(old);
+  const typed = isControl && rules.keepsTyped && isTyped(old) ? stateOf(old) : null;
   for (const { name } of [...old.attributes]) {
     // Whether a fold is open is its reader's choice.
     if (!fresh.hasAttribute(name) && !(name === "open" && old.tagName === "DETAILS")) old.removeAttribute(name);
   }
   for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
-  const typed = isTyped ? stateOf(old) : null;
   children(old, fresh, rules);
-  if (isControl) setState(old, isTyped ? typed : drawnState(old));
+  if (isControl) setState(old, typed ?? drawnState(old));
 }
 
 function children(old, fresh, rules) {
