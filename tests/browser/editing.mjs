@@ -132,18 +132,19 @@ try {
   has(await refused(two), "Could not save", "the refusal after a check");
 
   step("what is typed before the page's script has come is a change, and is kept");
-  const early = await fresh();
-  let come;
-  const held = new Promise((resolve) => { come = resolve; });
-  await early.route("**/editor.js", async (route) => { await held; await route.continue(); });
-  await early.route("**/definition.json*", () => {});
-  await early.goto(`${console_}/integrations/acme/One/edit`, { waitUntil: "commit" });
-  await early.fill("#trigger-form [name=description]", "Typed early in the form");
-  await early.fill("textarea[name=source]", `${await text(early)}# typed early in the text\n`);
-  come();
-  await valid(early);
-  for (const part of ["# typed early in the text", "description: Typed early in the form"]) has(await text(early), part, "what was typed early");
-  await early.context().close();
+  for (const [field, words] of [["textarea[name=source]", "# typed early in the text\n"], ["#trigger-form [name=description]", "Typed early in the form"]]) {
+    const early = await fresh();
+    let come;
+    const held = new Promise((resolve) => { come = resolve; });
+    await early.route("**/editor.js", async (route) => { await held; await route.continue(); });
+    await early.route("**/definition.json*", () => {});
+    await early.goto(`${console_}/integrations/acme/One/edit`, { waitUntil: "commit" });
+    await early.fill(field, await early.inputValue(field) + words);
+    come();
+    await valid(early);
+    has(await text(early), words, "what was typed early");
+    await early.context().close();
+  }
 
   step("a session that ends in mid-edit loses nothing: the draft is offered back after signing in");
   page = await fresh();
