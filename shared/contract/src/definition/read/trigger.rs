@@ -181,7 +181,7 @@ fn query_parameter(name: String, fields: Fields<'_>) -> Read<QueryParameter> {
     if let (Ok(Some(true)), Ok(Some(_))) = (&required, &default) {
         fields.problem("default", "a required parameter has no default: remove one of the two");
     }
-    let description = fields.text_or_blank("description");
+    let description = fields.description();
     fields.finish();
     let kind = kind?.unwrap_or(QueryKind::String);
     Ok(QueryParameter {
