@@ -102,6 +102,7 @@ impl<'a> Fields<'a> {
         let path = path.into();
         match value {
             Value::Object(object) => Ok(Self { path, object, known: RefCell::default(), problems }),
+            Value::Null => Err(problems.add(path, "is empty: write its fields, or remove it")),
             other => Err(problems.add(path, format!("must be a mapping of fields, not {}", problems.described(other)))),
         }
     }

@@ -111,9 +111,12 @@ fn authentication(fields: &Fields<'_>) -> Read<Authentication> {
 
 fn signature(fields: Fields<'_>) -> Read<SignatureScheme> {
     let hint = "{ signature: github } or { signature: { header: X-Signature } }";
-    let scheme = match fields.required("signature", fields.take("signature"), hint) {
-        Ok(Value::Object(_)) => fields.required("signature", fields.object("signature"), hint).and_then(hmac).map(SignatureScheme::Hmac),
-        Ok(_) => fields.required("signature", fields.word("signature", &Sender::WORDS), hint).map(SignatureScheme::Of),
+    let scheme = match fields.take("signature") {
+        Ok(None) => Err(fields.problem_here(format!("must be api_key, none, {hint}"))),
+        Ok(Some(Value::Object(_))) => {
+            fields.required("signature", fields.object("signature"), hint).and_then(hmac).map(SignatureScheme::Hmac)
+        }
+        Ok(Some(_)) => fields.required("signature", fields.word("signature", &Sender::WORDS), hint).map(SignatureScheme::Of),
         Err(reported) => Err(reported),
     };
     fields.finish();
