@@ -3,6 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, RETRY_AFTER};
 use forebay_contract::definition::Problem;
+use forebay_contract::with_causes;
 use forebay_operations::{Denied, OperationError};
 use forebay_store::StoreError;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -59,22 +60,12 @@ impl Failure {
         failure.with_header(RETRY_AFTER, "2")
     }
 
-    fn internal(error: &dyn std::error::Error) -> Self {
+    fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         let causes = with_causes(error);
         tracing::error!(error = causes, "a request failed");
         let detail = if FOR_THE_HOST.load(Ordering::Relaxed) { causes } else { "It is in the console's log.".to_owned() };
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong", detail)
     }
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
 }
 
 impl From<Denied> for Failure {
