@@ -94,11 +94,18 @@ impl From<OperationError> for Failure {
                 tracing::error!(reason = detail, "this console's broker is not the installation's");
                 Self::new(StatusCode::CONFLICT, "other-broker", "Not the installation's broker", detail)
             }
-            OperationError::KeyKnown(key) => {
-                let detail = format!(
-                    "This key is already '{}', of id {}. Grant it the integration with `forebay keys grant {} --integration NAME`, or use another value.",
-                    key.label, key.id, key.id
-                );
+            OperationError::KeyKnown { key, wanted } => {
+                let (label, id) = (&key.label, key.id);
+                let lacks: Vec<String> = wanted
+                    .iter()
+                    .filter(|name| !key.integrations.iter().any(|opened| opened == name.as_str()))
+                    .map(|name| format!(" --integration {name}"))
+                    .collect();
+                let advice = match lacks.as_slice() {
+                    [] => "It opens these integrations already: use it, or create a key of another value.".to_owned(),
+                    names => format!("Grant it more with `forebay keys grant {id}{}`, or use another value.", names.concat()),
+                };
+                let detail = format!("This key is already '{label}', of id {id}. {advice}");
                 Self { key: Some((key.id, key.label)), ..Self::new(StatusCode::CONFLICT, "key-exists", "The key exists already", detail) }
             }
             OperationError::Publish(_) | OperationError::Broker(_) => {
