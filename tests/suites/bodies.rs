@@ -117,6 +117,35 @@ async fn the_definition_says_what_a_sender_means_wherever_the_body_is_read() {
     assert!(tried.contains("Jörg"), "{tried}");
 }
 
+/// The bytes that were answered are at the location as their type says.
+#[tokio::test]
+async fn the_outcome_at_the_location_shows_a_body_by_its_type() {
+    let stack = Stack::new().await;
+    let respond = "respond: { body: .request.raw }";
+    stack.apply(&format!("tenant: t1\nname: raw\ntrigger: {{ webhook: {{ authentication: none, methods: [POST] }} }}\ndiagnostics: {{ output: true }}\n{respond}\n")).await;
+    let process = stack.start("dev").await;
+    let cases: &[(&str, &[u8], Value)] = &[
+        ("application/json", b"{ \"n\": 1.50 }", serde_json::from_str(r#"{"n":1.50}"#).unwrap()),
+        ("text/plain; charset=iso-8859-1", b"\xf6", json!("ö")),
+        ("text/csv", b"a;b\n1;2\n", json!("a;b\n1;2\n")),
+        (
+            "text/xml",
+            b"<?xml version='1.0' encoding='iso-8859-1'?><a>\xf6</a>",
+            json!("<?xml version='1.0' encoding='iso-8859-1'?><a>ö</a>"),
+        ),
+        ("application/octet-stream", b"\xff\0", json!({"base64": "/wA=", "contentType": "application/octet-stream", "size": 2})),
+    ];
+    for (content_type, body, expected) in cases {
+        let location = post(&stack, &process, "/t1/raw", content_type, body).await.header("location").to_owned();
+        let outcome = eventually("it has ended", || async {
+            let outcome = stack.send(stack.http.get(format!("{}{location}", process.url))).await.json();
+            (outcome["status"] == "succeeded").then_some(outcome)
+        })
+        .await;
+        assert_eq!(outcome["response"]["body"].to_string(), expected.to_string(), "{content_type}: {outcome}");
+    }
+}
+
 #[tokio::test]
 async fn the_version_that_accepted_a_call_decides_how_its_body_is_read() {
     let (stack, sink) = (Stack::new().await, Sink::start(Duration::ZERO).await);

@@ -25,6 +25,11 @@ trigger: {{ webhook: {{ authentication: none, idempotency: {{ key: .body.workOrd
 {steps}
 ---
 tenant: t1
+name: any
+trigger: {{ webhook: {{ authentication: none, idempotency: {{ key: .body.key }} }} }}
+{steps}
+---
+tenant: t1
 name: alone
 trigger: {{ webhook: {{ authentication: none, response: {{ wait: 20s }}, idempotency: {{ key: .body.id, match: key }} }} }}
 {steps}
@@ -125,6 +130,32 @@ async fn a_mapping_can_give_the_key_and_null_gives_none() {
     assert_ne!(one.json()["executionId"], two.json()["executionId"]);
     stack.ended("mapped", 3).await;
     assert_eq!(sink.seen().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_says_something_of_the_call_or_is_none_and_a_comparison_is_refused() {
+    let sink = Sink::start(Duration::ZERO).await;
+    let (stack, ingress, _worker) = started(&sink).await;
+    let ids = async |key: &Value| {
+        let body = json!({ "key": key });
+        let (first, second) = (post(&stack, &ingress, "/t1/any", None, &body).await, post(&stack, &ingress, "/t1/any", None, &body).await);
+        assert_eq!((first.status, second.status), (202, 202), "{key}");
+        (first.json()["executionId"].clone(), second.json()["executionId"].clone())
+    };
+    for none in [json!(null), json!(""), json!([]), json!([null, ""]), json!({"order": null, "lines": [null]})] {
+        let (first, second) = ids(&none).await;
+        assert_ne!(first, second, "{none}");
+    }
+    for key in [json!("WO-1"), json!(0), json!([1]), json!([null, 2]), json!({"order": false})] {
+        let (first, second) = ids(&key).await;
+        assert_eq!(first, second, "{key}");
+    }
+    for comparison in [true, false] {
+        let refused = post(&stack, &ingress, "/t1/any", None, &json!({ "key": comparison })).await;
+        assert_eq!(refused.status, 400, "{refused:?}");
+        let detail = refused.json()["detail"].to_string();
+        assert!(detail.contains("gave true or false"), "{detail}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

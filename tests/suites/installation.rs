@@ -231,6 +231,13 @@ async fn running_services_refuse_a_broker_without_the_mark_until_it_is_adopted()
     eventually("the ingress accepts nothing", || async { (stack.post(&process, "/t1/fails", "{}").await.status == 503).then_some(()) })
         .await;
     assert!(stack.log_of("dev").contains("is not this installation's"), "the log says why");
+    eventually("the ingress says why", || async {
+        let refused = stack.post(&process, "/t1/fails", "{}").await.json();
+        refused["detail"].as_str().unwrap().contains("the message broker is not the one of this installation").then_some(())
+    })
+    .await;
+    let shown = stack.command(&["installation", "show"]).await;
+    assert!(shown.contains("does not have the installation's mark\nServices with these settings do not use this broker"), "{shown}");
 
     let (code, _, error) = stack.command_ends(&["installation", "adopt"]).await;
     assert!(code == 2 && error.contains("--yes"), "{error}");
@@ -264,7 +271,7 @@ async fn a_move_leaves_no_message_in_a_queue_that_nobody_reads() {
     let worker = stack.start("worker").await;
     stack.ended("fails", 1).await;
     let (code, _, error) = stack.command_ends_with(&adopt, &settings).await;
-    assert!(code == 1 && error.contains("1 workers run"), "{error}");
+    assert!(code == 1 && error.contains("1 worker runs"), "{error}");
     worker.terminate().await;
     // A worker that has ended is known to live for a few seconds more.
     eventually("the move is done", || async { (stack.command_ends_with(&adopt, &settings).await.0 == 0).then_some(()) }).await;

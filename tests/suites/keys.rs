@@ -83,9 +83,11 @@ async fn one_key_opens_several_webhooks_by_granting_and_a_key_that_exists_says_h
     // The same value again: its tenant is told how to go on, another tenant nothing.
     let (code, error) = stack.command_fails(&create("t1", "Again", "second")).await;
     assert!(
-        code == 1 && error.contains("already 'Partner P'") && error.contains(&format!("forebay keys grant {id} --integration")),
+        code == 1 && error.contains("already 'Partner P'") && error.contains(&format!("`forebay keys grant {id} --integration second`")),
         "{error}"
     );
+    let (_, error) = stack.command_fails(&create("t1", "Again", "first")).await;
+    assert!(error.contains("It opens these integrations already"), "{error}");
     let (_, error) = stack.command_fails(&create("t2", "Theirs", "other")).await;
     assert!(error.contains("cannot be used") && !error.contains("Partner") && !error.contains(&id), "{error}");
 
@@ -249,6 +251,10 @@ async fn signed_calls_are_accepted_and_those_that_are_not_rightly_signed_get_401
     };
     let old_id = key("old", &["--signing", "--key", old]).await["id"].as_str().unwrap().to_owned();
     key("new", &["--signing", "--key", new]).await;
+    // The same secret again would be a key that nobody can tell from the first.
+    let again = ["keys", "create", "--tenant", "t1", "--label", "again", "--integration", "first", "--signing", "--key", old];
+    let (code, error) = stack.command_fails(&again).await;
+    assert!(code == 1 && error.contains(&format!("already 'old', of id {old_id}")), "{error}");
     let api_key = key("outcomes", &[]).await["key"].as_str().unwrap().to_owned();
     let call = async |secret: &str, body: &str| signed(&stack, &ingress, Sender::GitHub, secret, now, body).await;
     let accepted = eventually("the keys are known to the ingress", || async {

@@ -128,6 +128,60 @@ async fn a_rollback_makes_the_older_definition_the_newest_version_and_calls_get_
     .await;
 }
 
+/// A version of a release to which an empty field was an absent one.
+#[tokio::test]
+async fn a_version_that_todays_reader_refuses_is_gone_back_to_as_it_is_and_not_applied_anew() {
+    let stack = Stack::new().await;
+    let steps = "steps: [{ id: kept, when: , set: .body }]\n";
+    stack.apply(FIRST).await;
+    stack
+        .sql(&format!(
+            "update integration_versions set source = source || '{steps}',
+                 document = (document::jsonb || '{{\"steps\": [{{\"id\": \"kept\", \"when\": null, \"set\": \".body\"}}]}}')::json"
+        ))
+        .await;
+    stack.apply(&second()).await;
+    let process = stack.start("dev").await;
+    let answers = async |expected: &str| {
+        let what = format!("the answer is {expected}");
+        let ask = || async { (stack.post(&process, "/t1/answer", "{}").await.body == expected.as_bytes()).then_some(()) };
+        eventually(&what, ask).await;
+    };
+    answers("2").await;
+    let rolled = stack.command_json(&["rollback", "t1/answer", "--to", "1", "--yes"]).await;
+    assert_eq!((&rolled["version"], &rolled["sameAs"]), (&json!(3), &json!(1)));
+    answers("1").await;
+    let ran = stack.executions("answer").await;
+    assert!(ran.iter().any(|execution| execution["version"] == 3 && execution["status"] == "succeeded"), "{ran:?}");
+
+    let exported = stack.command(&["export", "t1/answer"]).await;
+    assert_eq!(exported, format!("{FIRST}{steps}"));
+    let (code, error) = stack.command_fails(&["apply", &stack.named_file("old.yaml", &exported), "--yes"]).await;
+    assert!(code == 1 && error.contains("old.yaml:9: steps[0].when: is empty"), "{error}");
+}
+
+#[tokio::test]
+async fn files_without_a_document_and_words_of_yaml_are_told_in_ours() {
+    let stack = Stack::new().await;
+    let cases = [
+        ("", "all.yaml: holds no document: write a definition, a connection or an alert"),
+        ("# only words\n---\n", "all.yaml: holds no document"),
+        ("tenant: t\ntenant: u\n", "all.yaml:2: the field 'tenant' is given twice: remove one (column 1)\n"),
+        ("tenant: t\n~: 1\n", "all.yaml:2: the name of a field is missing"),
+        ("tenant: t\nname: n\ntrigger: { webhook: {} }\nsteps: [~]\n", "all.yaml:4: steps[0]: is empty: write its fields, or remove it"),
+        (
+            "tenant: t\nname: n\ntrigger: { webhook: { authentication: {} } }\n",
+            "authentication: must be api_key, none, { signature: github }",
+        ),
+        ("tenant: t\nconnection: c\nhttp: { url: { env: } }\n", "all.yaml:3: http.url: names no variable: write { env: NAME }"),
+        ("tenant: t\nname: n\ndescription: \"a\\0b\"\ntrigger: { webhook: {} }\n", "all.yaml:3: description: a description cannot hold"),
+    ];
+    for (text, expected) in cases {
+        let (code, said, _) = stack.command_ends(&["validate", &stack.named_file("all.yaml", text)]).await;
+        assert!(code == 1 && said.contains(expected), "{text}: {code} {said}");
+    }
+}
+
 #[tokio::test]
 async fn what_is_exported_is_what_was_applied_byte_for_byte_and_applying_it_changes_nothing() {
     let stack = Stack::new().await;

@@ -3,6 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, RETRY_AFTER};
 use forebay_contract::definition::Problem;
+use forebay_contract::with_causes;
 use forebay_operations::{Denied, OperationError};
 use forebay_store::StoreError;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -59,22 +60,12 @@ impl Failure {
         failure.with_header(RETRY_AFTER, "2")
     }
 
-    fn internal(error: &dyn std::error::Error) -> Self {
+    fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         let causes = with_causes(error);
         tracing::error!(error = causes, "a request failed");
         let detail = if FOR_THE_HOST.load(Ordering::Relaxed) { causes } else { "It is in the console's log.".to_owned() };
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong", detail)
     }
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
 }
 
 impl From<Denied> for Failure {
@@ -103,11 +94,18 @@ impl From<OperationError> for Failure {
                 tracing::error!(reason = detail, "this console's broker is not the installation's");
                 Self::new(StatusCode::CONFLICT, "other-broker", "Not the installation's broker", detail)
             }
-            OperationError::KeyKnown(key) => {
-                let detail = format!(
-                    "This key is already '{}', of id {}. Grant it the integration with `forebay keys grant {} --integration NAME`, or use another value.",
-                    key.label, key.id, key.id
-                );
+            OperationError::KeyKnown { key, wanted } => {
+                let (label, id) = (&key.label, key.id);
+                let lacks: Vec<String> = wanted
+                    .iter()
+                    .filter(|name| !key.integrations.iter().any(|opened| opened == name.as_str()))
+                    .map(|name| format!(" --integration {name}"))
+                    .collect();
+                let advice = match lacks.as_slice() {
+                    [] => "It opens these integrations already: use it, or create a key of another value.".to_owned(),
+                    names => format!("Grant it more with `forebay keys grant {id}{}`, or use another value.", names.concat()),
+                };
+                let detail = format!("This key is already '{label}', of id {id}. {advice}");
                 Self { key: Some((key.id, key.label)), ..Self::new(StatusCode::CONFLICT, "key-exists", "The key exists already", detail) }
             }
             OperationError::Publish(_) | OperationError::Broker(_) => {

@@ -1,6 +1,7 @@
 //! Single sign-on by OpenID Connect: the authorization code flow with PKCE, state and nonce. People are invited first, by the address that
 //! the provider vouches for: nobody gets in because a provider knows them.
 
+use forebay_contract::with_causes;
 use forebay_runtime::settings::Oidc;
 use openidconnect::core::{CoreAuthenticationFlow, CoreClient, CoreIdTokenClaims, CoreJwsSigningAlgorithm, CoreProviderMetadata};
 use openidconnect::{
@@ -109,7 +110,7 @@ impl Provider {
         let request = client.exchange_code(AuthorizationCode::new(code)).map_err(|error| OidcError::Provider(error.to_string()))?;
         let request = request.set_pkce_verifier(PkceCodeVerifier::new(begun.verifier.clone()));
         let http = |request| self.send(request);
-        let token = request.request_async(&http).await.map_err(|error| OidcError::Provider(chain(&error)))?;
+        let token = request.request_async(&http).await.map_err(|error| OidcError::Provider(with_causes(&error)))?;
         let id_token = token.id_token().ok_or_else(|| OidcError::Unverified("it holds no ID token".to_owned()))?;
         let claims: &CoreIdTokenClaims = id_token
             .claims(&client.id_token_verifier().set_allowed_algs(algorithms), &Nonce::new(begun.nonce.clone()))
@@ -133,7 +134,8 @@ impl Provider {
         let issuer = IssuerUrl::new(self.settings.issuer.expose().to_owned());
         let issuer = issuer.map_err(|error| OidcError::Provider(format!("FOREBAY_OIDC_ISSUER: {error}")))?;
         let http = |request| self.send(request);
-        let metadata = CoreProviderMetadata::discover_async(issuer, &http).await.map_err(|error| OidcError::Provider(chain(&error)))?;
+        let metadata =
+            CoreProviderMetadata::discover_async(issuer, &http).await.map_err(|error| OidcError::Provider(with_causes(&error)))?;
         *known = Some((Instant::now(), metadata.clone()));
         Ok(metadata)
     }
@@ -163,14 +165,4 @@ enum SendError {
     Http(#[source] reqwest::Error),
     #[error("its answer is over 1 MiB")]
     TooLarge,
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
 }

@@ -81,7 +81,7 @@ async fn add_not_found(api: &Api, plan: &mut Changes, connections: &[(&str, Stri
 
 /// `forebay validate`: reads and compiles everything, with no service at hand.
 pub(crate) fn validate(output: &Output, paths: &Paths) -> Result<(), Error> {
-    let documents = Documents::read(&paths.paths)?;
+    let documents = Documents::read_some(&paths.paths)?;
     let problems = &documents.problems;
     if output.is_json() {
         write(&pretty(&problems.iter().map(Found::object).collect::<Value>()))?;

@@ -27,6 +27,8 @@ pub(crate) struct Documents {
     pub(crate) alerts: Vec<NewAlert>,
     /// Everything that is wrong.
     pub(crate) problems: Vec<Found>,
+    /// Files without any document.
+    empty: Vec<String>,
     /// Other documents are passed over; `None`: none are.
     only: Option<Kind>,
 }
@@ -118,8 +120,26 @@ impl Documents {
     /// As [`Documents::read`], for verbs that need all of it to be right: says what is wrong and fails. `undone` ends the error's text.
     pub(crate) fn read_right(paths: &[PathBuf], undone: &str) -> Result<Self, Error> {
         let read = Self::read(paths)?.right(undone)?;
-        let is_empty = read.definitions.is_empty() && read.connections.is_empty() && read.alerts.is_empty();
-        if is_empty { Err(Error::Usage("the files hold no definition, no connection and no alert".to_owned())) } else { Ok(read) }
+        if read.is_empty() { Err(Error::Usage("the files hold no definition, no connection and no alert".to_owned())) } else { Ok(read) }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.definitions.is_empty() && self.connections.is_empty() && self.alerts.is_empty()
+    }
+
+    /// As [`Documents::read`]; files that hold nothing at all are a problem.
+    ///
+    /// # Errors
+    /// As [`Documents::read`].
+    pub(crate) fn read_some(paths: &[PathBuf]) -> Result<Self, Error> {
+        let mut read = Self::read(paths)?;
+        if read.is_empty() && read.problems.is_empty() {
+            let message = "holds no document: write a definition, a connection or an alert";
+            let found =
+                |file| Found { file, document: 1, place: None, problem: Problem { path: String::new(), message: message.to_owned() } };
+            read.problems = std::mem::take(&mut read.empty).into_iter().map(found).collect();
+        }
+        Ok(read)
     }
 
     /// As [`Documents::read_right`], of connections only: what is beside them may be wrong.
@@ -148,10 +168,14 @@ impl Documents {
             Ok(read) => read,
             Err(error) => {
                 let place = (error.line > 0).then_some(Place { line: error.line, column: error.column });
-                let problem = Problem { path: String::new(), message: error.to_string() };
+                let message = place.map_or_else(|| error.message.clone(), |place| format!("{} (column {})", error.message, place.column));
+                let problem = Problem { path: String::new(), message };
                 return self.problems.push(Found { file: shown, document: 1, place, problem });
             }
         };
+        if read.is_empty() {
+            self.empty.push(shown.clone());
+        }
         let sources = files::sources(text, read.len());
         // Read a second time, for the places, only where something is wrong.
         let mut places: Option<Vec<Places>> = None;

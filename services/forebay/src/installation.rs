@@ -28,9 +28,12 @@ async fn adopt(output: &Output, check: &InstallationCheck, adoption: &Adoption, 
             let text = "there is no terminal to ask on, so nothing was changed: add --yes to adopt without asking";
             return Err(Error::Usage(text.to_owned()));
         }
-        let workers = adoption.live_workers;
+        let live = match adoption.live_workers {
+            1 => "1 worker is live".to_owned(),
+            workers => format!("{workers} workers are live"),
+        };
         let question = format!(
-            "{}\n{workers} workers are live. Messages at an earlier broker stay there and are not run. Use the broker at {} with these \
+            "{}\n{live}. Messages at an earlier broker stay there and are not run. Use the broker at {} with these \
              settings from now on? [y/N]",
             shown(adoption),
             adoption.broker
@@ -51,19 +54,29 @@ async fn adopt(output: &Output, check: &InstallationCheck, adoption: &Adoption, 
 
 fn shown(adoption: &Adoption) -> String {
     let Adoption { stored, here, broker, is_marked, is_closed, .. } = adoption;
-    let (prefix, queues) = match stored {
-        Some(place) => (format!("{:?}", place.queue_prefix), place.shared_queues.to_string()),
-        None => ("not registered".to_owned(), "not registered".to_owned()),
-    };
     let marked = match (is_marked, is_closed) {
-        (true, _) => "the installation's",
-        (false, true) => "closed by an adopt that did not end: run it again, or with the services' settings",
-        (false, false) => "not the installation's",
+        (true, _) => "has the installation's mark",
+        (false, true) => "is closed by an adopt that did not end: run it again, or with the services' settings",
+        (false, false) => "does not have the installation's mark",
     };
-    format!(
-        "                 installation  here\nqueue prefix     {prefix:<12}  {:?}\nshared queues    {queues:<12}  {}\nbroker           {:<12}  {broker}, {marked}",
-        here.queue_prefix, here.shared_queues, ""
-    )
+    let rows = [
+        ("queue prefix", stored.as_ref().map(|place| format!("{:?}", place.queue_prefix)), format!("{:?}", here.queue_prefix)),
+        ("shared queues", stored.as_ref().map(|place| place.shared_queues.to_string()), here.shared_queues.to_string()),
+    ];
+    let rows = rows.map(|(what, stored, here)| {
+        let difference = if stored.as_ref().is_some_and(|stored| *stored != here) { "  differs" } else { "" };
+        (what, stored.unwrap_or_else(|| "not registered".to_owned()), here, difference)
+    });
+    let width = rows.iter().map(|(_, stored, ..)| stored.chars().count()).max().unwrap_or_default().max("installation".len());
+    let mut text = format!("{:<16} {:<width$}  here", "", "installation");
+    for (what, stored, here, difference) in rows {
+        text.push_str(&format!("\n{what:<16} {stored:<width$}  {here}{difference}"));
+    }
+    text.push_str(&format!("\n{:<16} {broker} {marked}", "broker"));
+    if !adoption.is_in_place() {
+        text.push_str("\nServices with these settings do not use this broker: set what the installation has, or see `forebay installation adopt --help`.");
+    }
+    text
 }
 
 fn object(adoption: &Adoption) -> Value {

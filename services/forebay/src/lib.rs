@@ -73,10 +73,8 @@ pub fn report(error: &Error) -> ExitCode {
         return exit_code(error.exit_code());
     }
     let mut text = format!("error: {error}");
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
+    for cause in forebay_contract::causes(error) {
         text.push_str(&format!("\n  caused by: {cause}"));
-        source = cause.source();
     }
     // Standard error may be closed: there is nowhere left to say so.
     let _ = writeln!(std::io::stderr(), "{text}");

@@ -43,7 +43,7 @@ impl Dispatch {
     /// Publishes a call and waits for its outcome.
     pub(crate) async fn call(&self, mut envelope: Envelope, delivery: &Delivery, wait: Wait) -> Result<Answer, PublishError> {
         let started = tokio::time::Instant::now();
-        let mut waiting = self.replies.expect(envelope.execution_id).map_err(|_| PublishError::Unavailable)?;
+        let mut waiting = self.replies.expect(envelope.execution_id).map_err(|_| self.publisher.no_connection())?;
         envelope.reply_to = Some(waiting.reply_to().to_owned());
         let queue = self.topology.queue_of(&envelope, delivery, true);
         let mut expires_in = None;

@@ -10,6 +10,7 @@ use forebay_contract::definition::Rate;
 use forebay_contract::outcome::ExecutionError;
 use forebay_contract::schema::SchemaProblem;
 use forebay_contract::signature::{SignatureError, SignatureScheme};
+use forebay_workflow::KeyError;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
@@ -148,8 +149,12 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "invalid-idempotency-key", "Invalid Idempotency-Key", detail)
     }
 
-    pub(crate) fn no_idempotency_key(error: &ExecutionError) -> Self {
-        let detail = format!("The call has no usable idempotency key: the endpoint's mapping of it failed ({}).", error.code.as_str());
+    pub(crate) fn no_idempotency_key(error: &KeyError) -> Self {
+        let reason = match error {
+            KeyError::Boolean => "gave true or false, which would be the key of every call".to_owned(),
+            KeyError::Failed(error) => format!("failed ({})", error.code.as_str()),
+        };
+        let detail = format!("The call has no usable idempotency key: the endpoint's mapping of it {reason}.");
         Self::new(StatusCode::BAD_REQUEST, "invalid-idempotency-key", "No idempotency key", detail)
     }
 

@@ -87,19 +87,10 @@ pub(crate) async fn connect_patiently(url: &str, name: &str, shutdown: &Cancella
     }
 }
 
-/// An error with its causes, for one log line. Some repeat their cause themselves.
+/// An error with its causes, for one log line.
 pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     if let Some(untrusted) = Untrusted::in_error(error) {
         return format!("{error}: {untrusted}; SSL_CERT_FILE names a PEM file with the certificate, or with that of its authority");
     }
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let words = error.to_string();
-        if !text.ends_with(&words) {
-            text = format!("{text}: {words}");
-        }
-        cause = error.source();
-    }
-    text
+    forebay_contract::with_causes(error)
 }

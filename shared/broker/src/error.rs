@@ -57,6 +57,9 @@ pub enum PublishError {
     /// There is no connection: not sent.
     #[error("the message broker cannot be reached")]
     Unavailable,
+    /// The broker is another installation's, or of none: not sent.
+    #[error("the message broker is not the one of this installation")]
+    NotOfInstallation,
     /// The broker has blocked publishers because it is short of memory or disk: not sent.
     #[error("the message broker accepts no messages because it is short of memory or disk")]
     Blocked,
@@ -86,6 +89,7 @@ impl PublishError {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Unavailable => "unavailable",
+            Self::NotOfInstallation => "not_of_installation",
             Self::Blocked => "blocked",
             Self::Busy => "busy",
             Self::QueueFull => "queue_full",
@@ -94,12 +98,12 @@ impl PublishError {
         }
     }
 
-    /// When a caller may try again: soon when the broker is away, later when it is overloaded.
+    /// When a caller may try again: soon when the broker is away, later when it is overloaded or another one is to take its place.
     #[must_use]
     pub fn retry_after(&self) -> Duration {
         match self {
             Self::Unavailable | Self::Unroutable | Self::Busy | Self::Unconfirmed => Duration::from_secs(1),
-            Self::Blocked | Self::QueueFull => Duration::from_secs(5),
+            Self::NotOfInstallation | Self::Blocked | Self::QueueFull => Duration::from_secs(5),
         }
     }
 }

@@ -114,13 +114,21 @@ impl Publisher {
     #[must_use]
     pub fn state(&self) -> PublisherState {
         match &*self.session.borrow() {
-            None if self.is_foreign.load(Ordering::Relaxed) || self.topology.installation().refusal().is_some() => {
-                PublisherState::NotOfInstallation
-            }
+            None if self.is_refused() => PublisherState::NotOfInstallation,
             None => PublisherState::Away,
             Some(session) if session.wire.is_blocked() => PublisherState::Blocked,
             Some(_) => PublisherState::Ready,
         }
+    }
+
+    fn is_refused(&self) -> bool {
+        self.is_foreign.load(Ordering::Relaxed) || self.topology.installation().refusal().is_some()
+    }
+
+    /// Why nothing can be published where there is no connection.
+    #[must_use]
+    pub fn no_connection(&self) -> PublishError {
+        if self.is_refused() { PublishError::NotOfInstallation } else { PublishError::Unavailable }
     }
 
     /// Waits until there is a connection.
@@ -155,7 +163,7 @@ impl Publisher {
     }
 
     async fn publish_once(&self, order: Option<u64>, destination: &Destination, message: &Message) -> Result<(), PublishError> {
-        let session = self.session.borrow().clone().ok_or(PublishError::Unavailable)?;
+        let session = self.session.borrow().clone().ok_or_else(|| self.no_connection())?;
         if session.wire.is_blocked() {
             return Err(PublishError::Blocked);
         }

@@ -102,6 +102,7 @@ impl<'a> Fields<'a> {
         let path = path.into();
         match value {
             Value::Object(object) => Ok(Self { path, object, known: RefCell::default(), problems }),
+            Value::Null => Err(problems.add(path, "is empty: write its fields, or remove it")),
             other => Err(problems.add(path, format!("must be a mapping of fields, not {}", problems.described(other)))),
         }
     }
@@ -250,6 +251,16 @@ impl<'a> Fields<'a> {
     pub(crate) fn text_or_blank(&self, field: &'static str) -> Read<Option<String>> {
         let Some(value) = self.take(field)? else { return Ok(None) };
         value.as_str().map(|text| Some(text.to_owned())).ok_or_else(|| self.no_text(field, value))
+    }
+
+    /// What people read of a document. The database keeps it as a text, which has no NUL.
+    pub(crate) fn description(&self) -> Read<Option<String>> {
+        match self.text_or_blank("description")? {
+            Some(text) if text.contains('\0') && !self.is_stored() => {
+                Err(self.problem("description", "a description cannot hold the character U+0000"))
+            }
+            text => Ok(text),
+        }
     }
 
     /// The text of any scalar: the digits of a number and the word of a boolean as they are written.

@@ -3,6 +3,7 @@
 
 pub mod alert;
 pub mod body;
+mod causes;
 mod clock;
 pub mod connection;
 pub mod definition;
@@ -22,6 +23,7 @@ mod secret;
 pub mod signature;
 mod variables;
 
+pub use causes::{causes, with_causes};
 pub use clock::unix_micros;
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use id::{ExecutionId, ExecutionIdError, IdIssuer};

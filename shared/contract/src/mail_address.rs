@@ -31,7 +31,7 @@ impl MailAddress {
         }
         let (local, domain) = address.rsplit_once('@').ok_or_else(|| wrong(address, "it has no @"))?;
         let options = Options::default().without_display_text().with_domain_literal();
-        EmailAddress::parse_with_options(address, options).map_err(|error| wrong(address, &error.to_string()))?;
+        EmailAddress::parse_with_options(address, options).map_err(|error| wrong(address, &in_a_sentence(&error.to_string())))?;
         if !EmailAddress::is_valid_local_part(local) {
             return Err(wrong(address, "the part before @ is no name of a mailbox"));
         }
@@ -69,6 +69,12 @@ impl MailAddress {
     pub fn address(&self) -> &str {
         &self.address
     }
+}
+
+/// A sentence of the library as a part of ours: `Invalid character.` is `invalid character`.
+fn in_a_sentence(text: &str) -> String {
+    let mut characters = text.trim_end_matches('.').chars();
+    characters.next().map(|first| first.to_lowercase().chain(characters).collect()).unwrap_or_default()
 }
 
 /// A name as it is meant: a quoted string without its quotes, or words without what has a meaning in addresses (RFC 5322, section
@@ -128,6 +134,12 @@ mod tests {
             assert_eq!((read.name(), read.address()), (name, address), "{text}");
             assert_eq!(MailAddress::parse(&read.to_string()).unwrap(), read, "{text}");
         }
+    }
+
+    #[test]
+    fn the_reason_is_a_part_of_one_sentence() {
+        let said = MailAddress::parse("an na@example.com").unwrap_err().to_string();
+        assert!(said.contains("'an na@example.com' is no address of mail: invalid character; write one such as"), "{said}");
     }
 
     #[test]

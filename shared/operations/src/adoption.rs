@@ -176,6 +176,7 @@ impl InstallationCheck {
 fn refuse_workers(live: usize) -> Result<(), OperationError> {
     match live {
         0 => Ok(()),
+        1 => Err(OperationError::Refused("1 worker runs with the present settings: stop all services first".to_owned())),
         _ => Err(OperationError::Refused(format!("{live} workers run with the present settings: stop all services first"))),
     }
 }
@@ -190,10 +191,7 @@ fn closed_of(place: &BrokerPlace) -> String {
 
 /// An error of the broker with its cause.
 fn told(error: &BrokerError) -> String {
-    match std::error::Error::source(error) {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
-    }
+    forebay_contract::with_causes(error)
 }
 
 fn deed(action: &'static str, adoption: &Adoption, after: &BrokerPlace) -> Deed {

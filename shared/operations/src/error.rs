@@ -2,6 +2,7 @@
 
 use crate::actor::Denied;
 use forebay_broker::{BrokerError, PublishError, SettleError};
+use forebay_contract::Name;
 use forebay_contract::definition::Problem;
 use forebay_store::{KeyRow, StoreError};
 
@@ -24,8 +25,13 @@ pub enum OperationError {
     #[error("{0}")]
     Refused(String),
     /// A key of this value exists already, in a tenant where the person sees it.
-    #[error("this key is already '{}' (id {}): grant it the integration instead, or use another value", .0.label, .0.id)]
-    KeyKnown(Box<KeyRow>),
+    #[error("this key is already '{}' (id {}): grant it the integration instead, or use another value", .key.label, .key.id)]
+    KeyKnown {
+        /// The key that is there.
+        key: Box<KeyRow>,
+        /// The integrations that the new one was to open.
+        wanted: Vec<Name>,
+    },
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -102,8 +102,7 @@ impl InstallationCheck {
                 Err(error) => {
                     // Nothing is registered yet, and nothing can be published before it is.
                     pause = RETRY_INTERVAL;
-                    let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-                    (false, Some(format!("{error}: {cause}")))
+                    (false, Some(forebay_contract::with_causes(&error)))
                 }
             };
             match &now {

@@ -39,15 +39,15 @@ impl Operations {
     /// nothing is told but that the value cannot be used. Else as [`Store::create_key`](forebay_store::Store::create_key).
     pub async fn create_key(&self, actor: &Actor, new: NewKey) -> Result<CreatedKey, OperationError> {
         let who = actor.may(&new.tenant, Role::Developer)?;
-        let (tenant, value) = (new.tenant.clone(), new.value.clone());
+        let (tenant, value, signs, wanted) = (new.tenant.clone(), new.value.clone(), new.signs, new.integrations.clone());
         match self.store.create_key(new, who).await {
             Err(StoreError::KeyExists) => {
                 let known = match value {
-                    Some(value) => self.store.key_of_value(&value).await?,
+                    Some(value) => self.store.key_of_value(&tenant, &value, signs).await?,
                     None => None,
                 };
-                let known = known.filter(|key| key.tenant == tenant).ok_or(StoreError::KeyExists)?;
-                Err(OperationError::KeyKnown(Box::new(known)))
+                let key = Box::new(known.ok_or(StoreError::KeyExists)?);
+                Err(OperationError::KeyKnown { key, wanted })
             }
             created => Ok(created?),
         }

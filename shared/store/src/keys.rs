@@ -140,6 +140,9 @@ impl Store {
         let mut client = self.client(operation).await?;
         let transaction = client.transaction().await.map_err(failed)?;
         listen::next_generation(&transaction, Part::Keys).await?;
+        if new.signs && signing::find(&transaction, self.secret_keys.as_deref(), &new.tenant, &key).await?.is_some() {
+            return Err(StoreError::KeyExists);
+        }
         let integrations = grants::resolve(&transaction, &new.tenant, &new.integrations).await?;
         let sql = "insert into api_keys (id, tenant, label, digest, hint, expires_at, sealed, sealed_by)
                    values ($1, $2, $3, $4, $5, $6, $7, $8)";
@@ -178,16 +181,20 @@ impl Store {
         read(&client, id).await
     }
 
-    /// The key that has this value; `None`: there is none. A signing key is found by its id alone.
+    /// The key of a tenant that has this value, among those that sign or those that do not; `None`: there is none.
     ///
     /// # Errors
     /// What the server says.
-    pub async fn key_of_value(&self, value: &str) -> Result<Option<KeyRow>, StoreError> {
+    pub async fn key_of_value(&self, tenant: &Name, value: &str, signs: bool) -> Result<Option<KeyRow>, StoreError> {
         let operation = "look for a key";
         let client = self.client(operation).await?;
-        let sql = format!("select {COLUMNS} from api_keys k where k.digest = $1 and k.sealed is null");
-        let row = client.query_opt(&sql, &[&key_digest(value).as_slice()]).await.map_err(StoreError::during(operation))?;
-        row.as_ref().map(key_row).transpose()
+        if signs {
+            let Some(id) = signing::find(&client, self.secret_keys.as_deref(), tenant, value).await? else { return Ok(None) };
+            return read(&client, id).await.map(Some);
+        }
+        let sql = format!("select {COLUMNS} from api_keys k where k.tenant = $1 and k.digest = $2 and k.sealed is null");
+        let row = client.query_opt(&sql, &[&tenant.as_str(), &key_digest(value).as_slice()]).await;
+        row.map_err(StoreError::during(operation))?.as_ref().map(key_row).transpose()
     }
 
     /// Changes a key's label, the integrations that it opens, when it ends; `expected`: the revision that the change was made from.

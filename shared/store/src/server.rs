@@ -98,7 +98,8 @@ impl Protection {
                     continue;
                 }
             };
-            *place = Some(percent_decode_str(value).decode_utf8_lossy().into_owned());
+            let decoded = percent_decode_str(value).decode_utf8();
+            *place = Some(decoded.map_err(|_| format!("{name} is not UTF-8 after percent-decoding"))?.into_owned());
         }
         let mut url = url[..start].to_owned();
         if !rest.is_empty() {

@@ -5,8 +5,10 @@ use crate::error::StoreError;
 use crate::listen::{self, Part};
 use crate::seal::{Sealed, SecretKeys};
 use crate::snapshot::ApiKey;
-use forebay_contract::Secret;
+use deadpool_postgres::GenericClient;
+use forebay_contract::{Name, Secret};
 use std::sync::Arc;
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 /// What it is for an error.
@@ -45,6 +47,19 @@ pub(crate) fn open(keys: Option<&SecretKeys>, id: Uuid, sealed: &[u8], by: &[u8]
     let missing = || StoreError::Invalid { what: WHAT, reason: "is encrypted, and this process has no FOREBAY_SECRET_KEY".to_owned() };
     let text = keys.ok_or_else(missing)?.open(WHAT, id.as_bytes(), sealed, by)?;
     String::from_utf8(text).map(Secret::new).map_err(|_| StoreError::Damaged { what: WHAT })
+}
+
+/// The signing key of a tenant that has this value. One that cannot be opened any more has none.
+pub(crate) async fn find(
+    client: &impl GenericClient,
+    keys: Option<&SecretKeys>,
+    tenant: &Name,
+    value: &str,
+) -> Result<Option<Uuid>, StoreError> {
+    let sql = "select id, sealed, sealed_by from api_keys where tenant = $1 and sealed is not null";
+    let rows = client.query(sql, &[&tenant.as_str()]).await.map_err(StoreError::during("look for a signing key"))?;
+    let has_value = |row: &&Row| open(keys, row.get(0), row.get(1), row.get(2)).is_ok_and(|secret| secret.expose() == value);
+    Ok(rows.iter().find(has_value).map(|row| row.get(0)))
 }
 
 impl Store {

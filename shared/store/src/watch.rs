@@ -123,16 +123,7 @@ async fn first_load(loader: &mut Loader) -> Arc<Snapshot> {
 }
 
 fn cause(error: &StoreError) -> String {
-    let mut text = String::new();
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        if !text.is_empty() {
-            text.push_str(": ");
-        }
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
+    forebay_contract::causes(error).join(": ")
 }
 
 struct Follower {

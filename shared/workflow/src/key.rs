@@ -4,7 +4,7 @@ use crate::context::{Asked, Context, names_raw};
 use crate::engine::EngineOptions;
 use crate::evaluate::{Budget, Paced};
 use crate::failure::{self, InStep};
-use crate::mapping::{CompileError, Mapping, to_json};
+use crate::mapping::{CompileError, Mapping, Value, to_json};
 use forebay_contract::body::Reading;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
@@ -12,6 +12,15 @@ use std::time::Instant;
 
 /// Longest key, in bytes of JSON: ordering keys are held in memory for each waiting execution.
 const LONGEST_KEY: usize = 1024;
+
+/// Why a call has no idempotency key although its mapping was to give one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyError {
+    /// A comparison stands in the place of a value: with such a key, every call would repeat the first.
+    Boolean,
+    /// The mapping failed, or its key is too long.
+    Failed(ExecutionError),
+}
 
 /// The mapping of an idempotency key, compiled.
 pub struct KeyMapping(Paced<Mapping>);
@@ -25,17 +34,37 @@ impl KeyMapping {
         Mapping::compile(source).map(Paced::new).map(Self)
     }
 
-    /// The key as compact JSON; `None` where the mapping gives null: the call has none.
+    /// The key as compact JSON; `None` where the mapping gives null, an empty text, or a list or an object of nothing but these: the call
+    /// has none.
     ///
     /// # Errors
-    /// An unreadable body, a mapping that fails, or a key of more than 1024 bytes.
-    pub async fn key(&self, envelope: &Envelope, reading: Reading<'_>) -> Result<Option<String>, ExecutionError> {
-        let key = key(&self.0, "key", envelope, reading).await?;
-        Ok(Some(key).filter(|key| key != "null"))
+    /// An unreadable body, a mapping that fails or gives true or false, or a key of more than 1024 bytes.
+    pub async fn key(&self, envelope: &Envelope, reading: Reading<'_>) -> Result<Option<String>, KeyError> {
+        let part = "key";
+        let value = output(&self.0, part, envelope, reading).await.map_err(KeyError::Failed)?;
+        if value.as_bool().is_some() {
+            return Err(KeyError::Boolean);
+        }
+        if is_nothing(&value) { Ok(None) } else { text(&value, part).map(Some).map_err(KeyError::Failed) }
     }
 }
 
+/// Whether a key would be the same for every call that lacks what it is made of.
+fn is_nothing(value: &Value) -> bool {
+    let is_empty_text = value.as_str().is_some_and(str::is_empty);
+    let holds_nothing = value.as_array().is_some_and(|items| items.iter().all(is_nothing));
+    value.is_null()
+        || is_empty_text
+        || holds_nothing
+        || value.entries().is_some_and(|mut members| members.all(|(_, value)| is_nothing(value)))
+}
+
+/// The key that orders a call, as compact JSON.
 pub(crate) async fn key(mapping: &Paced<Mapping>, part: &str, envelope: &Envelope, reading: Reading<'_>) -> Result<String, ExecutionError> {
+    text(&output(mapping, part, envelope, reading).await?, part)
+}
+
+async fn output(mapping: &Paced<Mapping>, part: &str, envelope: &Envelope, reading: Reading<'_>) -> Result<Value, ExecutionError> {
     let options = EngineOptions::default();
     let budget = Budget {
         tenant: envelope.tenant.clone(),
@@ -47,8 +76,11 @@ pub(crate) async fn key(mapping: &Paced<Mapping>, part: &str, envelope: &Envelop
     let attempt = envelope.attempts.saturating_add(1);
     let asked = Asked { reading, wants_raw: names_raw(mapping.program().source()) };
     let context = Context::of(envelope, attempt, asked, options.context_memory).await?;
-    let key = mapping.output("", context.value(), &budget).await.in_step(part)?;
-    let key = to_json(&key);
+    mapping.output("", context.value(), &budget).await.in_step(part)
+}
+
+fn text(key: &Value, part: &str) -> Result<String, ExecutionError> {
+    let key = to_json(key);
     if key.len() > LONGEST_KEY {
         let message = format!("the key has {} bytes, more than {LONGEST_KEY}; use a part of it that is shorter", key.len());
         return Err(failure::permanent(ErrorCode::Limit, message).in_step(part));

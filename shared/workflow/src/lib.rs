@@ -50,7 +50,7 @@ pub use body::body_value;
 pub use engine::{Engine, EngineError, EngineOptions, ExecutionContext, InjectTrace, Run};
 pub use flow::asked_for;
 pub use host::{CallEnd, Host, HostFuture, NoHost, OutgoingCall};
-pub use key::KeyMapping;
+pub use key::{KeyError, KeyMapping};
 pub use mapping::STACK_BYTES;
 pub use program::Program;
 pub use redaction::{HIDDEN, Redaction};

@@ -90,6 +90,7 @@ fn every_row_on_a_place_is_what_the_place_shows() {
         let given = match place.as_str() {
             "a query parameter of the type number" => query("number", written),
             "a query parameter of the type integer" => query("integer", written),
+            "a query parameter of the type string" => query("string", written),
             "a label" => Ok(labelled(written)),
             "the output of a step in the history" => Ok(in_history(written)),
             other => panic!("no test knows {other}"),

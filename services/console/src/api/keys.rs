@@ -125,11 +125,9 @@ pub(super) struct Change {
     /// All that it opens from then on, by name.
     integrations: Option<Vec<String>>,
     /// What it opens as well, by name; what it opens already stays.
-    #[serde(default)]
-    grant: Vec<String>,
+    grant: Option<Vec<String>>,
     /// What it no longer opens, by name; it must open it.
-    #[serde(default)]
-    revoke: Vec<String>,
+    revoke: Option<Vec<String>>,
     /// How long it lasts from now, such as `90d`, or `never`: until it is deleted.
     lasts: Option<String>,
 }
@@ -144,7 +142,7 @@ pub(super) async fn update(caller: Caller, request: HttpRequest, id: web::Path<U
         Some("never") => Some(None),
         Some(lasts) => Some(Some(end(lasts)?)),
     };
-    let (grant, revoke) = (names(change.grant)?, names(change.revoke)?);
+    let (grant, revoke) = (names(change.grant.unwrap_or_default())?, names(change.revoke.unwrap_or_default())?);
     let change = KeyChange { label: change.label, integrations, grant, revoke, expires_at };
     let key = caller.state.operations.update_key(&caller.actor, *id, change, expected(&request)?).await?;
     ok_tagged(&etag(key.revision), shown(key))

@@ -123,7 +123,7 @@ pub(super) async fn create(caller: Caller, body: web::Bytes) -> PageResult {
             let flash = Flash::KeyCreated { label, key: created.key, signs: sent.has("signs") };
             return caller.lead_to(&back, &flash).await;
         }
-        Err(OperationError::KeyKnown(key)) => {
+        Err(OperationError::KeyKnown { key, .. }) => {
             let known = view::keys::known(&line(*key), sent.all("integrations"), unix_micros(), &back);
             (StatusCode::CONFLICT, known, String::new())
         }

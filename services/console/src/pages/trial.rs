@@ -182,11 +182,6 @@ fn execution(headers: &[(String, String)], body: &[u8]) -> String {
 }
 
 fn reason(error: &reqwest::Error) -> String {
-    let mut causes = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        causes.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
+    let causes = forebay_contract::with_causes(error);
     format!("{causes}. Does the ingress run, and is FOREBAY_INGRESS_INTERNAL_URL (or FOREBAY_INGRESS_URL) its address?")
 }

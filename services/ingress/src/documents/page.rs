@@ -176,7 +176,7 @@ mod tests {
 
     fn page_of(yaml: &str) -> String {
         let document = forebay_contract::definition::documents(yaml).unwrap().remove(0);
-        let definition = Definition::from_value(&document).unwrap();
+        let definition = Definition::from_stored(&document).unwrap();
         let webhook = definition.trigger.webhook().unwrap();
         page("t1", &[Endpoint { definition: &definition, webhook, version: 1, max_bytes: 1000 }])
     }

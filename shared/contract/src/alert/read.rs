@@ -34,7 +34,7 @@ pub(super) fn alert(document: &Value, origin: Origin) -> Result<Alert, Definitio
 fn root(fields: Fields<'_>) -> Read<Alert> {
     let tenant = fields.name("tenant");
     let name = fields.name("alert");
-    let description = fields.text_or_blank("description");
+    let description = fields.description();
     let enabled = fields.boolean("enabled");
     let integrations = integrations(&fields);
     let when = fields.required("when", fields.object("when"), "one of failure_rate, oldest_age, halted, silent").and_then(condition);

@@ -62,7 +62,11 @@ impl Charset {
             (named, Some((marked, length))) if named.is_utf16() && marked.is_utf16() => (marked, &bytes[length..]),
             _ => (self, bytes),
         };
-        charset.decode_exact(bytes).map_err(|detail| BodyError::Malformed { kind, detail })
+        charset.decode_exact(bytes).map_err(|problem| {
+            let is_utf16 = Self::of_mark(bytes).is_some_and(|(marked, _)| marked.is_utf16() && charset == Self::Utf8);
+            let hint = "it begins with the byte order mark of UTF-16; say charset=utf-16 in the Content-Type, or charset in the definition";
+            BodyError::Malformed { kind, detail: if is_utf16 { hint.to_owned() } else { problem } }
+        })
     }
 
     /// As [`Charset::decode`], of bytes in which a byte order mark is a character like others.

@@ -84,6 +84,9 @@ pub(super) fn check_json(body: &[u8]) -> Result<(), BodyError> {
     if let Err(error) = std::str::from_utf8(body) {
         return Err(hinted(format!("byte {} is not UTF-8", error.valid_up_to())));
     }
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Err(malformed("it holds no value, only blanks".to_owned()));
+    }
     serde_json::from_slice::<serde::de::IgnoredAny>(body).map_err(|error| hinted(error.to_string()))?;
     if let Some(surrogate) = lone_surrogate(body) {
         return Err(malformed(surrogate.to_string()));

@@ -40,7 +40,7 @@ pub(super) fn connection(document: &Value, origin: Origin) -> Result<Connection,
 fn root(fields: Fields<'_>) -> Read<Connection> {
     let tenant = fields.name("tenant");
     let name = fields.name("connection");
-    let description = fields.text_or_blank("description");
+    let description = fields.description();
     let enabled = fields.boolean("enabled");
     let object = |field| fields.required(field, fields.object(field), "");
     let kind = fields.exactly_one_of(&KINDS, "make a connection of each").and_then(|kind| match kind {

@@ -2,7 +2,7 @@
 
 use super::Connection;
 use crate::definition::{DefinitionError, Problem};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
 /// Every field that is read as a secret; `*` stands for any one name.
@@ -73,8 +73,23 @@ fn source_of(value: &Value) -> Option<SecretSource<'_>> {
     }
 }
 
+/// What is said of `{ env: }` and `{ file: }`.
+fn names_nothing(object: &Map<String, Value>) -> Option<&'static str> {
+    let (kind, value) = object.iter().next().filter(|_| object.len() == 1)?;
+    let is_empty = value.is_null() || value.as_str().is_some_and(|name| name.trim().is_empty());
+    match kind.as_str() {
+        "env" if is_empty => Some("names no variable: write { env: NAME }"),
+        "file" if is_empty => Some("names no file: write { file: PATH }"),
+        _ => None,
+    }
+}
+
 fn resolve(value: &Value, path: &str, look_up: &impl Fn(SecretSource<'_>) -> Result<String, String>, problems: &mut Vec<Problem>) -> Value {
     let Some(object) = value.as_object() else { return value.clone() };
+    if let Some(message) = names_nothing(object) {
+        problems.push(Problem { path: path.to_owned(), message: message.to_owned() });
+        return Value::String(String::new());
+    }
     if let Some(source) = source_of(value) {
         return look_up(source).map(Value::String).unwrap_or_else(|message| {
             problems.push(Problem { path: path.to_owned(), message });

@@ -41,13 +41,22 @@ pub(super) fn parse(text: &str) -> Result<Vec<Spanned<Node>>, DocumentError> {
     let nodes = serde_saphyr::from_multiple_with_options::<Spanned<Node>>(text, options).map_err(|error| DocumentError {
         line: error.location().map_or(0, |at| at.line()),
         column: error.location().map_or(0, |at| at.column()),
-        message: first_line(&error.without_snippet().to_string()),
+        message: told(error.without_snippet()),
     })?;
     Ok(nodes.into_iter().filter(|node| !matches!(node.value, Node::Null)).collect())
 }
 
-fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or("not readable as YAML").to_owned()
+/// In words for the author of the document; the library's own are for its callers, and repeat the place.
+fn told(error: &serde_saphyr::Error) -> String {
+    use serde_saphyr::{Error, MessageFormatter, UserMessageFormatter};
+    match error {
+        Error::DuplicateMappingKey { key: Some(key), .. } => format!("the field '{}' is given twice: remove one", key.escape_debug()),
+        Error::NullIntoString { .. } => {
+            "the name of a field is missing: write it before the colon, in quotes if it is a word such as null".to_owned()
+        }
+        Error::BinaryNotUtf8 { .. } => "binary data is not supported: write it in Base64, as text".to_owned(),
+        error => UserMessageFormatter.format_message(error).replace(char::is_control, " "),
+    }
 }
 
 /// Makes JSON values of nodes, with the text of the file at hand.

@@ -104,7 +104,7 @@ fn a_mistake_names_its_path_and_what_was_meant() {
         (webhook("{ methods: [] }"), "trigger.webhook.methods: must be a list with at least one method"),
         (webhook("{ methods: [GET, GET] }"), "names GET twice"),
         (webhook("{ authentication: apikey }"), "must be api_key or none, not 'apikey'; did you mean 'api_key'?"),
-        (webhook("{ authentication: {} }"), "trigger.webhook.authentication.signature: is required: { signature: github }"),
+        (webhook("{ authentication: {} }"), "trigger.webhook.authentication: must be api_key, none, { signature: github } or"),
         (webhook("{ authentication: { signature: git } }"), "authentication.signature: must be github or shopify or slack or stripe"),
         (webhook("{ authentication: { signature: {} } }"), "trigger.webhook.authentication.signature.header: is required"),
         (webhook("{ authentication: { signature: { header: 'a b' } } }"), "signature.header: is no name of a header: 'a b'"),

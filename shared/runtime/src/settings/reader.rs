@@ -40,7 +40,8 @@ impl<'a> Reader<'a> {
             SettingDefault::Text(text) => Some(text.to_owned()),
             SettingDefault::Computed(_) | SettingDefault::Unset => None,
         })?;
-        match parse(&text) {
+        let is_text = !text.contains(char::REPLACEMENT_CHARACTER);
+        match if is_text { parse(&text) } else { Err("has bytes that are not UTF-8".to_owned()) } {
             Ok(value) => Some(value),
             Err(reason) => {
                 self.problem(doc, &text, reason);

@@ -45,6 +45,12 @@ fn an_empty_value_counts_as_not_given() {
 }
 
 #[test]
+fn bytes_that_are_not_utf8_are_no_value() {
+    let error = read(&[("FOREBAY_AMQP_URL", "amqp://guest:s\u{fffd}cret@127.0.0.1:5672")]).unwrap_err().to_string();
+    assert!(error.contains("FOREBAY_AMQP_URL") && error.contains("has bytes that are not UTF-8") && !error.contains("cret"), "{error}");
+}
+
+#[test]
 fn given_values_are_read_in_their_units() {
     let settings = read(&[
         ("FOREBAY_HTTP_LISTEN", "[::]:0"),

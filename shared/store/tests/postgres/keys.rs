@@ -77,8 +77,8 @@ async fn granting_and_revoking_at_once_lose_neither() {
         assert_eq!(store.key(id).await.unwrap().integrations, ["a", "b", "c"]);
         let error = store.update_key(id, revoke(&["n"]), None, &by).await.unwrap_err().to_string();
         assert!(error.contains("does not open n; it opens a, b, c"), "{error}");
-        assert_eq!(store.key_of_value("0123456789abcdef").await.unwrap().map(|key| key.id), Some(id));
-        assert!(store.key_of_value("another-value-of-16").await.unwrap().is_none());
+        assert_eq!(store.key_of_value(&name("t"), "0123456789abcdef", false).await.unwrap().map(|key| key.id), Some(id));
+        assert!(store.key_of_value(&name("t"), "another-value-of-16", false).await.unwrap().is_none());
     })
     .await;
 }

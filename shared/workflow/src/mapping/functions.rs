@@ -56,11 +56,7 @@ fn to_number(value: Value) -> ValR<Value> {
 
 fn from_json(value: &Value) -> ValR<Value> {
     let text = value.as_str().ok_or_else(|| Error::str(format_args!("fromjson takes a string, not {}", described(value))))?;
-    match text.trim() {
-        // What `tojson` gave before it was written as null.
-        "nan" | "NaN" => Ok(Value::from(f64::NAN)),
-        text => parse_text(text).map_err(|error| Error::str(format_args!("cannot read {} as JSON: {error}", described(value)))),
-    }
+    parse_text(text.trim()).map_err(|error| Error::str(format_args!("cannot read {} as JSON: {error}", described(value))))
 }
 
 fn length(value: Value) -> ValR<Value> {

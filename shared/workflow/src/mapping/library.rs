@@ -56,6 +56,9 @@ const LEFT_OUT_NATIVES: &[&str] = &[
     "mktime",
     "todateiso8601",
     "fromdateiso8601",
+    "implode",
+    "decode_uri",
+    "decode_base64",
 ];
 
 /// Natives of jaq that library.jq calls after a check of their input.

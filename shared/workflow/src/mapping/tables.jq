@@ -9,10 +9,12 @@ def group_rows(f; g): group_rows(f) | map(g);
 def distinct_rows(f): group_rows(f) | map(.rows[0]);
 
 def key_name: if isstring then . else tojson end;
-def index_by(f): reduce .[] as $row ({}; . + {($row | f | key_name): $row});
-def count_by(f): reduce group_rows(f)[] as $group ({}; . + {($group.key | key_name): ($group.rows | length)});
+# Members of an object are told apart by their names: numbers that are equal share that of the first, and `1` and `"1"` share one.
+def index_by(f): reduce group_rows(f)[] as $group ({}; . + {($group.key | key_name): $group.rows[-1]});
+def add_by_name($name; $number): .[$name] |= . + $number;
+def count_by(f): reduce group_rows(f)[] as $group ({}; add_by_name($group.key | key_name; $group.rows | length));
 def sum_of(f): reduce (.[] | f) as $number (0; . + $number);
-def sum_by(f; g): reduce group_rows(f)[] as $group ({}; . + {($group.key | key_name): ($group.rows | sum_of(g))});
+def sum_by(f; g): reduce group_rows(f)[] as $group ({}; add_by_name($group.key | key_name; $group.rows | sum_of(g)));
 
 # As in SQL: null is no key, and of members with the same name that of the other table holds.
 def rows_by_key(f): reduce (group_rows(f)[] | select(.key != null)) as $group ({}; . + {($group.key | join_key): $group.rows});

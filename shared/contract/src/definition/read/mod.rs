@@ -26,7 +26,7 @@ pub(super) fn definition(document: &Value, origin: Origin) -> Result<Definition,
 fn root(fields: Fields<'_>) -> Read<Definition> {
     let tenant = fields.name("tenant");
     let name = fields.name("name");
-    let description = fields.text_or_blank("description");
+    let description = fields.description();
     let enabled = fields.boolean("enabled");
     let trigger = trigger::trigger(&fields);
     let retry = optional_retry(&fields);

@@ -111,9 +111,12 @@ fn authentication(fields: &Fields<'_>) -> Read<Authentication> {
 
 fn signature(fields: Fields<'_>) -> Read<SignatureScheme> {
     let hint = "{ signature: github } or { signature: { header: X-Signature } }";
-    let scheme = match fields.required("signature", fields.take("signature"), hint) {
-        Ok(Value::Object(_)) => fields.required("signature", fields.object("signature"), hint).and_then(hmac).map(SignatureScheme::Hmac),
-        Ok(_) => fields.required("signature", fields.word("signature", &Sender::WORDS), hint).map(SignatureScheme::Of),
+    let scheme = match fields.take("signature") {
+        Ok(None) => Err(fields.problem_here(format!("must be api_key, none, {hint}"))),
+        Ok(Some(Value::Object(_))) => {
+            fields.required("signature", fields.object("signature"), hint).and_then(hmac).map(SignatureScheme::Hmac)
+        }
+        Ok(Some(_)) => fields.required("signature", fields.word("signature", &Sender::WORDS), hint).map(SignatureScheme::Of),
         Err(reported) => Err(reported),
     };
     fields.finish();
@@ -181,7 +184,7 @@ fn query_parameter(name: String, fields: Fields<'_>) -> Read<QueryParameter> {
     if let (Ok(Some(true)), Ok(Some(_))) = (&required, &default) {
         fields.problem("default", "a required parameter has no default: remove one of the two");
     }
-    let description = fields.text_or_blank("description");
+    let description = fields.description();
     fields.finish();
     let kind = kind?.unwrap_or(QueryKind::String);
     Ok(QueryParameter {

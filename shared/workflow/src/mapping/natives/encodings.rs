@@ -13,7 +13,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use super::Function;
 use super::arguments::{failed, misfit, nullary, text, unary};
 use crate::mapping::meter::{foresee, reserve};
-use crate::mapping::value::Value;
+use crate::mapping::value::{Value, described};
 
 /// All but the unreserved characters of RFC 3986.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -34,6 +34,7 @@ pub(super) fn functions() -> Vec<Function> {
         ("url_encode", v(0), |cv| nullary(cv, url_encode)),
         ("url_decode", v(0), |cv| nullary(cv, url_decode)),
         ("uri_text", v(0), |cv| nullary(cv, uri_text)),
+        ("implode", v(0), |cv| nullary(cv, implode)),
         ("encode_charset", v(1), |cv| unary(cv, |value, charset| to_charset("encode_charset", value, charset))),
         ("decode_charset", v(1), |cv| unary(cv, |value, charset| from_charset("decode_charset", value, charset))),
     ]
@@ -150,6 +151,18 @@ fn uri_text(value: &Value) -> ValR<Value> {
     }
     reserve(written.len());
     utf8("@urid", percent_decode_str(written).collect())
+}
+
+/// The text of code points. jaq takes negative ones for bytes, of which no text can be made, and jq writes U+FFFD for what is none.
+fn implode(value: &Value) -> ValR<Value> {
+    let points = value.as_array().ok_or_else(|| misfit("implode", "an array of code points", value))?;
+    foresee(4 * points.len());
+    reserve(4 * points.len());
+    let character = |point: &Value| {
+        let character = point.as_i64().and_then(|point| u32::try_from(point).ok()).and_then(char::from_u32);
+        character.ok_or_else(|| failed("implode", format_args!("{} is no code point of a character", described(point))))
+    };
+    points.iter().map(character).collect::<Result<String, _>>().map(Value::string)
 }
 
 fn utf8(function: &str, bytes: Vec<u8>) -> ValR<Value> {

@@ -1,14 +1,11 @@
 //! Sources that try to stop the compiler, or make what is compiled stop the interpreter.
 
-use std::time::{Duration, Instant};
-
 use super::*;
 
 /// Compiles, and where it compiles runs on a small stack; neither may stop the process, nor take long.
 fn try_it(name: &str, source: String) {
-    let started = Instant::now();
-    let mapping = Mapping::compile(&source);
-    assert!(started.elapsed() < Duration::from_secs(5), "{name} took {:?} to compile", started.elapsed());
+    let (mapping, took) = timed(|| Mapping::compile(&source));
+    assert!(took < Duration::from_secs(5), "{name} took {took:?} to compile");
     if let Ok(mapping) = mapping {
         let limits = Limits { deadline: Duration::from_millis(300), ..Limits::inline() };
         let _ = on_a_stack_of(2 * 1024 * 1024, move || mapping.run(&json(r#"{"a":[1]}"#), &limits));

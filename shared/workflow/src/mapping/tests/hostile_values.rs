@@ -1,8 +1,6 @@
 //! Programs that make values, paths or closures which could stop the process when they are printed, compared, sorted or dropped.
 //! They may end as they like, but they must end, in time, and by the meter or an error of their own.
 
-use std::time::{Duration, Instant};
-
 use super::*;
 
 const PROGRAMS: &[&str] = &[
@@ -157,9 +155,9 @@ fn survive(limits: Limits, stack: usize) {
             assert!(program.contains("input"), "{program} does not compile");
             continue;
         };
-        let (started, allowed, limits) = (Instant::now(), limits.deadline, limits.clone());
-        let result = on_a_stack_of(stack, move || mapping.run(&json(r#"{"a":[1,2]}"#), &limits).map(|value| to_json(&value).len()));
-        let took = started.elapsed();
+        let (allowed, limits) = (limits.deadline, limits.clone());
+        let work = move || mapping.run(&json(r#"{"a":[1,2]}"#), &limits).map(|value| to_json(&value).len());
+        let (result, took) = on_a_stack_of(stack, || timed(work));
         assert!(took < allowed + Duration::from_millis(1500), "{program} took {took:?}");
         if took > allowed + Duration::from_millis(100) {
             eprintln!("{:>5} ms over: {program}", (took - allowed).as_millis());

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::Value as Json;
 
 use super::*;
-use crate::mapping::MAX_DEPTH;
+use crate::mapping::{MAX_DEPTH, library};
 
 #[test]
 fn json_is_read_strictly() {
@@ -140,6 +140,26 @@ fn values_are_built_and_read() {
     fn is_shared<T: Send + Sync + Clone>(_: &T) {}
     is_shared(&value);
     is_shared(&compiled("."));
+}
+
+/// Of jaq's and ours, each with inputs of which bytes could be made that are no text.
+#[test]
+fn no_function_writes_replacement_characters_for_bytes_that_are_no_text() {
+    let inputs = [r#""%ff""#, r#""/w==""#, r#""_w""#, r#""ff""#, r#""ö😀""#, r#"["%ff"]"#, "[-1]", "[-246]", "[55296]", "[1114112]"];
+    let mut called = 0;
+    for (name, arguments, _) in library::natives() {
+        let arguments = vec!["."; arguments.len()].join("; ");
+        let call = if arguments.is_empty() { name.to_owned() } else { format!("{name}({arguments})") };
+        let Ok(mapping) = Mapping::compile(&format!("[limit(5; {call})]")) else { continue };
+        called += 1;
+        for input in inputs {
+            let mapping = mapping.clone();
+            let output = on_a_mapping_thread(move || mapping.run(&json(input), &Limits::default()));
+            let text = output.map(|output| String::from_utf8(to_json(&output)).unwrap()).unwrap_or_default();
+            assert!(!text.contains(char::REPLACEMENT_CHARACTER), "{input} | {call}: {text}");
+        }
+    }
+    assert!(called > 150, "{called}");
 }
 
 fn any_json() -> impl Strategy<Value = Json> {
