@@ -1,23 +1,14 @@
-//! RabbitMQ to workflow to outcome: consumes lanes and exclusive queues, runs the workflow, records, replies, acknowledges.
+//! RabbitMQ to workflow to outcome: consumes shared and exclusive queues, runs the workflow, records, replies, acknowledges.
+//!
+//! ```text
+//! consuming (queues, order, who consumes what) -> execution (one delivery, testable in memory) -> recording (batches to the store)
+//! ```
 
-mod announce;
-mod assignment;
-mod attempt;
-mod dispatch;
-mod exclusive;
-mod execute;
-mod halts;
-mod host;
-mod in_hand;
-mod lanes;
+mod adapters;
+mod consuming;
+mod execution;
 mod measure;
-mod members;
-mod programs;
-mod put_off;
-mod record;
-mod recorder;
-mod redact;
+mod recording;
 mod server;
-mod traffic;
 
 pub use server::{Worker, WorkerError};

@@ -1,17 +1,10 @@
 //! Builds the worker and runs it until shutdown.
 
-use crate::announce::Announcer;
-use crate::dispatch::Stop;
-use crate::execute::Executor;
-use crate::in_hand::InHand;
-use crate::lanes;
-use crate::members::Members;
-use crate::programs::Programs;
-use crate::recorder::{Recorder, drain_spool};
-use crate::traffic::Traffic;
-use forebay_broker::{
-    Consumers, ConsumersConfig, Installation, Limits, Publisher, PublisherConfig, PublisherState, Queue, Replies, Topology,
-};
+use crate::adapters::{PublishedExecutions, StoredExecutions};
+use crate::consuming::{Consumption, InHand, Members, Stop, serve, serve_dead};
+use crate::execution::{ExecutionParts, Executions, Running, SharedQueue};
+use crate::recording::{Announcer, Recorder, Statistics, drain_spool};
+use forebay_broker::{Consumers, ConsumersConfig, Installation, Limits, Publisher, PublisherConfig, PublisherState, Replies, Topology};
 use forebay_contract::IdIssuer;
 use forebay_contract::unix_micros;
 use forebay_runtime::health::Health;
@@ -21,7 +14,6 @@ use forebay_store::{Connections, SecretKeys, SnapshotHandle, Store, StoreError, 
 use forebay_workflow::connector::ReachError;
 use forebay_workflow::{Engine, EngineError, EngineOptions};
 use std::sync::Arc;
-use std::sync::atomic::AtomicI32;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -52,9 +44,12 @@ pub enum WorkerError {
 
 /// A built worker.
 pub struct Worker {
-    executor: Arc<Executor>,
+    consumption: Consumption,
+    store: Store,
+    snapshot: SnapshotHandle,
     announcer: Announcer,
-    consumers: Consumers,
+    statistics: Statistics,
+    running: Running,
     topology: Topology,
     settings: Settings,
     health: Health,
@@ -96,25 +91,24 @@ impl Worker {
             Replies::start(settings.amqp_url.expose().to_owned(), settings.worker_name.clone(), topology.clone(), broker_shutdown.clone());
         let keys = settings.secret_key.as_ref().map(SecretKeys::parse).transpose().map_err(WorkerError::SecretKey)?;
         let announcer = Announcer::default();
-        let executor = Executor {
-            ids: IdIssuer::new(&store.id_key().await?),
-            connections: Connections::new(snapshot.clone(), keys),
-            replies,
-            topology: topology.clone(),
+        let recorder = Recorder::start(store.clone(), publisher.clone(), announcer.clone());
+        let (statistics, running) = (Statistics::default(), Running::default());
+        let executions = Executions::new(ExecutionParts {
             engine,
-            programs: Programs::new(store.clone(), snapshot.clone()),
-            recorder: Recorder::start(store.clone(), publisher.clone(), announcer.clone()),
-            store,
-            snapshot,
-            publisher,
+            store: Arc::new(StoredExecutions { store: store.clone(), recorder }),
+            broker: Arc::new(PublishedExecutions { publisher: publisher.clone(), replies, topology: topology.clone() }),
+            snapshot: snapshot.clone(),
+            connections: Connections::new(snapshot.clone(), keys),
+            ids: IdIssuer::new(&store.id_key().await?),
+            statistics: statistics.clone(),
+            running: running.clone(),
             worker: settings.worker_name.clone(),
             execution_timeout: settings.execution_timeout,
-            traffic: Traffic::default(),
-            in_hand: InHand::default(),
-            running: AtomicI32::new(0),
-        };
+        });
         health.expect("worker broker");
-        Ok(Self { executor: Arc::new(executor), announcer, consumers, topology, settings: settings.clone(), health, broker_shutdown })
+        let consumption = Consumption { executions: Arc::new(executions), consumers, publisher, in_hand: InHand::default() };
+        let settings = settings.clone();
+        Ok(Self { consumption, store, snapshot, announcer, statistics, running, topology, settings, health, broker_shutdown })
     }
 
     /// Consumes until shutdown, then ends what runs, at most for the drain time.
@@ -124,7 +118,7 @@ impl Worker {
     pub async fn run_until(self, shutdown: Shutdown) -> Result<(), WorkerError> {
         // Nothing is consumed before its answer could be sent.
         tokio::select! {
-            () = self.executor.publisher.ready() => {}
+            () = self.consumption.publisher.ready() => {}
             () = shutdown.wait() => {
                 self.broker_shutdown.cancel();
                 return Ok(());
@@ -136,11 +130,13 @@ impl Worker {
         // Calls have places of their own, so that a backlog of work never delays them.
         let (call_places, work_places) = (Arc::new(Semaphore::new(concurrency)), Arc::new(Semaphore::new(concurrency)));
         let mut tasks = Vec::new();
-        for lane in self.topology.lanes() {
-            let places = if matches!(lane, Queue::Call(_)) { call_places.clone() } else { work_places.clone() };
-            tasks.push(tokio::spawn(lanes::serve(self.executor.clone(), self.consumers.clone(), lane, places, prefetch, stop.clone())));
+        for number in 0..self.topology.shared_queues() {
+            for (is_awaited, places) in [(true, &call_places), (false, &work_places)] {
+                let shared = SharedQueue { number, is_awaited };
+                tasks.push(tokio::spawn(serve(self.consumption.clone(), shared, places.clone(), prefetch, stop.clone())));
+            }
         }
-        tasks.push(tokio::spawn(lanes::serve_dead(self.executor.clone(), self.consumers.clone(), stop.clone())));
+        tasks.push(tokio::spawn(serve_dead(self.consumption.clone(), stop.clone())));
         let me = WorkerRow {
             id: Uuid::new_v4(),
             name: self.settings.worker_name.clone(),
@@ -153,16 +149,22 @@ impl Worker {
             oldest_of: Vec::new(),
             last_seen: 0,
         };
-        let traffic = self.executor.traffic.clone().flush_until(self.executor.store.clone(), me.id, self.broker_shutdown.clone());
-        let announcing = self.announcer.clone().run_until(self.executor.store.clone(), self.broker_shutdown.clone());
-        let telling = tokio::spawn(async move { tokio::join!(traffic, announcing) });
-        let members = Members { executor: self.executor.clone(), consumers: self.consumers.clone(), me, stop: stop.clone() };
+        let statistics = self.statistics.clone().flush_until(self.store.clone(), me.id, self.broker_shutdown.clone());
+        let announcing = self.announcer.clone().run_until(self.store.clone(), self.broker_shutdown.clone());
+        let telling = tokio::spawn(async move { tokio::join!(statistics, announcing) });
+        let members = Members {
+            consumption: self.consumption.clone(),
+            store: self.store.clone(),
+            snapshot: self.snapshot.clone(),
+            running: self.running.clone(),
+            me,
+            stop: stop.clone(),
+        };
         tasks.push(tokio::spawn(members.run()));
-        let store = self.executor.store.clone();
-        let spool =
-            tokio::spawn(drain_spool(store.clone(), self.consumers.clone(), self.executor.publisher.clone(), self.broker_shutdown.clone()));
-        let observer = tokio::spawn(observe(self.executor.publisher.clone(), self.health.clone()));
-        let maintainer = tokio::spawn(maintain(store, self.settings.retention));
+        let Consumption { consumers, publisher, .. } = self.consumption.clone();
+        let spool = tokio::spawn(drain_spool(self.store.clone(), consumers.clone(), publisher.clone(), self.broker_shutdown.clone()));
+        let observer = tokio::spawn(observe(publisher, self.health.clone()));
+        let maintainer = tokio::spawn(maintain(self.store.clone(), self.settings.retention));
 
         shutdown.wait().await;
         self.health.stopping();
@@ -179,7 +181,7 @@ impl Worker {
         maintainer.abort();
         self.broker_shutdown.cancel();
         let _ = tokio::time::timeout(Duration::from_secs(2), async { tokio::join!(spool, telling) }).await;
-        self.consumers.close().await;
+        consumers.close().await;
         Ok(())
     }
 }

@@ -111,6 +111,12 @@ impl Topology {
         }
     }
 
+    /// The number of shared queues of each kind: calls and work.
+    #[must_use]
+    pub fn shared_queues(&self) -> u16 {
+        self.lanes
+    }
+
     /// Every shared lane, calls first.
     pub fn lanes(&self) -> impl Iterator<Item = Queue> + use<> {
         let lanes = self.lanes;

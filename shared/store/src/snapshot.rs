@@ -85,6 +85,19 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// An installation with these integrations and halts and nothing else: for programs without a database, and for tests.
+    #[must_use]
+    pub fn of(integrations: impl IntoIterator<Item = Integration>, halts: HashMap<Uuid, TriggerState>) -> Self {
+        let mut snapshot = Self { triggers: Arc::new(halts), ..Self::default() };
+        for integration in integrations {
+            let integration = Arc::new(integration);
+            let (tenant, name) = (integration.definition.tenant.as_str().into(), integration.definition.name.as_str().into());
+            snapshot.integrations.insert(integration.id, integration.clone());
+            snapshot.tenants.entry(tenant).or_default().insert(name, integration);
+        }
+        snapshot
+    }
+
     /// The integration at `/{tenant}/{name}`, enabled or not.
     #[must_use]
     pub fn integration(&self, tenant: &str, name: &str) -> Option<&Arc<Integration>> {

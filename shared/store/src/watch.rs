@@ -44,7 +44,13 @@ impl SnapshotHandle {
     /// Of a process that serves no calls: empty for ever.
     #[must_use]
     pub fn of_nothing() -> Self {
-        let shared = Shared { snapshot: ArcSwap::new(Arc::default()), began: Instant::now(), confirmed: AtomicU64::new(0) };
+        Self::fixed(Snapshot::default())
+    }
+
+    /// A snapshot that never changes.
+    #[must_use]
+    pub fn fixed(snapshot: Snapshot) -> Self {
+        let shared = Shared { snapshot: ArcSwap::from_pointee(snapshot), began: Instant::now(), confirmed: AtomicU64::new(0) };
         Self { shared: Arc::new(shared), generations: watch::channel(0).1 }
     }
 

@@ -5,9 +5,9 @@ use bytes::Bytes;
 use forebay_contract::IdIssuer;
 use forebay_contract::definition::{Definition, documents};
 use forebay_contract::envelope::{Envelope, Request};
-use forebay_contract::outcome::{Ending, KeptStep};
+use forebay_contract::outcome::KeptStep;
 use forebay_workflow::mapping::CountingAllocator;
-use forebay_workflow::{Engine, EngineOptions, ExecutionContext, Program};
+use forebay_workflow::{Engine, EngineOptions, ExecutionContext, Program, RunEnd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -77,8 +77,8 @@ fn program(rest: &str) -> Result<Program, Failure> {
 async fn run(engine: &Engine, program: &Program, envelope: &Envelope) -> Result<(), Failure> {
     let deadline = Instant::now() + Duration::from_secs(60);
     let run = engine.run(program, envelope, ExecutionContext::once(deadline)).await;
-    match run.ending {
-        Ending::Succeeded(_) => Ok(()),
+    match run.end {
+        RunEnd::Succeeded(_) => Ok(()),
         other => Err(format!("{other:?}").into()),
     }
 }
@@ -109,8 +109,8 @@ async fn resumed(engine: &Engine, envelope: &Envelope) -> Result<(), Failure> {
             let mut execution = ExecutionContext::once(Instant::now() + Duration::from_secs(60));
             execution.kept = kept.clone();
             let run = engine.run(&program, envelope, execution).await;
-            if !matches!(run.ending, Ending::Succeeded(_)) {
-                return Err(format!("{:?}", run.ending).into());
+            if !matches!(run.end, RunEnd::Succeeded(_)) {
+                return Err(format!("{:?}", run.end).into());
             }
         }
         best = best.min(started.elapsed() / ROUNDS);

@@ -1,6 +1,6 @@
 //! Tells somebody of an alert: by the same steps, and within the same reach, as workflows.
 
-use crate::engine::{Engine, ExecutionContext};
+use crate::engine::{Engine, ExecutionContext, RunEnd};
 use crate::host::{CallEnd, Host, HostFuture, NoHost, OutgoingCall};
 use crate::program::Program;
 use bytes::Bytes;
@@ -8,7 +8,7 @@ use forebay_contract::alert::{Alert, AlertAddress, Notice};
 use forebay_contract::connection::Connection;
 use forebay_contract::definition::{Definition, Problem};
 use forebay_contract::envelope::{Envelope, Request};
-use forebay_contract::outcome::{Ending, ErrorCode, ExecutionError, KeptStep, Response};
+use forebay_contract::outcome::{ErrorCode, ExecutionError, KeptStep, Response};
 use forebay_contract::{ExecutionId, Name};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -77,10 +77,10 @@ impl Engine {
         let envelope = Envelope::new(id, alert.path(), Uuid::nil(), 1, request, body);
         let mut context = ExecutionContext::once(Instant::now() + TELLING_TIMEOUT * 2);
         context.host = Arc::new(Telling(connections));
-        match self.run(&program, &envelope, context).await.ending {
-            Ending::Succeeded(_) => Ok(()),
-            Ending::Failed(error) => Err(error),
-            Ending::Expired => Err(ExecutionError::permanent(ErrorCode::Internal, "an alert cannot expire")),
+        match self.run(&program, &envelope, context).await.end {
+            RunEnd::Succeeded(_) => Ok(()),
+            RunEnd::Failed(error) => Err(error),
+            RunEnd::WaitsUntil(_) => Err(ExecutionError::permanent(ErrorCode::Internal, "a notification cannot be deferred")),
         }
     }
 }

@@ -15,7 +15,7 @@ use forebay_contract::Label;
 use forebay_contract::connection::{Connection, TokenStore};
 use forebay_contract::definition::LARGEST_MAX_BYTES;
 use forebay_contract::envelope::Envelope;
-use forebay_contract::outcome::{Ending, ExecutionError, KeptStep, Response, StepRecord};
+use forebay_contract::outcome::{ExecutionError, KeptStep, Response, StepRecord};
 use forebay_contract::{VariableLog, unix_micros};
 use futures_util::FutureExt;
 use std::fmt;
@@ -134,10 +134,8 @@ impl fmt::Debug for ExecutionContext {
 /// One execution as it went.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
-    /// Succeeded or failed; never [`Ending::Expired`]. Without meaning where `waits_until` is set.
-    pub ending: Ending,
-    /// The execution is put off until this time, in milliseconds of Unix time; what is `unkept` must be kept before.
-    pub waits_until: Option<i64>,
+    /// How it ended.
+    pub end: RunEnd,
     /// The answer of a `respond` step, which the host has had already.
     pub answered: Option<Response>,
     /// Outputs that a later attempt would need and that are not durable yet.
@@ -152,6 +150,17 @@ pub struct Run {
     pub started_at: i64,
     /// Microseconds of Unix time; never before `started_at`.
     pub ended_at: i64,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RunEnd {
+    /// The workflow ended with a response.
+    Succeeded(Response),
+    /// The workflow, or the run of it, failed.
+    Failed(ExecutionError),
+    /// A `wait` defers the execution until this time, in milliseconds of Unix time. What is `unkept` must be stored before.
+    WaitsUntil(i64),
 }
 
 impl Engine {
@@ -189,16 +198,14 @@ impl Engine {
             result = work => result.unwrap_or_else(|payload| Err(failure::panicked(&*payload))),
         };
         let mut state = state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let (ending, waits_until) = match result {
-            Ok(Ok(response)) => (Ending::Succeeded(response), None),
-            Ok(Err(until)) => (Ending::Failed(failure::withdrawn()), Some(until)),
-            Err(error) => (Ending::Failed(state.log.interrupted(error)), None),
+        let end = match result {
+            Err(error) => RunEnd::Failed(state.log.interrupted(error)),
+            Ok(end) => end,
         };
         let took = i64::try_from(started.elapsed().as_micros()).unwrap_or(i64::MAX);
         let (steps, variables) = state.log.into_parts();
         Run {
-            ending,
-            waits_until,
+            end,
             answered: state.answered,
             labels: state.labels,
             steps,
@@ -232,7 +239,7 @@ impl Engine {
 
 impl Execution<'_> {
     /// The answer, or until when it is put off.
-    async fn execute(&self) -> Result<Result<Response, i64>, ExecutionError> {
+    async fn execute(&self) -> Result<RunEnd, ExecutionError> {
         let (options, program) = (self.engine.options(), self.program);
         let reading = program.definition().trigger.reading(&self.envelope.request);
         let asked = Asked { reading, wants_raw: program.wants_raw };
@@ -249,12 +256,12 @@ impl Execution<'_> {
         self.note(&mut context, || "input".to_owned(), &input);
         let mut scope = Scope { context, last: None, prefix: String::new() };
         if let Flow::Wait(until) = self.steps(&program.steps, &mut scope).await? {
-            return Ok(Err(until));
+            return Ok(RunEnd::WaitsUntil(until));
         }
         if let Some(answered) = self.state().answered.clone() {
-            return Ok(Ok(answered));
+            return Ok(RunEnd::Succeeded(answered));
         }
         let answer = Answer { context: &scope.context, last_output: scope.last.as_ref(), most_bytes: options.answer_bytes };
-        respond::answer(program.respond.as_ref(), answer, &self.budget).await.in_step("respond").map(Ok)
+        respond::answer(program.respond.as_ref(), answer, &self.budget).await.in_step("respond").map(RunEnd::Succeeded)
     }
 }

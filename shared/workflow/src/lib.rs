@@ -47,7 +47,7 @@ mod weight;
 
 pub use alert::{Channel, FindConnection, TELLING_TIMEOUT, check_alert};
 pub use body::body_value;
-pub use engine::{Engine, EngineError, EngineOptions, ExecutionContext, InjectTrace, Run};
+pub use engine::{Engine, EngineError, EngineOptions, ExecutionContext, InjectTrace, Run, RunEnd};
 pub use flow::asked_for;
 pub use host::{CallEnd, Host, HostFuture, NoHost, OutgoingCall};
 pub use key::{KeyError, KeyMapping};

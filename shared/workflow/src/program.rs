@@ -181,7 +181,7 @@ impl Program {
 
     /// The definition as it was given.
     #[must_use]
-    pub fn definition(&self) -> &Definition {
+    pub fn definition(&self) -> &Arc<Definition> {
         &self.definition
     }
 

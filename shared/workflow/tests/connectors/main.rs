@@ -15,11 +15,10 @@ mod tls;
 mod types;
 
 use forebay_contract::connection::{Connection, ConnectionKind};
-use forebay_contract::outcome::Ending;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
-use forebay_workflow::ExecutionContext;
 use forebay_workflow::connector::{Bounds, Connectors, Reach, Statement, StatementText};
 use forebay_workflow::mapping::{Value, to_json};
+use forebay_workflow::{ExecutionContext, RunEnd};
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -106,10 +105,10 @@ async fn refused(connectors: &Connectors, connection: &Arc<Connection>, statemen
 /// Runs a workflow whose steps know the connection, and gives its answer.
 async fn run_on(connection: Arc<Connection>, steps: &str, body: &Json) -> Result<Json, ExecutionError> {
     let execution = ExecutionContext { host: Arc::new(support::Known(connection)), ..support::once() };
-    match support::engine().run(&support::program(steps), &support::envelope(&body.to_string()), execution).await.ending {
-        Ending::Succeeded(response) => Ok(serde_json::from_slice(&response.body).unwrap_or_default()),
-        Ending::Failed(error) => Err(error),
-        Ending::Expired => panic!("expired"),
+    match support::engine().run(&support::program(steps), &support::envelope(&body.to_string()), execution).await.end {
+        RunEnd::Succeeded(response) => Ok(serde_json::from_slice(&response.body).unwrap_or_default()),
+        RunEnd::Failed(error) => Err(error),
+        RunEnd::WaitsUntil(_) => panic!("deferred"),
     }
 }
 

@@ -5,9 +5,9 @@ use bytes::Bytes;
 use forebay_contract::connection::Connection;
 use forebay_contract::definition::{Definition, documents};
 use forebay_contract::envelope::{Envelope, Request};
-use forebay_contract::outcome::{Ending, ExecutionError, KeptStep, Response};
+use forebay_contract::outcome::{ExecutionError, KeptStep, Response};
 use forebay_contract::{IdIssuer, Name};
-use forebay_workflow::{CallEnd, Engine, EngineOptions, ExecutionContext, Host, HostFuture, NoHost, OutgoingCall, Program, Run};
+use forebay_workflow::{CallEnd, Engine, EngineOptions, ExecutionContext, Host, HostFuture, NoHost, OutgoingCall, Program, Run, RunEnd};
 use http_body_util::{BodyExt, Full};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -84,16 +84,16 @@ pub async fn run(rest: &str, body: &str) -> Run {
 
 #[track_caller]
 pub fn response(run: Run) -> Response {
-    match run.ending {
-        Ending::Succeeded(response) => response,
+    match run.end {
+        RunEnd::Succeeded(response) => response,
         other => panic!("{other:?}"),
     }
 }
 
 #[track_caller]
 pub fn error(run: Run) -> ExecutionError {
-    match run.ending {
-        Ending::Failed(error) => error,
+    match run.end {
+        RunEnd::Failed(error) => error,
         other => panic!("{other:?}"),
     }
 }

@@ -1,28 +1,11 @@
 //! Hides what a definition wants hidden, before an execution is recorded.
 
-use crate::execute::Executor;
-use crate::programs::NoProgram;
 use forebay_contract::body::BodyRule;
 use forebay_contract::definition::Definition;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::ExecutionStatus;
 use forebay_store::{Record, StoredRequest, StoredResponse};
 use forebay_workflow::{HIDDEN, Redaction};
-
-impl Executor {
-    /// What hides the fields of a call whose workflow did not run: those of the version that accepted it, or of the current one where
-    /// that version cannot be had now.
-    pub(crate) async fn hide_call(&self, record: &mut Record, envelope: &Envelope) {
-        let current = || self.snapshot.current().integration_by_id(envelope.integration_id).map(|known| known.definition.clone());
-        let program = self.programs.get(envelope.integration_id, envelope.version).await;
-        let definition = match &program {
-            Ok(program) => Some(program.definition()),
-            Err(NoProgram::Never(_) | NoProgram::NotNow) => None,
-        };
-        let current = if definition.is_none() { current() } else { None };
-        hide(record, definition.or(current.as_deref()), envelope).await;
-    }
-}
 
 /// Hides the fields that the definition hides in everything that is recorded, and leaves what programs need of it to be stored encrypted.
 /// The body of the call is searched as the definition has it read.

@@ -1,9 +1,9 @@
 //! One exclusive queue for as long as it is assigned to this worker, as its primary or its standby.
 
-use crate::dispatch::{End, Keying, Stop, dispatch};
-use crate::execute::Executor;
-use forebay_broker::{Consumers, Queue};
+use super::dispatcher::{Consumption, End, Keying, Stop, dispatch};
+use forebay_broker::Queue;
 use forebay_contract::definition::Delivery;
+use forebay_store::SnapshotHandle;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -17,25 +17,32 @@ const PAUSE: Duration = Duration::from_millis(300);
 const PAUSE_AFTER_HALT: Duration = Duration::from_secs(1);
 
 /// Consumes until stopped. A standby subscribes after `delay`, behind the primary.
-pub(crate) async fn serve(executor: Arc<Executor>, consumers: Consumers, integration: Uuid, policy: Delivery, delay: Duration, stop: Stop) {
+pub(crate) async fn serve(
+    consumption: Consumption,
+    snapshot: SnapshotHandle,
+    integration: Uuid,
+    policy: Delivery,
+    delay: Duration,
+    stop: Stop,
+) {
     let (keying, places, prefetch) = match policy {
         Delivery::Serial => (Keying::Serial, 1, SERIAL_PREFETCH),
         Delivery::ByKey { concurrency, .. } => (Keying::ByMapping, concurrency, prefetch_of(concurrency, 4)),
-        Delivery::Parallel(concurrency) => (Keying::Each { lane: None }, concurrency, prefetch_of(concurrency, 2)),
+        Delivery::Parallel(concurrency) => (Keying::Each, concurrency, prefetch_of(concurrency, 2)),
         Delivery::Lane => return,
     };
     let places = Arc::new(Semaphore::new(places));
     let mut pause = delay;
-    while until(&stop, pause).await && until_not_halted(&executor, integration, &stop).await {
+    while until(&stop, pause).await && until_not_halted(&snapshot, integration, &stop).await {
         pause = PAUSE;
-        let subscription = match consumers.subscribe(Queue::Trigger(integration), prefetch).await {
+        let subscription = match consumption.consumers.subscribe(Queue::Trigger(integration), prefetch).await {
             Ok(subscription) => subscription,
             Err(error) => {
                 tracing::debug!(forebay.integration.id = %integration, %error, "the exclusive queue cannot be consumed; trying again");
                 continue;
             }
         };
-        match dispatch(&executor, subscription, keying, &places, &stop).await {
+        match dispatch(&consumption, subscription, keying, &places, &stop).await {
             End::Stopped => return,
             End::Lost => {}
             End::Halted => pause = PAUSE_AFTER_HALT,
@@ -56,8 +63,8 @@ async fn until(stop: &Stop, pause: Duration) -> bool {
 }
 
 /// Waits while the trigger is halted and nobody has decided; `false` when stopped meanwhile.
-async fn until_not_halted(executor: &Executor, integration: Uuid, stop: &Stop) -> bool {
-    let mut snapshot = executor.snapshot.clone();
+async fn until_not_halted(snapshot: &SnapshotHandle, integration: Uuid, stop: &Stop) -> bool {
+    let mut snapshot = snapshot.clone();
     loop {
         let undecided = snapshot.current().trigger_state(integration).is_some_and(|state| state.decision.is_none());
         if !undecided {

@@ -1,12 +1,11 @@
-//! From a queue's deliveries to executions: one mechanism for shared lanes and for the three policies of exclusive queues.
+//! From a queue's deliveries to executions: one mechanism for shared queues and for the three policies of exclusive queues.
 //!
 //! Deliveries with the same key run one after another in the order in which they came; different keys run at once, as
 //! many as there are places. Serial is one key, by-key is the mapping's, parallel gives each delivery a key of its own.
 
-use crate::execute::{Claimed, Executed, Executor};
-use crate::in_hand::Held;
-use forebay_broker::{Delivery, Destination, Queue, Subscription};
-use forebay_contract::envelope::Envelope;
+use super::in_hand::{Held, InHand};
+use crate::execution::{Delivered, Disposition, Executions, SharedQueue, Source};
+use forebay_broker::{Consumers, Delivery, Destination, Publisher, Queue, Subscription};
 use forebay_contract::outcome::ExecutionError;
 use forebay_contract::unix_micros;
 use std::collections::{HashMap, VecDeque};
@@ -22,16 +21,30 @@ pub(crate) enum Keying {
     Serial,
     /// The mapping `by` of the version that accepted the call.
     ByMapping,
-    /// Each its own, on an exclusive queue (`lane` is absent) or on the lane of this number.
-    Each { lane: Option<Lane> },
+    /// Each its own, on an exclusive queue.
+    Each,
+    /// Each its own, on a shared queue.
+    EachShared(SharedQueue),
 }
 
-/// A shared lane.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Lane {
-    pub(crate) number: u16,
-    /// Whether its callers wait for outcomes: retries are made in process then.
-    pub(crate) is_awaited: bool,
+impl Keying {
+    fn source(self) -> Source {
+        match self {
+            Self::Serial | Self::ByMapping => Source::ExclusiveQueue { is_ordered: true },
+            Self::Each => Source::ExclusiveQueue { is_ordered: false },
+            Self::EachShared(queue) => Source::SharedQueue(queue),
+        }
+    }
+}
+
+/// The parts of a worker that consuming needs. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Consumption {
+    pub(crate) executions: Arc<Executions>,
+    pub(crate) consumers: Consumers,
+    /// For messages that cannot be executed.
+    pub(crate) publisher: Publisher,
+    pub(crate) in_hand: InHand,
 }
 
 /// Why dispatching ended.
@@ -54,12 +67,23 @@ pub(crate) struct Stop {
     pub(crate) now: CancellationToken,
 }
 
-type Job = (Delivery, Envelope, Held);
-type Done = (String, Option<Delivery>, Executed);
+/// A delivery that waits for its turn.
+struct Job {
+    delivery: Delivery,
+    delivered: Delivered,
+    held: Held,
+}
+
+/// A delivery that has been executed, or was left before it began (`delivery` is absent).
+struct Done {
+    key: String,
+    delivery: Option<Delivery>,
+    disposition: Disposition,
+}
 
 /// Runs deliveries until stopped, lost or halted; the subscription is closed then.
 pub(crate) async fn dispatch(
-    executor: &Arc<Executor>,
+    consumption: &Consumption,
     mut subscription: Subscription,
     keying: Keying,
     places: &Arc<Semaphore>,
@@ -68,14 +92,10 @@ pub(crate) async fn dispatch(
     let mut waiting: HashMap<String, VecDeque<Job>> = HashMap::new();
     let mut running: JoinSet<Done> = JoinSet::new();
     let lost = subscription.lost().clone();
-    let in_hand = executor.in_hand.queue(subscription.queue_name());
+    let in_hand = consumption.in_hand.queue(subscription.queue_name());
     let ending = CancellationToken::new();
-    let (ordered, lane) = match keying {
-        Keying::Each { lane } => (false, lane),
-        Keying::Serial | Keying::ByMapping => (true, None),
-    };
-    let (executor, places) = (executor.clone(), places.clone());
-    let starter = Starter { executor, places, lost: lost.clone(), ending: ending.clone(), lane, ordered };
+    let executions = &consumption.executions;
+    let starter = Starter { executions: executions.clone(), places: places.clone(), ending: ending.clone() };
     let mut number: u64 = 0;
     let mut end = End::Stopped;
     loop {
@@ -83,15 +103,15 @@ pub(crate) async fn dispatch(
             biased;
             () = stop.gently.cancelled() => break,
             Some(done) = running.join_next(), if !running.is_empty() => {
-                match settle(done) {
-                    Settled::Next(key) => {
+                match next_action(done) {
+                    NextAction::Run(key) => {
                         let next = waiting.get_mut(&key).and_then(VecDeque::pop_front);
                         match next {
                             Some(job) => starter.start(&mut running, key, job),
                             None => _ = waiting.remove(&key),
                         }
                     }
-                    Settled::End(why) => {
+                    NextAction::End(why) => {
                         end = why;
                         break;
                     }
@@ -105,7 +125,7 @@ pub(crate) async fn dispatch(
                 let envelope = match delivery.envelope() {
                     Ok(envelope) => envelope,
                     Err(error) => {
-                        if !put_aside(&starter.executor, delivery, &error.to_string()).await {
+                        if !put_aside(&consumption.publisher, delivery, &error.to_string()).await {
                             end = End::Lost;
                             break;
                         }
@@ -116,14 +136,16 @@ pub(crate) async fn dispatch(
                 // A `wait` is no delay.
                 let under_way_since = if envelope.resumes { unix_micros() } else { envelope.received_at };
                 let held = in_hand.hold(envelope.received_at, number, envelope.integration_id, under_way_since);
-                let Some(key) = key_of(&starter.executor, keying, number, &envelope, &lost).await else {
+                let (redelivered, redeliveries) = (delivery.redelivered(), delivery.redeliveries());
+                let delivered = Delivered { envelope, redelivered, redeliveries, source: keying.source(), lost: lost.clone(), depth: 0 };
+                let Some(key) = key_of(executions, keying, number, &delivered).await else {
                     end = End::Lost;
                     break;
                 };
                 let key = match key {
                     Ok(key) => key,
                     Err(error) => {
-                        if starter.executor.fail(&envelope, error, delivery.redeliveries()).await != Executed::Recorded {
+                        if executions.fail(&delivered.envelope, error, redeliveries).await != Disposition::Acknowledge {
                             end = End::Lost;
                             break;
                         }
@@ -131,12 +153,13 @@ pub(crate) async fn dispatch(
                         continue;
                     }
                 };
+                let job = Job { delivery, delivered, held };
                 // A key that is present runs: its deliveries wait behind.
                 match waiting.get_mut(&key) {
-                    Some(queue) => queue.push_back((delivery, envelope, held)),
+                    Some(queue) => queue.push_back(job),
                     None => {
                         waiting.insert(key.clone(), VecDeque::new());
-                        starter.start(&mut running, key, (delivery, envelope, held));
+                        starter.start(&mut running, key, job);
                     }
                 }
             }
@@ -146,7 +169,7 @@ pub(crate) async fn dispatch(
     loop {
         tokio::select! {
             done = running.join_next() => match done {
-                Some(done) => _ = settle(done),
+                Some(done) => _ = next_action(done),
                 None => break,
             },
             () = stop.now.cancelled(), if !lost.is_cancelled() => lost.cancel(),
@@ -158,80 +181,69 @@ pub(crate) async fn dispatch(
 
 /// What every execution of one subscription is started with.
 struct Starter {
-    executor: Arc<Executor>,
+    executions: Arc<Executions>,
     places: Arc<Semaphore>,
-    lost: CancellationToken,
     ending: CancellationToken,
-    lane: Option<Lane>,
-    ordered: bool,
 }
 
 impl Starter {
-    fn start(&self, running: &mut JoinSet<Done>, key: String, (delivery, envelope, held): Job) {
-        let (executor, places, lost, ending) = (self.executor.clone(), self.places.clone(), self.lost.clone(), self.ending.clone());
-        let (lane, ordered) = (self.lane, self.ordered);
+    fn start(&self, running: &mut JoinSet<Done>, key: String, job: Job) {
+        let (executions, places, ending) = (self.executions.clone(), self.places.clone(), self.ending.clone());
         running.spawn(async move {
             let place = tokio::select! {
                 biased;
-                () = ending.cancelled() => return (key, None, Executed::Left),
+                () = ending.cancelled() => return Done { key, delivery: None, disposition: Disposition::Leave },
                 place = places.acquire_owned() => place,
             };
-            let (redelivered, redeliveries) = (delivery.redelivered(), delivery.redeliveries());
-            let claimed = Claimed { envelope: &envelope, redelivered, redeliveries, lost: &lost, lane, ordered, depth: 0 };
-            let executed = executor.execute(claimed, move || drop(place)).await;
+            let Job { delivery, delivered, held } = job;
+            let disposition = executions.execute(&delivered, move || drop(place)).await;
             drop(held);
-            (key, Some(delivery), executed)
+            Done { key, delivery: Some(delivery), disposition }
         });
     }
 }
 
-enum Settled {
-    Next(String),
+/// What follows an execution.
+enum NextAction {
+    /// The next delivery with this key runs.
+    Run(String),
+    /// Dispatching ends.
     End(End),
 }
 
-fn settle(done: Result<Done, tokio::task::JoinError>) -> Settled {
+fn next_action(done: Result<Done, tokio::task::JoinError>) -> NextAction {
     match done {
-        Ok((key, Some(delivery), Executed::Recorded)) => {
+        Ok(Done { key, delivery: Some(delivery), disposition: Disposition::Acknowledge }) => {
             delivery.ack();
-            Settled::Next(key)
+            NextAction::Run(key)
         }
-        Ok((_, _, Executed::Halted)) => Settled::End(End::Halted),
-        Ok(_) => Settled::End(End::Lost),
+        Ok(Done { disposition: Disposition::Halt, .. }) => NextAction::End(End::Halted),
+        Ok(_) => NextAction::End(End::Lost),
         Err(error) => {
             tracing::error!(%error, "an execution's task failed; its delivery will come again");
-            Settled::End(End::Lost)
+            NextAction::End(End::Lost)
         }
     }
 }
 
 /// `None` when the delivery was lost before the key could be known.
-async fn key_of(
-    executor: &Executor,
-    keying: Keying,
-    number: u64,
-    envelope: &Envelope,
-    lost: &CancellationToken,
-) -> Option<Result<String, ExecutionError>> {
+async fn key_of(executions: &Executions, keying: Keying, number: u64, delivered: &Delivered) -> Option<Result<String, ExecutionError>> {
     match keying {
         Keying::Serial => Some(Ok(String::new())),
-        Keying::Each { .. } => Some(Ok(number.to_string())),
-        Keying::ByMapping => match executor.program(envelope, lost).await? {
-            Ok(program) => Some(program.ordering_key(envelope).await),
-            Err(error) => Some(Err(error)),
-        },
+        Keying::Each | Keying::EachShared(_) => Some(Ok(number.to_string())),
+        Keying::ByMapping => executions.ordering_key(delivered).await,
     }
 }
 
 /// A message that can never be executed goes to the `unreadable` queue, so that it neither is lost nor blocks.
-pub(crate) async fn put_aside(executor: &Executor, delivery: Delivery, reason: &str) -> bool {
+pub(crate) async fn put_aside(publisher: &Publisher, delivery: Delivery, reason: &str) -> bool {
     tracing::error!(
         messaging.message.id = delivery.message_id(),
         reason,
         "a message cannot be executed; it is put aside on the 'unreadable' queue"
     );
     let aside = delivery.as_unreadable(reason);
-    let put_aside = executor.publisher.publish(None, Destination::Queue(Queue::Unreadable), aside).await.is_ok();
+    let put_aside = publisher.publish(None, Destination::Queue(Queue::Unreadable), aside).await.is_ok();
     if put_aside {
         delivery.ack();
     }

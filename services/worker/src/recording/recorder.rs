@@ -3,7 +3,8 @@
 //! While the database is away outcomes are spooled onto a durable queue of the broker and written when it is back, so
 //! that executions go on, are answered and acknowledged, and memory stays flat.
 
-use crate::announce::Announcer;
+use super::announcer::Announcer;
+use crate::execution::ports::Urgency;
 use crate::measure;
 use forebay_broker::{Consumers, Delivery, Destination, Publisher, Queue, encode_record, stable_hash};
 use forebay_store::{Record, Store, StoreError};
@@ -14,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 const MOST_IN_BATCH: usize = 500;
 const WAITING: usize = 4096;
-/// Only the acknowledgement waits for the record of an execution in a lane; the caller has its answer.
+/// Only the acknowledgement waits for the record of an execution from a shared queue; the caller has its answer.
 const LINGER: Duration = Duration::from_millis(3);
 /// How often a database that is away is tried again.
 const RETRY_STORE_EVERY: Duration = Duration::from_secs(1);
@@ -36,8 +37,7 @@ pub(crate) struct Recorder {
 
 struct Waiting {
     record: Record,
-    /// The next execution of the same key waits for this one.
-    urgent: bool,
+    urgency: Urgency,
     done: oneshot::Sender<Result<(), NotRecorded>>,
 }
 
@@ -49,11 +49,10 @@ impl Recorder {
         Self { records }
     }
 
-    /// Returns once the outcome is durable. One that is not `urgent` may wait a little for others: a batch costs the database little more
-    /// than one record.
-    pub(crate) async fn record(&self, record: Record, urgent: bool) -> Result<(), NotRecorded> {
+    /// Returns once the outcome is durable.
+    pub(crate) async fn record(&self, record: Record, urgency: Urgency) -> Result<(), NotRecorded> {
         let (done, written) = oneshot::channel();
-        self.records.send(Waiting { record, urgent, done }).await.map_err(|_| NotRecorded)?;
+        self.records.send(Waiting { record, urgency, done }).await.map_err(|_| NotRecorded)?;
         written.await.map_err(|_| NotRecorded)?
     }
 }
@@ -100,7 +99,7 @@ async fn write_batches(store: Store, publisher: Publisher, announcer: Announcer,
 /// Lets a batch grow for a moment while nobody waits for it.
 async fn gather(waiting: &mut mpsc::Receiver<Waiting>, batch: &mut Vec<Waiting>) {
     let until = Instant::now() + LINGER;
-    while batch.len() < MOST_IN_BATCH && !batch.iter().any(|waiting| waiting.urgent) {
+    while batch.len() < MOST_IN_BATCH && batch.iter().all(|waiting| waiting.urgency == Urgency::Batched) {
         let room = MOST_IN_BATCH - batch.len();
         if !matches!(tokio::time::timeout_at(until, waiting.recv_many(batch, room)).await, Ok(received) if received > 0) {
             return;

@@ -1,15 +1,13 @@
 //! Keeps this worker's exclusive queues in line with the assignment: who is alive, which queues there are, what is mine.
 
-use crate::assignment::assign;
-use crate::dispatch::Stop;
-use crate::execute::Executor;
-use crate::{exclusive, measure};
-use forebay_broker::Consumers;
+use super::assignment::assign;
+use super::dispatcher::{Consumption, Stop};
+use super::exclusive_queues;
+use crate::execution::Running;
+use crate::measure;
 use forebay_contract::definition::Delivery;
-use forebay_store::{WORKER_TTL, WorkerRow};
+use forebay_store::{SnapshotHandle, Store, WORKER_TTL, WorkerRow};
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -38,8 +36,10 @@ struct Served {
 
 /// This worker among the others.
 pub(crate) struct Members {
-    pub(crate) executor: Arc<Executor>,
-    pub(crate) consumers: Consumers,
+    pub(crate) consumption: Consumption,
+    pub(crate) store: Store,
+    pub(crate) snapshot: SnapshotHandle,
+    pub(crate) running: Running,
     pub(crate) me: WorkerRow,
     pub(crate) stop: Stop,
 }
@@ -50,14 +50,14 @@ impl Members {
         let mut served: HashMap<Uuid, Served> = HashMap::new();
         let mut stopping: Vec<JoinHandle<()>> = Vec::new();
         let mut alive = vec![self.me.id];
-        let mut snapshot = self.executor.snapshot.clone();
+        let mut snapshot = self.snapshot.clone();
         while !self.stop.gently.is_cancelled() {
             let primaries: Vec<Uuid> = served.iter().filter(|(_, served)| served.role == Role::Primary).map(|(queue, _)| *queue).collect();
             measure::exclusive_queues(primaries.len());
             self.me.queues = primaries;
-            self.me.running = self.executor.running.load(Ordering::Relaxed);
-            self.me.oldest = self.executor.in_hand.oldest();
-            self.me.oldest_of = self.executor.in_hand.oldest_of();
+            self.me.running = self.running.count();
+            self.me.oldest = self.consumption.in_hand.oldest();
+            self.me.oldest_of = self.consumption.in_hand.oldest_of();
             // While the database is away the members are those that were last seen; standbys and the broker do the rest.
             if let Some(seen) = self.beat().await {
                 alive = seen;
@@ -82,11 +82,11 @@ impl Members {
         for task in stopping {
             let _ = task.await;
         }
-        let _ = tokio::time::timeout(STORE_PATIENCE, self.executor.store.remove_worker(self.me.id)).await;
+        let _ = tokio::time::timeout(STORE_PATIENCE, self.store.remove_worker(self.me.id)).await;
     }
 
     async fn beat(&self) -> Option<Vec<Uuid>> {
-        let store = &self.executor.store;
+        let store = &self.store;
         let asked = tokio::time::timeout(STORE_PATIENCE, async {
             store.heartbeat(&self.me).await?;
             store.live_workers(WORKER_TTL).await
@@ -140,7 +140,8 @@ impl Members {
         let stop = self.stop.gently.child_token();
         let delay = if role == Role::Primary { Duration::ZERO } else { STANDBY_DELAY };
         let until = Stop { gently: stop.clone(), now: self.stop.now.clone() };
-        let task = tokio::spawn(exclusive::serve(self.executor.clone(), self.consumers.clone(), queue, policy.clone(), delay, until));
+        let serving = exclusive_queues::serve(self.consumption.clone(), self.snapshot.clone(), queue, policy.clone(), delay, until);
+        let task = tokio::spawn(serving);
         Served { role, primary, policy, stop, task }
     }
 }

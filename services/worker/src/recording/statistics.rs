@@ -1,4 +1,4 @@
-//! Counts what ends, in memory, and writes it down every few seconds: recording an execution costs nothing more for it.
+//! Execution statistics, counted in memory and written every few seconds: recording an execution costs nothing more for it.
 
 use forebay_contract::outcome::ExecutionStatus;
 use forebay_contract::unix_micros;
@@ -22,9 +22,9 @@ type Place = (Uuid, i64);
 
 /// The counts of this worker, each with whether it has changed since it was written. Cheap to clone.
 #[derive(Clone, Default)]
-pub(crate) struct Traffic(Arc<Mutex<HashMap<Place, (Counts, bool)>>>);
+pub(crate) struct Statistics(Arc<Mutex<HashMap<Place, (Counts, bool)>>>);
 
-impl Traffic {
+impl Statistics {
     /// Counts one that ended. Times are microseconds of Unix time; `started_at`: `None` where it never began.
     pub(crate) fn count(&self, integration: Uuid, status: ExecutionStatus, started_at: Option<i64>, ended_at: i64) {
         let took = started_at.map(|started_at| Duration::from_micros(u64::try_from(ended_at - started_at).unwrap_or_default()));
@@ -57,7 +57,7 @@ impl Traffic {
         }
         let written = tokio::time::timeout(STORE_PATIENCE, store.record_traffic(worker, &changed)).await;
         if !matches!(written, Ok(Ok(()))) {
-            tracing::debug!(rows = changed.len(), "figures of traffic could not be written; trying again later");
+            tracing::debug!(rows = changed.len(), "execution statistics could not be written; trying again later");
             self.put_back(&changed);
         }
     }
@@ -98,30 +98,30 @@ mod tests {
 
     #[test]
     fn what_was_not_written_is_written_the_next_time_with_what_has_come_meanwhile() {
-        let (traffic, integration) = (Traffic::default(), Uuid::new_v4());
-        let count = || traffic.count(integration, ExecutionStatus::Succeeded, Some(1_000), 3_000);
+        let (statistics, integration) = (Statistics::default(), Uuid::new_v4());
+        let count = || statistics.count(integration, ExecutionStatus::Succeeded, Some(1_000), 3_000);
         let total = |taken: &[TrafficCount]| taken.iter().map(|taken| taken.counts.succeeded).sum::<u32>();
         count();
-        let taken = traffic.take_changed();
+        let taken = statistics.take_changed();
         assert_eq!(total(&taken), 1);
-        assert!(traffic.take_changed().is_empty(), "it has not changed");
-        traffic.put_back(&taken);
+        assert!(statistics.take_changed().is_empty(), "it has not changed");
+        statistics.put_back(&taken);
         count();
-        let again = traffic.take_changed();
+        let again = statistics.take_changed();
         assert_eq!(total(&again), 2);
         assert_eq!(again.iter().map(|taken| taken.counts.durations.count()).sum::<u64>(), 2);
     }
     #[test]
     fn what_could_not_be_written_for_a_day_is_forgotten() {
-        let (traffic, integration) = (Traffic::default(), Uuid::new_v4());
-        traffic.count(integration, ExecutionStatus::Failed, None, 3_000);
-        let mut taken = traffic.take_changed();
+        let (statistics, integration) = (Statistics::default(), Uuid::new_v4());
+        statistics.count(integration, ExecutionStatus::Failed, None, 3_000);
+        let mut taken = statistics.take_changed();
         for (hours, is_kept) in [(23, true), (25, false)] {
             let minute = TrafficCount::minute_of(unix_micros()) - hours * 3600 * 1_000_000;
             taken[0].minute = minute;
-            traffic.0.lock().unwrap().insert((integration, minute), (taken[0].counts, false));
-            traffic.put_back(&taken);
-            assert_eq!(traffic.take_changed().len(), usize::from(is_kept), "after {hours} hours");
+            statistics.0.lock().unwrap().insert((integration, minute), (taken[0].counts, false));
+            statistics.put_back(&taken);
+            assert_eq!(statistics.take_changed().len(), usize::from(is_kept), "after {hours} hours");
         }
     }
 }

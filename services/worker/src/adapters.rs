@@ -1,0 +1,121 @@
+//! The real store and the real broker behind the traits of [`crate::execution::ports`].
+
+use crate::execution::ports::{Batch, CallReply, ExecutionBroker, ExecutionStore, PortFuture, Target, Urgency};
+use crate::measure;
+use crate::recording::{NotRecorded, Recorder};
+use forebay_broker::{Destination, PublishError, Publisher, Queue, Replies, Reply, Topology, encode_envelope, encode_reply, order_of};
+use forebay_contract::ExecutionId;
+use forebay_contract::definition::{Definition, Delivery};
+use forebay_contract::envelope::Envelope;
+use forebay_contract::outcome::{Ending, ExecutionError, KeptStep};
+use forebay_store::{FinishedExecution, Record, Store, StoreError};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// Pause before the connection for replies is asked again; the step's timeout bounds the whole wait.
+const REPLIES_INTERVAL: Duration = Duration::from_millis(100);
+
+/// PostgreSQL, with records written in batches.
+pub(crate) struct StoredExecutions {
+    pub(crate) store: Store,
+    pub(crate) recorder: Recorder,
+}
+
+impl ExecutionStore for StoredExecutions {
+    fn claim<'a>(&'a self, id: &'a ExecutionId, token: i64) -> PortFuture<'a, Result<bool, StoreError>> {
+        Box::pin(self.store.claim_execution(id, token))
+    }
+
+    fn finished<'a>(&'a self, id: &'a ExecutionId) -> PortFuture<'a, Result<Option<FinishedExecution>, StoreError>> {
+        Box::pin(async {
+            let unique = id.unique();
+            Ok(self.store.finished(&[unique]).await?.remove(&unique))
+        })
+    }
+
+    fn ending<'a>(&'a self, integration: Uuid, id: &'a ExecutionId) -> PortFuture<'a, Result<Option<Ending>, StoreError>> {
+        Box::pin(async move { Ok(self.store.execution(integration, id).await?.and_then(|outcome| outcome.ending())) })
+    }
+
+    fn checkpoints<'a>(&'a self, id: &'a ExecutionId) -> PortFuture<'a, Result<(Vec<KeptStep>, u32), StoreError>> {
+        Box::pin(self.store.kept_steps(id))
+    }
+
+    fn add_checkpoints<'a>(&'a self, batch: Batch<'a>) -> PortFuture<'a, Result<(), StoreError>> {
+        let Batch { id, integration, number, steps, is_sealed } = batch;
+        Box::pin(self.store.keep_steps(id, integration, number, steps, is_sealed))
+    }
+
+    fn can_seal(&self) -> bool {
+        self.store.can_seal()
+    }
+
+    fn record(&self, record: Record, urgency: Urgency) -> PortFuture<'_, Result<(), NotRecorded>> {
+        Box::pin(self.recorder.record(record, urgency))
+    }
+
+    fn halt<'a>(&'a self, integration: Uuid, id: &'a ExecutionId, error: &'a ExecutionError) -> PortFuture<'a, Result<(), StoreError>> {
+        Box::pin(self.store.halt_trigger(integration, id, error))
+    }
+
+    fn clear_halt(&self, integration: Uuid) -> PortFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.store.clear_halt(integration))
+    }
+
+    fn definition(&self, integration: Uuid, version: i32) -> PortFuture<'_, Result<Option<Definition>, StoreError>> {
+        Box::pin(self.store.definition(integration, version))
+    }
+}
+
+/// RabbitMQ.
+pub(crate) struct PublishedExecutions {
+    pub(crate) publisher: Publisher,
+    pub(crate) replies: Replies,
+    pub(crate) topology: Topology,
+}
+
+impl PublishedExecutions {
+    async fn publish_on(&self, envelope: &Envelope, policy: &Delivery, is_awaited: bool) -> Result<(), PublishError> {
+        let queue = self.topology.queue_of(envelope, policy, is_awaited);
+        let (order, message) = (order_of(envelope, policy), encode_envelope(envelope, None));
+        self.publisher.publish(order, Destination::Queue(queue), message).await
+    }
+}
+
+impl ExecutionBroker for PublishedExecutions {
+    fn publish<'a>(&'a self, envelope: &'a Envelope, target: Target<'a>) -> PortFuture<'a, Result<(), PublishError>> {
+        Box::pin(async move {
+            match target {
+                Target::Integration(policy) => self.publish_on(envelope, policy, false).await,
+                Target::Delayed { shared_queue, delay } => {
+                    let queue = Queue::Retry { lane: shared_queue, delay: delay * 1000 };
+                    self.publisher.publish(None, Destination::Queue(queue), encode_envelope(envelope, None)).await
+                }
+            }
+        })
+    }
+
+    fn call<'a>(&'a self, mut envelope: Envelope, policy: &'a Delivery) -> PortFuture<'a, Result<CallReply, PublishError>> {
+        Box::pin(async move {
+            let mut waiting = loop {
+                match self.replies.expect(envelope.execution_id) {
+                    Ok(waiting) => break waiting,
+                    Err(_) => tokio::time::sleep(REPLIES_INTERVAL).await,
+                }
+            };
+            envelope.reply_to = Some(waiting.reply_to().to_owned());
+            self.publish_on(&envelope, policy, true).await?;
+            let lost = waiting.lost();
+            tokio::select! {
+                reply = waiting.reply() => Ok(CallReply::Ended(reply.ending)),
+                () = lost => Ok(CallReply::Lost),
+            }
+        })
+    }
+
+    fn reply(&self, reply_to: &str, id: ExecutionId, ending: &Ending) {
+        let message = encode_reply(&Reply { execution_id: id, ending: ending.clone() });
+        self.publisher.post(Destination::Named(reply_to.to_owned()), message);
+        measure::replied();
+    }
+}

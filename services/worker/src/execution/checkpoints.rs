@@ -1,0 +1,86 @@
+//! Outputs of steps that are durable, so that no later attempt of their execution repeats the steps.
+
+use super::delivered::Delivered;
+use super::patience::{ask_until_answered, log_unavailable};
+use super::ports::{Batch, ExecutionStore};
+use forebay_contract::ExecutionId;
+use forebay_contract::outcome::KeptStep;
+use forebay_workflow::Program;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Longest time that a step waits for the store to keep the outputs before it. Then it goes on: its remote call carries the same
+/// `Idempotency-Key` when it is repeated.
+const STORE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The checkpoints of one execution.
+pub(crate) struct Checkpoints {
+    store: Arc<dyn ExecutionStore>,
+    id: ExecutionId,
+    integration: Uuid,
+    is_sealed: bool,
+    next_batch: AtomicU32,
+    steps: Mutex<Vec<KeptStep>>,
+}
+
+impl Checkpoints {
+    /// The checkpoints of earlier deliveries; `None`: the delivery was lost before the store answered.
+    pub(crate) async fn load(store: &Arc<dyn ExecutionStore>, delivered: &Delivered, program: &Program) -> Option<Self> {
+        let envelope = &delivered.envelope;
+        let (steps, next_batch) = match delivered.is_repeated() && program.keeps_steps() {
+            true => {
+                let ask = || async { log_unavailable(envelope, store.checkpoints(&envelope.execution_id).await) };
+                ask_until_answered(&delivered.lost, ask).await?
+            }
+            false => (Vec::new(), 0),
+        };
+        Some(Self {
+            store: store.clone(),
+            id: envelope.execution_id,
+            integration: envelope.integration_id,
+            is_sealed: !program.definition().diagnostics.redact.is_empty(),
+            next_batch: next_batch.into(),
+            steps: Mutex::new(steps),
+        })
+    }
+
+    /// All outputs that are durable.
+    pub(crate) fn steps(&self) -> Vec<KeptStep> {
+        self.steps.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The number of the next batch; 0: nothing was stored.
+    pub(crate) fn next_batch(&self) -> u32 {
+        self.next_batch.load(Ordering::Relaxed)
+    }
+
+    /// Whether fields of the execution are hidden, so that its checkpoints are encrypted.
+    pub(crate) fn are_sealed(&self) -> bool {
+        self.is_sealed
+    }
+
+    /// Stores outputs; `false`: the store did not take them in time.
+    pub(crate) async fn add(&self, steps: &[KeptStep]) -> bool {
+        // Taken before the write: branches store at the same time. The number of a write that fails stays unused.
+        let number = self.next_batch.fetch_add(1, Ordering::Relaxed);
+        let batch = Batch { id: &self.id, integration: self.integration, number, steps, is_sealed: self.is_sealed };
+        let cause = match tokio::time::timeout(STORE_TIMEOUT, self.store.add_checkpoints(batch)).await {
+            Ok(Ok(())) => {
+                self.steps.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(steps);
+                return true;
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "no answer in time".to_owned(),
+        };
+        tracing::warn!(forebay.execution.id = %self.id, error = cause, "outputs of steps were not stored; a repetition would run these steps again");
+        false
+    }
+
+    /// Stores outputs, however long the store is away. `false`: the delivery was lost meanwhile.
+    pub(crate) async fn add_durably(&self, steps: &[KeptStep], lost: &CancellationToken) -> bool {
+        steps.is_empty() || ask_until_answered(lost, || async { self.add(steps).await.then_some(()) }).await.is_some()
+    }
+}

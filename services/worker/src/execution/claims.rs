@@ -1,0 +1,116 @@
+//! Whether a delivery is to be run.
+
+use super::delivered::Delivered;
+use super::halts::Halts;
+use super::patience::{ASK_AGAIN_INTERVAL, ask_until_answered, log_unavailable};
+use super::ports::ExecutionStore;
+use crate::measure;
+use crate::recording::stored_count;
+use forebay_store::{Decision, FinishedExecution};
+use std::sync::Arc;
+use std::time::Duration;
+
+const STORE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What a delivery is to its execution.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// It is the execution's message: run it.
+    Granted(Progress),
+    /// Another message has the execution, or its end is recorded.
+    Done,
+    /// Its failure has halted the trigger, and nobody has decided.
+    Halted,
+    /// A person decided to go on without it.
+    Skipped(FinishedExecution),
+    /// The delivery was lost before the store answered.
+    Lost,
+}
+
+/// The attempts before this delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// Attempts of the execution.
+    pub(crate) attempts: u32,
+    /// Attempts that count against its retry policy.
+    pub(crate) counted: u32,
+}
+
+impl Progress {
+    /// No attempt yet.
+    pub(crate) const NONE: Self = Self { attempts: 0, counted: 0 };
+}
+
+/// Claims executions for deliveries.
+pub(crate) struct Claims {
+    store: Arc<dyn ExecutionStore>,
+    halts: Halts,
+}
+
+impl Claims {
+    pub(crate) fn new(store: Arc<dyn ExecutionStore>, halts: Halts) -> Self {
+        Self { store, halts }
+    }
+
+    /// Claims the execution of a delivery.
+    pub(crate) async fn claim(&self, delivered: &Delivered) -> Claim {
+        let envelope = &delivered.envelope;
+        if let Some(token) = envelope.once {
+            let ask = || async { log_unavailable(envelope, self.store.claim(&envelope.execution_id, token).await) };
+            match ask_until_answered(&delivered.lost, ask).await {
+                Some(true) => {}
+                Some(false) => return Claim::Done,
+                None => return Claim::Lost,
+            }
+        }
+        let progress = Progress { attempts: envelope.attempts, counted: envelope.attempts };
+        if !delivered.redelivered {
+            return Claim::Granted(progress);
+        }
+        measure::redelivered();
+        match self.recorded_before(delivered).await {
+            Recorded::Unknown => Claim::Granted(progress),
+            Recorded::Lost => Claim::Lost,
+            Recorded::Finished(finished) if finished.halted => self.decided(delivered, finished),
+            // The end of an attempt before this message, which tries again.
+            Recorded::Finished(finished) if finished.attempts <= stored_count(envelope.attempts) => Claim::Granted(progress),
+            Recorded::Finished(_) => Claim::Done,
+        }
+    }
+
+    fn decided(&self, delivered: &Delivered, finished: FinishedExecution) -> Claim {
+        match self.halts.decision(&delivered.envelope) {
+            None => Claim::Halted,
+            Some(Decision::Skip) => Claim::Skipped(finished),
+            // A person's decision gives the whole allowance again.
+            Some(Decision::Resume) => {
+                Claim::Granted(Progress { attempts: u32::try_from(finished.attempts).unwrap_or_default(), counted: 0 })
+            }
+        }
+    }
+
+    /// The recorded end. Waits for the store where the trigger halts on failure: running again the execution that halted it would
+    /// break the promise.
+    async fn recorded_before(&self, delivered: &Delivered) -> Recorded {
+        loop {
+            let asked = tokio::time::timeout(STORE_TIMEOUT, self.store.finished(&delivered.envelope.execution_id)).await;
+            if let Ok(Ok(finished)) = asked {
+                return finished.map_or(Recorded::Unknown, Recorded::Finished);
+            }
+            if delivered.lost.is_cancelled() {
+                return Recorded::Lost;
+            }
+            if !self.halts.halts_on_failure(&delivered.envelope) {
+                return Recorded::Unknown;
+            }
+            tokio::time::sleep(ASK_AGAIN_INTERVAL).await;
+        }
+    }
+}
+
+enum Recorded {
+    Finished(FinishedExecution),
+    /// No end is recorded, or the store is away.
+    Unknown,
+    Lost,
+}

@@ -1,0 +1,111 @@
+//! Executions that go on later, by way of delayed queues from which they return to their shared queue: meanwhile they hold neither a
+//! place nor a worker.
+
+use super::delivered::Delivered;
+use super::outcome::{Disposition, Ran};
+use super::ports::{ExecutionBroker, Target};
+use crate::recording::{Recording, stored_count};
+use forebay_broker::RETRY_DELAYS;
+use forebay_contract::envelope::Envelope;
+use forebay_contract::outcome::{ExecutionError, ExecutionStatus};
+use forebay_contract::unix_micros;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// In the place of a message of which hidden fields may be a part: they are known once the execution is recorded whole.
+const MESSAGE_IS_HIDDEN: &str = "told when the execution has ended, since its definition hides fields";
+
+/// Defers executions.
+pub(crate) struct Deferral {
+    broker: Arc<dyn ExecutionBroker>,
+    recording: Recording,
+}
+
+impl Deferral {
+    pub(crate) fn new(broker: Arc<dyn ExecutionBroker>, recording: Recording) -> Self {
+        Self { broker, recording }
+    }
+
+    /// Defers a failed execution, its pause rounded up to one of the delays.
+    pub(crate) async fn retry_after(
+        &self,
+        delivered: &Delivered,
+        shared_queue: u16,
+        pause: Duration,
+        (error, attempts, ran): (ExecutionError, u32, Ran),
+    ) -> Disposition {
+        let envelope = Envelope { attempts, ..delivered.envelope.clone() };
+        let error = match ran.checkpoints.are_sealed() {
+            true => ExecutionError { message: MESSAGE_IS_HIDDEN.to_owned(), ..error },
+            false => error,
+        };
+        let target = Target::Delayed { shared_queue, delay: delay_of(pause) };
+        self.defer(delivered, &envelope, target, &ran, Shown { status: ExecutionStatus::Queued, attempts, error: Some(error) }).await
+    }
+
+    /// Defers an execution that waits, by hops of which none is too long: a wait of days is a few of them.
+    pub(crate) async fn resume_at(&self, delivered: &Delivered, shared_queue: u16, until: i64, attempts: u32, ran: Ran) -> Disposition {
+        let envelope = Envelope { resumes: true, ..delivered.envelope.clone() };
+        let target = Target::Delayed { shared_queue, delay: hop_until(until) };
+        self.defer(delivered, &envelope, target, &ran, Shown { status: ExecutionStatus::Running, attempts, error: None }).await
+    }
+
+    async fn defer(&self, delivered: &Delivered, envelope: &Envelope, target: Target<'_>, ran: &Ran, shown: Shown) -> Disposition {
+        if !ran.checkpoints.add_durably(&ran.unkept, &delivered.lost).await {
+            return Disposition::Leave;
+        }
+        if let Err(error) = self.broker.publish(envelope, target).await {
+            tracing::warn!(forebay.execution.id = %envelope.execution_id, %error, "an execution could not be deferred; it is delivered again at once");
+            return Disposition::Leave;
+        }
+        let mut record = self.recording.empty_record(envelope);
+        record.status = shown.status;
+        record.attempts = stored_count(shown.attempts);
+        record.started_at = Some(ran.started_at);
+        record.error = shown.error;
+        record.labels.clone_from(&ran.labels);
+        self.recording.show(record);
+        Disposition::Acknowledge
+    }
+}
+
+/// The state in which a deferred execution is shown.
+struct Shown {
+    status: ExecutionStatus,
+    attempts: u32,
+    error: Option<ExecutionError>,
+}
+
+/// The shortest delay, in seconds, that is no shorter than the pause.
+fn delay_of(pause: Duration) -> u32 {
+    RETRY_DELAYS
+        .into_iter()
+        .find(|seconds| Duration::from_secs(u64::from(*seconds)) >= pause)
+        .unwrap_or(RETRY_DELAYS[RETRY_DELAYS.len() - 1])
+}
+
+/// The longest delay, in seconds, that ends before `until` (milliseconds of Unix time); at least the shortest one.
+fn hop_until(until: i64) -> u32 {
+    let left = u64::try_from(until - unix_micros() / 1000).unwrap_or_default() / 1000;
+    RETRY_DELAYS.into_iter().rev().find(|seconds| u64::from(*seconds) <= left).unwrap_or(RETRY_DELAYS[0])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_delay_is_shorter_than_its_pause() {
+        for (millis, delay) in [(1000, 1), (1001, 2), (2500, 5), (5000, 5), (5001, 10), (61_000, 120), (300_000, 300), (90_000_000, 86_400)]
+        {
+            assert_eq!(delay_of(Duration::from_millis(millis)), delay, "{millis} ms");
+        }
+    }
+
+    #[test]
+    fn no_hop_of_a_wait_ends_after_it() {
+        for (seconds, hop) in [(0, 1), (1, 1), (4, 2), (3601, 3600), (7000, 3600), (90_000, 86_400), (9_000_000, 86_400)] {
+            assert_eq!(hop_until(unix_micros() / 1000 + seconds * 1000 + 500), hop, "{seconds} s");
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! A message that was delivered to this worker.
+
+use forebay_contract::envelope::Envelope;
+use tokio_util::sync::CancellationToken;
+
+/// One delivery of an envelope.
+pub(crate) struct Delivered {
+    /// The call.
+    pub(crate) envelope: Envelope,
+    /// Whether the broker delivered it before.
+    pub(crate) redelivered: bool,
+    /// How often the broker counted that.
+    pub(crate) redeliveries: u32,
+    /// The place from which it came.
+    pub(crate) source: Source,
+    /// Cancelled when the delivery is no longer this worker's.
+    pub(crate) lost: CancellationToken,
+    /// Number of integrations that call one another around this execution.
+    pub(crate) depth: u8,
+}
+
+/// The place from which an execution came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// A shared queue: others of it run at the same time.
+    SharedQueue(SharedQueue),
+    /// An exclusive queue.
+    ExclusiveQueue {
+        /// Whether a next execution waits for the record of this one.
+        is_ordered: bool,
+    },
+    /// A `call` step: the execution runs in the place of the one that calls.
+    Call {
+        /// Whether the calling execution can be deferred.
+        may_be_deferred: bool,
+    },
+}
+
+/// A shared queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SharedQueue {
+    /// Its number.
+    pub(crate) number: u16,
+    /// Whether its callers wait for outcomes: retries are made in process then.
+    pub(crate) is_awaited: bool,
+}
+
+impl Source {
+    /// Whether a `wait` may end the run, to go on later.
+    pub(crate) fn may_be_deferred(self) -> bool {
+        match self {
+            Self::SharedQueue(_) => true,
+            Self::ExclusiveQueue { .. } => false,
+            Self::Call { may_be_deferred } => may_be_deferred,
+        }
+    }
+
+    /// The number of the shared queue to which a retry may return after a delay.
+    pub(crate) fn delayed_retry(self) -> Option<u16> {
+        match self {
+            Self::SharedQueue(SharedQueue { number, is_awaited: false }) => Some(number),
+            Self::SharedQueue(_) | Self::ExclusiveQueue { .. } | Self::Call { .. } => None,
+        }
+    }
+}
+
+impl Delivered {
+    /// Whether an earlier delivery may have done a part.
+    pub(crate) fn is_repeated(&self) -> bool {
+        self.redelivered || self.envelope.attempts > 0 || self.envelope.resumes
+    }
+}

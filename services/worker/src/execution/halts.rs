@@ -1,0 +1,80 @@
+//! Halts: an ordered trigger whose execution failed stops until a person resumes or skips it.
+
+use super::patience::ASK_AGAIN_INTERVAL;
+use super::ports::ExecutionStore;
+use crate::measure;
+use forebay_contract::definition::OnFailure;
+use forebay_contract::envelope::Envelope;
+use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use forebay_store::{Decision, SnapshotHandle, TriggerState};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// The halts of triggers.
+#[derive(Clone)]
+pub(crate) struct Halts {
+    store: Arc<dyn ExecutionStore>,
+    snapshot: SnapshotHandle,
+}
+
+impl Halts {
+    pub(crate) fn new(store: Arc<dyn ExecutionStore>, snapshot: SnapshotHandle) -> Self {
+        Self { store, snapshot }
+    }
+
+    /// Whether the current definition halts its trigger on a failure.
+    pub(crate) fn halts_on_failure(&self, envelope: &Envelope) -> bool {
+        let snapshot = self.snapshot.current();
+        snapshot.integration_by_id(envelope.integration_id).is_some_and(|known| known.definition.on_failure == OnFailure::Halt)
+    }
+
+    /// The decision of a person about the halt at this execution.
+    pub(crate) fn decision(&self, envelope: &Envelope) -> Option<Decision> {
+        self.halt_at(envelope).and_then(|state| state.decision)
+    }
+
+    /// The error that halted the trigger at this execution.
+    pub(crate) fn error(&self, envelope: &Envelope) -> Option<ExecutionError> {
+        self.snapshot.current().trigger_state(envelope.integration_id).and_then(|state| state.error.clone())
+    }
+
+    fn halt_at(&self, envelope: &Envelope) -> Option<TriggerState> {
+        let snapshot = self.snapshot.current();
+        let state = snapshot.trigger_state(envelope.integration_id)?;
+        (state.execution_id == Some(envelope.execution_id.unique())).then(|| state.clone())
+    }
+
+    /// Ends a halt at this execution, if there is one.
+    pub(crate) async fn release(&self, envelope: &Envelope) {
+        if self.halt_at(envelope).is_none() {
+            return;
+        }
+        measure::halted(envelope, false);
+        if let Err(error) = self.store.clear_halt(envelope.integration_id).await {
+            tracing::warn!(forebay.execution.id = %envelope.execution_id, %error, "the trigger's halt could not be cleared");
+        }
+    }
+
+    /// The execution has halted its trigger before. Its worker may have stopped between the two writes, so the halt is written when
+    /// the snapshot has none.
+    pub(crate) async fn stay(&self, envelope: &Envelope, lost: &CancellationToken) {
+        if self.snapshot.current().trigger_state(envelope.integration_id).is_some() {
+            return;
+        }
+        let message = "the execution failed; its worker went away before it could say why the trigger is halted".to_owned();
+        self.halt(envelope, &ExecutionError::permanent(ErrorCode::Crashed, message), lost).await;
+    }
+
+    /// Writes the halt down, however long the database is away: the trigger must not go on before.
+    pub(crate) async fn halt(&self, envelope: &Envelope, error: &ExecutionError, lost: &CancellationToken) {
+        measure::halted(envelope, true);
+        tracing::warn!(forebay.tenant = %envelope.tenant, forebay.integration = %envelope.integration, forebay.execution.id = %envelope.execution_id, "the trigger is halted until a person resumes or skips");
+        while let Err(cause) = self.store.halt(envelope.integration_id, &envelope.execution_id, error).await {
+            tracing::warn!(forebay.execution.id = %envelope.execution_id, error = %cause, "the halt could not be written down; trying again");
+            if lost.is_cancelled() {
+                break;
+            }
+            tokio::time::sleep(ASK_AGAIN_INTERVAL).await;
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! One delivery from its arrival to a durable outcome. Nothing here knows RabbitMQ or PostgreSQL: both are behind the two traits of
+//! [`ports`], and unit tests run the whole step in memory.
+//!
+//! ```text
+//! Delivered -> claims (is it ours, has it ended?) -> workflows (program, checkpoints, attempts)
+//!     -> Ended: settlement (reply, record, halt) | RetryLater, WaitsUntil: deferral | Lost: nothing
+//!     -> Disposition (acknowledge, leave, halt)
+//! ```
+//!
+//! The reply is sent before the record is durable, so that a caller does not wait for the database's disk; the acknowledgement comes
+//! after both. What is lost between them is delivered again.
+
+pub(crate) mod attempts;
+mod checkpoints;
+mod claims;
+mod deferral;
+mod delivered;
+mod halts;
+mod host;
+pub(crate) mod outcome;
+mod patience;
+pub(crate) mod ports;
+pub(crate) mod programs;
+mod settlement;
+#[cfg(test)]
+mod tests;
+mod workflows;
+
+pub(crate) use self::attempts::Running;
+pub(crate) use self::delivered::{Delivered, SharedQueue, Source};
+pub(crate) use self::outcome::Disposition;
+
+use self::attempts::Attempts;
+use self::claims::{Claim, Claims};
+use self::deferral::Deferral;
+use self::halts::Halts;
+use self::outcome::Attempted;
+use self::ports::{ExecutionBroker, ExecutionStore};
+use self::programs::Programs;
+use self::settlement::Settlement;
+use self::workflows::Workflows;
+use crate::recording::{Recording, Statistics};
+use forebay_contract::envelope::Envelope;
+use forebay_contract::outcome::ExecutionError;
+use forebay_contract::{IdIssuer, unix_micros};
+use forebay_store::{Connections, SnapshotHandle};
+use forebay_workflow::{Engine, Program};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tracing::Instrument;
+
+/// Executions that take longer are recorded as running; short ones cost no write.
+const SHOWN_AFTER: Duration = Duration::from_secs(1);
+
+/// The parts of a worker that an execution needs.
+pub(crate) struct ExecutionParts {
+    pub(crate) engine: Engine,
+    pub(crate) store: Arc<dyn ExecutionStore>,
+    pub(crate) broker: Arc<dyn ExecutionBroker>,
+    pub(crate) snapshot: SnapshotHandle,
+    pub(crate) connections: Connections,
+    pub(crate) ids: IdIssuer,
+    pub(crate) statistics: Statistics,
+    pub(crate) running: Running,
+    /// The worker's name.
+    pub(crate) worker: String,
+    /// Longest time of one attempt.
+    pub(crate) execution_timeout: Duration,
+}
+
+/// Executes deliveries.
+pub(crate) struct Executions {
+    claims: Claims,
+    programs: Programs,
+    workflows: Arc<Workflows>,
+    deferral: Deferral,
+    settlement: Settlement,
+    recording: Recording,
+}
+
+impl Executions {
+    pub(crate) fn new(parts: ExecutionParts) -> Self {
+        let ExecutionParts { engine, store, broker, snapshot, connections, ids, statistics, running, worker, execution_timeout } = parts;
+        let programs = Programs::new(store.clone(), snapshot.clone());
+        let recording = Recording::new(store.clone(), programs.clone(), statistics, &worker);
+        let halts = Halts::new(store.clone(), snapshot.clone());
+        Self {
+            claims: Claims::new(store.clone(), halts.clone()),
+            deferral: Deferral::new(broker.clone(), recording.clone()),
+            settlement: Settlement::new(broker.clone(), recording.clone(), halts),
+            programs: programs.clone(),
+            recording: recording.clone(),
+            workflows: Arc::new(Workflows {
+                attempts: Attempts::new(engine, snapshot.clone(), execution_timeout, running),
+                programs,
+                store,
+                broker,
+                snapshot,
+                connections,
+                ids,
+                recording,
+            }),
+        }
+    }
+
+    /// Executes a delivery. `before_settling` is called once the workflow has ended: a shared queue gives its place to the next one there.
+    pub(crate) async fn execute(&self, delivered: &Delivered, before_settling: impl FnOnce() + Send) -> Disposition {
+        let envelope = &delivered.envelope;
+        let progress = match self.claims.claim(delivered).await {
+            Claim::Granted(progress) => progress,
+            Claim::Done => return Disposition::Acknowledge,
+            Claim::Halted => return self.settlement.stay_halted(delivered).await,
+            Claim::Skipped(finished) => return self.settlement.skip(envelope, &finished).await,
+            Claim::Lost => return Disposition::Leave,
+        };
+        let span = span_of(envelope);
+        let Some(program) = self.programs.of(delivered).instrument(span.clone()).await else { return Disposition::Leave };
+        let program = program.as_deref();
+        let attempts = std::pin::pin!(self.workflows.run(program, delivered, progress).instrument(span));
+        let attempted = self.shown_while_running(envelope, progress.attempts + 1, attempts).await;
+        if delivered.lost.is_cancelled() {
+            return Disposition::Leave;
+        }
+        before_settling();
+        match (attempted, delivered.source) {
+            (Attempted::Lost, _) => Disposition::Leave,
+            (Attempted::Ended(outcome), _) => self.settlement.end(delivered, outcome, program.ok().map(Program::definition)).await,
+            (Attempted::RetryLater { error, shared_queue, pause, attempts, ran }, _) => {
+                self.deferral.retry_after(delivered, shared_queue, pause, (error, attempts, ran)).await
+            }
+            (Attempted::WaitsUntil { until, attempts, ran }, Source::SharedQueue(queue)) => {
+                self.deferral.resume_at(delivered, queue.number, until, attempts, ran).await
+            }
+            // Only executions of a shared queue may be deferred.
+            (Attempted::WaitsUntil { .. }, Source::ExclusiveQueue { .. } | Source::Call { .. }) => Disposition::Leave,
+        }
+    }
+
+    /// The key by which a call is ordered; `None`: the delivery was lost before the key could be known.
+    pub(crate) async fn ordering_key(&self, delivered: &Delivered) -> Option<Result<String, ExecutionError>> {
+        match self.programs.of(delivered).await? {
+            Ok(program) => Some(program.ordering_key(&delivered.envelope).await),
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    /// Records a failure without running anything.
+    pub(crate) async fn fail(&self, envelope: &Envelope, error: ExecutionError, redeliveries: u32) -> Disposition {
+        self.settlement.fail(envelope, error, redeliveries).await
+    }
+
+    /// Records a call whose caller had gone before it could start.
+    pub(crate) async fn expire(&self, envelope: &Envelope) -> Disposition {
+        self.settlement.expire(envelope).await
+    }
+
+    async fn shown_while_running<T>(&self, envelope: &Envelope, attempt: u32, mut work: Pin<&mut impl Future<Output = T>>) -> T {
+        let started_at = unix_micros();
+        tokio::select! {
+            done = &mut work => return done,
+            () = tokio::time::sleep(SHOWN_AFTER) => {}
+        }
+        self.recording.running(envelope, attempt, started_at);
+        work.await
+    }
+}
+
+/// The span that continues the caller's trace, named by the OpenTelemetry conventions for messaging; none where traces are not exported.
+fn span_of(envelope: &Envelope) -> tracing::Span {
+    if !forebay_runtime::telemetry::tracing_enabled() {
+        return tracing::Span::none();
+    }
+    let span = tracing::info_span!(
+        "execution",
+        otel.name = format!("process {}/{}", envelope.tenant, envelope.integration),
+        otel.kind = "consumer",
+        messaging.system = "rabbitmq",
+        messaging.operation.type = "process",
+        messaging.message.id = %envelope.execution_id,
+        forebay.tenant = %envelope.tenant,
+        forebay.integration = %envelope.integration,
+    );
+    if let Some(trace) = &envelope.trace {
+        let parent = forebay_runtime::telemetry::continue_from(Some(&trace.traceparent), trace.tracestate.as_deref());
+        forebay_runtime::telemetry::set_parent(&span, &parent);
+    }
+    span
+}

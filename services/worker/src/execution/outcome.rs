@@ -1,0 +1,101 @@
+//! Results of running an execution, each with exactly what it has.
+
+use super::checkpoints::Checkpoints;
+use forebay_contract::outcome::{Ending, ExecutionError, KeptStep, Response, StepRecord};
+use forebay_contract::{Label, VariableLog};
+use forebay_workflow::{Run, RunEnd};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How far this delivery took an execution.
+pub(crate) enum Attempted {
+    /// The delivery was lost meanwhile: it will come again.
+    Lost,
+    /// The execution has ended.
+    Ended(Outcome),
+    /// It failed and is retried by a later delivery.
+    RetryLater {
+        /// The failure.
+        error: ExecutionError,
+        /// The shared queue to which it returns.
+        shared_queue: u16,
+        /// The pause before it.
+        pause: Duration,
+        /// Attempts so far, those of earlier deliveries included.
+        attempts: u32,
+        /// The last attempt.
+        ran: Ran,
+    },
+    /// A `wait` defers it.
+    WaitsUntil {
+        /// Milliseconds of Unix time.
+        until: i64,
+        /// Attempts so far, those of earlier deliveries included.
+        attempts: u32,
+        /// The last attempt.
+        ran: Ran,
+    },
+}
+
+/// The end of an execution.
+pub(crate) struct Outcome {
+    /// How it ended.
+    pub(crate) ending: Ending,
+    /// Attempts so far, those of earlier deliveries included.
+    pub(crate) attempts: u32,
+    /// Whether a person has switched diagnostics on.
+    pub(crate) is_diagnosed: bool,
+    /// The last attempt; absent: this delivery did not run it.
+    pub(crate) ran: Option<Ran>,
+}
+
+impl Outcome {
+    /// The end of an execution that this delivery did not run.
+    pub(crate) fn not_run(ending: Ending, attempts_before: u32, is_diagnosed: bool) -> Self {
+        // A failure counts as an attempt, an expired call was never begun.
+        let attempts = match ending {
+            Ending::Expired => attempts_before,
+            Ending::Succeeded(_) | Ending::Failed(_) => attempts_before + 1,
+        };
+        Self { ending, attempts, is_diagnosed, ran: None }
+    }
+}
+
+/// The last attempt of a delivery.
+pub(crate) struct Ran {
+    /// The steps that were reached.
+    pub(crate) steps: Vec<StepRecord>,
+    /// Labels of the execution.
+    pub(crate) labels: Vec<Label>,
+    /// Variables around the steps, where diagnostics asked for them.
+    pub(crate) variables: Option<VariableLog>,
+    /// Start of the first attempt of this delivery, in microseconds of Unix time.
+    pub(crate) started_at: i64,
+    /// End of the last attempt, in microseconds of Unix time.
+    pub(crate) ended_at: i64,
+    /// The response of a `respond` step, which the caller has had already.
+    pub(crate) answered: Option<Response>,
+    /// Outputs that a later attempt needs and that are not durable yet.
+    pub(crate) unkept: Vec<KeptStep>,
+    /// The outputs that are durable.
+    pub(crate) checkpoints: Arc<Checkpoints>,
+}
+
+impl Ran {
+    /// The parts of a run.
+    pub(super) fn of(run: Run, started_at: i64, checkpoints: Arc<Checkpoints>) -> (RunEnd, Self) {
+        let Run { end, answered, unkept, labels, steps, variables, started_at: _, ended_at } = run;
+        (end, Self { steps, labels, variables, started_at, ended_at, answered, unkept, checkpoints })
+    }
+}
+
+/// What to do with a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Disposition {
+    /// The outcome is durable: acknowledge it.
+    Acknowledge,
+    /// The trigger is halted by this execution: leave it at the head of its queue.
+    Halt,
+    /// The delivery is no longer this worker's, or nothing durable came of it: leave it, and it comes again.
+    Leave,
+}

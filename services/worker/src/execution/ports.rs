@@ -1,0 +1,106 @@
+//! The store and the broker as an execution sees them: small enough that unit tests stand in for both in memory.
+
+use crate::recording::NotRecorded;
+use forebay_broker::PublishError;
+use forebay_contract::ExecutionId;
+use forebay_contract::definition::{Definition, Delivery};
+use forebay_contract::envelope::Envelope;
+use forebay_contract::outcome::{Ending, ExecutionError, KeptStep};
+use forebay_store::{FinishedExecution, Record, StoreError};
+use std::pin::Pin;
+use uuid::Uuid;
+
+/// The answer of a port.
+pub(crate) type PortFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Claims, checkpoints, records and halts of executions.
+pub(crate) trait ExecutionStore: Send + Sync {
+    /// Reserves an execution for the message with this claim token. `false`: another message has it.
+    fn claim<'a>(&'a self, id: &'a ExecutionId, token: i64) -> PortFuture<'a, Result<bool, StoreError>>;
+
+    /// The recorded end of an execution; `None`: no end is recorded.
+    fn finished<'a>(&'a self, id: &'a ExecutionId) -> PortFuture<'a, Result<Option<FinishedExecution>, StoreError>>;
+
+    /// The end of an execution with its response; `None`: it has not ended, or its response is not stored.
+    fn ending<'a>(&'a self, integration: Uuid, id: &'a ExecutionId) -> PortFuture<'a, Result<Option<Ending>, StoreError>>;
+
+    /// The checkpoints of an execution, and the number of its next batch.
+    fn checkpoints<'a>(&'a self, id: &'a ExecutionId) -> PortFuture<'a, Result<(Vec<KeptStep>, u32), StoreError>>;
+
+    /// Stores a batch of checkpoints.
+    fn add_checkpoints<'a>(&'a self, batch: Batch<'a>) -> PortFuture<'a, Result<(), StoreError>>;
+
+    /// Whether there is a key to encrypt with.
+    fn can_seal(&self) -> bool;
+
+    /// Returns once the record is durable.
+    fn record(&self, record: Record, urgency: Urgency) -> PortFuture<'_, Result<(), NotRecorded>>;
+
+    /// Writes down that a trigger is halted at this execution.
+    fn halt<'a>(&'a self, integration: Uuid, id: &'a ExecutionId, error: &'a ExecutionError) -> PortFuture<'a, Result<(), StoreError>>;
+
+    /// Ends the halt of a trigger.
+    fn clear_halt(&self, integration: Uuid) -> PortFuture<'_, Result<(), StoreError>>;
+
+    /// One version of a definition; `None`: it was never stored.
+    fn definition(&self, integration: Uuid, version: i32) -> PortFuture<'_, Result<Option<Definition>, StoreError>>;
+}
+
+/// A batch of checkpoints.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Batch<'a> {
+    /// The execution.
+    pub(crate) id: &'a ExecutionId,
+    /// Its integration.
+    pub(crate) integration: Uuid,
+    /// The number of the batch.
+    pub(crate) number: u32,
+    /// The outputs.
+    pub(crate) steps: &'a [KeptStep],
+    /// Whether they are encrypted.
+    pub(crate) is_sealed: bool,
+}
+
+/// How soon a record must be durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Urgency {
+    /// Somebody waits for it.
+    Now,
+    /// It may wait a few milliseconds for others: a batch costs the database little more than one record.
+    Batched,
+}
+
+/// Publishing of envelopes and replies.
+pub(crate) trait ExecutionBroker: Send + Sync {
+    /// Returns once the broker has confirmed the message.
+    fn publish<'a>(&'a self, envelope: &'a Envelope, target: Target<'a>) -> PortFuture<'a, Result<(), PublishError>>;
+
+    /// Publishes the envelope on the queue of its integration and waits for the reply.
+    fn call<'a>(&'a self, envelope: Envelope, policy: &'a Delivery) -> PortFuture<'a, Result<CallReply, PublishError>>;
+
+    /// Sends an outcome to the queue on which the caller waits. An outcome that does not arrive is in the store.
+    fn reply(&self, reply_to: &str, id: ExecutionId, ending: &Ending);
+}
+
+/// Where an envelope goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Target<'a> {
+    /// The queue of its integration, for a call that nobody awaits.
+    Integration(&'a Delivery),
+    /// A delayed queue that leads back to this shared queue.
+    Delayed {
+        /// Number of the shared queue.
+        shared_queue: u16,
+        /// Seconds.
+        delay: u32,
+    },
+}
+
+/// The reply to a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum CallReply {
+    /// The called execution ended.
+    Ended(Ending),
+    /// The connection on which replies come was lost: the reply will not arrive.
+    Lost,
+}

@@ -1,0 +1,105 @@
+//! Compiled definitions, each version compiled once.
+
+use super::delivered::Delivered;
+use super::patience::ask_until_answered;
+use super::ports::ExecutionStore;
+use forebay_contract::definition::Definition;
+use forebay_contract::envelope::Envelope;
+use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use forebay_store::SnapshotHandle;
+use forebay_workflow::Program;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use uuid::Uuid;
+
+/// More versions than are in use at once; past it the cache starts over, which costs a compilation each.
+const MAX_PROGRAMS: usize = 10_000;
+
+/// Why there is no program for a version.
+enum NoProgram {
+    /// It does not exist or does not compile: the execution fails.
+    Never(ExecutionError),
+    /// The store cannot be asked right now.
+    NotNow,
+}
+
+/// The programs of all versions that are in use. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Programs {
+    store: Arc<dyn ExecutionStore>,
+    snapshot: SnapshotHandle,
+    compiled: Arc<Mutex<HashMap<(Uuid, i32), Arc<Program>>>>,
+}
+
+impl Programs {
+    pub(crate) fn new(store: Arc<dyn ExecutionStore>, snapshot: SnapshotHandle) -> Self {
+        Self { store, snapshot, compiled: Arc::default() }
+    }
+
+    /// The program of the version that accepted a call, or the reason for which it will never run; `None`: the delivery was lost before
+    /// the store could be asked.
+    pub(crate) async fn of(&self, delivered: &Delivered) -> Option<Result<Arc<Program>, ExecutionError>> {
+        let ask = || async {
+            match self.get(&delivered.envelope).await {
+                Ok(program) => Some(Ok(program)),
+                Err(NoProgram::Never(error)) => Some(Err(error)),
+                Err(NoProgram::NotNow) => None,
+            }
+        };
+        ask_until_answered(&delivered.lost, ask).await
+    }
+
+    /// The definition of the version that accepted a call, or the current one where that version cannot be had now.
+    pub(crate) async fn definition_or_current(&self, envelope: &Envelope) -> Option<Arc<Definition>> {
+        match self.get(envelope).await {
+            Ok(program) => Some(program.definition().clone()),
+            Err(NoProgram::Never(_) | NoProgram::NotNow) => {
+                self.snapshot.current().integration_by_id(envelope.integration_id).map(|known| known.definition.clone())
+            }
+        }
+    }
+
+    /// Out of the cache, else of the snapshot, else of the store.
+    async fn get(&self, envelope: &Envelope) -> Result<Arc<Program>, NoProgram> {
+        let (integration, version) = (envelope.integration_id, envelope.version);
+        if let Some(program) = self.compiled().get(&(integration, version)) {
+            return Ok(program.clone());
+        }
+        let definition = self.definition(integration, version).await?;
+        // A large definition takes milliseconds, which other executions of this thread must not wait for.
+        let compiled = tokio::task::spawn_blocking(move || Program::compile(definition)).await;
+        let program = compiled.map_err(|error| NoProgram::Never(failure(format!("version {version} cannot be compiled: {error}"))))?;
+        let program = program.map_err(|problems| {
+            let text = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+            NoProgram::Never(failure(format!("version {version} of the definition does not compile: {text}")))
+        })?;
+        let program = Arc::new(program);
+        let mut compiled = self.compiled();
+        if compiled.len() >= MAX_PROGRAMS {
+            compiled.clear();
+        }
+        compiled.insert((integration, version), program.clone());
+        Ok(program)
+    }
+
+    async fn definition(&self, integration: Uuid, version: i32) -> Result<Arc<Definition>, NoProgram> {
+        let snapshot = self.snapshot.current();
+        if let Some(current) = snapshot.integration_by_id(integration).filter(|known| known.version == version) {
+            return Ok(current.definition.clone());
+        }
+        match self.store.definition(integration, version).await {
+            Ok(Some(definition)) => Ok(Arc::new(definition)),
+            Ok(None) => Err(NoProgram::Never(failure(format!("version {version} of the definition is not in the store")))),
+            Err(error) if error.is_unavailable() => Err(NoProgram::NotNow),
+            Err(error) => Err(NoProgram::Never(failure(format!("version {version} of the definition cannot be read: {error}")))),
+        }
+    }
+
+    fn compiled(&self) -> MutexGuard<'_, HashMap<(Uuid, i32), Arc<Program>>> {
+        self.compiled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn failure(message: String) -> ExecutionError {
+    ExecutionError::permanent(ErrorCode::Definition, message)
+}

@@ -1,0 +1,102 @@
+//! The end of an execution: reply, record, halt.
+
+use super::delivered::{Delivered, Source};
+use super::halts::Halts;
+use super::outcome::{Disposition, Outcome};
+use super::ports::{ExecutionBroker, Urgency};
+use crate::recording::{EndRecord, NotRecorded, Recording};
+use forebay_contract::definition::{Definition, OnFailure};
+use forebay_contract::envelope::Envelope;
+use forebay_contract::outcome::{Ending, ExecutionError};
+use forebay_store::FinishedExecution;
+use std::sync::Arc;
+
+/// Settles executions.
+pub(crate) struct Settlement {
+    broker: Arc<dyn ExecutionBroker>,
+    recording: Recording,
+    halts: Halts,
+}
+
+impl Settlement {
+    pub(crate) fn new(broker: Arc<dyn ExecutionBroker>, recording: Recording, halts: Halts) -> Self {
+        Self { broker, recording, halts }
+    }
+
+    /// Replies, records, and halts the trigger where the definition says so.
+    pub(crate) async fn end(&self, delivered: &Delivered, outcome: Outcome, definition: Option<&Arc<Definition>>) -> Disposition {
+        let envelope = &delivered.envelope;
+        let has_failed = matches!(outcome.ending, Ending::Failed(_));
+        let halts = has_failed && definition.is_some_and(|definition| definition.on_failure == OnFailure::Halt);
+        if outcome.ran.as_ref().is_none_or(|ran| ran.answered.is_none()) {
+            self.reply(envelope, &outcome.ending);
+        }
+        let urgency = match delivered.source {
+            Source::ExclusiveQueue { is_ordered: true } => Urgency::Now,
+            Source::ExclusiveQueue { is_ordered: false } | Source::SharedQueue(_) | Source::Call { .. } => Urgency::Batched,
+        };
+        let end = EndRecord {
+            definition: definition.map(|definition| &**definition),
+            redeliveries: delivered.redeliveries,
+            halts,
+            is_called_by_step: false,
+            urgency,
+        };
+        match self.recording.end(envelope, outcome, end).await {
+            Err(error) => left(envelope, &error),
+            Ok(Some(error)) if halts => {
+                self.halts.halt(envelope, &error, &delivered.lost).await;
+                Disposition::Halt
+            }
+            Ok(_) => {
+                self.halts.release(envelope).await;
+                Disposition::Acknowledge
+            }
+        }
+    }
+
+    /// Replies and records a failure of an execution that was not run.
+    pub(crate) async fn fail(&self, envelope: &Envelope, error: ExecutionError, redeliveries: u32) -> Disposition {
+        self.reply(envelope, &Ending::Failed(error.clone()));
+        settled(envelope, self.recording.failure(envelope, error, redeliveries).await)
+    }
+
+    /// Records a call whose caller had gone before it could start.
+    pub(crate) async fn expire(&self, envelope: &Envelope) -> Disposition {
+        settled(envelope, self.recording.expired(envelope).await)
+    }
+
+    /// Records that a person decided to go on without the execution, and ends the halt.
+    pub(crate) async fn skip(&self, envelope: &Envelope, finished: &FinishedExecution) -> Disposition {
+        let error = self.halts.error(envelope);
+        let disposition = settled(envelope, self.recording.skipped(envelope, finished, error).await);
+        if disposition == Disposition::Acknowledge {
+            self.halts.release(envelope).await;
+        }
+        disposition
+    }
+
+    /// Keeps the trigger halted at the execution.
+    pub(crate) async fn stay_halted(&self, delivered: &Delivered) -> Disposition {
+        self.halts.stay(&delivered.envelope, &delivered.lost).await;
+        Disposition::Halt
+    }
+
+    fn reply(&self, envelope: &Envelope, ending: &Ending) {
+        if let Some(reply_to) = &envelope.reply_to {
+            self.broker.reply(reply_to, envelope.execution_id, ending);
+        }
+    }
+}
+
+fn settled(envelope: &Envelope, recorded: Result<(), NotRecorded>) -> Disposition {
+    match recorded {
+        Ok(()) => Disposition::Acknowledge,
+        Err(error) => left(envelope, &error),
+    }
+}
+
+fn left(envelope: &Envelope, error: &NotRecorded) -> Disposition {
+    tracing::warn!(forebay.execution.id = %envelope.execution_id, %error, "the execution will be delivered again");
+    Disposition::Leave
+}

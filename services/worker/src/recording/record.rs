@@ -1,0 +1,211 @@
+//! The records of executions.
+
+use super::recorder::NotRecorded;
+use super::redaction::hide;
+use super::statistics::Statistics;
+use crate::execution::outcome::{Outcome, Ran};
+use crate::execution::ports::{ExecutionStore, Urgency};
+use crate::execution::programs::Programs;
+use crate::measure;
+use forebay_contract::definition::Definition;
+use forebay_contract::envelope::{Envelope, TraceContext};
+use forebay_contract::outcome::{Ending, ExecutionError, ExecutionStatus};
+use forebay_contract::unix_micros;
+use forebay_store::{FinishedExecution, KeptBatch, Record, StoredRequest, StoredResponse, TriggerKind};
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// A reply posted this long before the caller's deadline reaches it.
+const ANSWERED_BEFORE_MILLIS: i64 = 500;
+
+/// Makes records, hides fields of them and writes them. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Recording {
+    store: Arc<dyn ExecutionStore>,
+    programs: Programs,
+    statistics: Statistics,
+    worker: Arc<str>,
+}
+
+/// How the end of an execution is recorded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EndRecord<'a> {
+    /// The definition that ran; absent: it cannot be had.
+    pub(crate) definition: Option<&'a Definition>,
+    /// How often the broker had to deliver the execution again.
+    pub(crate) redeliveries: u32,
+    /// Whether the failure halts its trigger.
+    pub(crate) halts: bool,
+    /// Whether the execution is called by a step, which asks for its response when it is repeated.
+    pub(crate) is_called_by_step: bool,
+    /// How soon the record must be durable.
+    pub(crate) urgency: Urgency,
+}
+
+impl Recording {
+    /// `worker`: the worker's name.
+    pub(crate) fn new(store: Arc<dyn ExecutionStore>, programs: Programs, statistics: Statistics, worker: &str) -> Self {
+        Self { store, programs, statistics, worker: worker.into() }
+    }
+
+    /// Records the end of an execution. Returns its error, with nothing hidden in it that the definition hides.
+    pub(crate) async fn end(
+        &self,
+        envelope: &Envelope,
+        outcome: Outcome,
+        end: EndRecord<'_>,
+    ) -> Result<Option<ExecutionError>, NotRecorded> {
+        let started_at = outcome.ran.as_ref().map(|ran| ran.started_at);
+        let mut record = self.end_record(envelope, outcome, end);
+        self.statistics.count(envelope.integration_id, record.status, started_at, record.ended_at);
+        if !end.is_called_by_step {
+            measure::finished(envelope, record.status, started_at.unwrap_or(record.ended_at), record.ended_at);
+        }
+        hide(&mut record, end.definition, envelope).await;
+        let error = record.error.clone();
+        self.store.record(record, end.urgency).await?;
+        Ok(error)
+    }
+
+    /// Records a failure of an execution that did not run and of which no program is at hand.
+    pub(crate) async fn failure(&self, envelope: &Envelope, error: ExecutionError, redeliveries: u32) -> Result<(), NotRecorded> {
+        let mut record = self.failed_record(envelope, Some(error));
+        record.attempts = stored_count(envelope.attempts);
+        record.redeliveries = stored_count(redeliveries);
+        self.statistics.count(envelope.integration_id, record.status, None, record.ended_at);
+        self.hidden_and_recorded(envelope, record).await
+    }
+
+    /// Records a call whose caller had gone before it could start.
+    pub(crate) async fn expired(&self, envelope: &Envelope) -> Result<(), NotRecorded> {
+        let record = self.empty_record(envelope);
+        self.statistics.count(envelope.integration_id, record.status, None, record.ended_at);
+        self.store.record(record, Urgency::Now).await
+    }
+
+    /// Records that a person decided to go on without a failed execution.
+    pub(crate) async fn skipped(
+        &self,
+        envelope: &Envelope,
+        finished: &FinishedExecution,
+        error: Option<ExecutionError>,
+    ) -> Result<(), NotRecorded> {
+        let mut record = self.failed_record(envelope, error);
+        record.attempts = finished.attempts;
+        record.skipped = true;
+        self.hidden_and_recorded(envelope, record).await
+    }
+
+    /// Records that an execution is running.
+    pub(crate) fn running(&self, envelope: &Envelope, attempt: u32, started_at: i64) {
+        let mut record = self.empty_record(envelope);
+        record.status = ExecutionStatus::Running;
+        record.attempts = stored_count(attempt);
+        record.started_at = Some(started_at);
+        self.show(record);
+    }
+
+    /// Writes a state that is not the end. Nothing depends on it: when it is lost, the execution is shown as it was before.
+    pub(crate) fn show(&self, record: Record) {
+        let store = self.store.clone();
+        tokio::spawn(async move { store.record(record, Urgency::Batched).await });
+    }
+
+    /// The record of an execution that did not run: expired, with nothing stored of it.
+    pub(crate) fn empty_record(&self, envelope: &Envelope) -> Record {
+        let trigger_kind = if envelope.due_at.is_some() { TriggerKind::Schedule } else { TriggerKind::Webhook };
+        let Envelope { execution_id, integration_id, version, .. } = envelope;
+        let record = Record::new(*execution_id, *integration_id, *version, trigger_kind, self.worker.to_string(), unix_micros());
+        Record { trace: envelope.trace.as_ref().and_then(TraceContext::sampled_id).map(Uuid::from_u128), ..record }
+    }
+
+    fn failed_record(&self, envelope: &Envelope, error: Option<ExecutionError>) -> Record {
+        let input = Some(stored_request(envelope));
+        Record { status: ExecutionStatus::Failed, error, input, ..self.empty_record(envelope) }
+    }
+
+    /// Hides what the version that accepted the call hides, or the current one where that version cannot be had now.
+    async fn hidden_and_recorded(&self, envelope: &Envelope, mut record: Record) -> Result<(), NotRecorded> {
+        let definition = self.programs.definition_or_current(envelope).await;
+        hide(&mut record, definition.as_deref(), envelope).await;
+        self.store.record(record, Urgency::Now).await
+    }
+
+    /// The record of an end, with nothing hidden yet.
+    fn end_record(&self, envelope: &Envelope, outcome: Outcome, end: EndRecord<'_>) -> Record {
+        let diagnostics = end.definition.map(|definition| definition.diagnostics.clone()).unwrap_or_default();
+        let Outcome { ending, attempts, is_diagnosed, ran } = outcome;
+        let has_failed = matches!(ending, Ending::Failed(_));
+        // A failed execution always keeps the input that its retry needs.
+        let keeps_input = diagnostics.input || is_diagnosed || has_failed;
+        let mut record = Record {
+            status: ending.status(),
+            attempts: stored_count(attempts),
+            redeliveries: stored_count(end.redeliveries),
+            is_served: envelope.once.is_some() || may_be_asked_for_later(envelope),
+            input: keeps_input.then(|| stored_request(envelope)),
+            // What a retry by hand needs is kept as long as the history is, and an answer as long as repeated calls get it.
+            keep: diagnostics.keep.filter(|_| !has_failed).map(|keep| keep.max(known_for(envelope, end.definition))),
+            halted: end.halts,
+            ..self.empty_record(envelope)
+        };
+        match ending {
+            Ending::Succeeded(response) => {
+                record.response_status = Some(response.status);
+                record.is_served |= end.is_called_by_step;
+                let keeps_output = diagnostics.output || is_diagnosed || record.is_served;
+                record.output = keeps_output.then(|| StoredResponse::from(&response));
+            }
+            Ending::Failed(error) => record.error = Some(error),
+            Ending::Expired => {}
+        }
+        if let Some(ran) = ran {
+            add_run(&mut record, ran, diagnostics.steps || is_diagnosed);
+        }
+        record
+    }
+}
+
+/// Adds the last attempt to the record of an end.
+fn add_run(record: &mut Record, ran: Ran, keeps_outputs: bool) {
+    let has_failed = record.error.is_some();
+    let next_batch = ran.checkpoints.next_batch();
+    record.started_at = Some(ran.started_at);
+    record.ended_at = ran.ended_at;
+    record.labels = ran.labels;
+    record.variables = ran.variables;
+    record.steps = ran.steps;
+    if !keeps_outputs {
+        record.steps.iter_mut().for_each(|step| step.output = None);
+    }
+    record.kept = (has_failed && !ran.unkept.is_empty()).then(|| KeptBatch::new(next_batch, &ran.unkept));
+    record.ends_kept = !has_failed && next_batch > 0;
+}
+
+/// A count as it is stored.
+pub(crate) fn stored_count(count: u32) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}
+
+/// How long the call's idempotency key is known; zero: it may have none.
+fn known_for(envelope: &Envelope, definition: Option<&Definition>) -> Duration {
+    let webhook = definition.and_then(|definition| definition.trigger.webhook()).filter(|_| envelope.once.is_some());
+    webhook.map_or(Duration::ZERO, |webhook| webhook.idempotency.keep)
+}
+
+/// Whether the caller may come back for the answer: not when it had one in time.
+fn may_be_asked_for_later(envelope: &Envelope) -> bool {
+    let in_time = |deadline| unix_micros() / 1000 + ANSWERED_BEFORE_MILLIS < deadline;
+    envelope.reply_to.is_some() && !envelope.deadline.is_some_and(in_time)
+}
+
+fn stored_request(envelope: &Envelope) -> StoredRequest {
+    StoredRequest {
+        request: envelope.request.clone(),
+        content_type: envelope.content_type.clone(),
+        content_encoding: envelope.content_encoding.clone(),
+        body: envelope.body.clone(),
+        redacted: false,
+    }
+}
