@@ -2,10 +2,11 @@
 
 use crate::execute::{Claimed, Executor};
 use crate::host::ExecutionHost;
+use crate::put_off::waiting;
 use crate::record::stored_count;
 use forebay_contract::definition::Pause;
 use forebay_contract::outcome::{Ending, ErrorCode, ExecutionError, ExecutionStatus, KeptStep, Response, StepRecord};
-use forebay_contract::{Label, VariableLog, format_duration, unix_micros};
+use forebay_contract::{Label, VariableLog, show_duration, unix_micros};
 use forebay_store::Record;
 use forebay_workflow::{ExecutionContext, Program, asked_for};
 use std::pin::Pin;
@@ -140,7 +141,8 @@ impl Executor {
                 host: host.clone(),
             };
             let runs = Runs::begin(self);
-            let mut run = self.engine.run(&program, envelope, context).await;
+            let running = std::pin::pin!(self.engine.run(&program, envelope, context));
+            let mut run = self.shown_while_running(claimed, attempts, running).await;
             drop(runs);
             let started_at = *first_started_at.get_or_insert(run.started_at);
             let pause = match &run.ending {
@@ -178,32 +180,38 @@ impl Executor {
                 });
             };
             unkept = run.unkept;
+            let wait = pause.jittered();
+            if let Ending::Failed(error) = &run.ending
+                && wait >= SHOWN_AFTER
+            {
+                let error = waiting(error, hides, pause.length(), wait);
+                self.show(Record { error: Some(error), labels: run.labels, ..self.running_record(claimed, attempts, started_at) });
+            }
             tokio::select! {
                 () = lost.cancelled() => return None,
-                () = tokio::time::sleep(pause.jittered()) => attempts += 1,
+                () = tokio::time::sleep(wait) => attempts += 1,
             }
         }
     }
 
-    /// Records that an execution is running when it takes long enough for somebody to ask; short ones cost no write.
-    pub(crate) async fn shown_while_running<T>(
-        &self,
-        claimed: &Claimed<'_>,
-        attempt: u32,
-        mut work: Pin<&mut impl Future<Output = T>>,
-    ) -> T {
+    /// Records that an attempt is running when it takes long enough for somebody to ask; short ones cost no write.
+    async fn shown_while_running<T>(&self, claimed: &Claimed<'_>, attempt: u32, mut work: Pin<&mut impl Future<Output = T>>) -> T {
         let started_at = unix_micros();
         tokio::select! {
             done = &mut work => return done,
             () = tokio::time::sleep(SHOWN_AFTER) => {}
         }
-        self.show(Record {
+        self.show(self.running_record(claimed, attempt, started_at));
+        work.await
+    }
+
+    fn running_record(&self, claimed: &Claimed<'_>, attempt: u32, started_at: i64) -> Record {
+        Record {
             status: ExecutionStatus::Running,
             attempts: stored_count(attempt),
             started_at: Some(started_at),
             ..self.empty_record(claimed.envelope)
-        });
-        work.await
+        }
     }
 
     /// Writes a state that is not the end. Nothing depends on it: when it is lost, the execution is shown as it was before.
@@ -219,7 +227,7 @@ fn asked_for_in_vain(asked: Option<Duration>, pause: Pause, comes_again: bool) -
     let asked = asked.filter(|asked| *asked >= pause.length())?;
     match (pause.cut_short(), comes_again) {
         (Some(_), true) => {
-            Some(format!("{}; it is called again after {}, the longest pause", asked_for(asked), format_duration(pause.length())))
+            Some(format!("{}; it is called again after {}, the longest pause", asked_for(asked), show_duration(pause.length())))
         }
         (None, true) => None,
         (_, false) => Some(format!("{}, which is longer than this execution may be retried in its place", asked_for(asked))),
@@ -242,9 +250,9 @@ mod tests {
     fn only_a_retry_after_that_is_longer_than_the_backoff_is_blamed_for_a_retry_that_cannot_be_made() {
         assert_eq!(said(300, Some(1), false), "");
         assert_eq!(said(300, None, false), "");
-        assert!(said(1, Some(200), false).contains("200s (Retry-After), which is longer than this execution may be retried"));
+        assert!(said(1, Some(200), false).contains("3 min 20 s (Retry-After), which is longer than this execution may be retried"));
         assert!(said(1, Some(3600), false).contains("which is longer than"));
         assert_eq!(said(1, Some(200), true), "");
-        assert!(said(1, Some(3600), true).contains("it is called again after 5m, the longest pause"));
+        assert!(said(1, Some(3600), true).contains("it is called again after 5 min, the longest pause"));
     }
 }

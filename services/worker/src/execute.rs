@@ -114,8 +114,7 @@ impl Executor {
         let Some(program) = program else { return Executed::Left };
         let compiled = program.as_ref().ok().cloned();
         let definition = compiled.as_deref().map(Program::definition);
-        let attempting = std::pin::pin!(self.attempt(program, &claimed, attempts_before, allowance_used).instrument(span));
-        let attempted = match self.shown_while_running(&claimed, attempts_before + 1, attempting).await {
+        let attempted = match self.attempt(program, &claimed, attempts_before, allowance_used).instrument(span).await {
             Some(attempted) if !lost.is_cancelled() => attempted,
             _ => return Executed::Left,
         };

@@ -8,8 +8,9 @@ use crate::record::stored_count;
 use forebay_broker::{Destination, Queue, RETRY_DELAYS, encode_envelope};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{Ending, ExecutionError, ExecutionStatus};
-use forebay_contract::unix_micros;
+use forebay_contract::{show_duration, show_time, unix_micros};
 use forebay_store::Record;
+use forebay_workflow::asked_for;
 use std::time::Duration;
 
 /// What hidden fields a message repeats is known once the execution is recorded whole.
@@ -24,8 +25,7 @@ impl Executor {
         let delay = delay_of(pause);
         let envelope = Envelope { attempts: attempted.attempts, ..claimed.envelope.clone() };
         let error = match &attempted.ending {
-            Ending::Failed(error) if attempted.host.seals() => Some(ExecutionError { message: UNTOLD.to_owned(), ..error.clone() }),
-            Ending::Failed(error) => Some(error.clone()),
+            Ending::Failed(error) => Some(waiting(error, attempted.host.seals(), pause, Duration::from_secs(u64::from(delay)))),
             _ => None,
         };
         self.put_off(&envelope, attempted, lane, delay, ExecutionStatus::Queued, error).await
@@ -69,6 +69,18 @@ impl Executor {
     }
 }
 
+/// The failure as it is shown until the next attempt, which begins after `wait`: why the execution waits, and until when. `pause` is what
+/// its retry policy gave.
+pub(crate) fn waiting(error: &ExecutionError, is_hidden: bool, pause: Duration, wait: Duration) -> ExecutionError {
+    let mut message = if is_hidden { UNTOLD.to_owned() } else { error.message.clone() };
+    if error.retry_after == Some(pause) {
+        message.push_str(&format!("; {}", asked_for(pause)));
+    }
+    let at = unix_micros().saturating_add(i64::try_from(wait.as_micros()).unwrap_or(i64::MAX));
+    message.push_str(&format!("; the next attempt begins after {}, at {}", show_duration(wait), show_time(at)));
+    ExecutionError { message, ..error.clone() }
+}
+
 /// The shortest delay, in seconds, that is no shorter than the pause.
 fn delay_of(pause: Duration) -> u32 {
     RETRY_DELAYS
@@ -80,6 +92,20 @@ fn delay_of(pause: Duration) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use forebay_contract::outcome::ErrorCode;
+
+    #[test]
+    fn a_failure_that_waits_says_why_and_until_when_and_hides_what_is_hidden() {
+        let (minutes, wait) = (|minutes: u64| Duration::from_secs(minutes * 60), Duration::from_secs(120));
+        let error = ExecutionError::transient(ErrorCode::Remote, "it answered 503");
+        let shown = waiting(&error, false, minutes(1), wait).message;
+        let (why, at) = shown.split_once("; the next attempt begins after 2 min, at ").unwrap();
+        assert_eq!((why, at.len()), ("it answered 503", "2026-01-31T06:00:00Z".len()));
+        let asked = ExecutionError { retry_after: Some(minutes(1)), ..error };
+        let shown = waiting(&asked, true, minutes(1), wait).message;
+        assert!(shown.starts_with(UNTOLD) && shown.contains("for 1 min (Retry-After); the next") && !shown.contains("503"), "{shown}");
+        assert!(!waiting(&asked, false, minutes(2), wait).message.contains("Retry-After"), "its own backoff is longer");
+    }
 
     #[test]
     fn no_delay_is_shorter_than_its_pause() {

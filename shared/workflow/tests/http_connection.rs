@@ -148,6 +148,28 @@ async fn a_token_request_that_is_redirected_fails_and_is_never_sent_as_a_get() {
 }
 
 #[tokio::test]
+async fn a_token_server_is_left_alone_as_long_as_it_asks() {
+    let asked_at = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let requests = asked_at.clone();
+    let server = Server::start(move |got| {
+        if got.target != "/token" {
+            return reply(200, &[], "");
+        }
+        let mut requests = requests.lock().unwrap();
+        requests.push(std::time::Instant::now());
+        match requests.len() {
+            1 => reply(429, &[("retry-after", "0.4")], ""),
+            _ => reply(200, &[("content-type", "application/json")], r#"{"access_token":"t"}"#),
+        }
+    })
+    .await;
+    let again = CALL.replace("{ id: call,", "{ id: call, retry: { attempts: 2, backoff: { first: 1ms } },");
+    response(run_with(&engine(), &erp(&server, oauth2(&server, json!({}))), &again).await);
+    let asked_at = asked_at.lock().unwrap();
+    assert!(asked_at.len() == 2 && asked_at[1] - asked_at[0] >= std::time::Duration::from_millis(400), "{asked_at:?}");
+}
+
+#[tokio::test]
 async fn a_token_request_that_is_to_be_repeated_elsewhere_is() {
     let server = Server::start(|got| match got.target.as_str() {
         "/token" => reply(307, &[("location", "/elsewhere")], ""),

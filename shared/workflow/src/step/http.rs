@@ -5,6 +5,7 @@ use super::{Caller, wrong_kind};
 use crate::body::read_body;
 use crate::connector::Headers;
 use crate::connector::http_send::{Called, Sent, send, unreachable};
+use crate::connector::retry_after::{comes_again, retry_after};
 use crate::context::{self, Context};
 use crate::evaluate::{Budget, Paced};
 use crate::failure::{permanent, transient};
@@ -18,7 +19,7 @@ use forebay_contract::connection::{Connection, ConnectionKind};
 use forebay_contract::definition::Redirects;
 use forebay_contract::format_duration;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
-use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use reqwest::{Request, Response, Url};
 use std::sync::Arc;
@@ -281,7 +282,7 @@ fn header_object(headers: &HeaderMap) -> Value {
 /// The failure for a status other than 2xx: a 5xx and the statuses that ask to come again are worth another attempt.
 async fn refused(mut response: Response, target: &Called, explained: &str) -> ExecutionError {
     let status = response.status();
-    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?));
+    let retry_after = retry_after(response.headers());
     let mut message = format!("{target} answered {status}{explained}");
     let mut shown = Vec::new();
     while shown.len() < SHOWN_CHARACTERS * 4
@@ -296,16 +297,5 @@ async fn refused(mut response: Response, target: &Called, explained: &str) -> Ex
     if !text.is_empty() {
         message.push_str(&format!(": {text}"));
     }
-    let comes_again =
-        status.is_server_error() || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS].contains(&status);
-    ExecutionError { transient: comes_again, retry_after, ..permanent(ErrorCode::Remote, message) }
-}
-
-/// Seconds, or a date (RFC 9110, section 10.2.3).
-fn retry_after(text: &str) -> Option<Duration> {
-    if let Ok(seconds) = text.trim().parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at = jiff::fmt::rfc2822::parse(text.trim()).ok()?.timestamp();
-    Some(Duration::try_from(at.duration_since(jiff::Timestamp::now())).unwrap_or_default())
+    ExecutionError { transient: comes_again(status), retry_after, ..permanent(ErrorCode::Remote, message) }
 }
