@@ -4,9 +4,10 @@
 
 mod support;
 
+use forebay_contract::alert::{Alert, Notice};
 use forebay_contract::connection::Connection;
 use forebay_contract::outcome::ErrorCode;
-use forebay_workflow::{Engine, ExecutionContext, Run};
+use forebay_workflow::{Channel, Engine, ExecutionContext, Run};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -132,6 +133,26 @@ async fn a_call_that_stays_refused_fails_after_the_second_time() {
     // Another process may have ended the new token too: a retry fetches the next one.
     assert!(error.code == ErrorCode::Remote && error.transient && error.message.contains("401"), "{error:?}");
     assert_eq!(server.got().len(), 4);
+}
+
+#[tokio::test]
+async fn a_redirect_names_the_field_in_which_the_address_is_written() {
+    let server = Server::start(|_| reply(302, &[("location", "/elsewhere")], "")).await;
+    let host = erp(&server, json!({ "bearer": { "token": "t" } }));
+    let error = error(run_with(&engine(), &host, CALL).await);
+    let advice = "put the final address into the url of the connection 'erp' and the step's path, or set `redirects: follow_as_get`";
+    assert!(error.message.contains(advice), "{error}");
+    let notice = Notice { number: 1, at: 0, entries: Vec::new() };
+    for (webhook, field) in [
+        (json!({ "url": format!("http://{}/hook", server.address) }), "send.webhook.url"),
+        (json!({ "connection": "erp", "path": "/hook" }), "the url of the connection 'erp' and send.webhook.path"),
+    ] {
+        let alert = json!({ "tenant": "t37ed", "alert": "a", "when": { "halted": {} }, "send": { "webhook": webhook } });
+        let (alert, connection) = (Alert::from_value(&alert).unwrap(), host.0.clone());
+        let id = envelope("{}").execution_id;
+        let told = engine().tell(&alert, Channel::Webhook, &notice, id, Arc::new(move |_| Ok(connection.clone()))).await.unwrap_err();
+        assert!(told.message.contains(&format!("put the final address into {field}")) && !told.message.contains("follow_as_get"), "{told}");
+    }
 }
 
 #[tokio::test]

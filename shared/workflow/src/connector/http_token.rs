@@ -231,7 +231,7 @@ impl Connectors {
             headers.insert(name, value);
         }
         *request.body_mut() = Some(pairs.join("&").into());
-        let (asked, called) = (Instant::now(), Called::of(format!("{target}: token_url"), target.0));
+        let (asked, called) = (Instant::now(), Called::of_tokens(format!("{target}: token_url"), target.0));
         // A token request that became a GET would be another request, with the client's secret in it.
         let client = self.token_client(client, target, request.url())?;
         let Sent { response, not_followed } = send(&client, request, Redirects::Error, &called).await?;
