@@ -1,6 +1,6 @@
 //! Transport security for servers of the tests: an authority of the test's own, and servers that begin with TLS.
 
-use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
@@ -92,7 +92,20 @@ impl SelfSigned {
     /// A certificate of `name`.
     #[must_use]
     pub fn new(name: &str) -> Self {
+        Self::with(name, |_| {})
+    }
+
+    /// A certificate of `name` whose time is over.
+    #[must_use]
+    pub fn expired(name: &str) -> Self {
+        Self::with(name, |parameters| {
+            (parameters.not_before, parameters.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1))
+        })
+    }
+
+    fn with(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
         let mut parameters = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        change(&mut parameters);
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         Self { certificate: parameters.self_signed(&key).unwrap(), key }

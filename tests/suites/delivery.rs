@@ -192,6 +192,37 @@ async fn a_failure_halts_an_ordered_trigger_until_a_person_skips_or_resumes() {
 }
 
 #[tokio::test]
+async fn ordered_work_that_is_tried_again_in_its_place_shows_why_it_waits() {
+    let (stack, sink) = (Stack::new().await, Sink::start(Duration::ZERO).await);
+    let definition = format!(
+        "
+tenant: t1
+name: flaky
+trigger: {{ webhook: {{ methods: [POST], authentication: none, ordered: true }} }}
+retry: {{ attempts: 2, backoff: {{ first: 4s }} }}
+steps: [{{ id: send, http: {{ method: POST, url: '{}/' }} }}]
+",
+        sink.address()
+    );
+    stack.apply(&definition).await;
+    let process = stack.start("dev").await;
+    sink.answer_with(503);
+    stack.post(&process, "/t1/flaky", "{}").await;
+    let waits = eventually("it waits for its next attempt and says why", || async {
+        stack.executions("flaky").await.into_iter().find(|execution| execution["error"].is_object())
+    })
+    .await;
+    let text = waits["error"]["message"].as_str().unwrap_or_default();
+    assert!(waits["status"] == "running" && text.contains("503") && text.contains("; the next attempt begins after "), "{waits}");
+    sink.answer_with(200);
+    let ended = eventually("it has succeeded", || async {
+        stack.executions("flaky").await.into_iter().find(|execution| execution["status"] == "succeeded")
+    })
+    .await;
+    assert!(ended["attempts"] == 2 && ended["error"].is_null(), "{ended}");
+}
+
+#[tokio::test]
 async fn unordered_work_that_fails_for_now_is_tried_again_later_and_shows_why_it_waits() {
     let stack = Stack::new().await;
     let sink = Sink::start(Duration::ZERO).await;
@@ -212,7 +243,10 @@ steps: [{{ id: send, http: {{ method: POST, url: '{}/' }} }}]
     let show = async || stack.send(stack.http.get(format!("{}{location}", process.url))).await.json();
     eventually("it waits for its next attempt and says why", || async {
         let shown = show().await;
-        (shown["status"] == "queued" && shown["error"]["code"] == "remote").then_some(())
+        let message =
+            stack.executions("flaky").await.first().map(|execution| execution["error"]["message"].to_string()).unwrap_or_default();
+        let waits = message.contains("503") && message.contains("the next attempt begins after");
+        (shown["status"] == "queued" && shown["error"]["code"] == "remote" && waits).then_some(())
     })
     .await;
     // Not when the second call has come: it is not answered yet.

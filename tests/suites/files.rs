@@ -145,3 +145,39 @@ steps: [{ id: moved, sftp: { connection: drop, move: a, to: b } }]
     .await;
     assert!(ended["error"]["message"].as_str().unwrap().contains("a could not be moved to"), "{ended}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_credential_of_a_file_server_is_in_a_failure_the_history_or_a_log() {
+    let (stack, server) = (Stack::new().await, FileServer::start().await);
+    let of_another = FileServer::start().await.private_key();
+    let logins = [
+        ("password", json!({ "password": "PLANTED-0001" }), "does not accept the login"),
+        ("no_key", json!({ "private_key": "PLANTED-0001", "passphrase": "PLANTED-0001" }), "private_key cannot be read"),
+        ("other_key", json!({ "private_key": of_another, "passphrase": "PLANTED-0001" }), "drop"),
+    ];
+    for (name, login, _) in &logins {
+        let mut sftp = json!({ "host": "127.0.0.1", "port": server.port(), "username": server.username(), "host_key": server.host_key() });
+        sftp.as_object_mut().unwrap().extend(login.as_object().unwrap().clone());
+        stack.connect(&json!({ "tenant": "t1", "connection": format!("drop_{name}"), "sftp": sftp }).to_string()).await;
+        stack
+            .apply(&format!(
+                "tenant: t1\nname: {name}\ntrigger: {{ webhook: {{ authentication: none }} }}\nsteps: [{{ id: get, sftp: {{ connection: drop_{name}, get: a }} }}]\n"
+            ))
+            .await;
+    }
+    let process = stack.start("dev").await;
+    let key_line = of_another.lines().nth(1).unwrap();
+    for (name, _, expected) in &logins {
+        assert_eq!(stack.post(&process, &format!("/t1/{name}"), "{}").await.status, 202);
+        let failed = stack.ended(name, 1).await.remove(0);
+        assert_eq!(failed["status"], "failed");
+        let shown = stack.command(&["executions", "show", failed["id"].as_str().unwrap()]).await;
+        let (_, out, tested) = stack.command_ends(&["connections", "test", &format!("t1/drop_{name}")]).await;
+        assert!(failed["error"]["message"].as_str().unwrap().contains(expected) && tested.contains(expected), "{name}: {failed} {tested}");
+        for text in [failed.to_string(), shown, out, tested] {
+            assert!(!text.contains("PLANTED") && !text.contains(key_line), "{name}: {text}");
+        }
+    }
+    let log = stack.log_of("dev");
+    assert!(!log.is_empty() && !log.contains("PLANTED") && !log.contains(key_line));
+}

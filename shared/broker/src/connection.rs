@@ -1,7 +1,7 @@
 //! One connection to the broker, and the wait until there is one.
 
 use crate::error::BrokerError;
-use forebay_tls::Untrusted;
+use forebay_tls::{Remedy, TlsFailure};
 use lapin::tcp::RustlsConnector;
 use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{AsyncTcpStream, Connection, ConnectionProperties};
@@ -89,8 +89,12 @@ pub(crate) async fn connect_patiently(url: &str, name: &str, shutdown: &Cancella
 
 /// An error with its causes, for one log line.
 pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    if let Some(untrusted) = Untrusted::in_error(error) {
-        return format!("{error}: {untrusted}; SSL_CERT_FILE names a PEM file with the certificate, or with that of its authority");
+    match TlsFailure::in_error(error) {
+        Some(TlsFailure::Certificate(untrusted)) if untrusted.remedy() == Remedy::Trust => {
+            return format!("{error}: {untrusted}; SSL_CERT_FILE names a PEM file with the certificate, or with that of its authority");
+        }
+        Some(failure) => return format!("{error}: {failure}"),
+        None => {}
     }
     forebay_contract::with_causes(error)
 }

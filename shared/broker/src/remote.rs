@@ -10,7 +10,6 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::uri::AMQPScheme;
 use lapin::{AsyncTcpStream, BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ErrorKind};
 use rustls::ClientConfig;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -169,13 +168,5 @@ impl BrokerError {
             protocol.kind(),
             AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED | AMQPSoftError::NOTFOUND) | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED)
         )
-    }
-
-    /// Whether the broker was reached and TLS could not be begun: its certificate is not trusted or of another name, or what answers
-    /// there speaks no TLS.
-    #[must_use]
-    pub fn is_refused_tls(&self) -> bool {
-        let Self::Connect { source, .. } = self else { return false };
-        matches!(source.kind(), ErrorKind::IOError(error) if error.kind() == io::ErrorKind::InvalidData)
     }
 }

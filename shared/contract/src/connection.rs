@@ -75,7 +75,8 @@ impl ConnectionKind {
 pub struct HttpConnection {
     /// Its address, `http://` or `https://`; paths of steps go under it.
     pub url: String,
-    /// Which certificate the server must show.
+    /// Which certificate the server must show. For a `token_url` on another host, an authority is trusted beside those of the machine, and
+    /// a certificate counts for nothing: it is that of this connection's host.
     pub trust: ServerTrust,
     /// How calls are authenticated.
     pub authentication: HttpAuthentication,

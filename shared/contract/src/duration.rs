@@ -42,6 +42,25 @@ pub fn format_duration(duration: Duration) -> String {
     "0s".to_owned()
 }
 
+/// Shows a duration that was measured, computed or said by somebody else to people, by its two largest units: `250 ms`, `1.5 s`, `3 min 20 s`,
+/// `2 h 43 min`, `3 d 4 h`. What is smaller is dropped.
+#[must_use]
+pub fn show_duration(duration: Duration) -> String {
+    let (seconds, millis) = (duration.as_secs(), duration.subsec_millis());
+    let two = |large: u64, large_unit, small: u64, small_unit| match small {
+        0 => format!("{large} {large_unit}"),
+        _ => format!("{large} {large_unit} {small} {small_unit}"),
+    };
+    match seconds {
+        0 if millis > 0 => format!("{millis} ms"),
+        0..60 if millis >= 100 => format!("{seconds}.{} s", millis / 100),
+        0..60 => format!("{seconds} s"),
+        60..3_600 => two(seconds / 60, "min", seconds % 60, "s"),
+        3_600..86_400 => two(seconds / 3_600, "h", seconds % 3_600 / 60, "min"),
+        _ => two(seconds / 86_400, "d", seconds % 86_400 / 3_600, "h"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,6 +77,24 @@ mod tests {
         for text in ["", "5", "s", "-1s", "1.5s", "1 s", "5 minutes", "99999999999999999999d", "9999999999999999d"] {
             let error = parse_duration(text).unwrap_err().to_string();
             assert!(error.contains(&format!("'{text}'")), "{error}");
+        }
+    }
+
+    #[test]
+    fn shows_the_two_largest_units() {
+        for (millis, expected) in [
+            (0, "0 s"),
+            (250, "250 ms"),
+            (1_500, "1.5 s"),
+            (3_000, "3 s"),
+            (59_999, "59.9 s"),
+            (200_000, "3 min 20 s"),
+            (300_000, "5 min"),
+            (9_785_511, "2 h 43 min"),
+            (86_400_000, "1 d"),
+            (277_200_000, "3 d 5 h"),
+        ] {
+            assert_eq!(show_duration(Duration::from_millis(millis)), expected);
         }
     }
 

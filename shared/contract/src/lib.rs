@@ -24,8 +24,8 @@ pub mod signature;
 mod variables;
 
 pub use causes::{causes, with_causes};
-pub use clock::unix_micros;
-pub use duration::{DurationError, format_duration, parse_duration};
+pub use clock::{show_time, unix_micros};
+pub use duration::{DurationError, format_duration, parse_duration, show_duration};
 pub use id::{ExecutionId, ExecutionIdError, IdIssuer};
 pub use label::{DEFAULT_LABEL, Label, LabelError, MOST_LABELS, label_value};
 pub use mail_address::{MailAddress, MailAddressError};

@@ -50,6 +50,8 @@ pub enum Trusted<'a> {
     ByMachine,
     /// One of these authorities (DER) and no other, for the server's name.
     ByAuthorities(&'a [Vec<u8>]),
+    /// One of an authority that this machine trusts, or of one of these (DER), for the server's name.
+    ByMachineOrAuthorities(&'a [Vec<u8>]),
     /// The certificate with this SHA-256, whatever its name, its dates and its authority are.
     Certificate(&'a [u8; 32]),
 }
@@ -74,13 +76,16 @@ impl Trusted<'_> {
     /// # Errors
     /// [`TlsError::Authorities`].
     pub fn client_config(self) -> Result<ClientConfig, TlsError> {
+        let named = |authorities: &[Vec<u8>]| authorities.iter().map(|der| CertificateDer::from(der.clone())).collect::<Vec<_>>();
+        let signed = |authorities: Vec<CertificateDer<'static>>| {
+            let unusable = |reason| TlsError::Authorities { file: PathBuf::from("tls.authority"), reason };
+            let by_authorities = by_authorities(authorities.clone()).map_err(unusable)?;
+            Ok(Wanted::Signed { by_authorities, authorities, check_name: true })
+        };
         let wanted = match self {
             Self::ByMachine => return Ok(client_config()),
-            Self::ByAuthorities(authorities) => {
-                let authorities: Vec<_> = authorities.iter().map(|der| CertificateDer::from(der.clone())).collect();
-                let unusable = |reason| TlsError::Authorities { file: PathBuf::from("tls.authority"), reason };
-                Wanted::Signed { by_authorities: by_authorities(authorities.clone()).map_err(unusable)?, authorities, check_name: true }
-            }
+            Self::ByAuthorities(authorities) => signed(named(authorities))?,
+            Self::ByMachineOrAuthorities(authorities) => signed([AUTHORITIES.clone(), named(authorities)].concat())?,
             Self::Certificate(sha256) => Wanted::Certificate(*sha256),
         };
         Ok(verifying(Verifier { wanted, provider: provider() }).with_no_client_auth())
@@ -186,6 +191,10 @@ impl ServerCertVerifier for Verifier {
             Wanted::Certificate(_) => return Err(Untrusted::of(Problem::AnotherCertificate, end_entity).into()),
             Wanted::Signed { by_authorities, authorities, check_name } => (by_authorities, authorities, *check_name),
         };
+        let in_words = |error: Error| match &error {
+            Error::InvalidCertificate(refused) => Untrusted::from_rustls(refused, Some(end_entity)).into(),
+            _ => error,
+        };
         let error = match by_authorities.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
             Ok(verified) => return Ok(verified),
             Err(error) => error,
@@ -203,7 +212,7 @@ impl ServerCertVerifier for Verifier {
                     return Err(Untrusted::of(Problem::SelfSigned, end_entity).into());
                 }
                 if check_name {
-                    verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                    verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name).map_err(in_words)?;
                 }
                 Ok(ServerCertVerified::assertion())
             }
@@ -211,7 +220,7 @@ impl ServerCertVerifier for Verifier {
                 let problem = if is_self_signed(end_entity, server_name, now) { Problem::SelfSigned } else { Problem::UnknownAuthority };
                 Err(Untrusted::of(problem, end_entity).into())
             }
-            _ => Err(error),
+            _ => Err(in_words(error)),
         }
     }
 

@@ -1,61 +1,140 @@
-//! Certificates that are not trusted, in words that say what to do.
+//! Certificates that are refused, in words.
 
+use jiff::Timestamp;
 use ring::digest::{SHA256, digest};
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, Error, OtherError};
 use std::error::Error as StdError;
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 
 /// Why a server's certificate is refused although it may be the right one.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Untrusted {
     problem: Problem,
-    sha256: [u8; 32],
+    /// Absent: who refused it did not say which one it was.
+    sha256: Option<[u8; 32]>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Problem {
     SelfSigned,
     UnknownAuthority,
     AnotherCertificate,
+    Expired(Option<UnixTime>),
+    NotYetValid(Option<UnixTime>),
+    /// The name that was asked for, and those of the certificate; absent: not known.
+    OtherName(Option<(String, Vec<String>)>),
+    /// What else makes it unusable, as the end of a sentence.
+    Unusable(&'static str),
+}
+
+/// What makes a certificate acceptable that was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// To trust it, or its authority.
+    Trust,
+    /// To ask for the server by a name of the certificate.
+    Name,
+    /// A certificate that is valid today; the clock of this machine may be wrong too.
+    Renew,
+    /// Another certificate at the server.
+    Replace,
 }
 
 impl Untrusted {
     pub(crate) fn of(problem: Problem, certificate: &CertificateDer<'_>) -> Self {
-        Self { problem, sha256: sha256_of(certificate) }
+        Self { problem, sha256: Some(sha256_of(certificate)) }
     }
 
-    /// The one that made a connection fail, if one did: clients carry it as the cause of their own errors.
-    #[must_use]
-    pub fn in_error<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e Self> {
-        let mut next = Some(error);
-        while let Some(this) = next {
-            let inner = this.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-            let tls = this.downcast_ref::<Error>().or_else(|| inner.and_then(|inner| inner.downcast_ref::<Error>()));
-            if let Some(Error::InvalidCertificate(CertificateError::Other(OtherError(other)))) = tls {
-                return other.downcast_ref();
-            }
-            // The source of an I/O error is that of the error inside, and not the error inside.
-            next = match inner {
-                Some(inner) => Some(inner),
-                None => this.source(),
-            };
+    /// The certificate that rustls refused for this reason; `certificate`: where it is known.
+    pub(crate) fn from_rustls(error: &CertificateError, certificate: Option<&CertificateDer<'_>>) -> Self {
+        if let CertificateError::Other(OtherError(other)) = error
+            && let Some(untrusted) = other.downcast_ref::<Self>()
+        {
+            return untrusted.clone();
         }
-        None
+        Self { problem: Problem::of(error), sha256: certificate.map(sha256_of) }
     }
+
+    /// What would make the certificate acceptable.
+    #[must_use]
+    pub fn remedy(&self) -> Remedy {
+        match self.problem {
+            Problem::SelfSigned | Problem::UnknownAuthority | Problem::AnotherCertificate => Remedy::Trust,
+            Problem::OtherName(_) => Remedy::Name,
+            Problem::Expired(_) | Problem::NotYetValid(_) => Remedy::Renew,
+            Problem::Unusable(_) => Remedy::Replace,
+        }
+    }
+}
+
+impl Problem {
+    fn of(error: &CertificateError) -> Self {
+        match error {
+            CertificateError::UnknownIssuer => Self::UnknownAuthority,
+            CertificateError::Expired => Self::Expired(None),
+            CertificateError::ExpiredContext { not_after, .. } => Self::Expired(Some(*not_after)),
+            CertificateError::NotValidYet => Self::NotYetValid(None),
+            CertificateError::NotValidYetContext { not_before, .. } => Self::NotYetValid(Some(*not_before)),
+            CertificateError::NotValidForName => Self::OtherName(None),
+            CertificateError::NotValidForNameContext { expected, presented } => {
+                Self::OtherName(Some((asked_for(expected), presented.iter().map(|name| plain(name)).collect())))
+            }
+            CertificateError::Revoked => Self::Unusable("was revoked by its authority"),
+            CertificateError::BadEncoding => Self::Unusable("is damaged: it cannot be read"),
+            CertificateError::BadSignature => Self::Unusable("is not what its authority signed: the signature is wrong"),
+            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+                Self::Unusable("is not made for servers (extended key usage)")
+            }
+            CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+            | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+                Self::Unusable("is signed in a way that is not supported, such as SHA-1 or a short key")
+            }
+            CertificateError::UnhandledCriticalExtension => Self::Unusable("has a critical extension that is not supported"),
+            CertificateError::Other(OtherError(other)) => match other.downcast_ref() {
+                Some(webpki::Error::CaUsedAsEndEntity) => Self::SelfSigned,
+                _ => Self::Unusable("is not acceptable"),
+            },
+            // rustls may know more ways to be wrong in its next version.
+            _ => Self::Unusable("is not acceptable"),
+        }
+    }
+}
+
+fn asked_for(name: &ServerName<'_>) -> String {
+    plain(&name.to_str())
+}
+
+/// rustls writes the names of a certificate as `DnsName("a.example")` and `IpAddress(127.0.0.1)`.
+fn plain(name: &str) -> String {
+    let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')).unwrap_or(name);
+    inner.trim_matches('"').chars().map(|c| if c.is_control() { ' ' } else { c }).take(253).collect()
+}
+
+/// ` on 2026-01-31`, or nothing.
+fn day(word: &str, time: Option<UnixTime>) -> String {
+    let time = time.and_then(|time| Timestamp::from_second(i64::try_from(time.as_secs()).ok()?).ok());
+    time.map(|time| format!(" {word} {}", time.strftime("%Y-%m-%d %H:%M:%S UTC"))).unwrap_or_default()
 }
 
 impl fmt::Display for Untrusted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.problem {
-            Problem::SelfSigned => "the server's certificate is self-signed and not trusted",
-            Problem::UnknownAuthority => "the server's certificate is from an authority that is not trusted",
-            Problem::AnotherCertificate => "the server's certificate is not the one that is named here",
-        })?;
+        f.write_str("the server's certificate ")?;
+        match &self.problem {
+            Problem::SelfSigned => f.write_str("is self-signed and not trusted"),
+            Problem::UnknownAuthority => f.write_str("is from an authority that is not trusted"),
+            Problem::AnotherCertificate => f.write_str("is not the one that is named here"),
+            Problem::Expired(at) => write!(f, "has expired{}", day("at", *at)),
+            Problem::NotYetValid(from) => write!(f, "is not valid yet{}", day("but from", *from)),
+            Problem::OtherName(None) => f.write_str("is not for the name by which the server was asked for"),
+            Problem::OtherName(Some((asked, names))) if names.is_empty() => write!(f, "is for no name, and not for '{asked}'"),
+            Problem::OtherName(Some((asked, names))) => write!(f, "is for '{}' and not for '{asked}'", names.join("', '")),
+            Problem::Unusable(why) => f.write_str(why),
+        }?;
+        let Some(sha256) = &self.sha256 else { return Ok(()) };
         f.write_str("; its fingerprint is sha256:")?;
-        self.sha256.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        sha256.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 

@@ -145,6 +145,10 @@ impl Host for Telling {
         NoHost.call(call)
     }
 
+    fn tells_alert(&self) -> bool {
+        true
+    }
+
     fn connection(&self, name: &Name) -> Result<Arc<Connection>, ExecutionError> {
         let connection = (self.0)(name)?;
         if connection.enabled {

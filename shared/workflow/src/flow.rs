@@ -10,7 +10,7 @@ use crate::program::{CompiledOnError, CompiledStep, Program};
 use crate::step_log::{StepEnd, StepLog};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{ExecutionError, KeptStep, Response, StepStatus};
-use forebay_contract::{Label, format_duration};
+use forebay_contract::{Label, show_duration};
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -168,8 +168,7 @@ impl Execution<'_> {
                 return Err(ExecutionError { message, ..error });
             }
             if let Some(asked) = pause.cut_short() {
-                let note =
-                    format!("{}; it was called again after {}, the longest pause", asked_for(asked), format_duration(pause.length()));
+                let note = format!("{}; it was called again after {}, the longest pause", asked_for(asked), show_duration(pause.length()));
                 tracing::info!(forebay.execution.id = %self.envelope.execution_id, forebay.step.id = path, "{note}");
                 self.state().log.remark(path, note);
             }
@@ -220,7 +219,7 @@ impl Drop for Taken<'_> {
 
 /// What the remote system has asked for.
 pub fn asked_for(asked: Duration) -> String {
-    format!("it asked to be left alone for {} (Retry-After)", format_duration(asked))
+    format!("it asked to be left alone for {} (Retry-After)", show_duration(asked))
 }
 
 fn as_word(status: StepStatus) -> &'static str {

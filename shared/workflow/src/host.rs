@@ -27,6 +27,11 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// When there is none of that name, or it is not enabled.
     fn connection(&self, name: &Name) -> Result<Arc<Connection>, ExecutionError>;
+
+    /// Whether the steps are those of an alert, whose fields have other names.
+    fn tells_alert(&self) -> bool {
+        false
+    }
 }
 
 /// A call of another integration, as a step makes it.

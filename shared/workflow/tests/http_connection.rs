@@ -4,9 +4,10 @@
 
 mod support;
 
+use forebay_contract::alert::{Alert, Notice};
 use forebay_contract::connection::Connection;
 use forebay_contract::outcome::ErrorCode;
-use forebay_workflow::{Engine, ExecutionContext, Run};
+use forebay_workflow::{Channel, Engine, ExecutionContext, Run};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -135,6 +136,26 @@ async fn a_call_that_stays_refused_fails_after_the_second_time() {
 }
 
 #[tokio::test]
+async fn a_redirect_names_the_field_in_which_the_address_is_written() {
+    let server = Server::start(|_| reply(302, &[("location", "/elsewhere")], "")).await;
+    let host = erp(&server, json!({ "bearer": { "token": "t" } }));
+    let error = error(run_with(&engine(), &host, CALL).await);
+    let advice = "put the final address into the url of the connection 'erp' and the step's path, or set `redirects: follow_as_get`";
+    assert!(error.message.contains(advice), "{error}");
+    let notice = Notice { number: 1, at: 0, entries: Vec::new() };
+    for (webhook, field) in [
+        (json!({ "url": format!("http://{}/hook", server.address) }), "send.webhook.url"),
+        (json!({ "connection": "erp", "path": "/hook" }), "the url of the connection 'erp' and send.webhook.path"),
+    ] {
+        let alert = json!({ "tenant": "t37ed", "alert": "a", "when": { "halted": {} }, "send": { "webhook": webhook } });
+        let (alert, connection) = (Alert::from_value(&alert).unwrap(), host.0.clone());
+        let id = envelope("{}").execution_id;
+        let told = engine().tell(&alert, Channel::Webhook, &notice, id, Arc::new(move |_| Ok(connection.clone()))).await.unwrap_err();
+        assert!(told.message.contains(&format!("put the final address into {field}")) && !told.message.contains("follow_as_get"), "{told}");
+    }
+}
+
+#[tokio::test]
 async fn a_token_request_that_is_redirected_fails_and_is_never_sent_as_a_get() {
     let server = Server::start(|got| match got.target.as_str() {
         "/token" => reply(302, &[("location", "/elsewhere?secret=TOKEN")], ""),
@@ -145,6 +166,28 @@ async fn a_token_request_that_is_redirected_fails_and_is_never_sent_as_a_get() {
     assert!(!error.transient && error.message.contains("token_url answered 302"), "{error:?}");
     assert!(error.message.contains("put the final address into token_url") && !error.message.contains("TOKEN"), "{error}");
     assert_eq!(server.got().len(), 1);
+}
+
+#[tokio::test]
+async fn a_token_server_is_left_alone_as_long_as_it_asks() {
+    let asked_at = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let requests = asked_at.clone();
+    let server = Server::start(move |got| {
+        if got.target != "/token" {
+            return reply(200, &[], "");
+        }
+        let mut requests = requests.lock().unwrap();
+        requests.push(std::time::Instant::now());
+        match requests.len() {
+            1 => reply(429, &[("retry-after", "0.4")], ""),
+            _ => reply(200, &[("content-type", "application/json")], r#"{"access_token":"t"}"#),
+        }
+    })
+    .await;
+    let again = CALL.replace("{ id: call,", "{ id: call, retry: { attempts: 2, backoff: { first: 1ms } },");
+    response(run_with(&engine(), &erp(&server, oauth2(&server, json!({}))), &again).await);
+    let asked_at = asked_at.lock().unwrap();
+    assert!(asked_at.len() == 2 && asked_at[1] - asked_at[0] >= std::time::Duration::from_millis(400), "{asked_at:?}");
 }
 
 #[tokio::test]

@@ -263,6 +263,15 @@ async fn a_post_that_is_redirected_fails_the_step_unless_it_says_that_the_result
 }
 
 #[tokio::test]
+async fn a_redirect_without_a_location_is_told_as_one() {
+    let server = Server::start(|_| reply(302, &[], "")).await;
+    for more in ["method: GET", "body: '1'"] {
+        let error = failure(&call(&server, "/in", more)).await;
+        assert!(error.message.contains("answered 302 Found without a Location"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn an_address_of_a_step_or_a_connection_is_in_no_message_beyond_its_host() {
     const SECRET: &str = "/services/T0/B0/TOKEN1234";
     let server = Server::start(|got| match got.target.rsplit('/').next().unwrap() {
@@ -296,7 +305,10 @@ async fn what_cannot_be_reached_says_why_and_may_go_better() {
     drop(unused);
     let cases = [
         (format!("http://{address}/a?key=SECRET"), "refused"),
-        (format!("https://{}/", Server::with_json("1").await.address), "could not be reached"),
+        (
+            format!("https://{}/", Server::with_json("1").await.address),
+            "speaks no TLS; where the port begins in clear text, write `http://`",
+        ),
     ];
     for (url, expected) in cases {
         let error = failure(&format!("steps: [{{ id: call, timeout: 15s, http: {{ url: '{url}' }} }}]")).await;

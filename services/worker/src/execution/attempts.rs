@@ -4,11 +4,15 @@ use super::checkpoints::Checkpoints;
 use super::claims::Progress;
 use super::delivered::{Delivered, Source};
 use super::outcome::{Attempted, Outcome, Ran};
+use super::waiting::waiting;
+use crate::recording::Recording;
 use forebay_contract::definition::Pause;
+use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{Ending, ErrorCode, ExecutionError};
-use forebay_contract::{format_duration, unix_micros};
+use forebay_contract::{show_duration, unix_micros};
 use forebay_store::SnapshotHandle;
 use forebay_workflow::{Engine, ExecutionContext, Host, Program, RunEnd, asked_for};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
@@ -21,6 +25,8 @@ const MAX_REDELIVERIES: u32 = 20;
 const RETRY_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 /// Shortest pause for which a retry is worth a message on a delayed queue.
 const MIN_DELAYED_PAUSE: Duration = Duration::from_secs(1);
+/// Attempts that take longer, and longer pauses before the next one, are recorded; short ones cost no write.
+const SHOWN_AFTER: Duration = Duration::from_secs(1);
 /// Longest `wait` for which an execution that can be deferred keeps its place.
 const MAX_SHORT_WAIT: Duration = Duration::from_secs(1);
 /// Longest `wait` on an exclusive queue, where everything behind waits too; together with the execution's own time well below RabbitMQ's
@@ -32,6 +38,7 @@ const MAX_WAIT_IN_ORDER: Duration = Duration::from_secs(10 * 60);
 pub(crate) struct Attempts {
     engine: Engine,
     snapshot: SnapshotHandle,
+    recording: Recording,
     execution_timeout: Duration,
     running: Running,
 }
@@ -83,8 +90,14 @@ pub(crate) fn refusal(delivered: &Delivered, program: &Program, can_seal: bool) 
 }
 
 impl Attempts {
-    pub(crate) fn new(engine: Engine, snapshot: SnapshotHandle, execution_timeout: Duration, running: Running) -> Self {
-        Self { engine, snapshot, execution_timeout, running }
+    pub(crate) fn new(
+        engine: Engine,
+        snapshot: SnapshotHandle,
+        recording: Recording,
+        execution_timeout: Duration,
+        running: Running,
+    ) -> Self {
+        Self { engine, snapshot, recording, execution_timeout, running }
     }
 
     /// Whether a person has switched diagnostics on for the integration.
@@ -110,7 +123,8 @@ impl Attempts {
             let mut context = self.context(program, delivered, checkpoints, host.clone());
             (context.attempt, context.diagnosed, context.unkept) = (attempt, is_diagnosed, std::mem::take(&mut unkept));
             let running = self.running.begin();
-            let run = self.engine.run(program, &delivered.envelope, context).await;
+            let run = std::pin::pin!(self.engine.run(program, &delivered.envelope, context));
+            let run = self.shown_while_running(&delivered.envelope, attempt, run).await;
             drop(running);
             if delivered.lost.is_cancelled() {
                 return Attempted::Lost;
@@ -136,14 +150,30 @@ impl Attempts {
                     return Attempted::RetryLater { error, shared_queue, pause, attempts: attempt, ran };
                 }
                 Next::Here(pause) => {
+                    let wait = pause.jittered();
+                    if wait >= SHOWN_AFTER {
+                        let error = waiting(&error, checkpoints.are_sealed(), pause.length(), wait);
+                        self.recording.waiting(&delivered.envelope, attempt, started_at, (error, ran.labels));
+                    }
                     unkept = ran.unkept;
                     tokio::select! {
                         () = delivered.lost.cancelled() => return Attempted::Lost,
-                        () = tokio::time::sleep(pause.jittered()) => attempt += 1,
+                        () = tokio::time::sleep(wait) => attempt += 1,
                     }
                 }
             }
         }
+    }
+
+    /// Records that an attempt is running when it takes long enough for somebody to ask.
+    async fn shown_while_running<T>(&self, envelope: &Envelope, attempt: u32, mut work: Pin<&mut impl Future<Output = T>>) -> T {
+        let started_at = unix_micros();
+        tokio::select! {
+            done = &mut work => return done,
+            () = tokio::time::sleep(SHOWN_AFTER) => {}
+        }
+        self.recording.running(envelope, attempt, started_at);
+        work.await
     }
 
     fn context(&self, program: &Program, delivered: &Delivered, checkpoints: &Checkpoints, host: Arc<dyn Host>) -> ExecutionContext {
@@ -191,7 +221,7 @@ fn unmet_retry_after(asked: Option<Duration>, pause: Pause, comes_again: bool) -
     let asked = asked.filter(|asked| *asked >= pause.length())?;
     match (pause.cut_short(), comes_again) {
         (Some(_), true) => {
-            Some(format!("{}; it is called again after {}, the longest pause", asked_for(asked), format_duration(pause.length())))
+            Some(format!("{}; it is called again after {}, the longest pause", asked_for(asked), show_duration(pause.length())))
         }
         (None, true) => None,
         (_, false) => Some(format!("{}, which is longer than this execution may be retried in its place", asked_for(asked))),
@@ -214,9 +244,9 @@ mod tests {
     fn only_a_retry_after_that_is_longer_than_the_backoff_is_blamed_for_a_retry_that_cannot_be_made() {
         assert_eq!(note(300, Some(1), false), "");
         assert_eq!(note(300, None, false), "");
-        assert!(note(1, Some(200), false).contains("200s (Retry-After), which is longer than this execution may be retried"));
+        assert!(note(1, Some(200), false).contains("3 min 20 s (Retry-After), which is longer than this execution may be retried"));
         assert!(note(1, Some(3600), false).contains("which is longer than"));
         assert_eq!(note(1, Some(200), true), "");
-        assert!(note(1, Some(3600), true).contains("it is called again after 5m, the longest pause"));
+        assert!(note(1, Some(3600), true).contains("it is called again after 5 min, the longest pause"));
     }
 }

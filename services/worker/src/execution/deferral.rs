@@ -4,6 +4,7 @@
 use super::delivered::Delivered;
 use super::outcome::{Disposition, Ran};
 use super::ports::{ExecutionBroker, Target};
+use super::waiting::waiting;
 use crate::recording::{Recording, stored_count};
 use forebay_broker::RETRY_DELAYS;
 use forebay_contract::envelope::Envelope;
@@ -11,9 +12,6 @@ use forebay_contract::outcome::{ExecutionError, ExecutionStatus};
 use forebay_contract::unix_micros;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// In the place of a message of which hidden fields may be a part: they are known once the execution is recorded whole.
-const MESSAGE_IS_HIDDEN: &str = "told when the execution has ended, since its definition hides fields";
 
 /// Defers executions.
 pub(crate) struct Deferral {
@@ -35,11 +33,9 @@ impl Deferral {
         (error, attempts, ran): (ExecutionError, u32, Ran),
     ) -> Disposition {
         let envelope = Envelope { attempts, ..delivered.envelope.clone() };
-        let error = match ran.checkpoints.are_sealed() {
-            true => ExecutionError { message: MESSAGE_IS_HIDDEN.to_owned(), ..error },
-            false => error,
-        };
-        let target = Target::Delayed { shared_queue, delay: delay_of(pause) };
+        let delay = delay_of(pause);
+        let error = waiting(&error, ran.checkpoints.are_sealed(), pause, Duration::from_secs(delay.into()));
+        let target = Target::Delayed { shared_queue, delay };
         self.defer(delivered, &envelope, target, &ran, Shown { status: ExecutionStatus::Queued, attempts, error: Some(error) }).await
     }
 

@@ -24,6 +24,7 @@ pub(crate) mod programs;
 mod settlement;
 #[cfg(test)]
 mod tests;
+mod waiting;
 mod workflows;
 
 pub(crate) use self::attempts::Running;
@@ -40,18 +41,14 @@ use self::programs::Programs;
 use self::settlement::Settlement;
 use self::workflows::Workflows;
 use crate::recording::{Recording, Statistics};
+use forebay_contract::IdIssuer;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::ExecutionError;
-use forebay_contract::{IdIssuer, unix_micros};
 use forebay_store::{Connections, SnapshotHandle};
 use forebay_workflow::{Engine, Program};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::Instrument;
-
-/// Executions that take longer are recorded as running; short ones cost no write.
-const SHOWN_AFTER: Duration = Duration::from_secs(1);
 
 /// The parts of a worker that an execution needs.
 pub(crate) struct ExecutionParts {
@@ -76,7 +73,6 @@ pub(crate) struct Executions {
     workflows: Arc<Workflows>,
     deferral: Deferral,
     settlement: Settlement,
-    recording: Recording,
 }
 
 impl Executions {
@@ -90,9 +86,8 @@ impl Executions {
             deferral: Deferral::new(broker.clone(), recording.clone()),
             settlement: Settlement::new(broker.clone(), recording.clone(), halts),
             programs: programs.clone(),
-            recording: recording.clone(),
             workflows: Arc::new(Workflows {
-                attempts: Attempts::new(engine, snapshot.clone(), execution_timeout, running),
+                attempts: Attempts::new(engine, snapshot.clone(), recording.clone(), execution_timeout, running),
                 programs,
                 store,
                 broker,
@@ -117,8 +112,7 @@ impl Executions {
         let span = span_of(envelope);
         let Some(program) = self.programs.of(delivered).instrument(span.clone()).await else { return Disposition::Leave };
         let program = program.as_deref();
-        let attempts = std::pin::pin!(self.workflows.run(program, delivered, progress).instrument(span));
-        let attempted = self.shown_while_running(envelope, progress.attempts + 1, attempts).await;
+        let attempted = self.workflows.run(program, delivered, progress).instrument(span).await;
         if delivered.lost.is_cancelled() {
             return Disposition::Leave;
         }
@@ -153,16 +147,6 @@ impl Executions {
     /// Records a call whose caller had gone before it could start.
     pub(crate) async fn expire(&self, envelope: &Envelope) -> Disposition {
         self.settlement.expire(envelope).await
-    }
-
-    async fn shown_while_running<T>(&self, envelope: &Envelope, attempt: u32, mut work: Pin<&mut impl Future<Output = T>>) -> T {
-        let started_at = unix_micros();
-        tokio::select! {
-            done = &mut work => return done,
-            () = tokio::time::sleep(SHOWN_AFTER) => {}
-        }
-        self.recording.running(envelope, attempt, started_at);
-        work.await
     }
 }
 

@@ -10,7 +10,7 @@ use crate::measure;
 use forebay_contract::definition::Definition;
 use forebay_contract::envelope::{Envelope, TraceContext};
 use forebay_contract::outcome::{Ending, ExecutionError, ExecutionStatus};
-use forebay_contract::unix_micros;
+use forebay_contract::{Label, unix_micros};
 use forebay_store::{FinishedExecution, KeptBatch, Record, StoredRequest, StoredResponse, TriggerKind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,13 +97,19 @@ impl Recording {
         self.hidden_and_recorded(envelope, record).await
     }
 
-    /// Records that an execution is running.
+    /// Records that an attempt is running.
     pub(crate) fn running(&self, envelope: &Envelope, attempt: u32, started_at: i64) {
-        let mut record = self.empty_record(envelope);
-        record.status = ExecutionStatus::Running;
-        record.attempts = stored_count(attempt);
-        record.started_at = Some(started_at);
-        self.show(record);
+        self.show(self.running_record(envelope, attempt, started_at));
+    }
+
+    /// Records that an execution waits in its place for its next attempt.
+    pub(crate) fn waiting(&self, envelope: &Envelope, attempt: u32, started_at: i64, (error, labels): (ExecutionError, Vec<Label>)) {
+        self.show(Record { error: Some(error), labels, ..self.running_record(envelope, attempt, started_at) });
+    }
+
+    fn running_record(&self, envelope: &Envelope, attempt: u32, started_at: i64) -> Record {
+        let (status, attempts) = (ExecutionStatus::Running, stored_count(attempt));
+        Record { status, attempts, started_at: Some(started_at), ..self.empty_record(envelope) }
     }
 
     /// Writes a state that is not the end. Nothing depends on it: when it is lost, the execution is shown as it was before.

@@ -82,7 +82,7 @@ mysql: { host: h, database: d, username: u, password: { file: /p }, tls: disable
 ---
 tenant: t
 connection: c
-smtp: { host: h, from: a@b.example, username: u, password: p, tls: { mode: require, authority: "-----BEGIN CERTIFICATE-----MAA=-----END CERTIFICATE-----" } }
+smtp: { host: h, from: a@b.example, username: u, password: p, tls: { mode: require, authority: "-----BEGIN CERTIFICATE-----MIIBLjCB4aADAgECAhQIAvJMlusfsMTksA4DjfKLc5pDATAFBgMrZXAwDDEKMAgGA1UEAwwBYTAgFw0yNjExMjkyMTU4MjRaGA8yMTI2MTEwNTIxNTgyNFowDDEKMAgGA1UEAwwBYTAqMAUGAytlcAMhAI4tdMzRZs72BZu+ImLtdQYVQ1qrmUb7oOJgSJOewQgOo1MwUTAdBgNVHQ4EFgQUrXXyGLYHhOrIpyrc0NLo52WN2uQwHwYDVR0jBBgwFoAUrXXyGLYHhOrIpyrc0NLo52WN2uQwDwYDVR0TAQH/BAUwAwEB/zAFBgMrZXADQQBaG39+bDeKBLdnJs27pXTFt7+gl2XqDbyE73zSrPW6RwD9y3raSQQzJW3Pnx5bweWVpqbhWulPoxkAFohAu/wI-----END CERTIFICATE-----" } }
 ---
 tenant: t
 connection: c

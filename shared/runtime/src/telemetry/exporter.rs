@@ -58,6 +58,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_collector_that_redirects_gets_no_second_request_and_its_status_is_told() {
+        use std::io::{Read, Write};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let collector = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let read = stream.read(&mut [0; 4096]).unwrap();
+            stream.write_all(b"HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n").unwrap();
+            // Until the client closes the connection.
+            (read > 0, stream.read(&mut [0; 4096]).unwrap())
+        });
+        let client = client(&RedactedUrl::parse(&endpoint, &["http"]).unwrap()).unwrap();
+        let status = client.post(traces_url(&endpoint)).send().unwrap().status();
+        drop(client);
+        assert_eq!((status.as_u16(), collector.join().unwrap()), (302, (true, 0)));
+    }
+
+    #[test]
     fn the_path_of_the_signal_is_added_to_the_endpoint() {
         assert_eq!(traces_url("http://c:4318"), "http://c:4318/v1/traces");
         assert_eq!(traces_url("http://c:4318/otlp/"), "http://c:4318/otlp/v1/traces");

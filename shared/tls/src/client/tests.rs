@@ -1,4 +1,5 @@
 use super::*;
+use crate::failure::TlsFailure;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 
 const NAME: &str = "erp.example";
@@ -38,7 +39,7 @@ fn a_self_signed_certificate_is_its_own_authority_for_its_name_and_in_its_time()
         verify(signed_by(&certificate, true), &certificate, NAME).unwrap();
         verify(signed_by(&certificate, false), &certificate, "other.example").unwrap();
         let error = verify(signed_by(&certificate, true), &certificate, "other.example").unwrap_err();
-        assert!(error.to_string().contains("not valid for name"), "{error}");
+        assert!(error.to_string().contains("and not for '"), "{error}");
         let (old, _) = self_signed(|parameters| {
             if is_authority {
                 as_authority(parameters);
@@ -67,7 +68,7 @@ fn what_is_not_trusted_is_said_in_words_with_its_fingerprint() {
         });
         let error = verify(signed_by(&stranger, true), certificate, NAME).unwrap_err();
         let in_io = std::io::Error::new(std::io::ErrorKind::InvalidData, error);
-        let text = Untrusted::in_error(&in_io).unwrap().to_string();
+        let text = TlsFailure::in_error(&in_io).unwrap().to_string();
         assert!(text.contains(expected) && text.contains("fingerprint is sha256:"), "{text}");
     }
 }
@@ -80,5 +81,5 @@ fn a_named_certificate_is_trusted_whatever_it_says_and_no_other() {
     let (other, _) = self_signed(as_authority);
     verify(Wanted::Certificate(sha256_of(&old)), &old, "other.example").unwrap();
     let error = verify(Wanted::Certificate(sha256_of(&old)), &other, NAME).unwrap_err();
-    assert!(Untrusted::in_error(&error).unwrap().to_string().contains("not the one that is named here"));
+    assert!(TlsFailure::in_error(&error).unwrap().to_string().contains("not the one that is named here"));
 }

@@ -1,7 +1,8 @@
 //! Messages to brokers of others.
 
 use super::pool::Pools;
-use super::{Bounds, Connectors, Reach, Target, dial, tls};
+use super::tls::{self, Server};
+use super::{Bounds, Connectors, Reach, Target, dial};
 use crate::failure::{permanent, transient};
 use crate::mapping::Value;
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
@@ -50,8 +51,10 @@ impl Manager for AmqpSessions {
                         format!("{target} does not accept the login: {}; check user, password and virtual host", dial::cause(&error));
                     return Err(permanent(ErrorCode::Connection, message));
                 }
-                Err(error) if error.is_refused_tls() => return Err(tls::refused(&target, &error, "`amqp://`")),
-                Err(error) => last = Some(dial::cause(&error)),
+                Err(error) => match tls::refused(&target, Server::Of(&self.connection), &error) {
+                    Some(refused) => return Err(refused),
+                    None => last = Some(dial::cause(&error)),
+                },
             }
         }
         let why = last.unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Whether a connection works, for the operator who wrote it.
 
 use super::amqp::AmqpSessions;
-use super::http_send::{Called, Sent, send};
+use super::http_send::{self, Called, NotFollowed, Sent, send};
 use super::mail_session::MailSession;
 use super::sftp_session::{Session, failed};
 use super::{Connectors, Target, host_and_port, sql};
@@ -62,19 +62,24 @@ impl Connectors {
         let wrong = |code, what: String| permanent(code, format!("{target}: {what}"));
         let url = Url::parse(&http.url).map_err(|error| wrong(ErrorCode::Connection, format!("url cannot be read: {error}")))?;
         self.reach().check_url(&url).map_err(|refused| wrong(ErrorCode::Unreachable, refused.to_string()))?;
-        let mut request = Request::new(Method::GET, url);
+        let mut request = Request::new(Method::GET, url.clone());
         request.headers_mut().extend(headers);
         let called = Called::by_connection(&Method::GET, connection, "");
         let client = self.client_for(client, connection, http, request.url())?;
         let Sent { response, not_followed } = send(&client, request, Redirects::Error, &called).await.map_err(|error| {
-            let message = format!("{}; check url", error.message);
-            ExecutionError { message, ..error }
+            // Of TLS and of addresses that are not permitted it is said already what to do.
+            let advice = if error.transient { "; check url" } else { "" };
+            ExecutionError { message: format!("{}{advice}", error.message), ..error }
         })?;
         let status = response.status();
         if [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status) {
             return Err(wrong(ErrorCode::Connection, format!("it answered {status}; check authentication")));
         }
-        let redirect = not_followed.map(|not_followed| not_followed.explain(&Method::GET, "url")).unwrap_or_default();
+        let redirect = not_followed.as_ref().map(|not_followed| not_followed.explain(&Method::GET, "url")).unwrap_or_default();
+        if let Some(origin) = not_followed.as_ref().and_then(NotFollowed::moved_to) {
+            let what = format!("it answered {status}{redirect}: begin it with {origin} in place of {}", http_send::origin(&url));
+            return Err(wrong(ErrorCode::Connection, what));
+        }
         // Its path may be a secret.
         Ok(format!("HTTP service at {}, answered {status} to a GET{redirect}", host_and_port(&http.url)))
     }

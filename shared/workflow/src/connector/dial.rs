@@ -5,7 +5,7 @@ use crate::failure::transient;
 use forebay_contract::connection::CONNECT_TIMEOUT;
 use forebay_contract::format_duration;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
-use forebay_tls::Untrusted;
+use forebay_tls::TlsFailure;
 use std::error::Error;
 use tokio::net::TcpStream;
 
@@ -35,8 +35,8 @@ pub(super) async fn dial(reach: &Reach, target: &Target<'_>, host: &str, port: u
 
 /// The innermost cause: it says most, and what is around it are layers of a client.
 pub(crate) fn cause(error: &(dyn Error + 'static)) -> String {
-    if let Some(untrusted) = Untrusted::in_error(error) {
-        return untrusted.to_string();
+    if let Some(failure) = TlsFailure::in_error(error) {
+        return failure.to_string();
     }
     let mut innermost = error;
     while let Some(source) = innermost.source() {

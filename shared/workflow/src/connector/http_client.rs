@@ -35,11 +35,14 @@ pub(crate) fn client(reach: &Reach, mut tls: ClientConfig) -> Result<reqwest::Cl
 
 /// Clients of connections that say which certificate they trust. There are few: one a connection.
 #[derive(Default)]
-pub(super) struct OwnClients(Mutex<HashMap<(Name, Name), (ServerTrust, reqwest::Client)>>);
+pub(super) struct OwnClients(Mutex<HashMap<ClientKey, (ServerTrust, reqwest::Client)>>);
+
+/// Tenant, connection, and whether it is for the connection's own host.
+type ClientKey = (Name, Name, bool);
 
 impl Connectors {
-    /// The client for a call of `url` by the connection: `usual`, unless the connection says which certificate it trusts. That counts for
-    /// its own host, and not for that of a `token_url` elsewhere.
+    /// The client for a call of `url` by the connection: `usual`, unless the connection says which certificate it trusts. For a `token_url`
+    /// on another host, the authorities that it names are trusted beside those of the machine; a certificate is its own host's only.
     ///
     /// # Errors
     /// `Connection`: what the connection trusts cannot be read.
@@ -51,16 +54,19 @@ impl Connectors {
         url: &Url,
     ) -> Result<reqwest::Client, ExecutionError> {
         let is_own = Url::parse(&http.url).is_ok_and(|own| own.host() == url.host());
-        if http.trust == ServerTrust::Machine || !is_own {
-            return Ok(usual.clone());
+        match http.trust {
+            ServerTrust::Machine => return Ok(usual.clone()),
+            ServerTrust::Certificate(_) if !is_own => return Ok(usual.clone()),
+            ServerTrust::Certificate(_) | ServerTrust::Authority(_) => {}
         }
-        let key = (connection.tenant.clone(), connection.name.clone());
+        let key = (connection.tenant.clone(), connection.name.clone(), is_own);
         let mut clients = self.shared.own_clients.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, client)) = clients.get(&key).filter(|(trust, _)| *trust == http.trust) {
             return Ok(client.clone());
         }
         let target = Target(connection);
-        let made = client(self.reach(), tls::client_config(&target, &http.trust)?);
+        let config = if is_own { tls::client_config(&target, &http.trust) } else { tls::client_config_beside(&target, &http.trust) }?;
+        let made = client(self.reach(), config);
         let made = made.map_err(|error| permanent(ErrorCode::Internal, format!("{target}: no HTTP client can be made: {error}")))?;
         clients.insert(key, (http.trust.clone(), made.clone()));
         Ok(made)

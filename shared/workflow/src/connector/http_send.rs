@@ -1,13 +1,13 @@
 //! Sends one request, follows the redirects that may be followed, and names the call in messages.
 
 use super::http_client::MAX_REDIRECTS;
-use super::{Headers, Reach, Target, cause, tls};
+use super::tls::{self, Server};
+use super::{Headers, Reach, Target, cause};
 use crate::concealment::Concealment;
 use crate::failure::{permanent, transient};
 use forebay_contract::connection::Connection;
 use forebay_contract::definition::Redirects;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
-use forebay_tls::Untrusted;
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, TRANSFER_ENCODING};
 use http::{Method, StatusCode};
 use reqwest::{Request, Response, Url};
@@ -26,6 +26,8 @@ pub(crate) struct Called {
 enum Address {
     Url(String),
     Of(Arc<Connection>),
+    /// Of the server of its access tokens.
+    OfTokens(Arc<Connection>),
 }
 
 impl Called {
@@ -42,9 +44,9 @@ impl Called {
         Self { text, address: Address::Of(Arc::clone(connection)), authorizations: Mutex::default() }
     }
 
-    /// A call that is named otherwise.
-    pub(crate) fn of(text: String, connection: &Connection) -> Self {
-        Self { text, address: Address::Of(Arc::new(connection.clone())), authorizations: Mutex::default() }
+    /// A call of the server of a connection's access tokens.
+    pub(crate) fn of_tokens(text: String, connection: &Connection) -> Self {
+        Self { text, address: Address::OfTokens(Arc::new(connection.clone())), authorizations: Mutex::default() }
     }
 
     /// Says what a request of the call carries, before it is sent: the answer may repeat it.
@@ -71,7 +73,7 @@ impl Called {
     fn concealment(&self) -> Concealment {
         let of_address = match &self.address {
             Address::Url(url) => Concealment::of_url(url),
-            Address::Of(connection) => Concealment::of(connection),
+            Address::Of(connection) | Address::OfTokens(connection) => Concealment::of(connection),
         };
         let authorizations = self.authorizations.lock().unwrap_or_else(PoisonError::into_inner);
         authorizations.iter().fold(of_address, |concealment, value| concealment.and_authorization(value))
@@ -85,7 +87,7 @@ impl fmt::Display for Called {
 }
 
 /// Scheme, host and port.
-fn origin(url: &Url) -> String {
+pub(super) fn origin(url: &Url) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default())
 }
@@ -102,7 +104,8 @@ pub(crate) struct NotFollowed {
     reason: Reason,
     /// Where it leads, as far as it may be shown.
     to: String,
-    stays_at_origin: bool,
+    leads_to: Option<Url>,
+    from: Url,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +115,8 @@ enum Reason {
     /// It leads to another scheme, host or port.
     OtherOrigin,
     TooMany,
+    /// It does not say where it leads.
+    NoLocation,
     /// It has no address that can be read.
     NoAddress,
 }
@@ -119,7 +124,13 @@ enum Reason {
 impl NotFollowed {
     /// Whether the step may ask to follow it.
     pub(crate) fn may_be_followed(&self) -> bool {
-        self.reason == Reason::BecomesGet && self.stays_at_origin
+        self.reason == Reason::BecomesGet && self.leads_to.as_ref().is_some_and(|to| origin(to) == origin(&self.from))
+    }
+
+    /// The other scheme, host and port at which everything under the address is now: the path is the same there.
+    pub(crate) fn moved_to(&self) -> Option<String> {
+        let to = self.leads_to.as_ref().filter(|to| self.reason == Reason::OtherOrigin && to.path() == self.from.path())?;
+        Some(origin(to))
     }
 
     /// The part of a message after the status. `address`: the field that holds the address.
@@ -135,7 +146,8 @@ impl NotFollowed {
                  final address into {address}"
             ),
             Reason::TooMany => format!(" and redirects to {to}, which was not followed: {MAX_REDIRECTS} redirects came before it"),
-            Reason::NoAddress => " and redirects, but not to an address that can be read".to_owned(),
+            Reason::NoLocation => " without a Location, so that it is not known where it redirects to".to_owned(),
+            Reason::NoAddress => " and redirects to an address that cannot be read (Location), so that it was not followed".to_owned(),
         }
     }
 }
@@ -151,6 +163,12 @@ struct Next {
 /// RFC 9110, section 15.4: 307 and 308 repeat the request; 301, 302 and 303 turn it into a GET in most clients, so that what it was to do
 /// is lost. They are followed for safe methods (section 9.2.1), which lose nothing. `None`: the status is no redirect.
 fn next(status: StatusCode, method: &Method, from: &Url, location: Option<&str>, rule: Redirects) -> Option<Result<Next, Reason>> {
+    let is_redirect = [301, 302, 303, 307, 308].contains(&status.as_u16());
+    if !is_redirect {
+        return None;
+    }
+    let Some(location) = location else { return Some(Err(Reason::NoLocation)) };
+    let Ok(mut url) = from.join(location) else { return Some(Err(Reason::NoAddress)) };
     let is_safe = [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE].contains(method);
     let (method, keeps_body) = match status {
         StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => (method.clone(), true),
@@ -163,7 +181,6 @@ fn next(status: StatusCode, method: &Method, from: &Url, location: Option<&str>,
         },
         _ => return None,
     };
-    let Some(mut url) = location.and_then(|location| from.join(location).ok()) else { return Some(Err(Reason::NoAddress)) };
     url.set_fragment(None);
     if url.origin() != from.origin() {
         return Some(Err(Reason::OtherOrigin));
@@ -196,8 +213,7 @@ pub(crate) async fn send(client: &reqwest::Client, request: Request, rule: Redir
             Ok(repeated) => repeated,
             Err(reason) => {
                 let leads_to = location.and_then(|location| url.join(location).ok());
-                let stays_at_origin = leads_to.is_some_and(|leads_to| origin(&leads_to) == origin(&url));
-                let not_followed = Some(NotFollowed { reason, to: shown(&url, location), stays_at_origin });
+                let not_followed = Some(NotFollowed { reason, to: shown(&url, location), leads_to, from: url });
                 return Ok(Sent { response, not_followed });
             }
         };
@@ -223,14 +239,13 @@ pub(crate) fn unreachable(target: &Called, error: reqwest::Error) -> ExecutionEr
     if let Some(refused) = Reach::refusal_in(&error) {
         return permanent(ErrorCode::Unreachable, format!("{target}: {refused}"));
     }
-    if let Some(untrusted) = Untrusted::in_error(&error) {
-        let advice = match &target.address {
-            Address::Of(connection) => tls::advice(&Target(connection), untrusted),
-            Address::Url(_) => {
-                format!("{untrusted}; a connection can name the certificate that is trusted (tls.certificate, tls.authority)")
-            }
-        };
-        return permanent(ErrorCode::Unreachable, format!("{target} could not be reached: {advice}"));
+    let server = match &target.address {
+        Address::Url(_) => Server::OfUrl,
+        Address::Of(connection) => Server::Of(connection),
+        Address::OfTokens(connection) => Server::Beside(connection),
+    };
+    if let Some(refused) = tls::refused(target, server, &error) {
+        return refused;
     }
     let (is_connect, is_timeout) = (error.is_connect(), error.is_timeout());
     let why = cause(&error.without_url());
@@ -279,7 +294,11 @@ mod tests {
         for location in ["http://erp.example/x", "https://erp.example:8443/x", "//other.example/x", "https://ERP.example.evil/"] {
             assert_eq!(to(307, Method::POST, location, Redirects::Error), Some(Err(Reason::OtherOrigin)), "{location}");
         }
-        assert_eq!(to(302, Method::GET, "https://[", Redirects::Error), Some(Err(Reason::NoAddress)));
+        for method in [Method::GET, Method::POST] {
+            assert_eq!(to(302, method.clone(), "https://[", Redirects::Error), Some(Err(Reason::NoAddress)));
+            let from = Url::parse("https://erp.example/in/orders").unwrap();
+            assert_eq!(next(StatusCode::FOUND, &method, &from, None, Redirects::Error), Some(Err(Reason::NoLocation)));
+        }
         for status in [200, 201, 300, 304, 305, 306, 400] {
             assert_eq!(to(status, Method::GET, "/x", Redirects::Error), None, "{status}");
         }

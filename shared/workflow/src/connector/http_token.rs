@@ -3,6 +3,7 @@
 
 use super::http_auth::{basic, header};
 use super::http_send::{Called, Sent, send};
+use super::retry_after::{comes_again, retry_after};
 use super::{Connectors, Target};
 use crate::failure::{permanent, transient};
 use forebay_contract::connection::{
@@ -230,16 +231,17 @@ impl Connectors {
             headers.insert(name, value);
         }
         *request.body_mut() = Some(pairs.join("&").into());
-        let (asked, called) = (Instant::now(), Called::of(format!("{target}: token_url"), target.0));
+        let (asked, called) = (Instant::now(), Called::of_tokens(format!("{target}: token_url"), target.0));
         // A token request that became a GET would be another request, with the client's secret in it.
         let client = self.token_client(client, target, request.url())?;
         let Sent { response, not_followed } = send(&client, request, Redirects::Error, &called).await?;
-        let status = response.status();
+        let (status, asked_to_wait) = (response.status(), retry_after(response.headers()));
         let broke_off = |error| super::http_send::unreachable(&called, error);
         let answer = read(response).await.map_err(broke_off)?;
         if !status.is_success() {
             let explained = not_followed.map(|not_followed| not_followed.explain(&Method::POST, "token_url"));
-            return Err(refused(&called, status, explained.as_deref().unwrap_or_default(), answer.as_ref()));
+            let refused = refused(&called, status, explained.as_deref().unwrap_or_default(), answer.as_ref());
+            return Err(ExecutionError { retry_after: asked_to_wait, ..refused });
         }
         let text = |name: &str| answer.as_ref().and_then(|answer| answer.get(name)?.as_str());
         let Some(access_token) = text("access_token") else {
@@ -319,7 +321,7 @@ fn refused(called: &Called, status: StatusCode, explained: &str, answer: Option<
             message.push_str(&format!(": {text}"));
         }
     }
-    if status.is_server_error() || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(&status) {
+    if comes_again(status) {
         return transient(ErrorCode::Remote, message);
     }
     if !explained.is_empty() {

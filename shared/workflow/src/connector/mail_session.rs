@@ -1,7 +1,8 @@
 //! SMTP sessions: in clear, by STARTTLS or in TLS from the first byte, signed in, kept for the next mail.
 
 use super::pool::Pools;
-use super::{Reach, Target, dial, starttls, tls};
+use super::tls::{self, Server};
+use super::{Reach, Target, dial, starttls};
 use crate::failure::{permanent, transient};
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
 use forebay_contract::connection::{CONNECT_TIMEOUT, Connection, SmtpConnection, Tls};
@@ -73,11 +74,11 @@ impl MailSession {
         let stream = dial::dial(reach, target, &smtp.host, smtp.port).await?;
         let name = ClientId::default();
         let stream: Box<dyn AsyncTokioStream> = match smtp.tls {
-            Tls::Require => Box::new(Encrypted::begin(target, smtp, stream, "`tls: starttls`").await?),
+            Tls::Require => Box::new(Encrypted::begin(target, smtp, stream).await?),
             Tls::StartTls => {
-                let stream = starttls::ask(target, stream, &name.to_string()).await?;
+                let stream = starttls::ask(target, smtp, stream, &name.to_string()).await?;
                 // The client expects the greeting, which came before TLS began.
-                Box::new(Encrypted { greeting: GREETING, ..Encrypted::begin(target, smtp, stream, "`tls: disable`").await? })
+                Box::new(Encrypted { greeting: GREETING, ..Encrypted::begin(target, smtp, stream).await? })
             }
             Tls::Disable => Box::new(stream),
         };
@@ -152,14 +153,15 @@ struct Encrypted {
 }
 
 impl Encrypted {
-    async fn begin(target: &Target<'_>, smtp: &SmtpConnection, stream: TcpStream, in_clear: &str) -> Result<Self, ExecutionError> {
+    async fn begin(target: &Target<'_>, smtp: &SmtpConnection, stream: TcpStream) -> Result<Self, ExecutionError> {
         let name = ServerName::try_from(smtp.host.clone())
             .map_err(|_| permanent(ErrorCode::Connection, format!("{target}: '{}' is no name that a certificate can have", smtp.host)))?;
         let connector = tokio_rustls::TlsConnector::from(Arc::new(tls::client_config(target, &smtp.trust)?));
         let stream = connector.connect(name, stream).await;
-        stream.map(|stream| Self { stream, greeting: b"" }).map_err(|error| match tls::is_refusal(&error) {
-            true => tls::refused(target, &error, in_clear),
-            false => transient(ErrorCode::Unreachable, format!("{target} broke off while TLS was begun; nothing was sent: {error}")),
+        stream.map(|stream| Self { stream, greeting: b"" }).map_err(|error| {
+            let broke_off =
+                || transient(ErrorCode::Unreachable, format!("{target} broke off while TLS was begun; nothing was sent: {error}"));
+            tls::refused(target, Server::Of(target.0), &error).unwrap_or_else(broke_off)
         })
     }
 }

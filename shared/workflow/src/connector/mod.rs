@@ -17,6 +17,7 @@ mod mail_message;
 mod mail_session;
 mod pool;
 mod reach;
+pub(crate) mod retry_after;
 mod sftp;
 mod sftp_names;
 mod sftp_path;

@@ -1,7 +1,8 @@
 //! The part of a mail session before TLS begins (RFC 3207). The mail client's own trusts certificates in fewer ways than connections do.
 
-use super::Target;
+use super::{Target, tls};
 use crate::failure::{permanent, transient};
+use forebay_contract::connection::SmtpConnection;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use std::io;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -15,7 +16,7 @@ const MAX_LINES: usize = 100;
 ///
 /// # Errors
 /// The server offers no STARTTLS, or says no.
-pub(super) async fn ask(target: &Target<'_>, stream: TcpStream, name: &str) -> Result<TcpStream, ExecutionError> {
+pub(super) async fn ask(target: &Target<'_>, smtp: &SmtpConnection, stream: TcpStream, name: &str) -> Result<TcpStream, ExecutionError> {
     let broke_off = |error: io::Error| transient(ErrorCode::Unreachable, format!("{target} broke off; nothing was sent: {error}"));
     let mut stream = BufReader::new(stream);
     let greeting = answer(&mut stream).await.map_err(broke_off)?;
@@ -24,7 +25,8 @@ pub(super) async fn ask(target: &Target<'_>, stream: TcpStream, name: &str) -> R
     let extensions = answer(&mut stream).await.map_err(broke_off)?;
     extensions.expect(target, "250")?;
     if !extensions.lines.iter().any(|line| line.trim().eq_ignore_ascii_case("STARTTLS")) {
-        let message = format!("{target} offers no STARTTLS; set `tls: require` for a port with TLS, or `tls: disable`");
+        let require = tls::mode(smtp, "`tls: require`", "`mode: require` in `tls`");
+        let message = format!("{target} offers no STARTTLS; set {require} for a port with TLS, or `tls: disable`");
         return Err(permanent(ErrorCode::Connection, message));
     }
     stream.write_all(b"STARTTLS\r\n").await.map_err(broke_off)?;

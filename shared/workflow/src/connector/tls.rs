@@ -1,13 +1,13 @@
-//! Which servers a connection trusts, and what a step says when a server's TLS is refused.
+//! Which servers a connection trusts, and what a step says when TLS cannot be begun.
 
 use super::Target;
-use crate::failure::permanent;
-use forebay_contract::connection::ServerTrust;
+use crate::failure::{permanent, transient};
+use forebay_contract::connection::{Connection, ConnectionKind, ServerTrust, SmtpConnection, Tls};
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
-use forebay_tls::{Trusted, Untrusted};
+use forebay_tls::{Remedy, TlsFailure, Trusted};
 use rustls::ClientConfig;
 use std::error::Error;
-use std::io;
+use std::fmt::Display;
 
 /// What a certificate must be that `trust` names.
 ///
@@ -19,39 +19,100 @@ pub(super) fn client_config(target: &Target<'_>, trust: &ServerTrust) -> Result<
         ServerTrust::Authority(authorities) => Trusted::ByAuthorities(authorities),
         ServerTrust::Certificate(sha256) => Trusted::Certificate(sha256),
     };
+    config_of(target, trusted)
+}
+
+/// The same for a server beside the connection's own, such as that of its access tokens: a certificate is that of one server, but an
+/// authority vouches for this one too.
+pub(super) fn client_config_beside(target: &Target<'_>, trust: &ServerTrust) -> Result<ClientConfig, ExecutionError> {
+    let trusted = match trust {
+        ServerTrust::Authority(authorities) => Trusted::ByMachineOrAuthorities(authorities),
+        ServerTrust::Machine | ServerTrust::Certificate(_) => Trusted::ByMachine,
+    };
+    config_of(target, trusted)
+}
+
+fn config_of(target: &Target<'_>, trusted: Trusted<'_>) -> Result<ClientConfig, ExecutionError> {
     trusted.client_config().map_err(|error| permanent(ErrorCode::Connection, format!("{target}: {error}")))
 }
 
-/// What to do about a certificate that is not trusted.
-pub(super) fn advice(target: &Target<'_>, untrusted: &Untrusted) -> String {
-    format!(
-        "{untrusted}; if that is the right one, put it or its fingerprint into the connection '{}' as tls.certificate, or the \
-         certificate of its authority as tls.authority",
-        target.0.name
-    )
+/// The server with which TLS was to begin.
+#[derive(Clone, Copy)]
+pub(super) enum Server<'a> {
+    /// That of an address in a step.
+    OfUrl,
+    /// The connection's own.
+    Of(&'a Connection),
+    /// Another one that the connection needs, such as that of its access tokens.
+    Beside(&'a Connection),
 }
 
-/// The server's certificate is not right, or it speaks no TLS there: `in_clear` is what a connection says then.
-pub(super) fn refused(target: &Target<'_>, error: &(dyn Error + 'static), in_clear: &str) -> ExecutionError {
-    let why = super::cause(error);
-    let message = match Untrusted::in_error(error) {
-        Some(untrusted) => format!("{target}: TLS could not be begun: {}", advice(target, untrusted)),
-        None if why.contains("peer certificate") => {
-            format!("{target}: TLS could not be begun: {why}; it must be of the connection's host, and from an authority that is trusted")
-        }
-        None => format!("{target}: TLS could not be begun: {why}; where the port begins in clear text, write {in_clear}"),
+/// The failure where TLS could not be begun: why, and what to do. `named`: how messages name the server. `None`: it was not TLS.
+pub(super) fn refused(named: &impl Display, server: Server<'_>, error: &(dyn Error + 'static)) -> Option<ExecutionError> {
+    let failure = TlsFailure::in_error(error)?;
+    let advice = match &failure {
+        TlsFailure::Certificate(untrusted) => on_certificate(server, untrusted.remedy()),
+        TlsFailure::NotTls => format!("where the port begins in clear text, write {}", in_clear(server)),
+        TlsFailure::Refused(_) | TlsFailure::NothingInCommon | TlsFailure::Broken => "its log may say more".to_owned(),
     };
-    permanent(ErrorCode::Unreachable, message)
+    let message = format!("{named}: TLS could not be begun: {failure}; {advice}");
+    Some(match failure {
+        TlsFailure::Certificate(_) => permanent(ErrorCode::Unreachable, message),
+        // A balancer answers so while the server behind it is away.
+        TlsFailure::NotTls | TlsFailure::Refused(_) | TlsFailure::NothingInCommon | TlsFailure::Broken => {
+            transient(ErrorCode::Unreachable, message)
+        }
+    })
 }
 
-/// Whether TLS itself went wrong and not what is below it.
-pub(super) fn is_refusal(error: &(dyn Error + 'static)) -> bool {
-    let mut error = Some(error);
-    while let Some(cause) = error {
-        if cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::InvalidData) {
-            return true;
+fn on_certificate(server: Server<'_>, remedy: Remedy) -> String {
+    let mend = match remedy {
+        Remedy::Trust => "",
+        Remedy::Name => "write the address with a name of the certificate",
+        Remedy::Renew => "give the server one that is valid today, and look at the clock of this machine",
+        Remedy::Replace => "give the server another one",
+    };
+    let (connection, takes_certificate) = match server {
+        Server::OfUrl if remedy == Remedy::Trust => {
+            return "a connection can name the certificate that is trusted (tls.certificate, tls.authority)".to_owned();
         }
-        error = cause.source();
+        Server::OfUrl => return mend.to_owned(),
+        // Its client knows authorities only.
+        Server::Of(connection) => (connection, !matches!(connection.kind, ConnectionKind::Mysql(_))),
+        Server::Beside(connection) => (connection, false),
+    };
+    let name = &connection.name;
+    match (remedy, takes_certificate) {
+        (Remedy::Trust, true) => format!(
+            "if that is the right one, put it or its fingerprint into the connection '{name}' as tls.certificate, or the certificate of \
+             its authority as tls.authority"
+        ),
+        (Remedy::Trust, false) => {
+            format!("if that is the right one, put the certificate of its authority into the connection '{name}' as tls.authority")
+        }
+        (_, true) => format!(
+            "{mend}; or, if that is the right one, put it or its fingerprint into the connection '{name}' as tls.certificate, which is \
+             trusted whatever its name and its dates are"
+        ),
+        (_, false) => mend.to_owned(),
     }
-    false
+}
+
+/// The setting for a server that speaks no TLS, or not from the first byte.
+fn in_clear(server: Server<'_>) -> &'static str {
+    let (Server::Of(connection) | Server::Beside(connection)) = server else { return "`http://`" };
+    match &connection.kind {
+        ConnectionKind::Http(_) => "`http://`",
+        ConnectionKind::Amqp(_) => "`amqp://`",
+        ConnectionKind::Smtp(smtp) if smtp.tls == Tls::Require => mode(smtp, "`tls: starttls`", "`mode: starttls` in `tls`"),
+        ConnectionKind::Smtp(_) | ConnectionKind::Postgres(_) | ConnectionKind::Mysql(_) | ConnectionKind::Sftp(_) => "`tls: disable`",
+    }
+}
+
+/// How the connection writes its mode: as a word, or in the object that names what is trusted.
+pub(super) fn mode(smtp: &SmtpConnection, word: &'static str, in_object: &'static str) -> &'static str {
+    match smtp.trust {
+        ServerTrust::Machine => word,
+        ServerTrust::Authority(_) | ServerTrust::Certificate(_) => in_object,
+    }
 }

@@ -4,7 +4,8 @@ use super::url::{PathTemplate, UrlTemplate};
 use super::{Caller, wrong_kind};
 use crate::body::read_body;
 use crate::connector::Headers;
-use crate::connector::http_send::{Called, Sent, send, unreachable};
+use crate::connector::http_send::{Called, NotFollowed, Sent, send, unreachable};
+use crate::connector::retry_after::{comes_again, retry_after};
 use crate::context::{self, Context};
 use crate::evaluate::{Budget, Paced};
 use crate::failure::{permanent, transient};
@@ -18,7 +19,7 @@ use forebay_contract::connection::{Connection, ConnectionKind};
 use forebay_contract::definition::Redirects;
 use forebay_contract::format_duration;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
-use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use reqwest::{Request, Response, Url};
 use std::sync::Arc;
@@ -119,11 +120,7 @@ impl HttpStep {
         let (Sent { response, not_followed }, is_renewed) = call.send(caller, self.redirects, target).await?;
         let (status, headers) = (response.status(), response.headers().clone());
         if !status.is_success() && !self.accept.contains(&status.as_u16()) {
-            let explained = not_followed.map(|not_followed| {
-                let otherwise =
-                    if not_followed.may_be_followed() { ", or set `redirects: follow_as_get` to fetch what is there" } else { "" };
-                format!("{}{otherwise}", not_followed.explain(&self.method, "url"))
-            });
+            let explained = not_followed.map(|not_followed| self.explain(caller, &not_followed));
             let mut error = refused(response, target, explained.as_deref().unwrap_or_default()).await;
             if is_renewed && status == StatusCode::UNAUTHORIZED {
                 error.message.push_str("; the token was a new one, and may have been ended by another that was fetched meanwhile");
@@ -135,6 +132,25 @@ impl HttpStep {
         let bytes = if self.method == Method::HEAD { Vec::new() } else { read_bounded(response, most_bytes, target).await? };
         let body = body(&headers, bytes, self.response.clone(), most_bytes, target).await?;
         Ok(Value::object([("status", Value::from(i64::from(status.as_u16()))), ("headers", header_object(&headers)), ("body", body)]))
+    }
+}
+
+impl HttpStep {
+    /// Why a redirect was not followed, and where to write what instead.
+    fn explain(&self, caller: Caller<'_>, not_followed: &NotFollowed) -> String {
+        let is_alert = caller.host.tells_alert();
+        let field = match &self.target {
+            Target::Url(_) if is_alert => "send.webhook.url".to_owned(),
+            Target::Url(_) => "url".to_owned(),
+            Target::Connection { connection, .. } => {
+                let path = if is_alert { "send.webhook.path" } else { "the step's path" };
+                format!("the url of the connection '{connection}' and {path}")
+            }
+        };
+        // An alert has no such field.
+        let may_follow = not_followed.may_be_followed() && !is_alert;
+        let otherwise = if may_follow { ", or set `redirects: follow_as_get` to fetch what is there" } else { "" };
+        format!("{}{otherwise}", not_followed.explain(&self.method, &field))
     }
 }
 
@@ -281,7 +297,7 @@ fn header_object(headers: &HeaderMap) -> Value {
 /// The failure for a status other than 2xx: a 5xx and the statuses that ask to come again are worth another attempt.
 async fn refused(mut response: Response, target: &Called, explained: &str) -> ExecutionError {
     let status = response.status();
-    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?));
+    let retry_after = retry_after(response.headers());
     let mut message = format!("{target} answered {status}{explained}");
     let mut shown = Vec::new();
     while shown.len() < SHOWN_CHARACTERS * 4
@@ -296,16 +312,5 @@ async fn refused(mut response: Response, target: &Called, explained: &str) -> Ex
     if !text.is_empty() {
         message.push_str(&format!(": {text}"));
     }
-    let comes_again =
-        status.is_server_error() || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS].contains(&status);
-    ExecutionError { transient: comes_again, retry_after, ..permanent(ErrorCode::Remote, message) }
-}
-
-/// Seconds, or a date (RFC 9110, section 10.2.3).
-fn retry_after(text: &str) -> Option<Duration> {
-    if let Ok(seconds) = text.trim().parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at = jiff::fmt::rfc2822::parse(text.trim()).ok()?.timestamp();
-    Some(Duration::try_from(at.duration_since(jiff::Timestamp::now())).unwrap_or_default())
+    ExecutionError { transient: comes_again(status), retry_after, ..permanent(ErrorCode::Remote, message) }
 }

@@ -31,6 +31,21 @@ async fn an_http_service_is_asked_with_the_connections_credentials() {
 }
 
 #[tokio::test]
+async fn a_service_that_has_moved_fails_the_test_and_one_whose_address_leads_elsewhere_does_not() {
+    for (location, has_moved) in [("https://127.0.0.1:1/api", true), ("https://docs.example/start", false)] {
+        let server = Server::start(move |_| reply(301, &[("location", location)], "")).await;
+        let http = json!({ "http": { "url": format!("http://{}/api", server.address) } });
+        if has_moved {
+            let moved = fails(http).await;
+            let instead = format!("begin it with https://127.0.0.1:1 in place of http://{}", server.address);
+            assert!(moved.contains("answered 301 Moved Permanently and redirects to the same path") && moved.contains(&instead), "{moved}");
+        } else {
+            assert!(works(http).await.contains("redirects to another path at https://docs.example, which was not followed"));
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_mail_server_is_signed_in_to_and_gets_no_mail() {
     let server = MailServer::start().await;
     let smtp = json!({ "smtp": {

@@ -63,12 +63,14 @@ async fn a_retry_after_makes_the_pause_longer_and_never_shorter() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_execution_that_takes_long_is_shown_as_running_until_its_end_is_recorded() {
+async fn an_execution_that_waits_for_its_next_attempt_says_why_until_its_end_is_recorded() {
     let worker = Worker::new(&retries(2, "10s"));
     worker.reply_with([fails(), succeeds()]);
     worker.deliver(&call(), ORDERED).await;
     let shown: Vec<_> = worker.records().iter().map(|(record, _)| (record.status, record.attempts)).collect();
     assert_eq!(shown, [(ExecutionStatus::Running, 1), (ExecutionStatus::Succeeded, 2)]);
+    let waits = worker.records()[0].0.error.clone().unwrap();
+    assert!(waits.message.contains("503; the next attempt begins after "), "{waits}");
 }
 
 #[tokio::test(start_paused = true)]

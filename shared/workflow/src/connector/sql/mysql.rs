@@ -4,6 +4,7 @@ use super::instant::instant;
 use super::mysql_target::Targets;
 use super::{Batch, Progress, Results, Statement, bytes_of, check_columns, check_count, mysql_value};
 use crate::connector::dial::cause;
+use crate::connector::tls::{self, Server};
 use crate::connector::{Connectors, Reach, Target};
 use crate::failure::{permanent, transient};
 use crate::mapping::Value;
@@ -12,7 +13,7 @@ use forebay_contract::connection::{CONNECT_TIMEOUT, Connection, DatabaseConnecti
 use forebay_contract::format_duration;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Error, IoError, OptsBuilder, ServerError, SslOpts};
+use mysql_async::{Conn, Error, OptsBuilder, ServerError, SslOpts};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -286,17 +287,11 @@ fn refused_sign_in(target: &Target<'_>, database: &DatabaseConnection, error: &E
             let comes_again = [1040, 1203, 1053].contains(code);
             if comes_again { transient(ErrorCode::Unreachable, message) } else { permanent(ErrorCode::Remote, message) }
         }
-        Error::Io(IoError::Tls(_)) => {
-            let why = cause(error);
-            let is_untrusted = why.contains("UnknownIssuer") || why.contains("CaUsedAsEndEntity");
-            let why = if is_untrusted { "the server's certificate is self-signed, or from an authority that is not trusted" } else { &why };
-            let advice = "put the certificate of its authority into the connection as tls.authority, or set tls: disable";
-            permanent(ErrorCode::Unreachable, format!("{target} could not be connected to over TLS: {why}; {advice}"))
-        }
         Error::Driver(mysql_async::DriverError::NoClientSslFlagFromServer) => {
             permanent(ErrorCode::Unreachable, format!("{target} offers no TLS: set it up there, or set tls: disable"))
         }
-        Error::Io(_) => transient(ErrorCode::Unreachable, format!("{target} could not be reached: {}", cause(error))),
+        Error::Io(_) => tls::refused(target, Server::Of(target.0), error)
+            .unwrap_or_else(|| transient(ErrorCode::Unreachable, format!("{target} could not be reached: {}", cause(error)))),
         _ => permanent(ErrorCode::Remote, format!("{target} could not be signed in to: {}", cause(error))),
     }
 }

@@ -4,13 +4,13 @@ use super::postgres_column::{Cell, is_readable};
 use super::postgres_parameter::Parameter;
 use super::{Batch, Progress, Results, Statement, check_columns, check_count};
 use crate::connector::dial::{cause, dial};
-use crate::connector::{Connectors, Reach, Target, tls};
+use crate::connector::tls::{self, Server};
+use crate::connector::{Connectors, Reach, Target};
 use crate::failure::{permanent, transient};
 use crate::mapping::Value;
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
 use forebay_contract::connection::{CONNECT_TIMEOUT, Connection, DatabaseConnection, Tls};
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
-use forebay_tls::Untrusted;
 use futures_util::TryStreamExt;
 use std::pin::pin;
 use std::sync::Arc;
@@ -280,16 +280,12 @@ fn failed(target: &Target<'_>, progress: &Progress, which: &str, params: Option<
 
 fn refused_sign_in(target: &Target<'_>, database: &DatabaseConnection, error: &Error) -> ExecutionError {
     let Some(refused) = error.as_db_error() else {
-        let why = cause(error);
-        if let Some(untrusted) = Untrusted::in_error(error) {
-            let message = format!("{target} could not be connected to over TLS: {}", tls::advice(target, untrusted));
-            return permanent(ErrorCode::Unreachable, message);
+        if let Some(refused) = tls::refused(target, Server::Of(target.0), error) {
+            return refused;
         }
-        if why.contains("certificate") || why.contains("TLS") {
-            let message = format!(
-                "{target} could not be connected to over TLS: {why}; let the connection trust its authority (tls.authority), or set tls: disable"
-            );
-            return permanent(ErrorCode::Unreachable, message);
+        let why = cause(error);
+        if why.contains("server does not support TLS") {
+            return permanent(ErrorCode::Unreachable, format!("{target} offers no TLS: set it up there, or set tls: disable"));
         }
         if why.contains("password missing") {
             return permanent(ErrorCode::Remote, format!("{target} asks for a password, and the connection has none"));
