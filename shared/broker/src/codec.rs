@@ -46,6 +46,8 @@ struct Call<'a> {
     resumes: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     due_at: Option<i64>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    call_depth: u32,
     request: Cow<'a, Request>,
 }
 
@@ -131,6 +133,7 @@ pub fn encode_envelope(envelope: &Envelope, expires_in: Option<Duration>) -> Mes
         once: envelope.once,
         resumes: envelope.resumes,
         due_at: envelope.due_at,
+        call_depth: envelope.call_depth,
         request: Cow::Borrowed(&envelope.request),
     };
     // Strings and JSON values always serialize; an empty header would be refused by the worker, visibly.
@@ -198,6 +201,7 @@ pub fn decode_envelope(properties: &BasicProperties, body: Bytes) -> Result<Enve
         once: call.once,
         resumes: call.resumes,
         due_at: call.due_at,
+        call_depth: call.call_depth,
     })
 }
 
@@ -320,6 +324,7 @@ mod tests {
             once: Some(-5),
             resumes: true,
             due_at: Some(1_700_000_000_000),
+            call_depth: 3,
         }
     }
 

@@ -20,7 +20,7 @@ pub const CALL_METHOD: &str = "CALL";
 /// much as 200 bytes of body, so what only Forebay reads is one JSON text.
 pub mod header {
     /// Everything of the call but its body, as JSON (text): `envelope` (its version), `tenant`, `integration`, `integrationId`, `version`,
-    /// `receivedAt`, `deadline`, `attempts`, `once`, `resumes`, `dueAt` and `request`.
+    /// `receivedAt`, `deadline`, `attempts`, `once`, `resumes`, `dueAt`, `callDepth` and `request`.
     pub const CALL: &str = "forebay-call";
     /// W3C trace context (text).
     pub const TRACEPARENT: &str = "traceparent";
@@ -111,6 +111,8 @@ pub struct Envelope {
     pub resumes: bool,
     /// Milliseconds of Unix time at which a scheduled run was due; absent: it was called.
     pub due_at: Option<i64>,
+    /// Number of executions that called one another before this one; 0: no execution called it.
+    pub call_depth: u32,
 }
 
 impl Envelope {
@@ -142,6 +144,7 @@ impl Envelope {
             once: None,
             resumes: false,
             due_at: None,
+            call_depth: 0,
         }
     }
 

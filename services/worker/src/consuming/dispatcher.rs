@@ -137,7 +137,7 @@ pub(crate) async fn dispatch(
                 let under_way_since = if envelope.resumes { unix_micros() } else { envelope.received_at };
                 let held = in_hand.hold(envelope.received_at, number, envelope.integration_id, under_way_since);
                 let (redelivered, redeliveries) = (delivery.redelivered(), delivery.redeliveries());
-                let delivered = Delivered { envelope, redelivered, redeliveries, source: keying.source(), lost: lost.clone(), depth: 0 };
+                let delivered = Delivered { envelope, redelivered, redeliveries, source: keying.source(), lost: lost.clone(), nested: 0 };
                 let Some(key) = key_of(executions, keying, number, &delivered).await else {
                     end = End::Lost;
                     break;

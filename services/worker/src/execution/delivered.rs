@@ -15,8 +15,8 @@ pub(crate) struct Delivered {
     pub(crate) source: Source,
     /// Cancelled when the delivery is no longer this worker's.
     pub(crate) lost: CancellationToken,
-    /// Number of integrations that call one another around this execution.
-    pub(crate) depth: u8,
+    /// Number of executions around this one that run in the same place.
+    pub(crate) nested: u8,
 }
 
 /// The place from which an execution came.

@@ -19,8 +19,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// Integrations that call one another, one inside the other.
-const MAX_CALL_DEPTH: u8 = 8;
+/// Executions that run in the place of one another: each takes a part of the thread's stack.
+const MAX_NESTED_CALLS: u8 = 8;
+/// Executions that called one another, in this place or by way of queues: more is taken for a loop that has no end.
+const MAX_CALL_DEPTH: u32 = 64;
 /// How often the end of a called execution is looked up whose reply was lost.
 const LOOK_UP_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -35,7 +37,8 @@ pub(crate) struct ExecutionHost {
     /// Whether an earlier delivery may have done a part.
     is_repeated: bool,
     may_be_deferred: bool,
-    depth: u8,
+    nested: u8,
+    call_depth: u32,
 }
 
 /// The end of an integration that was called in the place of its caller.
@@ -57,7 +60,8 @@ impl ExecutionHost {
             lost: delivered.lost.clone(),
             is_repeated: delivered.is_repeated(),
             may_be_deferred: delivered.source.may_be_deferred(),
-            depth: delivered.depth,
+            nested: delivered.nested,
+            call_depth: envelope.call_depth,
         }
     }
 
@@ -94,8 +98,14 @@ impl ExecutionHost {
     /// The integration that a call is for.
     fn callee(&self, name: &Name) -> Result<Arc<Integration>, ExecutionError> {
         let refused = |message: String| ExecutionError::permanent(ErrorCode::Definition, message);
-        if self.depth >= MAX_CALL_DEPTH {
-            return Err(refused(format!("calls of integrations are more than {MAX_CALL_DEPTH} levels deep; does one call itself?")));
+        if self.nested >= MAX_NESTED_CALLS {
+            return Err(refused(format!("calls of integrations are more than {MAX_NESTED_CALLS} levels deep; does one call itself?")));
+        }
+        if self.call_depth >= MAX_CALL_DEPTH {
+            let message = format!(
+                "more than {MAX_CALL_DEPTH} executions called one another; does one call itself without end? A schedule, or `each`, repeats a step"
+            );
+            return Err(refused(message));
         }
         let snapshot = self.workflows.snapshot.current();
         match snapshot.integration(self.tenant.as_str(), name.as_str()) {
@@ -118,7 +128,8 @@ impl ExecutionHost {
         let id = self.workflows.ids.derive(integration.id, self.id.issued_at_millis(), &format!("{}/{}", self.id, call.path));
         let envelope = Envelope::new(id, definition.path(), integration.id, integration.version, request, call.body.clone().into());
         let trace = forebay_runtime::telemetry::current_traceparent();
-        Ok(Envelope { trace: trace.map(|(traceparent, tracestate)| TraceContext { traceparent, tracestate }), ..envelope })
+        let trace = trace.map(|(traceparent, tracestate)| TraceContext { traceparent, tracestate });
+        Ok(Envelope { trace, call_depth: self.call_depth + 1, ..envelope })
     }
 
     /// Calls over the integration's own queue, which keeps its order, and waits for the reply.
@@ -151,7 +162,7 @@ impl ExecutionHost {
             // The calling execution is what is deferred.
             source: Source::Call { may_be_deferred: self.may_be_deferred },
             lost: self.lost.clone(),
-            depth: self.depth + 1,
+            nested: self.nested + 1,
         };
         let program = self.workflows.programs.of(&delivered).await.ok_or_else(caller_lost)?;
         let program = program.as_deref();

@@ -113,3 +113,21 @@ async fn a_called_integration_is_retried_in_its_callers_place() {
     assert_eq!((worker.calls(), worker.deferred().len()), (3, 0));
     assert_eq!(worker.ends()[0].attempts, 3);
 }
+
+#[tokio::test]
+async fn executions_that_call_one_another_by_way_of_queues_are_counted_and_a_loop_ends() {
+    let worker = Worker::new("steps: [{ id: again, call: { integration: Main, wait: false } }]");
+    let mut next = call();
+    for depth in 1..=64 {
+        worker.deliver(&next, WORK).await;
+        let published = |event| match event {
+            Event::Published(envelope, None) => Some(*envelope),
+            _ => None,
+        };
+        next = worker.events().into_iter().filter_map(published).next_back().unwrap();
+        assert_eq!(next.call_depth, depth);
+    }
+    worker.deliver(&next, WORK).await;
+    let error = worker.ends().last().unwrap().error.clone().unwrap();
+    assert!(error.message.contains("more than 64 executions called one another"), "{error}");
+}

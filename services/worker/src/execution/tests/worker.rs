@@ -169,7 +169,7 @@ pub(super) fn call() -> Envelope {
 
 pub(super) fn delivered(envelope: &Envelope, source: Source) -> Delivered {
     let (envelope, lost) = (envelope.clone(), CancellationToken::new());
-    Delivered { envelope, redelivered: false, redeliveries: 0, source, lost, depth: 0 }
+    Delivered { envelope, redelivered: false, redeliveries: 0, source, lost, nested: 0 }
 }
 
 /// The same message again.
