@@ -2,7 +2,7 @@
 
 use crate::execution::ports::{Batch, CallReply, ExecutionBroker, ExecutionStore, PortFuture, Target, Urgency};
 use crate::measure;
-use crate::recording::{NotRecorded, Recorder};
+use crate::recording::{NotRecorded, Recorded, Recorder};
 use forebay_broker::{Destination, PublishError, Publisher, Queue, Replies, Reply, Topology, encode_envelope, encode_reply, order_of};
 use forebay_contract::ExecutionId;
 use forebay_contract::definition::{Definition, Delivery};
@@ -50,11 +50,15 @@ impl ExecutionStore for StoredExecutions {
         self.store.can_seal()
     }
 
-    fn record(&self, record: Record, urgency: Urgency) -> PortFuture<'_, Result<(), NotRecorded>> {
+    fn has_begun<'a>(&'a self, id: &'a ExecutionId) -> PortFuture<'a, Result<bool, StoreError>> {
+        Box::pin(self.store.has_begun(id))
+    }
+
+    fn record(&self, record: Record, urgency: Urgency) -> PortFuture<'_, Result<Recorded, NotRecorded>> {
         Box::pin(self.recorder.record(record, urgency))
     }
 
-    fn halt<'a>(&'a self, integration: Uuid, id: &'a ExecutionId, error: &'a ExecutionError) -> PortFuture<'a, Result<(), StoreError>> {
+    fn halt<'a>(&'a self, integration: Uuid, id: &'a ExecutionId, error: &'a ExecutionError) -> PortFuture<'a, Result<bool, StoreError>> {
         Box::pin(self.store.halt_trigger(integration, id, error))
     }
 

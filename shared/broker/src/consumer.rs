@@ -200,7 +200,7 @@ impl Delivery {
 
     /// Why a message is in the `dead` queue: `expired`, `delivery_limit`, ...
     #[must_use]
-    pub fn dead_because(&self) -> Option<String> {
+    pub fn death_reason(&self) -> Option<String> {
         last_death_reason(self.properties.headers().as_ref()?)
     }
 

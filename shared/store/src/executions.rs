@@ -149,6 +149,20 @@ impl Store {
         Ok(finished)
     }
 
+    /// Whether an attempt of an execution is recorded as begun.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn has_begun(&self, id: &ExecutionId) -> Result<bool, StoreError> {
+        let operation = "read whether an execution has begun";
+        let failed = StoreError::during(operation);
+        let client = self.client(operation).await?;
+        let sql = "select 1 from executions where id = $1 and accepted_at = $2 and started_at is not null";
+        let statement = client.prepare_cached(sql).await.map_err(failed)?;
+        let row = client.query_opt(&statement, &[&id.unique(), &Timestamp(accepted_at(id))]).await.map_err(failed)?;
+        Ok(row.is_some())
+    }
+
     /// One execution of one integration, with its answer; `None`: nothing is recorded, or its history is gone.
     ///
     /// # Errors

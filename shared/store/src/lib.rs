@@ -54,6 +54,7 @@ mod tenants;
 mod timestamp;
 mod tokens;
 mod traffic;
+mod transition;
 mod triggers;
 mod users;
 mod versions;

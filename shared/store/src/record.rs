@@ -87,7 +87,7 @@ pub struct Record {
     pub trigger_kind: TriggerKind,
     /// Where it stands.
     pub status: ExecutionStatus,
-    /// Attempts so far, this one included: a stored row is replaced only by one with as many attempts or more.
+    /// Attempts so far, this one included: see [`transition`](crate::transition) for which record stays.
     pub attempts: i32,
     /// When the last attempt began; `None`: it never started.
     pub started_at: Option<i64>,
@@ -135,6 +135,9 @@ pub struct Record {
     pub keep: Option<Duration>,
     /// Whether its failure halts its trigger.
     pub halted: bool,
+    /// Whether no message of the execution is left: the record ends it, whichever attempt is recorded as running.
+    #[serde(default)]
+    pub is_abandoned: bool,
     /// Whether a person decided to go on without it.
     pub skipped: bool,
     /// The trace that it belongs to. A row keeps the one that it has where a later record has none.
@@ -179,6 +182,7 @@ impl Record {
             output: None,
             keep: None,
             halted: false,
+            is_abandoned: false,
             skipped: false,
             trace: None,
         }

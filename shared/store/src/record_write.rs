@@ -8,11 +8,13 @@ use crate::record::{Record, accepted_at};
 use crate::seal::SecretKeys;
 use crate::sealed;
 use crate::timestamp::Timestamp;
+use crate::transition::{CONDITION, replaces};
 use deadpool_postgres::GenericClient;
 use forebay_contract::Label;
 use forebay_contract::outcome::ExecutionStatus;
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::LazyLock;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
@@ -27,7 +29,9 @@ const LONGEST_WORD: usize = 200;
 const TRIES_WHILE_ATTACHED: usize = 8;
 
 /// Every row that was written is returned.
-const UPSERT: &str = "
+static UPSERT: LazyLock<String> = LazyLock::new(|| format!("{INSERT} where {CONDITION} returning id"));
+
+const INSERT: &str = "
     insert into executions (id, integration_id, accepted_at, started_at, ended_at, version, attempts, redeliveries, response_status,
         halted, skipped, status, trigger_kind, worker, error_code, error_step, error_message, error_transient, labels, trace)
     select id, integration_id, accepted_at, started_at, ended_at, version, attempts, redeliveries, response_status,
@@ -39,15 +43,13 @@ const UPSERT: &str = "
         redeliveries, response_status, halted, skipped, status, trigger_kind, worker, error_code, error_step, error_message,
         error_transient, labels, trace)
     on conflict (id, accepted_at) do update set
-        started_at = excluded.started_at, ended_at = excluded.ended_at, version = excluded.version, attempts = excluded.attempts,
+        started_at = case when excluded.id = any($21::uuid[]) then executions.started_at else excluded.started_at end, ended_at = excluded.ended_at, version = excluded.version,
+        attempts = greatest(excluded.attempts, executions.attempts),
         redeliveries = excluded.redeliveries, response_status = excluded.response_status, halted = excluded.halted,
         skipped = excluded.skipped, status = excluded.status, worker = excluded.worker, error_code = excluded.error_code,
         error_step = excluded.error_step, error_message = excluded.error_message, error_transient = excluded.error_transient,
         labels = coalesce(excluded.labels, executions.labels), trace = coalesce(excluded.trace, executions.trace)
-    where executions.attempts < excluded.attempts
-        or executions.attempts = excluded.attempts
-            and (excluded.status not in ('queued', 'running') or executions.status in ('queued', 'running'))
-    returning id";
+";
 
 const INSERT_PAYLOADS: &str = "
     insert into execution_payloads (execution_id, accepted_at, kind, encoding, content, expires_at, integration_id, needed)
@@ -76,17 +78,17 @@ struct Payload {
 }
 
 impl Store {
-    /// Writes executions: all or none. Writing the same again changes nothing. A stored row is replaced, with its payloads, only by a record
-    /// with as many attempts or more; one that has ended is not replaced by one that says of the same attempt that it runs. The same
-    /// rule holds within the batch; of equal records the last counts. Without payloads it takes one round trip.
+    /// Writes executions: all or none. Writing the same again changes nothing. A stored row is replaced, with its payloads, by the rule of
+    /// [`transition`](crate::transition), which holds within the batch too; of equal records the last counts. Without payloads it takes one
+    /// round trip. Returns of each record of the batch, in order, whether it is what is stored now.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]: write the batch again; whether it was written is unknown. No content of a record makes it fail:
     /// in texts NUL becomes U+FFFD, and what is beyond bounds (4000 characters of an error's message) is cut.
-    pub async fn record(&self, batch: &[Record]) -> Result<(), StoreError> {
-        let records = newest_of_each(batch);
+    pub async fn record(&self, batch: &[Record]) -> Result<Vec<bool>, StoreError> {
+        let records = prevailing(batch);
         if records.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let payloads = pack(&records, self.secret_keys.as_deref())?;
         let mut outcome = self.write(&records, &payloads).await;
@@ -96,14 +98,21 @@ impl Store {
                 _ => break,
             }
         }
-        outcome
+        let written = outcome?;
+        let is_stored = |record: &Record| {
+            let id = record.execution_id.unique();
+            let of_this_batch = records.binary_search_by_key(&id, |known| known.execution_id.unique());
+            of_this_batch.is_ok_and(|place| std::ptr::eq(records[place], record)) && written.binary_search(&id).is_ok()
+        };
+        Ok(batch.iter().map(is_stored).collect())
     }
 
-    async fn write(&self, records: &[&Record], payloads: &[Payload]) -> Result<(), StoreError> {
+    /// The ids of the rows that were written, sorted.
+    async fn write(&self, records: &[&Record], payloads: &[Payload]) -> Result<Vec<Uuid>, StoreError> {
         let failed = StoreError::during(OPERATION);
         let mut client = self.client(OPERATION).await?;
         if payloads.is_empty() && !records.iter().any(|record| may_be_stored(record)) {
-            return upsert(&client, records).await.map(drop);
+            return upsert(&client, records).await;
         }
         let transaction = client.transaction().await.map_err(failed)?;
         let written = upsert(&transaction, records).await?;
@@ -119,7 +128,8 @@ impl Store {
         for chunk in chunks(&payloads) {
             insert_payloads(&transaction, chunk).await?;
         }
-        transaction.commit().await.map_err(failed)
+        transaction.commit().await.map_err(failed)?;
+        Ok(written)
     }
 }
 
@@ -129,18 +139,17 @@ fn is_partition_moved(error: &StoreError) -> bool {
     matches!(error, StoreError::Statement { source, .. } if source.code() == Some(&SqlState::CHECK_VIOLATION))
 }
 
-/// One record an execution: the one with most attempts, of equal ones one that has ended, of equal ones the last. In the order of ids, so
-/// that concurrent batches take their row locks in the same order.
-fn newest_of_each(batch: &[Record]) -> Vec<&Record> {
-    let rank = |record: &Record| (record.attempts, is_final(record.status));
-    let mut newest: HashMap<Uuid, &Record> = HashMap::with_capacity(batch.len());
+/// One record an execution: the one that stays of them. In the order of ids, so that concurrent batches take their row locks in the same
+/// order.
+fn prevailing(batch: &[Record]) -> Vec<&Record> {
+    let mut prevailing: HashMap<Uuid, &Record> = HashMap::with_capacity(batch.len());
     for record in batch {
-        let known = newest.entry(record.execution_id.unique()).or_insert(record);
-        if rank(known) <= rank(record) {
+        let known = prevailing.entry(record.execution_id.unique()).or_insert(record);
+        if replaces(known, record) {
             *known = record;
         }
     }
-    let mut records: Vec<&Record> = newest.into_values().collect();
+    let mut records: Vec<&Record> = prevailing.into_values().collect();
     records.sort_unstable_by_key(|record| record.execution_id.unique());
     records
 }
@@ -234,7 +243,8 @@ async fn upsert(client: &impl GenericClient, records: &[&Record]) -> Result<Vec<
     let transient: Vec<Option<bool>> = errors.iter().map(|error| error.map(|error| error.transient)).collect();
     let labels: Vec<Option<String>> = records.iter().map(|record| joined(&record.labels)).collect();
     let traces: Vec<Option<Uuid>> = records.iter().map(|record| record.trace).collect();
-    let statement = client.prepare_cached(UPSERT).await.map_err(failed)?;
+    let abandoned: Vec<Uuid> = records.iter().filter(|record| record.is_abandoned).map(|record| record.execution_id.unique()).collect();
+    let statement = client.prepare_cached(&UPSERT).await.map_err(failed)?;
     let rows = client
         .query(
             &statement,
@@ -259,6 +269,7 @@ async fn upsert(client: &impl GenericClient, records: &[&Record]) -> Result<Vec<
                 &transient,
                 &labels,
                 &traces,
+                &abandoned,
             ],
         )
         .await

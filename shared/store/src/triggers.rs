@@ -5,7 +5,7 @@ use crate::connection::Store;
 use crate::definitions::read_definition;
 use crate::error::StoreError;
 use crate::listen::{self, Part};
-use crate::record::TriggerKind;
+use crate::record::{TriggerKind, accepted_at};
 use crate::record_write::bounded_message;
 use crate::timestamp::Timestamp;
 use crate::workers::WORKER_TTL;
@@ -109,11 +109,12 @@ pub struct TriggerRow {
 impl Store {
     /// Halts a trigger at an execution that failed. A trigger that is halted at another one already stays halted at that one, whose decision
     /// comes first (only triggers ordered by key run several at once). Halting again at the same execution asks for
-    /// a new decision: the one made before led here.
+    /// a new decision: the one made before led here. `false`: the execution has succeeded meanwhile, in another worker, so there is nothing
+    /// to decide.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] for an unknown integration, or what the server says.
-    pub async fn halt_trigger(&self, integration_id: Uuid, execution: &ExecutionId, error: &ExecutionError) -> Result<(), StoreError> {
+    pub async fn halt_trigger(&self, integration_id: Uuid, execution: &ExecutionId, error: &ExecutionError) -> Result<bool, StoreError> {
         let operation = "halt a trigger";
         let failed = StoreError::during(operation);
         let error = ExecutionError { message: bounded_message(&error.message).into_owned(), ..error.clone() };
@@ -121,6 +122,11 @@ impl Store {
         let mut client = self.client(operation).await?;
         let transaction = client.transaction().await.map_err(failed)?;
         listen::next_generation(&transaction, Part::Triggers).await?;
+        let sql = "select 1 from executions where id = $1 and accepted_at = $2 and status = 'succeeded'";
+        let accepted_at = Timestamp(accepted_at(execution));
+        if transaction.query_opt(sql, &[&execution.unique(), &accepted_at]).await.map_err(failed)?.is_some() {
+            return Ok(false);
+        }
         let sql = "insert into trigger_states as known (integration_id, state, execution_id, error, since)
                    select id, 'halted', $2, $3::text::json, now() from integrations where id = $1
                    on conflict (integration_id) do update set state = 'halted', execution_id = excluded.execution_id, error = excluded.error,
@@ -131,12 +137,13 @@ impl Store {
         if written == 0 {
             let exists = transaction.query_opt("select 1 from integrations where id = $1", &[&integration_id]).await.map_err(failed)?;
             return match exists {
-                Some(_) => Ok(()),
+                Some(_) => Ok(true),
                 None => Err(StoreError::NotFound { what: format!("the integration {integration_id}") }),
             };
         }
         listen::announce_change(&transaction).await?;
-        transaction.commit().await.map_err(failed)
+        transaction.commit().await.map_err(failed)?;
+        Ok(true)
     }
 
     /// Decides that the failed execution of a halted trigger is run again. `by`: who decides.

@@ -3,7 +3,6 @@
 use super::dispatcher::{Consumption, Keying, Stop, dispatch, put_aside};
 use crate::execution::{Disposition, SharedQueue};
 use forebay_broker::{Delivery, Queue};
-use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -49,18 +48,8 @@ async fn handle_dead_letter(consumption: &Consumption, delivery: Delivery) -> bo
         Ok(envelope) => envelope,
         Err(error) => return put_aside(&consumption.publisher, delivery, &error.to_string()).await,
     };
-    let executions = &consumption.executions;
-    let disposition = match delivery.dead_because().as_deref() {
-        Some("expired") => executions.expire(&envelope).await,
-        reason => {
-            let message = format!(
-                "the broker gave the execution up ({}): its workers went away each time they had begun it",
-                reason.unwrap_or("unknown")
-            );
-            let error = ExecutionError::permanent(ErrorCode::Crashed, message);
-            executions.fail(&envelope, error, delivery.redeliveries()).await
-        }
-    };
+    let reason = delivery.death_reason();
+    let disposition = consumption.executions.dead_letter(&envelope, reason.as_deref(), delivery.redeliveries()).await;
     let is_recorded = disposition == Disposition::Acknowledge;
     if is_recorded {
         delivery.ack();

@@ -1,5 +1,6 @@
 //! Halts: an ordered trigger whose execution failed stops until a person resumes or skips it.
 
+use super::outcome::Disposition;
 use super::patience::ASK_AGAIN_INTERVAL;
 use super::ports::ExecutionStore;
 use crate::measure;
@@ -57,24 +58,54 @@ impl Halts {
 
     /// The execution has halted its trigger before. Its worker may have stopped between the two writes, so the halt is written when
     /// the snapshot has none.
-    pub(crate) async fn stay(&self, envelope: &Envelope, lost: &CancellationToken) {
+    pub(crate) async fn stay(&self, envelope: &Envelope, lost: &CancellationToken) -> Halted {
         if self.snapshot.current().trigger_state(envelope.integration_id).is_some() {
-            return;
+            return Halted::Yes;
         }
         let message = "the execution failed; its worker went away before it could say why the trigger is halted".to_owned();
-        self.halt(envelope, &ExecutionError::permanent(ErrorCode::Crashed, message), lost).await;
+        self.halt(envelope, &ExecutionError::permanent(ErrorCode::Crashed, message), lost).await
     }
 
     /// Writes the halt down, however long the database is away: the trigger must not go on before.
-    pub(crate) async fn halt(&self, envelope: &Envelope, error: &ExecutionError, lost: &CancellationToken) {
-        measure::halted(envelope, true);
-        tracing::warn!(forebay.tenant = %envelope.tenant, forebay.integration = %envelope.integration, forebay.execution.id = %envelope.execution_id, "the trigger is halted until a person resumes or skips");
-        while let Err(cause) = self.store.halt(envelope.integration_id, &envelope.execution_id, error).await {
-            tracing::warn!(forebay.execution.id = %envelope.execution_id, error = %cause, "the halt could not be written down; trying again");
+    pub(crate) async fn halt(&self, envelope: &Envelope, error: &ExecutionError, lost: &CancellationToken) -> Halted {
+        loop {
+            match self.store.halt(envelope.integration_id, &envelope.execution_id, error).await {
+                Ok(true) => {
+                    measure::halted(envelope, true);
+                    tracing::warn!(forebay.tenant = %envelope.tenant, forebay.integration = %envelope.integration, forebay.execution.id = %envelope.execution_id, "the trigger is halted until a person resumes or skips");
+                    return Halted::Yes;
+                }
+                Ok(false) => return Halted::HasSucceeded,
+                Err(cause) => {
+                    tracing::warn!(forebay.execution.id = %envelope.execution_id, error = %cause, "the halt could not be written down; trying again");
+                }
+            }
             if lost.is_cancelled() {
-                break;
+                return Halted::Lost;
             }
             tokio::time::sleep(ASK_AGAIN_INTERVAL).await;
+        }
+    }
+}
+
+/// Whether a trigger is halted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Halted {
+    /// It is, and so it is written down.
+    Yes,
+    /// The execution has succeeded in another worker: there is nothing to decide.
+    HasSucceeded,
+    /// The delivery was lost before the store answered: the worker that has it now decides.
+    Lost,
+}
+
+impl Halted {
+    /// What becomes of the delivery.
+    pub(crate) fn disposition(self) -> Disposition {
+        match self {
+            Self::Yes => Disposition::Halt,
+            Self::HasSucceeded => Disposition::Acknowledge,
+            Self::Lost => Disposition::Leave,
         }
     }
 }

@@ -43,7 +43,7 @@ use self::workflows::Workflows;
 use crate::recording::{Recording, Statistics};
 use forebay_contract::IdIssuer;
 use forebay_contract::envelope::Envelope;
-use forebay_contract::outcome::ExecutionError;
+use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use forebay_store::{Connections, SnapshotHandle};
 use forebay_workflow::{Engine, Program};
 use std::sync::Arc;
@@ -144,9 +144,22 @@ impl Executions {
         self.settlement.fail(envelope, error, redeliveries).await
     }
 
-    /// Records a call whose caller had gone before it could start.
-    pub(crate) async fn expire(&self, envelope: &Envelope) -> Disposition {
-        self.settlement.expire(envelope).await
+    /// Records the end of an execution whose message the broker took out of its queue, with the broker's reason.
+    pub(crate) async fn dead_letter(&self, envelope: &Envelope, reason: Option<&str>, redeliveries: u32) -> Disposition {
+        let message = if reason == Some("expired") {
+            match self.workflows.store.has_begun(&envelope.execution_id).await {
+                Ok(false) => return self.settlement.expire(envelope).await,
+                Ok(true) => "the execution was begun and its worker went away; its caller's deadline passed before another could go on",
+                // The broker delivers it again.
+                Err(_) => return Disposition::Leave,
+            }
+            .to_owned()
+        } else {
+            let reason = reason.unwrap_or("unknown");
+            format!("the broker gave the execution up ({reason}): its workers went away each time they had begun it")
+        };
+        let error = ExecutionError::permanent(ErrorCode::Crashed, message);
+        self.settlement.abandon(envelope, error, redeliveries).await
     }
 }
 

@@ -1,6 +1,6 @@
 //! The store and the broker as an execution sees them: small enough that unit tests stand in for both in memory.
 
-use crate::recording::NotRecorded;
+use crate::recording::{NotRecorded, Recorded};
 use forebay_broker::PublishError;
 use forebay_contract::ExecutionId;
 use forebay_contract::definition::{Definition, Delivery};
@@ -33,11 +33,14 @@ pub(crate) trait ExecutionStore: Send + Sync {
     /// Whether there is a key to encrypt with.
     fn can_seal(&self) -> bool;
 
-    /// Returns once the record is durable.
-    fn record(&self, record: Record, urgency: Urgency) -> PortFuture<'_, Result<(), NotRecorded>>;
+    /// Whether an attempt of the execution is recorded as begun.
+    fn has_begun<'a>(&'a self, id: &'a ExecutionId) -> PortFuture<'a, Result<bool, StoreError>>;
 
-    /// Writes down that a trigger is halted at this execution.
-    fn halt<'a>(&'a self, integration: Uuid, id: &'a ExecutionId, error: &'a ExecutionError) -> PortFuture<'a, Result<(), StoreError>>;
+    /// Returns once the record is durable, or superseded.
+    fn record(&self, record: Record, urgency: Urgency) -> PortFuture<'_, Result<Recorded, NotRecorded>>;
+
+    /// Writes down that a trigger is halted at this execution. `false`: it is not, since the execution has succeeded meanwhile.
+    fn halt<'a>(&'a self, integration: Uuid, id: &'a ExecutionId, error: &'a ExecutionError) -> PortFuture<'a, Result<bool, StoreError>>;
 
     /// Ends the halt of a trigger.
     fn clear_halt(&self, integration: Uuid) -> PortFuture<'_, Result<(), StoreError>>;

@@ -4,7 +4,7 @@ use super::delivered::{Delivered, Source};
 use super::halts::Halts;
 use super::outcome::{Disposition, Outcome};
 use super::ports::{ExecutionBroker, Urgency};
-use crate::recording::{EndRecord, NotRecorded, Recording};
+use crate::recording::{EndRecord, EndRecorded, NotRecorded, Recorded, Recording};
 use forebay_contract::definition::{Definition, OnFailure};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{Ending, ExecutionError};
@@ -44,10 +44,9 @@ impl Settlement {
         };
         match self.recording.end(envelope, outcome, end).await {
             Err(error) => left(envelope, &error),
-            Ok(Some(error)) if halts => {
-                self.halts.halt(envelope, &error, &delivered.lost).await;
-                Disposition::Halt
-            }
+            // Another worker has ended the execution: there is nothing to halt at, and no halt of ours to end.
+            Ok(EndRecorded { recorded: Recorded::Superseded, .. }) => Disposition::Acknowledge,
+            Ok(EndRecorded { error: Some(error), .. }) if halts => self.halts.halt(envelope, &error, &delivered.lost).await.disposition(),
             Ok(_) => {
                 self.halts.release(envelope).await;
                 Disposition::Acknowledge
@@ -66,6 +65,12 @@ impl Settlement {
         settled(envelope, self.recording.expired(envelope).await)
     }
 
+    /// Records the failure of an execution whose message the broker gave up.
+    pub(crate) async fn abandon(&self, envelope: &Envelope, error: ExecutionError, redeliveries: u32) -> Disposition {
+        self.reply(envelope, &Ending::Failed(error.clone()));
+        settled(envelope, self.recording.abandoned(envelope, error, redeliveries).await)
+    }
+
     /// Records that a person decided to go on without the execution, and ends the halt.
     pub(crate) async fn skip(&self, envelope: &Envelope, finished: &FinishedExecution) -> Disposition {
         let error = self.halts.error(envelope);
@@ -78,8 +83,7 @@ impl Settlement {
 
     /// Keeps the trigger halted at the execution.
     pub(crate) async fn stay_halted(&self, delivered: &Delivered) -> Disposition {
-        self.halts.stay(&delivered.envelope, &delivered.lost).await;
-        Disposition::Halt
+        self.halts.stay(&delivered.envelope, &delivered.lost).await.disposition()
     }
 
     fn reply(&self, envelope: &Envelope, ending: &Ending) {

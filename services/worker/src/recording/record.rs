@@ -1,6 +1,6 @@
 //! The records of executions.
 
-use super::recorder::NotRecorded;
+use super::recorder::{NotRecorded, Recorded};
 use super::redaction::hide;
 use super::statistics::Statistics;
 use crate::execution::outcome::{Outcome, Ran};
@@ -43,19 +43,23 @@ pub(crate) struct EndRecord<'a> {
     pub(crate) urgency: Urgency,
 }
 
+/// The recorded end of an execution.
+#[derive(Debug)]
+pub(crate) struct EndRecorded {
+    /// Where the record is.
+    pub(crate) recorded: Recorded,
+    /// The error of a failure, without the fields that the definition hides.
+    pub(crate) error: Option<ExecutionError>,
+}
+
 impl Recording {
     /// `worker`: the worker's name.
     pub(crate) fn new(store: Arc<dyn ExecutionStore>, programs: Programs, statistics: Statistics, worker: &str) -> Self {
         Self { store, programs, statistics, worker: worker.into() }
     }
 
-    /// Records the end of an execution. Returns its error, with nothing hidden in it that the definition hides.
-    pub(crate) async fn end(
-        &self,
-        envelope: &Envelope,
-        outcome: Outcome,
-        end: EndRecord<'_>,
-    ) -> Result<Option<ExecutionError>, NotRecorded> {
+    /// Records the end of an execution.
+    pub(crate) async fn end(&self, envelope: &Envelope, outcome: Outcome, end: EndRecord<'_>) -> Result<EndRecorded, NotRecorded> {
         let started_at = outcome.ran.as_ref().map(|ran| ran.started_at);
         let mut record = self.end_record(envelope, outcome, end);
         self.statistics.count(envelope.integration_id, record.status, started_at, record.ended_at);
@@ -64,8 +68,8 @@ impl Recording {
         }
         hide(&mut record, end.definition, envelope).await;
         let error = record.error.clone();
-        self.store.record(record, end.urgency).await?;
-        Ok(error)
+        let recorded = self.store.record(record, end.urgency).await?;
+        Ok(EndRecorded { recorded, error })
     }
 
     /// Records a failure of an execution that did not run and of which no program is at hand.
@@ -81,7 +85,17 @@ impl Recording {
     pub(crate) async fn expired(&self, envelope: &Envelope) -> Result<(), NotRecorded> {
         let record = self.empty_record(envelope);
         self.statistics.count(envelope.integration_id, record.status, None, record.ended_at);
-        self.store.record(record, Urgency::Now).await
+        self.store.record(record, Urgency::Now).await.map(drop)
+    }
+
+    /// Records the failure of an execution of which no message is left.
+    pub(crate) async fn abandoned(&self, envelope: &Envelope, error: ExecutionError, redeliveries: u32) -> Result<(), NotRecorded> {
+        let mut record = self.failed_record(envelope, Some(error));
+        record.is_abandoned = true;
+        record.attempts = stored_count(envelope.attempts.saturating_add(1));
+        record.redeliveries = stored_count(redeliveries);
+        self.statistics.count(envelope.integration_id, record.status, None, record.ended_at);
+        self.hidden_and_recorded(envelope, record).await
     }
 
     /// Records that a person decided to go on without a failed execution.
@@ -135,7 +149,7 @@ impl Recording {
     async fn hidden_and_recorded(&self, envelope: &Envelope, mut record: Record) -> Result<(), NotRecorded> {
         let definition = self.programs.definition_or_current(envelope).await;
         hide(&mut record, definition.as_deref(), envelope).await;
-        self.store.record(record, Urgency::Now).await
+        self.store.record(record, Urgency::Now).await.map(drop)
     }
 
     /// The record of an end, with nothing hidden yet.

@@ -29,6 +29,17 @@ const SPOOL_GATHER: Duration = Duration::from_millis(20);
 #[error("the outcome could be written neither to the store nor to the broker")]
 pub(crate) struct NotRecorded;
 
+/// Where a record is now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Recorded {
+    /// In the store.
+    Stored,
+    /// Nowhere: the store has a record that stays, such as a success of another worker.
+    Superseded,
+    /// On a queue of the broker, until the database is back.
+    Spooled,
+}
+
 /// Hands outcomes to the recording task.
 #[derive(Clone)]
 pub(crate) struct Recorder {
@@ -38,7 +49,7 @@ pub(crate) struct Recorder {
 struct Waiting {
     record: Record,
     urgency: Urgency,
-    done: oneshot::Sender<Result<(), NotRecorded>>,
+    done: oneshot::Sender<Result<Recorded, NotRecorded>>,
 }
 
 impl Recorder {
@@ -50,7 +61,7 @@ impl Recorder {
     }
 
     /// Returns once the outcome is durable.
-    pub(crate) async fn record(&self, record: Record, urgency: Urgency) -> Result<(), NotRecorded> {
+    pub(crate) async fn record(&self, record: Record, urgency: Urgency) -> Result<Recorded, NotRecorded> {
         let (done, written) = oneshot::channel();
         self.records.send(Waiting { record, urgency, done }).await.map_err(|_| NotRecorded)?;
         written.await.map_err(|_| NotRecorded)?
@@ -64,12 +75,12 @@ async fn write_batches(store: Store, publisher: Publisher, announcer: Announcer,
         gather(&mut waiting, &mut batch).await;
         let (records, done): (Vec<_>, Vec<_>) = batch.drain(..).map(|waiting: Waiting| (waiting.record, waiting.done)).unzip();
         let believed_away = away_until.is_some_and(|until| Instant::now() < until);
-        let written = if believed_away { false } else { write(&store, &publisher, &records).await };
-        if written {
+        let written = if believed_away { None } else { write(&store, &publisher, &records).await };
+        if let Some(written) = written {
             away_until = None;
             announcer.add(&records);
-            for done in done {
-                let _ = done.send(Ok(()));
+            for (done, recorded) in done.into_iter().zip(written) {
+                let _ = done.send(Ok(recorded));
             }
             continue;
         }
@@ -86,7 +97,7 @@ async fn write_batches(store: Store, publisher: Publisher, announcer: Announcer,
                 if result.is_ok() {
                     measure::spooled();
                 }
-                let _ = done.send(result.map_err(|_| NotRecorded));
+                let _ = done.send(result.map(|()| Recorded::Spooled).map_err(|_| NotRecorded));
             }
         });
         let tasks: Vec<_> = spooled.map(tokio::spawn).collect();
@@ -107,34 +118,41 @@ async fn gather(waiting: &mut mpsc::Receiver<Waiting>, batch: &mut Vec<Waiting>)
     }
 }
 
-/// Whether the batch is in the store, or will never be and was put aside. `false`: the database is away, or refuses a
-/// record that the broker does not take either.
-async fn write(store: &Store, publisher: &Publisher, records: &[Record]) -> bool {
+/// Where each record of the batch is now: in the store, superseded, or put aside since it never will be in the store. `None`: the database
+/// is away, or refuses a record that the broker does not take either.
+async fn write(store: &Store, publisher: &Publisher, records: &[Record]) -> Option<Vec<Recorded>> {
+    let recorded = |is_stored| if is_stored { Recorded::Stored } else { Recorded::Superseded };
     match within_timeout(store.record(records)).await {
-        Ok(()) => {
+        Ok(stored) => {
             measure::recorded(records.len());
-            true
+            Some(stored.into_iter().map(recorded).collect())
         }
         Err(Some(error)) if !error.is_unavailable() => {
             // One record that the database refuses must not hold back the others.
+            let mut written = Vec::with_capacity(records.len());
             for record in records {
                 match within_timeout(store.record(std::slice::from_ref(record))).await {
-                    Ok(()) => measure::recorded(1),
-                    Err(Some(error)) if !error.is_unavailable() && put_aside(publisher, record, &error).await => {}
-                    Err(_) => return false,
+                    Ok(stored) => {
+                        measure::recorded(1);
+                        written.extend(stored.into_iter().map(recorded));
+                    }
+                    Err(Some(error)) if !error.is_unavailable() && put_aside(publisher, record, &error).await => {
+                        written.push(Recorded::Stored);
+                    }
+                    Err(_) => return None,
                 }
             }
-            true
+            Some(written)
         }
         Err(error) => {
             let cause = error.map_or_else(|| "no answer in time".to_owned(), |error| error.to_string());
             tracing::warn!(error = cause, outcomes = records.len(), "the database is away; outcomes are kept on the broker");
-            false
+            None
         }
     }
 }
 
-async fn within_timeout(write: impl Future<Output = Result<(), StoreError>>) -> Result<(), Option<StoreError>> {
+async fn within_timeout<T>(write: impl Future<Output = Result<T, StoreError>>) -> Result<T, Option<StoreError>> {
     match tokio::time::timeout(STORE_TIMEOUT, write).await {
         Ok(result) => result.map_err(Some),
         Err(_) => Err(None),
@@ -197,7 +215,7 @@ async fn write_spooled(store: &Store, publisher: &Publisher, deliveries: Vec<Del
             }
         }
     }
-    if !write(store, publisher, &records).await {
+    if write(store, publisher, &records).await.is_none() {
         return false;
     }
     deliveries.into_iter().for_each(Delivery::ack);

@@ -22,6 +22,7 @@ mod search;
 mod snapshot;
 mod tokens;
 mod traffic;
+mod transitions;
 mod triggers;
 mod versions;
 mod workers;

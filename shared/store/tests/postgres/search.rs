@@ -49,11 +49,11 @@ async fn a_later_record_without_labels_keeps_those_that_are_there() {
     with_store(|store, _| async move {
         let sample = Sample::make(&store, "t/a").await;
         let id = sample.id();
-        store.record(&[Record { labels: vec![label("a=1")], ..sample.record(id) }]).await.unwrap();
-        store.record(&[Record { attempts: 2, ..sample.record(id) }]).await.unwrap();
+        store.record(&[Record { labels: vec![label("a=1")], ..sample.failed_record(id) }]).await.unwrap();
+        store.record(&[Record { attempts: 2, ..sample.failed_record(id) }]).await.unwrap();
         let labels = || async { store.list_executions(&Filter::default()).await.unwrap().remove(0).labels };
         assert_eq!(labels().await, [label("a=1")]);
-        store.record(&[Record { attempts: 3, labels: vec![label("b=2")], ..sample.record(id) }]).await.unwrap();
+        store.record(&[Record { attempts: 3, labels: vec![label("b=2")], ..sample.failed_record(id) }]).await.unwrap();
         assert_eq!(labels().await, [label("b=2")]);
     })
     .await;

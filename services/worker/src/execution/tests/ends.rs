@@ -127,3 +127,36 @@ async fn a_workflow_that_calls_nothing_costs_the_store_one_record() {
     worker.deliver(&Envelope { reply_to: None, ..call() }, WORK).await;
     assert_eq!(worker.events().len(), 1);
 }
+
+#[tokio::test]
+async fn a_worker_that_wakes_up_late_halts_nothing_at_an_execution_that_another_one_has_ended() {
+    let worker = Worker::new(&format!("{HALTS}{FAILS}"));
+    worker.memory.state().has_succeeded = true;
+    assert_eq!(worker.deliver(&call(), ORDERED).await, Disposition::Acknowledge);
+    assert!(!worker.events().iter().any(|event| matches!(event, Event::Halted(_))), "{:?}", worker.events());
+    // Nor where the halt was to be written by the next worker.
+    worker.memory.state().finished = Some(FinishedExecution { status: ExecutionStatus::Failed, attempts: 1, halted: true });
+    assert_eq!(worker.execute(&redelivered(&call(), ORDERED)).await, Disposition::Acknowledge);
+    assert!(!worker.events().iter().any(|event| matches!(event, Event::Halted(_))), "{:?}", worker.events());
+}
+
+#[tokio::test]
+async fn a_message_that_the_broker_gave_up_ends_its_execution_whatever_attempt_is_recorded_as_running() {
+    for (reason, has_begun, status) in [
+        ("expired", false, ExecutionStatus::Expired),
+        ("expired", true, ExecutionStatus::Failed),
+        ("delivery_limit", false, ExecutionStatus::Failed),
+        ("delivery_limit", true, ExecutionStatus::Failed),
+    ] {
+        let worker = Worker::new(SET);
+        worker.memory.state().has_begun = has_begun;
+        assert_eq!(worker.dead_letter(&call(), reason).await, Disposition::Acknowledge);
+        let record = worker.end();
+        assert_eq!((record.status, record.is_abandoned), (status, status == ExecutionStatus::Failed), "{reason}, {has_begun}");
+        assert_eq!(record.error.map(|error| error.code), (status == ExecutionStatus::Failed).then_some(ErrorCode::Crashed));
+        assert_eq!(worker.replies().len(), usize::from(status == ExecutionStatus::Failed));
+    }
+    let away = Worker::new(SET);
+    away.memory.state().store_is_away_for = 1;
+    assert_eq!(away.dead_letter(&call(), "expired").await, Disposition::Leave);
+}

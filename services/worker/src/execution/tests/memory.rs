@@ -1,7 +1,7 @@
 //! A store and a broker in memory, which can be away.
 
 use crate::execution::ports::{Batch, CallReply, ExecutionBroker, ExecutionStore, PortFuture, Target, Urgency};
-use crate::recording::NotRecorded;
+use crate::recording::{NotRecorded, Recorded};
 use forebay_broker::PublishError;
 use forebay_contract::ExecutionId;
 use forebay_contract::definition::{Definition, Delivery};
@@ -38,6 +38,10 @@ pub(super) struct State {
     pub(super) store_is_away_for: usize,
     /// Whether records are refused.
     pub(super) refuses_records: bool,
+    /// Whether another worker's success is stored.
+    pub(super) has_succeeded: bool,
+    /// Whether an attempt is recorded as begun.
+    pub(super) has_begun: bool,
     /// Whether the broker refuses messages.
     pub(super) refuses_messages: bool,
     /// The replies of called integrations, in order.
@@ -97,17 +101,29 @@ impl ExecutionStore for Memory {
         self.state().can_seal
     }
 
-    fn record(&self, record: Record, urgency: Urgency) -> PortFuture<'_, Result<(), NotRecorded>> {
+    fn has_begun<'a>(&'a self, _: &'a ExecutionId) -> PortFuture<'a, Result<bool, StoreError>> {
+        ready(self.ask(|state| state.has_begun))
+    }
+
+    fn record(&self, record: Record, urgency: Urgency) -> PortFuture<'_, Result<Recorded, NotRecorded>> {
         let mut state = self.state();
         if state.refuses_records {
             return ready(Err(NotRecorded));
         }
+        if state.has_succeeded {
+            return ready(Ok(Recorded::Superseded));
+        }
         state.events.push(Event::Recorded(Box::new(record), urgency));
-        ready(Ok(()))
+        ready(Ok(Recorded::Stored))
     }
 
-    fn halt<'a>(&'a self, _: Uuid, _: &'a ExecutionId, error: &'a ExecutionError) -> PortFuture<'a, Result<(), StoreError>> {
-        ready(self.ask(|state| state.events.push(Event::Halted(error.clone()))))
+    fn halt<'a>(&'a self, _: Uuid, _: &'a ExecutionId, error: &'a ExecutionError) -> PortFuture<'a, Result<bool, StoreError>> {
+        ready(self.ask(|state| {
+            if !state.has_succeeded {
+                state.events.push(Event::Halted(error.clone()));
+            }
+            !state.has_succeeded
+        }))
     }
 
     fn clear_halt(&self, _: Uuid) -> PortFuture<'_, Result<(), StoreError>> {

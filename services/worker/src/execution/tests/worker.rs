@@ -96,6 +96,11 @@ impl Worker {
         self.memory.state().replies.extend(replies);
     }
 
+    /// The broker took the message out of its queue.
+    pub(super) async fn dead_letter(&self, envelope: &Envelope, reason: &str) -> Disposition {
+        self.executions.dead_letter(envelope, Some(reason), 21).await
+    }
+
     /// Everything that was done so far.
     pub(super) fn events(&self) -> Vec<Event> {
         self.memory.state().events.clone()
