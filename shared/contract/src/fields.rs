@@ -66,7 +66,12 @@ impl Problems {
     }
 
     pub(crate) fn add(&self, path: impl Into<String>, message: impl Into<String>) -> Reported {
-        self.found.borrow_mut().push(Problem { path: path.into(), message: message.into() });
+        let problem = Problem { path: path.into(), message: message.into() };
+        let mut found = self.found.borrow_mut();
+        // Two readers may ask for one field.
+        if !found.contains(&problem) {
+            found.push(problem);
+        }
         Reported(())
     }
 
@@ -128,9 +133,17 @@ impl<'a> Fields<'a> {
         self.problems.origin == Origin::Stored
     }
 
+    /// Two readers may ask for one field.
+    fn asks_for(&self, field: &'static str) {
+        let mut known = self.known.borrow_mut();
+        if !known.contains(&field) {
+            known.push(field);
+        }
+    }
+
     /// The field's value; `None` where the field is not written. A field that is written without a value is a problem.
     pub(crate) fn take(&self, field: &'static str) -> Read<Option<&'a Value>> {
-        self.known.borrow_mut().push(field);
+        self.asks_for(field);
         match self.object.get(field) {
             Some(Value::Null) if self.is_stored() => Ok(None),
             Some(Value::Null) => Err(self.empty(field)),
@@ -140,7 +153,7 @@ impl<'a> Fields<'a> {
 
     /// The field's value whatever it is, null too; null where the field is not written.
     pub(crate) fn any_value(&self, field: &'static str) -> Value {
-        self.known.borrow_mut().push(field);
+        self.asks_for(field);
         self.object.get(field).cloned().unwrap_or(Value::Null)
     }
 
@@ -154,7 +167,7 @@ impl<'a> Fields<'a> {
 
     /// The one of several fields that is written. More than one is a problem, which ends with `advice`.
     pub(crate) fn one_of<K: Copy>(&self, kinds: &[(&'static str, K)], advice: &str) -> Read<Option<K>> {
-        self.known.borrow_mut().extend(kinds.iter().map(|(name, _)| *name));
+        kinds.iter().for_each(|(name, _)| self.asks_for(name));
         let mut written = kinds.iter().filter(|(name, _)| self.is_written(name));
         match (written.next(), written.next()) {
             (Some(_), Some(_)) => Err(self.problem_here(format!("has more than one of {}: {advice}", names_of(kinds).join(", ")))),
@@ -185,7 +198,7 @@ impl<'a> Fields<'a> {
 
     /// The field's object; `field:` without a value is an empty one.
     pub(crate) fn object_or_empty(&self, field: &'static str) -> Read<Option<Fields<'a>>> {
-        self.known.borrow_mut().push(field);
+        self.asks_for(field);
         let value = self.object.get(field).map(|value| if value.is_null() { empty_object() } else { value });
         value.map(|value| Fields::of(value, self.path_of(field), self.problems)).transpose()
     }

@@ -391,3 +391,17 @@ fn a_stored_version_with_an_empty_part_is_loaded_and_a_step_without_content_fail
     let signed = "tenant: t\nname: n\ntrigger: { webhook: { authentication: { signature: { header: } } } }";
     assert!(Definition::from_stored(&documents(signed).unwrap()[0]).is_err());
 }
+
+#[test]
+fn a_field_that_two_readers_ask_for_is_told_once() {
+    let told = |trigger: Value, step: Value| {
+        let document = json!({ "tenant": "t", "name": "n", "trigger": { "webhook": trigger }, "steps": [step] });
+        read(&document).unwrap_err()
+    };
+    let problems =
+        told(json!({ "rate": { "calls": 2, "per": null } }), json!({ "id": "a", "wait": { "for": null } }));
+    let paths: Vec<&str> = problems.iter().map(|problem| problem.path.as_str()).collect();
+    assert_eq!(paths, ["trigger.webhook.rate.per", "steps[0].wait.for"]);
+    let unknown = told(json!({}), json!({ "id": "a", "wait": "1s", "zzzzzz": 1 }));
+    assert_eq!(unknown[0].message.matches(" timeout,").count(), 1, "{unknown:?}");
+}
