@@ -17,8 +17,10 @@ const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) enum Claim {
     /// It is the execution's message: run it.
     Granted(Progress),
-    /// Another message has the execution, or its end is recorded.
-    Done,
+    /// Another message has the execution.
+    OfAnotherMessage,
+    /// Its end is recorded.
+    Ended,
     /// Its failure has halted the trigger, and nobody has decided.
     Halted,
     /// A person decided to go on without it.
@@ -59,7 +61,7 @@ impl Claims {
             let ask = || async { log_unavailable(envelope, self.store.claim(&envelope.execution_id, token).await) };
             match ask_until_answered(&delivered.lost, ask).await {
                 Some(true) => {}
-                Some(false) => return Claim::Done,
+                Some(false) => return Claim::OfAnotherMessage,
                 None => return Claim::Lost,
             }
         }
@@ -74,7 +76,7 @@ impl Claims {
             Recorded::Finished(finished) if finished.halted => self.decided(delivered, finished),
             // The end of an attempt before this message, which tries again.
             Recorded::Finished(finished) if finished.attempts <= stored_count(envelope.attempts) => Claim::Granted(progress),
-            Recorded::Finished(_) => Claim::Done,
+            Recorded::Finished(_) => Claim::Ended,
         }
     }
 

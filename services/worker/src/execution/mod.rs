@@ -104,7 +104,8 @@ impl Executions {
         let envelope = &delivered.envelope;
         let progress = match self.claims.claim(delivered).await {
             Claim::Granted(progress) => progress,
-            Claim::Done => return Disposition::Acknowledge,
+            Claim::OfAnotherMessage => return Disposition::Acknowledge,
+            Claim::Ended => return self.settlement.ended_before(envelope).await,
             Claim::Halted => return self.settlement.stay_halted(delivered).await,
             Claim::Skipped(finished) => return self.settlement.skip(envelope, &finished).await,
             Claim::Lost => return Disposition::Leave,

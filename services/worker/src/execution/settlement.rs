@@ -44,14 +44,20 @@ impl Settlement {
         };
         match self.recording.end(envelope, outcome, end).await {
             Err(error) => left(envelope, &error),
-            // Another worker has ended the execution: there is nothing to halt at, and no halt of ours to end.
-            Ok(EndRecorded { recorded: Recorded::Superseded, .. }) => Disposition::Acknowledge,
+            // Another worker has ended the execution well: there is nothing to halt at.
+            Ok(EndRecorded { recorded: Recorded::Superseded, .. }) => self.ended_before(envelope).await,
             Ok(EndRecorded { error: Some(error), .. }) if halts => self.halts.halt(envelope, &error, &delivered.lost).await.disposition(),
             Ok(_) => {
                 self.halts.release(envelope).await;
                 Disposition::Acknowledge
             }
         }
+    }
+
+    /// The end of the execution is recorded already. Its worker may have stopped before it ended a halt at it.
+    pub(crate) async fn ended_before(&self, envelope: &Envelope) -> Disposition {
+        self.halts.release(envelope).await;
+        Disposition::Acknowledge
     }
 
     /// Replies and records a failure of an execution that was not run.

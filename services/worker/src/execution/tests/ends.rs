@@ -160,3 +160,19 @@ async fn a_message_that_the_broker_gave_up_ends_its_execution_whatever_attempt_i
     away.memory.state().store_is_away_for = 1;
     assert_eq!(away.dead_letter(&call(), "expired").await, Disposition::Leave);
 }
+
+#[tokio::test]
+async fn a_halt_that_was_not_ended_before_its_worker_stopped_is_ended_by_the_next_delivery() {
+    let envelope = call();
+    let worker = || Worker::halted(&format!("{HALTS}{SET}"), &envelope, Some(Decision::Resume));
+    let succeeded = Some(FinishedExecution { status: ExecutionStatus::Succeeded, attempts: 2, halted: false });
+    let ended = worker();
+    ended.memory.state().finished = succeeded;
+    assert_eq!(ended.execute(&redelivered(&envelope, ORDERED)).await, Disposition::Acknowledge);
+    assert_eq!(ended.events(), [Event::HaltCleared]);
+    // The message of another claim says nothing of the halt.
+    let other = worker();
+    other.memory.state().claims.insert(envelope.execution_id, 1);
+    other.deliver(&Envelope { once: Some(2), ..envelope.clone() }, ORDERED).await;
+    assert_eq!(other.events(), []);
+}
