@@ -87,7 +87,7 @@ pub struct Record {
     pub trigger_kind: TriggerKind,
     /// Where it stands.
     pub status: ExecutionStatus,
-    /// Attempts so far, this one included: see [`transition`](crate::transition) for which record stays.
+    /// Attempts so far, this one included: `transition.rs` says which record stays.
     pub attempts: i32,
     /// When the last attempt began; `None`: it never started.
     pub started_at: Option<i64>,

@@ -79,7 +79,7 @@ struct Payload {
 
 impl Store {
     /// Writes executions: all or none. Writing the same again changes nothing. A stored row is replaced, with its payloads, by the rule of
-    /// [`transition`](crate::transition), which holds within the batch too; of equal records the last counts. Without payloads it takes one
+    /// `transition.rs`, which holds within the batch too; of equal records the last counts. Without payloads it takes one
     /// round trip. Returns of each record of the batch, in order, whether it is what is stored now.
     ///
     /// # Errors

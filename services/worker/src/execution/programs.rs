@@ -15,6 +15,10 @@ use uuid::Uuid;
 /// More versions than are in use at once; past it the cache starts over, which costs a compilation each.
 const MAX_PROGRAMS: usize = 10_000;
 
+/// An integration's version.
+type Version = (Uuid, i32);
+type Compiled = HashMap<Version, Arc<Program>>;
+
 /// Why there is no program for a version.
 enum NoProgram {
     /// It does not exist or does not compile: the execution fails.
@@ -28,7 +32,7 @@ enum NoProgram {
 pub(crate) struct Programs {
     store: Arc<dyn ExecutionStore>,
     snapshot: SnapshotHandle,
-    compiled: Arc<Mutex<HashMap<(Uuid, i32), Arc<Program>>>>,
+    compiled: Arc<Mutex<Compiled>>,
 }
 
 impl Programs {
@@ -95,7 +99,7 @@ impl Programs {
         }
     }
 
-    fn compiled(&self) -> MutexGuard<'_, HashMap<(Uuid, i32), Arc<Program>>> {
+    fn compiled(&self) -> MutexGuard<'_, Compiled> {
         self.compiled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -398,8 +398,7 @@ fn a_field_that_two_readers_ask_for_is_told_once() {
         let document = json!({ "tenant": "t", "name": "n", "trigger": { "webhook": trigger }, "steps": [step] });
         read(&document).unwrap_err()
     };
-    let problems =
-        told(json!({ "rate": { "calls": 2, "per": null } }), json!({ "id": "a", "wait": { "for": null } }));
+    let problems = told(json!({ "rate": { "calls": 2, "per": null } }), json!({ "id": "a", "wait": { "for": null } }));
     let paths: Vec<&str> = problems.iter().map(|problem| problem.path.as_str()).collect();
     assert_eq!(paths, ["trigger.webhook.rate.per", "steps[0].wait.for"]);
     let unknown = told(json!({}), json!({ "id": "a", "wait": "1s", "zzzzzz": 1 }));
