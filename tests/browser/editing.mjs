@@ -146,6 +146,19 @@ try {
     await early.context().close();
   }
 
+  step("a field's change that comes into the text under the caret leaves the caret in its line");
+  const both = await fresh();
+  await edit(both, "Two");
+  await both.locator("#trigger-form [name=attempts]").fill("4");
+  await both.locator(".cm-content").focus();
+  await both.keyboard.press("Control+End");
+  await both.keyboard.press("ArrowUp");
+  await both.waitForFunction(() => document.querySelector("textarea[name=source]").value.includes("attempts: 4\nsteps:"));
+  await both.keyboard.type("# typed after it\n");
+  await valid(both);
+  has(await text(both), "attempts: 4\n# typed after it\nsteps:", "the line of the caret");
+  await both.context().close();
+
   step("a session that ends in mid-edit loses nothing: the draft is offered back after signing in");
   page = await fresh();
   await edit(page, "Draft");

@@ -6,8 +6,9 @@ import { yaml } from "@codemirror/lang-yaml";
 import { bracketMatching, foldGutter, foldKeymap, indentOnInput, indentUnit } from "@codemirror/language";
 import { lintGutter, lintKeymap, setDiagnostics } from "@codemirror/lint";
 import { highlightSelectionMatches, searchKeymap } from "@codemirror/search";
-import { EditorState } from "@codemirror/state";
+import { EditorSelection, EditorState } from "@codemirror/state";
 import { drawSelection, EditorView, highlightActiveLine, highlightActiveLineGutter, hoverTooltip, keymap, lineNumbers } from "@codemirror/view";
+import { changesOf, isBeforeCaret } from "./changes.js";
 import { colours, look } from "./editor-look.js";
 import { startForm } from "./editor-form.js";
 import { pathAt, Schema } from "./schema.js";
@@ -125,9 +126,7 @@ function startEditor(box) {
   box.hidden = true;
   document.querySelector(`label[for="${box.id}"]`)?.addEventListener("click", () => view.focus());
   box.addEventListener("replaced", () => {
-    const text = view.state.doc.toString();
-    if (text === box.value) return;
-    view.dispatch({ changes: smallest(text, box.value) });
+    if (view.state.doc.toString() !== box.value) replace(view, box.value);
   });
   box.addEventListener("checked", (event) => view.dispatch(setDiagnostics(view.state, diagnosticsOf(view.state, event.detail))));
   box.addEventListener("goto", (event) => {
@@ -137,18 +136,15 @@ function startEditor(box) {
   });
 }
 
-// Only the difference is put in, so that the cursor and the history of the rest stay. A line break that the end of the text gets is a
-// change of its own: in one with a change further up, it would take the cursor at the end along to the next line.
-function smallest(before, after) {
-  if (after.endsWith("\n") && !before.endsWith("\n")) {
-    const rest = after.slice(0, -1);
-    return [...(rest === before ? [] : smallest(before, rest)), { from: before.length, insert: "\n" }];
-  }
-  let from = 0;
-  while (from < before.length && from < after.length && before[from] === after[from]) from += 1;
-  let end = 0;
-  while (end < before.length - from && end < after.length - from && before[before.length - 1 - end] === after[after.length - 1 - end]) end += 1;
-  return [{ from, to: before.length - end, insert: after.slice(from, after.length - end) }];
+// Only the difference is put in, so that the caret, the selection and the history of the rest stay.
+function replace(view, text) {
+  const { doc, selection } = view.state;
+  const before = doc.toString();
+  const changes = changesOf(before, text);
+  const set = view.state.changes(changes);
+  const moved = (position) => set.mapPos(position, isBeforeCaret(changes, before, position) ? 1 : -1);
+  const ranges = selection.ranges.map((range) => EditorSelection.range(moved(range.anchor), moved(range.head)));
+  view.dispatch({ changes: set, selection: EditorSelection.create(ranges, selection.mainIndex) });
 }
 
 for (const box of document.querySelectorAll("textarea[data-editor]")) startEditor(box);
