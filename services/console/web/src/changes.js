@@ -12,18 +12,23 @@ export function changesOf(before, after) {
   return blocksOf(old, fresh).flatMap((block) => changesOfBlock(block, old, fresh, starts, before.length));
 }
 
-// Whether lines are put in right before the line at whose beginning the caret stands.
+// True where lines are inserted right before the line at whose beginning the caret stands.
 export function isBeforeCaret(changes, before, caret) {
   if (caret > 0 && before[caret - 1] !== "\n") return false;
   return changes.some(({ from, to, insert }) => from === caret && to === caret && insert.endsWith("\n"));
 }
 
+// How many items two lists, or characters two texts, have in common at their beginning and at their end.
+function inCommon(before, after) {
+  let [head, tail] = [0, 0];
+  while (head < before.length && head < after.length && before[head] === after[head]) head += 1;
+  while (tail < before.length - head && tail < after.length - head && before[before.length - 1 - tail] === after[after.length - 1 - tail]) tail += 1;
+  return { head, tail };
+}
+
 // The lines `old[from..to]` that become `fresh[freshFrom..freshTo]`.
 function blocksOf(old, fresh) {
-  let head = 0;
-  while (head < old.length && head < fresh.length && old[head] === fresh[head]) head += 1;
-  let tail = 0;
-  while (tail < old.length - head && tail < fresh.length - head && old[old.length - 1 - tail] === fresh[fresh.length - 1 - tail]) tail += 1;
+  const { head, tail } = inCommon(old, fresh);
   const [rows, columns] = [old.length - head - tail, fresh.length - head - tail];
   if (rows === 0 && columns === 0) return [];
   if (rows * columns > MAX_PAIRS) return [{ from: head, to: head + rows, freshFrom: head, freshTo: head + columns }];
@@ -79,9 +84,6 @@ function changesOfBlock({ from, to, freshFrom, freshTo }, old, fresh, starts, le
 // Without what both have at the beginning and at the end.
 function within(before, after, start) {
   if (before === after) return [];
-  let head = 0;
-  while (head < before.length && head < after.length && before[head] === after[head]) head += 1;
-  let tail = 0;
-  while (tail < before.length - head && tail < after.length - head && before[before.length - 1 - tail] === after[after.length - 1 - tail]) tail += 1;
+  const { head, tail } = inCommon(before, after);
   return [{ from: start + head, to: start + before.length - tail, insert: after.slice(head, after.length - tail) }];
 }
