@@ -40,7 +40,7 @@ use self::ports::{ExecutionBroker, ExecutionStore};
 use self::programs::Programs;
 use self::settlement::Settlement;
 use self::workflows::Workflows;
-use crate::recording::{Recording, Statistics};
+use crate::recording::{Failure, Recording, Statistics};
 use forebay_contract::IdIssuer;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
@@ -105,7 +105,7 @@ impl Executions {
         let progress = match self.claims.claim(delivered).await {
             Claim::Granted(progress) => progress,
             Claim::OfAnotherMessage => return Disposition::Acknowledge,
-            Claim::Ended => return self.settlement.ended_before(envelope).await,
+            Claim::Ended => return self.settlement.release(envelope).await,
             Claim::Halted => return self.settlement.stay_halted(delivered).await,
             Claim::Skipped(finished) => return self.settlement.skip(envelope, &finished).await,
             Claim::Lost => return Disposition::Leave,
@@ -142,7 +142,7 @@ impl Executions {
 
     /// Records a failure without running anything.
     pub(crate) async fn fail(&self, envelope: &Envelope, error: ExecutionError, redeliveries: u32) -> Disposition {
-        self.settlement.fail(envelope, error, redeliveries).await
+        self.settlement.fail(envelope, Failure { error, redeliveries, is_abandoned: false }).await
     }
 
     /// Records the end of an execution whose message the broker took out of its queue, with the broker's reason.
@@ -160,7 +160,7 @@ impl Executions {
             format!("the broker gave the execution up ({reason}): its workers went away each time they had begun it")
         };
         let error = ExecutionError::permanent(ErrorCode::Crashed, message);
-        self.settlement.abandon(envelope, error, redeliveries).await
+        self.settlement.fail(envelope, Failure { error, redeliveries, is_abandoned: true }).await
     }
 }
 

@@ -4,10 +4,10 @@ use super::delivered::{Delivered, Source};
 use super::halts::Halts;
 use super::outcome::{Disposition, Outcome};
 use super::ports::{ExecutionBroker, Urgency};
-use crate::recording::{EndRecord, EndRecorded, NotRecorded, Recorded, Recording};
+use crate::recording::{EndRecord, EndRecorded, Failure, NotRecorded, Recorded, Recording};
 use forebay_contract::definition::{Definition, OnFailure};
 use forebay_contract::envelope::Envelope;
-use forebay_contract::outcome::{Ending, ExecutionError};
+use forebay_contract::outcome::Ending;
 use forebay_store::FinishedExecution;
 use std::sync::Arc;
 
@@ -45,25 +45,22 @@ impl Settlement {
         match self.recording.end(envelope, outcome, end).await {
             Err(error) => left(envelope, &error),
             // Another worker has ended the execution well: there is nothing to halt at.
-            Ok(EndRecorded { recorded: Recorded::Superseded, .. }) => self.ended_before(envelope).await,
+            Ok(EndRecorded { recorded: Recorded::Superseded, .. }) => self.release(envelope).await,
             Ok(EndRecorded { error: Some(error), .. }) if halts => self.halts.halt(envelope, &error, &delivered.lost).await.disposition(),
-            Ok(_) => {
-                self.halts.release(envelope).await;
-                Disposition::Acknowledge
-            }
+            Ok(_) => self.release(envelope).await,
         }
     }
 
-    /// The end of the execution is recorded already. Its worker may have stopped before it ended a halt at it.
-    pub(crate) async fn ended_before(&self, envelope: &Envelope) -> Disposition {
+    /// The end of the execution is recorded, perhaps by a worker that stopped before it ended a halt at it.
+    pub(crate) async fn release(&self, envelope: &Envelope) -> Disposition {
         self.halts.release(envelope).await;
         Disposition::Acknowledge
     }
 
     /// Replies and records a failure of an execution that was not run.
-    pub(crate) async fn fail(&self, envelope: &Envelope, error: ExecutionError, redeliveries: u32) -> Disposition {
-        self.reply(envelope, &Ending::Failed(error.clone()));
-        settled(envelope, self.recording.failure(envelope, error, redeliveries).await)
+    pub(crate) async fn fail(&self, envelope: &Envelope, failure: Failure) -> Disposition {
+        self.reply(envelope, &Ending::Failed(failure.error.clone()));
+        settled(envelope, self.recording.failure(envelope, failure).await)
     }
 
     /// Records a call whose caller had gone before it could start.
@@ -71,20 +68,13 @@ impl Settlement {
         settled(envelope, self.recording.expired(envelope).await)
     }
 
-    /// Records the failure of an execution whose message the broker gave up.
-    pub(crate) async fn abandon(&self, envelope: &Envelope, error: ExecutionError, redeliveries: u32) -> Disposition {
-        self.reply(envelope, &Ending::Failed(error.clone()));
-        settled(envelope, self.recording.abandoned(envelope, error, redeliveries).await)
-    }
-
     /// Records that a person decided to go on without the execution, and ends the halt.
     pub(crate) async fn skip(&self, envelope: &Envelope, finished: &FinishedExecution) -> Disposition {
         let error = self.halts.error(envelope);
-        let disposition = settled(envelope, self.recording.skipped(envelope, finished, error).await);
-        if disposition == Disposition::Acknowledge {
-            self.halts.release(envelope).await;
+        match self.recording.skipped(envelope, finished, error).await {
+            Ok(()) => self.release(envelope).await,
+            Err(error) => left(envelope, &error),
         }
-        disposition
     }
 
     /// Keeps the trigger halted at the execution.

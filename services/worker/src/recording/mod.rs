@@ -11,6 +11,6 @@ mod redaction;
 mod statistics;
 
 pub(crate) use announcer::Announcer;
-pub(crate) use record::{EndRecord, EndRecorded, Recording, stored_count};
+pub(crate) use record::{EndRecord, EndRecorded, Failure, Recording, stored_count};
 pub(crate) use recorder::{NotRecorded, Recorded, Recorder, drain_spool};
 pub(crate) use statistics::Statistics;

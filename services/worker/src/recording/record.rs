@@ -43,6 +43,17 @@ pub(crate) struct EndRecord<'a> {
     pub(crate) urgency: Urgency,
 }
 
+/// The failure of an execution that was not run.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// Why it failed.
+    pub(crate) error: ExecutionError,
+    /// How often the broker had to deliver the execution again.
+    pub(crate) redeliveries: u32,
+    /// Whether the broker gave its message up: nothing will run it any more.
+    pub(crate) is_abandoned: bool,
+}
+
 /// The recorded end of an execution.
 #[derive(Debug)]
 pub(crate) struct EndRecorded {
@@ -72,10 +83,13 @@ impl Recording {
         Ok(EndRecorded { recorded, error })
     }
 
-    /// Records a failure of an execution that did not run and of which no program is at hand.
-    pub(crate) async fn failure(&self, envelope: &Envelope, error: ExecutionError, redeliveries: u32) -> Result<(), NotRecorded> {
+    /// Records a failure of an execution that this worker did not run.
+    pub(crate) async fn failure(&self, envelope: &Envelope, failure: Failure) -> Result<(), NotRecorded> {
+        let Failure { error, redeliveries, is_abandoned } = failure;
         let mut record = self.failed_record(envelope, Some(error));
-        record.attempts = stored_count(envelope.attempts);
+        record.is_abandoned = is_abandoned;
+        // The attempt during which its worker went away counts.
+        record.attempts = stored_count(envelope.attempts.saturating_add(is_abandoned.into()));
         record.redeliveries = stored_count(redeliveries);
         self.statistics.count(envelope.integration_id, record.status, None, record.ended_at);
         self.hidden_and_recorded(envelope, record).await
@@ -86,16 +100,6 @@ impl Recording {
         let record = self.empty_record(envelope);
         self.statistics.count(envelope.integration_id, record.status, None, record.ended_at);
         self.store.record(record, Urgency::Now).await.map(drop)
-    }
-
-    /// Records the failure of an execution of which no message is left.
-    pub(crate) async fn abandoned(&self, envelope: &Envelope, error: ExecutionError, redeliveries: u32) -> Result<(), NotRecorded> {
-        let mut record = self.failed_record(envelope, Some(error));
-        record.is_abandoned = true;
-        record.attempts = stored_count(envelope.attempts.saturating_add(1));
-        record.redeliveries = stored_count(redeliveries);
-        self.statistics.count(envelope.integration_id, record.status, None, record.ended_at);
-        self.hidden_and_recorded(envelope, record).await
     }
 
     /// Records that a person decided to go on without a failed execution.
