@@ -196,7 +196,7 @@ export function startForm() {
   addEventListener("beforeunload", (event) => {
     if (!isLeaving && desk.isChanged) event.preventDefault();
   });
-  // What was typed while this script was still on its way counts too.
+  // Text typed before this script was loaded counts too.
   if (isTyped(desk.text)) desk.typedText();
   if ([...desk.part.querySelectorAll("[name]")].some(isTyped)) desk.typedForm();
   desk.ask();

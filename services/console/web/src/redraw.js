@@ -43,7 +43,7 @@ function drawnState(control) {
   return ([...control.options].find((option) => option.defaultSelected) ?? control.options[0])?.value ?? "";
 }
 
-// Whether somebody has changed a control since the server drew it.
+// True where somebody has changed a control since the server drew it.
 export function isTyped(control) {
   return stateOf(control) !== drawnState(control);
 }

@@ -203,7 +203,7 @@ impl Starter {
     }
 }
 
-/// What follows an execution.
+/// The action that follows an execution.
 enum NextAction {
     /// The next delivery with this key runs.
     Run(String),

@@ -17,7 +17,7 @@ use uuid::Uuid;
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(2);
 /// A standby lets the primary subscribe first: the broker serves the first to come.
 const STANDBY_DELAY: Duration = Duration::from_secs(3);
-const STORE_PATIENCE: Duration = Duration::from_secs(2);
+const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
@@ -82,12 +82,12 @@ impl Members {
         for task in stopping {
             let _ = task.await;
         }
-        let _ = tokio::time::timeout(STORE_PATIENCE, self.store.remove_worker(self.me.id)).await;
+        let _ = tokio::time::timeout(STORE_TIMEOUT, self.store.remove_worker(self.me.id)).await;
     }
 
     async fn beat(&self) -> Option<Vec<Uuid>> {
         let store = &self.store;
-        let asked = tokio::time::timeout(STORE_PATIENCE, async {
+        let asked = tokio::time::timeout(STORE_TIMEOUT, async {
             store.heartbeat(&self.me).await?;
             store.live_workers(WORKER_TTL).await
         });

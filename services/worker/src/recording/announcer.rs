@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 const EVERY: Duration = Duration::from_millis(250);
-const STORE_PATIENCE: Duration = Duration::from_secs(2);
+const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What was recorded since the last announcement. Cheap to clone.
 #[derive(Clone, Default)]
@@ -37,7 +37,7 @@ impl Announcer {
             };
             let Recorded { ids, left_out } = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
             if !ids.is_empty() {
-                let _ = tokio::time::timeout(STORE_PATIENCE, store.announce_outcomes(&ids, left_out)).await;
+                let _ = tokio::time::timeout(STORE_TIMEOUT, store.announce_outcomes(&ids, left_out)).await;
             }
             if stops {
                 return;

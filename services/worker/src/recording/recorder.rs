@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-const MOST_IN_BATCH: usize = 500;
+const MAX_BATCH: usize = 500;
 const WAITING: usize = 4096;
 /// Only the acknowledgement waits for the record of an execution from a shared queue; the caller has its answer.
 const LINGER: Duration = Duration::from_millis(3);
@@ -69,9 +69,9 @@ impl Recorder {
 }
 
 async fn write_batches(store: Store, publisher: Publisher, announcer: Announcer, mut waiting: mpsc::Receiver<Waiting>) {
-    let mut batch = Vec::with_capacity(MOST_IN_BATCH);
+    let mut batch = Vec::with_capacity(MAX_BATCH);
     let mut away_until: Option<Instant> = None;
-    while waiting.recv_many(&mut batch, MOST_IN_BATCH).await > 0 {
+    while waiting.recv_many(&mut batch, MAX_BATCH).await > 0 {
         gather(&mut waiting, &mut batch).await;
         let (records, done): (Vec<_>, Vec<_>) = batch.drain(..).map(|waiting: Waiting| (waiting.record, waiting.done)).unzip();
         let believed_away = away_until.is_some_and(|until| Instant::now() < until);
@@ -110,8 +110,8 @@ async fn write_batches(store: Store, publisher: Publisher, announcer: Announcer,
 /// Lets a batch grow for a moment while nobody waits for it.
 async fn gather(waiting: &mut mpsc::Receiver<Waiting>, batch: &mut Vec<Waiting>) {
     let until = Instant::now() + LINGER;
-    while batch.len() < MOST_IN_BATCH && batch.iter().all(|waiting| waiting.urgency == Urgency::Batched) {
-        let room = MOST_IN_BATCH - batch.len();
+    while batch.len() < MAX_BATCH && batch.iter().all(|waiting| waiting.urgency == Urgency::Batched) {
+        let room = MAX_BATCH - batch.len();
         if !matches!(tokio::time::timeout_at(until, waiting.recv_many(batch, room)).await, Ok(received) if received > 0) {
             return;
         }

@@ -10,12 +10,12 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 const FLUSH_EVERY: Duration = Duration::from_secs(5);
-const STORE_PATIENCE: Duration = Duration::from_secs(3);
+const STORE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Most rows that wait for a database that is away; beyond, the oldest minutes are forgotten.
-const MOST_WAITING: usize = 50_000;
+const MAX_WAITING: usize = 50_000;
 /// What could not be written for so long is forgotten, in microseconds: it may have been written all the same, its answer lost, and the
 /// store knows for two days only what a worker wrote before.
-const LONGEST_WAIT: i64 = 24 * 3600 * 1_000_000;
+const MAX_UNWRITTEN_AGE: i64 = 24 * 3600 * 1_000_000;
 
 /// An integration in a minute.
 type Place = (Uuid, i64);
@@ -55,7 +55,7 @@ impl Statistics {
         if changed.is_empty() {
             return;
         }
-        let written = tokio::time::timeout(STORE_PATIENCE, store.record_traffic(worker, &changed)).await;
+        let written = tokio::time::timeout(STORE_TIMEOUT, store.record_traffic(worker, &changed)).await;
         if !matches!(written, Ok(Ok(()))) {
             tracing::debug!(rows = changed.len(), "execution statistics could not be written; trying again later");
             self.put_back(&changed);
@@ -66,7 +66,7 @@ impl Statistics {
     fn take_changed(&self) -> Vec<TrafficCount> {
         let this_minute = TrafficCount::minute_of(unix_micros());
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.retain(|(_, minute), (_, changed)| *minute >= this_minute || *changed && this_minute - *minute < LONGEST_WAIT);
+        counts.retain(|(_, minute), (_, changed)| *minute >= this_minute || *changed && this_minute - *minute < MAX_UNWRITTEN_AGE);
         let mut taken = Vec::new();
         for ((integration, minute), (counts, changed)) in counts.iter_mut().filter(|(_, (_, changed))| *changed) {
             taken.push(TrafficCount { integration: *integration, minute: *minute, counts: *counts });
@@ -82,7 +82,7 @@ impl Statistics {
                 *changed = true;
             }
         }
-        let over = counts.len().saturating_sub(MOST_WAITING);
+        let over = counts.len().saturating_sub(MAX_WAITING);
         if over > 0 {
             let mut minutes: Vec<i64> = counts.keys().map(|(_, minute)| *minute).collect();
             minutes.sort_unstable();

@@ -5,7 +5,7 @@ use http::header::{HeaderMap, RETRY_AFTER};
 use std::time::{Duration, SystemTime};
 
 /// Bounds what is read. It is the greatest number of seconds that HTTP knows (RFC 9111, section 1.2.2), and longer than any wait.
-const LONGEST: Duration = Duration::from_secs(1 << 31);
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(1 << 31);
 
 /// The longest time that the headers ask for. `None`: they ask for none, or for none that can be read.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
@@ -24,14 +24,14 @@ pub(crate) fn comes_again(status: StatusCode) -> bool {
 fn read(text: &str, now: SystemTime) -> Option<Duration> {
     let asked = if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
         let seconds = text.parse().ok()?;
-        Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST)
+        Duration::try_from_secs_f64(seconds).unwrap_or(MAX_RETRY_AFTER)
     } else {
         let at = httpdate::parse_http_date(text).ok();
         // Some services write the zone of a mail's date, such as `+0000`.
         let at = at.or_else(|| of_mail(text))?;
         at.duration_since(now).unwrap_or_default()
     };
-    Some(asked.min(LONGEST))
+    Some(asked.min(MAX_RETRY_AFTER))
 }
 
 fn of_mail(text: &str) -> Option<SystemTime> {
@@ -52,14 +52,14 @@ mod tests {
             ("0", Some(0.0)),
             ("120", Some(120.0)),
             ("1.5", Some(1.5)),
-            ("99999999999999999999999999", Some(LONGEST.as_secs_f64())),
-            ("4294967296", Some(LONGEST.as_secs_f64())),
+            ("99999999999999999999999999", Some(MAX_RETRY_AFTER.as_secs_f64())),
+            ("4294967296", Some(MAX_RETRY_AFTER.as_secs_f64())),
             ("Sun, 06 Nov 1994 08:49:37 GMT", Some(30.0)),
             ("Sunday, 06-Nov-94 08:49:37 GMT", Some(30.0)),
             ("Sun Nov  6 08:49:37 1994", Some(30.0)),
             ("Sun, 06 Nov 1994 09:49:37 +0100", Some(30.0)),
             ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0.0)),
-            ("Fri, 31 Dec 9999 23:59:59 GMT", Some(LONGEST.as_secs_f64())),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", Some(MAX_RETRY_AFTER.as_secs_f64())),
             ("", None),
             (".", None),
             ("1.2.3", None),
