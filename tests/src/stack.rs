@@ -113,6 +113,8 @@ impl Stack {
             .env("FOREBAY_DATABASE_URL", &self.database_url)
             .env("FOREBAY_QUEUE_PREFIX", &self.prefix)
             .env("FOREBAY_LANES", "1")
+            // The remote systems of tests are on this machine.
+            .env("FOREBAY_PRIVATE_ADDRESSES", "allow")
             .env("FOREBAY_SECRET_KEY", "0123456789abcdef0123456789abcdef")
             .stdin(Stdio::null())
             .kill_on_drop(true);

@@ -248,6 +248,8 @@ pub(crate) enum Triggers {
     },
 }
 
+const PRIVATE_ADDRESSES: &str = "FOREBAY_PRIVATE_ADDRESSES";
+
 /// Why the command line gives nothing to do.
 #[derive(Debug)]
 pub(crate) enum ReadError {
@@ -260,7 +262,11 @@ pub(crate) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<(Cli
     let matches = command().try_get_matches_from(arguments).map_err(ReadError::Arguments)?;
     let cli = Cli::from_arg_matches(&matches).map_err(ReadError::Arguments)?;
     let flags = setting_flags(&matches);
-    let settings = Settings::read(|name| flags.get(name).cloned().or_else(|| settings::environment(name)));
+    let is_dev = matches!(cli.command, Command::Dev);
+    // A developer's services are on private addresses. Anywhere else the operator says what may be reached.
+    let of_dev = |name: &str| (is_dev && name == PRIVATE_ADDRESSES).then(|| "allow".to_owned());
+    let given = |name: &str| flags.get(name).cloned().or_else(|| settings::environment(name));
+    let settings = Settings::read(|name| given(name).or_else(|| of_dev(name)));
     Ok((cli, settings.map_err(ReadError::Settings)?))
 }
 
@@ -304,7 +310,7 @@ pub(crate) fn command() -> clap::Command {
         command = command.mut_subcommand(verb, |verb| show(verb, "FOREBAY_SECRET_KEY"));
     }
     for verb in ["connections", "alerts"] {
-        command = command.mut_subcommand(verb, |verb| show(verb, "FOREBAY_PRIVATE_ADDRESSES"));
+        command = command.mut_subcommand(verb, |verb| show(verb, PRIVATE_ADDRESSES));
     }
     command = command.mut_subcommand("invoke", |verb| show(verb, "FOREBAY_HTTP_LISTEN"));
     command = command.mut_subcommand("health", |verb| show(verb, "FOREBAY_ADMIN_LISTEN"));

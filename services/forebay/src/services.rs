@@ -115,6 +115,10 @@ async fn serve(services: Services, settings: &Settings) -> Result<(), Error> {
     let admin = tokio::spawn(admin.run_until(ended.clone().cancelled_owned()));
     let _ends_with_this = ended.clone().drop_guard();
 
+    if services != Services::Ingress {
+        let reach = settings.private_addresses.as_str();
+        tracing::info!("steps, alerts and tests of connections reach private addresses by FOREBAY_PRIVATE_ADDRESSES={reach}");
+    }
     let options = StoreOptions {
         max_connections: CONNECTIONS,
         application_name: services.name().to_owned(),

@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod health;
+pub mod memory;
 pub mod metric_names;
 pub mod metrics;
 pub mod panics;

@@ -83,7 +83,8 @@ settings_table! {
     ADMIN_LISTEN = setting("FOREBAY_ADMIN_LISTEN", "admin-listen", "IP:PORT", Text("127.0.0.1:9464"), "address of /livez, /readyz and /metrics");
     QUEUE_PREFIX = setting("FOREBAY_QUEUE_PREFIX", "queue-prefix", "TEXT", Text(""), "put before the name of every queue, so that several stacks share a broker; up to 64 of A-Z a-z 0-9 . _ -");
     SECRET_KEY = secret(setting("FOREBAY_SECRET_KEY", "secret-key", "TEXT", Unset, "key that protects stored credentials and signs execution ids; the same for every process of a stack"));
-    WORKER_CONCURRENCY = setting("FOREBAY_WORKER_CONCURRENCY", "worker-concurrency", "N", Text("64"), "executions at once in a worker for the shared lanes");
+    WORKER_CONCURRENCY = setting("FOREBAY_WORKER_CONCURRENCY", "worker-concurrency", "N", Text("256"), "executions of the shared queues that a worker runs at the same time, calls and work each; one tenant gets at most four fifths of them");
+    WORKER_MEMORY = setting("FOREBAY_WORKER_MEMORY", "worker-memory", "SIZE", Computed("half of the memory that the process may use"), "bytes that a worker may hold before executions that hold many of them wait for others to end; one tenant gets at most half of them");
     WORKER_NAME = setting("FOREBAY_WORKER_NAME", "worker-name", "TEXT", Computed("hostname-pid"), "name of this process among the others; must differ between running processes");
     LANES = setting("FOREBAY_LANES", "lanes", "N", Text("4"), "shared queues of each kind (work, call); the same for every process of a stack");
     PUBLISHER_CHANNELS = setting("FOREBAY_PUBLISHER_CHANNELS", "publisher-channels", "N", Text("6"), "broker channels that publish, 1 to 32");
@@ -103,7 +104,7 @@ settings_table! {
     LOG_FORMAT = setting("FOREBAY_LOG_FORMAT", "log-format", "text|json", Text("text"), "form of the log on standard error");
     OTLP_ENDPOINT = secret(setting("OTEL_EXPORTER_OTLP_ENDPOINT", "otel-exporter-otlp-endpoint", "URL", Unset, "collector that gets traces over OTLP HTTP, such as http://127.0.0.1:4318; /v1/traces is added"));
     OTEL_SERVICE_NAME = setting("OTEL_SERVICE_NAME", "otel-service-name", "TEXT", Computed("forebay-ingress, forebay-worker, ..."), "service name in traces");
-    PRIVATE_ADDRESSES = setting("FOREBAY_PRIVATE_ADDRESSES", "private-addresses", "deny|allow|CIDR,...", Computed("allow where all listeners are on loopback, else deny"), "private addresses that steps may reach, such as 10.1.0.0/16");
+    PRIVATE_ADDRESSES = setting("FOREBAY_PRIVATE_ADDRESSES", "private-addresses", "deny|allow|CIDR,...", Text("deny"), "private addresses that steps and alerts may reach, such as 10.1.0.0/16; forebay dev allows all unless told otherwise");
     RETENTION = setting("FOREBAY_RETENTION", "retention", "DURATION", Text("30d"), "time that the history of executions is kept");
     ALERTS_EVERY = setting("FOREBAY_ALERTS_EVERY", "alerts-every", "DURATION", Text("15s"), "how often each alert is looked at; what is told of one comes four looks apart at least");
 }
@@ -127,6 +128,6 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), SETTINGS.len());
-        assert_eq!(SETTINGS.len(), 38);
+        assert_eq!(SETTINGS.len(), 39);
     }
 }

@@ -27,6 +27,8 @@ use reader::Reader;
 /// The broker refuses a message over 16 MiB (RabbitMQ 4.x); 128 KiB below it are kept free, the most that a header
 /// frame may have, so that a body at the limit is never refused because of what travels with it.
 pub const MOST_BODY_BYTES: u64 = (16 << 20) - (128 << 10);
+/// Lower bound of [`Settings::worker_memory`], in bytes: one execution may take as much.
+const LEAST_MEMORY: u64 = 64 << 20;
 
 /// An attempt must end well below the 30 minutes after which the broker closes the channel of an unacknowledged message.
 pub const LONGEST_EXECUTION: Duration = Duration::from_secs(15 * 60);
@@ -65,8 +67,10 @@ pub struct Settings {
     /// Private addresses that steps may reach: `deny`, `allow` or a list of networks. On a machine of one's own, which listens on
     /// loopback only, all of them; else none.
     pub private_addresses: String,
-    /// Executions at once in a worker for the shared lanes; 1 to 10000.
+    /// Executions of the shared queues that a worker runs at the same time, calls and work each; 1 to 10000.
     pub worker_concurrency: usize,
+    /// Bytes that a worker may hold before executions that hold many of them wait for others to end.
+    pub worker_memory: usize,
     /// Name of this process among the others; 1 to 128 visible ASCII characters.
     pub worker_name: String,
     /// Shared queues of each kind; 1 to 64.
@@ -179,6 +183,7 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
     let queue_prefix = reader.value(&docs::QUEUE_PREFIX, names::queue_prefix).unwrap_or_default();
     let secret_key = reader.value(&docs::SECRET_KEY, |text| Ok(Secret::new(text)));
     let worker_concurrency = reader.number(&docs::WORKER_CONCURRENCY, 1..=10_000);
+    let worker_memory = reader.bytes(&docs::WORKER_MEMORY, LEAST_MEMORY..=1 << 50);
     let worker_name = reader.value(&docs::WORKER_NAME, names::worker_name);
     let lanes = reader.number(&docs::LANES, 1..=64);
     let publisher_channels = reader.number(&docs::PUBLISHER_CHANNELS, 1..=32);
@@ -205,8 +210,6 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
     let retention = reader.duration(&docs::RETENTION, TEN_YEARS);
     let alerts_every = reader.duration(&docs::ALERTS_EVERY, AN_HOUR);
 
-    let is_local = [http_listen, console_listen, admin_listen].iter().flatten().all(|listen| listen.ip().is_loopback());
-    let private_addresses = private_addresses.unwrap_or_else(|| if is_local { "allow" } else { "deny" }.to_owned());
     Some(Settings {
         amqp_url: amqp_url?,
         database_url: database_url?,
@@ -221,6 +224,7 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
         queue_prefix,
         secret_key,
         worker_concurrency: worker_concurrency?,
+        worker_memory: worker_memory.unwrap_or_else(|| crate::memory::limit() / 2),
         worker_name: worker_name.unwrap_or_else(names::default_worker_name),
         lanes: lanes?,
         publisher_channels: publisher_channels?,
@@ -239,7 +243,7 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
         log_format: log_format?,
         otlp_endpoint,
         otel_service_name,
-        private_addresses,
+        private_addresses: private_addresses?,
         retention: retention?,
         alerts_every: alerts_every?,
     })

@@ -22,7 +22,7 @@ fn an_empty_source_gives_the_defaults_of_the_table() {
     assert_eq!(settings.admin_listen.to_string(), "127.0.0.1:9464");
     assert_eq!(settings.queue_prefix, "");
     assert_eq!(settings.secret_key, None);
-    assert_eq!((settings.worker_concurrency, settings.lanes, settings.publisher_channels), (64, 4, 6));
+    assert_eq!((settings.worker_concurrency, settings.lanes, settings.publisher_channels), (256, 4, 6));
     assert_eq!(settings.max_in_flight, 10_000);
     assert_eq!((settings.queue_max_length, settings.queue_max_bytes), (1_000_000, 1 << 30));
     assert_eq!(settings.confirm_timeout, Duration::from_secs(10));

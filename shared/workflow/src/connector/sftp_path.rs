@@ -29,6 +29,11 @@ pub(super) fn resolved(path: &RemotePath, folder: &str, may_be_empty: bool) -> R
     if !text.starts_with('/') {
         return Ok(if folder.is_empty() { text.clone() } else { joined(folder, text) });
     }
+    if *is_inserted && folder.is_empty() {
+        return wrong(
+            "is absolute, and the connection has no folder to hold it; give the connection a folder, or begin the template with /",
+        );
+    }
     let is_under = text.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     if *is_inserted && !is_under {
         return wrong(&format!("is not under the connection's folder '{folder}'; begin the template with / to allow it"));
@@ -118,7 +123,16 @@ mod tests {
         assert_eq!(at("/data/a", true, "/data"), Ok("/data/a".to_owned()));
         assert_eq!(at("/etc/a", false, "/data"), Ok("/etc/a".to_owned()));
         assert_eq!(at("a", true, ""), Ok("a".to_owned()));
-        for (text, folder) in [("/etc/passwd", "/data"), ("/database/a", "/data"), ("in/../../a", "/data"), ("a\n", ""), ("", "/data")] {
+        assert_eq!(at("/etc/a", false, ""), Ok("/etc/a".to_owned()));
+        for (text, folder) in [
+            ("/etc/passwd", "/data"),
+            ("/database/a", "/data"),
+            ("in/../../a", "/data"),
+            ("a\n", ""),
+            ("", "/data"),
+            ("/etc/passwd", ""),
+            ("/", "/"),
+        ] {
             assert!(at(text, true, folder).is_err(), "{text}");
         }
     }
