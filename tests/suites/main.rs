@@ -14,6 +14,7 @@ mod databases;
 mod delivery;
 mod documents;
 mod examples;
+mod fairness;
 mod files;
 mod history;
 mod hostile;

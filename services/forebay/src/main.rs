@@ -3,14 +3,15 @@
 use std::process::ExitCode;
 
 use forebay_workflow::STACK_BYTES;
-use forebay_workflow::mapping::CountingAllocator;
+use forebay_workflow::mapping::{CountingAllocator, report_rest};
 
 /// Lets a mapping be stopped before it holds too much memory; over mimalloc, since messages are made on one thread and dropped on another.
 #[global_allocator]
 static ALLOCATOR: CountingAllocator<mimalloc::MiMalloc> = CountingAllocator::over(mimalloc::MiMalloc);
 
 fn main() -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK_BYTES).build();
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.enable_all().thread_stack_size(STACK_BYTES).on_thread_stop(report_rest).build();
     match runtime {
         Ok(runtime) => runtime.block_on(forebay::run(std::env::args_os())),
         Err(error) => forebay::report(&forebay::Error::Io { doing: "cannot start the runtime".to_owned(), source: error }),

@@ -1,11 +1,12 @@
 //! From an envelope to a confirmed message, and from a reply to an outcome. Handlers see no broker beyond this.
 
-use forebay_broker::{Destination, Message, PublishError, Publisher, Queue, Replies, Topology, encode_envelope, order_of};
+use crate::backlog::LongQueues;
+use forebay_broker::{Destination, PublishError, Publisher, Queue, Replies, Topology, encode_envelope, order_of};
 use forebay_contract::ExecutionId;
 use forebay_contract::definition::{Delivery, OnTimeout};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::Ending;
-use forebay_store::Store;
+use forebay_store::{SnapshotHandle, Store, TenantQueueOpener};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -16,6 +17,9 @@ pub(crate) struct Dispatch {
     pub(crate) replies: Replies,
     pub(crate) topology: Topology,
     pub(crate) store: Store,
+    pub(crate) snapshot: SnapshotHandle,
+    pub(crate) long_queues: LongQueues,
+    pub(crate) opener: TenantQueueOpener,
 }
 
 /// How long a caller waits, and what then.
@@ -23,6 +27,15 @@ pub(crate) struct Dispatch {
 pub(crate) struct Wait {
     pub(crate) longest: Duration,
     pub(crate) on_timeout: OnTimeout,
+}
+
+/// Until when the broker keeps a call.
+#[derive(Debug, Clone, Copy)]
+enum Expiry {
+    /// Nobody waits for its outcome.
+    Never,
+    /// Its caller waits; the broker drops it after this time, if there is one.
+    Awaited(Option<Duration>),
 }
 
 /// What became of a call whose caller waited.
@@ -36,8 +49,7 @@ pub(crate) enum Answer {
 impl Dispatch {
     /// Publishes a call that nobody waits for; `Ok` means confirmed by the broker.
     pub(crate) async fn accept(&self, envelope: &Envelope, delivery: &Delivery) -> Result<(), PublishError> {
-        let queue = self.topology.queue_of(envelope, delivery, false);
-        self.publish(order_of(envelope, delivery), queue, encode_envelope(envelope, None)).await
+        self.publish(envelope, delivery, Expiry::Never).await
     }
 
     /// Publishes a call and waits for its outcome.
@@ -45,15 +57,12 @@ impl Dispatch {
         let started = tokio::time::Instant::now();
         let mut waiting = self.replies.expect(envelope.execution_id).map_err(|_| self.publisher.no_connection())?;
         envelope.reply_to = Some(waiting.reply_to().to_owned());
-        let queue = self.topology.queue_of(&envelope, delivery, true);
-        let mut expires_in = None;
+        let mut expiry = Expiry::Awaited(None);
         if wait.on_timeout == OnTimeout::Error {
             envelope.deadline = Some(envelope.received_at / 1000 + i64::try_from(wait.longest.as_millis()).unwrap_or(i64::MAX));
-            // A trigger's own queue keeps its order and is never expired by the broker; its worker records what is too late.
-            expires_in = matches!(queue, Queue::Call(_)).then_some(wait.longest);
+            expiry = Expiry::Awaited(Some(wait.longest));
         }
-        let message = encode_envelope(&envelope, expires_in);
-        self.publish(order_of(&envelope, delivery), queue, message).await?;
+        self.publish(&envelope, delivery, expiry).await?;
         let recorded = self.recorded(envelope.integration_id, envelope.execution_id, waiting.lost());
         tokio::select! {
             reply = waiting.reply() => Ok(Answer::Ended(reply.ending)),
@@ -68,10 +77,35 @@ impl Dispatch {
         self.store.ending(integration, &id).await
     }
 
-    async fn publish(&self, order: Option<u64>, queue: Queue, message: Message) -> Result<(), PublishError> {
+    async fn publish(&self, envelope: &Envelope, delivery: &Delivery, expiry: Expiry) -> Result<(), PublishError> {
         let started = std::time::Instant::now();
-        let result = self.publisher.publish(order, Destination::Queue(queue), message).await;
+        let is_awaited = matches!(expiry, Expiry::Awaited(_));
+        let (tenant, snapshot) = (&envelope.tenant, self.snapshot.current());
+        let queue = self.topology.queue_of(envelope, delivery, is_awaited, snapshot.tenant_queue(tenant.as_str()));
+        let mut result = self.publish_on(queue, envelope, delivery, expiry).await;
+        let is_full = result == Err(PublishError::QueueFull);
+        if (is_full || self.long_queues.contains(queue))
+            && self.topology.lanes().any(|shared| shared == queue)
+            && !self.topology.is_alone(tenant.as_str(), snapshot.tenants())
+        {
+            if !is_full {
+                self.opener.ask(tenant);
+            } else if let Some(own) = self.opener.open(tenant).await {
+                let queue = self.topology.queue_of(envelope, delivery, is_awaited, Some(own));
+                result = self.publish_on(queue, envelope, delivery, expiry).await;
+            }
+        }
         crate::measure::publish(&result, started.elapsed());
         result
+    }
+
+    async fn publish_on(&self, queue: Queue, envelope: &Envelope, delivery: &Delivery, expiry: Expiry) -> Result<(), PublishError> {
+        let expires_in = match (expiry, queue) {
+            // A trigger's own queue keeps its order and is never expired by the broker; its worker records what is too late.
+            (Expiry::Awaited(expires_in), Queue::Call(_)) => expires_in,
+            (Expiry::Awaited(_) | Expiry::Never, _) => None,
+        };
+        let message = encode_envelope(envelope, expires_in);
+        self.publisher.publish(order_of(envelope, delivery), Destination::Queue(queue), message).await
     }
 }

@@ -3,6 +3,7 @@
 //! Accepting a call reads and writes no database: definitions and key digests are a snapshot in memory.
 
 mod authenticate;
+mod backlog;
 mod checks;
 mod cors;
 mod dispatch;

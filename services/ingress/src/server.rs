@@ -1,5 +1,6 @@
 //! Builds the ingress and runs it until shutdown.
 
+use crate::backlog::LongQueues;
 use crate::checks::CheckCache;
 use crate::dispatch::Dispatch;
 use crate::documents::Documents;
@@ -9,11 +10,11 @@ use crate::measure;
 use crate::rate::Rates;
 use crate::receive::BodyBudget;
 use actix_web::{App, HttpServer, web};
-use forebay_broker::{Installation, Limits, Publisher, PublisherConfig, PublisherState, Replies, Topology};
+use forebay_broker::{ConsumersConfig, Inspector, Installation, Limits, Publisher, PublisherConfig, PublisherState, Replies, Topology};
 use forebay_runtime::health::Health;
 use forebay_runtime::settings::Settings;
 use forebay_runtime::shutdown::Shutdown;
-use forebay_store::{SnapshotHandle, Store, StoreError};
+use forebay_store::{SnapshotHandle, Store, StoreError, TenantQueueOpener};
 use forebay_tls::{TlsError, server_config};
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
@@ -94,10 +95,24 @@ impl Ingress {
             confirm_timeout: settings.confirm_timeout,
         };
         let publisher = Publisher::start(publisher_config, topology.clone(), broker_shutdown.clone());
+        let long_queues = LongQueues::default();
+        let inspector = Inspector::new(
+            ConsumersConfig { url: url.clone(), name: format!("{} ingress (depths)", settings.worker_name) },
+            topology.clone(),
+        );
+        tokio::spawn(long_queues.clone().watch(inspector, topology.clone(), broker_shutdown.clone()));
         let replies = Replies::start(url, settings.worker_name.clone(), topology.clone(), broker_shutdown.clone());
         let dependencies = web::Data::new(Dependencies {
+            dispatch: Dispatch {
+                publisher,
+                replies,
+                topology,
+                store: store.clone(),
+                snapshot: snapshot.clone(),
+                long_queues,
+                opener: TenantQueueOpener::new(store.clone()),
+            },
             snapshot,
-            dispatch: Dispatch { publisher, replies, topology, store: store.clone() },
             checks: CheckCache::default(),
             store,
             ids,

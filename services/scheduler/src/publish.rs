@@ -6,7 +6,7 @@ use forebay_broker::{Destination, PublishError, Publisher, Topology, encode_enve
 use forebay_contract::definition::Schedule;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::{IdIssuer, unix_micros};
-use forebay_store::{DueSchedule, ScheduleStep};
+use forebay_store::{DueSchedule, ScheduleStep, SnapshotHandle};
 use futures_util::future::join_all;
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,7 @@ pub(crate) struct Publishing {
     pub(crate) publisher: Publisher,
     pub(crate) topology: Topology,
     pub(crate) ids: IdIssuer,
+    pub(crate) snapshot: SnapshotHandle,
 }
 
 impl Publishing {
@@ -82,7 +83,8 @@ impl Publishing {
 
     /// Publishes one run; `Ok` means confirmed by the broker.
     pub(crate) async fn publish(&self, envelope: &Envelope, schedule: &Schedule) -> Result<(), PublishError> {
-        let queue = self.topology.queue_of(envelope, &schedule.delivery, false);
+        let tenant_queue = self.snapshot.current().tenant_queue(envelope.tenant.as_str());
+        let queue = self.topology.queue_of(envelope, &schedule.delivery, false, tenant_queue);
         let order = stable_hash(envelope.integration_id.as_bytes());
         let started = Instant::now();
         let result = self.publisher.publish(Some(order), Destination::Queue(queue), encode_envelope(envelope, None)).await;

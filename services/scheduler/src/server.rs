@@ -83,7 +83,7 @@ impl Scheduler {
         };
         let publisher = Publisher::start(config, topology.clone(), broker_shutdown.clone());
         let alerts = Watcher::build(settings, store.clone(), snapshot.clone(), topology.clone(), ids.clone())?;
-        let publishing = Publishing { publisher, topology, ids };
+        let publishing = Publishing { publisher, topology, ids, snapshot: snapshot.clone() };
         health.expect(BROKER);
         health.expect(DATABASE);
         Ok(Self { clock: Clock { publishing, store, snapshot, health, broker_shutdown }, alerts })

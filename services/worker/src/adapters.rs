@@ -3,47 +3,62 @@
 use crate::execution::ports::{Batch, CallReply, ExecutionBroker, ExecutionStore, PortFuture, Target, Urgency};
 use crate::measure;
 use crate::recording::{NotRecorded, Recorded, Recorder};
+use crate::store_health::StoreHealth;
 use forebay_broker::{Destination, PublishError, Publisher, Queue, Replies, Reply, Topology, encode_envelope, encode_reply, order_of};
 use forebay_contract::ExecutionId;
 use forebay_contract::definition::{Definition, Delivery};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{Ending, ExecutionError, KeptStep};
-use forebay_store::{FinishedExecution, Record, Store, StoreError};
+use forebay_store::{FinishedExecution, Record, SnapshotHandle, Store, StoreError};
 use std::time::Duration;
 use uuid::Uuid;
 
 /// Pause before the connection for replies is asked again; the step's timeout bounds the whole wait.
 const REPLIES_INTERVAL: Duration = Duration::from_millis(100);
 
+/// Longest wait for an answer of the store. An execution that goes on without the checkpoints before a step repeats that step's remote
+/// call with the same `Idempotency-Key`, should it be delivered again.
+const STORE_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// PostgreSQL, with records written in batches.
 pub(crate) struct StoredExecutions {
     pub(crate) store: Store,
+    pub(crate) health: StoreHealth,
     pub(crate) recorder: Recorder,
+}
+
+impl StoredExecutions {
+    fn ask<'a, T: 'a>(
+        &'a self,
+        question: impl Future<Output = Result<T, StoreError>> + Send + 'a,
+    ) -> PortFuture<'a, Result<T, StoreError>> {
+        Box::pin(self.health.ask(&self.store, STORE_TIMEOUT, question))
+    }
 }
 
 impl ExecutionStore for StoredExecutions {
     fn claim<'a>(&'a self, id: &'a ExecutionId, token: i64) -> PortFuture<'a, Result<bool, StoreError>> {
-        Box::pin(self.store.claim_execution(id, token))
+        self.ask(self.store.claim_execution(id, token))
     }
 
     fn finished<'a>(&'a self, id: &'a ExecutionId) -> PortFuture<'a, Result<Option<FinishedExecution>, StoreError>> {
-        Box::pin(async {
+        self.ask(async {
             let unique = id.unique();
             Ok(self.store.finished(&[unique]).await?.remove(&unique))
         })
     }
 
     fn ending<'a>(&'a self, integration: Uuid, id: &'a ExecutionId) -> PortFuture<'a, Result<Option<Ending>, StoreError>> {
-        Box::pin(async move { Ok(self.store.execution(integration, id).await?.and_then(|outcome| outcome.ending())) })
+        self.ask(async move { Ok(self.store.execution(integration, id).await?.and_then(|outcome| outcome.ending())) })
     }
 
     fn checkpoints<'a>(&'a self, id: &'a ExecutionId) -> PortFuture<'a, Result<(Vec<KeptStep>, u32), StoreError>> {
-        Box::pin(self.store.kept_steps(id))
+        self.ask(self.store.kept_steps(id))
     }
 
     fn add_checkpoints<'a>(&'a self, batch: Batch<'a>) -> PortFuture<'a, Result<(), StoreError>> {
         let Batch { id, integration, number, steps, is_sealed } = batch;
-        Box::pin(self.store.keep_steps(id, integration, number, steps, is_sealed))
+        self.ask(self.store.keep_steps(id, integration, number, steps, is_sealed))
     }
 
     fn can_seal(&self) -> bool {
@@ -51,7 +66,7 @@ impl ExecutionStore for StoredExecutions {
     }
 
     fn has_begun<'a>(&'a self, id: &'a ExecutionId) -> PortFuture<'a, Result<bool, StoreError>> {
-        Box::pin(self.store.has_begun(id))
+        self.ask(self.store.has_begun(id))
     }
 
     fn record(&self, record: Record, urgency: Urgency) -> PortFuture<'_, Result<Recorded, NotRecorded>> {
@@ -59,15 +74,15 @@ impl ExecutionStore for StoredExecutions {
     }
 
     fn halt<'a>(&'a self, integration: Uuid, id: &'a ExecutionId, error: &'a ExecutionError) -> PortFuture<'a, Result<bool, StoreError>> {
-        Box::pin(self.store.halt_trigger(integration, id, error))
+        self.ask(self.store.halt_trigger(integration, id, error))
     }
 
     fn clear_halt(&self, integration: Uuid) -> PortFuture<'_, Result<(), StoreError>> {
-        Box::pin(self.store.clear_halt(integration))
+        self.ask(self.store.clear_halt(integration))
     }
 
     fn definition(&self, integration: Uuid, version: i32) -> PortFuture<'_, Result<Option<Definition>, StoreError>> {
-        Box::pin(self.store.definition(integration, version))
+        self.ask(self.store.definition(integration, version))
     }
 }
 
@@ -76,11 +91,13 @@ pub(crate) struct PublishedExecutions {
     pub(crate) publisher: Publisher,
     pub(crate) replies: Replies,
     pub(crate) topology: Topology,
+    pub(crate) snapshot: SnapshotHandle,
 }
 
 impl PublishedExecutions {
     async fn publish_on(&self, envelope: &Envelope, policy: &Delivery, is_awaited: bool) -> Result<(), PublishError> {
-        let queue = self.topology.queue_of(envelope, policy, is_awaited);
+        let tenant_queue = self.snapshot.current().tenant_queue(envelope.tenant.as_str());
+        let queue = self.topology.queue_of(envelope, policy, is_awaited, tenant_queue);
         let (order, message) = (order_of(envelope, policy), encode_envelope(envelope, None));
         self.publisher.publish(order, Destination::Queue(queue), message).await
     }

@@ -10,5 +10,6 @@ mod execution;
 mod measure;
 mod recording;
 mod server;
+mod store_health;
 
 pub use server::{Worker, WorkerError};

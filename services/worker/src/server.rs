@@ -1,21 +1,21 @@
 //! Builds the worker and runs it until shutdown.
 
 use crate::adapters::{PublishedExecutions, StoredExecutions};
-use crate::consuming::{Consumption, InHand, Members, Stop, serve, serve_dead};
-use crate::execution::{ExecutionParts, Executions, Running, SharedQueue};
+use crate::consuming::{Backlog, Consumption, InHand, Kind, Members, Places, Stop, serve_all, serve_dead};
+use crate::execution::{ExecutionParts, Executions, Running};
 use crate::recording::{Announcer, Recorder, Statistics, drain_spool};
+use crate::store_health::StoreHealth;
 use forebay_broker::{Consumers, ConsumersConfig, Installation, Limits, Publisher, PublisherConfig, PublisherState, Replies, Topology};
 use forebay_contract::IdIssuer;
 use forebay_contract::unix_micros;
 use forebay_runtime::health::Health;
 use forebay_runtime::settings::Settings;
 use forebay_runtime::shutdown::Shutdown;
-use forebay_store::{Connections, SecretKeys, SnapshotHandle, Store, StoreError, WorkerRow};
+use forebay_store::{Connections, SecretKeys, SnapshotHandle, Store, StoreError, TenantQueueOpener, WorkerRow};
 use forebay_workflow::connector::ReachError;
 use forebay_workflow::{Engine, EngineError, EngineOptions};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -54,6 +54,7 @@ pub struct Worker {
     settings: Settings,
     health: Health,
     broker_shutdown: CancellationToken,
+    store_health: StoreHealth,
 }
 
 impl Worker {
@@ -73,6 +74,7 @@ impl Worker {
         options.inject = Some(Arc::new(forebay_runtime::telemetry::current_traceparent));
         options.reach = settings.private_addresses.parse().map_err(|error: ReachError| WorkerError::Reach(error.to_string()))?;
         options.tokens = Some(Arc::new(store.clone()));
+        forebay_workflow::set_memory_budget(settings.worker_memory);
         let engine = Engine::new(options)?;
         let limits = Limits { max_length: settings.queue_max_length, max_bytes: settings.queue_max_bytes };
         let topology = Topology::new(&settings.queue_prefix, settings.lanes, limits, installation);
@@ -91,12 +93,18 @@ impl Worker {
             Replies::start(settings.amqp_url.expose().to_owned(), settings.worker_name.clone(), topology.clone(), broker_shutdown.clone());
         let keys = settings.secret_key.as_ref().map(SecretKeys::parse).transpose().map_err(WorkerError::SecretKey)?;
         let announcer = Announcer::default();
-        let recorder = Recorder::start(store.clone(), publisher.clone(), announcer.clone());
+        let store_health = StoreHealth::default();
+        let recorder = Recorder::start(store.clone(), store_health.clone(), publisher.clone(), announcer.clone());
         let (statistics, running) = (Statistics::default(), Running::default());
         let executions = Executions::new(ExecutionParts {
             engine,
-            store: Arc::new(StoredExecutions { store: store.clone(), recorder }),
-            broker: Arc::new(PublishedExecutions { publisher: publisher.clone(), replies, topology: topology.clone() }),
+            store: Arc::new(StoredExecutions { store: store.clone(), health: store_health.clone(), recorder }),
+            broker: Arc::new(PublishedExecutions {
+                publisher: publisher.clone(),
+                replies,
+                topology: topology.clone(),
+                snapshot: snapshot.clone(),
+            }),
             snapshot: snapshot.clone(),
             connections: Connections::new(snapshot.clone(), keys),
             ids: IdIssuer::new(&store.id_key().await?),
@@ -108,7 +116,7 @@ impl Worker {
         health.expect("worker broker");
         let consumption = Consumption { executions: Arc::new(executions), consumers, publisher, in_hand: InHand::default() };
         let settings = settings.clone();
-        Ok(Self { consumption, store, snapshot, announcer, statistics, running, topology, settings, health, broker_shutdown })
+        Ok(Self { consumption, store, snapshot, announcer, statistics, running, topology, settings, health, broker_shutdown, store_health })
     }
 
     /// Consumes until shutdown, then ends what runs, at most for the drain time.
@@ -126,16 +134,16 @@ impl Worker {
         }
         let stop = Stop { gently: shutdown.token(), now: CancellationToken::new() };
         let concurrency = self.settings.worker_concurrency;
-        let prefetch = u16::try_from(concurrency * 4).unwrap_or(u16::MAX).max(64);
-        // Calls have places of their own, so that a backlog of work never delays them.
-        let (call_places, work_places) = (Arc::new(Semaphore::new(concurrency)), Arc::new(Semaphore::new(concurrency)));
-        let mut tasks = Vec::new();
-        for number in 0..self.topology.shared_queues() {
-            for (is_awaited, places) in [(true, &call_places), (false, &work_places)] {
-                let shared = SharedQueue { number, is_awaited };
-                tasks.push(tokio::spawn(serve(self.consumption.clone(), shared, places.clone(), prefetch, stop.clone())));
-            }
+        let opener = TenantQueueOpener::new(self.store.clone());
+        let kinds = [true, false].map(|is_awaited| {
+            let backlog = Backlog::new(self.topology.clone(), self.snapshot.clone(), opener.clone());
+            Kind { is_awaited, places: Places::new(concurrency), count: concurrency, backlog }
+        });
+        for kind in &kinds {
+            tokio::spawn(kind.backlog.clone().follow(self.broker_shutdown.clone()));
         }
+        let shared = serve_all(self.consumption.clone(), kinds, self.topology.shared_queues(), self.snapshot.clone(), stop.clone());
+        let mut tasks = vec![tokio::spawn(shared)];
         tasks.push(tokio::spawn(serve_dead(self.consumption.clone(), stop.clone())));
         let me = WorkerRow {
             id: Uuid::new_v4(),
@@ -162,7 +170,13 @@ impl Worker {
         };
         tasks.push(tokio::spawn(members.run()));
         let Consumption { consumers, publisher, .. } = self.consumption.clone();
-        let spool = tokio::spawn(drain_spool(self.store.clone(), consumers.clone(), publisher.clone(), self.broker_shutdown.clone()));
+        let spool = tokio::spawn(drain_spool(
+            self.store.clone(),
+            self.store_health.clone(),
+            consumers.clone(),
+            publisher.clone(),
+            self.broker_shutdown.clone(),
+        ));
         let observer = tokio::spawn(observe(publisher, self.health.clone()));
         let maintainer = tokio::spawn(maintain(self.store.clone(), self.settings.retention));
 

@@ -100,10 +100,18 @@ impl Topology {
         (stable_hash(tenant.as_bytes()) % u64::from(self.lanes)) as u16
     }
 
-    /// The queue on which a call travels to its worker: the trigger's own where its delivery asks for one, else the tenant's lane.
+    /// Whether no other of these tenants has the tenant's lane.
     #[must_use]
-    pub fn queue_of(&self, envelope: &Envelope, delivery: &Delivery, is_awaited: bool) -> Queue {
-        let lane = self.lane_of(envelope.tenant.as_str());
+    pub fn is_alone<'a>(&self, tenant: &str, mut tenants: impl Iterator<Item = &'a str>) -> bool {
+        let lane = self.lane_of(tenant);
+        tenants.all(|other| other == tenant || self.lane_of(other) != lane)
+    }
+
+    /// The queue on which a call travels to its worker: the trigger's own where its delivery asks for one, else the tenant's shared queue.
+    /// `tenant_queue`: the number of the shared queue that belongs to the tenant alone, if it has one.
+    #[must_use]
+    pub fn queue_of(&self, envelope: &Envelope, delivery: &Delivery, is_awaited: bool, tenant_queue: Option<u16>) -> Queue {
+        let lane = tenant_queue.unwrap_or_else(|| self.lane_of(envelope.tenant.as_str()));
         match (delivery.is_exclusive(), is_awaited) {
             (true, _) => Queue::Trigger(envelope.integration_id),
             (false, true) => Queue::Call(lane),

@@ -98,6 +98,9 @@ impl Operations {
         }
         if tenant.is_none() && actor.may_everywhere(Role::Viewer).is_ok() {
             named.extend(self.topology.lanes().map(|queue| (None, queue, None)));
+            for (_, number) in self.store.tenant_queues().await? {
+                named.extend([Queue::Call(number), Queue::Work(number)].map(|queue| (None, queue, None)));
+            }
         }
         let queues: Vec<Queue> = named.iter().map(|(_, queue, _)| *queue).collect();
         let depths = self.depths.of(self.broker.look(), &queues, patience).await;

@@ -27,7 +27,9 @@ impl UnreadQueues {
         let is_renamed = earlier.queue_prefix != new.queue_prefix;
         let first = if is_renamed { 0 } else { new.shared_queues };
         let (mut delayed, mut others) = (Vec::new(), Vec::new());
-        for lane in first..earlier.shared_queues {
+        let tenants: Vec<u16> =
+            if is_renamed { check.store.tenant_queues().await?.into_iter().map(|(_, number)| number).collect() } else { Vec::new() };
+        for lane in (first..earlier.shared_queues).chain(tenants) {
             delayed.extend(RETRY_DELAYS.map(|seconds| Queue::Retry { lane, delay: seconds * 1000 }));
             others.extend([Queue::Call(lane), Queue::Work(lane)]);
         }

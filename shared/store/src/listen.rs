@@ -36,6 +36,7 @@ pub(crate) enum Part {
     Tenants,
     Connections,
     Diagnostics,
+    TenantQueues,
 }
 
 impl Part {
@@ -47,6 +48,7 @@ impl Part {
             Self::Tenants => "tenants",
             Self::Connections => "connections",
             Self::Diagnostics => "diagnostics",
+            Self::TenantQueues => "tenant_queues",
         }
     }
 }

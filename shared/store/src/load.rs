@@ -9,7 +9,7 @@ use crate::seal::SecretKeys;
 use crate::signing::{self, SigningKey};
 use crate::snapshot::{ApiKey, Integration, LastUse, Snapshot};
 use crate::timestamp::Timestamp;
-use crate::{diagnoses, tenants, triggers};
+use crate::{diagnoses, tenant_queues, tenants, triggers};
 use deadpool_postgres::Transaction;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -27,9 +27,11 @@ struct Generations {
     tenants: i64,
     connections: i64,
     diagnostics: i64,
+    tenant_queues: i64,
 }
 
-const NOTHING: Generations = Generations { integrations: -1, keys: -1, triggers: -1, tenants: -1, connections: -1, diagnostics: -1 };
+const NOTHING: Generations =
+    Generations { integrations: -1, keys: -1, triggers: -1, tenants: -1, connections: -1, diagnostics: -1, tenant_queues: -1 };
 
 /// Keeps the newest snapshot and what it was made of.
 pub(crate) struct Loader {
@@ -74,6 +76,9 @@ impl Loader {
         if stored.diagnostics != self.loaded.diagnostics {
             next.diagnoses = Arc::new(diagnoses::load(&transaction).await?);
         }
+        if stored.tenant_queues != self.loaded.tenant_queues {
+            next.tenant_queues = Arc::new(tenant_queues::load(&transaction).await?);
+        }
         transaction.commit().await.map_err(failed)?;
         next.generation += 1;
         self.snapshot = Arc::new(next);
@@ -94,6 +99,7 @@ async fn read_generations(client: &impl deadpool_postgres::GenericClient) -> Res
         tenants: of(Part::Tenants),
         connections: of(Part::Connections),
         diagnostics: of(Part::Diagnostics),
+        tenant_queues: of(Part::TenantQueues),
     })
 }
 

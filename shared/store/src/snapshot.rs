@@ -81,6 +81,7 @@ pub struct Snapshot {
     pub(crate) docs: Arc<HashMap<Arc<str>, DocsAccess>>,
     pub(crate) connections: Arc<HashMap<(Name, Name), Arc<SealedConnection>>>,
     pub(crate) diagnoses: Arc<HashMap<Uuid, i64>>,
+    pub(crate) tenant_queues: Arc<HashMap<Arc<str>, u16>>,
     pub(crate) generation: u64,
 }
 
@@ -168,6 +169,22 @@ impl Snapshot {
     #[must_use]
     pub fn diagnosed_until(&self, integration: Uuid) -> Option<i64> {
         self.diagnoses.get(&integration).copied()
+    }
+
+    /// The number of the shared queues that belong to this tenant alone; `None`: it shares queues with others.
+    #[must_use]
+    pub fn tenant_queue(&self, tenant: &str) -> Option<u16> {
+        self.tenant_queues.get(tenant).copied()
+    }
+
+    /// The numbers of all shared queues that belong to one tenant, in no order.
+    pub fn tenant_queues(&self) -> impl Iterator<Item = u16> + '_ {
+        self.tenant_queues.values().copied()
+    }
+
+    /// The tenants that have integrations, in no order.
+    pub fn tenants(&self) -> impl Iterator<Item = &str> {
+        self.tenants.iter().filter(|(_, integrations)| !integrations.is_empty()).map(|(tenant, _)| &**tenant)
     }
 
     /// Counts the snapshots of this process, from 1.

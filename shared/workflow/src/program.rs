@@ -11,7 +11,7 @@ use crate::step::http::{HttpStep, Target};
 use crate::step::sftp::SftpStep;
 use crate::step::sql::SqlStep;
 use forebay_contract::Name;
-use forebay_contract::definition::{Definition, LogLevel, Problem, RetryPolicy};
+use forebay_contract::definition::{Definition, LogLevel, Problem, RetryPolicy, Step};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::ExecutionError;
 use std::sync::Arc;
@@ -29,6 +29,7 @@ pub struct Program {
     keeps_steps: bool,
     /// Whether mappings see `.request.raw`.
     pub(crate) wants_raw: bool,
+    connections: Arc<[Name]>,
 }
 
 pub(crate) struct CompiledStep {
@@ -156,7 +157,11 @@ impl Program {
     /// Every problem, each with the path of its field, such as `steps[1].set: line 1, column 5: ...`.
     pub fn compile(definition: Arc<Definition>) -> Result<Self, Vec<Problem>> {
         let Parts { ordering_key, input, label, steps, respond, waits, keeps_steps, wants_raw } = compile(&definition, false)?;
-        Ok(Self { definition, ordering_key, input, label, steps, respond, waits, keeps_steps, wants_raw })
+        let mut connections: Vec<Name> = Step::all(&definition.steps).iter().filter_map(|step| step.action.connection().cloned()).collect();
+        connections.sort_unstable();
+        connections.dedup();
+        let connections = connections.into();
+        Ok(Self { definition, ordering_key, input, label, steps, respond, waits, keeps_steps, wants_raw, connections })
     }
 
     /// Checks a definition that is to be stored: that it compiles, and that what is written in it can do what it is for.
@@ -177,6 +182,12 @@ impl Program {
     #[must_use]
     pub fn keeps_steps(&self) -> bool {
         self.keeps_steps
+    }
+
+    /// The connections by which its steps work, by name, each once.
+    #[must_use]
+    pub fn connections(&self) -> &Arc<[Name]> {
+        &self.connections
     }
 
     /// The definition as it was given.

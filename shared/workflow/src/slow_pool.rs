@@ -3,6 +3,7 @@
 //! A mapping is a tenant's own code, so one tenant can fill any queue. Tenants take turns, one tenant never holds every
 //! thread, and each has its own bound of waiting runs: what one tenant writes delays that tenant.
 
+use crate::fair;
 use forebay_contract::Name;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -16,10 +17,10 @@ pub(crate) type Job = Box<dyn FnOnce() + Send>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refused {
     #[error(
-        "{MOST_WAITING_OF_A_TENANT} slow mappings of this tenant are waiting already; make its mappings faster, or send less at a time"
+        "{MOST_WAITING_OF_A_TENANT} slow mappings and large bodies of this tenant are waiting already; make them faster or smaller, or send less at a time"
     )]
     Full,
-    #[error("no thread could be started for a slow mapping")]
+    #[error("no thread could be started for a slow mapping or a large body")]
     NoThread,
 }
 
@@ -48,11 +49,11 @@ struct Lane {
 }
 
 impl SlowPool {
-    /// The pool of this process: threads for half of the cores, and two at least so that no tenant can hold all.
+    /// The pool of this process: one tenant can use all cores, and one more thread is there for the others.
     pub(crate) fn of_process() -> &'static Self {
         static POOL: OnceLock<SlowPool> = OnceLock::new();
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        POOL.get_or_init(|| Self::new((cores() / 2).max(2)))
+        POOL.get_or_init(|| Self::new(cores() + 1))
     }
 
     fn new(most_threads: usize) -> Self {
@@ -60,7 +61,13 @@ impl SlowPool {
     }
 
     /// Hands over a job. It must not unwind: what can panic is caught inside it.
+    ///
+    /// What it allocates counts as memory of the execution that hands it over.
     pub(crate) fn submit(&self, tenant: &Name, job: Job) -> Result<(), Refused> {
+        let job: Job = match fair::current() {
+            Some(account) => Box::new(account.aside(job)),
+            None => job,
+        };
         let mut state = self.0.lock();
         if state.tenants.get(tenant).is_some_and(|lane| lane.waiting.len() >= MOST_WAITING_OF_A_TENANT) {
             return Err(Refused::Full);

@@ -1,8 +1,13 @@
 //! How large a value is, and what follows from it: whether it may be kept, and on which thread it is worked on.
 
 use crate::failure;
+use crate::fair;
 use crate::mapping::Value;
-use forebay_contract::outcome::ExecutionError;
+use crate::slow_pool::{Refused, SlowPool};
+use forebay_contract::Name;
+use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use tokio::sync::oneshot;
 
 /// Bodies and values above this are read and written on a thread for blocking work: that runs at some 100 to 200 MB/s, and the
 /// threads of the executions must not stand still for longer than a change of thread costs.
@@ -38,7 +43,7 @@ pub(crate) fn is_large(value: &Value) -> bool {
     spend(value, ASIDE_BYTES).is_none()
 }
 
-/// Runs `work` here, or on a thread for blocking work.
+/// Runs `work` here, or aside: on a thread that tenants share by turns where a tenant is known, else on one for blocking work.
 ///
 /// # Errors
 /// When it panics, or the runtime shuts down.
@@ -46,12 +51,33 @@ pub(crate) async fn run<T: Send + 'static>(aside: bool, work: impl FnOnce() -> T
     if !aside {
         return Ok(work());
     }
+    if let Some(account) = fair::current() {
+        return run_fairly(account.tenant(), work).await;
+    }
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => Ok(result),
         Err(error) => match error.try_into_panic() {
             Ok(payload) => Err(failure::panicked(&*payload)),
             Err(_) => Err(failure::withdrawn()),
         },
+    }
+}
+
+/// Runs `work` on a thread that tenants share by turns.
+async fn run_fairly<T: Send + 'static>(tenant: &Name, work: impl FnOnce() -> T + Send + 'static) -> Result<T, ExecutionError> {
+    let (answer, answered) = oneshot::channel();
+    let job = move || {
+        // Nobody waits for it any more.
+        if !answer.is_closed() {
+            let _ = answer.send(catch_unwind(AssertUnwindSafe(work)));
+        }
+    };
+    let refused = |refused: Refused| failure::transient(ErrorCode::Limit, refused.to_string());
+    SlowPool::of_process().submit(tenant, Box::new(job)).map_err(refused)?;
+    match answered.await {
+        Ok(Ok(result)) => Ok(result),
+        Ok(Err(payload)) => Err(failure::panicked(&*payload)),
+        Err(_) => Err(failure::withdrawn()),
     }
 }
 
@@ -75,5 +101,8 @@ mod tests {
             assert_eq!(run(aside, || 1).await, Ok(1));
         }
         assert!(run(true, || panic!("x")).await.is_err());
+        let tenant = "weight-panic".parse().unwrap();
+        assert!(crate::by_turns(&tenant, false, run(true, || panic!("x"))).await.is_err());
+        assert_eq!(crate::by_turns(&tenant, false, run(true, || 1)).await, Ok(1));
     }
 }

@@ -103,8 +103,11 @@ impl Gathering {
             } else if is_exclusive {
                 asked.push((integration.id, Queue::Trigger(integration.id)));
             } else {
-                let lane = self.topology.lane_of(integration.definition.tenant.as_str());
-                asked.extend([Queue::Work(lane), Queue::Call(lane)].map(|queue| (integration.id, queue)));
+                let tenant = integration.definition.tenant.as_str();
+                let own = self.snapshot.current().tenant_queue(tenant);
+                for number in [self.topology.lane_of(tenant)].into_iter().chain(own) {
+                    asked.extend([Queue::Work(number), Queue::Call(number)].map(|queue| (integration.id, queue)));
+                }
             }
         }
         if asked.is_empty() {

@@ -3,16 +3,23 @@
 //! Deliveries with the same key run one after another in the order in which they came; different keys run at once, as
 //! many as there are places. Serial is one key, by-key is the mapping's, parallel gives each delivery a key of its own.
 
+use super::admission::Admission;
 use super::in_hand::{Held, InHand};
 use crate::execution::{Delivered, Disposition, Executions, SharedQueue, Source};
 use forebay_broker::{Consumers, Delivery, Destination, Publisher, Queue, Subscription};
+use forebay_contract::Name;
 use forebay_contract::outcome::ExecutionError;
 use forebay_contract::unix_micros;
+use forebay_workflow::by_turns;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+/// Redeliveries from which an execution is taken for one that may have killed its workers: messages in hand of a worker that ended for
+/// another reason come again too.
+const SUSPECT: u32 = 2;
 
 /// What gives a delivery its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +93,7 @@ pub(crate) async fn dispatch(
     consumption: &Consumption,
     mut subscription: Subscription,
     keying: Keying,
-    places: &Arc<Semaphore>,
+    admission: &Admission,
     stop: &Stop,
 ) -> End {
     let mut waiting: HashMap<String, VecDeque<Job>> = HashMap::new();
@@ -95,7 +102,7 @@ pub(crate) async fn dispatch(
     let in_hand = consumption.in_hand.queue(subscription.queue_name());
     let ending = CancellationToken::new();
     let executions = &consumption.executions;
-    let starter = Starter { executions: executions.clone(), places: places.clone(), ending: ending.clone() };
+    let starter = Starter { executions: executions.clone(), admission: admission.clone(), ending: ending.clone() };
     let mut number: u64 = 0;
     let mut end = End::Stopped;
     loop {
@@ -182,25 +189,63 @@ pub(crate) async fn dispatch(
 /// What every execution of one subscription is started with.
 struct Starter {
     executions: Arc<Executions>,
-    places: Arc<Semaphore>,
+    admission: Admission,
     ending: CancellationToken,
 }
 
 impl Starter {
     fn start(&self, running: &mut JoinSet<Done>, key: String, job: Job) {
-        let (executions, places, ending) = (self.executions.clone(), self.places.clone(), self.ending.clone());
+        let (executions, admission, ending) = (self.executions.clone(), self.admission.clone(), self.ending.clone());
+        let (waiting, relief, in_window) = admission.wait(&job.delivered);
         running.spawn(async move {
-            let place = tokio::select! {
-                biased;
-                () = ending.cancelled() => return Done { key, delivery: None, disposition: Disposition::Leave },
-                place = places.acquire_owned() => place,
-            };
             let Job { delivery, delivered, held } = job;
-            let disposition = executions.execute(&delivered, move || drop(place)).await;
-            drop(held);
-            Done { key, delivery: Some(delivery), disposition }
+            let has_begun = AtomicBool::new(false);
+            let (to_begin, begun) = (&delivered, &has_begun);
+            let begin = |connections: Arc<[Name]>| async move {
+                let admitted = waiting.admitted(to_begin, &connections).await;
+                begun.store(true, Ordering::Relaxed);
+                admitted
+            };
+            let mut execution = std::pin::pin!(by_turns(
+                &delivered.envelope.tenant,
+                delivered.redeliveries >= SUSPECT,
+                executions.execute(&delivered, begin)
+            ));
+            let next = tokio::select! {
+                biased;
+                disposition = &mut execution => Next::Ended(disposition),
+                () = unless_begun(ending.cancelled(), &has_begun) => Next::Leave,
+                number = unless_begun(admission.relief(relief), &has_begun) => Next::Move(number),
+            };
+            let (delivery, disposition) = match next {
+                Next::Ended(disposition) => (Some(delivery), disposition),
+                Next::Leave => (None, Disposition::Leave),
+                // Meanwhile the execution stands still.
+                Next::Move(number) => match admission.relocate(&delivered, number).await {
+                    true => (Some(delivery), Disposition::Acknowledge),
+                    false => (Some(delivery), execution.await),
+                },
+            };
+            drop((held, in_window));
+            Done { key, delivery, disposition }
         });
     }
+}
+
+/// What a delivery does next.
+enum Next {
+    /// Its execution has ended.
+    Ended(Disposition),
+    /// It has not begun, and must not.
+    Leave,
+    /// It has not begun, and goes to the shared queue of this number.
+    Move(u16),
+}
+
+/// An event that counts only for an execution that has not begun.
+async fn unless_begun<T>(event: impl Future<Output = T>, has_begun: &AtomicBool) -> T {
+    let event = event.await;
+    if has_begun.load(Ordering::Relaxed) { std::future::pending().await } else { event }
 }
 
 /// The action that follows an execution.

@@ -1,5 +1,6 @@
 //! One exclusive queue for as long as it is assigned to this worker, as its primary or its standby.
 
+use super::admission::Admission;
 use super::dispatcher::{Consumption, End, Keying, Stop, dispatch};
 use forebay_broker::Queue;
 use forebay_contract::definition::Delivery;
@@ -31,7 +32,7 @@ pub(crate) async fn serve(
         Delivery::Parallel(concurrency) => (Keying::Each, concurrency, prefetch_of(concurrency, 2)),
         Delivery::Lane => return,
     };
-    let places = Arc::new(Semaphore::new(places));
+    let admission = Admission::Exclusive(Arc::new(Semaphore::new(places)));
     let mut pause = delay;
     while until(&stop, pause).await && until_not_halted(&snapshot, integration, &stop).await {
         pause = PAUSE;
@@ -42,7 +43,7 @@ pub(crate) async fn serve(
                 continue;
             }
         };
-        match dispatch(&consumption, subscription, keying, &places, &stop).await {
+        match dispatch(&consumption, subscription, keying, &admission, &stop).await {
             End::Stopped => return,
             End::Lost => {}
             End::Halted => pause = PAUSE_AFTER_HALT,

@@ -1,13 +1,18 @@
 //! From queues to executions: which queues this worker consumes, and in which order their deliveries run.
 
+mod admission;
 mod assignment;
+mod backlog;
 mod dispatcher;
 mod exclusive_queues;
 mod in_hand;
 mod members;
+mod places;
 mod shared_queues;
 
+pub(crate) use backlog::Backlog;
 pub(crate) use dispatcher::{Consumption, Stop};
 pub(crate) use in_hand::InHand;
 pub(crate) use members::Members;
-pub(crate) use shared_queues::{serve, serve_dead};
+pub(crate) use places::Places;
+pub(crate) use shared_queues::{Kind, serve_all, serve_dead};

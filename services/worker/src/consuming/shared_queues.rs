@@ -1,21 +1,114 @@
 //! The shared queues, which every worker consumes, and their dead-letter queue.
 
+use super::admission::{Admission, SharedAdmission, Window};
+use super::backlog::Backlog;
 use super::dispatcher::{Consumption, Keying, Stop, dispatch, put_aside};
+use super::places::Places;
 use crate::execution::{Disposition, SharedQueue};
 use forebay_broker::{Delivery, Queue};
+use forebay_store::SnapshotHandle;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 const PAUSE: Duration = Duration::from_millis(300);
 const DEAD_PREFETCH: u16 = 50;
+/// Deliveries that a worker draws of a queue of calls, and of work, before it is known that it can begin them: a worker that hangs keeps
+/// as many from the others.
+const FIRST_CALLS: u16 = 16;
+const FIRST_WORK: u16 = 64;
+/// Deliveries beyond the places of a worker that may wait in it: the next ones are at hand when a place becomes free.
+const SPARE: usize = 64;
+/// A second subscription ends once the first would have been enough for so long.
+const QUIET: Duration = Duration::from_secs(10);
+const QUIET_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Consumes one shared queue until stopped. `places` are shared by the queues of a kind.
-pub(crate) async fn serve(consumption: Consumption, shared: SharedQueue, places: Arc<Semaphore>, prefetch: u16, stop: Stop) {
-    let queue = if shared.is_awaited { Queue::Call(shared.number) } else { Queue::Work(shared.number) };
+/// One kind of shared queue: calls, or work. Calls have places of their own, so that a backlog of work never delays them.
+#[derive(Clone)]
+pub(crate) struct Kind {
+    pub(crate) is_awaited: bool,
+    pub(crate) places: Places,
+    /// The number of places.
+    pub(crate) count: usize,
+    pub(crate) backlog: Backlog,
+}
+
+/// Consumes the shared queues of both kinds until stopped: those that tenants share, and those of single tenants as they are opened.
+pub(crate) async fn serve_all(consumption: Consumption, kinds: [Kind; 2], shared: u16, mut snapshot: SnapshotHandle, stop: Stop) {
+    let mut served: HashSet<u16> = HashSet::new();
+    let mut serving = JoinSet::new();
+    loop {
+        let current = snapshot.current();
+        for number in (0..shared).chain(current.tenant_queues()) {
+            if served.insert(number) {
+                for kind in kinds.clone() {
+                    serving.spawn(serve(consumption.clone(), kind, number, stop.clone()));
+                }
+            }
+        }
+        drop(current);
+        tokio::select! {
+            () = stop.gently.cancelled() => break,
+            () = snapshot.changed() => {}
+        }
+    }
+    serving.join_all().await;
+}
+
+/// Consumes one shared queue until stopped: by one subscription, and by a second one while the first is used up.
+async fn serve(consumption: Consumption, kind: Kind, number: u16, stop: Stop) {
+    let queue = SharedQueue { number, is_awaited: kind.is_awaited };
+    let first = if kind.is_awaited { FIRST_CALLS } else { FIRST_WORK };
+    let second = u16::try_from((kind.count + SPARE).saturating_sub(usize::from(first)).max(1)).unwrap_or(u16::MAX);
+    let window = Arc::new(Window::new(usize::from(first)));
+    let Kind { places, backlog, .. } = kind;
+    let publisher = consumption.publisher.clone();
+    let admission = Arc::new(SharedAdmission { places, backlog, queue, window: window.clone(), publisher });
+    let subscribed = |prefetch, stop| subscribe(consumption.clone(), admission.clone(), prefetch, stop);
+    let more = async {
+        while until_filled(&window, &stop).await {
+            let until = Stop { gently: stop.gently.child_token(), now: stop.now.clone() };
+            let ended = until.gently.clone();
+            tokio::join!(subscribed(second, until), async {
+                until_quiet(&window, usize::from(first), &ended).await;
+                ended.cancel();
+            });
+        }
+    };
+    tokio::join!(subscribed(first, stop.clone()), more);
+}
+
+/// `false` when stopped meanwhile.
+async fn until_filled(window: &Window, stop: &Stop) -> bool {
+    tokio::select! {
+        () = stop.gently.cancelled() => false,
+        () = window.filled() => true,
+    }
+}
+
+/// Returns when the first subscription would have been enough for some time, or when stopped.
+async fn until_quiet(window: &Window, first: usize, stopped: &CancellationToken) {
+    let mut quiet = Duration::ZERO;
+    while quiet < QUIET {
+        tokio::select! {
+            () = stopped.cancelled() => return,
+            () = tokio::time::sleep(QUIET_INTERVAL) => {}
+        }
+        quiet = if window.in_hand() > first / 2 { Duration::ZERO } else { quiet + QUIET_INTERVAL };
+    }
+}
+
+/// Consumes by one subscription at a time until stopped.
+async fn subscribe(consumption: Consumption, shared: Arc<SharedAdmission>, prefetch: u16, stop: Stop) {
+    let SharedQueue { number, is_awaited } = shared.queue;
+    let queue = if is_awaited { Queue::Call(number) } else { Queue::Work(number) };
+    let keying = Keying::EachShared(shared.queue);
+    let admission = Admission::Shared(shared);
     while !stop.gently.is_cancelled() {
         match consumption.consumers.subscribe(queue, prefetch).await {
-            Ok(subscription) => _ = dispatch(&consumption, subscription, Keying::EachShared(shared), &places, &stop).await,
+            Ok(subscription) => _ = dispatch(&consumption, subscription, keying, &admission, &stop).await,
             Err(error) => tracing::debug!(?queue, %error, "the shared queue cannot be consumed; trying again"),
         }
         pause(&stop).await;

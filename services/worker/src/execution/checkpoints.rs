@@ -8,13 +8,8 @@ use forebay_contract::outcome::KeptStep;
 use forebay_workflow::Program;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-
-/// Longest time that a step waits for the store to keep the outputs before it. Then it goes on: its remote call carries the same
-/// `Idempotency-Key` when it is repeated.
-const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The checkpoints of one execution.
 pub(crate) struct Checkpoints {
@@ -67,16 +62,16 @@ impl Checkpoints {
         // Taken before the write: branches store at the same time. The number of a write that fails stays unused.
         let number = self.next_batch.fetch_add(1, Ordering::Relaxed);
         let batch = Batch { id: &self.id, integration: self.integration, number, steps, is_sealed: self.is_sealed };
-        let cause = match tokio::time::timeout(STORE_TIMEOUT, self.store.add_checkpoints(batch)).await {
-            Ok(Ok(())) => {
+        match self.store.add_checkpoints(batch).await {
+            Ok(()) => {
                 self.steps.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(steps);
-                return true;
+                true
             }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "no answer in time".to_owned(),
-        };
-        tracing::warn!(forebay.execution.id = %self.id, error = cause, "outputs of steps were not stored; a repetition would run these steps again");
-        false
+            Err(error) => {
+                tracing::warn!(forebay.execution.id = %self.id, %error, "outputs of steps were not stored; a repetition would run these steps again");
+                false
+            }
+        }
     }
 
     /// Stores outputs, however long the store is away. `false`: the delivery was lost meanwhile.

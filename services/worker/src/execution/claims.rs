@@ -8,9 +8,6 @@ use crate::measure;
 use crate::recording::stored_count;
 use forebay_store::{Decision, FinishedExecution};
 use std::sync::Arc;
-use std::time::Duration;
-
-const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What a delivery is to its execution.
 #[derive(Debug, PartialEq, Eq)]
@@ -95,8 +92,7 @@ impl Claims {
     /// break the promise.
     async fn recorded_before(&self, delivered: &Delivered) -> Recorded {
         loop {
-            let asked = tokio::time::timeout(STORE_TIMEOUT, self.store.finished(&delivered.envelope.execution_id)).await;
-            if let Ok(Ok(finished)) = asked {
+            if let Ok(finished) = self.store.finished(&delivered.envelope.execution_id).await {
                 return finished.map_or(Recorded::Unknown, Recorded::Finished);
             }
             if delivered.lost.is_cancelled() {

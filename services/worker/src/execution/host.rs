@@ -166,7 +166,10 @@ impl ExecutionHost {
         };
         let program = self.workflows.programs.of(&delivered).await.ok_or_else(caller_lost)?;
         let program = program.as_deref();
-        let attempted = Box::pin(self.workflows.run(program, &delivered, Progress::NONE)).await;
+        let attempted = match self.workflows.prepare(program, &delivered, Progress::NONE).await {
+            Ok(prepared) => Box::pin(self.workflows.run(prepared)).await,
+            Err(not_run) => not_run,
+        };
         match attempted {
             Attempted::Lost => Err(caller_lost()),
             Attempted::WaitsUntil { until, ran, .. } => {

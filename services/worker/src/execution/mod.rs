@@ -41,9 +41,9 @@ use self::programs::Programs;
 use self::settlement::Settlement;
 use self::workflows::Workflows;
 use crate::recording::{Failure, Recording, Statistics};
-use forebay_contract::IdIssuer;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use forebay_contract::{IdIssuer, Name, unix_micros};
 use forebay_store::{Connections, SnapshotHandle};
 use forebay_workflow::{Engine, Program};
 use std::sync::Arc;
@@ -99,8 +99,13 @@ impl Executions {
         }
     }
 
-    /// Executes a delivery. `before_settling` is called once the workflow has ended: a shared queue gives its place to the next one there.
-    pub(crate) async fn execute(&self, delivered: &Delivered, before_settling: impl FnOnce() + Send) -> Disposition {
+    /// Executes a delivery. `begin` waits for the right to run, given the connections of the workflow; it is asked when nothing else is
+    /// to be waited for, and its result is dropped as soon as the workflow has ended.
+    pub(crate) async fn execute<P, F>(&self, delivered: &Delivered, begin: impl FnOnce(Arc<[Name]>) -> F + Send) -> Disposition
+    where
+        F: Future<Output = P> + Send,
+        P: Send,
+    {
         let envelope = &delivered.envelope;
         let progress = match self.claims.claim(delivered).await {
             Claim::Granted(progress) => progress,
@@ -113,11 +118,20 @@ impl Executions {
         let span = span_of(envelope);
         let Some(program) = self.programs.of(delivered).instrument(span.clone()).await else { return Disposition::Leave };
         let program = program.as_deref();
-        let attempted = self.workflows.run(program, delivered, progress).instrument(span).await;
+        let attempted = match self.workflows.prepare(program, delivered, progress).await {
+            Ok(prepared) => {
+                let _place = tokio::select! {
+                    place = begin(prepared.connections()) => Some(place),
+                    // It will not run, so it needs none.
+                    () = expiry(envelope) => None,
+                };
+                self.workflows.run(prepared).instrument(span).await
+            }
+            Err(not_run) => not_run,
+        };
         if delivered.lost.is_cancelled() {
             return Disposition::Leave;
         }
-        before_settling();
         match (attempted, delivered.source) {
             (Attempted::Lost, _) => Disposition::Leave,
             (Attempted::Ended(outcome), _) => self.settlement.end(delivered, outcome, program.ok().map(Program::definition)).await,
@@ -161,6 +175,17 @@ impl Executions {
         };
         let error = ExecutionError::permanent(ErrorCode::Crashed, message);
         self.settlement.fail(envelope, Failure { error, redeliveries, is_abandoned: true }).await
+    }
+}
+
+/// Returns when the deadline has passed until which the execution must have begun.
+async fn expiry(envelope: &Envelope) {
+    match envelope.deadline {
+        Some(deadline) if !envelope.resumes => {
+            let left = u64::try_from(deadline - unix_micros() / 1000).unwrap_or_default();
+            tokio::time::sleep(Duration::from_millis(left)).await;
+        }
+        Some(_) | None => std::future::pending().await,
     }
 }
 

@@ -13,7 +13,8 @@ use uuid::Uuid;
 /// The answer of a port.
 pub(crate) type PortFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Claims, checkpoints, records and halts of executions.
+/// Claims, checkpoints, records and halts of executions. Every question but `record` ends within seconds, with an error where the store
+/// does not answer.
 pub(crate) trait ExecutionStore: Send + Sync {
     /// Reserves an execution for the message with this claim token. `false`: another message has it.
     fn claim<'a>(&'a self, id: &'a ExecutionId, token: i64) -> PortFuture<'a, Result<bool, StoreError>>;

@@ -9,8 +9,8 @@ use super::outcome::{Attempted, Outcome};
 use super::ports::{ExecutionBroker, ExecutionStore};
 use super::programs::Programs;
 use crate::recording::Recording;
-use forebay_contract::IdIssuer;
 use forebay_contract::outcome::{Ending, ExecutionError};
+use forebay_contract::{IdIssuer, Name};
 use forebay_store::{Connections, SnapshotHandle};
 use forebay_workflow::Program;
 use std::sync::Arc;
@@ -27,25 +27,48 @@ pub(crate) struct Workflows {
     pub(crate) recording: Recording,
 }
 
+/// A workflow that has everything it needs to run.
+pub(crate) struct Prepared<'a> {
+    program: &'a Program,
+    delivered: &'a Delivered,
+    progress: Progress,
+    checkpoints: Arc<Checkpoints>,
+}
+
+impl Prepared<'_> {
+    /// The connections that the workflow uses.
+    pub(crate) fn connections(&self) -> Arc<[Name]> {
+        self.program.connections().clone()
+    }
+}
+
 impl Workflows {
-    /// Runs the workflow of a delivery as far as this delivery takes it. `program`: the one of [`Programs::of`].
-    pub(crate) async fn run(
-        self: &Arc<Self>,
-        program: Result<&Program, &ExecutionError>,
-        delivered: &Delivered,
+    /// Asks the store for everything that the workflow of a delivery needs, which may take long. `program`: the one of [`Programs::of`].
+    ///
+    /// # Errors
+    /// The end of a workflow that will not run.
+    pub(crate) async fn prepare<'a>(
+        &self,
+        program: Result<&'a Program, &ExecutionError>,
+        delivered: &'a Delivered,
         progress: Progress,
-    ) -> Attempted {
-        let refused = |ending| Attempted::Ended(Outcome::not_run(ending, progress.attempts, self.attempts.is_diagnosed(delivered)));
-        let program = match program {
-            Ok(program) => program,
-            Err(error) => return refused(Ending::Failed(error.clone())),
-        };
+    ) -> Result<Prepared<'a>, Attempted> {
+        let program = program.map_err(|error| self.not_run(Ending::Failed(error.clone()), delivered, progress))?;
+        let checkpoints = Checkpoints::load(&self.store, delivered, program).await.ok_or(Attempted::Lost)?;
+        Ok(Prepared { program, delivered, progress, checkpoints: Arc::new(checkpoints) })
+    }
+
+    /// Runs the workflow as far as this delivery takes it.
+    pub(crate) async fn run(self: &Arc<Self>, prepared: Prepared<'_>) -> Attempted {
+        let Prepared { program, delivered, progress, checkpoints } = prepared;
         if let Some(ending) = refusal(delivered, program, self.store.can_seal()) {
-            return refused(ending);
+            return self.not_run(ending, delivered, progress);
         }
-        let Some(checkpoints) = Checkpoints::load(&self.store, delivered, program).await else { return Attempted::Lost };
-        let checkpoints = Arc::new(checkpoints);
         let host = Arc::new(ExecutionHost::new(self.clone(), delivered, checkpoints.clone()));
         self.attempts.run(program, delivered, progress, &checkpoints, host).await
+    }
+
+    fn not_run(&self, ending: Ending, delivered: &Delivered, progress: Progress) -> Attempted {
+        Attempted::Ended(Outcome::not_run(ending, progress.attempts, self.attempts.is_diagnosed(delivered)))
     }
 }

@@ -6,6 +6,7 @@
 use super::announcer::Announcer;
 use crate::execution::ports::Urgency;
 use crate::measure;
+use crate::store_health::StoreHealth;
 use forebay_broker::{Consumers, Delivery, Destination, Publisher, Queue, encode_record, stable_hash};
 use forebay_store::{Record, Store, StoreError};
 use std::time::Duration;
@@ -17,7 +18,7 @@ const MAX_BATCH: usize = 500;
 const WAITING: usize = 4096;
 /// Only the acknowledgement waits for the record of an execution from a shared queue; the caller has its answer.
 const LINGER: Duration = Duration::from_millis(3);
-/// How often a database that is away is tried again.
+/// How often a spool is looked at.
 const RETRY_STORE_EVERY: Duration = Duration::from_secs(1);
 /// Longest time for a batch while the database still seems to be there.
 const STORE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -54,9 +55,10 @@ struct Waiting {
 
 impl Recorder {
     /// Starts the recording task; it ends when the last handle is dropped.
-    pub(crate) fn start(store: Store, publisher: Publisher, announcer: Announcer) -> Self {
+    pub(crate) fn start(store: Store, health: StoreHealth, publisher: Publisher, announcer: Announcer) -> Self {
         let (records, waiting) = mpsc::channel(WAITING);
-        tokio::spawn(write_batches(store, publisher, announcer, waiting));
+        let destination = RecordDestination { store, health, publisher };
+        tokio::spawn(write_batches(destination, announcer, waiting));
         Self { records }
     }
 
@@ -68,24 +70,18 @@ impl Recorder {
     }
 }
 
-async fn write_batches(store: Store, publisher: Publisher, announcer: Announcer, mut waiting: mpsc::Receiver<Waiting>) {
+async fn write_batches(destination: RecordDestination, announcer: Announcer, mut waiting: mpsc::Receiver<Waiting>) {
+    let publisher = &destination.publisher;
     let mut batch = Vec::with_capacity(MAX_BATCH);
-    let mut away_until: Option<Instant> = None;
     while waiting.recv_many(&mut batch, MAX_BATCH).await > 0 {
         gather(&mut waiting, &mut batch).await;
         let (records, done): (Vec<_>, Vec<_>) = batch.drain(..).map(|waiting: Waiting| (waiting.record, waiting.done)).unzip();
-        let believed_away = away_until.is_some_and(|until| Instant::now() < until);
-        let written = if believed_away { None } else { write(&store, &publisher, &records).await };
-        if let Some(written) = written {
-            away_until = None;
+        if let Some(written) = destination.write(&records).await {
             announcer.add(&records);
             for (done, recorded) in done.into_iter().zip(written) {
                 let _ = done.send(Ok(recorded));
             }
             continue;
-        }
-        if !believed_away {
-            away_until = Some(Instant::now() + RETRY_STORE_EVERY);
         }
         // Confirms come back together: the batch is sent as a whole, not one by one.
         let spooled = records.iter().zip(done).map(|(record, done)| {
@@ -118,44 +114,50 @@ async fn gather(waiting: &mut mpsc::Receiver<Waiting>, batch: &mut Vec<Waiting>)
     }
 }
 
-/// Where each record of the batch is now: in the store, superseded, or put aside since it never will be in the store. `None`: the database
-/// is away, or refuses a record that the broker does not take either.
-async fn write(store: &Store, publisher: &Publisher, records: &[Record]) -> Option<Vec<Recorded>> {
-    let recorded = |is_stored| if is_stored { Recorded::Stored } else { Recorded::Superseded };
-    match within_timeout(store.record(records)).await {
-        Ok(stored) => {
-            measure::recorded(records.len());
-            Some(stored.into_iter().map(recorded).collect())
-        }
-        Err(Some(error)) if !error.is_unavailable() => {
-            // One record that the database refuses must not hold back the others.
-            let mut written = Vec::with_capacity(records.len());
-            for record in records {
-                match within_timeout(store.record(std::slice::from_ref(record))).await {
-                    Ok(stored) => {
-                        measure::recorded(1);
-                        written.extend(stored.into_iter().map(recorded));
-                    }
-                    Err(Some(error)) if !error.is_unavailable() && put_aside(publisher, record, &error).await => {
-                        written.push(Recorded::Stored);
-                    }
-                    Err(_) => return None,
-                }
-            }
-            Some(written)
-        }
-        Err(error) => {
-            let cause = error.map_or_else(|| "no answer in time".to_owned(), |error| error.to_string());
-            tracing::warn!(error = cause, outcomes = records.len(), "the database is away; outcomes are kept on the broker");
-            None
-        }
-    }
+/// Where records go.
+struct RecordDestination {
+    store: Store,
+    health: StoreHealth,
+    /// For records that the store refuses.
+    publisher: Publisher,
 }
 
-async fn within_timeout<T>(write: impl Future<Output = Result<T, StoreError>>) -> Result<T, Option<StoreError>> {
-    match tokio::time::timeout(STORE_TIMEOUT, write).await {
-        Ok(result) => result.map_err(Some),
-        Err(_) => Err(None),
+impl RecordDestination {
+    /// Where each record of the batch is now: in the store, superseded, or put aside since it never will be in the store. `None`: the
+    /// database is away, or refuses a record that the broker does not take either.
+    async fn write(&self, records: &[Record]) -> Option<Vec<Recorded>> {
+        let recorded = |is_stored| if is_stored { Recorded::Stored } else { Recorded::Superseded };
+        match self.ask(records).await {
+            Ok(stored) => {
+                measure::recorded(records.len());
+                Some(stored.into_iter().map(recorded).collect())
+            }
+            Err(error) if error.is_unavailable() => {
+                tracing::debug!(%error, outcomes = records.len(), "the database is away; outcomes are kept on the broker");
+                None
+            }
+            Err(_) => {
+                // One record that the database refuses must not hold back the others.
+                let mut written = Vec::with_capacity(records.len());
+                for record in records {
+                    match self.ask(std::slice::from_ref(record)).await {
+                        Ok(stored) => {
+                            measure::recorded(1);
+                            written.extend(stored.into_iter().map(recorded));
+                        }
+                        Err(error) if !error.is_unavailable() && put_aside(&self.publisher, record, &error).await => {
+                            written.push(Recorded::Stored);
+                        }
+                        Err(_) => return None,
+                    }
+                }
+                Some(written)
+            }
+        }
+    }
+
+    async fn ask(&self, records: &[Record]) -> Result<Vec<bool>, StoreError> {
+        self.health.ask(&self.store, STORE_TIMEOUT, self.store.record(records)).await
     }
 }
 
@@ -172,9 +174,17 @@ async fn put_aside(publisher: &Publisher, record: &Record, error: &StoreError) -
 }
 
 /// Writes spooled outcomes to the store whenever it is there.
-pub(crate) async fn drain_spool(store: Store, consumers: Consumers, publisher: Publisher, shutdown: CancellationToken) {
+pub(crate) async fn drain_spool(
+    store: Store,
+    health: StoreHealth,
+    consumers: Consumers,
+    publisher: Publisher,
+    shutdown: CancellationToken,
+) {
+    let destination = RecordDestination { store, health, publisher };
     while !shutdown.is_cancelled() {
-        if store.ping().await.is_ok()
+        if !destination.health.is_silent()
+            && destination.health.ask(&destination.store, STORE_TIMEOUT, destination.store.ping()).await.is_ok()
             && let Ok(mut subscription) = consumers.subscribe(Queue::Outcomes, SPOOL_PREFETCH).await
         {
             loop {
@@ -188,7 +198,7 @@ pub(crate) async fn drain_spool(store: Store, consumers: Consumers, publisher: P
                 while let Ok(Some(delivery)) = tokio::time::timeout_at(until, subscription.next()).await {
                     deliveries.push(delivery);
                 }
-                if !write_spooled(&store, &publisher, deliveries).await {
+                if !write_spooled(&destination, deliveries).await {
                     break;
                 }
             }
@@ -201,7 +211,7 @@ pub(crate) async fn drain_spool(store: Store, consumers: Consumers, publisher: P
     }
 }
 
-async fn write_spooled(store: &Store, publisher: &Publisher, deliveries: Vec<Delivery>) -> bool {
+async fn write_spooled(destination: &RecordDestination, deliveries: Vec<Delivery>) -> bool {
     let mut records = Vec::with_capacity(deliveries.len());
     for delivery in &deliveries {
         match serde_json::from_slice::<Record>(delivery.body()) {
@@ -209,13 +219,13 @@ async fn write_spooled(store: &Store, publisher: &Publisher, deliveries: Vec<Del
             Err(error) => {
                 tracing::error!(messaging.message.id = delivery.message_id(), %error, "a spooled outcome cannot be read; it is put aside");
                 let aside = delivery.as_unreadable(&error.to_string());
-                if publisher.publish(None, Destination::Queue(Queue::Unreadable), aside).await.is_err() {
+                if destination.publisher.publish(None, Destination::Queue(Queue::Unreadable), aside).await.is_err() {
                     return false;
                 }
             }
         }
     }
-    if write(store, publisher, &records).await.is_none() {
+    if destination.write(&records).await.is_none() {
         return false;
     }
     deliveries.into_iter().for_each(Delivery::ack);

@@ -4,11 +4,23 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::hint::black_box;
+use std::sync::atomic::{AtomicIsize, Ordering};
 
 thread_local! {
-    /// Bytes allocated less bytes freed by this thread. It may be negative: a value may be freed by another thread than the one
+    /// Bytes allocated less bytes freed by this thread, and the part of it that the process does not know. Either may be negative: a value may be freed by another thread than the one
     /// that made it. Const and without a destructor, so that reading it never allocates.
-    static HELD: Cell<isize> = const { Cell::new(0) };
+    static COUNT: Count = const { Count { held: Cell::new(0), unreported: Cell::new(0) } };
+}
+
+/// The part of a thread's count that the process does not know yet is smaller than this, in bytes.
+const REPORT: isize = 64 * 1024;
+
+/// Bytes that all threads hold, less what they have not reported.
+static PROCESS: AtomicIsize = AtomicIsize::new(0);
+
+struct Count {
+    held: Cell<isize>,
+    unreported: Cell<isize>,
 }
 
 /// Counts what a thread holds, and leaves the work to `A`.
@@ -39,7 +51,16 @@ impl<A> CountingAllocator<A> {
 
 #[inline]
 fn count(change: isize) {
-    HELD.with(|held| held.set(held.get().wrapping_add(change)));
+    COUNT.with(|count| {
+        count.held.set(count.held.get().wrapping_add(change));
+        let unreported = count.unreported.get().wrapping_add(change);
+        if unreported.unsigned_abs() < REPORT.unsigned_abs() {
+            count.unreported.set(unreported);
+        } else {
+            count.unreported.set(0);
+            PROCESS.fetch_add(unreported, Ordering::Relaxed);
+        }
+    });
 }
 
 // SAFETY: every method hands its arguments unchanged to the inner allocator and returns what that returns; counting neither
@@ -68,8 +89,18 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for CountingAllocator<A> {
 
 /// Bytes that this thread holds by the count; 0 for ever where the allocator is not set.
 #[inline]
-pub(super) fn held() -> isize {
-    HELD.with(Cell::get)
+pub(crate) fn held() -> isize {
+    COUNT.with(|count| count.held.get())
+}
+
+/// Bytes that the process holds by the count, give or take 64 KiB a thread; 0 for ever where the allocator is not set.
+pub(crate) fn process_held() -> isize {
+    PROCESS.load(Ordering::Relaxed)
+}
+
+/// Reports the rest of this thread's count. A thread that ends calls it, else the rest is missing from the process's count for good.
+pub fn report_rest() {
+    COUNT.with(|count| PROCESS.fetch_add(count.unreported.take(), Ordering::Relaxed));
 }
 
 /// True when this process runs on a [`CountingAllocator`]. A service that runs mappings checks it at its start.

@@ -30,7 +30,8 @@ mod template;
 mod value;
 mod walk;
 
-pub use allocation::{CountingAllocator, memory_is_counted};
+pub use allocation::{CountingAllocator, memory_is_counted, report_rest};
+pub(crate) use allocation::{held as thread_held, process_held};
 pub use error::{CompileError, MappingError};
 pub use limits::{Limits, MAX_DEPTH, STACK_BYTES};
 pub use locate::Located;

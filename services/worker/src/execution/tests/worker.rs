@@ -89,7 +89,7 @@ impl Worker {
     }
 
     pub(super) async fn execute(&self, delivered: &Delivered) -> Disposition {
-        self.executions.execute(delivered, || {}).await
+        self.executions.execute(delivered, |_| async {}).await
     }
 
     pub(super) fn reply_with(&self, replies: impl IntoIterator<Item = CallReply>) {

@@ -1,0 +1,122 @@
+//! Deliveries that wait in this worker for a place, by tenant, and the way out for those of a tenant with too many.
+//!
+//! A queue that tenants share hands a worker a bounded number of messages. When most of them are one tenant's and wait, the calls of
+//! the others do not come. So a tenant with a backlog gets queues of its own, to which its waiting messages are moved; from then on
+//! its calls are published there.
+
+use forebay_broker::Topology;
+use forebay_contract::Name;
+use forebay_store::{SnapshotHandle, TenantQueueOpener};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// Deliveries of one tenant that may wait in this worker on a queue that it shares with others.
+const MAX_WAITING: usize = 32;
+/// How often tenants with a backlog are looked at, even when the snapshot has not changed.
+const REVIEW_INTERVAL: Duration = Duration::from_secs(2);
+
+/// The number of a shared queue to which a tenant's messages are to be moved; `None`: they stay.
+type MoveTo = Option<u16>;
+
+/// What waits, of one kind of shared queue (calls or work). Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Backlog {
+    tenants: Arc<Mutex<HashMap<Name, TenantBacklog>>>,
+    topology: Topology,
+    snapshot: SnapshotHandle,
+    opener: TenantQueueOpener,
+}
+
+struct TenantBacklog {
+    waiting: usize,
+    move_to: watch::Sender<MoveTo>,
+}
+
+/// One delivery that waits, until this is dropped.
+pub(crate) struct Waits {
+    backlog: Backlog,
+    tenant: Name,
+}
+
+/// Tells of a delivery that waits that it is to be moved.
+pub(crate) struct Relief(watch::Receiver<MoveTo>);
+
+impl Backlog {
+    /// Nothing waits.
+    pub(crate) fn new(topology: Topology, snapshot: SnapshotHandle, opener: TenantQueueOpener) -> Self {
+        Self { tenants: Arc::default(), topology, snapshot, opener }
+    }
+
+    /// Counts a delivery of the tenant.
+    pub(crate) fn wait(&self, tenant: &Name) -> (Waits, Relief) {
+        let mut tenants = self.tenants();
+        let known = tenants.entry(tenant.clone()).or_insert_with(|| TenantBacklog { waiting: 0, move_to: watch::Sender::new(None) });
+        known.waiting += 1;
+        let relief = Relief(known.move_to.subscribe());
+        // Later ones are looked at again by `follow`.
+        if known.waiting == MAX_WAITING + 1 {
+            self.relieve(tenant, known);
+        }
+        (Waits { backlog: self.clone(), tenant: tenant.clone() }, relief)
+    }
+
+    /// Moves what waits as soon as there are queues to move it to, until shutdown.
+    pub(crate) async fn follow(self, shutdown: CancellationToken) {
+        let mut snapshot = self.snapshot.clone();
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = snapshot.changed() => {}
+                () = tokio::time::sleep(REVIEW_INTERVAL) => {}
+            }
+            for (tenant, known) in &*self.tenants() {
+                if known.waiting > MAX_WAITING {
+                    self.relieve(tenant, known);
+                }
+            }
+        }
+    }
+
+    fn relieve(&self, tenant: &Name, known: &TenantBacklog) {
+        if known.move_to.borrow().is_some() {
+            return;
+        }
+        let snapshot = self.snapshot.current();
+        match snapshot.tenant_queue(tenant.as_str()) {
+            Some(own) => _ = known.move_to.send_replace(Some(own)),
+            None if self.topology.is_alone(tenant.as_str(), snapshot.tenants()) => {}
+            None => self.opener.ask(tenant),
+        }
+    }
+
+    fn tenants(&self) -> MutexGuard<'_, HashMap<Name, TenantBacklog>> {
+        self.tenants.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Relief {
+    /// Resolves with the number of the shared queue to which the delivery is to be moved, when that is another than `queue`.
+    pub(crate) async fn moved_from(mut self, queue: u16) -> u16 {
+        let is_another = |move_to: &MoveTo| move_to.is_some_and(|number| number != queue);
+        if let Ok(move_to) = self.0.wait_for(is_another).await
+            && let Some(number) = *move_to
+        {
+            return number;
+        }
+        std::future::pending().await
+    }
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        let mut tenants = self.backlog.tenants();
+        let Some(known) = tenants.get_mut(&self.tenant) else { return };
+        known.waiting -= 1;
+        if known.waiting == 0 {
+            tenants.remove(&self.tenant);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Shared queues that belong to one tenant, because it had a backlog on a queue that it shared with others.
+
+use crate::connection::Store;
+use crate::error::StoreError;
+use crate::listen::{self, Part};
+use deadpool_postgres::Transaction;
+use forebay_contract::Name;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::OnceCell;
+
+/// The lowest number of a queue that belongs to one tenant; the numbers of queues that tenants share are below.
+pub const FIRST_TENANT_QUEUE: u16 = 1000;
+/// Most tenants with queues of their own: each pair of quorum queues costs the broker memory and throughput.
+pub const MAX_TENANT_QUEUES: u16 = 200;
+
+/// How long an answer of the store holds.
+const ASK_AGAIN_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Opens queues for tenants that have a backlog, and asks the store seldom. Cheap to clone.
+#[derive(Clone)]
+pub struct TenantQueueOpener {
+    store: Store,
+    asked: Arc<Mutex<HashMap<Name, Asked>>>,
+}
+
+/// A question to the store, and its answer once it is there.
+#[derive(Clone)]
+struct Asked {
+    at: Instant,
+    number: Arc<OnceCell<Option<u16>>>,
+}
+
+impl TenantQueueOpener {
+    /// Nothing is asked yet.
+    #[must_use]
+    pub fn new(store: Store) -> Self {
+        Self { store, asked: Arc::default() }
+    }
+
+    /// Asks for queues of the tenant in the background. The snapshot tells of them.
+    pub fn ask(&self, tenant: &Name) {
+        let (opener, tenant) = (self.clone(), tenant.clone());
+        tokio::spawn(async move { opener.open(&tenant).await });
+    }
+
+    /// The number of the tenant's queues, which are opened where there are none; `None`: it has none, as the store said a moment ago.
+    pub async fn open(&self, tenant: &Name) -> Option<u16> {
+        let number = {
+            let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+            asked.retain(|_, asked| asked.at.elapsed() < ASK_AGAIN_INTERVAL);
+            let new = || Asked { at: Instant::now(), number: Arc::default() };
+            asked.entry(tenant.clone()).or_insert_with(new).number.clone()
+        };
+        *number.get_or_init(|| self.open_now(tenant)).await
+    }
+
+    async fn open_now(&self, tenant: &Name) -> Option<u16> {
+        match self.store.open_tenant_queue(tenant).await {
+            Ok(Some(number)) => {
+                tracing::info!(forebay.tenant = %tenant, queue = number, "the tenant has a backlog: it has queues of its own");
+                Some(number)
+            }
+            Ok(None) => {
+                tracing::warn!(
+                    forebay.tenant = %tenant,
+                    "the tenant has a backlog on a queue that it shares; {MAX_TENANT_QUEUES} tenants, the most, have queues of their own"
+                );
+                None
+            }
+            Err(error) => {
+                tracing::warn!(forebay.tenant = %tenant, %error, "no queues could be opened for a tenant with a backlog; trying again");
+                None
+            }
+        }
+    }
+}
+
+impl Store {
+    /// Gives the tenant queues of its own, effective on every process within a second, and returns their number; `None`:
+    /// [`MAX_TENANT_QUEUES`] tenants have some already. A tenant that has some keeps them.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn open_tenant_queue(&self, tenant: &Name) -> Result<Option<u16>, StoreError> {
+        let operation = "open the queues of a tenant";
+        let failed = StoreError::during(operation);
+        let mut client = self.client(operation).await?;
+        let transaction = client.transaction().await.map_err(failed)?;
+        // Others that open queues wait here until this ends.
+        listen::next_generation(&transaction, Part::TenantQueues).await?;
+        let known = "select number from tenant_queues where tenant = $1";
+        if let Some(row) = transaction.query_opt(known, &[&tenant.as_str()]).await.map_err(failed)? {
+            return number(row.get(0)).map(Some);
+        }
+        let open = "insert into tenant_queues (tenant, number)
+                    select $1, coalesce(max(number) + 1, $2) from tenant_queues having count(*) < $3 returning number";
+        let (first, most) = (i32::from(FIRST_TENANT_QUEUE), i64::from(MAX_TENANT_QUEUES));
+        let Some(row) = transaction.query_opt(open, &[&tenant.as_str(), &first, &most]).await.map_err(failed)? else {
+            return Ok(None);
+        };
+        let opened = number(row.get(0))?;
+        listen::announce_change(&transaction).await?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(Some(opened))
+    }
+
+    /// The numbers of all queues that belong to one tenant, with their tenants, by number.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn tenant_queues(&self) -> Result<Vec<(Name, u16)>, StoreError> {
+        let operation = "list the queues of tenants";
+        let client = self.client(operation).await?;
+        let sql = "select tenant, number from tenant_queues order by number";
+        let rows = client.query(sql, &[]).await.map_err(StoreError::during(operation))?;
+        rows.iter().map(|row| Ok((crate::definitions::read_name(row.get(0))?, number(row.get(1))?))).collect()
+    }
+}
+
+/// The number of each tenant's own queues.
+pub(crate) async fn load(transaction: &Transaction<'_>) -> Result<HashMap<Arc<str>, u16>, StoreError> {
+    let rows = transaction.query("select tenant, number from tenant_queues", &[]).await.map_err(StoreError::during("load a snapshot"))?;
+    rows.iter().map(|row| Ok((row.get::<_, &str>(0).into(), number(row.get(1))?))).collect()
+}
+
+fn number(stored: i32) -> Result<u16, StoreError> {
+    u16::try_from(stored).map_err(|_| StoreError::Damaged { what: "number of a tenant's queue" })
+}

@@ -1,0 +1,39 @@
+//! The processor and the memory of a process, shared out between tenants.
+//!
+//! Everything that an execution computes between two waits is one piece of work: mappings, formats, bodies, records. A piece is done in a
+//! turn of its tenant ([`turns`]). What its pieces allocate and do not free is counted as the execution's memory, whatever it is for.
+
+mod account;
+mod turns;
+
+pub(crate) use account::Account;
+
+use self::turns::Turns;
+use forebay_contract::Name;
+use std::sync::Arc;
+
+tokio::task_local! {
+    /// The execution for which the current task works by turns.
+    static CURRENT: Arc<Account>;
+}
+
+/// Does the work of one execution, each piece of it in a turn of its tenant. Inside of such work it changes nothing.
+///
+/// `is_suspect`: the execution may have killed a worker. Of such executions one runs at a time.
+pub async fn by_turns<T>(tenant: &Name, is_suspect: bool, work: impl Future<Output = T>) -> T {
+    // A task that waited for a turn while it held one could wait for itself.
+    if current().is_some() {
+        return work.await;
+    }
+    Turns::of_process().give(tenant, is_suspect, work).await
+}
+
+/// Sets how many bytes this process may hold before executions that hold many of them wait for others to end. Without a call: no bound.
+pub fn set_memory_budget(bytes: usize) {
+    Turns::of_process().set_budget(bytes);
+}
+
+/// The execution for which the current task works by turns.
+pub(crate) fn current() -> Option<Arc<Account>> {
+    CURRENT.try_with(Arc::clone).ok()
+}

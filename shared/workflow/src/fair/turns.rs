@@ -1,0 +1,483 @@
+//! Turns: as many pieces of work run at once as there are cores. Of those that wait, each tenant's first one comes next, so a tenant
+//! with a thousand executions under way delays another's piece of work by one piece, and not by a thousand.
+//!
+//! A piece of an execution that holds much memory also waits until its tenant holds no more than is free of the budget; so one tenant
+//! can hold half of it at most. When none of these may go on, one execution at a time goes on nevertheless, until it ends: what does not
+//! fit waits, and is done in the end.
+
+use super::CURRENT;
+use super::account::Account;
+use crate::mapping::process_held;
+use forebay_contract::Name;
+use std::collections::{HashMap, VecDeque};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, Sleep};
+
+/// How often an execution that waits for memory looks again: memory is also freed by others than executions.
+const REVIEW_INTERVAL: Duration = Duration::from_millis(100);
+/// An execution that goes on although there is no memory, and does nothing for so long, no longer keeps others from doing so.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// The turns of a process. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Turns(Arc<Mutex<State>>);
+
+/// A turn; it ends when this is dropped.
+struct Turn(Option<Turns>);
+
+/// An execution under way; it ends when this is dropped.
+struct UnderWay {
+    turns: Turns,
+    account: Arc<Account>,
+}
+
+struct State {
+    free: usize,
+    /// Bytes that the process may hold.
+    budget: isize,
+    held: fn() -> isize,
+    tenants: HashMap<Name, Tenant>,
+    /// Tenants of which a piece waits for a turn, the next one first.
+    order: VecDeque<Name>,
+    /// Tenants of which a piece waits for memory, the next one first.
+    short: VecDeque<Name>,
+    /// The execution that goes on although there is no memory.
+    alone: Option<Alone>,
+}
+
+/// A tenant of which executions are under way.
+#[derive(Default)]
+struct Tenant {
+    accounts: Vec<Arc<Account>>,
+    wait_for_turn: VecDeque<Waiter>,
+    wait_for_memory: VecDeque<Waiter>,
+}
+
+struct Waiter {
+    account: Arc<Account>,
+    turn: oneshot::Sender<Turn>,
+}
+
+struct Alone {
+    account: Arc<Account>,
+    last_turn: Instant,
+}
+
+impl Turns {
+    /// The turns of this process, one for each core.
+    pub(super) fn of_process() -> &'static Self {
+        static TURNS: OnceLock<Turns> = OnceLock::new();
+        TURNS.get_or_init(|| Self::new(std::thread::available_parallelism().map_or(1, usize::from), isize::MAX, process_held))
+    }
+
+    /// `held`: gives the bytes that the process holds.
+    fn new(count: usize, budget: isize, held: fn() -> isize) -> Self {
+        let (tenants, order, short) = (HashMap::new(), VecDeque::new(), VecDeque::new());
+        Self(Arc::new(Mutex::new(State { free: count, budget, held, tenants, order, short, alone: None })))
+    }
+
+    pub(super) fn set_budget(&self, bytes: usize) {
+        self.state().budget = isize::try_from(bytes).unwrap_or(isize::MAX);
+    }
+
+    /// Does the work of one execution.
+    pub(super) async fn give<T>(&self, tenant: &Name, is_suspect: bool, work: impl Future<Output = T>) -> T {
+        let account = Arc::new(Account::new(tenant, is_suspect));
+        let _under_way = self.begin(account.clone());
+        let mut work = pin!(CURRENT.scope(account.clone(), work));
+        let mut waiting: Option<Waiting> = None;
+        std::future::poll_fn(|context| {
+            let turn = match &mut waiting {
+                None => match self.take(&account) {
+                    Ok(turn) => Poll::Ready(turn),
+                    Err(granted) => waiting.insert(Waiting::new(granted)).poll(self, context),
+                },
+                Some(waiting) => waiting.poll(self, context),
+            };
+            let Poll::Ready(_turn) = turn else { return Poll::Pending };
+            waiting = None;
+            account.count(|| work.as_mut().poll(context))
+        })
+        .await
+    }
+
+    fn begin(&self, account: Arc<Account>) -> UnderWay {
+        self.state().tenants.entry(account.tenant.clone()).or_default().accounts.push(account.clone());
+        UnderWay { turns: self.clone(), account }
+    }
+
+    /// A turn that is free, or the place in the tenant's line.
+    fn take(&self, account: &Arc<Account>) -> Result<Turn, oneshot::Receiver<Turn>> {
+        let mut state = self.state();
+        let may_go_on = state.may_go_on(account);
+        if may_go_on && state.free > 0 {
+            state.free -= 1;
+            return Ok(Turn(Some(self.clone())));
+        }
+        let (turn, granted) = oneshot::channel();
+        let waiter = Waiter { account: account.clone(), turn };
+        if may_go_on {
+            state.wait_for_turn(waiter);
+        } else {
+            state.wait_for_memory(waiter);
+            state.review(self);
+        }
+        Err(granted)
+    }
+
+    /// Lets go on what may by now.
+    fn review(&self) {
+        self.state().review(self);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing that can panic runs under the lock.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A piece of work that waits.
+struct Waiting {
+    granted: oneshot::Receiver<Turn>,
+    look_again: Pin<Box<Sleep>>,
+}
+
+impl Waiting {
+    fn new(granted: oneshot::Receiver<Turn>) -> Self {
+        Self { granted, look_again: Box::pin(tokio::time::sleep(REVIEW_INTERVAL)) }
+    }
+
+    fn poll(&mut self, turns: &Turns, context: &mut Context<'_>) -> Poll<Turn> {
+        loop {
+            match pin!(&mut self.granted).poll(context) {
+                Poll::Ready(Ok(turn)) => return Poll::Ready(turn),
+                // The sender is dropped only with these turns.
+                Poll::Ready(Err(_)) => return Poll::Pending,
+                Poll::Pending => {}
+            }
+            if self.look_again.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
+            turns.review();
+            self.look_again.as_mut().reset(Instant::now() + REVIEW_INTERVAL);
+        }
+    }
+}
+
+impl State {
+    fn may_go_on(&self, account: &Arc<Account>) -> bool {
+        account.is_small()
+            || self.is_alone(account)
+            || (!account.is_suspect && self.held_by(&account.tenant) <= self.budget - (self.held)())
+    }
+
+    fn is_alone(&self, account: &Arc<Account>) -> bool {
+        self.alone.as_ref().is_some_and(|alone| Arc::ptr_eq(&alone.account, account))
+    }
+
+    fn held_by(&self, tenant: &Name) -> isize {
+        self.tenants.get(tenant).map_or(0, |tenant| tenant.accounts.iter().map(|account| account.held()).sum())
+    }
+
+    fn wait_for_turn(&mut self, waiter: Waiter) {
+        let name = waiter.account.tenant.clone();
+        let tenant = self.tenants.entry(name.clone()).or_default();
+        if tenant.wait_for_turn.is_empty() {
+            self.order.push_back(name);
+        }
+        tenant.wait_for_turn.push_back(waiter);
+    }
+
+    fn wait_for_memory(&mut self, waiter: Waiter) {
+        let name = waiter.account.tenant.clone();
+        let tenant = self.tenants.entry(name.clone()).or_default();
+        if tenant.wait_for_memory.is_empty() {
+            self.short.push_back(name);
+        }
+        tenant.wait_for_memory.push_back(waiter);
+    }
+
+    /// Moves those that have memory by now to the line for a turn, and serves that line.
+    fn review(&mut self, turns: &Turns) {
+        for _ in 0..self.short.len() {
+            let Some(name) = self.short.pop_front() else { break };
+            while let Some(waiter) = self.first_short(&name) {
+                if !self.may_go_on(&waiter.account) && !self.appoint(&waiter.account) {
+                    if let Some(tenant) = self.tenants.get_mut(&name) {
+                        tenant.wait_for_memory.push_front(waiter);
+                    }
+                    self.short.push_back(name);
+                    break;
+                }
+                self.wait_for_turn(waiter);
+            }
+        }
+        while self.free > 0
+            && let Some(next) = self.next()
+        {
+            self.free -= 1;
+            if !self.grant(turns, next) {
+                self.free += 1;
+            }
+        }
+    }
+
+    fn first_short(&mut self, tenant: &Name) -> Option<Waiter> {
+        let tenant = self.tenants.get_mut(tenant)?;
+        // One that is given up would keep the others waiting.
+        while tenant.wait_for_memory.front().is_some_and(|waiter| waiter.turn.is_closed()) {
+            tenant.wait_for_memory.pop_front();
+        }
+        tenant.wait_for_memory.pop_front()
+    }
+
+    /// Lets an execution go on although there is no memory, unless another one does and is busy.
+    fn appoint(&mut self, account: &Arc<Account>) -> bool {
+        let is_busy = |alone: &Alone| alone.last_turn.elapsed() < IDLE || alone.account.is_busy_aside();
+        let is_taken = self.alone.as_ref().is_some_and(is_busy);
+        if !is_taken {
+            self.alone = Some(Alone { account: account.clone(), last_turn: Instant::now() });
+        }
+        !is_taken
+    }
+
+    fn next(&mut self) -> Option<Waiter> {
+        let name = self.order.pop_front()?;
+        let tenant = self.tenants.get_mut(&name)?;
+        let next = tenant.wait_for_turn.pop_front();
+        if !tenant.wait_for_turn.is_empty() {
+            self.order.push_back(name);
+        }
+        next
+    }
+
+    /// `false`: nobody waits for it any more.
+    fn grant(&mut self, turns: &Turns, waiter: Waiter) -> bool {
+        if let Some(alone) = self.alone.as_mut().filter(|alone| Arc::ptr_eq(&alone.account, &waiter.account)) {
+            alone.last_turn = Instant::now();
+        }
+        match waiter.turn.send(Turn(Some(turns.clone()))) {
+            Ok(()) => true,
+            Err(mut unwanted) => {
+                // Taken apart, since its drop would take the lock that is held here.
+                drop(unwanted.0.take());
+                false
+            }
+        }
+    }
+
+    fn end(&mut self, account: &Arc<Account>) {
+        if self.is_alone(account) {
+            self.alone = None;
+        }
+        let Some(tenant) = self.tenants.get_mut(&account.tenant) else { return };
+        tenant.accounts.retain(|known| !Arc::ptr_eq(known, account));
+        if tenant.accounts.is_empty() {
+            // Whoever waited has given up: each that waits is under way.
+            self.tenants.remove(&account.tenant);
+            self.order.retain(|name| *name != account.tenant);
+            self.short.retain(|name| *name != account.tenant);
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let Some(turns) = self.0.take() else { return };
+        let mut state = turns.state();
+        state.free += 1;
+        if !state.order.is_empty() || !state.short.is_empty() {
+            state.review(&turns);
+        }
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let mut state = self.turns.state();
+        state.end(&self.account);
+        if !state.short.is_empty() {
+            state.review(&self.turns);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fair::{by_turns, current};
+    use std::cell::Cell;
+
+    type Done = Arc<Mutex<Vec<&'static str>>>;
+
+    thread_local! {
+        /// Bytes that the process holds, for the tests of this thread.
+        static HELD: Cell<isize> = const { Cell::new(0) };
+    }
+
+    /// Turns of a process that may hold 10 MB.
+    fn turns(count: usize) -> Turns {
+        Turns::new(count, 10_000_000, || HELD.get())
+    }
+
+    fn name(text: &str) -> Name {
+        text.parse().unwrap()
+    }
+
+    fn account(tenant: &str) -> Arc<Account> {
+        Arc::new(Account::new(&name(tenant), false))
+    }
+
+    /// A task that writes its label.
+    fn spawn(turns: &Turns, tenant: &'static str, label: &'static str, done: &Done) -> tokio::task::JoinHandle<()> {
+        let (turns, done) = (turns.clone(), done.clone());
+        tokio::spawn(async move { turns.give(&name(tenant), false, async { done.lock().unwrap().push(label) }).await })
+    }
+
+    /// A task that comes to hold so many bytes, writes its label, and ends when told.
+    fn hold(turns: &Turns, tenant: &'static str, label: &'static str, bytes: usize, done: &Done) -> oneshot::Sender<()> {
+        let (turns, done) = (turns.clone(), done.clone());
+        let (end, ended) = oneshot::channel();
+        let work = async move {
+            current().unwrap().add(bytes.cast_signed());
+            HELD.set(HELD.get() + bytes.cast_signed());
+            tokio::task::yield_now().await;
+            done.lock().unwrap().push(label);
+            let _ = ended.await;
+            HELD.set(HELD.get() - bytes.cast_signed());
+        };
+        tokio::spawn(async move { turns.give(&name(tenant), false, work).await });
+        end
+    }
+
+    async fn settle() {
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn is_clean(turns: &Turns, count: usize) -> bool {
+        let state = turns.state();
+        state.free == count && state.tenants.is_empty() && state.order.is_empty() && state.short.is_empty() && state.alone.is_none()
+    }
+
+    #[tokio::test]
+    async fn of_those_that_wait_each_tenant_s_first_comes_next() {
+        let (turns, done) = (turns(1), Done::default());
+        let first = turns.take(&account("a")).ok();
+        let labels = [("a", "a1"), ("a", "a2"), ("a", "a3"), ("b", "b1"), ("b", "b2")];
+        let waiting = labels.map(|(tenant, label)| spawn(&turns, tenant, label, &done));
+        settle().await;
+        assert!(done.lock().unwrap().is_empty());
+        drop(first);
+        for task in waiting {
+            task.await.unwrap();
+        }
+        assert_eq!(*done.lock().unwrap(), ["a1", "b1", "a2", "b2", "a3"]);
+        assert!(is_clean(&turns, 1));
+    }
+
+    #[tokio::test]
+    async fn a_turn_that_nobody_waits_for_any_more_goes_to_the_next() {
+        let turns = turns(1);
+        let (a, b) = (account("a"), account("b"));
+        let _under_way = [turns.begin(a.clone()), turns.begin(b.clone())];
+        let first = turns.take(&a).ok();
+        let (given_up, mut waits) = (turns.take(&a).err().unwrap(), turns.take(&b).err().unwrap());
+        drop(given_up);
+        drop(first);
+        let turn = waits.try_recv().expect("the turn went on");
+        let granted = turns.take(&a).err().unwrap();
+        drop(turn);
+        // Granted and not taken.
+        drop(granted);
+        assert_eq!(turns.state().free, 1);
+    }
+
+    #[tokio::test]
+    async fn work_holds_no_turn_while_it_waits() {
+        let turns = turns(1);
+        let (let_go, until) = oneshot::channel::<()>();
+        let slow = tokio::spawn({
+            let turns = turns.clone();
+            async move { turns.give(&name("a"), false, until).await }
+        });
+        turns.give(&name("b"), false, async {}).await;
+        let_go.send(()).unwrap();
+        slow.await.unwrap().unwrap();
+        assert!(is_clean(&turns, 1));
+    }
+
+    #[tokio::test]
+    async fn work_inside_of_work_takes_no_second_turn() {
+        let tenant = name("a");
+        let inner = async { by_turns(&tenant, false, async { current().unwrap().tenant().clone() }).await };
+        assert_eq!(by_turns(&tenant, false, inner).await, tenant);
+        assert!(current().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_tenant_that_holds_half_of_the_memory_waits_and_others_go_on() {
+        let (turns, done) = (turns(1), Done::default());
+        let first = hold(&turns, "a", "a1", 4_000_000, &done);
+        settle().await;
+        let second = hold(&turns, "a", "a2", 4_000_000, &done);
+        settle().await;
+        // It goes on by itself, since no other execution does so.
+        assert_eq!(*done.lock().unwrap(), ["a1", "a2"]);
+        let third = hold(&turns, "a", "a3", 1_000_000, &done);
+        settle().await;
+        assert_eq!(*done.lock().unwrap(), ["a1", "a2"], "the third waits for memory");
+        spawn(&turns, "a", "small", &done).await.unwrap();
+        spawn(&turns, "b", "other", &done).await.unwrap();
+        assert_eq!(*done.lock().unwrap(), ["a1", "a2", "small", "other"]);
+        for end in [second, first] {
+            end.send(()).unwrap();
+            settle().await;
+        }
+        assert_eq!(*done.lock().unwrap(), ["a1", "a2", "small", "other", "a3"]);
+        third.send(()).unwrap();
+        settle().await;
+        assert!(is_clean(&turns, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_execution_that_stands_still_does_not_keep_the_others_from_going_on_without_memory() {
+        let (turns, done) = (turns(1), Done::default());
+        HELD.set(20_000_000);
+        let _ends = ["a1", "a2"].map(|label| hold(&turns, "a", label, 4_000_000, &done));
+        settle().await;
+        assert_eq!(done.lock().unwrap().len(), 1);
+        tokio::time::sleep(IDLE + REVIEW_INTERVAL * 2).await;
+        assert_eq!(done.lock().unwrap().len(), 2);
+        HELD.set(0);
+    }
+
+    #[tokio::test]
+    async fn of_executions_that_may_have_killed_a_worker_one_runs_at_a_time() {
+        let (turns, done) = (turns(2), Done::default());
+        let (let_go, until) = oneshot::channel::<()>();
+        let suspect = |label: &'static str, until: Option<oneshot::Receiver<()>>| {
+            let (turns, done) = (turns.clone(), done.clone());
+            let work = async move {
+                done.lock().unwrap().push(label);
+                if let Some(until) = until {
+                    let _ = until.await;
+                }
+            };
+            tokio::spawn(async move { turns.give(&name("a"), true, work).await })
+        };
+        let (first, second) = (suspect("first", Some(until)), suspect("second", None));
+        settle().await;
+        assert_eq!(*done.lock().unwrap(), ["first"]);
+        let_go.send(()).unwrap();
+        first.await.unwrap();
+        second.await.unwrap();
+        assert_eq!(*done.lock().unwrap(), ["first", "second"]);
+        assert!(is_clean(&turns, 2));
+    }
+}
