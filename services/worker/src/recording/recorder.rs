@@ -41,40 +41,48 @@ pub(crate) enum Recorded {
     Spooled,
 }
 
-/// Hands outcomes to the recording task.
+/// Hands outcomes to the recording tasks: what somebody waits for is not behind what may wait.
 #[derive(Clone)]
 pub(crate) struct Recorder {
-    records: mpsc::Sender<Waiting>,
+    urgent: mpsc::Sender<Waiting>,
+    batched: mpsc::Sender<Waiting>,
 }
 
 struct Waiting {
     record: Record,
-    urgency: Urgency,
     done: oneshot::Sender<Result<Recorded, NotRecorded>>,
 }
 
 impl Recorder {
-    /// Starts the recording task; it ends when the last handle is dropped.
+    /// Starts the recording tasks; they end when the last handle is dropped.
     pub(crate) fn start(store: Store, health: StoreHealth, publisher: Publisher, announcer: Announcer) -> Self {
-        let (records, waiting) = mpsc::channel(WAITING);
         let destination = RecordDestination { store, health, publisher };
-        tokio::spawn(write_batches(destination, announcer, waiting));
-        Self { records }
+        let [urgent, batched] = [Duration::ZERO, LINGER].map(|linger| {
+            let (records, waiting) = mpsc::channel(WAITING);
+            tokio::spawn(write_batches(destination.clone(), announcer.clone(), waiting, linger));
+            records
+        });
+        Self { urgent, batched }
     }
 
     /// Returns once the outcome is durable.
     pub(crate) async fn record(&self, record: Record, urgency: Urgency) -> Result<Recorded, NotRecorded> {
         let (done, written) = oneshot::channel();
-        self.records.send(Waiting { record, urgency, done }).await.map_err(|_| NotRecorded)?;
+        let records = match urgency {
+            Urgency::Now => &self.urgent,
+            Urgency::Batched => &self.batched,
+        };
+        records.send(Waiting { record, done }).await.map_err(|_| NotRecorded)?;
         written.await.map_err(|_| NotRecorded)?
     }
 }
 
-async fn write_batches(destination: RecordDestination, announcer: Announcer, mut waiting: mpsc::Receiver<Waiting>) {
+/// `linger`: how long a batch may grow.
+async fn write_batches(destination: RecordDestination, announcer: Announcer, mut waiting: mpsc::Receiver<Waiting>, linger: Duration) {
     let publisher = &destination.publisher;
     let mut batch = Vec::with_capacity(MAX_BATCH);
     while waiting.recv_many(&mut batch, MAX_BATCH).await > 0 {
-        gather(&mut waiting, &mut batch).await;
+        gather(&mut waiting, &mut batch, linger).await;
         let (records, done): (Vec<_>, Vec<_>) = batch.drain(..).map(|waiting: Waiting| (waiting.record, waiting.done)).unzip();
         if let Some(written) = destination.write(&records).await {
             announcer.add(&records);
@@ -103,10 +111,10 @@ async fn write_batches(destination: RecordDestination, announcer: Announcer, mut
     }
 }
 
-/// Lets a batch grow for a moment while nobody waits for it.
-async fn gather(waiting: &mut mpsc::Receiver<Waiting>, batch: &mut Vec<Waiting>) {
-    let until = Instant::now() + LINGER;
-    while batch.len() < MAX_BATCH && batch.iter().all(|waiting| waiting.urgency == Urgency::Batched) {
+/// Lets a batch grow for a moment.
+async fn gather(waiting: &mut mpsc::Receiver<Waiting>, batch: &mut Vec<Waiting>, linger: Duration) {
+    let until = Instant::now() + linger;
+    while batch.len() < MAX_BATCH && !linger.is_zero() {
         let room = MAX_BATCH - batch.len();
         if !matches!(tokio::time::timeout_at(until, waiting.recv_many(batch, room)).await, Ok(received) if received > 0) {
             return;
@@ -114,7 +122,8 @@ async fn gather(waiting: &mut mpsc::Receiver<Waiting>, batch: &mut Vec<Waiting>)
     }
 }
 
-/// Where records go.
+/// Where records go. Cheap to clone.
+#[derive(Clone)]
 struct RecordDestination {
     store: Store,
     health: StoreHealth,
