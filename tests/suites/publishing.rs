@@ -1,14 +1,11 @@
 //! The publisher against the real broker, alone and through a proxy that holds bytes back or hangs up.
 
-use forebay_broker::{
-    Destination, Installation, Limits, Message, PublishError, Publisher, PublisherConfig, PublisherState, Queue, Topology, encode_record,
-};
-use forebay_contract::IdIssuer;
+use crate::seen::{LIMITS, Seen, message, publisher};
+use forebay_broker::{Destination, Installation, Limits, PublishError, Publisher, PublisherConfig, PublisherState, Queue, Topology};
 use forebay_tests::{Stack, eventually};
 use futures_util::future::join_all;
-use lapin::options::{BasicGetOptions, QueueDeclareOptions, QueueDeleteOptions};
+use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
-use lapin::{Channel, Connection, ConnectionProperties};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,55 +13,8 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-
-const LIMITS: Limits = Limits { max_length: 100_000, max_bytes: 1 << 30 };
-
-/// A publisher that ends with the test, once it is connected.
-async fn publisher(stack: &Stack, url: String, limits: Limits) -> (Publisher, DropGuard) {
-    let shutdown = CancellationToken::new();
-    let config = PublisherConfig { url, name: "test".to_owned(), channels: 3, confirm_timeout: Duration::from_secs(20) };
-    let publisher = Publisher::start(config, Topology::new(stack.queue_prefix(), 1, limits, Installation::unchecked()), shutdown.clone());
-    publisher.ready().await;
-    (publisher, shutdown.drop_guard())
-}
-
-fn message(body: impl Into<Vec<u8>>) -> Message {
-    encode_record(&IdIssuer::new(b"test").issue(Uuid::new_v4()).unwrap(), body.into())
-}
-
-/// A queue of the test's own, which goes with its connection.
-struct Seen {
-    _connection: Connection,
-    channel: Channel,
-    name: String,
-}
-
-impl Seen {
-    async fn new(stack: &Stack) -> Self {
-        let connection = Connection::connect(&stack.broker_url(), ConnectionProperties::default()).await.unwrap();
-        let channel = connection.create_channel().await.unwrap();
-        let name = format!("{}seen", stack.queue_prefix());
-        let own = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
-        channel.queue_declare(name.as_str().into(), own, FieldTable::default()).await.unwrap();
-        Self { _connection: connection, channel, name }
-    }
-
-    fn destination(&self) -> Destination {
-        Destination::Named(self.name.clone())
-    }
-
-    /// The bodies that are there.
-    async fn bodies(&self) -> Vec<Vec<u8>> {
-        let mut bodies = Vec::new();
-        let no_ack = BasicGetOptions { no_ack: true };
-        while let Some(got) = self.channel.basic_get(self.name.as_str().into(), no_ack).await.unwrap() {
-            bodies.push(got.delivery.data.clone());
-        }
-        bodies
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_of_any_size_arrive_byte_for_byte() {
