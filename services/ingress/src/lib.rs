@@ -11,6 +11,7 @@ mod executions;
 mod handler;
 mod idempotency;
 mod limit;
+mod listening;
 mod measure;
 mod normalize;
 mod prefer;
