@@ -136,8 +136,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<S> {
     /// does not take its own silence for the broker's.
     fn is_over_time(&self) -> Poll<Result<(), WireError>> {
         let silence = self.last_heard.elapsed();
-        // RabbitMQ sends a sign of life every half of the time, so two are missing.
-        if self.tuned.heartbeat > 0 && silence > Duration::from_secs(u64::from(self.tuned.heartbeat)) {
+        // AMQP 0-9-1, section 4.2.7. RabbitMQ sends a sign of life every half of an interval.
+        if self.tuned.heartbeat > 0 && silence > 2 * Duration::from_secs(u64::from(self.tuned.heartbeat)) {
             return Poll::Ready(Err(WireError::Silent(silence)));
         }
         match self.closing {
