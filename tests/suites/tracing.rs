@@ -61,7 +61,9 @@ async fn messages_that_come_back_from_a_broker_are_in_no_log_and_in_no_trace() {
     stack.apply(UNROUTABLE).await;
     let log = ("FOREBAY_LOG", "info,lapin=trace,amq_protocol=trace");
     let process = stack.start_with("dev", &[log, ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.address())]).await;
-    let call = |path: &str| stack.http.post(format!("{}{path}", process.url)).header("x-secret", SECRET).header("content-type", "text/plain").body(SECRET);
+    let call = |path: &str| {
+        stack.http.post(format!("{}{path}", process.url)).header("x-secret", SECRET).header("content-type", "text/plain").body(SECRET)
+    };
     // By lapin, to a queue that somebody else would keep.
     let answer = stack.send(call("/t1/foreign")).await;
     assert_eq!((answer.status, &answer.json()["step"]), (500, &"publish".into()));

@@ -143,24 +143,22 @@ impl Publisher {
     async fn after_refusal(&self, order: Option<u64>, queue: Queue, message: &Message) -> Result<(), PublishError> {
         let deadline = Instant::now() + REFUSAL_TIMEOUT.min(self.confirm_timeout);
         let mut pause = FIRST_REFUSAL_PAUSE;
-        let mut is_unclear = false;
+        let mut is_tried_elsewhere = false;
         loop {
             let Some(session) = self.session.borrow().clone() else { return Err(self.no_connection()) };
-            // On another channel it was refused as well.
-            if is_unclear {
-                return Err(PublishError::QueueFull);
-            }
-            match session.fullness(queue).await {
+            let (fullness, is_over) = (session.fullness(queue).await, Instant::now() >= deadline);
+            match fullness {
                 Fullness::Full => return Err(PublishError::QueueFull),
-                Fullness::Unclear => is_unclear = !session.may_be_starting(queue),
-                Fullness::NotFull => {}
-            }
-            if Instant::now() >= deadline {
-                session.note_trouble(queue);
-                return Err(PublishError::NotAccepting);
+                Fullness::Unclear if is_tried_elsewhere || is_over => return Err(PublishError::QueueFull),
+                Fullness::NotFull if is_over => {
+                    session.note_trouble(queue);
+                    return Err(PublishError::NotAccepting);
+                }
+                Fullness::Unclear | Fullness::NotFull => {}
             }
             if !session.may_be_starting(queue) {
                 session.wire.renew(order, message);
+                is_tried_elsewhere = true;
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_REFUSAL_PAUSE);

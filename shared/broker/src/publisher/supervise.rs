@@ -92,7 +92,7 @@ impl Supervisor {
 
     /// Until the connections are lost, or must not be used any longer; the session that was open by then.
     async fn follow(&self, mut opened: Opened, changes: &mut crate::installation::Changes) -> Arc<Session> {
-        let mut renewed = Instant::now();
+        let mut renewed: Option<Instant> = None;
         loop {
             let Opened { session, events } = &mut opened;
             tokio::select! {
@@ -100,8 +100,12 @@ impl Supervisor {
                 () = session.lost.cancelled() => break,
                 // The next connection is compared with what is known by then.
                 () = changes.next() => break,
-                () = session.renewal.notified(), if renewed.elapsed() >= RENEWAL_INTERVAL => {
-                    renewed = Instant::now();
+                () = session.renewal.notified() => {
+                    // Should the trouble last, it is told again.
+                    if renewed.is_some_and(|at| at.elapsed() < RENEWAL_INTERVAL) {
+                        continue;
+                    }
+                    renewed = Some(Instant::now());
                     let next = tokio::select! {
                         next = self.open_beside() => next,
                         () = session.lost.cancelled() => break,
@@ -114,6 +118,8 @@ impl Supervisor {
                     }
                 }
                 event = events.next() => match event {
+                    // lapin tells of a channel that the broker closed as well, such as over a queue that exists with other arguments.
+                    Some(Event::Error(_)) if session.connection.status().connected() => {}
                     Some(Event::Error(error)) => {
                         tracing::warn!(connection.name = self.declaring(), error = %chain(&error), "the connection that declares queues was lost");
                         break;
