@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a harness that fails has to fail the test, with the place")]
 
+mod balancer;
+mod cluster;
 mod oidc;
 mod sftp;
 mod sink;
@@ -11,6 +13,8 @@ mod smtp;
 mod stack;
 mod tls;
 
+pub use balancer::Balancer;
+pub use cluster::{Cluster, VirtualAddress};
 pub use oidc::IdentityProvider;
 pub use sftp::FileServer;
 pub use sink::{Seen, Sink};

@@ -79,8 +79,8 @@ pub fn command_path() -> String {
     setting("FOREBAY_BIN", default)
 }
 
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+fn free_address() -> String {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
 impl Stack {
@@ -115,6 +115,7 @@ impl Stack {
             .env("FOREBAY_LANES", "1")
             // The remote systems of tests are on this machine.
             .env("FOREBAY_PRIVATE_ADDRESSES", "allow")
+            .env("FOREBAY_LAME_DUCK", "0s")
             .env("FOREBAY_SECRET_KEY", "0123456789abcdef0123456789abcdef")
             .stdin(Stdio::null())
             .kill_on_drop(true);
@@ -194,7 +195,7 @@ impl Stack {
     /// The same with further settings.
     pub async fn start_with(&self, service: &str, settings: &[(&str, &str)]) -> Process {
         loop {
-            match self.try_to_start(service, settings).await {
+            match self.try_to_start(service, [(); 3].map(|()| free_address()), settings).await {
                 Ok(process) => return process,
                 // Another test was given a port between our look at it and the service's.
                 Err(log) if log.contains("Address already in use") => {}
@@ -203,9 +204,14 @@ impl Stack {
         }
     }
 
+    /// The same at the addresses of calls and of health that another process of the service had.
+    pub async fn start_at(&self, service: &str, [http, admin]: [&str; 2], settings: &[(&str, &str)]) -> Process {
+        let addresses = [http.to_owned(), free_address(), admin.to_owned()];
+        self.try_to_start(service, addresses, settings).await.unwrap_or_else(|log| panic!("{service} ended\n{log}"))
+    }
+
     /// Starts a service, or returns what it has logged until it ended.
-    async fn try_to_start(&self, service: &str, settings: &[(&str, &str)]) -> Result<Process, String> {
-        let [http, console, admin] = [(); 3].map(|()| format!("127.0.0.1:{}", free_port()));
+    async fn try_to_start(&self, service: &str, [http, console, admin]: [String; 3], settings: &[(&str, &str)]) -> Result<Process, String> {
         let file = self.folder.join(format!("{service}.log"));
         let log = std::fs::OpenOptions::new().create(true).append(true).open(&file).unwrap();
         let earlier = log.metadata().unwrap().len() as usize;
@@ -351,9 +357,13 @@ impl Process {
     }
 
     /// Asks the process to end, as an operator's `kill` does, and waits until it has.
-    pub async fn terminate(mut self) -> std::process::ExitStatus {
-        let pid = self.child.id().unwrap().to_string();
-        assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    pub async fn terminate(self) -> std::process::ExitStatus {
+        self.signal("TERM");
+        self.ended().await
+    }
+
+    /// Waits until the process has ended.
+    pub async fn ended(mut self) -> std::process::ExitStatus {
         tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("the process ends").unwrap()
     }
 
@@ -361,6 +371,18 @@ impl Process {
     #[must_use]
     pub fn address(&self) -> &str {
         self.url.trim_start_matches("http://")
+    }
+
+    /// `127.0.0.1:PORT` of health and metrics.
+    #[must_use]
+    pub fn admin_address(&self) -> &str {
+        self.admin.trim_start_matches("http://")
+    }
+
+    /// Sends the process a signal, such as `TERM` or `STOP`.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().unwrap().to_string();
+        assert!(std::process::Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
     }
 
     /// Memory that the process holds, in bytes.

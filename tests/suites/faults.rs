@@ -3,6 +3,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests are not seen as tests by the lint")]
 
+mod cluster;
+#[expect(dead_code, reason = "other suites hold bytes back with it")]
+mod proxy;
+mod refusals;
+mod seen;
+mod too_large;
+
 use forebay_tests::{Answer, Process, Stack, eventually};
 use serde_json::Value;
 use std::collections::HashSet;
@@ -22,7 +29,7 @@ respond: { body: '.body' }
 ";
 
 /// Runs a verb of `scripts/services`, such as `stop-broker`, with its arguments.
-async fn services(verb: &str) {
+pub(crate) async fn services(verb: &str) {
     let script = std::env::var("FOREBAY_SERVICES").expect("FOREBAY_SERVICES: the path of scripts/services");
     let mut command = tokio::process::Command::new(script);
     // With the URLs set the script would take them for somebody else's servers.
@@ -32,14 +39,14 @@ async fn services(verb: &str) {
 }
 
 /// Calls that go on from 16 connections until told to stop.
-struct Load {
+pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     answers: Arc<Mutex<Vec<(Instant, Duration, Answer)>>>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
 
 impl Load {
-    fn start(stack: &Stack, process: &Process, path: &str) -> Self {
+    pub(crate) fn start(stack: &Stack, process: &Process, path: &str) -> Self {
         let (stop, answers) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
         let tasks = (0..16).map(|number| {
             let (stop, answers, http, url) = (stop.clone(), answers.clone(), stack.http.clone(), format!("{}{path}", process.url));
@@ -59,7 +66,7 @@ impl Load {
         Self { stop, answers, tasks }
     }
 
-    async fn end(self) -> Vec<(Instant, Duration, Answer)> {
+    pub(crate) async fn end(self) -> Vec<(Instant, Duration, Answer)> {
         self.stop.store(true, Ordering::Relaxed);
         for task in self.tasks {
             task.await.unwrap();

@@ -1,70 +1,18 @@
 //! The publisher against the real broker, alone and through a proxy that holds bytes back or hangs up.
 
-use forebay_broker::{
-    Destination, Installation, Limits, Message, PublishError, Publisher, PublisherConfig, PublisherState, Queue, Topology, encode_record,
-};
-use forebay_contract::IdIssuer;
+use crate::proxy::{Proxy, Way};
+use crate::seen::{LIMITS, Seen, message, publisher};
+use forebay_broker::{Destination, Installation, Limits, PublishError, Publisher, PublisherConfig, PublisherState, Queue, Topology};
 use forebay_tests::{Stack, eventually};
 use futures_util::future::join_all;
-use lapin::options::{BasicGetOptions, QueueDeclareOptions, QueueDeleteOptions};
+use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
-use lapin::{Channel, Connection, ConnectionProperties};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-
-const LIMITS: Limits = Limits { max_length: 100_000, max_bytes: 1 << 30 };
-
-/// A publisher that ends with the test, once it is connected.
-async fn publisher(stack: &Stack, url: String, limits: Limits) -> (Publisher, DropGuard) {
-    let shutdown = CancellationToken::new();
-    let config = PublisherConfig { url, name: "test".to_owned(), channels: 3, confirm_timeout: Duration::from_secs(20) };
-    let publisher = Publisher::start(config, Topology::new(stack.queue_prefix(), 1, limits, Installation::unchecked()), shutdown.clone());
-    publisher.ready().await;
-    (publisher, shutdown.drop_guard())
-}
-
-fn message(body: impl Into<Vec<u8>>) -> Message {
-    encode_record(&IdIssuer::new(b"test").issue(Uuid::new_v4()).unwrap(), body.into())
-}
-
-/// A queue of the test's own, which goes with its connection.
-struct Seen {
-    _connection: Connection,
-    channel: Channel,
-    name: String,
-}
-
-impl Seen {
-    async fn new(stack: &Stack) -> Self {
-        let connection = Connection::connect(&stack.broker_url(), ConnectionProperties::default()).await.unwrap();
-        let channel = connection.create_channel().await.unwrap();
-        let name = format!("{}seen", stack.queue_prefix());
-        let own = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
-        channel.queue_declare(name.as_str().into(), own, FieldTable::default()).await.unwrap();
-        Self { _connection: connection, channel, name }
-    }
-
-    fn destination(&self) -> Destination {
-        Destination::Named(self.name.clone())
-    }
-
-    /// The bodies that are there.
-    async fn bodies(&self) -> Vec<Vec<u8>> {
-        let mut bodies = Vec::new();
-        let no_ack = BasicGetOptions { no_ack: true };
-        while let Some(got) = self.channel.basic_get(self.name.as_str().into(), no_ack).await.unwrap() {
-            bodies.push(got.delivery.data.clone());
-        }
-        bodies
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_of_any_size_arrive_byte_for_byte() {
@@ -180,88 +128,6 @@ async fn a_queue_that_was_deleted_is_declared_again_by_the_next_message() {
     assert_eq!(seen.channel.queue_delete(name.as_str().into(), QueueDeleteOptions::default()).await.unwrap(), 1);
     publisher.publish(Some(1), Destination::Queue(queue), message("x")).await.unwrap();
     assert_eq!(seen.channel.queue_delete(name.as_str().into(), QueueDeleteOptions::default()).await.unwrap(), 1);
-}
-
-/// What a proxy between publisher and broker does.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
-    Open,
-    /// What the publisher sends arrives, and it hears nothing.
-    Deaf,
-    /// Nothing gets through in either direction.
-    Shut,
-    /// Connections are cut. What was held back of theirs goes with them.
-    Cut,
-}
-
-#[derive(Clone, Copy)]
-struct State {
-    way: Way,
-    cuts: usize,
-}
-
-struct Proxy {
-    state: watch::Sender<State>,
-    /// Connections to the broker, from the beginning.
-    connections: Arc<AtomicUsize>,
-    url: String,
-}
-
-impl Proxy {
-    /// `query` is appended to the broker's URL.
-    async fn start(stack: &Stack, query: &str) -> Self {
-        let broker = stack.broker_url();
-        let (start, rest) = broker.split_once('@').unwrap();
-        let (address, vhost) = rest.split_once('/').unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("{start}@{}/{vhost}{query}", listener.local_addr().unwrap());
-        let (state, watched) = watch::channel(State { way: Way::Open, cuts: 0 });
-        let address = address.to_owned();
-        let connections = Arc::new(AtomicUsize::new(0));
-        let counted = connections.clone();
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                // A broker that has just been cut off is not to be had at once.
-                let State { way, cuts } = *watched.borrow();
-                if way == Way::Cut {
-                    continue;
-                }
-                counted.fetch_add(1, Ordering::SeqCst);
-                let broker = TcpStream::connect(&address).await.unwrap();
-                let ((from_client, to_client), (from_broker, to_broker)) = (client.into_split(), broker.into_split());
-                tokio::spawn(pass(from_client, to_broker, watched.clone(), cuts, &[Way::Shut]));
-                tokio::spawn(pass(from_broker, to_client, watched.clone(), cuts, &[Way::Deaf, Way::Shut]));
-            }
-        });
-        Self { state, connections, url }
-    }
-
-    fn set(&self, way: Way) {
-        self.state.send_modify(|state| *state = State { way, cuts: state.cuts + usize::from(way == Way::Cut) });
-    }
-}
-
-/// Passes bytes on, except in the ways `held`, until there are more cuts than `cuts`.
-async fn pass(
-    mut from: tokio::net::tcp::OwnedReadHalf,
-    mut to: tokio::net::tcp::OwnedWriteHalf,
-    mut state: watch::Receiver<State>,
-    cuts: usize,
-    held: &'static [Way],
-) {
-    let mut buffer = vec![0; 65_536];
-    loop {
-        let read = tokio::select! {
-            _ = state.wait_for(|state| state.cuts > cuts) => return,
-            read = from.read(&mut buffer) => read,
-        };
-        let Ok(length @ 1..) = read else { return };
-        let free = state.wait_for(|state| state.cuts > cuts || !held.contains(&state.way)).await;
-        let Ok(State { cuts: all_cuts, .. }) = free.map(|state| *state) else { return };
-        if all_cuts > cuts || to.write_all(&buffer[..length]).await.is_err() {
-            return;
-        }
-    }
 }
 
 /// On one thread, so that the publisher has begun to wait when it is told.

@@ -104,3 +104,32 @@ async fn an_unreadable_message_is_looked_at_returned_as_it_was_and_discarded() {
     inspector.settle_unreadable(&second.id, Settle::Discard).await.unwrap();
     assert!(inspector.unreadable(10).await.unwrap().is_empty());
 }
+
+/// The broker closes the channel on which a queue is declared with other arguments than it has.
+#[tokio::test]
+async fn queues_with_earlier_limits_are_used_as_they_are_and_no_call_fails_for_it() {
+    let stack = Stack::new().await;
+    stack
+        .apply(
+            "
+tenant: t1
+name: earlier
+trigger: { webhook: { methods: [POST], authentication: none, ordered: true } }
+---
+tenant: t1
+name: shared
+trigger: { webhook: { methods: [POST], authentication: none } }
+",
+        )
+        .await;
+    let earlier = stack.start_with("ingress", &[("FOREBAY_QUEUE_MAX_LENGTH", "1000")]).await;
+    assert_eq!(stack.post(&earlier, "/t1/earlier", "{}").await.status, 202);
+    assert!(earlier.terminate().await.success());
+    let later = stack.start_with("ingress", &[("FOREBAY_QUEUE_MAX_LENGTH", "2000")]).await;
+    for _ in 0..20 {
+        for path in ["/t1/shared", "/t1/earlier"] {
+            let answer = stack.post(&later, path, "{}").await;
+            assert_eq!(answer.status, 202, "{path}: {}", String::from_utf8_lossy(&answer.body));
+        }
+    }
+}

@@ -14,6 +14,7 @@ use forebay_store::{MigrationReport, SnapshotHandle, Store, StoreOptions, WatchO
 use forebay_worker::Worker;
 use serde_json::json;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -81,7 +82,12 @@ impl Services {
 pub(crate) async fn run(services: Services, settings: &Settings) -> Result<(), Error> {
     let telemetry = telemetry::init(settings, services.name())?;
     panics::log_panics();
-    let ended = serve(services, settings).await;
+    let mut settings = settings.clone();
+    if services == Services::Dev {
+        // No balancer stands in front of it.
+        settings.lame_duck.get_or_insert(Duration::ZERO);
+    }
+    let ended = serve(services, &settings).await;
     telemetry.shutdown().await;
     ended
 }

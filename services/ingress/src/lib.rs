@@ -12,6 +12,7 @@ mod executions;
 mod handler;
 mod idempotency;
 mod limit;
+mod listening;
 mod measure;
 mod normalize;
 mod prefer;

@@ -217,6 +217,13 @@ impl Problem {
             false => "Nothing was accepted and nothing will be executed; call again.",
         };
         let detail = format!("The call was not accepted: {error}. {fate}");
+        if let PublishError::TooLarge { limit, .. } = error {
+            let detail =
+                format!("The call was not accepted: {error}. Nothing was accepted and nothing will be executed; send a smaller body.");
+            return Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "Body too large", detail)
+                .with("maxBytes", *limit)
+                .with("mayBeDelivered", false);
+        }
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable", detail)
             .with("mayBeDelivered", error.may_be_delivered())
             .with_retry_after(error.retry_after())

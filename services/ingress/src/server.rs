@@ -6,9 +6,12 @@ use crate::dispatch::Dispatch;
 use crate::documents::Documents;
 use crate::handler::{Dependencies, handle};
 use crate::limit::InFlight;
+use crate::listening::{BoundAddress, StoppingTimes};
 use crate::measure;
 use crate::rate::Rates;
 use crate::receive::BodyBudget;
+use actix_web::dev::{ServerHandle, Service};
+use actix_web::http::ConnectionType;
 use actix_web::{App, HttpServer, web};
 use forebay_broker::{ConsumersConfig, Inspector, Installation, Limits, Publisher, PublisherConfig, PublisherState, Replies, Topology};
 use forebay_runtime::health::Health;
@@ -17,7 +20,7 @@ use forebay_runtime::shutdown::Shutdown;
 use forebay_store::{SnapshotHandle, Store, StoreError, TenantQueueOpener};
 use forebay_tls::{TlsError, server_config};
 use std::collections::HashMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -30,6 +33,12 @@ const OBSERVE_EVERY: Duration = Duration::from_millis(500);
 const WRITE_KEY_USES_EVERY: Duration = Duration::from_secs(15);
 /// Idle connections are kept this long.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// Longest wait for the broker before calls are taken: from then on their answer is 503, which tells more than a refused connection.
+const BROKER_WAIT: Duration = Duration::from_secs(5);
+/// How long balancers have, unless it is set, to see that the process stops.
+const LAME_DUCK: Duration = Duration::from_secs(5);
+/// The health check that is not ok until calls are taken.
+const LISTENING: &str = "listening";
 
 /// Why the ingress could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -54,9 +63,9 @@ pub enum IngressError {
     Serve(#[source] std::io::Error),
 }
 
-/// A built ingress: it listens, and answers once it runs.
+/// A built ingress: it has its address, and listens once it runs.
 pub struct Ingress {
-    listener: TcpListener,
+    bound: BoundAddress,
     address: SocketAddr,
     tls: Option<rustls::ServerConfig>,
     dependencies: web::Data<Dependencies>,
@@ -67,7 +76,7 @@ pub struct Ingress {
 }
 
 impl Ingress {
-    /// Binds the address and starts the connections to the broker. The snapshot is loaded by then; the broker may come later.
+    /// Takes the address and starts the connections to the broker. The snapshot is loaded by then; the broker may come later.
     ///
     /// # Errors
     /// [`IngressError`].
@@ -79,8 +88,8 @@ impl Ingress {
         installation: Installation,
     ) -> Result<Self, IngressError> {
         let listen = |source| IngressError::Listen { address: settings.http_listen, source };
-        let listener = TcpListener::bind(settings.http_listen).map_err(listen)?;
-        let address = listener.local_addr().map_err(listen)?;
+        let bound = BoundAddress::bind(settings.http_listen).map_err(listen)?;
+        let address = bound.address().map_err(listen)?;
         let tls = settings.tls.as_ref().map(|files| server_config(&files.cert, &files.key)).transpose()?;
         let ids = forebay_contract::IdIssuer::new(&store.id_key().await?);
 
@@ -124,12 +133,11 @@ impl Ingress {
             body_timeout: settings.body_timeout,
             retention: settings.retention,
         });
-        health.expect("broker");
-        health.expect("replies");
-        Ok(Self { listener, address, tls, dependencies, settings: settings.clone(), health, broker_shutdown })
+        health.expect(LISTENING);
+        Ok(Self { bound, address, tls, dependencies, settings: settings.clone(), health, broker_shutdown })
     }
 
-    /// Where it listens: the port that was given when the setting asked for port 0.
+    /// Where it listens once it runs: the port that was given when the setting asked for port 0.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -137,39 +145,86 @@ impl Ingress {
 
     /// Serves until shutdown, then answers what it has accepted, at most for the drain time.
     ///
+    /// It listens once it can accept calls, or has waited a few seconds for that. After a signal it is not ready, and goes on accepting for
+    /// the lame-duck time, so that balancers leave it before it refuses anybody.
+    ///
     /// # Errors
-    /// When the server itself fails.
+    /// When the address cannot be listened on, or the server itself fails.
     pub async fn run_until(self, shutdown: Shutdown) -> Result<(), IngressError> {
-        let dependencies = self.dependencies.clone();
-        let server = HttpServer::new(move || App::new().app_data(dependencies.clone()).default_service(web::to(handle)))
-            .workers(self.settings.http_workers)
-            .client_request_timeout(self.settings.header_timeout)
-            .client_disconnect_timeout(Duration::from_secs(2))
-            .keep_alive(KEEP_ALIVE)
-            .shutdown_timeout(self.settings.drain_timeout.as_secs().max(1))
-            .disable_signals();
-        let scheme = if self.tls.is_some() { "https" } else { "http" };
-        let server = match self.tls {
-            Some(config) => server.listen_rustls_0_23(self.listener, config),
-            None => server.listen(self.listener),
-        };
-        let server = server.map_err(IngressError::Serve)?.run();
-        tracing::info!(address = %self.address, scheme, "the ingress is listening");
         let observer = tokio::spawn(observe(self.dependencies.clone(), self.health.clone()));
         let key_uses = tokio::spawn(write_key_uses(self.dependencies.clone()));
-        let handle = server.handle();
-        let stopping = self.health.clone();
-        let stop = tokio::spawn(async move {
-            shutdown.wait().await;
-            stopping.stopping();
-            handle.stop(true).await;
-        });
-        let served = server.await.map_err(IngressError::Serve);
-        stop.abort();
+        let (broker_shutdown, dependencies) = (self.broker_shutdown.clone(), self.dependencies.clone());
+        let served = tokio::select! {
+            () = until_accepting(&dependencies) => self.serve(&shutdown).await,
+            () = shutdown.wait() => Ok(()),
+        };
         observer.abort();
         key_uses.abort();
-        self.broker_shutdown.cancel();
+        broker_shutdown.cancel();
         served
+    }
+
+    async fn serve(self, shutdown: &Shutdown) -> Result<(), IngressError> {
+        let Self { bound, address, tls, dependencies, settings, health, .. } = self;
+        let times = StoppingTimes::new(settings.lame_duck.unwrap_or(LAME_DUCK), settings.drain_timeout);
+        let stopping = CancellationToken::new();
+        let is_stopping = stopping.clone();
+        let server = HttpServer::new(move || {
+            let is_stopping = is_stopping.clone();
+            let app = App::new().wrap_fn(move |request, service| {
+                let (answer, is_stopping) = (service.call(request), is_stopping.clone());
+                async move {
+                    let mut answer = answer.await?;
+                    if is_stopping.is_cancelled() {
+                        answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+                    }
+                    Ok(answer)
+                }
+            });
+            app.app_data(dependencies.clone()).default_service(web::to(handle))
+        });
+        let server = server
+            .workers(settings.http_workers)
+            .client_request_timeout(settings.header_timeout)
+            .client_disconnect_timeout(Duration::from_secs(2))
+            .keep_alive(KEEP_ALIVE)
+            .shutdown_timeout(times.drain.as_secs())
+            .disable_signals();
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let listener = bound.listen().map_err(|source| IngressError::Listen { address, source })?;
+        let server = match tls {
+            Some(config) => server.listen_rustls_0_23(listener, config),
+            None => server.listen(listener),
+        };
+        let server = server.map_err(IngressError::Serve)?.run();
+        tracing::info!(%address, scheme, "the ingress is listening");
+        health.set(LISTENING, true, address.to_string());
+        let handle = server.handle();
+        let stop = tokio::spawn(stop(shutdown.clone(), health, stopping, times, handle));
+        let served = server.await.map_err(IngressError::Serve);
+        stop.abort();
+        served
+    }
+}
+
+/// Stops the server in order once the shutdown has begun.
+async fn stop(shutdown: Shutdown, health: Health, stopping: CancellationToken, times: StoppingTimes, server: ServerHandle) {
+    shutdown.wait().await;
+    health.stopping();
+    // From here on each answer ends its connection: whoever keeps connections open leaves them before they are closed.
+    stopping.cancel();
+    tokio::time::sleep(times.lame_duck).await;
+    server.stop(true).await;
+}
+
+/// Until calls can be accepted and answered, at most for [`BROKER_WAIT`].
+async fn until_accepting(dependencies: &Dependencies) {
+    let accepting = async {
+        dependencies.dispatch.publisher.ready().await;
+        dependencies.dispatch.replies.ready().await;
+    };
+    if tokio::time::timeout(BROKER_WAIT, accepting).await.is_err() {
+        tracing::warn!("there is no connection to the broker yet: calls are answered with 503 until there is");
     }
 }
 
@@ -184,9 +239,12 @@ async fn observe(dependencies: web::Data<Dependencies>, health: Health) {
             PublisherState::Away => "no connection",
             PublisherState::NotOfInstallation => "not this installation's broker (the log says why)",
         };
-        health.set("broker", state == PublisherState::Ready, detail);
         let connected = dispatch.replies.is_connected();
-        health.set("replies", connected, if connected { "listening" } else { "no connection" });
+        // While the broker is away the process stays ready: its 503 tells callers more than that of a balancer without a backend.
+        health.inform("broker", state == PublisherState::Ready, detail);
+        health.inform("replies", connected, if connected { "listening" } else { "no connection" });
+        let is_accepting = state == PublisherState::Ready && connected;
+        health.inform("accepting", is_accepting, if is_accepting { "calls are accepted" } else { "calls are answered with 503" });
         measure::state(state, connected, dependencies.in_flight.now(), dispatch.replies.waiting(), dependencies.snapshot.age());
         tokio::time::sleep(OBSERVE_EVERY).await;
     }

@@ -71,9 +71,16 @@ struct VersionOnly {
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "lowercase")]
 enum ReplyHead<'a> {
-    Succeeded { status: u16, headers: Cow<'a, [(String, String)]> },
-    Failed { error: Cow<'a, ExecutionError> },
+    Succeeded {
+        status: u16,
+        headers: Cow<'a, [(String, String)]>,
+    },
+    Failed {
+        error: Cow<'a, ExecutionError>,
+    },
     Expired,
+    /// In the store, since the reply is too large for the broker.
+    Recorded,
 }
 
 /// A message ready to be published.
@@ -87,6 +94,13 @@ impl Message {
     /// The id by which a returned message is told from others; empty when it has none.
     pub(crate) fn id(&self) -> &str {
         self.properties.message_id().as_ref().map_or("", |id| id.as_str())
+    }
+
+    /// In the place of a reply that is too large for the broker: its caller finds the outcome in the store.
+    pub(crate) fn as_recorded(&self) -> Self {
+        let mut headers = FieldTable::default();
+        headers.insert(REPLY.into(), text(&serde_json::to_string(&ReplyHead::Recorded).unwrap_or_default()));
+        Self { properties: self.properties.clone().with_headers(headers), body: Bytes::new() }
     }
 
     /// The message, to be put aside with the reason. `from`: the queue at the broker to which it belongs.
@@ -103,6 +117,14 @@ pub struct Reply {
     pub execution_id: ExecutionId,
     /// How the execution ended.
     pub ending: Ending,
+}
+
+/// What arrives on a reply queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    Reply(Reply),
+    /// The outcome of this execution is in the store: its reply is too large for the broker.
+    Recorded(ExecutionId),
 }
 
 /// A message that is not of a form that is understood.
@@ -229,11 +251,11 @@ pub fn encode_reply(reply: &Reply) -> Message {
     Message { properties: BasicProperties::default().with_correlation_id(id).with_delivery_mode(TRANSIENT).with_headers(headers), body }
 }
 
-/// Reads a reply.
+/// Reads what has arrived on a reply queue.
 ///
 /// # Errors
-/// [`DecodeError`] when it is none.
-pub fn decode_reply(properties: &BasicProperties, body: Bytes) -> Result<Reply, DecodeError> {
+/// [`DecodeError`] when it is no reply.
+pub(crate) fn decode_arrival(properties: &BasicProperties, body: Bytes) -> Result<Arrival, DecodeError> {
     let id = properties.correlation_id().as_ref().ok_or(DecodeError::Field("correlation_id"))?;
     let execution_id = id.as_str().parse().map_err(|_| DecodeError::Field("correlation_id"))?;
     let headers = properties.headers().as_ref().ok_or(DecodeError::Field("headers"))?;
@@ -241,8 +263,9 @@ pub fn decode_reply(properties: &BasicProperties, body: Bytes) -> Result<Reply, 
         ReplyHead::Succeeded { status, headers } => Ending::Succeeded(Response { status, headers: headers.into_owned(), body }),
         ReplyHead::Failed { error } => Ending::Failed(error.into_owned()),
         ReplyHead::Expired => Ending::Expired,
+        ReplyHead::Recorded => return Ok(Arrival::Recorded(execution_id)),
     };
-    Ok(Reply { execution_id, ending })
+    Ok(Arrival::Reply(Reply { execution_id, ending }))
 }
 
 /// An outcome on its way to the store by the broker, in the form that the worker chose.
@@ -354,15 +377,25 @@ mod tests {
         for ending in [Ending::Succeeded(response), Ending::Failed(error), Ending::Expired] {
             let reply = Reply { execution_id: envelope().execution_id, ending };
             let message = encode_reply(&reply);
-            assert_eq!(decode_reply(&message.properties, message.body.clone()), Ok(reply));
+            assert_eq!(decode_arrival(&message.properties, message.body.clone()), Ok(Arrival::Reply(reply)));
         }
+    }
+
+    #[test]
+    fn in_the_place_of_a_reply_that_is_too_large_the_caller_learns_where_the_outcome_is() {
+        let response = Response { status: 200, headers: Vec::new(), body: Bytes::from(vec![b'x'; 1_000_000]) };
+        let reply = Reply { execution_id: envelope().execution_id, ending: Ending::Succeeded(response) };
+        let instead = encode_reply(&reply).as_recorded();
+        assert!(instead.body.is_empty());
+        assert_eq!(decode_arrival(&instead.properties, instead.body), Ok(Arrival::Recorded(reply.execution_id)));
     }
 
     #[test]
     fn a_reply_whose_headers_would_close_the_connection_is_a_failure() {
         let response = Response { status: 200, headers: vec![("x-a".into(), "y".repeat(200_000))], body: Bytes::from_static(b"{}") };
         let message = encode_reply(&Reply { execution_id: envelope().execution_id, ending: Ending::Succeeded(response) });
-        let Ok(Reply { ending: Ending::Failed(error), .. }) = decode_reply(&message.properties, message.body) else { panic!() };
+        let arrival = decode_arrival(&message.properties, message.body);
+        let Ok(Arrival::Reply(Reply { ending: Ending::Failed(error), .. })) = arrival else { panic!() };
         assert_eq!(error.code, ErrorCode::Limit);
     }
 

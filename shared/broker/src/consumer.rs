@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 /// How to consume.
 #[derive(Debug, Clone)]
 pub struct ConsumersConfig {
-    /// The broker's URL.
+    /// The broker's URL, or those of its nodes: `amqp://a,b/vhost` or `amqp://a,amqp://b`.
     pub url: String,
     /// The connections' name, for RabbitMQ's own tools.
     pub name: String,
@@ -74,7 +74,7 @@ impl Consumers {
         if let Some(connection) = roomy {
             return Ok(connection.clone());
         }
-        let connection = connect(&self.config.url, &self.config.name).await?;
+        let (connection, _) = connect(&self.config.url, &self.config.name).await?;
         // Nothing is taken from the queues of another installation.
         self.topology.installation().verify(&connection, &self.config.url).await?;
         let connection = Arc::new(connection);

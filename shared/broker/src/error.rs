@@ -1,5 +1,6 @@
 //! What can go wrong between Forebay and the broker.
 
+use crate::connection::chain;
 use std::time::Duration;
 
 /// A connection, a channel or a queue could not be had.
@@ -31,8 +32,11 @@ pub enum BrokerError {
         /// How long it was given.
         after: Duration,
     },
+    /// None of several addresses can be connected to.
+    #[error("no address of the broker can be used: {}", .0.iter().map(|error| chain(error)).collect::<Vec<_>>().join("; "))]
+    NoAddress(Vec<BrokerError>),
     /// The URL cannot be read.
-    #[error("the broker's URL cannot be read: {0}")]
+    #[error("the broker's URL cannot be used: {0}")]
     Url(String),
     /// The channel or the connection went away.
     #[error("the connection to the broker was lost while {doing}")]
@@ -69,6 +73,19 @@ pub enum PublishError {
     /// The queue is at its limit: refused by the broker.
     #[error("the queue of this endpoint is full")]
     QueueFull,
+    /// The queue is not at its limit and the broker refused all the same: it has no leader, or a node of the broker is down.
+    #[error(
+        "the queue of this endpoint accepts no messages at the moment, though it is not full; a node of the message broker may be down"
+    )]
+    NotAccepting,
+    /// The body is larger than the broker is set to take: refused by the broker, or not sent.
+    #[error("the body has {size} bytes, and the message broker takes at most {limit}")]
+    TooLarge {
+        /// Bytes of the body.
+        size: usize,
+        /// Most bytes of a body that the broker takes.
+        limit: usize,
+    },
     /// The queue does not exist: returned by the broker.
     #[error("the queue of this endpoint does not exist at the broker")]
     Unroutable,
@@ -81,7 +98,17 @@ impl PublishError {
     /// Whether the message may be delivered all the same.
     #[must_use]
     pub fn may_be_delivered(&self) -> bool {
-        *self == Self::Unconfirmed
+        match self {
+            Self::Unconfirmed => true,
+            Self::Unavailable
+            | Self::NotOfInstallation
+            | Self::Blocked
+            | Self::Busy
+            | Self::QueueFull
+            | Self::NotAccepting
+            | Self::TooLarge { .. }
+            | Self::Unroutable => false,
+        }
     }
 
     /// A stable word for metrics.
@@ -93,17 +120,22 @@ impl PublishError {
             Self::Blocked => "blocked",
             Self::Busy => "busy",
             Self::QueueFull => "queue_full",
+            Self::NotAccepting => "not_accepting",
+            Self::TooLarge { .. } => "too_large",
             Self::Unroutable => "unroutable",
             Self::Unconfirmed => "unconfirmed",
         }
     }
 
-    /// When a caller may try again: soon when the broker is away, later when it is overloaded or another one is to take its place.
+    /// When a caller may try again: soon when the broker is away, later when it is overloaded, another one is to take its place, or its
+    /// settings must be changed.
     #[must_use]
     pub fn retry_after(&self) -> Duration {
         match self {
             Self::Unavailable | Self::Unroutable | Self::Busy | Self::Unconfirmed => Duration::from_secs(1),
-            Self::NotOfInstallation | Self::Blocked | Self::QueueFull => Duration::from_secs(5),
+            Self::NotOfInstallation | Self::Blocked | Self::QueueFull | Self::NotAccepting | Self::TooLarge { .. } => {
+                Duration::from_secs(5)
+            }
         }
     }
 }

@@ -193,7 +193,7 @@ impl Inspector {
             Err(error) if is_not_found(&error) => {
                 let connection = self.connected(None).await?;
                 let declared = self.topology.declare(&connection, Queue::Unreadable).await;
-                declared.map(|()| None).map_err(|source| BrokerError::Lost { doing: "declaring the queue of unreadable messages", source })
+                declared.map(|_| None).map_err(|source| BrokerError::Lost { doing: "declaring the queue of unreadable messages", source })
             }
             Err(source) => Err(BrokerError::Lost { doing: "looking at the unreadable messages", source }),
         }
@@ -218,7 +218,7 @@ impl Inspector {
         {
             return Ok(known.clone());
         }
-        let made = connect(&self.config.url, &self.config.name).await?;
+        let (made, _) = connect(&self.config.url, &self.config.name).await?;
         self.topology.installation().verify(&made, &self.config.url).await?;
         Ok(connection.insert(Arc::new(made)).clone())
     }

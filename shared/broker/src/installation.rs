@@ -4,7 +4,7 @@
 //! random name is stored in the database, and an exchange of that name at the broker. A connection is used only where the exchange exists:
 //! what is published anywhere else would reach no worker. Nothing is published to the exchange, and it is asked for once a connection.
 
-use crate::connection::{CONNECT_TIMEOUT, connect, read_url};
+use crate::connection::{CONNECT_TIMEOUT, connect, read_urls};
 use crate::error::BrokerError;
 use lapin::options::ExchangeDeclareOptions;
 use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
@@ -58,13 +58,15 @@ impl Installation {
         format!("{queue_prefix}installation.closed.{mark}")
     }
 
-    /// The broker of a URL for people, without credentials: `host:port`, and the virtual host where it is not the default one.
+    /// The broker of a URL for people, without credentials: `host:port` of each node, and the virtual host where it is not the default one.
     ///
     /// # Errors
     /// [`BrokerError::Url`].
     pub fn place_of(url: &str) -> Result<String, BrokerError> {
-        let (uri, address) = read_url(url)?;
-        Ok(if uri.vhost == "/" { address } else { format!("{address} (virtual host {})", uri.vhost) })
+        let nodes = read_urls(url)?;
+        let place = nodes.iter().map(|node| node.shown.as_str()).collect::<Vec<_>>().join(", ");
+        let vhost = nodes.first().map_or("/", |node| node.uri.vhost.as_str());
+        Ok(if vhost == "/" { place } else { format!("{place} (virtual host {vhost})") })
     }
 
     /// Says which exchange the broker must have. Publishing connections that were opened for another one are opened again.
@@ -190,7 +192,7 @@ impl Changes {
 
 /// A connection for one question.
 async fn once<T>(url: &str, name: &str, ask: impl AsyncFnOnce(&Connection) -> Result<T, BrokerError>) -> Result<T, BrokerError> {
-    let connection = connect(url, name).await?;
+    let (connection, _) = connect(url, name).await?;
     let asked = tokio::time::timeout(CONNECT_TIMEOUT, ask(&connection)).await;
     // Its answer is known; when closing fails, the connection is gone already.
     let _ = tokio::time::timeout(CONNECT_TIMEOUT, connection.close(200, "done".into())).await;
@@ -232,6 +234,7 @@ mod tests {
     fn a_broker_is_named_without_credentials_and_with_its_virtual_host() {
         assert_eq!(Installation::place_of("amqp://me:secret@rabbit:5672/%2f").unwrap(), "rabbit:5672");
         assert_eq!(Installation::place_of("amqp://me:secret@rabbit:5673/other").unwrap(), "rabbit:5673 (virtual host other)");
+        assert_eq!(Installation::place_of("amqp://me:secret@a,b:1,[::1]/other").unwrap(), "a:5672, b:1, [::1]:5672 (virtual host other)");
     }
 
     #[tokio::test]

@@ -17,9 +17,7 @@ mod replies;
 mod topology;
 mod wire;
 
-pub use codec::{
-    DecodeError, Message, Reply, decode_envelope, decode_reply, encode_envelope, encode_record, encode_reply, encode_unreadable,
-};
+pub use codec::{DecodeError, Message, Reply, decode_envelope, encode_envelope, encode_record, encode_reply, encode_unreadable};
 pub use consumer::{Consumers, ConsumersConfig, Delivery, Subscription};
 pub use error::{BrokerError, PublishError};
 pub use inspect::{Depth, Inspector, Settle, SettleError, UnreadableMessage};

@@ -1,6 +1,6 @@
 //! Publishing to brokers that are not Forebay's own: exchanges and queues that somebody else keeps.
 
-use crate::connection::{chain, read_url};
+use crate::connection::{Address, chain, read_url};
 use crate::error::BrokerError;
 use bytes::Bytes;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
@@ -67,7 +67,7 @@ pub struct RemotePublisher {
 /// # Errors
 /// [`BrokerError::Url`].
 pub fn endpoint(url: &str) -> Result<(String, u16), BrokerError> {
-    let (uri, _) = read_url(url)?;
+    let uri = read_url(url)?.uri;
     Ok((uri.authority.host, uri.authority.port))
 }
 
@@ -78,7 +78,7 @@ impl RemotePublisher {
     /// # Errors
     /// [`BrokerError`].
     pub async fn connect(url: &str, address: SocketAddr, tls: Arc<ClientConfig>) -> Result<Self, BrokerError> {
-        let (uri, shown) = read_url(url)?;
+        let Address { uri, shown } = read_url(url)?;
         let tls = RustlsConnector::from(tls);
         let open = async {
             let properties = ConnectionProperties::default().with_connection_name("forebay connector".into());

@@ -1,6 +1,6 @@
 //! Replies: one exclusive queue a connection, and the callers who wait on it by correlation id.
 
-use crate::codec::{Reply, decode_reply};
+use crate::codec::{Arrival, Reply, decode_arrival};
 use crate::connection::{chain, connect_patiently};
 use crate::error::BrokerError;
 use crate::lock::locked;
@@ -29,11 +29,18 @@ pub struct Replies {
 
 #[derive(Default)]
 struct Waiters {
-    shards: [Mutex<HashMap<ExecutionId, oneshot::Sender<Reply>>>; SHARDS],
+    shards: [Mutex<HashMap<ExecutionId, Waiter>>; SHARDS],
+}
+
+/// What a caller's place is told.
+struct Waiter {
+    reply: oneshot::Sender<Reply>,
+    /// The outcome is in the store, and nowhere else.
+    recorded: CancellationToken,
 }
 
 impl Waiters {
-    fn shard(&self, id: &ExecutionId) -> std::sync::MutexGuard<'_, HashMap<ExecutionId, oneshot::Sender<Reply>>> {
+    fn shard(&self, id: &ExecutionId) -> std::sync::MutexGuard<'_, HashMap<ExecutionId, Waiter>> {
         let index = stable_hash(id.unique().as_bytes()) as usize % SHARDS;
         locked(&self.shards[index])
     }
@@ -44,6 +51,7 @@ pub struct Waiting {
     id: ExecutionId,
     waiters: Arc<Waiters>,
     reply: oneshot::Receiver<Reply>,
+    recorded: CancellationToken,
     reply_to: Arc<str>,
     address: watch::Receiver<Option<Arc<str>>>,
 }
@@ -59,17 +67,21 @@ impl Waiting {
     pub async fn reply(&mut self) -> Reply {
         match (&mut self.reply).await {
             Ok(reply) => reply,
-            // The sender is dropped only with this waiter's own map entry.
+            // The sender is dropped with this waiter's own map entry, or when the outcome is to be had from the store only: see `lost`.
             Err(_) => std::future::pending().await,
         }
     }
 
-    /// Waits until the queue is gone to which the reply would come: from then on the outcome is only in the store.
+    /// Waits until the outcome is only in the store: the queue is gone to which the reply would come, or the reply is too large for the
+    /// broker.
     pub fn lost(&self) -> impl Future<Output = ()> + Send + use<> {
-        let (mut address, reply_to) = (self.address.clone(), self.reply_to.clone());
+        let (mut address, reply_to, recorded) = (self.address.clone(), self.reply_to.clone(), self.recorded.clone());
         async move {
-            // The sender's end is the end of the process's broker connections.
-            let _ = address.wait_for(|current| current.as_ref() != Some(&reply_to)).await;
+            tokio::select! {
+                () = recorded.cancelled() => {}
+                // The sender's end is the end of the process's broker connections.
+                _ = address.wait_for(|current| current.as_ref() != Some(&reply_to)) => {}
+            }
         }
     }
 }
@@ -97,14 +109,21 @@ impl Replies {
     pub fn expect(&self, id: ExecutionId) -> Result<Waiting, BrokerError> {
         let reply_to = self.address.borrow().clone().ok_or(BrokerError::NotConnected)?;
         let (sender, reply) = oneshot::channel();
-        self.waiters.shard(&id).insert(id, sender);
-        Ok(Waiting { id, waiters: self.waiters.clone(), reply, reply_to, address: self.address.clone() })
+        let recorded = CancellationToken::new();
+        self.waiters.shard(&id).insert(id, Waiter { reply: sender, recorded: recorded.clone() });
+        Ok(Waiting { id, waiters: self.waiters.clone(), reply, recorded, reply_to, address: self.address.clone() })
     }
 
     /// Callers who wait right now.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.waiters.shards.iter().map(|shard| locked(shard).len()).sum()
+    }
+
+    /// Waits until replies can arrive.
+    pub async fn ready(&self) {
+        // The sender's end is the end of the process's broker connections, which the caller sees elsewhere.
+        let _ = self.address.clone().wait_for(Option::is_some).await;
     }
 
     /// Whether replies can arrive right now.
@@ -123,7 +142,7 @@ async fn listen(
     shutdown: CancellationToken,
 ) {
     let name = format!("{instance} replies");
-    while let Some(connection) = connect_patiently(&url, &name, &shutdown).await {
+    while let Some((connection, _)) = connect_patiently(&url, &name, &shutdown).await {
         // A new name each time: the broker may hold the old connection's exclusive queue until it notices the loss.
         let queue = topology.reply_name(&instance);
         match open(&connection, &queue).await {
@@ -162,12 +181,18 @@ async fn deliver(consumer: &mut Consumer, waiters: &Waiters) {
                 return;
             }
         };
-        match decode_reply(&delivery.properties, delivery.data.into()) {
-            Ok(reply) => {
+        // Nobody waits any more after a timeout; the outcome is in the store.
+        match decode_arrival(&delivery.properties, delivery.data.into()) {
+            Ok(Arrival::Reply(reply)) => {
                 let waiter = waiters.shard(&reply.execution_id).remove(&reply.execution_id);
-                // Nobody waits any more after a timeout; the outcome is in the store.
                 if let Some(waiter) = waiter {
-                    let _ = waiter.send(reply);
+                    let _ = waiter.reply.send(reply);
+                }
+            }
+            Ok(Arrival::Recorded(id)) => {
+                let waiter = waiters.shard(&id).remove(&id);
+                if let Some(waiter) = waiter {
+                    waiter.recorded.cancel();
                 }
             }
             Err(error) => tracing::warn!(%error, "a message on the reply queue is no reply"),

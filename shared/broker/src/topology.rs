@@ -44,6 +44,15 @@ pub struct Limits {
     pub max_bytes: u64,
 }
 
+/// How a queue was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Declared {
+    /// With the arguments that it should have.
+    AsWanted,
+    /// With others, such as earlier limits.
+    OtherArguments,
+}
+
 /// The names and arguments of one installation's queues.
 #[derive(Debug, Clone)]
 pub struct Topology {
@@ -67,6 +76,11 @@ impl Topology {
     #[must_use]
     pub fn new(prefix: &str, lanes: u16, limits: Limits, installation: Installation) -> Self {
         Self { prefix: prefix.to_owned(), lanes: lanes.max(1), limits, installation }
+    }
+
+    /// The limits of every queue that is declared as it should be.
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// The installation whose queues these are.
@@ -167,23 +181,35 @@ impl Topology {
     /// Declares the queue on a channel of its own, since a refused declaration closes its channel.
     ///
     /// A queue that exists with other arguments (limits that were changed since) is used as it is, and said in the log.
-    pub(crate) async fn declare(&self, connection: &Connection, queue: Queue) -> Result<(), lapin::Error> {
+    pub(crate) async fn declare(&self, connection: &Connection, queue: Queue) -> Result<Declared, lapin::Error> {
         let name = self.name(queue);
         let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
         let channel = connection.create_channel().await?;
         let declared = channel.queue_declare(name.as_str().into(), durable, self.arguments(queue)).await;
         match declared {
-            Ok(_) => close(&channel).await,
+            Ok(_) => {
+                close(&channel).await;
+                Ok(Declared::AsWanted)
+            }
             Err(error) if is_precondition_failed(&error) => {
                 let passive = QueueDeclareOptions { passive: true, ..durable };
                 let channel = connection.create_channel().await?;
                 channel.queue_declare(name.as_str().into(), passive, FieldTable::default()).await?;
                 tracing::warn!(queue.name = %name, %error, "the queue exists with other arguments and is used as it is; delete it when it is empty to apply new limits");
                 close(&channel).await;
+                Ok(Declared::OtherArguments)
             }
-            Err(error) => return Err(error),
+            Err(error) => Err(error),
         }
-        Ok(())
+    }
+
+    /// The number of messages in the queue that no consumer has in hand: those that count for its limit.
+    pub(crate) async fn ready(&self, connection: &Connection, queue: Queue) -> Result<u64, lapin::Error> {
+        let passive = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
+        let channel = connection.create_channel().await?;
+        let declared = channel.queue_declare(short(&self.name(queue)), passive, FieldTable::default()).await?;
+        close(&channel).await;
+        Ok(u64::from(declared.message_count()))
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod alert;
 pub mod body;
+mod broker_urls;
 mod causes;
 mod clock;
 pub mod connection;
@@ -23,6 +24,7 @@ mod secret;
 pub mod signature;
 mod variables;
 
+pub use broker_urls::read_broker_urls;
 pub use causes::{causes, with_causes};
 pub use clock::{show_time, unix_micros};
 pub use duration::{DurationError, format_duration, parse_duration, show_duration};

@@ -15,6 +15,16 @@ pub struct Health {
 struct Check {
     ok: bool,
     detail: String,
+    weight: Weight,
+}
+
+/// Whether a check decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Weight {
+    /// The process is ready only while the check is ok.
+    Required,
+    /// For whoever looks.
+    Informative,
 }
 
 impl Health {
@@ -28,13 +38,26 @@ impl Health {
     /// as soon as the first of them is. A check that has reported stays as it is.
     pub fn expect(&self, name: &str) {
         let mut checks = self.checks.write().unwrap_or_else(PoisonError::into_inner);
-        checks.entry(name.to_owned()).or_insert_with(|| Check { ok: false, detail: "not reported yet".to_owned() });
+        checks.entry(name.to_owned()).or_insert_with(|| Check {
+            ok: false,
+            detail: "not reported yet".to_owned(),
+            weight: Weight::Required,
+        });
     }
 
     /// Reports a check such as `broker` or `store`. `detail` is shown to whoever asks the admin port: no secrets.
     /// A change between ok and not ok is logged.
     pub fn set(&self, name: &str, ok: bool, detail: impl Into<String>) {
-        let check = Check { ok, detail: detail.into() };
+        self.report_check(name, Check { ok, detail: detail.into(), weight: Weight::Required });
+    }
+
+    /// Reports a check that does not decide whether the process is ready: it stays so while the check is not ok.
+    pub fn inform(&self, name: &str, ok: bool, detail: impl Into<String>) {
+        self.report_check(name, Check { ok, detail: detail.into(), weight: Weight::Informative });
+    }
+
+    fn report_check(&self, name: &str, check: Check) {
+        let ok = check.ok;
         let detail = check.detail.clone();
         let before = {
             let mut checks = self.checks.write().unwrap_or_else(PoisonError::into_inner);
@@ -55,23 +78,34 @@ impl Health {
         self.set("process", false, "stopping");
     }
 
-    /// Every check is ok, and there is at least one.
+    /// Every check that is not merely informative is ok, and there is at least one.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         let checks = self.checks.read().unwrap_or_else(PoisonError::into_inner);
-        !checks.is_empty() && checks.values().all(|check| check.ok)
+        is_ready(&checks)
     }
 
     /// `{"status":"ready|not ready","checks":[{"name","ok","detail"}]}` by name, and whether that is ready: both from
-    /// one look at the checks.
+    /// one look at the checks. A check that does not decide has `"required":false` besides.
     #[must_use]
     pub fn report(&self) -> (bool, serde_json::Value) {
         let checks = self.checks.read().unwrap_or_else(PoisonError::into_inner);
-        let ready = !checks.is_empty() && checks.values().all(|check| check.ok);
-        let checks: Vec<_> = checks.iter().map(|(name, check)| json!({ "name": name, "ok": check.ok, "detail": check.detail })).collect();
+        let ready = is_ready(&checks);
+        let checks: Vec<_> = checks
+            .iter()
+            .map(|(name, check)| match check.weight {
+                Weight::Required => json!({ "name": name, "ok": check.ok, "detail": check.detail }),
+                Weight::Informative => json!({ "name": name, "ok": check.ok, "detail": check.detail, "required": false }),
+            })
+            .collect();
         let status = if ready { "ready" } else { "not ready" };
         (ready, json!({ "status": status, "checks": checks }))
     }
+}
+
+fn is_ready(checks: &BTreeMap<String, Check>) -> bool {
+    let mut required = checks.values().filter(|check| check.weight == Weight::Required).peekable();
+    required.peek().is_some() && required.all(|check| check.ok)
 }
 
 #[cfg(test)]
@@ -90,6 +124,24 @@ mod tests {
         assert!(health.is_ready());
         health.set("broker", false, "connection refused");
         assert!(!health.is_ready());
+    }
+
+    #[test]
+    fn a_process_stays_ready_while_an_informative_check_is_not_ok_and_shows_it() {
+        let health = Health::new();
+        health.inform("accepting", true, "yes");
+        assert!(!health.is_ready(), "nothing that decides has reported");
+        health.set("listening", true, "yes");
+        health.inform("accepting", false, "no connection");
+        let (ready, report) = health.report();
+        assert!(ready && health.is_ready());
+        assert_eq!(
+            report,
+            json!({ "status": "ready", "checks": [
+                { "name": "accepting", "ok": false, "detail": "no connection", "required": false },
+                { "name": "listening", "ok": true, "detail": "yes" },
+            ] })
+        );
     }
 
     #[test]

@@ -24,6 +24,8 @@ async fn process_that_logs() {
     assert!(tracing::info_span!("unseen").is_disabled());
     tracing::warn_span!("execution", execution.id = "e1").in_scope(|| {
         tracing::info!("below the level");
+        // Its client of AMQP logs returned messages like this.
+        tracing::warn!(target: "lapin::returned_messages", message = "BasicReturnMessage { secret }");
         tracing::warn!(queue.name = "work.0", queue.length = 7, "queue is long");
     });
     telemetry.shutdown().await;

@@ -1,15 +1,19 @@
 //! What became of the messages of one channel: confirms by delivery tag, returns by message id.
 
+use super::Shared;
 use super::frames::Malformed;
 use super::settled::{Settle, Woken};
+use super::too_large::TooLarge;
 use crate::error::PublishError;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tokio::sync::Semaphore;
 
 /// The messages of one channel that wait for the broker's word.
 pub(super) struct Confirms {
     places: Arc<Semaphore>,
+    shared: Arc<Shared>,
     /// The delivery tag of the first of `pending`.
     first_tag: u64,
     /// Written and not settled, in the order of their tags; `None` was settled before those in front of it.
@@ -20,17 +24,35 @@ pub(super) struct Confirms {
 
 struct Pending {
     id: String,
+    /// Bytes of the body.
+    size: usize,
     result: Settle,
 }
 
+/// A message that was written to a channel which the broker closed before it had looked at the message.
+pub(super) struct Unseen {
+    pub(super) id: String,
+    pub(super) result: Settle,
+}
+
 impl Confirms {
-    pub(super) fn new(places: Arc<Semaphore>) -> Self {
-        Self { places, first_tag: 1, pending: VecDeque::new(), returned: Vec::new() }
+    pub(super) fn new(places: Arc<Semaphore>, shared: Arc<Shared>) -> Self {
+        Self { places, shared, first_tag: 1, pending: VecDeque::new(), returned: Vec::new() }
     }
 
-    /// The next message was written. The broker counts them as well: that is its delivery tag.
-    pub(super) fn sent(&mut self, id: String, result: Settle) {
-        self.pending.push_back(Some(Pending { id, result }));
+    /// The channel that takes the place of this one: the places are the same.
+    pub(super) fn successor(&self) -> Self {
+        Self::new(self.places.clone(), self.shared.clone())
+    }
+
+    /// Whether the broker has spoken about every message.
+    pub(super) fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// The next message was written, with a body of `size` bytes. The broker counts them as well: that is its delivery tag.
+    pub(super) fn sent(&mut self, id: String, size: usize, result: Settle) {
+        self.pending.push_back(Some(Pending { id, size, result }));
     }
 
     /// The broker sent a message back, of which it tells the id.
@@ -51,6 +73,37 @@ impl Confirms {
         }
     }
 
+    /// The channel was closed: the broker says nothing more about its messages.
+    ///
+    /// When it was closed over the size of one, it is known where the broker stood: messages of a channel are looked at in their order.
+    /// Those before it may be delivered. Those after it were not looked at, and are returned in their order.
+    pub(super) fn close(&mut self, refused: Option<TooLarge>, woken: &mut Woken) -> Vec<Unseen> {
+        let is_refused = |pending: &Option<Pending>| match (pending, refused) {
+            (Some(pending), Some(refused)) => pending.size > refused.limit,
+            (None, _) | (_, None) => false,
+        };
+        let refused_at = self.pending.iter().position(is_refused);
+        let (pending, returned) = (std::mem::take(&mut self.pending), std::mem::take(&mut self.returned));
+        self.first_tag = 1;
+        let (mut unseen, mut settled) = (Vec::new(), 0);
+        for (place, pending) in pending.into_iter().enumerate() {
+            let Some(Pending { id, size, result }) = pending else { continue };
+            let fate = match (refused, refused_at) {
+                (Some(_), Some(at)) if place > at => {
+                    unseen.push(Unseen { id, result });
+                    continue;
+                }
+                (Some(TooLarge { limit, .. }), Some(at)) if place == at => PublishError::TooLarge { size, limit },
+                _ if returned.contains(&id) => PublishError::Unroutable,
+                _ => PublishError::Unconfirmed,
+            };
+            settled += 1;
+            result.settle(Err(fate), woken);
+        }
+        self.give_back(settled);
+        unseen
+    }
+
     /// The broker has spoken about `tag`, and with `multiple` about all before it.
     pub(super) fn settle(
         &mut self,
@@ -67,13 +120,16 @@ impl Confirms {
         let first = if multiple { 0 } else { last };
         let mut settled = 0;
         for pending in self.pending.range_mut(first..=last) {
-            let Some(Pending { id, result: waiting }) = pending.take() else { continue };
+            let Some(Pending { id, size, result: waiting }) = pending.take() else { continue };
             settled += 1;
             let is_returned = self.returned.iter().position(|returned| *returned == id);
             let result = match is_returned.map(|at| self.returned.swap_remove(at)) {
                 Some(_) => Err(PublishError::Unroutable),
                 None => result.clone(),
             };
+            if result.is_ok() && size > self.shared.largest.load(Ordering::Relaxed) {
+                self.shared.largest.store(size, Ordering::Relaxed);
+            }
             waiting.settle(result, woken);
         }
         while let Some(None) = self.pending.front() {
@@ -92,23 +148,30 @@ mod tests {
     use futures_util::FutureExt;
 
     fn channel(messages: usize) -> (Confirms, Vec<Settled>) {
-        let mut channel = Confirms::new(Arc::new(Semaphore::new(0)));
-        let settled = (1..=messages).map(|tag| {
+        channel_of(&vec![1; messages])
+    }
+
+    /// Messages with bodies of these sizes.
+    fn channel_of(sizes: &[usize]) -> (Confirms, Vec<Settled>) {
+        let mut channel = Confirms::new(Arc::new(Semaphore::new(0)), Arc::default());
+        let settled = sizes.iter().zip(1..).map(|(size, tag)| {
             let (result, settled) = settling();
-            channel.sent(format!("m{tag}"), result);
+            channel.sent(format!("m{tag}"), *size, result);
             settled
         });
         let settled = settled.collect();
         (channel, settled)
     }
 
-    /// What became of each message so far: `.` nothing, `+` confirmed, `f` full, `r` returned.
+    /// What became of each message so far: `.` nothing, `+` confirmed, `n` refused, `r` returned, `?` in doubt, `L` too large.
     fn fates(settled: Vec<Settled>) -> String {
         let fate = |settled: Settled| match settled.now_or_never() {
             None => '.',
             Some(Ok(())) => '+',
-            Some(Err(PublishError::QueueFull)) => 'f',
+            Some(Err(PublishError::NotAccepting)) => 'n',
             Some(Err(PublishError::Unroutable)) => 'r',
+            Some(Err(PublishError::Unconfirmed)) => '?',
+            Some(Err(PublishError::TooLarge { .. })) => 'L',
             Some(Err(error)) => panic!("{error}"),
         };
         settled.into_iter().map(fate).collect()
@@ -116,7 +179,7 @@ mod tests {
 
     #[test]
     fn confirms_settle_the_messages_of_their_tags() {
-        let (ok, full) = (Ok(()), Err(PublishError::QueueFull));
+        let (ok, nack) = (Ok(()), Err(PublishError::NotAccepting));
         let (one, all_until) = (false, true);
         // Tag, multiple, result of each confirm; then the fates, the places given back, and the tags that still wait in front.
         type Case<'a> = (&'a [(u64, bool, &'a Result<(), PublishError>)], &'a str, usize, u64);
@@ -124,8 +187,8 @@ mod tests {
             (&[], "......", 0, 1),
             (&[(1, one, &ok)], "+.....", 1, 2),
             (&[(3, one, &ok)], "..+...", 1, 1),
-            (&[(3, one, &full), (4, all_until, &ok)], "++f+..", 4, 5),
-            (&[(2, all_until, &full), (3, one, &ok), (6, all_until, &ok)], "ff++++", 6, 7),
+            (&[(3, one, &nack), (4, all_until, &ok)], "++n+..", 4, 5),
+            (&[(2, all_until, &nack), (3, one, &ok), (6, all_until, &ok)], "nn++++", 6, 7),
             (&[(6, one, &ok), (5, one, &ok), (4, all_until, &ok)], "++++++", 6, 7),
         ];
         for (confirms, expected, places, first_tag) in cases {
@@ -147,6 +210,49 @@ mod tests {
         channel.settle(4, true, &Ok(()), &mut Woken::default()).unwrap();
         assert_eq!(fates(settled), "r+r+");
         assert!(channel.returned.is_empty());
+    }
+
+    #[test]
+    fn a_channel_that_is_closed_over_a_size_tells_what_stood_before_and_after_it() {
+        let refused = Some(TooLarge { size: 90, limit: 50 });
+        // Sizes, tags confirmed before, why the channel was closed; the fates, and the ids that the broker has not looked at.
+        type Case<'a> = (&'a [usize], &'a [u64], Option<TooLarge>, &'a str, &'a [&'a str]);
+        let cases: [Case; 6] = [
+            (&[1, 90, 1, 1], &[], refused, "?L..", &["m3", "m4"]),
+            (&[90, 1, 90], &[], refused, "L..", &["m2", "m3"]),
+            (&[1, 1, 90, 1], &[2], refused, "?+L.", &["m4"]),
+            // The limit was changed while the messages were on their way, or the broker counts otherwise: nothing is known.
+            (&[1, 50, 1], &[], refused, "???", &[]),
+            (&[1, 90, 1], &[1], None, "+??", &[]),
+            (&[], &[], refused, "", &[]),
+        ];
+        for (sizes, confirmed, refused, expected, unseen) in cases {
+            let (mut channel, settled) = channel_of(sizes);
+            for tag in confirmed {
+                channel.settle(*tag, false, &Ok(()), &mut Woken::default()).unwrap();
+            }
+            let again = channel.close(refused, &mut Woken::default());
+            assert_eq!(again.iter().map(|unseen| unseen.id.as_str()).collect::<Vec<_>>(), unseen, "{sizes:?}");
+            assert_eq!(channel.places.available_permits(), sizes.len() - unseen.len(), "{sizes:?}");
+            assert_eq!(fates(settled), expected, "{sizes:?}");
+            assert_eq!((channel.first_tag, channel.is_empty()), (1, true));
+        }
+    }
+
+    #[test]
+    fn a_message_that_came_back_before_its_channel_closed_is_told_as_unroutable() {
+        let (mut channel, settled) = channel_of(&[1, 1, 90]);
+        channel.returned(Some("m2".to_owned()));
+        channel.close(Some(TooLarge { size: 90, limit: 50 }), &mut Woken::default());
+        assert_eq!(fates(settled), "?rL");
+    }
+
+    #[test]
+    fn the_largest_body_that_was_confirmed_is_known() {
+        let (mut channel, _settled) = channel_of(&[1_000_000, 2_000_000, 1]);
+        channel.settle(2, false, &Err(PublishError::NotAccepting), &mut Woken::default()).unwrap();
+        channel.settle(3, true, &Ok(()), &mut Woken::default()).unwrap();
+        assert_eq!(channel.shared.largest.load(Ordering::Relaxed), 1_000_000);
     }
 
     #[test]

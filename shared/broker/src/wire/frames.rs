@@ -108,6 +108,16 @@ pub(super) fn body(to: &mut Vec<u8>, channel: u16, body: &[u8], longest_frame: u
     }
 }
 
+/// Moves whole frames to another channel.
+pub(super) fn move_to(channel: u16, frames: &mut [u8]) {
+    let mut rest = frames;
+    while let Some(([_, number @ .., _, _, _, _], _)) = rest.split_first_chunk_mut::<FRAME_HEAD>() {
+        number.copy_from_slice(&channel.to_be_bytes());
+        let size = u32::from_be_bytes([rest[3], rest[4], rest[5], rest[6]]) as usize;
+        rest = &mut rest[size + FRAME_OVERHEAD..];
+    }
+}
+
 /// Appends what lapin's generated code writes. Into a vector it cannot fail.
 fn generated<E>(to: &mut Vec<u8>, write: impl FnOnce(Vec<u8>) -> Result<Vec<u8>, E>) {
     if let Ok(written) = write(std::mem::take(to)) {
@@ -180,6 +190,14 @@ mod tests {
                 let _ = (frame.method(), frame.message_id());
             }
         }
+    }
+
+    #[test]
+    fn frames_that_are_moved_to_another_channel_differ_in_nothing_else() {
+        let message = Message { properties: BasicProperties::default().with_message_id("m1".into()), body: Bytes::from_static(b"x") };
+        let mut moved = publish(3, "queue", &message, true);
+        move_to(7_000, &mut moved);
+        assert_eq!(moved, publish(7_000, "queue", &message, true));
     }
 
     #[test]

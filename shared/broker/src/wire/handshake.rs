@@ -45,7 +45,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Opening<S> {
         let open = connection::Open { virtual_host: uri.vhost.as_str().into() };
         self.send(0, AMQPClass::Connection(connection::AMQPMethod::Open(open))).await?;
         let AMQPClass::Connection(connection::AMQPMethod::OpenOk(_)) = self.answer().await? else { return Err(unexpected()) };
-        Ok(Tuned { longest_frame: longest_frame as usize, heartbeat })
+        let most_channels = if offered.channel_max == 0 { u16::MAX } else { offered.channel_max };
+        Ok(Tuned { longest_frame: longest_frame as usize, heartbeat, most_channels })
     }
 
     /// Opens a channel; with `confirms` the broker says what became of each message.

@@ -9,28 +9,34 @@
 //! ```text
 //! send(): frames -> outbox -> task: delivery tag, one write -> broker -> one read, confirms by tag -> result -> caller
 //! ```
+//!
+//! The broker closes a channel over one message that is too large for it. Messages that are larger than any that it has taken
+//! therefore have a channel of their own, so that they put nobody else's in doubt; those of an ordered trigger stay on theirs.
 
+mod channels;
 mod confirms;
 mod frames;
 mod handshake;
+mod outbox;
 mod settled;
+mod too_large;
 mod traffic;
 
 use crate::codec::Message;
 use crate::connection::{addresses, trusting};
 use crate::error::PublishError;
-use bytes::Bytes;
 use frames::Malformed;
 use handshake::Opening;
 use lapin::AsyncTcpStream;
 use lapin::tcp::AMQPUriTcpExt;
 use lapin::types::ShortString;
 use lapin::uri::{AMQPScheme, AMQPUri};
+use outbox::{Kind, Outgoing, Publication, Shared};
 pub(crate) use settled::Settled;
 use settled::{Settle, settling};
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -41,14 +47,16 @@ const IN_FLIGHT: usize = 1000;
 /// Most bytes of messages without confirms that wait for the socket: while the broker takes nothing, memory stays flat.
 const MOST_POSTED: usize = 64 * 1024 * 1024;
 
+/// Most messages sent and not confirmed among those that are larger than any before.
+const LARGER_IN_FLIGHT: usize = 16;
+
 /// A handle to the connection.
+#[derive(Clone)]
 pub(crate) struct Wire {
     outbox: mpsc::UnboundedSender<Outgoing>,
-    /// The places of each channel with confirms. Channel `n` here has the number `n + 1`; the one after them is without confirms.
+    /// The places of each slot of the task's channels, of which the last is for messages larger than any before.
     places: Vec<Arc<Semaphore>>,
-    blocked: Arc<AtomicBool>,
-    /// Bytes of messages without confirms that were handed over and wait for the socket.
-    posted: Arc<AtomicUsize>,
+    shared: Arc<Shared>,
 }
 
 /// What both sides agreed on.
@@ -58,31 +66,8 @@ struct Tuned {
     longest_frame: usize,
     /// Seconds; 0 is none.
     heartbeat: u16,
-}
-
-/// What the task is asked to do.
-enum Outgoing {
-    Message(Publication),
-    /// Say goodbye once all before it is written.
-    Close,
-}
-
-/// A message on its way to the socket.
-struct Publication {
-    channel: u16,
-    id: String,
-    /// `basic.publish` and the header.
-    head: Vec<u8>,
-    body: Bytes,
-    /// Absent on the channel without confirms.
-    result: Option<Settle>,
-}
-
-impl Publication {
-    /// Bytes.
-    fn length(&self) -> usize {
-        self.head.len() + self.body.len()
-    }
+    /// Highest number of a channel.
+    most_channels: u16,
 }
 
 /// Why a connection could not be opened, or ended.
@@ -138,14 +123,15 @@ impl Wire {
         };
         let mut opening = Opening { stream, arrived: Vec::new(), blocked: false };
         let tuned = opening.sign_in(&uri, name).await?;
-        for number in 1..=channels + 1 {
-            opening.open_channel(number, number <= channels).await?;
+        let slots = channels + 1;
+        for number in 1..=slots + 1 {
+            opening.open_channel(number, number <= slots).await?;
         }
-        let blocked = Arc::new(AtomicBool::new(opening.blocked));
-        let places: Vec<_> = (0..channels).map(|_| Arc::new(Semaphore::new(IN_FLIGHT))).collect();
+        let shared = Arc::new(Shared { blocked: AtomicBool::new(opening.blocked), ..Shared::default() });
+        let in_flight = (0..channels).map(|_| IN_FLIGHT).chain([LARGER_IN_FLIGHT]);
+        let places: Vec<_> = in_flight.map(|places| Arc::new(Semaphore::new(places))).collect();
         let (outbox, inbox) = mpsc::unbounded_channel();
-        let posted = Arc::new(AtomicUsize::new(0));
-        let traffic = Traffic::new(opening, tuned, inbox, places.clone(), blocked.clone(), posted.clone());
+        let traffic = Traffic::new(opening, tuned, inbox, &places, shared.clone());
         let name = name.to_owned();
         tokio::spawn(async move {
             if let Err(error) = traffic.run().await {
@@ -153,48 +139,117 @@ impl Wire {
             }
             ended.cancel();
         });
-        Ok(Self { outbox, places, blocked, posted })
+        Ok(Self { outbox, places, shared })
     }
 
     /// Whether the broker takes no messages at the moment.
     pub(crate) fn is_blocked(&self) -> bool {
-        self.blocked.load(Ordering::Acquire)
+        self.shared.blocked.load(Ordering::Acquire)
+    }
+
+    /// Bytes of the largest body that the broker has taken, or surely takes.
+    pub(crate) fn largest_body(&self) -> usize {
+        self.shared.largest.load(Ordering::Relaxed)
+    }
+
+    /// Whether the broker has spoken about every message.
+    pub(crate) fn is_idle(&self) -> bool {
+        let all = (1..self.places.len()).map(|_| IN_FLIGHT).chain([LARGER_IN_FLIGHT]);
+        self.places.iter().zip(all).all(|(places, all)| places.is_closed() || places.available_permits() == all)
     }
 
     /// Waits for a place in flight and hands the message over, mandatory and to be confirmed. Messages of the same `order` keep their
     /// order; others take the first channel that has a place, since the fewer channels, the fewer pieces the broker is handed.
     pub(crate) async fn send(&self, order: Option<u64>, queue: &str, message: &Message) -> Result<Settled, PublishError> {
-        let index = match order {
-            Some(order) => (order % self.places.len() as u64) as usize,
-            None => self.places.iter().position(|places| places.available_permits() > 0).unwrap_or_default(),
-        };
+        self.check_size(message)?;
+        let slot = self.slot_of(order, message);
         // The place is given back by the task, when the message is settled.
-        self.places[index].acquire().await.map_err(|_| PublishError::Unavailable)?.forget();
-        let channel = index as u16 + 1;
+        self.places[slot].acquire().await.map_err(|_| PublishError::Unavailable)?.forget();
         let (result, settled) = settling();
-        let head = frames::publish(channel, queue, message, true);
-        let publication = Publication { channel, id: message.id().to_owned(), head, body: message.body.clone(), result: Some(result) };
+        let publication = Publication::new(Kind::Call, slot, queue, message, Some(result));
         self.outbox.send(Outgoing::Message(publication)).map_err(|_| PublishError::Unavailable)?;
         Ok(settled)
     }
 
-    /// Hands the message over without a confirm. Not mandatory: nobody asks after a return. `false`: too much waits already.
+    /// Hands a reply over and does not wait for a confirm. `false`: too much waits already.
+    ///
+    /// Where it is too large for the broker, its caller is told to look into the store.
     pub(crate) fn post(&self, queue: &str, message: &Message) -> bool {
-        let channel = self.places.len() as u16 + 1;
-        let head = frames::publish(channel, queue, message, false);
-        let publication = Publication { channel, id: String::new(), head, body: message.body.clone(), result: None };
-        let length = publication.length();
-        if self.posted.fetch_add(length, Ordering::Relaxed) + length > MOST_POSTED {
-            self.posted.fetch_sub(length, Ordering::Relaxed);
+        if self.check_size(message).is_err() {
+            return self.post(queue, &message.as_recorded());
+        }
+        let larger = self.places.len() - 1;
+        if !self.is_larger_than_any(message) || !self.take_place(larger) {
+            return self.hand_over_reply(self.places.len(), queue, message, None);
+        }
+        // With a confirm, so that it is known when the broker refuses it.
+        let (result, settled) = settling();
+        if !self.hand_over_reply(larger, queue, message, Some(result)) {
             return false;
         }
-        // Should the connection have ended, the message is lost as it would be an instant later.
-        let _ = self.outbox.send(Outgoing::Message(publication));
+        let (wire, queue, instead) = (self.clone(), queue.to_owned(), message.as_recorded());
+        tokio::spawn(async move {
+            if let Err(PublishError::TooLarge { .. }) = settled.await {
+                wire.post(&queue, &instead);
+            }
+        });
         true
+    }
+
+    /// Other messages than this one take another channel, which knows nothing of what the broker has said of the queue before.
+    pub(crate) fn renew(&self, order: Option<u64>, message: &Message) {
+        // Should the connection have ended, so have its channels.
+        let _ = self.outbox.send(Outgoing::Renew(self.slot_of(order, message)));
     }
 
     /// Ends the connection once what was handed over is written.
     pub(crate) fn close(&self) {
         let _ = self.outbox.send(Outgoing::Close);
     }
+
+    fn check_size(&self, message: &Message) -> Result<(), PublishError> {
+        let (size, limit) = (message.body.len(), self.shared.limit.load(Ordering::Relaxed));
+        if size > limit { Err(PublishError::TooLarge { size, limit }) } else { Ok(()) }
+    }
+
+    fn is_larger_than_any(&self, message: &Message) -> bool {
+        message.body.len() > self.shared.largest.load(Ordering::Relaxed)
+    }
+
+    fn slot_of(&self, order: Option<u64>, message: &Message) -> usize {
+        let larger = self.places.len() - 1;
+        match order {
+            Some(order) => (order % larger as u64) as usize,
+            None if self.is_larger_than_any(message) => larger,
+            None => self.places[..larger].iter().position(|places| places.available_permits() > 0).unwrap_or_default(),
+        }
+    }
+
+    /// Takes a place of the slot, if one is free. It is given back by the task.
+    fn take_place(&self, slot: usize) -> bool {
+        self.places[slot].try_acquire().is_ok_and(|place| {
+            place.forget();
+            true
+        })
+    }
+
+    /// `false`: too much waits for the socket already.
+    fn hand_over_reply(&self, slot: usize, queue: &str, message: &Message, result: Option<Settle>) -> bool {
+        let has_place = result.is_some();
+        let publication = Publication::new(Kind::Reply, slot, queue, message, result);
+        let (length, posted) = (publication.length(), &self.shared.posted);
+        if posted.fetch_add(length, Ordering::Relaxed) + length > MOST_POSTED {
+            posted.fetch_sub(length, Ordering::Relaxed);
+            if has_place {
+                self.places[slot].add_permits(1);
+            }
+            return false;
+        }
+        // Should the connection have ended, the message is lost as it would be an instant later.
+        let _ = self.outbox.send(Outgoing::Message(publication));
+        true
+    }
 }
+
+#[cfg(test)]
+mod tests;

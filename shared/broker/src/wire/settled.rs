@@ -6,6 +6,7 @@
 
 use crate::error::PublishError;
 use crate::lock::locked;
+use bytes::Bytes;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
@@ -19,9 +20,21 @@ pub(crate) struct Settled(Arc<Mutex<State>>);
 /// The task's side.
 pub(super) struct Settle(Arc<Mutex<State>>);
 
+/// The frames of a message that was written: for the broker, should it close the channel before it has looked at the message.
+#[derive(Debug)]
+pub(super) struct Written {
+    /// `basic.publish` and the header.
+    pub(super) head: Vec<u8>,
+    pub(super) body: Bytes,
+}
+
 enum State {
-    /// Not settled, and not asked yet, or last asked here.
-    Waiting(Option<(Waker, Arc<Thread>)>),
+    Waiting {
+        /// Where it was last asked; absent before it was asked.
+        caller: Option<(Waker, Arc<Thread>)>,
+        /// Present once the message was written. It goes with the caller, so that nobody's message holds no memory.
+        written: Option<Written>,
+    },
     /// Settled, and the thread whose other callers this one wakes.
     Settled(Fate, Option<Arc<Thread>>),
     /// The caller has gone.
@@ -42,7 +55,7 @@ thread_local! {
 
 /// Both sides for one message.
 pub(super) fn settling() -> (Settle, Settled) {
-    let state = Arc::new(Mutex::new(State::Waiting(None)));
+    let state = Arc::new(Mutex::new(State::Waiting { caller: None, written: None }));
     (Settle(state.clone()), Settled(state))
 }
 
@@ -52,11 +65,26 @@ impl Settle {
         matches!(*locked(&self.0), State::Abandoned)
     }
 
+    /// Keeps what was written of the message for as long as the caller waits.
+    pub(super) fn keep(&self, message: Written) {
+        if let State::Waiting { written, .. } = &mut *locked(&self.0) {
+            *written = Some(message);
+        }
+    }
+
+    /// What was written of the message; `None`: it was not written, or nobody waits any longer.
+    pub(super) fn take_written(&self) -> Option<Written> {
+        match &mut *locked(&self.0) {
+            State::Waiting { written, .. } => written.take(),
+            State::Settled(..) | State::Abandoned => None,
+        }
+    }
+
     /// The caller is woken with the next [`Woken::wake`].
     pub(super) fn settle(self, fate: Fate, woken: &mut Woken) {
         let mut state = locked(&self.0);
-        let State::Waiting(waiting) = &mut *state else { return };
-        let Some((waker, thread)) = waiting.take() else {
+        let State::Waiting { caller, .. } = &mut *state else { return };
+        let Some((waker, thread)) = caller.take() else {
             *state = State::Settled(fate, None);
             return;
         };
@@ -105,7 +133,9 @@ impl Future for Settled {
             }
             return Poll::Ready(fate);
         }
-        *state = State::Waiting(Some((cx.waker().clone(), HERE.with(Arc::clone))));
+        if let State::Waiting { caller, .. } = &mut *state {
+            *caller = Some((cx.waker().clone(), HERE.with(Arc::clone)));
+        }
         Poll::Pending
     }
 }
@@ -182,6 +212,24 @@ mod tests {
         let (settle, settled) = settling();
         settle.settle(Err(PublishError::Unroutable), &mut Woken::default());
         assert_eq!(settled.now_or_never(), Some(Err(PublishError::Unroutable)));
+    }
+
+    #[test]
+    fn what_was_written_is_kept_for_as_long_as_its_caller_waits() {
+        let message = || Written { head: vec![1], body: Bytes::from_static(b"body") };
+        let (settle, mut settled) = settling();
+        settle.keep(message());
+        waiting(&mut settled);
+        assert_eq!(settle.take_written().unwrap().body, "body");
+        assert!(settle.take_written().is_none());
+
+        let body = Bytes::from(vec![0; 1000]);
+        settle.keep(Written { head: Vec::new(), body: body.clone() });
+        assert!(!body.is_unique());
+        drop(settled);
+        assert!(body.is_unique(), "the message of a caller who has gone holds memory");
+        settle.keep(Written { head: Vec::new(), body: body.clone() });
+        assert!(body.is_unique());
     }
 
     #[test]

@@ -1,21 +1,22 @@
 //! The task that owns an open connection.
 
-use super::confirms::Confirms;
-use super::frames::{self, Frame, HEARTBEAT, Malformed};
+use super::channels::Channels;
+use super::frames::{self, Frame, HEARTBEAT};
 use super::handshake::Opening;
 use super::settled::Woken;
-use super::{Outgoing, Publication, Tuned, WireError};
+use super::{Outgoing, Shared, Tuned, WireError};
 use crate::error::PublishError;
 use futures_util::io::{AsyncRead, AsyncWrite};
-use lapin::protocol::constants::{FRAME_BODY, FRAME_HEADER, FRAME_HEARTBEAT, FRAME_METHOD};
-use lapin::protocol::{AMQPClass, basic, channel, connection};
+use lapin::protocol::{AMQPClass, connection};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
+
+mod incoming;
+mod messages;
 
 /// Bytes that wait for the socket before no more messages are taken from the outbox.
 const FULL: usize = 256 * 1024;
@@ -30,10 +31,8 @@ pub(super) struct Traffic<S> {
     stream: S,
     tuned: Tuned,
     inbox: mpsc::UnboundedReceiver<Outgoing>,
-    channels: Vec<Confirms>,
-    blocked: Arc<AtomicBool>,
-    /// Bytes of messages without confirms in the inbox.
-    posted: Arc<AtomicUsize>,
+    channels: Channels,
+    shared: Arc<Shared>,
     /// Frames for the socket, of which the first `sent` bytes are gone.
     outgoing: Vec<u8>,
     sent: usize,
@@ -58,9 +57,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<S> {
         opened: Opening<S>,
         tuned: Tuned,
         inbox: mpsc::UnboundedReceiver<Outgoing>,
-        places: Vec<Arc<Semaphore>>,
-        blocked: Arc<AtomicBool>,
-        posted: Arc<AtomicUsize>,
+        places: &[Arc<Semaphore>],
+        shared: Arc<Shared>,
     ) -> Self {
         let look_every = match tuned.heartbeat {
             0 => LOOK_EVERY,
@@ -75,9 +73,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<S> {
             stream,
             tuned,
             inbox,
-            channels: places.into_iter().map(Confirms::new).collect(),
-            blocked,
-            posted,
+            channels: Channels::new(places, &shared, tuned.most_channels),
+            shared,
             outgoing: Vec::with_capacity(FULL),
             sent: 0,
             incoming,
@@ -94,11 +91,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<S> {
         let ended = std::future::poll_fn(|cx| self.poll(cx)).await;
         self.inbox.close();
         let mut woken = Woken::default();
-        for channel in &mut self.channels {
-            channel.end(&mut woken);
-        }
+        self.channels.end(&mut woken);
         while let Some(outgoing) = self.inbox.recv().await {
-            if let Outgoing::Message(Publication { result: Some(result), .. }) = outgoing {
+            if let Outgoing::Message(publication) = outgoing
+                && let Some(result) = publication.result
+            {
                 result.settle(Err(PublishError::Unavailable), &mut woken);
             }
         }
@@ -112,6 +109,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<S> {
             if self.tuned.heartbeat > 0 {
                 self.outgoing.extend_from_slice(&HEARTBEAT);
             }
+            self.channels.retire(&mut self.outgoing, &mut self.woken);
         }
         loop {
             self.take(cx);
@@ -138,8 +136,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<S> {
     /// does not take its own silence for the broker's.
     fn is_over_time(&self) -> Poll<Result<(), WireError>> {
         let silence = self.last_heard.elapsed();
-        // RabbitMQ sends a sign of life every half of the time, so two are missing.
-        if self.tuned.heartbeat > 0 && silence > Duration::from_secs(u64::from(self.tuned.heartbeat)) {
+        // AMQP 0-9-1, section 4.2.7. RabbitMQ sends a sign of life every half of an interval.
+        if self.tuned.heartbeat > 0 && silence > 2 * Duration::from_secs(u64::from(self.tuned.heartbeat)) {
             return Poll::Ready(Err(WireError::Silent(silence)));
         }
         match self.closing {
@@ -153,6 +151,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<S> {
         while self.closing.is_none() && self.outgoing.len() < FULL {
             match self.inbox.poll_recv(cx) {
                 Poll::Ready(Some(Outgoing::Message(publication))) => self.publish(publication),
+                Poll::Ready(Some(Outgoing::Renew(slot))) => {
+                    if let Some(slot) = self.channels.slot(slot) {
+                        slot.renew(&mut self.outgoing);
+                    }
+                }
                 Poll::Ready(Some(Outgoing::Close) | None) => {
                     let close = connection::Close { reply_code: 200, reply_text: "done".into(), class_id: 0, method_id: 0 };
                     frames::method(&mut self.outgoing, 0, &AMQPClass::Connection(connection::AMQPMethod::Close(close)));
@@ -161,26 +164,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<S> {
                 Poll::Pending => return,
             }
         }
-    }
-
-    fn publish(&mut self, publication: Publication) {
-        if publication.result.is_none() {
-            self.posted.fetch_sub(publication.length(), Ordering::Relaxed);
-        }
-        let Publication { channel: number, id, head, body, result } = publication;
-        let channel = self.channels.get_mut(usize::from(number) - 1);
-        if let (Some(result), Some(channel)) = (result, channel) {
-            // Not sent yet: it is taken back where nobody waits any longer, and refused where it would lie at the broker's door.
-            let is_blocked = self.blocked.load(Ordering::Acquire);
-            if is_blocked || result.is_abandoned() {
-                channel.give_back(1);
-                result.settle(Err(PublishError::Blocked), &mut self.woken);
-                return;
-            }
-            channel.sent(id, result);
-        }
-        self.outgoing.extend_from_slice(&head);
-        frames::body(&mut self.outgoing, number, &body, self.tuned.longest_frame);
     }
 
     /// Whether anything was written.
@@ -237,59 +220,5 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<S> {
             self.incoming.resize(self.arrived + READ, 0);
         }
         next.map(Poll::Ready)
-    }
-
-    fn handle(&mut self, frame: &Frame<'_>) -> Result<Next, WireError> {
-        if frame.kind == FRAME_HEARTBEAT {
-            return Ok(Next::On);
-        }
-        if frame.channel == 0 {
-            return self.of_connection(frame);
-        }
-        let Some(channel) = self.channels.get_mut(usize::from(frame.channel) - 1) else {
-            // The channel without confirms: nothing but its end is of interest.
-            return match frame.method()? {
-                AMQPClass::Channel(channel::AMQPMethod::Close(close)) => Err(WireError::closed(close.reply_code, &close.reply_text)),
-                _ => Ok(Next::On),
-            };
-        };
-        match frame.kind {
-            FRAME_METHOD => match frame.method()? {
-                AMQPClass::Basic(basic::AMQPMethod::Ack(ack)) => {
-                    channel.settle(ack.delivery_tag, ack.multiple, &Ok(()), &mut self.woken)?
-                }
-                AMQPClass::Basic(basic::AMQPMethod::Nack(nack)) => {
-                    channel.settle(nack.delivery_tag, nack.multiple, &Err(PublishError::QueueFull), &mut self.woken)?;
-                }
-                // Its header follows, then its body.
-                AMQPClass::Basic(basic::AMQPMethod::Return(_)) => {}
-                AMQPClass::Channel(channel::AMQPMethod::Close(close)) => {
-                    return Err(WireError::closed(close.reply_code, &close.reply_text));
-                }
-                _ => {}
-            },
-            FRAME_HEADER => channel.returned(frame.message_id()?),
-            FRAME_BODY => {}
-            _ => return Err(Malformed("frame").into()),
-        }
-        Ok(Next::On)
-    }
-
-    fn of_connection(&mut self, frame: &Frame<'_>) -> Result<Next, WireError> {
-        match frame.method()? {
-            AMQPClass::Connection(connection::AMQPMethod::Close(close)) => Err(WireError::closed(close.reply_code, &close.reply_text)),
-            AMQPClass::Connection(connection::AMQPMethod::CloseOk(_)) => Ok(Next::Over),
-            AMQPClass::Connection(connection::AMQPMethod::Blocked(why)) => {
-                tracing::warn!(reason = %why.reason, "the broker accepts no messages");
-                self.blocked.store(true, Ordering::Release);
-                Ok(Next::On)
-            }
-            AMQPClass::Connection(connection::AMQPMethod::Unblocked(_)) => {
-                tracing::info!("the broker accepts messages again");
-                self.blocked.store(false, Ordering::Release);
-                Ok(Next::On)
-            }
-            _ => Ok(Next::On),
-        }
     }
 }

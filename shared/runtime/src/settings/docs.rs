@@ -68,7 +68,7 @@ macro_rules! settings_table {
 #[rustfmt::skip]
 settings_table! {
     // URLs are secret here because they may carry a password, which a broken URL does not show where to cut.
-    AMQP_URL = secret(setting("FOREBAY_AMQP_URL", "amqp-url", "URL", Text("amqp://guest:guest@127.0.0.1:5672/%2f"), "RabbitMQ to use, amqp:// or amqps://; SSL_CERT_FILE names authorities to trust that the machine does not"));
+    AMQP_URL = secret(setting("FOREBAY_AMQP_URL", "amqp-url", "URL", Text("amqp://guest:guest@127.0.0.1:5672/%2f"), "RabbitMQ to use, amqp:// or amqps://, with several hosts divided by commas where it is a cluster; SSL_CERT_FILE names authorities to trust that the machine does not"));
     DATABASE_URL = secret(setting("FOREBAY_DATABASE_URL", "database-url", "URL", Text("postgres://postgres@127.0.0.1:5432/forebay"), "PostgreSQL database to use; ?sslmode=verify-full and sslrootcert, sslcert, sslkey as for psql"));
     HTTP_LISTEN = setting("FOREBAY_HTTP_LISTEN", "http-listen", "IP:PORT", Text("127.0.0.1:8080"), "address of the ingress; port 0 takes any free port");
     CONSOLE_LISTEN = setting("FOREBAY_CONSOLE_LISTEN", "console-listen", "IP:PORT", Text("127.0.0.1:8081"), "address of the console and its admin API");
@@ -96,6 +96,7 @@ settings_table! {
     HEADER_TIMEOUT = setting("FOREBAY_HEADER_TIMEOUT", "header-timeout", "DURATION", Text("5s"), "time for a caller to send the headers of a request");
     BODY_TIMEOUT = setting("FOREBAY_BODY_TIMEOUT", "body-timeout", "DURATION", Text("30s"), "time for a caller to send the body of a request");
     DRAIN_TIMEOUT = setting("FOREBAY_DRAIN_TIMEOUT", "drain-timeout", "DURATION", Text("25s"), "time to finish what is running after a signal to stop");
+    LAME_DUCK = setting("FOREBAY_LAME_DUCK", "lame-duck", "DURATION", Computed("5s; 0s in forebay dev"), "time an ingress is not ready but goes on accepting after a signal to stop, so that balancers leave it; part of the drain timeout, 0s for none");
     EXECUTION_TIMEOUT = setting("FOREBAY_EXECUTION_TIMEOUT", "execution-timeout", "DURATION", Text("5m"), "time one attempt of an execution may take; at most 15m");
     TLS_CERT = setting("FOREBAY_TLS_CERT", "tls-cert", "PATH", Unset, "PEM file with the certificate chain of the ingress; needs the key too");
     TLS_KEY = setting("FOREBAY_TLS_KEY", "tls-key", "PATH", Unset, "PEM file with the private key of the certificate");

@@ -40,7 +40,7 @@ const TEN_YEARS: Duration = Duration::from_secs(3650 * 86_400);
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Settings {
-    /// RabbitMQ; scheme `amqp` or `amqps`.
+    /// RabbitMQ, one node or several; read by [`forebay_contract::read_broker_urls`].
     pub amqp_url: RedactedUrl,
     /// PostgreSQL; scheme `postgres` or `postgresql`.
     pub database_url: RedactedUrl,
@@ -93,6 +93,9 @@ pub struct Settings {
     pub body_timeout: Duration,
     /// Time to finish what is running after a signal to stop.
     pub drain_timeout: Duration,
+    /// Time that an ingress goes on accepting calls after a signal to stop, as a part of the drain timeout; `None`: the default of what
+    /// the process runs.
+    pub lame_duck: Option<Duration>,
     /// Time of one attempt of an execution; at most [`LONGEST_EXECUTION`].
     pub execution_timeout: Duration,
     /// Certificate and key of the ingress; plain HTTP without.
@@ -170,7 +173,7 @@ impl Settings {
 
 /// Reads first and builds afterwards: every setting is looked at before the first missing one ends it.
 fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
-    let amqp_url = reader.url(&docs::AMQP_URL, &["amqp", "amqps"]);
+    let amqp_url = reader.broker_urls(&docs::AMQP_URL);
     let database_url = reader.url(&docs::DATABASE_URL, &["postgres", "postgresql"]);
     let http_listen = reader.address(&docs::HTTP_LISTEN);
     let console_listen = reader.address(&docs::CONSOLE_LISTEN);
@@ -195,6 +198,7 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
     let header_timeout = reader.duration(&docs::HEADER_TIMEOUT, AN_HOUR);
     let body_timeout = reader.duration(&docs::BODY_TIMEOUT, AN_HOUR);
     let drain_timeout = reader.duration(&docs::DRAIN_TIMEOUT, AN_HOUR);
+    let lame_duck = reader.duration_or_none(&docs::LAME_DUCK, AN_HOUR);
     let execution_timeout = reader.duration(&docs::EXECUTION_TIMEOUT, LONGEST_EXECUTION);
     let tls = read_tls(reader);
     let http_workers = reader.number(&docs::HTTP_WORKERS, 1..=1024);
@@ -236,6 +240,7 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
         header_timeout: header_timeout?,
         body_timeout: body_timeout?,
         drain_timeout: drain_timeout?,
+        lame_duck,
         execution_timeout: execution_timeout?,
         tls,
         http_workers: http_workers.unwrap_or_else(cores),

@@ -95,7 +95,26 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// As [`Reader::duration`], and 0s for none.
+    pub(super) fn duration_or_none(&mut self, doc: &SettingDoc, most: Duration) -> Option<Duration> {
+        self.value(doc, |text| {
+            let duration = parse_duration(text).map_err(|error| error.to_string())?;
+            if duration > most {
+                return Err(format!("must be at most {}", format_duration(most)));
+            }
+            Ok(duration)
+        })
+    }
+
     pub(super) fn url(&mut self, doc: &SettingDoc, schemes: &[&str]) -> Option<RedactedUrl> {
         self.value(doc, |text| RedactedUrl::parse(text, schemes))
+    }
+
+    /// The broker's nodes: read as it will be connected to, so that nothing else is found wrong later.
+    pub(super) fn broker_urls(&mut self, doc: &SettingDoc) -> Option<RedactedUrl> {
+        self.value(doc, |text| {
+            forebay_contract::read_broker_urls(text)?;
+            RedactedUrl::parse(text, &["amqp", "amqps"])
+        })
     }
 }

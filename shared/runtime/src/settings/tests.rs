@@ -51,6 +51,34 @@ fn bytes_that_are_not_utf8_are_no_value() {
 }
 
 #[test]
+fn a_broker_url_that_cannot_be_read_is_refused_by_its_name_and_without_the_password() {
+    let cases = [
+        ("amqp://me:hunter2@host:port/v", "the port is no number"),
+        ("amqp://me:hun/ter2@host/v", "%2F"),
+        ("amqp://me:hunter2@a,,b/v", "a comma has no host beside it"),
+        ("amqp://me:hunter2@host/v?heartbeat=often", "write amqp://"),
+        ("http://me:hunter2@host", "write amqp://"),
+    ];
+    for (url, part) in cases {
+        let text = problem("FOREBAY_AMQP_URL", url);
+        assert!(text.contains("FOREBAY_AMQP_URL") && text.contains(part), "{text}");
+        assert!(!text.contains("hunter2") && !text.contains("ter2"), "{text}");
+    }
+    for url in ["amqp://me:hunter2@a,b:5673,c/v", "amqps://me:hunter2@a/v,amqps://me:hunter2@b/v"] {
+        let settings = read(&[("FOREBAY_AMQP_URL", url)]).unwrap();
+        assert_eq!(settings.amqp_url.expose(), url);
+        assert!(!format!("{settings:?}").contains("hunter2"));
+    }
+}
+
+#[test]
+fn the_lame_duck_time_may_be_none() {
+    assert_eq!(read(&[]).unwrap().lame_duck, None);
+    assert_eq!(read(&[("FOREBAY_LAME_DUCK", "0s")]).unwrap().lame_duck, Some(Duration::ZERO));
+    assert!(problem("FOREBAY_LAME_DUCK", "2h").contains("at most 1h"));
+}
+
+#[test]
 fn given_values_are_read_in_their_units() {
     let settings = read(&[
         ("FOREBAY_HTTP_LISTEN", "[::]:0"),

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::filter::{FilterExt, LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
@@ -24,6 +24,10 @@ use crate::settings::{LogFormat, Settings};
 
 /// The last batch of spans gets this long at shutdown.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The AMQP client and what it is made of. It logs and traces messages whole, with their headers and bodies, whatever the level; what
+/// counts of its errors, Forebay's own lines say.
+const AMQP_CLIENT: [&str; 4] = ["lapin", "amq_protocol", "tcp_stream", "async_rs"];
 
 static TRACING_ENABLED: AtomicBool = AtomicBool::new(false);
 
@@ -80,7 +84,11 @@ pub fn init(settings: &Settings, service_name: &str) -> Result<Telemetry, Teleme
         let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("forebay"));
         layer.with_location(false).with_threads(false).with_tracked_inactivity(false).with_filter(traced())
     });
-    registry().with(logs.with_filter(filter)).with(traces).try_init().map_err(TelemetryError::AlreadyInstalled)?;
+    registry()
+        .with(logs.with_filter(filter.and(without_amqp_client())))
+        .with(traces)
+        .try_init()
+        .map_err(TelemetryError::AlreadyInstalled)?;
     TRACING_ENABLED.store(provider.is_some(), Ordering::Release);
     Ok(Telemetry { provider })
 }
@@ -121,6 +129,12 @@ fn flush(provider: &SdkTracerProvider) {
 /// What becomes a span or a span's event, independent of the filter of the log. The exporter's own work stays out: its
 /// spans would be exported, and that would be work again.
 fn traced() -> Targets {
-    let own = ["opentelemetry", "opentelemetry_sdk", "opentelemetry_otlp", "opentelemetry-otlp", "hyper", "hyper_util", "reqwest"];
-    Targets::new().with_default(LevelFilter::INFO).with_targets(own.map(|target| (target, LevelFilter::OFF)))
+    let exporter = ["opentelemetry", "opentelemetry_sdk", "opentelemetry_otlp", "opentelemetry-otlp", "hyper", "hyper_util", "reqwest"];
+    let left_out = exporter.into_iter().chain(AMQP_CLIENT);
+    Targets::new().with_default(LevelFilter::INFO).with_targets(left_out.map(|target| (target, LevelFilter::OFF)))
+}
+
+/// All but the AMQP client, which no filter of the log brings back.
+fn without_amqp_client() -> Targets {
+    Targets::new().with_default(LevelFilter::TRACE).with_targets(AMQP_CLIENT.map(|target| (target, LevelFilter::OFF)))
 }

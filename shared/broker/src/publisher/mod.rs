@@ -1,0 +1,215 @@
+//! Confirmed, mandatory publishing over several channels of one connection.
+//!
+//! Messages with the same `order` (those of one ordered trigger) take the same channel and keep their order. What became of one
+//! is told by the connection's task, so a caller that goes away disturbs nothing.
+//!
+//! ```text
+//! publish(): queue declared -> place in flight -> wire -> result -> publish()
+//! ```
+//!
+//! Until the connection's task takes a message it has not been sent: the difference between "not accepted" and "may be
+//! delivered" that callers are told.
+//!
+//! A queue that refuses a message is full, or has no leader that this channel knows of. So it is asked how many messages it has. Where
+//! that is no reason, the message is tried on another channel, and after a while on another connection.
+
+mod session;
+mod supervise;
+
+use crate::codec::Message;
+use crate::error::PublishError;
+use crate::topology::{Queue, Topology};
+use session::{Fullness, Session};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use supervise::Supervisor;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// How to publish.
+#[derive(Debug, Clone)]
+pub struct PublisherConfig {
+    /// The broker's URL, or those of its nodes: `amqp://a,b/vhost` or `amqp://a,amqp://b`.
+    pub url: String,
+    /// The connection's name, for RabbitMQ's own tools.
+    pub name: String,
+    /// Channels, each with its own order; at least 1.
+    pub channels: usize,
+    /// Longest wait for a confirm.
+    pub confirm_timeout: Duration,
+}
+
+/// Longest wait of a message that nobody asks after for a connection.
+const POST_PATIENCE: Duration = Duration::from_secs(10);
+/// So long a message is tried again that a queue refuses though it is not full: another leader is elected within seconds.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(3);
+const FIRST_REFUSAL_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_REFUSAL_PAUSE: Duration = Duration::from_millis(400);
+
+/// Where a message goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// A queue of the topology: declared first when this connection has not done so.
+    Queue(Queue),
+    /// A queue that somebody else keeps, such as a caller's reply queue.
+    Named(String),
+}
+
+/// Whether messages can be published right now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PublisherState {
+    /// Connected.
+    Ready,
+    /// Connected, but the broker accepts no messages.
+    Blocked,
+    /// No connection.
+    Away,
+    /// The broker that is there is not known to be the installation's.
+    NotOfInstallation,
+}
+
+/// A handle to the publishing connection, which ends when the shutdown token of [`Publisher::start`] is cancelled.
+#[derive(Clone)]
+pub struct Publisher {
+    session: watch::Receiver<Option<Arc<Session>>>,
+    /// Whether the last connection led to another broker than the installation's.
+    is_foreign: Arc<AtomicBool>,
+    confirm_timeout: Duration,
+    topology: Topology,
+}
+
+impl Publisher {
+    /// Starts to connect in the background, again after each loss, until `shutdown`.
+    #[must_use]
+    pub fn start(config: PublisherConfig, topology: Topology, shutdown: CancellationToken) -> Self {
+        let (session_sender, session) = watch::channel(None);
+        let confirm_timeout = config.confirm_timeout;
+        let is_foreign = Arc::new(AtomicBool::new(false));
+        let supervisor =
+            Supervisor { config, topology: topology.clone(), sessions: session_sender, is_foreign: is_foreign.clone(), shutdown };
+        tokio::spawn(supervisor.run());
+        Self { session, is_foreign, confirm_timeout, topology }
+    }
+
+    /// The queue's name at the broker.
+    #[must_use]
+    pub fn name_of(&self, queue: Queue) -> String {
+        self.topology.name(queue)
+    }
+
+    /// Whether messages can be published right now.
+    #[must_use]
+    pub fn state(&self) -> PublisherState {
+        match &*self.session.borrow() {
+            None if self.is_refused() => PublisherState::NotOfInstallation,
+            None => PublisherState::Away,
+            Some(session) if session.wire.is_blocked() => PublisherState::Blocked,
+            Some(_) => PublisherState::Ready,
+        }
+    }
+
+    fn is_refused(&self) -> bool {
+        self.is_foreign.load(Ordering::Relaxed) || self.topology.installation().refusal().is_some()
+    }
+
+    /// Why nothing can be published where there is no connection.
+    #[must_use]
+    pub fn no_connection(&self) -> PublishError {
+        if self.is_refused() { PublishError::NotOfInstallation } else { PublishError::Unavailable }
+    }
+
+    /// Waits until there is a connection.
+    pub async fn ready(&self) {
+        // The sender lives as long as the supervisor; its end means shutdown, which the caller sees elsewhere.
+        let _ = self.session.clone().wait_for(Option::is_some).await;
+    }
+
+    /// Publishes and waits for the broker's confirm. Dropping the future before the message is sent takes it back.
+    ///
+    /// # Errors
+    /// [`PublishError`]; only `Unconfirmed` leaves open whether the message is delivered.
+    pub async fn publish(&self, order: Option<u64>, destination: Destination, message: Message) -> Result<(), PublishError> {
+        let mut result = self.publish_once(order, &destination, &message).await;
+        let Destination::Queue(queue) = destination else { return result };
+        if result == Err(PublishError::Unroutable) {
+            // The queue was deleted under us: it is declared again.
+            result = self.publish_once(order, &destination, &message).await;
+        }
+        if result == Err(PublishError::NotAccepting) { self.after_refusal(order, queue, &message).await } else { result }
+    }
+
+    /// Finds out why the queue has refused the message, and tries again where that may help.
+    async fn after_refusal(&self, order: Option<u64>, queue: Queue, message: &Message) -> Result<(), PublishError> {
+        let deadline = Instant::now() + REFUSAL_TIMEOUT.min(self.confirm_timeout);
+        let mut pause = FIRST_REFUSAL_PAUSE;
+        let mut is_tried_elsewhere = false;
+        loop {
+            let Some(session) = self.session.borrow().clone() else { return Err(self.no_connection()) };
+            let (fullness, is_over) = (session.fullness(queue).await, Instant::now() >= deadline);
+            match fullness {
+                Fullness::Full => return Err(PublishError::QueueFull),
+                Fullness::Unclear if is_tried_elsewhere || is_over => return Err(PublishError::QueueFull),
+                Fullness::NotFull if is_over => {
+                    session.note_trouble(queue);
+                    return Err(PublishError::NotAccepting);
+                }
+                Fullness::Unclear | Fullness::NotFull => {}
+            }
+            if !session.may_be_starting(queue) {
+                session.wire.renew(order, message);
+                is_tried_elsewhere = true;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_REFUSAL_PAUSE);
+            let result = self.publish_once(order, &Destination::Queue(queue), message).await;
+            if result != Err(PublishError::NotAccepting) {
+                session.end_trouble(queue);
+                return result;
+            }
+        }
+    }
+
+    async fn publish_once(&self, order: Option<u64>, destination: &Destination, message: &Message) -> Result<(), PublishError> {
+        let session = self.session.borrow().clone().ok_or_else(|| self.no_connection())?;
+        if session.wire.is_blocked() {
+            return Err(PublishError::Blocked);
+        }
+        let mut handed_over = false;
+        let settled = tokio::time::timeout(self.confirm_timeout, async {
+            let settled = session.hand_over(order, destination, message).await?;
+            handed_over = true;
+            settled.await
+        });
+        let result = match settled.await {
+            Ok(result) => result,
+            Err(_) if handed_over => Err(PublishError::Unconfirmed),
+            Err(_) => Err(PublishError::Busy),
+        };
+        if let (Err(PublishError::Unroutable), Destination::Queue(queue)) = (&result, destination) {
+            session.forget(*queue);
+        }
+        result
+    }
+
+    /// Hands a message over and does not wait for a confirm: for replies, whose loss the caller's own deadline covers.
+    /// While there is no connection it waits for one, since its caller waits as well.
+    pub fn post(&self, destination: Destination, message: Message) {
+        if let Some(session) = &*self.session.borrow() {
+            session.post(&destination, &message);
+            return;
+        }
+        let mut sessions = self.session.clone();
+        tokio::spawn(async move {
+            let connected = tokio::time::timeout(POST_PATIENCE, sessions.wait_for(Option::is_some)).await;
+            match connected {
+                Ok(Ok(session)) => {
+                    if let Some(session) = &*session {
+                        session.post(&destination, &message);
+                    }
+                }
+                _ => tracing::warn!(messaging.message.id = message.id(), "a reply could not be sent: no connection to the broker"),
+            }
+        });
+    }
+}

@@ -1,0 +1,226 @@
+//! One life of the connections: one on which messages are published, and one on which queues are declared and asked after.
+
+use super::{Destination, PublisherConfig};
+use crate::codec::Message;
+use crate::connection::{Address, CONNECT_TIMEOUT, chain};
+use crate::error::{BrokerError, PublishError};
+use crate::lock::locked;
+use crate::topology::{Declared, Queue, Topology};
+use crate::wire::{Settled, Wire};
+use lapin::Connection;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// RabbitMQ says that a queue is there as soon as somebody has begun to declare it, and refuses what is published to it until it has
+/// started (3.10.8: `rabbit_fifo_client` finds no server to register at). So long after our declaration it may be starting.
+const STARTING: Duration = Duration::from_secs(3);
+/// An answer about a queue's length counts this long, so that the calls to a full queue do not ask for each of them.
+const FULLNESS_TTL: Duration = Duration::from_millis(500);
+const FULLNESS_TIMEOUT: Duration = Duration::from_secs(2);
+/// Refusals that are further apart are not one trouble.
+const TROUBLE_GAP: Duration = Duration::from_secs(30);
+/// A queue is refused for so long before the connections are made anew.
+const TROUBLE_BEFORE_RENEWAL: Duration = Duration::from_secs(10);
+
+pub(super) struct Session {
+    pub(super) wire: Wire,
+    /// For declaring queues.
+    pub(super) connection: Connection,
+    topology: Topology,
+    opened: Instant,
+    /// Queues that were declared over this connection.
+    declared: Mutex<HashMap<Queue, Declaration>>,
+    /// What was last learned of queues that refused messages.
+    fullness: Mutex<HashMap<Queue, Arc<KnownFullness>>>,
+    /// Queues that refuse messages though they are not full.
+    troubles: Mutex<HashMap<Queue, Trouble>>,
+    /// Told when the connections should be made anew.
+    pub(super) renewal: Notify,
+    /// Cancelled when anything fails on the connections; the supervisor then makes new ones.
+    pub(super) lost: CancellationToken,
+}
+
+/// When it was learned, and what; held while it is asked for, so that one question answers all who ask at the time.
+type KnownFullness = tokio::sync::Mutex<Option<(Instant, Fullness)>>;
+
+#[derive(Clone, Copy)]
+struct Declaration {
+    at: Instant,
+    declared: Declared,
+}
+
+/// Since when a queue refuses messages, and when it last did.
+struct Trouble {
+    first: Instant,
+    last: Instant,
+}
+
+/// Whether a queue that refused a message is at its limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fullness {
+    Full,
+    NotFull,
+    /// It may be: the broker tells its messages, not its bytes; or it was declared with other limits.
+    Unclear,
+}
+
+impl Session {
+    pub(super) async fn open(
+        config: &PublisherConfig,
+        connection: Connection,
+        address: Address,
+        topology: Topology,
+    ) -> Result<Self, BrokerError> {
+        topology.installation().verify(&connection, &config.url).await?;
+        let lost = CancellationToken::new();
+        let Address { uri, shown: address } = address;
+        let channels = u16::try_from(config.channels.max(1)).unwrap_or(u16::MAX - 1);
+        let wire = match tokio::time::timeout(CONNECT_TIMEOUT, Wire::open(uri, &config.name, channels, lost.clone())).await {
+            Ok(opened) => opened.map_err(|source| BrokerError::Publishing { address, source: Box::new(source) })?,
+            Err(_) => return Err(BrokerError::Timeout { address, after: CONNECT_TIMEOUT }),
+        };
+        let session = Self {
+            wire,
+            connection,
+            topology,
+            opened: Instant::now(),
+            declared: Mutex::default(),
+            fullness: Mutex::default(),
+            troubles: Mutex::default(),
+            renewal: Notify::new(),
+            lost,
+        };
+        // The lanes and what they dead-letter to are there before the first call is.
+        for queue in [Queue::Dead].into_iter().chain(session.topology.lanes()) {
+            session.ensure_declared(queue).await.map_err(|source| BrokerError::Lost { doing: "declaring queues", source })?;
+        }
+        Ok(session)
+    }
+
+    async fn ensure_declared(&self, queue: Queue) -> Result<(), lapin::Error> {
+        if locked(&self.declared).contains_key(&queue) {
+            return Ok(());
+        }
+        let declared = self.topology.declare(&self.connection, queue).await?;
+        locked(&self.declared).insert(queue, Declaration { at: Instant::now(), declared });
+        Ok(())
+    }
+
+    /// The queue is gone: the next message declares it.
+    pub(super) fn forget(&self, queue: Queue) {
+        locked(&self.declared).remove(&queue);
+    }
+
+    /// Whether the queue may refuse messages because it has not started.
+    pub(super) fn may_be_starting(&self, queue: Queue) -> bool {
+        locked(&self.declared).get(&queue).is_some_and(|declaration| declaration.at.elapsed() < STARTING)
+    }
+
+    /// Gives the message to the connection; what is returned resolves once the broker has spoken.
+    pub(super) async fn hand_over(
+        &self,
+        order: Option<u64>,
+        destination: &Destination,
+        message: &Message,
+    ) -> Result<Settled, PublishError> {
+        if let Destination::Queue(queue) = destination
+            && let Err(error) = self.ensure_declared(*queue).await
+        {
+            tracing::warn!(messaging.destination.name = self.topology.name(*queue), error = %chain(&error), "a queue could not be declared");
+            return Err(PublishError::Unavailable);
+        }
+        self.wire.send(order, &self.name_of(destination), message).await
+    }
+
+    pub(super) fn post(&self, destination: &Destination, message: &Message) {
+        if !self.wire.post(&self.name_of(destination), message) {
+            tracing::warn!(messaging.message.id = message.id(), "a reply was not sent: the broker does not take those before it");
+        }
+    }
+
+    fn name_of(&self, destination: &Destination) -> String {
+        match destination {
+            Destination::Queue(queue) => self.topology.name(*queue),
+            Destination::Named(name) => name.clone(),
+        }
+    }
+
+    /// Whether a queue that refused a message is at its limit.
+    pub(super) async fn fullness(&self, queue: Queue) -> Fullness {
+        let cell = locked(&self.fullness).entry(queue).or_default().clone();
+        let mut known = cell.lock().await;
+        if let Some((at, fullness)) = *known
+            && at.elapsed() < FULLNESS_TTL
+        {
+            return fullness;
+        }
+        let fullness = match tokio::time::timeout(FULLNESS_TIMEOUT, self.topology.ready(&self.connection, queue)).await {
+            Ok(Ok(messages)) => self.judge(queue, messages),
+            // A queue without a leader may not be asked after either.
+            Ok(Err(_)) | Err(_) => Fullness::NotFull,
+        };
+        *known = Some((Instant::now(), fullness));
+        fullness
+    }
+
+    fn judge(&self, queue: Queue, messages: u64) -> Fullness {
+        match locked(&self.declared).get(&queue).map(|declaration| declaration.declared) {
+            Some(Declared::OtherArguments) => Fullness::Unclear,
+            Some(Declared::AsWanted) | None => Fullness::of(messages, self.wire.largest_body() as u64, self.topology.limits()),
+        }
+    }
+
+    /// A queue goes on refusing messages though it is not full. Where that lasts, other connections may know better.
+    pub(super) fn note_trouble(&self, queue: Queue) {
+        let now = Instant::now();
+        let mut troubles = locked(&self.troubles);
+        let trouble = troubles.entry(queue).or_insert(Trouble { first: now, last: now });
+        if trouble.last.elapsed() > TROUBLE_GAP {
+            trouble.first = now;
+        }
+        trouble.last = now;
+        if trouble.first.elapsed() >= TROUBLE_BEFORE_RENEWAL && self.opened.elapsed() >= TROUBLE_BEFORE_RENEWAL {
+            self.renewal.notify_one();
+        }
+    }
+
+    pub(super) fn end_trouble(&self, queue: Queue) {
+        locked(&self.troubles).remove(&queue);
+    }
+}
+
+impl Fullness {
+    /// RabbitMQ refuses messages from a queue's limit on until 80 % of it are left (`rabbit_fifo`, `LOW_LIMIT`).
+    fn of(messages: u64, largest_body: u64, limits: crate::topology::Limits) -> Self {
+        let low = |limit: u64| limit.saturating_mul(8) / 10;
+        match () {
+            () if messages > 0 && messages >= low(limits.max_length) => Self::Full,
+            () if messages.saturating_mul(largest_body) >= low(limits.max_bytes) => Self::Unclear,
+            () => Self::NotFull,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Fullness::{Full, NotFull, Unclear};
+    use super::*;
+    use crate::topology::Limits;
+
+    #[test]
+    fn a_queue_is_full_near_its_length_and_may_be_full_by_bytes_only_where_they_may_be_so_many() {
+        let limits = Limits { max_length: 1000, max_bytes: 1 << 30 };
+        let cases = [(0, NotFull), (1, NotFull), (799, NotFull), (800, Full), (1000, Full), (5000, Full)];
+        for (messages, expected) in cases {
+            assert_eq!(Fullness::of(messages, 32 * 1024, limits), expected, "{messages}");
+        }
+        for (messages, expected) in [(100, NotFull), (102, NotFull), (103, Unclear), (799, Unclear), (800, Full)] {
+            assert_eq!(Fullness::of(messages, 8 << 20, limits), expected, "{messages}");
+        }
+        assert_eq!(Fullness::of(3, 1, Limits { max_length: 3, ..limits }), Full);
+        assert_eq!(Fullness::of(0, 1, Limits { max_length: 1, ..limits }), NotFull, "an empty queue is not full");
+    }
+}

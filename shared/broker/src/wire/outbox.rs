@@ -1,0 +1,77 @@
+//! What goes from the handle to the task, and what both look at.
+
+use super::frames;
+use super::settled::Settle;
+use crate::codec::Message;
+use bytes::Bytes;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+
+/// Bytes of a body that every broker takes, until a larger one is confirmed.
+const SURELY_TAKEN: usize = 32 * 1024;
+
+/// What the handle and the task both look at.
+pub(super) struct Shared {
+    /// Whether the broker takes no messages at the moment.
+    pub(super) blocked: AtomicBool,
+    /// Bytes of replies that were handed over and wait for the socket.
+    pub(super) posted: AtomicUsize,
+    /// Most bytes of a body that the broker takes, as far as it has said so.
+    pub(super) limit: AtomicUsize,
+    /// Bytes of the largest body that it has taken.
+    pub(super) largest: AtomicUsize,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            blocked: AtomicBool::new(false),
+            posted: AtomicUsize::new(0),
+            limit: AtomicUsize::new(usize::MAX),
+            largest: AtomicUsize::new(SURELY_TAKEN),
+        }
+    }
+}
+
+/// What the task is asked to do.
+pub(super) enum Outgoing {
+    Message(Publication),
+    /// Take another channel for the messages of this slot.
+    Renew(usize),
+    /// Say goodbye once all before it is written.
+    Close,
+}
+
+/// A message on its way to the socket.
+pub(super) struct Publication {
+    /// The slot of its channel; the one after all is that of the channel without confirms.
+    pub(super) slot: usize,
+    pub(super) id: String,
+    /// `basic.publish` and the header.
+    pub(super) head: Vec<u8>,
+    pub(super) body: Bytes,
+    /// Absent on the channel without confirms.
+    pub(super) result: Option<Settle>,
+    pub(super) kind: Kind,
+}
+
+/// What a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Mandatory: a queue must take it.
+    Call,
+    /// Nobody asks after its return. Its bytes are counted as posted until the task takes it.
+    Reply,
+}
+
+impl Publication {
+    pub(super) fn new(kind: Kind, slot: usize, queue: &str, message: &Message, result: Option<Settle>) -> Self {
+        // The first channel of a slot has this number.
+        let head = frames::publish(slot as u16 + 1, queue, message, kind == Kind::Call);
+        Self { slot, id: message.id().to_owned(), head, body: message.body.clone(), result, kind }
+    }
+
+    /// Bytes.
+    pub(super) fn length(&self) -> usize {
+        self.head.len() + self.body.len()
+    }
+}

@@ -1,0 +1,139 @@
+//! Nodes of a cluster of three that die, under calls.
+
+use forebay_tests::{Cluster, Process, Stack, VirtualAddress, eventually};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+const TRIGGERS: usize = 8;
+/// From a leader's death until calls must be accepted again: another is elected within seconds.
+const RECOVERY: Duration = Duration::from_secs(12);
+
+/// Calls to one trigger, ten a second, and what they got: when, status and text.
+struct Calls {
+    stop: Arc<AtomicBool>,
+    answers: Arc<Mutex<Vec<(Instant, u16, String)>>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Calls {
+    fn start(stack: &Stack, process: &Process, path: String) -> Self {
+        let (stop, answers) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
+        let (stopped, seen, http, url) = (stop.clone(), answers.clone(), stack.http.clone(), format!("{}{path}", process.url));
+        let task = tokio::spawn(async move {
+            while !stopped.load(Ordering::Relaxed) {
+                let (url, http, seen) = (url.clone(), http.clone(), seen.clone());
+                // Not one after the other: a call that is not answered holds back no other.
+                tokio::spawn(async move {
+                    let began = Instant::now();
+                    let response = http.post(&url).header("content-type", "application/json").body("{}").send().await.unwrap();
+                    let status = response.status().as_u16();
+                    let text = response.text().await.unwrap();
+                    seen.lock().unwrap().push((began, status, text));
+                });
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        });
+        Self { stop, answers, task }
+    }
+
+    async fn end(self) -> Vec<(Instant, u16, String)> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.task.await.unwrap();
+        std::mem::take(&mut *self.answers.lock().unwrap())
+    }
+}
+
+fn definitions() -> String {
+    let one =
+        |n| format!("tenant: t1\nname: ordered{n}\ntrigger: {{ webhook: {{ methods: [POST], authentication: none, ordered: true }} }}\n");
+    (0..TRIGGERS).map(one).collect::<Vec<_>>().join("---\n")
+}
+
+/// The name of a trigger's queue.
+async fn queue_of(stack: &Stack, trigger: usize) -> String {
+    let id = stack.sql(&format!("select id from integrations where name = 'ordered{trigger}'")).await;
+    format!("{}trigger.{}", stack.queue_prefix(), id.trim())
+}
+
+/// A trigger whose queue has its leader on this node.
+async fn trigger_led_by(stack: &Stack, cluster: &Cluster, node: usize) -> Option<usize> {
+    for trigger in 0..TRIGGERS {
+        if cluster.leader(&queue_of(stack, trigger).await, node).await == Some(node) {
+            return Some(trigger);
+        }
+    }
+    None
+}
+
+/// The node is killed to which the ingress is connected, and how the calls to a trigger went whose queue it led. `Err`: they were told
+/// that the queue is full, or still refused at the end.
+///
+/// The ingress connects to another node before a new leader is known there: RabbitMQ 3.10 then asks the dead one for every message of the
+/// channel, and refuses all until that node is back.
+async fn kill_a_leader(stack: &Stack, cluster: &Cluster, address: &VirtualAddress, process: &Process) -> Result<Duration, String> {
+    let leader = address.current();
+    let trigger = trigger_led_by(stack, cluster, leader).await.expect("a queue with its leader on the ingress's node");
+    let calls = Calls::start(stack, process, format!("/t1/ordered{trigger}"));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let killed = Instant::now();
+    cluster.kill_node(leader);
+    tokio::time::sleep(RECOVERY + Duration::from_secs(3)).await;
+    let answers = calls.end().await;
+    let refused = answers.iter().filter(|(began, status, _)| *began > killed && *status != 202);
+    let summary = {
+        let mut texts: Vec<String> = refused.clone().map(|(_, status, text)| format!("{status} {text}")).collect();
+        let count = texts.len();
+        texts.sort();
+        texts.dedup();
+        format!("{count} of {} refused: {texts:?}", answers.len())
+    };
+    let last_refused = refused.map(|(began, ..)| began.duration_since(killed)).max().unwrap_or_default();
+    eprintln!("leader {leader} of ordered{trigger} killed: last refused call {last_refused:?} after; {summary}");
+    let full = answers.iter().find(|(_, status, text)| *status == 503 && text.contains("is full"));
+    cluster.start_node(leader).await;
+    match full {
+        Some((.., text)) => Err(format!("told as full: {text}")),
+        None if last_refused > RECOVERY => Err(format!("refused for {last_refused:?}: {summary}")),
+        None => Ok(last_refused),
+    }
+}
+
+/// `FOREBAY_LEADER_KILLS`: how many leaders are killed.
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_are_accepted_again_while_the_node_of_their_queues_leader_stays_away_and_no_queue_is_told_as_full() {
+    let kills: usize = std::env::var("FOREBAY_LEADER_KILLS").map_or(2, |text| text.parse().unwrap());
+    let cluster = Cluster::start().await;
+    let stack = Stack::new().await;
+    stack.apply(&definitions()).await;
+    let address = cluster.virtual_address().await;
+    let process = stack.start_with("ingress", &[("FOREBAY_AMQP_URL", &address.url)]).await;
+    for trigger in 0..TRIGGERS {
+        assert_eq!(stack.post(&process, &format!("/t1/ordered{trigger}"), "{}").await.status, 202);
+    }
+    let mut failures = Vec::new();
+    for _ in 0..kills {
+        failures.extend(kill_a_leader(&stack, &cluster, &address, &process).await.err());
+    }
+    assert!(failures.is_empty(), "{} of {kills} kills: {failures:#?}", failures.len());
+}
+
+/// Publisher, replies, consumers and what looks at queues are all in the process.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_knows_several_nodes_goes_on_when_its_own_dies() {
+    let cluster = Cluster::start().await;
+    let stack = Stack::new().await;
+    stack.apply(&definitions()).await;
+    let process = stack.start_with("dev", &[("FOREBAY_AMQP_URL", &cluster.url(&[0, 1, 2]))]).await;
+    for dying in 0..2 {
+        assert_eq!(stack.post(&process, "/t1/ordered0", "{}").await.status, 202);
+        cluster.kill_node(dying);
+        let killed = Instant::now();
+        eventually("calls are accepted again", || async { (stack.post(&process, "/t1/ordered0", "{}").await.status == 202).then_some(()) })
+            .await;
+        assert!(killed.elapsed() < Duration::from_secs(15), "{:?}", killed.elapsed());
+        cluster.start_node(dying).await;
+    }
+    // Every service in the process has found its way: what was accepted is executed.
+    stack.ended("ordered0", 4).await;
+}
