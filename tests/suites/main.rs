@@ -22,6 +22,7 @@ mod hostile;
 mod idempotency;
 mod installation;
 mod keys;
+mod proof;
 mod proxy;
 mod publishing;
 mod queues;

@@ -1,6 +1,6 @@
 //! A publisher of its own and a queue to look into, for suites that try the publisher itself.
 
-use forebay_broker::{Destination, Installation, Limits, Message, Publisher, PublisherConfig, Topology, encode_record};
+use forebay_broker::{Destination, Installation, Limits, Message, MessageKey, Publisher, PublisherConfig, Topology, encode_record};
 use forebay_contract::IdIssuer;
 use forebay_tests::Stack;
 use lapin::options::{BasicGetOptions, QueueDeclareOptions};
@@ -22,7 +22,7 @@ pub(crate) async fn publisher(stack: &Stack, url: String, limits: Limits) -> (Pu
 }
 
 pub(crate) fn message(body: impl Into<Vec<u8>>) -> Message {
-    encode_record(&IdIssuer::new(b"test").issue(Uuid::new_v4()).unwrap(), body.into())
+    encode_record(&IdIssuer::new(b"test").issue(Uuid::new_v4()).unwrap(), body.into(), &MessageKey::new(b"test", false))
 }
 
 /// A queue of the test's own, which goes with its connection.

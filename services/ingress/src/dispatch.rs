@@ -1,7 +1,7 @@
 //! From an envelope to a confirmed message, and from a reply to an outcome. Handlers see no broker beyond this.
 
 use crate::backlog::LongQueues;
-use forebay_broker::{Destination, PublishError, Publisher, Queue, Replies, Topology, encode_envelope, order_of};
+use forebay_broker::{Destination, MessageKey, PublishError, Publisher, Queue, Replies, Topology, encode_envelope, order_of};
 use forebay_contract::ExecutionId;
 use forebay_contract::definition::{Delivery, OnTimeout};
 use forebay_contract::envelope::Envelope;
@@ -20,6 +20,7 @@ pub(crate) struct Dispatch {
     pub(crate) snapshot: SnapshotHandle,
     pub(crate) long_queues: LongQueues,
     pub(crate) opener: TenantQueueOpener,
+    pub(crate) key: MessageKey,
 }
 
 /// How long a caller waits, and what then.
@@ -105,7 +106,7 @@ impl Dispatch {
             (Expiry::Awaited(expires_in), Queue::Call(_)) => expires_in,
             (Expiry::Awaited(_) | Expiry::Never, _) => None,
         };
-        let message = encode_envelope(envelope, expires_in);
+        let message = encode_envelope(envelope, expires_in, &self.key);
         self.publisher.publish(order_of(envelope, delivery), Destination::Queue(queue), message).await
     }
 }

@@ -13,7 +13,9 @@ use crate::receive::BodyBudget;
 use actix_web::dev::{ServerHandle, Service};
 use actix_web::http::ConnectionType;
 use actix_web::{App, HttpServer, web};
-use forebay_broker::{ConsumersConfig, Inspector, Installation, Limits, Publisher, PublisherConfig, PublisherState, Replies, Topology};
+use forebay_broker::{
+    ConsumersConfig, Inspector, Installation, Limits, MessageKey, Publisher, PublisherConfig, PublisherState, Replies, Topology,
+};
 use forebay_runtime::health::Health;
 use forebay_runtime::settings::Settings;
 use forebay_runtime::shutdown::Shutdown;
@@ -91,7 +93,8 @@ impl Ingress {
         let bound = BoundAddress::bind(settings.http_listen).map_err(listen)?;
         let address = bound.address().map_err(listen)?;
         let tls = settings.tls.as_ref().map(|files| server_config(&files.cert, &files.key)).transpose()?;
-        let ids = forebay_contract::IdIssuer::new(&store.id_key().await?);
+        let installation_key = store.id_key().await?;
+        let ids = forebay_contract::IdIssuer::new(&installation_key);
 
         let broker_shutdown = CancellationToken::new();
         let limits = Limits { max_length: settings.queue_max_length, max_bytes: settings.queue_max_bytes };
@@ -120,6 +123,7 @@ impl Ingress {
                 snapshot: snapshot.clone(),
                 long_queues,
                 opener: TenantQueueOpener::new(store.clone()),
+                key: MessageKey::new(&installation_key, false),
             },
             snapshot,
             checks: CheckCache::default(),

@@ -2,7 +2,7 @@
 
 use crate::measure;
 use crate::plan::{Plan, jitter, plan};
-use forebay_broker::{Destination, PublishError, Publisher, Topology, encode_envelope, stable_hash};
+use forebay_broker::{Destination, MessageKey, PublishError, Publisher, Topology, encode_envelope, stable_hash};
 use forebay_contract::definition::Schedule;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::{IdIssuer, unix_micros};
@@ -23,6 +23,7 @@ pub(crate) struct Publishing {
     pub(crate) topology: Topology,
     pub(crate) ids: IdIssuer,
     pub(crate) snapshot: SnapshotHandle,
+    pub(crate) key: MessageKey,
 }
 
 impl Publishing {
@@ -87,7 +88,7 @@ impl Publishing {
         let queue = self.topology.queue_of(envelope, &schedule.delivery, false, tenant_queue);
         let order = stable_hash(envelope.integration_id.as_bytes());
         let started = Instant::now();
-        let result = self.publisher.publish(Some(order), Destination::Queue(queue), encode_envelope(envelope, None)).await;
+        let result = self.publisher.publish(Some(order), Destination::Queue(queue), encode_envelope(envelope, None, &self.key)).await;
         measure::publish(&result, started.elapsed());
         result
     }

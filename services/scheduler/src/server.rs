@@ -2,7 +2,7 @@
 
 use crate::alerts::Watcher;
 use crate::publish::Publishing;
-use forebay_broker::{Installation, Limits, Publisher, PublisherConfig, PublisherState, Topology};
+use forebay_broker::{Installation, Limits, MessageKey, Publisher, PublisherConfig, PublisherState, Topology};
 use forebay_contract::IdIssuer;
 use forebay_runtime::health::Health;
 use forebay_runtime::settings::Settings;
@@ -70,7 +70,8 @@ impl Scheduler {
         health: Health,
         installation: Installation,
     ) -> Result<Self, SchedulerError> {
-        let ids = IdIssuer::new(&store.id_key().await?);
+        let installation_key = store.id_key().await?;
+        let (ids, key) = (IdIssuer::new(&installation_key), MessageKey::new(&installation_key, false));
         let broker_shutdown = CancellationToken::new();
         let limits = Limits { max_length: settings.queue_max_length, max_bytes: settings.queue_max_bytes };
         let topology = Topology::new(&settings.queue_prefix, settings.lanes, limits, installation);
@@ -83,7 +84,7 @@ impl Scheduler {
         };
         let publisher = Publisher::start(config, topology.clone(), broker_shutdown.clone());
         let alerts = Watcher::build(settings, store.clone(), snapshot.clone(), topology.clone(), ids.clone())?;
-        let publishing = Publishing { publisher, topology, ids, snapshot: snapshot.clone() };
+        let publishing = Publishing { publisher, topology, ids, snapshot: snapshot.clone(), key };
         health.expect(BROKER);
         health.expect(DATABASE);
         Ok(Self { clock: Clock { publishing, store, snapshot, health, broker_shutdown }, alerts })

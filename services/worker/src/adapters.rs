@@ -4,7 +4,9 @@ use crate::execution::ports::{Batch, CallReply, ExecutionBroker, ExecutionStore,
 use crate::measure;
 use crate::recording::{NotRecorded, Recorded, Recorder};
 use crate::store_health::StoreHealth;
-use forebay_broker::{Destination, PublishError, Publisher, Queue, Replies, Reply, Topology, encode_envelope, encode_reply, order_of};
+use forebay_broker::{
+    Destination, MessageKey, PublishError, Publisher, Queue, Replies, Reply, Topology, encode_envelope, encode_reply, order_of,
+};
 use forebay_contract::ExecutionId;
 use forebay_contract::definition::{Definition, Delivery};
 use forebay_contract::envelope::Envelope;
@@ -92,13 +94,14 @@ pub(crate) struct PublishedExecutions {
     pub(crate) replies: Replies,
     pub(crate) topology: Topology,
     pub(crate) snapshot: SnapshotHandle,
+    pub(crate) key: MessageKey,
 }
 
 impl PublishedExecutions {
     async fn publish_on(&self, envelope: &Envelope, policy: &Delivery, is_awaited: bool) -> Result<(), PublishError> {
         let tenant_queue = self.snapshot.current().tenant_queue(envelope.tenant.as_str());
         let queue = self.topology.queue_of(envelope, policy, is_awaited, tenant_queue);
-        let (order, message) = (order_of(envelope, policy), encode_envelope(envelope, None));
+        let (order, message) = (order_of(envelope, policy), encode_envelope(envelope, None, &self.key));
         self.publisher.publish(order, Destination::Queue(queue), message).await
     }
 }
@@ -110,7 +113,7 @@ impl ExecutionBroker for PublishedExecutions {
                 Target::Integration(policy) => self.publish_on(envelope, policy, false).await,
                 Target::Delayed { shared_queue, delay } => {
                     let queue = Queue::Retry { lane: shared_queue, delay: delay * 1000 };
-                    self.publisher.publish(None, Destination::Queue(queue), encode_envelope(envelope, None)).await
+                    self.publisher.publish(None, Destination::Queue(queue), encode_envelope(envelope, None, &self.key)).await
                 }
             }
         })

@@ -3,9 +3,11 @@
 use crate::adapters::{PublishedExecutions, StoredExecutions};
 use crate::consuming::{Backlog, Consumption, InHand, Kind, Members, Places, Stop, serve_all, serve_dead};
 use crate::execution::{ExecutionParts, Executions, Running};
-use crate::recording::{Announcer, Recorder, Statistics, drain_spool};
+use crate::recording::{Announcer, RecordDestination, Recorder, Statistics, drain_spool};
 use crate::store_health::StoreHealth;
-use forebay_broker::{Consumers, ConsumersConfig, Installation, Limits, Publisher, PublisherConfig, PublisherState, Replies, Topology};
+use forebay_broker::{
+    Consumers, ConsumersConfig, Installation, Limits, MessageKey, Publisher, PublisherConfig, PublisherState, Replies, Topology,
+};
 use forebay_contract::IdIssuer;
 use forebay_contract::unix_micros;
 use forebay_runtime::health::Health;
@@ -54,7 +56,7 @@ pub struct Worker {
     settings: Settings,
     health: Health,
     broker_shutdown: CancellationToken,
-    store_health: StoreHealth,
+    records: RecordDestination,
 }
 
 impl Worker {
@@ -94,29 +96,34 @@ impl Worker {
         let keys = settings.secret_key.as_ref().map(SecretKeys::parse).transpose().map_err(WorkerError::SecretKey)?;
         let announcer = Announcer::default();
         let store_health = StoreHealth::default();
-        let recorder = Recorder::start(store.clone(), store_health.clone(), publisher.clone(), announcer.clone());
+        let installation_key = store.id_key().await?;
+        let key = MessageKey::new(&installation_key, settings.unsigned_messages);
+        let records =
+            RecordDestination { store: store.clone(), health: store_health.clone(), publisher: publisher.clone(), key: key.clone() };
+        let recorder = Recorder::start(records.clone(), announcer.clone());
         let (statistics, running) = (Statistics::default(), Running::default());
         let executions = Executions::new(ExecutionParts {
             engine,
-            store: Arc::new(StoredExecutions { store: store.clone(), health: store_health.clone(), recorder }),
+            store: Arc::new(StoredExecutions { store: store.clone(), health: store_health, recorder }),
             broker: Arc::new(PublishedExecutions {
                 publisher: publisher.clone(),
                 replies,
                 topology: topology.clone(),
                 snapshot: snapshot.clone(),
+                key: key.clone(),
             }),
             snapshot: snapshot.clone(),
             connections: Connections::new(snapshot.clone(), keys),
-            ids: IdIssuer::new(&store.id_key().await?),
+            ids: IdIssuer::new(&installation_key),
             statistics: statistics.clone(),
             running: running.clone(),
             worker: settings.worker_name.clone(),
             execution_timeout: settings.execution_timeout,
         });
         health.expect("worker broker");
-        let consumption = Consumption { executions: Arc::new(executions), consumers, publisher, in_hand: InHand::default() };
+        let consumption = Consumption { executions: Arc::new(executions), consumers, publisher, key, in_hand: InHand::default() };
         let settings = settings.clone();
-        Ok(Self { consumption, store, snapshot, announcer, statistics, running, topology, settings, health, broker_shutdown, store_health })
+        Ok(Self { consumption, store, snapshot, announcer, statistics, running, topology, settings, health, broker_shutdown, records })
     }
 
     /// Consumes until shutdown, then ends what runs, at most for the drain time.
@@ -170,13 +177,7 @@ impl Worker {
         };
         tasks.push(tokio::spawn(members.run()));
         let Consumption { consumers, publisher, .. } = self.consumption.clone();
-        let spool = tokio::spawn(drain_spool(
-            self.store.clone(),
-            self.store_health.clone(),
-            consumers.clone(),
-            publisher.clone(),
-            self.broker_shutdown.clone(),
-        ));
+        let spool = tokio::spawn(drain_spool(self.records.clone(), consumers.clone(), self.broker_shutdown.clone()));
         let observer = tokio::spawn(observe(publisher, self.health.clone()));
         let maintainer = tokio::spawn(maintain(self.store.clone(), self.settings.retention));
 

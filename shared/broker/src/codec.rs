@@ -1,12 +1,13 @@
 //! Envelopes and replies as AMQP messages: the body is the HTTP body byte for byte, everything else is in properties and headers.
 
+use crate::signature::{Kind, MessageKey, Parts};
 use crate::topology::{expiration, short};
 use bytes::Bytes;
 use forebay_contract::ExecutionId;
 use forebay_contract::envelope::{ENVELOPE_VERSION, Envelope, Request, TraceContext, header};
 use forebay_contract::outcome::{Ending, ErrorCode, ExecutionError, Response};
 use lapin::BasicProperties;
-use lapin::types::{AMQPValue, FieldTable};
+use lapin::types::{AMQPValue, FieldTable, ShortString};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::time::Duration;
@@ -96,6 +97,18 @@ impl Message {
         self.properties.message_id().as_ref().map_or("", |id| id.as_str())
     }
 
+    /// The properties.
+    #[must_use]
+    pub fn properties(&self) -> &BasicProperties {
+        &self.properties
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
     /// In the place of a reply that is too large for the broker: its caller finds the outcome in the store.
     pub(crate) fn as_recorded(&self) -> Self {
         let mut headers = FieldTable::default();
@@ -133,6 +146,12 @@ pub enum DecodeError {
     /// A header or property is absent or of the wrong type.
     #[error("the message's {0} is missing or not of its type")]
     Field(&'static str),
+    /// Not written by this installation.
+    #[error(
+        "the message has no valid proof that this installation wrote it: somebody else published it, or a Forebay before proofs did; with \
+         FOREBAY_UNSIGNED_MESSAGES=accept a worker reads messages without a proof"
+    )]
+    NotSigned,
     /// Written by a newer Forebay.
     #[error("the message is of envelope version {0}, this program reads versions 1 to {ENVELOPE_VERSION}; update it")]
     Newer(u32),
@@ -140,7 +159,7 @@ pub enum DecodeError {
 
 /// An envelope as a persistent message. `expires_in`: the broker drops it from a lane after that time.
 #[must_use]
-pub fn encode_envelope(envelope: &Envelope, expires_in: Option<Duration>) -> Message {
+pub fn encode_envelope(envelope: &Envelope, expires_in: Option<Duration>, key: &MessageKey) -> Message {
     let mut headers = FieldTable::default();
     let mut set = |name: &str, value: AMQPValue| _ = headers.insert(name.into(), value);
     let call = Call {
@@ -159,7 +178,8 @@ pub fn encode_envelope(envelope: &Envelope, expires_in: Option<Duration>) -> Mes
         request: Cow::Borrowed(&envelope.request),
     };
     // Strings and JSON values always serialize; an empty header would be refused by the worker, visibly.
-    set(header::CALL, text(&serde_json::to_string(&call).unwrap_or_default()));
+    let head = serde_json::to_string(&call).unwrap_or_default();
+    set(header::CALL, text(&head));
     if let Some(trace) = &envelope.trace {
         set(header::TRACEPARENT, text(&trace.traceparent));
         if let Some(state) = &trace.tracestate {
@@ -167,7 +187,16 @@ pub fn encode_envelope(envelope: &Envelope, expires_in: Option<Duration>) -> Mes
         }
     }
     let id = short(&envelope.execution_id.to_string());
-    let mut properties = BasicProperties::default().with_message_id(id.clone()).with_delivery_mode(PERSISTENT).with_headers(headers);
+    let reply_to = fits(envelope.reply_to.as_deref());
+    let parts = Parts {
+        kind: Kind::Envelope,
+        id: id.as_str(),
+        head: head.as_bytes(),
+        reply_to: reply_to.as_ref().map_or("", |name| name.as_str()),
+        body: &envelope.body,
+    };
+    let signed = key.sign(BasicProperties::default(), &parts);
+    let mut properties = signed.with_message_id(id.clone()).with_delivery_mode(PERSISTENT).with_headers(headers);
     // Properties are short strings of at most 255 bytes; the request's headers hold both values in full.
     if let Some(content_type) = fits(envelope.content_type.as_deref()) {
         properties = properties.with_content_type(content_type);
@@ -175,7 +204,7 @@ pub fn encode_envelope(envelope: &Envelope, expires_in: Option<Duration>) -> Mes
     if let Some(encoding) = fits(envelope.content_encoding.as_deref()) {
         properties = properties.with_content_encoding(encoding);
     }
-    if let Some(reply_to) = fits(envelope.reply_to.as_deref()) {
+    if let Some(reply_to) = reply_to {
         properties = properties.with_reply_to(reply_to).with_correlation_id(id);
     }
     if let Some(expires_in) = expires_in {
@@ -188,8 +217,15 @@ pub fn encode_envelope(envelope: &Envelope, expires_in: Option<Duration>) -> Mes
 ///
 /// # Errors
 /// [`DecodeError`]: such a message can never be executed.
-pub fn decode_envelope(properties: &BasicProperties, body: Bytes) -> Result<Envelope, DecodeError> {
+pub fn decode_envelope(properties: &BasicProperties, body: Bytes, key: &MessageKey) -> Result<Envelope, DecodeError> {
     let headers = properties.headers().as_ref().ok_or(DecodeError::Field("headers"))?;
+    let property = |value: &Option<ShortString>| value.as_ref().map(|value| value.as_str().to_owned()).unwrap_or_default();
+    let head = match headers.inner().get(header::CALL) {
+        Some(AMQPValue::LongString(head)) => head.as_bytes(),
+        _ => return Err(DecodeError::Field(header::CALL)),
+    };
+    let (id, reply_to) = (property(properties.message_id()), property(properties.reply_to()));
+    key.verify(properties, &Parts { kind: Kind::Envelope, id: &id, head, reply_to: &reply_to, body: &body })?;
     let call: Call<'static> = match parse_json::<Call<'static>>(headers, header::CALL) {
         Ok(call) if call.envelope > ENVELOPE_VERSION => return Err(DecodeError::Newer(call.envelope)),
         Ok(call) => call,
@@ -270,9 +306,12 @@ pub(crate) fn decode_arrival(properties: &BasicProperties, body: Bytes) -> Resul
 
 /// An outcome on its way to the store by the broker, in the form that the worker chose.
 #[must_use]
-pub fn encode_record(id: &ExecutionId, body: Vec<u8>) -> Message {
-    let properties = BasicProperties::default()
-        .with_message_id(short(&id.to_string()))
+pub fn encode_record(id: &ExecutionId, body: Vec<u8>, key: &MessageKey) -> Message {
+    let id = short(&id.to_string());
+    let parts = Parts { kind: Kind::Record, id: id.as_str(), head: b"", reply_to: "", body: &body };
+    let properties = key
+        .sign(BasicProperties::default(), &parts)
+        .with_message_id(id.clone())
         .with_delivery_mode(PERSISTENT)
         .with_content_type("application/json".into());
     Message { properties, body: body.into() }
@@ -320,6 +359,32 @@ mod tests {
     use forebay_contract::IdIssuer;
     use serde_json::json;
 
+    fn key() -> MessageKey {
+        MessageKey::new(b"installation", false)
+    }
+
+    fn unsigned() -> MessageKey {
+        MessageKey::new(b"installation", true)
+    }
+
+    /// A message of a version that wrote no proof.
+    fn without_proof(properties: &BasicProperties, headers: FieldTable) -> BasicProperties {
+        let id = properties.message_id().clone().unwrap();
+        BasicProperties::default().with_message_id(id).with_headers(headers)
+    }
+
+    #[test]
+    fn an_envelope_that_somebody_has_changed_is_refused() {
+        let message = encode_envelope(&envelope(), None, &key());
+        let changed = Bytes::from_static(b"another body");
+        assert_eq!(decode_envelope(&message.properties, changed, &key()), Err(DecodeError::NotSigned));
+        let elsewhere = message.properties.clone().with_reply_to("reply.y".into());
+        assert_eq!(decode_envelope(&elsewhere, message.body.clone(), &key()), Err(DecodeError::NotSigned));
+        let headers = message.properties.headers().clone().unwrap();
+        let unproved = without_proof(&message.properties, headers);
+        assert_eq!(decode_envelope(&unproved, message.body, &key()), Err(DecodeError::NotSigned));
+    }
+
     fn envelope() -> Envelope {
         let integration_id = Uuid::new_v4();
         let serde_json::Value::Object(query) = json!({"customerid": 42, "name": "ö\0"}) else { panic!() };
@@ -354,10 +419,10 @@ mod tests {
     #[test]
     fn an_envelope_survives_the_way_over_the_broker() {
         let sent = envelope();
-        let message = encode_envelope(&sent, Some(Duration::from_millis(1500)));
+        let message = encode_envelope(&sent, Some(Duration::from_millis(1500)), &key());
         assert_eq!(message.properties.expiration().as_ref().unwrap().as_str(), "1500");
         assert_eq!(message.id(), sent.execution_id.to_string());
-        assert_eq!(decode_envelope(&message.properties, message.body.clone()), Ok(sent));
+        assert_eq!(decode_envelope(&message.properties, message.body.clone(), &key()), Ok(sent));
     }
 
     #[test]
@@ -366,8 +431,8 @@ mod tests {
         let long = format!("text/plain; x={}", "y".repeat(300));
         sent.content_type = Some(long.clone());
         sent.request.headers[0].1 = long;
-        let message = encode_envelope(&sent, None);
-        assert_eq!(decode_envelope(&message.properties, message.body.clone()), Ok(sent));
+        let message = encode_envelope(&sent, None, &key());
+        assert_eq!(decode_envelope(&message.properties, message.body.clone(), &key()), Ok(sent));
     }
 
     #[test]
@@ -401,7 +466,7 @@ mod tests {
 
     #[test]
     fn what_is_no_envelope_is_refused_by_name() {
-        let message = encode_envelope(&envelope(), None);
+        let message = encode_envelope(&envelope(), None, &unsigned());
         let without = |name: &str| {
             let mut headers = FieldTable::default();
             for (known, value) in message.properties.headers().as_ref().unwrap().inner() {
@@ -409,12 +474,12 @@ mod tests {
                     headers.insert(known.clone(), value.clone());
                 }
             }
-            decode_envelope(&message.properties.clone().with_headers(headers), Bytes::new())
+            decode_envelope(&without_proof(&message.properties, headers), Bytes::new(), &unsigned())
         };
         assert_eq!(without(header::CALL), Err(DecodeError::Field(header::CALL)));
-        assert_eq!(decode_envelope(&BasicProperties::default(), Bytes::new()), Err(DecodeError::Field("headers")));
+        assert_eq!(decode_envelope(&BasicProperties::default(), Bytes::new(), &unsigned()), Err(DecodeError::Field("headers")));
         let mut newer = message.properties.headers().clone().unwrap();
         newer.insert(header::CALL.into(), text(r#"{"envelope":99,"shape":"another"}"#));
-        assert_eq!(decode_envelope(&message.properties.clone().with_headers(newer), Bytes::new()), Err(DecodeError::Newer(99)));
+        assert_eq!(decode_envelope(&without_proof(&message.properties, newer), Bytes::new(), &unsigned()), Err(DecodeError::Newer(99)));
     }
 }

@@ -8,6 +8,7 @@ use crate::acks::Acks;
 use crate::codec::{DecodeError, decode_envelope};
 use crate::connection::connect;
 use crate::error::BrokerError;
+use crate::signature::{Kind, MessageKey, Parts};
 use crate::topology::{Queue, Topology, short};
 use bytes::Bytes;
 use forebay_contract::envelope::Envelope;
@@ -214,14 +215,18 @@ impl Delivery {
     ///
     /// # Errors
     /// [`DecodeError`] when it can never be executed.
-    pub fn envelope(&self) -> Result<Envelope, DecodeError> {
-        decode_envelope(&self.properties, self.body.clone())
+    pub fn envelope(&self, key: &MessageKey) -> Result<Envelope, DecodeError> {
+        decode_envelope(&self.properties, self.body.clone(), key)
     }
 
-    /// The body.
-    #[must_use]
-    pub fn body(&self) -> &Bytes {
-        &self.body
+    /// The body of a message that [`encode_record`](crate::encode_record) made.
+    ///
+    /// # Errors
+    /// [`DecodeError::NotSigned`].
+    pub fn record(&self, key: &MessageKey) -> Result<&Bytes, DecodeError> {
+        let parts = Parts { kind: Kind::Record, id: self.message_id(), head: b"", reply_to: "", body: &self.body };
+        key.verify(&self.properties, &parts)?;
+        Ok(&self.body)
     }
 
     /// The properties, for a message that is put aside as it came.

@@ -14,6 +14,7 @@ mod lock;
 mod publisher;
 mod remote;
 mod replies;
+mod signature;
 mod topology;
 mod wire;
 
@@ -25,4 +26,5 @@ pub use installation::Installation;
 pub use publisher::{Destination, Publisher, PublisherConfig, PublisherState};
 pub use remote::{RemoteError, RemoteMessage, RemotePublisher, endpoint};
 pub use replies::{Replies, Waiting};
+pub use signature::MessageKey;
 pub use topology::{Limits, Queue, RETRY_DELAYS, Topology, order_of, stable_hash};

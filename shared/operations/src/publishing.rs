@@ -4,8 +4,8 @@
 use crate::error::OperationError;
 use crate::installation::InstallationCheck;
 use forebay_broker::{
-    BrokerError, Depth, Destination, Inspector, Publisher, PublisherConfig, Queue, Settle, Topology, UnreadableMessage, encode_envelope,
-    order_of,
+    BrokerError, Depth, Destination, Inspector, MessageKey, Publisher, PublisherConfig, Queue, Settle, Topology, UnreadableMessage,
+    encode_envelope, order_of,
 };
 use forebay_contract::definition::Delivery;
 use forebay_contract::envelope::Envelope;
@@ -92,8 +92,9 @@ impl CheckedBroker<'_> {
         // Not connected after that: publishing says so.
         let _ = tokio::time::timeout(PATIENCE, publisher.ready()).await;
         let queue = access.topology.queue_of(envelope, delivery, false, None);
+        let key = MessageKey::new(&access.check.store.id_key().await?, false);
         let destination = Destination::Queue(queue);
-        Ok(publisher.publish(order_of(envelope, delivery), destination, encode_envelope(envelope, None)).await?)
+        Ok(publisher.publish(order_of(envelope, delivery), destination, encode_envelope(envelope, None, &key)).await?)
     }
 
     /// Returns an unreadable message to its queue, or discards it.

@@ -3,7 +3,7 @@
 use super::backlog::{Backlog, Relief, Waits};
 use super::places::{Claimant, Place, Places};
 use crate::execution::{Delivered, SharedQueue};
-use forebay_broker::{Destination, Publisher, Queue, encode_envelope};
+use forebay_broker::{Destination, MessageKey, Publisher, Queue, encode_envelope};
 use forebay_contract::Name;
 use forebay_contract::unix_micros;
 use std::sync::Arc;
@@ -28,6 +28,7 @@ pub(crate) struct SharedAdmission {
     pub(crate) window: Arc<Window>,
     /// For what is moved to a queue of its tenant.
     pub(crate) publisher: Publisher,
+    pub(crate) key: MessageKey,
 }
 
 /// Deliveries of one shared queue that this worker has in hand.
@@ -111,7 +112,7 @@ impl SharedAdmission {
                 (Queue::Call(number), Some(Duration::from_millis(left)))
             }
         };
-        let moved = self.publisher.publish(None, Destination::Queue(queue), encode_envelope(envelope, expires_in)).await;
+        let moved = self.publisher.publish(None, Destination::Queue(queue), encode_envelope(envelope, expires_in, &self.key)).await;
         if let Err(error) = &moved {
             tracing::debug!(forebay.execution.id = %envelope.execution_id, %error, "an execution stays on the queue that its tenant shares");
         }

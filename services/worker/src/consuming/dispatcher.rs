@@ -6,7 +6,7 @@
 use super::admission::Admission;
 use super::in_hand::{Held, InHand};
 use crate::execution::{Delivered, Disposition, Executions, SharedQueue, Source};
-use forebay_broker::{Consumers, Delivery, Destination, Publisher, Queue, Subscription};
+use forebay_broker::{Consumers, Delivery, Destination, MessageKey, Publisher, Queue, Subscription};
 use forebay_contract::Name;
 use forebay_contract::outcome::ExecutionError;
 use forebay_contract::unix_micros;
@@ -51,6 +51,8 @@ pub(crate) struct Consumption {
     pub(crate) consumers: Consumers,
     /// For messages that cannot be executed.
     pub(crate) publisher: Publisher,
+    /// Tells messages of this installation from those of others.
+    pub(crate) key: MessageKey,
     pub(crate) in_hand: InHand,
 }
 
@@ -129,7 +131,7 @@ pub(crate) async fn dispatch(
                     end = End::Lost;
                     break;
                 };
-                let envelope = match delivery.envelope() {
+                let envelope = match delivery.envelope(&consumption.key) {
                     Ok(envelope) => envelope,
                     Err(error) => {
                         if !put_aside(&consumption.publisher, delivery, &error.to_string()).await {

@@ -64,8 +64,8 @@ async fn serve(consumption: Consumption, kind: Kind, number: u16, stop: Stop) {
     let second = u16::try_from((kind.count + SPARE).saturating_sub(usize::from(first)).max(1)).unwrap_or(u16::MAX);
     let window = Arc::new(Window::new(usize::from(first)));
     let Kind { places, backlog, .. } = kind;
-    let publisher = consumption.publisher.clone();
-    let admission = Arc::new(SharedAdmission { places, backlog, queue, window: window.clone(), publisher });
+    let (publisher, key) = (consumption.publisher.clone(), consumption.key.clone());
+    let admission = Arc::new(SharedAdmission { places, backlog, queue, window: window.clone(), publisher, key });
     let subscribed = |prefetch, stop| subscribe(consumption.clone(), admission.clone(), prefetch, stop);
     let more = async {
         while until_filled(&window, &stop).await {
@@ -137,7 +137,7 @@ pub(crate) async fn serve_dead(consumption: Consumption, stop: Stop) {
 
 /// `false`: it has to come again.
 async fn handle_dead_letter(consumption: &Consumption, delivery: Delivery) -> bool {
-    let envelope = match delivery.envelope() {
+    let envelope = match delivery.envelope(&consumption.key) {
         Ok(envelope) => envelope,
         Err(error) => return put_aside(&consumption.publisher, delivery, &error.to_string()).await,
     };

@@ -7,7 +7,7 @@ use super::announcer::Announcer;
 use crate::execution::ports::Urgency;
 use crate::measure;
 use crate::store_health::StoreHealth;
-use forebay_broker::{Consumers, Delivery, Destination, Publisher, Queue, encode_record, stable_hash};
+use forebay_broker::{Consumers, Delivery, Destination, Message, MessageKey, Publisher, Queue, encode_record, stable_hash};
 use forebay_store::{Record, Store, StoreError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -55,8 +55,7 @@ struct Waiting {
 
 impl Recorder {
     /// Starts the recording tasks; they end when the last handle is dropped.
-    pub(crate) fn start(store: Store, health: StoreHealth, publisher: Publisher, announcer: Announcer) -> Self {
-        let destination = RecordDestination { store, health, publisher };
+    pub(crate) fn start(destination: RecordDestination, announcer: Announcer) -> Self {
         let [urgent, batched] = [Duration::ZERO, LINGER].map(|linger| {
             let (records, waiting) = mpsc::channel(WAITING);
             tokio::spawn(write_batches(destination.clone(), announcer.clone(), waiting, linger));
@@ -94,7 +93,7 @@ async fn write_batches(destination: RecordDestination, announcer: Announcer, mut
         // Confirms come back together: the batch is sent as a whole, not one by one.
         let spooled = records.iter().zip(done).map(|(record, done)| {
             let publisher = publisher.clone();
-            let message = encode_record(&record.execution_id, serde_json::to_vec(record).unwrap_or_default());
+            let message = destination.message(record);
             let order = stable_hash(record.execution_id.unique().as_bytes());
             async move {
                 let result = publisher.publish(Some(order), Destination::Queue(Queue::Outcomes), message).await;
@@ -124,11 +123,12 @@ async fn gather(waiting: &mut mpsc::Receiver<Waiting>, batch: &mut Vec<Waiting>,
 
 /// Where records go. Cheap to clone.
 #[derive(Clone)]
-struct RecordDestination {
-    store: Store,
-    health: StoreHealth,
-    /// For records that the store refuses.
-    publisher: Publisher,
+pub(crate) struct RecordDestination {
+    pub(crate) store: Store,
+    pub(crate) health: StoreHealth,
+    /// For records that wait for the store, and for those that it refuses.
+    pub(crate) publisher: Publisher,
+    pub(crate) key: MessageKey,
 }
 
 impl RecordDestination {
@@ -154,7 +154,7 @@ impl RecordDestination {
                             measure::recorded(1);
                             written.extend(stored.into_iter().map(recorded));
                         }
-                        Err(error) if !error.is_unavailable() && put_aside(&self.publisher, record, &error).await => {
+                        Err(error) if !error.is_unavailable() && put_aside(self, record, &error).await => {
                             written.push(Recorded::Stored);
                         }
                         Err(_) => return None,
@@ -165,16 +165,20 @@ impl RecordDestination {
         }
     }
 
+    fn message(&self, record: &Record) -> Message {
+        encode_record(&record.execution_id, serde_json::to_vec(record).unwrap_or_default(), &self.key)
+    }
+
     async fn ask(&self, records: &[Record]) -> Result<Vec<bool>, StoreError> {
         self.health.ask(&self.store, STORE_TIMEOUT, self.store.record(records)).await
     }
 }
 
 /// Whether the broker took it.
-async fn put_aside(publisher: &Publisher, record: &Record, error: &StoreError) -> bool {
+async fn put_aside(destination: &RecordDestination, record: &Record, error: &StoreError) -> bool {
+    let publisher = &destination.publisher;
     tracing::error!(forebay.execution.id = %record.execution_id, %error, "the database refuses an outcome; it is put aside on the 'unreadable' queue");
-    let message = encode_record(&record.execution_id, serde_json::to_vec(record).unwrap_or_default());
-    let aside = message.as_unreadable(&publisher.name_of(Queue::Outcomes), &error.to_string());
+    let aside = destination.message(record).as_unreadable(&publisher.name_of(Queue::Outcomes), &error.to_string());
     let published = publisher.publish(None, Destination::Queue(Queue::Unreadable), aside).await;
     if let Err(error) = &published {
         tracing::error!(forebay.execution.id = %record.execution_id, %error, "the refused outcome could not be put aside");
@@ -183,14 +187,7 @@ async fn put_aside(publisher: &Publisher, record: &Record, error: &StoreError) -
 }
 
 /// Writes spooled outcomes to the store whenever it is there.
-pub(crate) async fn drain_spool(
-    store: Store,
-    health: StoreHealth,
-    consumers: Consumers,
-    publisher: Publisher,
-    shutdown: CancellationToken,
-) {
-    let destination = RecordDestination { store, health, publisher };
+pub(crate) async fn drain_spool(destination: RecordDestination, consumers: Consumers, shutdown: CancellationToken) {
     while !shutdown.is_cancelled() {
         if !destination.health.is_silent()
             && destination.health.ask(&destination.store, STORE_TIMEOUT, destination.store.ping()).await.is_ok()
@@ -223,11 +220,12 @@ pub(crate) async fn drain_spool(
 async fn write_spooled(destination: &RecordDestination, deliveries: Vec<Delivery>) -> bool {
     let mut records = Vec::with_capacity(deliveries.len());
     for delivery in &deliveries {
-        match serde_json::from_slice::<Record>(delivery.body()) {
+        let record = delivery.record(&destination.key).map_err(|error| error.to_string());
+        match record.and_then(|body| serde_json::from_slice::<Record>(body).map_err(|error| error.to_string())) {
             Ok(record) => records.push(record),
             Err(error) => {
                 tracing::error!(messaging.message.id = delivery.message_id(), %error, "a spooled outcome cannot be read; it is put aside");
-                let aside = delivery.as_unreadable(&error.to_string());
+                let aside = delivery.as_unreadable(&error);
                 if destination.publisher.publish(None, Destination::Queue(Queue::Unreadable), aside).await.is_err() {
                     return false;
                 }

@@ -86,6 +86,7 @@ settings_table! {
     WORKER_CONCURRENCY = setting("FOREBAY_WORKER_CONCURRENCY", "worker-concurrency", "N", Text("256"), "executions of the shared queues that a worker runs at the same time, calls and work each; one tenant gets at most four fifths of them");
     WORKER_MEMORY = setting("FOREBAY_WORKER_MEMORY", "worker-memory", "SIZE", Computed("half of the memory that the process may use"), "bytes that a worker may hold before executions that hold many of them wait for others to end; one tenant gets at most half of them");
     WORKER_NAME = setting("FOREBAY_WORKER_NAME", "worker-name", "TEXT", Computed("hostname-pid"), "name of this process among the others; must differ between running processes");
+    UNSIGNED_MESSAGES = setting("FOREBAY_UNSIGNED_MESSAGES", "unsigned-messages", "refuse|accept", Text("refuse"), "what a worker does with messages that carry no proof of this installation; accept while an older version still publishes, or has left some");
     LANES = setting("FOREBAY_LANES", "lanes", "N", Text("4"), "shared queues of each kind (work, call); the same for every process of a stack");
     PUBLISHER_CHANNELS = setting("FOREBAY_PUBLISHER_CHANNELS", "publisher-channels", "N", Text("6"), "broker channels that publish, 1 to 32");
     MAX_IN_FLIGHT = setting("FOREBAY_MAX_IN_FLIGHT", "max-in-flight", "N", Text("10000"), "calls an ingress has admitted and not yet answered; more are refused");
@@ -129,6 +130,6 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), SETTINGS.len());
-        assert_eq!(SETTINGS.len(), 39);
+        assert_eq!(SETTINGS.len(), 40);
     }
 }

@@ -71,6 +71,8 @@ pub struct Settings {
     pub worker_concurrency: usize,
     /// Bytes that a worker may hold before executions that hold many of them wait for others to end.
     pub worker_memory: usize,
+    /// Whether a worker reads messages without a proof of the installation.
+    pub unsigned_messages: bool,
     /// Name of this process among the others; 1 to 128 visible ASCII characters.
     pub worker_name: String,
     /// Shared queues of each kind; 1 to 64.
@@ -187,6 +189,11 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
     let secret_key = reader.value(&docs::SECRET_KEY, |text| Ok(Secret::new(text)));
     let worker_concurrency = reader.number(&docs::WORKER_CONCURRENCY, 1..=10_000);
     let worker_memory = reader.bytes(&docs::WORKER_MEMORY, LEAST_MEMORY..=1 << 50);
+    let unsigned_messages = reader.value(&docs::UNSIGNED_MESSAGES, |text| match text {
+        "refuse" => Ok(false),
+        "accept" => Ok(true),
+        _ => Err("write refuse or accept".to_owned()),
+    });
     let worker_name = reader.value(&docs::WORKER_NAME, names::worker_name);
     let lanes = reader.number(&docs::LANES, 1..=64);
     let publisher_channels = reader.number(&docs::PUBLISHER_CHANNELS, 1..=32);
@@ -228,6 +235,7 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
         queue_prefix,
         secret_key,
         worker_concurrency: worker_concurrency?,
+        unsigned_messages: unsigned_messages?,
         worker_memory: worker_memory.unwrap_or_else(|| crate::memory::limit() / 2),
         worker_name: worker_name.unwrap_or_else(names::default_worker_name),
         lanes: lanes?,
