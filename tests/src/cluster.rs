@@ -162,18 +162,25 @@ impl Cluster {
         VirtualAddress { url, current }
     }
 
-    /// The node on which a queue has its leader, as another node says; `None`: it has none.
-    pub async fn leader(&self, queue: &str, asked: usize) -> Option<usize> {
-        let mut command = self.command(asked, "rabbitmqctl");
-        let output = command.args(["--quiet", "list_queues", "name", "leader", "--formatter=json"]).output().await.unwrap();
-        let listed: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-        let row = listed.as_array()?.iter().find(|row| row["name"] == queue)?.clone();
-        self.nodes.iter().position(|node| row["leader"] == node.name.as_str())
+    /// Queues and the nodes on which they have their leaders, as one node says; those without a leader are left out.
+    pub async fn leaders(&self, asked: usize) -> Vec<(String, usize)> {
+        let text = self.run(asked, "rabbitmqctl", &["--quiet", "list_queues", "name", "leader", "--formatter=json"]).await;
+        let listed: Value = serde_json::from_str(&text).unwrap();
+        let leader_of = |row: &Value| {
+            let leader = self.nodes.iter().position(|node| row["leader"] == node.name.as_str())?;
+            Some((row["name"].as_str()?.to_owned(), leader))
+        };
+        listed.as_array().unwrap().iter().filter_map(leader_of).collect()
     }
 
-    /// Runs `rabbitmqctl` on a node; what it printed.
-    pub async fn rabbitmqctl(&self, node: usize, arguments: &[&str]) -> String {
-        let output = self.command(node, "rabbitmqctl").args(arguments).output().await.unwrap();
+    /// Spreads the leaders of queues over all nodes.
+    pub async fn rebalance(&self, asked: usize) {
+        self.run(asked, "rabbitmq-queues", &["rebalance", "quorum"]).await;
+    }
+
+    /// Runs one of RabbitMQ's tools on a node; what it printed.
+    async fn run(&self, node: usize, program: &str, arguments: &[&str]) -> String {
+        let output = self.command(node, program).args(arguments).output().await.unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{arguments:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
         text

@@ -56,14 +56,22 @@ async fn queue_of(stack: &Stack, trigger: usize) -> String {
     format!("{}trigger.{}", stack.queue_prefix(), id.trim())
 }
 
-/// A trigger whose queue has its leader on this node.
-async fn trigger_led_by(stack: &Stack, cluster: &Cluster, node: usize) -> Option<usize> {
+/// A trigger whose queue has its leader on this node, which is made so where there is none.
+async fn trigger_led_by(stack: &Stack, cluster: &Cluster, node: usize) -> usize {
+    let mut queues = Vec::new();
     for trigger in 0..TRIGGERS {
-        if cluster.leader(&queue_of(stack, trigger).await, node).await == Some(node) {
-            return Some(trigger);
-        }
+        queues.push(queue_of(stack, trigger).await);
     }
-    None
+    eventually("a queue has its leader on the ingress's node", || async {
+        let leaders = cluster.leaders(node).await;
+        let is_led_here = |queue: &String| leaders.iter().any(|(name, leader)| name == queue && *leader == node);
+        let found = queues.iter().position(is_led_here);
+        if found.is_none() {
+            cluster.rebalance(node).await;
+        }
+        found
+    })
+    .await
 }
 
 /// The node is killed to which the ingress is connected, and how the calls to a trigger went whose queue it led. `Err`: they were told
@@ -73,7 +81,7 @@ async fn trigger_led_by(stack: &Stack, cluster: &Cluster, node: usize) -> Option
 /// channel, and refuses all until that node is back.
 async fn kill_a_leader(stack: &Stack, cluster: &Cluster, address: &VirtualAddress, process: &Process) -> Result<Duration, String> {
     let leader = address.current();
-    let trigger = trigger_led_by(stack, cluster, leader).await.expect("a queue with its leader on the ingress's node");
+    let trigger = trigger_led_by(stack, cluster, leader).await;
     let calls = Calls::start(stack, process, format!("/t1/ordered{trigger}"));
     tokio::time::sleep(Duration::from_secs(2)).await;
     let killed = Instant::now();

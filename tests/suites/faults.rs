@@ -134,6 +134,43 @@ async fn while_the_broker_is_away_calls_get_503_and_what_was_accepted_is_execute
     all_recorded(&stack, &accepted).await;
 }
 
+/// Whether the process is ready, and its check `accepting`.
+async fn readiness(stack: &Stack, process: &Process) -> (u16, Value) {
+    let answer = stack.send(stack.http.get(format!("http://{}/readyz", process.admin_address()))).await;
+    let report = answer.json();
+    let accepting = report["checks"].as_array().unwrap().iter().find(|check| check["name"] == "accepting").cloned();
+    (answer.status, accepting.unwrap_or_default())
+}
+
+#[tokio::test]
+async fn an_ingress_is_ready_while_the_broker_is_away_and_says_that_it_does_not_accept() {
+    let stack = Stack::new().await;
+    stack.apply(DEFINITIONS).await;
+    let running = stack.start("ingress").await;
+    let accepting = |ok: bool| {
+        let (stack, running) = (&stack, &running);
+        eventually("the check follows the broker", move || async move {
+            let (status, check) = readiness(stack, running).await;
+            assert_eq!((status, &check["required"]), (200, &Value::Bool(false)), "{check}");
+            (check["ok"] == ok).then_some(())
+        })
+    };
+    accepting(true).await;
+    services("stop-broker").await;
+    accepting(false).await;
+    // One that starts now listens without a broker after a few seconds.
+    let begun = Instant::now();
+    let started = stack.start("ingress").await;
+    assert!((Duration::from_secs(4)..Duration::from_secs(15)).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+    for process in [&running, &started] {
+        let answer = stack.post(process, "/t1/async", "{}").await;
+        assert_eq!((answer.status, &answer.json()["mayBeDelivered"]), (503, &Value::Bool(false)));
+    }
+    services("start-broker").await;
+    accepting(true).await;
+    eventually("it accepts", || async { (stack.post(&started, "/t1/async", "{}").await.status == 202).then_some(()) }).await;
+}
+
 /// Above its memory limit the broker reads nothing more of a connection that publishes, until it is below.
 #[tokio::test]
 async fn while_the_broker_is_short_of_memory_calls_get_503_at_once_and_are_accepted_again_after() {
