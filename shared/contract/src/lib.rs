@@ -6,6 +6,7 @@ pub mod body;
 mod causes;
 mod clock;
 pub mod connection;
+mod credential_header;
 pub mod definition;
 mod duration;
 pub mod envelope;
