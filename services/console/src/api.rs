@@ -147,7 +147,7 @@ async fn document() -> ApiResult {
 
 /// The routes of the API.
 pub(crate) fn routes() -> Vec<Route> {
-    use Needs::{Anybody, Everywhere, Nobody, SomeAdministrator, Tenant};
+    use Needs::{Anybody, Everywhere, Nobody, PersonEverywhere, SomeAdministrator, Tenant};
     use Role::{Administrator, Developer, Operator, Viewer};
     use openapi::{Parameter as P, delete, get, patch, post, put};
     const TENANT: P = P { name: "tenant", about: "Only this tenant's" };
@@ -295,9 +295,11 @@ pub(crate) fn routes() -> Vec<Route> {
             .takes::<people::TenantChange>()
             .gives::<people::Tenant>(),
         get("/api/v1/users", Everywhere(Administrator), "Users", |r| r.to(people::users)).query(&PAGES).lists::<people::User>(),
-        post("/api/v1/users", Everywhere(Administrator), "Invites a user", |r| r.to(people::create_user))
-            .takes::<people::NewUser>()
-            .gives_as::<people::User>(201),
+        post("/api/v1/users", PersonEverywhere(Administrator), "Invites a user, as a person: a token cannot", |r| {
+            r.to(people::create_user)
+        })
+        .takes::<people::NewUser>()
+        .gives_as::<people::User>(201),
         get("/api/v1/users/{id}", Everywhere(Administrator), "One user", |r| r.to(people::get_user)).gives::<people::User>(),
         patch("/api/v1/users/{id}", Everywhere(Administrator), "Changes a user", |r| r.to(people::update_user))
             .takes::<people::UserChange>()

@@ -1,6 +1,7 @@
 //! Builds the console and runs it until shutdown.
 
 use crate::auth::HostAccess;
+use crate::device::Devices;
 use crate::guard::guard;
 use crate::oidc::Provider;
 use crate::pages::bulk::Bulk;
@@ -17,6 +18,7 @@ use forebay_store::{SnapshotHandle, Store, StoreError};
 use forebay_tls::{TlsError, server_config};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -53,12 +55,22 @@ pub enum ConsoleError {
     /// The operations cannot be set up.
     #[error(transparent)]
     Operations(#[from] BuildError),
+    /// The operating system gave no random bytes.
+    #[error("the operating system gave no random bytes")]
+    Random,
     /// The HTTP client that tries integrations.
     #[error("the HTTP client cannot be made")]
     Client(#[source] reqwest::Error),
     /// The HTTP server failed.
     #[error("the HTTP server failed")]
     Serve(#[source] std::io::Error),
+}
+
+/// What the installation's key gives to signing in.
+struct Setup {
+    /// Proves that who makes the first administrator reads this process's log.
+    code: String,
+    devices: Devices,
 }
 
 /// A built console: it listens, and answers once it runs.
@@ -85,9 +97,10 @@ impl Console {
         health: Health,
         host: Option<HostAccess>,
     ) -> Result<Self, ConsoleError> {
-        let code = setup::code(&store.id_key().await?);
+        let installation_key = store.id_key().await?;
+        let code = setup::code(&installation_key);
         let setup = if store.has_users().await? { None } else { Some(code.clone()) };
-        let console = Self::assemble(settings, store, snapshot, health, host, code)?;
+        let console = Self::assemble(settings, store, snapshot, health, host, Setup { code, devices: Devices::new(&installation_key) })?;
         console.health.expect(DATABASE);
         Ok(Self { setup, ..console })
     }
@@ -98,8 +111,11 @@ impl Console {
     /// [`ConsoleError`].
     pub fn build_api(settings: &Settings, store: Store, host: HostAccess) -> Result<Self, ConsoleError> {
         crate::failure::tell_causes();
-        // An empty code is nobody's: the first administrator is not made here.
-        Self::assemble(settings, store, SnapshotHandle::of_nothing(), Health::new(), Some(host), String::new())
+        // An empty code is nobody's: the first administrator is not made here, and nobody signs in with a cookie of this process.
+        let (mut key, code) = ([0; 32], String::new());
+        getrandom::fill(&mut key).map_err(|_| ConsoleError::Random)?;
+        let setup = Setup { code, devices: Devices::new(&key) };
+        Self::assemble(settings, store, SnapshotHandle::of_nothing(), Health::new(), Some(host), setup)
     }
 
     fn assemble(
@@ -108,7 +124,7 @@ impl Console {
         snapshot: SnapshotHandle,
         health: Health,
         host: Option<HostAccess>,
-        setup_code: String,
+        setup: Setup,
     ) -> Result<Self, ConsoleError> {
         let listen = |source| ConsoleError::Listen { address: settings.console_listen, source };
         let listener = TcpListener::bind(settings.console_listen).map_err(listen)?;
@@ -135,8 +151,11 @@ impl Console {
             ingress_url: at(settings.ingress_url.as_ref(), settings.http_listen),
             trace_url: settings.trace_url.clone(),
             is_secure: url.starts_with("https://"),
-            setup_code,
+            setup_code: setup.code,
             throttle: Throttle::default(),
+            devices: setup.devices,
+            proxies: settings.trusted_proxies.clone(),
+            has_users: AtomicBool::new(false),
             oidc: settings.oidc.clone().map(|oidc| Provider::new(oidc, &url)).transpose().map_err(ConsoleError::Client)?,
             host,
             bulk: Bulk::default(),

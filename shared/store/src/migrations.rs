@@ -29,6 +29,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 12, name: "installation_broker", sql: include_str!("../migrations/0012_installation_broker.sql") },
     Migration { version: 13, name: "flashes", sql: include_str!("../migrations/0013_flashes.sql") },
     Migration { version: 14, name: "connection_tokens", sql: include_str!("../migrations/0014_connection_tokens.sql") },
+    Migration { version: 16, name: "audit_addresses", sql: include_str!("../migrations/0016_audit_addresses.sql") },
 ];
 
 /// The version of the schema that this program brings a database to.

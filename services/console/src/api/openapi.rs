@@ -254,6 +254,7 @@ fn needed(needs: Needs) -> String {
         Needs::Anybody => "anybody; what is shown or allowed depends on the tenant".to_owned(),
         Needs::Tenant(role) => format!("{role} of the tenant"),
         Needs::Everywhere(role) => format!("{role} of every tenant"),
+        Needs::PersonEverywhere(role) => format!("{role} of every tenant, as a person: not with a token"),
         Needs::SomeAdministrator => "administrator of a tenant".to_owned(),
     }
 }

@@ -288,8 +288,10 @@ pub(super) struct Line {
     id: i64,
     at: String,
     by: String,
-    /// `user`, `token`, `host` or `system`.
+    /// `user`, `token`, `host`, `system`, or `anonymous`: somebody who could not sign in.
     by_kind: String,
+    /// The address of the client; null: not by HTTP.
+    address: Option<String>,
     tenant: Option<String>,
     /// Such as `key.create`.
     action: String,
@@ -304,6 +306,7 @@ fn line(row: AuditRow) -> Line {
         at: rfc3339(row.at),
         by: row.who.name,
         by_kind: row.who.kind.as_str().to_owned(),
+        address: row.who.address.map(|address| address.to_string()),
         tenant: row.tenant.map(|tenant| tenant.to_string()),
         action: row.action,
         target: row.target,
