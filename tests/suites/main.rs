@@ -27,6 +27,7 @@ mod queues;
 mod readme;
 mod roles;
 mod schedules;
+mod secrets;
 mod sign_in;
 mod tls;
 mod tokens;

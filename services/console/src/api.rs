@@ -225,8 +225,15 @@ pub(crate) fn routes() -> Vec<Route> {
         get("/api/v1/connections", Anybody, "Connections to other systems", |r| r.to(connections::list))
             .query(&LISTED)
             .lists::<connections::Connection>(),
-        post("/api/v1/connections/rotate", Everywhere(Administrator), "Encrypts anew under the first key", |r| r.to(connections::rotate))
-            .gives::<connections::Rotated>(),
+        post(
+            "/api/v1/connections/rotate",
+            Everywhere(Administrator),
+            "Encrypts everything anew under the first key; payloads beside the answer",
+            |r| r.to(connections::rotate),
+        )
+        .gives::<connections::Rotated>(),
+        get("/api/v1/connections/rotate", Everywhere(Administrator), "How far encrypting anew has come", |r| r.to(connections::rotation))
+            .gives::<connections::RotationState>(),
         get("/api/v1/connections/{tenant}/{name}", Tenant(Viewer), "One connection, without its secrets", |r| r.to(connections::get))
             .gives::<connections::Connection>(),
         put("/api/v1/connections/{tenant}/{name}", Tenant(Developer), "Stores a connection", |r| r.to(connections::put))

@@ -17,6 +17,7 @@ mod password;
 mod people;
 mod publishing;
 mod retry;
+mod rotation;
 mod schedules;
 mod tenants;
 mod triggers;

@@ -15,7 +15,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use data_encoding::{BASE64, HEXLOWER};
 use forebay_contract::definition::{Definition, Webhook};
 use forebay_runtime::forwarding::TrustedProxies;
-use forebay_store::{DocsAccess, Snapshot, key_digest};
+use forebay_store::{DocsAccess, Snapshot};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -119,8 +119,8 @@ impl Documents {
 fn check_key(tenant: &str, headers: &HeaderMap, snapshot: &Snapshot) -> Result<(), Problem> {
     let basic = basic_password(headers);
     let Some(presented) = presented_key(headers).or(basic.as_deref()) else { return Err(Problem::no_key_for_documents(tenant)) };
-    match snapshot.key(&key_digest(presented)) {
-        Some(key) if key.tenant.as_str() == tenant && !has_ended(key) => Ok(()),
+    match snapshot.key(tenant, presented) {
+        Some(key) if !has_ended(key) => Ok(()),
         _ => Err(Problem::wrong_key_for_documents(tenant)),
     }
 }
