@@ -13,6 +13,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 /// NIST SP 800-63B-4: at least 15 characters where a password is the only factor, at least 8 where it is one of two. Twelve is between.
 const SHORTEST: usize = 12;
 const LONGEST: usize = 200;
+/// Beyond a million guesses, by words, names, passwords of others, patterns of keys, repetitions and dates.
+const WEAKEST: zxcvbn::Score = zxcvbn::Score::Two;
 
 /// The first choice of OWASP's password storage cheat sheet: 19 MiB, two passes, one lane.
 fn argon2() -> Argon2<'static> {
@@ -87,10 +89,12 @@ impl Passwords {
 
     /// What is stored of a new password of somebody who is known.
     ///
+    /// `words`: what stands about the person elsewhere, such as the name, and is guessed first.
+    ///
     /// # Errors
-    /// As [`digest`]; [`OperationError::Busy`].
-    pub(crate) async fn digest(&self, password: String) -> Result<String, OperationError> {
-        check(&password)?;
+    /// [`OperationError::Invalid`]: it may not be a password; [`OperationError::Busy`].
+    pub(crate) async fn digest(&self, password: String, words: &[&str]) -> Result<String, OperationError> {
+        check(&password, words)?;
         let turn = self.turn(Waiting::Known).await?;
         digest(password, &turn).await
     }
@@ -99,13 +103,19 @@ impl Passwords {
 /// Whether a text may be a password.
 ///
 /// # Errors
-/// [`OperationError::Invalid`]: too short or too long.
-fn check(password: &str) -> Result<(), OperationError> {
+/// [`OperationError::Invalid`]: too short, too long, or one of those that are guessed first.
+fn check(password: &str, words: &[&str]) -> Result<(), OperationError> {
     let length = password.chars().count();
-    match (SHORTEST..=LONGEST).contains(&length) {
-        true => Ok(()),
-        false => Err(OperationError::Invalid(format!("a password has {SHORTEST} to {LONGEST} characters; this one has {length}"))),
+    if !(SHORTEST..=LONGEST).contains(&length) {
+        return Err(OperationError::Invalid(format!("a password has {SHORTEST} to {LONGEST} characters; this one has {length}")));
     }
+    let words: Vec<&str> = words.iter().copied().chain(["forebay"]).collect();
+    if zxcvbn::zxcvbn(password, &words).score() < WEAKEST {
+        let why =
+            "this password is one of those that are guessed first: use several words that do not belong together and are not your name";
+        return Err(OperationError::Invalid(why.to_owned()));
+    }
+    Ok(())
 }
 
 /// What is stored of a password, in the PHC form. Takes tens of milliseconds of a core, beside the runtime's own threads.
@@ -145,13 +155,25 @@ mod tests {
     #[tokio::test]
     async fn only_the_password_itself_is_right() {
         let passwords = Passwords::new();
-        let digest = passwords.digest("correct horse".to_owned()).await.unwrap();
+        let digest = passwords.digest("correct horse".to_owned(), &[]).await.unwrap();
         assert!(digest.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{digest}");
         let turn = passwords.turn(Waiting::Anybody).await.unwrap();
         assert!(is_right("correct horse".to_owned(), Some(digest.clone()), &turn).await);
         assert!(!is_right("correct horsf".to_owned(), Some(digest), &turn).await);
         assert!(!is_right("nobody has this".to_owned(), None, &turn).await, "nobody is not signed in as");
-        assert!(passwords.digest("short".to_owned()).await.is_err());
+        assert!(passwords.digest("short".to_owned(), &[]).await.is_err());
+    }
+
+    #[test]
+    fn what_is_guessed_first_is_no_password() {
+        let words = ["anna.andersson@example.com", "Anna Andersson"];
+        for weak in ["password1234", "qwertyuiop12", "aaaaaaaaaaaa", "123456789012", "Anna Andersson", "forebayforebay", "abcabcabcabc"] {
+            let error = check(weak, &words).unwrap_err().to_string();
+            assert!(error.contains("guessed first") && !error.contains(weak), "{weak}: {error}");
+        }
+        for fine in ["correct horse battery", "a long password", "Vinter-snö på taket", "x7!kq0ZpL2vw"] {
+            assert!(check(fine, &words).is_ok(), "{fine}");
+        }
     }
 
     #[tokio::test]

@@ -76,7 +76,7 @@ impl Operations {
     /// # Errors
     /// [`StoreError::Exists`]: there is somebody already; [`OperationError::Invalid`]; what the store says.
     pub async fn create_first_user(&self, first: FirstUser) -> Result<Signed, OperationError> {
-        let password = self.passwords.digest(first.password).await?;
+        let password = self.passwords.digest(first.password, &[&first.name, &first.full_name]).await?;
         let new = NewUser {
             name: first.name,
             full_name: first.full_name,
@@ -191,15 +191,16 @@ impl Operations {
     /// [`OperationError::Invalid`]: the old one is wrong, or the new one cannot be one; what the store says.
     pub async fn change_own_password(&self, actor: &Actor, old: String, new: String) -> Result<Signed, OperationError> {
         let Some(id) = actor.user_id() else { return Err(OperationError::Refused("only a person has a password".to_owned())) };
-        let name = self.store.user(id).await?.name;
-        let digest = self.store.user_to_sign_in(&name).await?.and_then(|(_, digest)| digest);
+        let user = self.store.user(id).await?;
+        let digest = self.store.user_to_sign_in(&user.name).await?.and_then(|(_, digest)| digest);
         let turn = self.passwords.turn(Waiting::Known).await?;
         let is_right = is_right(old, digest, &turn).await;
         drop(turn);
         if !is_right {
             return Err(OperationError::Invalid("the old password is wrong".to_owned()));
         }
-        let password = NewPassword { digest: self.passwords.digest(new).await?, is_reset: false };
+        let digest = self.passwords.digest(new, &[&user.name, &user.full_name]).await?;
+        let password = NewPassword { digest, is_reset: false };
         let change = UserChange { password: Some(password), ..UserChange::default() };
         let user = self.store.update_user(id, change, None, actor.who()).await?;
         self.open_session(user, "password change", actor.who().address).await
@@ -240,7 +241,7 @@ impl Operations {
         let who = actor.may_everywhere(Role::Administrator)?;
         actor.must_be_person()?;
         let password = match password {
-            Some(password) => Some(self.passwords.digest(password).await?),
+            Some(password) => Some(self.passwords.digest(password, &[&name, &full_name]).await?),
             None => None,
         };
         Ok(self.store.create_user(NewUser { name, full_name, password, grants }, who).await?)
@@ -264,7 +265,11 @@ impl Operations {
             actor.must_be_person()?;
         }
         let password = match change.password {
-            Some(password) => Some(NewPassword { digest: self.passwords.digest(password).await?, is_reset: true }),
+            Some(password) => {
+                let user = self.store.user(id).await?;
+                let digest = self.passwords.digest(password, &[&user.name, &user.full_name]).await?;
+                Some(NewPassword { digest, is_reset: true })
+            }
             None => None,
         };
         let change = UserChange { full_name: change.full_name, enabled: change.enabled, grants: change.grants, password };
