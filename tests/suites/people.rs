@@ -50,7 +50,7 @@ impl Console {
         let answer = console.post("127.0.0.1", "/setup", &form, &[]).await;
         assert_eq!(answer.status, 303, "{}", String::from_utf8_lossy(&answer.body));
         let mut cookies = cookies(&answer).into_iter();
-        (console.session, console.device) = (cookies.next().unwrap(), cookies.next().unwrap());
+        (console.session, console.device) = (cookies.next().unwrap(), cookies.next().unwrap_or_default());
         console
     }
 
@@ -147,6 +147,10 @@ async fn a_token_ends_with_its_owners_reset_and_makes_neither_users_nor_tokens()
     }
     assert_eq!(console.by_token("PATCH", &format!("users/{anna}"), &token, &json!({ "fullName": "Anna" })).await, 200);
 
+    let weak = json!({ "name": "weak", "password": "Password1234", "grants": {} });
+    let refused = console.api("POST", "users", &weak).await;
+    assert!(refused.status == 422 && refused.json()["detail"].as_str().unwrap().contains("guessed first"), "{}", refused.json());
+
     // One's own change of the password leaves programs alone, a reset does not.
     let session = cookies(&console.sign_in("127.0.0.1", "anna", PASSWORD, &[]).await).remove(0);
     let form = format!("old={}&password=another+long+password", PASSWORD.replace(' ', "+"));
@@ -180,4 +184,10 @@ async fn signing_in_is_in_the_audit_log_with_the_address_and_without_what_was_ty
     assert_eq!((lines[0]["target"].as_str(), lines[2]["target"].as_str()), (Some("root"), Some("root")));
     assert!(lines[1]["target"].as_str().unwrap().starts_with("nobody ("), "{lines}");
     assert_eq!(told(&lines[3]).0, "session.open", "the first run");
+
+    let exported = stack.command(&["audit", "export"]).await;
+    let exported: Vec<Value> = exported.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let listed = stack.command_json(&["audit", "list", "--limit", "1000"]).await;
+    assert_eq!(json!(exported), listed, "all of it, one line each");
+    assert_eq!(stack.command(&["audit", "export", "--since", "1ms"]).await, "");
 }

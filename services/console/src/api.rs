@@ -322,6 +322,9 @@ pub(crate) fn routes() -> Vec<Route> {
         get("/api/v1/audit", SomeAdministrator, "Who changed what, the newest first", |r| r.to(people::audit))
             .query(&AUDIT)
             .lists::<people::Line>(),
+        get("/api/v1/audit/export", SomeAdministrator, "The same as JSON lines, all of them", |r| r.to(people::export_audit))
+            .query(&AUDIT[..6])
+            .streams_as("application/jsonl"),
         // Monitor
         get("/api/v1/monitor/traffic", Anybody, "Throughput, failures and latency", |r| r.to(monitor::traffic))
             .query(&CHART)

@@ -10,6 +10,7 @@ use crate::throttle::Throttle;
 use crate::{route, setup};
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
+use forebay_contract::{unix_micros, with_causes};
 use forebay_operations::{BuildError, Operations};
 use forebay_runtime::health::Health;
 use forebay_runtime::settings::{RedactedUrl, Settings};
@@ -31,6 +32,8 @@ const DRAIN: u64 = 5;
 const LARGEST_BODY: usize = 8 << 20;
 /// How long a person waits for the answer to a call that is tried.
 const TRY_TIMEOUT: Duration = Duration::from_secs(120);
+/// How often old lines of the audit log are deleted.
+const KEEP_AUDIT_INTERVAL: Duration = Duration::from_secs(3600);
 /// The name of its health check.
 const DATABASE: &str = "console database";
 
@@ -83,6 +86,7 @@ pub struct Console {
     health: Health,
     /// The code with which the first administrator is made; `None`: there is one.
     setup: Option<String>,
+    audit_retention: Duration,
 }
 
 impl Console {
@@ -161,7 +165,7 @@ impl Console {
             bulk: Bulk::default(),
             shutdown,
         });
-        Ok(Self { listener, address, tls, url, state, health, setup: None })
+        Ok(Self { listener, address, tls, url, state, health, setup: None, audit_retention: settings.audit_retention })
     }
 
     /// Where it listens: the port that was given when the setting asked for port 0.
@@ -214,6 +218,7 @@ impl Console {
         if let Some(code) = &self.setup {
             tracing::info!(url = format!("{}/setup?code={code}", self.url), "nobody can sign in yet: make the first administrator there");
         }
+        let keeper = tokio::spawn(keep_audit(self.state.clone(), self.audit_retention));
         let handle = server.handle();
         let followers = self.state.shutdown.clone();
         let stop = tokio::spawn(async move {
@@ -223,8 +228,21 @@ impl Console {
         });
         let served = server.await.map_err(ConsoleError::Serve);
         stop.abort();
+        keeper.abort();
         self.state.shutdown.cancel();
         served
+    }
+}
+
+/// Deletes what is older than the audit log is kept.
+async fn keep_audit(state: web::Data<State>, retention: Duration) {
+    loop {
+        match state.operations.store().forget_audit(unix_micros(), retention).await {
+            Ok(0) => {}
+            Ok(lines) => tracing::info!(lines, "old lines of the audit log were deleted"),
+            Err(error) => tracing::warn!(error = with_causes(&error), "old lines of the audit log are deleted later"),
+        }
+        tokio::time::sleep(KEEP_AUDIT_INTERVAL).await;
     }
 }
 

@@ -3,12 +3,14 @@
 use crate::connection::Store;
 use crate::definitions::{read_name, storable};
 use crate::error::StoreError;
+use crate::retention::{ROWS_AT_ONCE, delete_all};
 use crate::timestamp::Timestamp;
 use deadpool_postgres::GenericClient;
 use forebay_contract::Name;
 use forebay_contract::json::read_json;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::net::IpAddr;
+use std::time::Duration;
 use uuid::Uuid;
 
 /// Longest name of who did something, in characters.
@@ -140,6 +142,25 @@ impl Store {
     pub async fn record_deed(&self, who: &Who, deed: &Deed) -> Result<(), StoreError> {
         let client = self.client("write the audit log").await?;
         write(&client, who, deed).await
+    }
+
+    /// Deletes lines that are older than `retention`, and says so in a line; how many. Several processes may call it at once: one does it.
+    ///
+    /// # Errors
+    /// What the server says; what was deleted stays so.
+    pub async fn forget_audit(&self, now: i64, retention: Duration) -> Result<u64, StoreError> {
+        let mut client = self.client("forget old lines of the audit log").await?;
+        let before = Timestamp(now.saturating_sub(Timestamp::micros(retention)));
+        let statement =
+            format!("delete from audit where id = any(array(select id from audit where at < $1 order by id limit {ROWS_AT_ONCE}))");
+        let deleted = delete_all(&mut client, &statement, before).await?.unwrap_or_default();
+        if deleted > 0 {
+            let who = Who { kind: WhoKind::System, name: "retention".to_owned(), user: None, address: None };
+            let after = json!({ "lines": deleted, "before": before.to_rfc3339() });
+            let deed = Deed { tenant: None, action: "audit.forget", target: "*".to_owned(), before: None, after: Some(after) };
+            write(&client, &who, &deed).await?;
+        }
+        Ok(deleted)
     }
 
     /// Lines of the audit log, the newest first.

@@ -60,7 +60,7 @@ pub(super) async fn get(caller: Caller, at: At) -> ApiResult {
 #[serde(deny_unknown_fields)]
 #[schema(as = NamedDocument)]
 pub(super) struct Document {
-    /// As JSON. A secret that is left out of a connection stays as it is.
+    /// As JSON. A secret that is left out of a connection stays as it is, as long as it is sent to the same place.
     #[serde(deserialize_with = "forebay_contract::json::document")]
     document: Value,
 }

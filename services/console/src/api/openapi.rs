@@ -115,8 +115,12 @@ impl Route {
     }
 
     pub(super) fn streams(self) -> Self {
+        self.streams_as("text/event-stream")
+    }
+
+    pub(super) fn streams_as(self, media: &'static str) -> Self {
         self.with(|documented| {
-            documented.media = "text/event-stream";
+            documented.media = media;
             documented.gives = Some(Described { schema: json!({ "type": "string" }), others: Vec::new() });
         })
     }

@@ -99,7 +99,7 @@ fn change(user: &User) -> Markup {
                     }
                     form.stack.tight method="post" action={ "/users/" (user.id) "/password" } {
                         (revision)
-                        (Field { name: "password", id: &id("password"), label: "New password", hint: "Every session of theirs ends.", required: true, ..Field::default() }.credential("password", "new-password"))
+                        (Field { name: "password", id: &id("password"), label: "New password", hint: "Every session and token of theirs ends.", required: true, ..Field::default() }.credential("password", "new-password"))
                         div.actions { button.button.small type="submit" { "Set password" } }
                     }
                     form method="post" action={ "/users/" (user.id) "/delete" } {

@@ -118,6 +118,7 @@ settings_table! {
     OTEL_SERVICE_NAME = setting("OTEL_SERVICE_NAME", "otel-service-name", "TEXT", Computed("forebay-ingress, forebay-worker, ..."), "service name in traces");
     PRIVATE_ADDRESSES = setting("FOREBAY_PRIVATE_ADDRESSES", "private-addresses", "deny|allow|CIDR,...", Computed("allow where all listeners are on loopback, else deny"), "private addresses that steps may reach, such as 10.1.0.0/16");
     RETENTION = setting("FOREBAY_RETENTION", "retention", "DURATION", Text("30d"), "time that the history of executions is kept");
+    AUDIT_RETENTION = setting("FOREBAY_AUDIT_RETENTION", "audit-retention", "DURATION", Text("730d"), "time that the audit log is kept; the console deletes what is older");
     ALERTS_EVERY = setting("FOREBAY_ALERTS_EVERY", "alerts-every", "DURATION", Text("15s"), "how often each alert is looked at; what is told of one comes four looks apart at least");
 }
 
@@ -142,6 +143,6 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), SETTINGS.len());
-        assert_eq!(SETTINGS.len(), 39);
+        assert_eq!(SETTINGS.len(), 40);
     }
 }

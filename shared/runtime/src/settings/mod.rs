@@ -108,6 +108,8 @@ pub struct Settings {
     pub otel_service_name: Option<String>,
     /// Time that the history of executions is kept.
     pub retention: Duration,
+    /// Time that the audit log is kept.
+    pub audit_retention: Duration,
     /// How often each alert is looked at.
     pub alerts_every: Duration,
 }
@@ -207,6 +209,7 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
     let otel_service_name = reader.any(&docs::OTEL_SERVICE_NAME);
     let private_addresses = reader.any(&docs::PRIVATE_ADDRESSES);
     let retention = reader.duration(&docs::RETENTION, TEN_YEARS);
+    let audit_retention = reader.duration(&docs::AUDIT_RETENTION, TEN_YEARS);
     let alerts_every = reader.duration(&docs::ALERTS_EVERY, AN_HOUR);
 
     let is_local = [http_listen, console_listen, admin_listen].iter().flatten().all(|listen| listen.ip().is_loopback());
@@ -246,6 +249,7 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
         otel_service_name,
         private_addresses,
         retention: retention?,
+        audit_retention: audit_retention?,
         alerts_every: alerts_every?,
     })
 }

@@ -144,3 +144,22 @@ async fn every_change_is_in_the_audit_log_with_before_and_after_and_no_secret() 
     })
     .await;
 }
+
+#[tokio::test]
+async fn old_lines_of_the_audit_log_go_and_a_line_says_so() {
+    with_store(|store, database| async move {
+        first(&store).await;
+        for name in ["anna", "bert"] {
+            store.create_user(new_user(name, Grants::default()), &who()).await.unwrap();
+        }
+        database.client().await.execute("update audit set at = now() - interval '2 hours' where target <> 'bert'", &[]).await.unwrap();
+        let now = database.client().await.query_one("select (extract(epoch from now()) * 1000000)::bigint", &[]).await.unwrap().get(0);
+        assert_eq!(store.forget_audit(now, HOUR).await.unwrap(), 2);
+        assert_eq!(store.forget_audit(now, HOUR).await.unwrap(), 0);
+        let lines = store.list_audit(&AuditFilter { limit: 10, ..AuditFilter::default() }).await.unwrap();
+        let told: Vec<(&str, &str)> = lines.iter().map(|line| (line.action.as_str(), line.target.as_str())).collect();
+        assert_eq!(told, [("audit.forget", "*"), ("user.create", "bert")]);
+        assert_eq!(lines[0].after.as_ref().unwrap()["lines"], 2);
+    })
+    .await;
+}
