@@ -59,7 +59,9 @@ fn nothing_counts_that_comes_from_an_address_that_is_not_listed() {
     for proxies in ["", "10.0.0.2", "10.0.0.0/31,::1"] {
         let peer = "10.0.0.9";
         let direct = Client { address: Some(peer.parse().unwrap()), is_https: false, host: None };
-        assert_eq!(client_of(proxies, peer, &headers), direct, "{proxies}");
+        for headers in [&headers[..], &headers[..1], &headers[1..], &headers[2..]] {
+            assert_eq!(client_of(proxies, peer, headers), direct, "{proxies} {headers:?}");
+        }
     }
     assert!(client_of(PROXY, PROXY, &headers).is_https);
 }
