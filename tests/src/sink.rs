@@ -18,6 +18,8 @@ pub struct Seen {
     pub bytes: Vec<u8>,
     /// The `Content-Type` header.
     pub content_type: Option<String>,
+    /// The `Authorization` header.
+    pub authorization: Option<String>,
     /// The `Idempotency-Key` header.
     pub idempotency_key: Option<String>,
     /// The `traceparent` header.
@@ -117,6 +119,7 @@ async fn serve(mut stream: TcpStream, memory: Arc<Mutex<Vec<Seen>>>, code: Arc<M
                 body: String::from_utf8_lossy(&bytes).into_owned(),
                 bytes,
                 content_type: header("content-type"),
+                authorization: header("authorization"),
                 idempotency_key: header("idempotency-key"),
                 traceparent: header("traceparent"),
                 began,

@@ -4,6 +4,7 @@ use serde_json::Value;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
+use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 use uuid::Uuid;
 
@@ -162,6 +163,16 @@ impl Stack {
         let output = command.output().await.unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
+    }
+
+    /// Runs a client verb with a text on its standard input, and returns what it printed; it must succeed.
+    pub async fn command_reads(&self, arguments: &[&str], input: &str) -> String {
+        let mut child = self.prepare(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).await.unwrap();
+        let output = child.wait_with_output().await.unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "forebay {arguments:?}: {}\n{error}", output.status);
+        String::from_utf8(output.stdout).unwrap()
     }
 
     /// Writes a file into the installation's folder and gives its path.

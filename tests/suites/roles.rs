@@ -150,6 +150,8 @@ fn allows(needs: Needs, person: &Person) -> Option<bool> {
         Needs::Anybody => Some(person.token.is_some()),
         Needs::Tenant(role) => Some(person.role >= Some(role)),
         Needs::Everywhere(_) => Some(person.everywhere),
+        // Everybody here is a program with a token.
+        Needs::PersonEverywhere(_) => Some(false),
         Needs::SomeAdministrator => Some(person.administers_some),
     }
 }

@@ -147,7 +147,7 @@ async fn document() -> ApiResult {
 
 /// The routes of the API.
 pub(crate) fn routes() -> Vec<Route> {
-    use Needs::{Anybody, Everywhere, Nobody, SomeAdministrator, Tenant};
+    use Needs::{Anybody, Everywhere, Nobody, PersonEverywhere, SomeAdministrator, Tenant};
     use Role::{Administrator, Developer, Operator, Viewer};
     use openapi::{Parameter as P, delete, get, patch, post, put};
     const TENANT: P = P { name: "tenant", about: "Only this tenant's" };
@@ -225,8 +225,15 @@ pub(crate) fn routes() -> Vec<Route> {
         get("/api/v1/connections", Anybody, "Connections to other systems", |r| r.to(connections::list))
             .query(&LISTED)
             .lists::<connections::Connection>(),
-        post("/api/v1/connections/rotate", Everywhere(Administrator), "Encrypts anew under the first key", |r| r.to(connections::rotate))
-            .gives::<connections::Rotated>(),
+        post(
+            "/api/v1/connections/rotate",
+            Everywhere(Administrator),
+            "Encrypts everything anew under the first key; payloads beside the answer",
+            |r| r.to(connections::rotate),
+        )
+        .gives::<connections::Rotated>(),
+        get("/api/v1/connections/rotate", Everywhere(Administrator), "How far encrypting anew has come", |r| r.to(connections::rotation))
+            .gives::<connections::RotationState>(),
         get("/api/v1/connections/{tenant}/{name}", Tenant(Viewer), "One connection, without its secrets", |r| r.to(connections::get))
             .gives::<connections::Connection>(),
         put("/api/v1/connections/{tenant}/{name}", Tenant(Developer), "Stores a connection", |r| r.to(connections::put))
@@ -295,9 +302,11 @@ pub(crate) fn routes() -> Vec<Route> {
             .takes::<people::TenantChange>()
             .gives::<people::Tenant>(),
         get("/api/v1/users", Everywhere(Administrator), "Users", |r| r.to(people::users)).query(&PAGES).lists::<people::User>(),
-        post("/api/v1/users", Everywhere(Administrator), "Invites a user", |r| r.to(people::create_user))
-            .takes::<people::NewUser>()
-            .gives_as::<people::User>(201),
+        post("/api/v1/users", PersonEverywhere(Administrator), "Invites a user, as a person: a token cannot", |r| {
+            r.to(people::create_user)
+        })
+        .takes::<people::NewUser>()
+        .gives_as::<people::User>(201),
         get("/api/v1/users/{id}", Everywhere(Administrator), "One user", |r| r.to(people::get_user)).gives::<people::User>(),
         patch("/api/v1/users/{id}", Everywhere(Administrator), "Changes a user", |r| r.to(people::update_user))
             .takes::<people::UserChange>()
@@ -313,6 +322,9 @@ pub(crate) fn routes() -> Vec<Route> {
         get("/api/v1/audit", SomeAdministrator, "Who changed what, the newest first", |r| r.to(people::audit))
             .query(&AUDIT)
             .lists::<people::Line>(),
+        get("/api/v1/audit/export", SomeAdministrator, "The same as JSON lines, all of them", |r| r.to(people::export_audit))
+            .query(&AUDIT[..6])
+            .streams_as("application/jsonl"),
         // Monitor
         get("/api/v1/monitor/traffic", Anybody, "Throughput, failures and latency", |r| r.to(monitor::traffic))
             .query(&CHART)

@@ -1,14 +1,15 @@
 //! Who asks: a person by the cookie of a session, a program by a token, or the person at the host.
 
+use crate::client::client_of;
 use crate::failure::Failure;
 use crate::state::State;
-use crate::{api, pages};
+use crate::{api, device, pages};
 use actix_web::cookie::time::Duration as CookieDuration;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use forebay_contract::Secret;
 use forebay_operations::{Actor, Signed};
 use futures_util::future::LocalBoxFuture;
@@ -39,11 +40,30 @@ impl fmt::Debug for HostAccess {
 }
 
 /// Somebody who has said who they are, with what every request may use.
+#[derive(Clone)]
 pub(crate) struct Caller {
     pub(crate) actor: Actor,
     /// What they have proved it by: the cookie of a session, or a token.
     pub(crate) credential: Secret,
     pub(crate) state: web::Data<State>,
+}
+
+impl Caller {
+    /// Whether what it has proved itself by still gives the same rights, for what goes on for long. As long as the database cannot be asked,
+    /// nothing is known to be otherwise.
+    pub(crate) async fn is_unchanged(&self) -> bool {
+        let operations = &self.state.operations;
+        let now = match (self.actor.user_id(), self.actor.is_token()) {
+            // The person at the host.
+            (None, _) => return true,
+            (Some(_), true) => operations.token_actor(self.credential.expose()).await,
+            (Some(_), false) => operations.session_actor_unseen(self.credential.expose()).await,
+        };
+        match now {
+            Ok(now) => now.is_some_and(|now| now.grants() == self.actor.grants()),
+            Err(_) => true,
+        }
+    }
 }
 
 impl FromRequest for Caller {
@@ -53,6 +73,10 @@ impl FromRequest for Caller {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move {
+            // Found already, before the body was read.
+            if let Some(caller) = request.extensions().get::<Self>() {
+                return Ok(caller.clone());
+            }
             let is_api = request.path().starts_with(api::ROOT);
             match actor_of(&request).await {
                 Ok(caller) => Ok(caller),
@@ -91,6 +115,7 @@ async fn actor_of(request: &HttpRequest) -> Result<Caller, Unknown> {
         let session = session_of(request, state.is_secure).ok_or_else(nobody)?;
         (operations.session_actor(&session).await.map_err(failed)?.ok_or_else(nobody)?, session)
     };
+    let actor = actor.at(client_of(request, &state).address);
     Ok(Caller { actor, credential: Secret::new(credential), state })
 }
 
@@ -129,6 +154,20 @@ pub(crate) fn no_cookie(is_secure: bool) -> Cookie<'static> {
 pub(crate) fn begun_cookie(value: String, lasts: Duration, is_secure: bool) -> Cookie<'static> {
     let name = if is_secure { "__Host-forebay-begun" } else { "forebay-begun" };
     named(name, value, lasts, is_secure)
+}
+
+/// The cookie by which a device is known that has signed in before.
+pub(crate) fn device_cookie(value: String, is_secure: bool) -> Cookie<'static> {
+    named(device_cookie_name(is_secure), value, device::LASTS, is_secure)
+}
+
+/// What a device says of itself.
+pub(crate) fn device_of(request: &HttpRequest, is_secure: bool) -> Option<String> {
+    request.cookie(device_cookie_name(is_secure)).map(|cookie| cookie.value().to_owned())
+}
+
+fn device_cookie_name(is_secure: bool) -> &'static str {
+    if is_secure { "__Host-forebay-device" } else { "forebay-device" }
 }
 
 /// What it keeps.

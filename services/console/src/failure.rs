@@ -113,6 +113,7 @@ impl From<OperationError> for Failure {
                 let for_the_host = FOR_THE_HOST.load(Ordering::Relaxed);
                 Self::unavailable(&if for_the_host { with_causes(&error) } else { error.to_string() })
             }
+            OperationError::Busy => Self::unavailable(&error.to_string()),
             OperationError::Failed(_) => Self::internal(&error),
         }
     }

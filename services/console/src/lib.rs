@@ -5,6 +5,8 @@
 
 mod api;
 mod auth;
+mod client;
+mod device;
 mod failure;
 mod guard;
 mod live;

@@ -7,13 +7,16 @@ use actix_web::{HttpResponse, web};
 use bytes::Bytes;
 use forebay_contract::{ExecutionId, Name};
 use forebay_operations::{Actor, Visible};
-use forebay_store::{Filter, Follow, Followed, Role};
-use futures_util::stream;
+use forebay_store::{Filter, Followed, Role};
+use futures_util::{StreamExt, stream};
 use serde::Deserialize;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::{Instant, interval_at};
 
-/// A comment as often, so that proxies keep the connection and a browser that is gone is noticed.
-const HEARTBEAT: Duration = Duration::from_secs(15);
+/// A comment as often, so that proxies keep the connection and a browser that is gone is noticed, and so that it ends with the rights of who
+/// follows.
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(15);
 /// A page whose figures change without an execution is told to look again as often.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
@@ -53,36 +56,38 @@ pub(crate) async fn live(caller: Caller, asked: web::Query<Followable>) -> PageR
         id: asked.id.parse::<ExecutionId>().ok(),
         ..Filter::default()
     };
-    let follow = caller.state.outcomes.follow(filter_of(&caller.actor, filter));
-    let pause = if asked.clock { LOOK_AGAIN } else { HEARTBEAT };
-    let shutdown = caller.state.shutdown.clone();
-    let events = stream::unfold((follow, true), move |(mut follow, is_first)| {
-        let shutdown = shutdown.clone();
-        async move {
-            if is_first {
-                return Some((event(": following\n\n"), (follow, false)));
-            }
-            let text = tokio::select! {
-                () = shutdown.cancelled() => return None,
-                text = next(&mut follow, pause) => text?,
-            };
-            Some((event(text), (follow, false)))
-        }
-    });
-    Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, "text/event-stream")).insert_header((CACHE_CONTROL, "no-store")).streaming(events))
-}
-
-fn event(text: &'static str) -> Result<Bytes, actix_web::Error> {
-    Ok(Bytes::from_static(text.as_bytes()))
+    let (beat, said) = if asked.clock { (LOOK_AGAIN, CHANGED) } else { (HEARTBEAT, STILL_HERE) };
+    Ok(stream(caller, filter, beat, said, |_| CHANGED.to_owned()))
 }
 
 const CHANGED: &str = "event: changed\ndata: {}\n\n";
+/// A comment.
+pub(crate) const STILL_HERE: &str = ": still here\n\n";
 
-async fn next(follow: &mut Follow, pause: Duration) -> Option<&'static str> {
-    match tokio::time::timeout(pause, follow.next()).await {
-        Ok(Some(Followed::Rows { .. } | Followed::Interrupted)) => Some(CHANGED),
-        Ok(None) => None,
-        Err(_) if pause == LOOK_AGAIN => Some(CHANGED),
-        Err(_) => Some(": still here\n\n"),
-    }
+/// Follows what a caller sees, until the shutdown, or until the caller's credential or rights are others: that is looked at with each beat,
+/// whatever happens between them. `said`: what a beat says; `show`: what is said of what was recorded.
+pub(crate) fn stream(
+    caller: Caller,
+    filter: Filter,
+    beat: Duration,
+    said: &'static str,
+    show: impl Fn(Followed) -> String + 'static,
+) -> HttpResponse {
+    let follow = caller.state.outcomes.follow(filter_of(&caller.actor, filter));
+    let beats = interval_at(Instant::now() + beat, beat);
+    let first = stream::once(async { Ok::<_, actix_web::Error>(Bytes::from_static(b": following\n\n")) });
+    let show = Arc::new(show);
+    let events = stream::unfold((caller, follow, beats), move |(caller, mut follow, mut beats)| {
+        let show = show.clone();
+        async move {
+            let text = tokio::select! {
+                () = caller.state.shutdown.cancelled() => None,
+                _ = beats.tick() => caller.is_unchanged().await.then(|| said.to_owned()),
+                followed = follow.next() => followed.map(|followed| show(followed)),
+            };
+            Some((Ok(Bytes::from(text?)), (caller, follow, beats)))
+        }
+    });
+    let mut response = HttpResponse::Ok();
+    response.insert_header((CONTENT_TYPE, "text/event-stream")).insert_header((CACHE_CONTROL, "no-store")).streaming(first.chain(events))
 }

@@ -202,7 +202,7 @@ fn name(text: &str) -> Result<Name, PageError> {
 
 /// The routes of the pages.
 pub(crate) fn routes() -> Vec<Route> {
-    use Needs::{Anybody, Everywhere, Nobody, SomeAdministrator, Tenant};
+    use Needs::{Anybody, Everywhere, Nobody, PersonEverywhere, SomeAdministrator, Tenant};
     use Role::{Administrator, Developer, Operator, Viewer};
     let get = |path, needs, to| Route::page(Method::GET, path, needs, to);
     let post = |path, needs, to| Route::page(Method::POST, path, needs, to);
@@ -273,11 +273,11 @@ pub(crate) fn routes() -> Vec<Route> {
         post("/keys/{id}/delete", Tenant(Developer), |route| route.to(keys::delete)),
         // People
         get("/users", Everywhere(Administrator), |route| route.to(people::users)),
-        post("/users", Everywhere(Administrator), |route| route.to(people::add_user)),
-        post("/users/{id}/enable", Everywhere(Administrator), |route| route.to(people::enable_user)),
+        post("/users", PersonEverywhere(Administrator), |route| route.to(people::add_user)),
+        post("/users/{id}/enable", PersonEverywhere(Administrator), |route| route.to(people::enable_user)),
         post("/users/{id}/disable", Everywhere(Administrator), |route| route.to(people::disable_user)),
         post("/users/{id}/grants", Everywhere(Administrator), |route| route.to(people::change_grants)),
-        post("/users/{id}/password", Everywhere(Administrator), |route| route.to(people::set_password)),
+        post("/users/{id}/password", PersonEverywhere(Administrator), |route| route.to(people::set_password)),
         post("/users/{id}/delete", Everywhere(Administrator), |route| route.to(people::delete_user)),
         get("/tokens", Anybody, |route| route.to(people::tokens)),
         post("/tokens", Anybody, |route| route.to(people::make_token)),

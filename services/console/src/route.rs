@@ -1,12 +1,19 @@
 //! The table of routes, from which come the answers to wrong methods, the document of the API and the test of every role.
 
 use crate::api::{self, ApiError};
+use crate::auth::Caller;
 use crate::failure::Failure;
 use crate::pages::{self, PageError};
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::ALLOW;
 use actix_web::http::{Method, StatusCode};
-use actix_web::{HttpRequest, HttpResponse, guard, web};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, guard, web};
 use forebay_store::Role;
+
+/// Bytes of a body that anybody may send: a form with a name, a password and a place to go to.
+const MAX_ANONYMOUS_BODY: usize = 8 * 1024;
 
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +26,8 @@ pub enum Needs {
     Tenant(Role),
     /// This role in every tenant.
     Everywhere(Role),
+    /// This role in every tenant, and a person: with a token it is refused.
+    PersonEverywhere(Role),
     /// Administrators of any tenant.
     SomeAdministrator,
 }
@@ -77,6 +86,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
         }
     }
     for (path, routes) in of_path {
+        let is_open = routes.iter().any(|route| route.needs == Needs::Nobody);
         let mut resource = web::resource(path);
         let mut allow: Vec<String> = Vec::new();
         for route in routes {
@@ -90,9 +100,42 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
             resource = resource.route((route.to)(guarded));
         }
         let allow = allow.join(", ");
-        config.service(resource.default_service(web::to(move |request: HttpRequest| refused(request, allow.clone()))));
+        let refuse = allow.clone();
+        let resource = resource.default_service(web::to(move |request: HttpRequest| refused(request, refuse.clone())));
+        match is_open {
+            true => config.service(resource.app_data(web::PayloadConfig::new(MAX_ANONYMOUS_BODY)).wrap(from_fn(say_too_large))),
+            false => config.service(resource.wrap(from_fn(move |request, next| known_first(allow.clone(), request, next)))),
+        };
     }
     config.default_service(web::to(nothing_here));
+}
+
+/// Finds out who asks before a body is read: nobody takes memory who is not known.
+async fn known_first<B: MessageBody + 'static>(
+    allow: String,
+    mut request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let may_have_body = ![Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method());
+    if may_have_body && allow.split(", ").any(|method| method == request.method().as_str()) {
+        match request.extract::<Caller>().await {
+            Ok(caller) => drop(request.extensions_mut().insert(caller)),
+            Err(error) => return Ok(request.error_response(error).map_into_boxed_body()),
+        }
+    }
+    Ok(next.call(request).await?.map_into_boxed_body())
+}
+
+/// The library's own answer says neither how much is allowed nor looks like a page.
+async fn say_too_large<B: MessageBody + 'static>(request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<BoxBody>, Error> {
+    let response = next.call(request).await?.map_into_boxed_body();
+    if response.status() != StatusCode::PAYLOAD_TOO_LARGE {
+        return Ok(response);
+    }
+    let detail = format!("The body has more than {MAX_ANONYMOUS_BODY} bytes, which is the most without being signed in.");
+    let failure = Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large", detail);
+    let told = answer(response.request(), failure);
+    Ok(response.into_response(told))
 }
 
 async fn refused(request: HttpRequest, allow: String) -> HttpResponse {
@@ -108,4 +151,17 @@ async fn nothing_here(request: HttpRequest) -> HttpResponse {
 fn answer(request: &HttpRequest, failure: Failure) -> HttpResponse {
     use actix_web::ResponseError;
     if request.path().starts_with(api::ROOT) { ApiError(failure).error_response() } else { PageError::Failed(failure).error_response() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_open_to_everybody_with_all_its_methods_or_with_none() {
+        for route in all() {
+            let is_open = all().iter().filter(|other| other.path == route.path).all(|other| other.needs == Needs::Nobody);
+            assert_eq!(route.needs == Needs::Nobody, is_open, "{}: its methods have different bounds of a body", route.path);
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Builds the console and runs it until shutdown.
 
 use crate::auth::HostAccess;
+use crate::device::Devices;
 use crate::guard::guard;
 use crate::oidc::Provider;
 use crate::pages::bulk::Bulk;
@@ -9,6 +10,7 @@ use crate::throttle::Throttle;
 use crate::{route, setup};
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
+use forebay_contract::{unix_micros, with_causes};
 use forebay_operations::{BuildError, Operations};
 use forebay_runtime::health::Health;
 use forebay_runtime::settings::{RedactedUrl, Settings};
@@ -17,6 +19,7 @@ use forebay_store::{SnapshotHandle, Store, StoreError};
 use forebay_tls::{TlsError, server_config};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +32,8 @@ const DRAIN: u64 = 5;
 const LARGEST_BODY: usize = 8 << 20;
 /// How long a person waits for the answer to a call that is tried.
 const TRY_TIMEOUT: Duration = Duration::from_secs(120);
+/// How often old lines of the audit log are deleted.
+const KEEP_AUDIT_INTERVAL: Duration = Duration::from_secs(3600);
 /// The name of its health check.
 const DATABASE: &str = "console database";
 
@@ -53,12 +58,22 @@ pub enum ConsoleError {
     /// The operations cannot be set up.
     #[error(transparent)]
     Operations(#[from] BuildError),
+    /// The operating system gave no random bytes.
+    #[error("the operating system gave no random bytes")]
+    Random,
     /// The HTTP client that tries integrations.
     #[error("the HTTP client cannot be made")]
     Client(#[source] reqwest::Error),
     /// The HTTP server failed.
     #[error("the HTTP server failed")]
     Serve(#[source] std::io::Error),
+}
+
+/// What the installation's key gives to signing in.
+struct Setup {
+    /// Proves that who makes the first administrator reads this process's log.
+    code: String,
+    devices: Devices,
 }
 
 /// A built console: it listens, and answers once it runs.
@@ -71,6 +86,7 @@ pub struct Console {
     health: Health,
     /// The code with which the first administrator is made; `None`: there is one.
     setup: Option<String>,
+    audit_retention: Duration,
 }
 
 impl Console {
@@ -85,9 +101,10 @@ impl Console {
         health: Health,
         host: Option<HostAccess>,
     ) -> Result<Self, ConsoleError> {
-        let code = setup::code(&store.id_key().await?);
+        let installation_key = store.id_key().await?;
+        let code = setup::code(&installation_key);
         let setup = if store.has_users().await? { None } else { Some(code.clone()) };
-        let console = Self::assemble(settings, store, snapshot, health, host, code)?;
+        let console = Self::assemble(settings, store, snapshot, health, host, Setup { code, devices: Devices::new(&installation_key) })?;
         console.health.expect(DATABASE);
         Ok(Self { setup, ..console })
     }
@@ -98,8 +115,11 @@ impl Console {
     /// [`ConsoleError`].
     pub fn build_api(settings: &Settings, store: Store, host: HostAccess) -> Result<Self, ConsoleError> {
         crate::failure::tell_causes();
-        // An empty code is nobody's: the first administrator is not made here.
-        Self::assemble(settings, store, SnapshotHandle::of_nothing(), Health::new(), Some(host), String::new())
+        // An empty code is nobody's: the first administrator is not made here, and nobody signs in with a cookie of this process.
+        let (mut key, code) = ([0; 32], String::new());
+        getrandom::fill(&mut key).map_err(|_| ConsoleError::Random)?;
+        let setup = Setup { code, devices: Devices::new(&key) };
+        Self::assemble(settings, store, SnapshotHandle::of_nothing(), Health::new(), Some(host), setup)
     }
 
     fn assemble(
@@ -108,7 +128,7 @@ impl Console {
         snapshot: SnapshotHandle,
         health: Health,
         host: Option<HostAccess>,
-        setup_code: String,
+        setup: Setup,
     ) -> Result<Self, ConsoleError> {
         let listen = |source| ConsoleError::Listen { address: settings.console_listen, source };
         let listener = TcpListener::bind(settings.console_listen).map_err(listen)?;
@@ -135,14 +155,17 @@ impl Console {
             ingress_url: at(settings.ingress_url.as_ref(), settings.http_listen),
             trace_url: settings.trace_url.clone(),
             is_secure: url.starts_with("https://"),
-            setup_code,
+            setup_code: setup.code,
             throttle: Throttle::default(),
+            devices: setup.devices,
+            proxies: settings.trusted_proxies.clone(),
+            has_users: AtomicBool::new(false),
             oidc: settings.oidc.clone().map(|oidc| Provider::new(oidc, &url)).transpose().map_err(ConsoleError::Client)?,
             host,
             bulk: Bulk::default(),
             shutdown,
         });
-        Ok(Self { listener, address, tls, url, state, health, setup: None })
+        Ok(Self { listener, address, tls, url, state, health, setup: None, audit_retention: settings.audit_retention })
     }
 
     /// Where it listens: the port that was given when the setting asked for port 0.
@@ -195,6 +218,7 @@ impl Console {
         if let Some(code) = &self.setup {
             tracing::info!(url = format!("{}/setup?code={code}", self.url), "nobody can sign in yet: make the first administrator there");
         }
+        let keeper = tokio::spawn(keep_audit(self.state.clone(), self.audit_retention));
         let handle = server.handle();
         let followers = self.state.shutdown.clone();
         let stop = tokio::spawn(async move {
@@ -204,8 +228,21 @@ impl Console {
         });
         let served = server.await.map_err(ConsoleError::Serve);
         stop.abort();
+        keeper.abort();
         self.state.shutdown.cancel();
         served
+    }
+}
+
+/// Deletes what is older than the audit log is kept.
+async fn keep_audit(state: web::Data<State>, retention: Duration) {
+    loop {
+        match state.operations.store().forget_audit(unix_micros(), retention).await {
+            Ok(0) => {}
+            Ok(lines) => tracing::info!(lines, "old lines of the audit log were deleted"),
+            Err(error) => tracing::warn!(error = with_causes(&error), "old lines of the audit log are deleted later"),
+        }
+        tokio::time::sleep(KEEP_AUDIT_INTERVAL).await;
     }
 }
 

@@ -1,13 +1,16 @@
 //! What every request may use.
 
 use crate::auth::HostAccess;
+use crate::device::Devices;
 use crate::oidc::Provider;
 use crate::pages::bulk::Bulk;
 use crate::throttle::Throttle;
 use forebay_contract::Name;
-use forebay_operations::{Operations, Visible};
+use forebay_operations::{OperationError, Operations, Visible};
+use forebay_runtime::forwarding::TrustedProxies;
 use forebay_store::{ExecutionRow, OutcomeWatch, SnapshotHandle, TriggerPhase};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio_util::sync::CancellationToken;
 
 /// One a process.
@@ -28,6 +31,11 @@ pub(crate) struct State {
     /// Proves that who makes the first administrator reads this process's log.
     pub(crate) setup_code: String,
     pub(crate) throttle: Throttle,
+    pub(crate) devices: Devices,
+    /// Proxies whose headers say who calls.
+    pub(crate) proxies: TrustedProxies,
+    /// Somebody can sign in: once known, it is so for good.
+    pub(crate) has_users: AtomicBool,
     /// Single sign-on, where it is set up.
     pub(crate) oidc: Option<Provider>,
     /// Who may act as the person at the host.
@@ -38,6 +46,16 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// Whether anybody can sign in. Everybody may ask, so it costs nothing once it is so.
+    pub(crate) async fn has_users(&self) -> Result<bool, OperationError> {
+        if self.has_users.load(Ordering::Relaxed) {
+            return Ok(true);
+        }
+        let has_users = self.operations.store().has_users().await?;
+        self.has_users.store(has_users, Ordering::Relaxed);
+        Ok(has_users)
+    }
+
     /// Where the trace of an execution is shown; empty: it is of none, or nobody has said where traces are kept.
     pub(crate) fn trace_of(&self, row: &ExecutionRow) -> String {
         let (Some(url), Some(trace)) = (&self.trace_url, row.trace) else { return String::new() };

@@ -1,21 +1,84 @@
-//! Guessing passwords is slow: after some failures a name, and an address, has to wait.
+//! Guessing passwords is slow: after some failures an account, and an address, has to wait.
+//!
+//! An attempt counts as failed from its beginning on, so that many at once are no more than one after the other. What is told apart are
+//! digests: nothing that a caller sends is kept.
 
+use sha2::{Digest, Sha256};
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Failures that cost nothing where a name is tried from one address: people mistype.
-pub(crate) const FREE_OF_BOTH: u32 = 5;
-/// Failures of one name from anywhere, and of one address whatever the name: others must not be locked out by who guesses, nor all people
-/// behind one proxy by one of them.
-pub(crate) const FREE_OF_ONE: u32 = 100;
 /// The first wait; each further failure doubles it.
 const FIRST_WAIT: Duration = Duration::from_secs(2);
-const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
 /// After this time without a failure everything is forgotten.
 const FORGOTTEN: Duration = Duration::from_secs(30 * 60);
-/// Most names and addresses that are remembered.
-const MOST: usize = 20_000;
+/// Accounts and addresses that are remembered; about 2 MB.
+const MAX_ENTRIES: usize = 20_000;
+
+/// A digest of what is counted.
+type Key = [u8; 16];
+
+/// Failures that are counted together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Counted {
+    key: Key,
+    /// Failures that cost nothing: people mistype.
+    free: u32,
+    longest_wait: Duration,
+    /// Whether a success ends them all. Where others may have failed too, it ends its own one alone.
+    is_own: bool,
+}
+
+impl Counted {
+    /// Failures of one account, or of setting up, from one address.
+    pub(crate) fn address_and_account(address: Option<IpAddr>, account: &str) -> Self {
+        Self::own(&[b"address and account", &place(address), account.as_bytes()])
+    }
+
+    /// Failures of one account from one device that has signed in as it before.
+    pub(crate) fn device_and_account(device: &[u8], account: &str) -> Self {
+        Self::own(&[b"device and account", device, account.as_bytes()])
+    }
+
+    /// Failures of one account from anywhere: many addresses guess together. Each may go on slowly, since it may be the account's owner.
+    pub(crate) fn account(account: &str) -> Self {
+        Self::of_many(&[b"account", account.as_bytes()])
+    }
+
+    /// Failures of one address, whatever the account: people behind one address must not be locked out by one of them.
+    pub(crate) fn address(address: Option<IpAddr>) -> Self {
+        Self::of_many(&[b"address", &place(address)])
+    }
+
+    fn own(parts: &[&[u8]]) -> Self {
+        Self { key: key(parts), free: 5, longest_wait: Duration::from_secs(15 * 60), is_own: true }
+    }
+
+    fn of_many(parts: &[&[u8]]) -> Self {
+        Self { key: key(parts), free: 100, longest_wait: Duration::from_secs(60), is_own: false }
+    }
+}
+
+/// One customer has all addresses of an IPv6 network of 64 bits (RFC 6177).
+fn place(address: Option<IpAddr>) -> Vec<u8> {
+    match address {
+        None => Vec::new(),
+        Some(IpAddr::V4(address)) => address.octets().to_vec(),
+        Some(IpAddr::V6(address)) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).octets().to_vec(),
+    }
+}
+
+fn key(parts: &[&[u8]]) -> Key {
+    let mut digest = Sha256::new();
+    for part in parts {
+        digest.update(part.len().to_be_bytes());
+        digest.update(part);
+    }
+    let mut key = Key::default();
+    key.copy_from_slice(&digest.finalize()[..16]);
+    key
+}
 
 #[derive(Clone, Copy)]
 struct Failures {
@@ -23,47 +86,80 @@ struct Failures {
     last: Instant,
 }
 
-/// What failed lately, by name and by address.
+/// Failures of late. Its size is bounded.
 #[derive(Default)]
-pub(crate) struct Throttle(Mutex<HashMap<String, Failures>>);
+pub(crate) struct Throttle(Mutex<HashMap<Key, Failures>>);
+
+/// An attempt that has begun, and has failed unless it says otherwise.
+#[must_use]
+pub(crate) struct Attempt<'t> {
+    throttle: &'t Throttle,
+    counted: Vec<Counted>,
+}
 
 impl Throttle {
-    /// How long the next try has to wait, with how many failures of each key cost nothing; `None`: not at all.
-    pub(crate) fn wait(&self, keys: &[(&str, u32)], now: Instant) -> Option<Duration> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let waits = keys.iter().filter_map(|(key, free)| left(*known.get(*key)?, *free, now));
-        waits.max()
-    }
-
-    /// A try failed.
-    pub(crate) fn failed(&self, keys: &[(&str, u32)], now: Instant) {
+    /// Begins an attempt, which counts at once; `Err`: how long it has to wait instead, and then it does not count.
+    pub(crate) fn begin(&self, counted: Vec<Counted>, now: Instant) -> Result<Attempt<'_>, Duration> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= MOST {
-            known.retain(|_, failures| now.duration_since(failures.last) < FORGOTTEN);
+        let waits = counted.iter().filter_map(|one| left(*known.get(&one.key)?, one, now));
+        if let Some(wait) = waits.max() {
+            return Err(wait);
         }
-        if known.len() >= MOST {
-            // Somebody sends names without end: those who are remembered are forgotten rather than all memory taken.
-            known.clear();
-        }
-        for (key, _) in keys {
-            let failures = known.entry((*key).to_owned()).or_insert(Failures { count: 0, last: now });
+        make_room(&mut known, counted.len(), now);
+        for one in &counted {
+            let failures = known.entry(one.key).or_insert(Failures { count: 0, last: now });
             if now.duration_since(failures.last) >= FORGOTTEN {
                 failures.count = 0;
             }
-            failures.count += 1;
+            failures.count = failures.count.saturating_add(1);
             failures.last = now;
         }
-    }
-
-    /// A try went well.
-    pub(crate) fn succeeded(&self, key: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        Ok(Attempt { throttle: self, counted })
     }
 }
 
-fn left(failures: Failures, free: u32, now: Instant) -> Option<Duration> {
-    let beyond = failures.count.checked_sub(free)?;
-    let wait = FIRST_WAIT.saturating_mul(1 << beyond.min(16)).min(LONGEST_WAIT);
+impl Attempt<'_> {
+    /// It was right.
+    pub(crate) fn succeeded(self) {
+        self.take_back(|one| one.is_own);
+    }
+
+    /// It was neither right nor wrong: it could not be checked.
+    pub(crate) fn was_not_checked(self) {
+        self.take_back(|_| false);
+    }
+
+    fn take_back(self, ends_all: impl Fn(&Counted) -> bool) {
+        let mut known = self.throttle.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for one in &self.counted {
+            let Some(failures) = known.get_mut(&one.key) else { continue };
+            failures.count = if ends_all(one) { 0 } else { failures.count.saturating_sub(1) };
+            if failures.count == 0 {
+                known.remove(&one.key);
+            }
+        }
+    }
+}
+
+/// Forgets what is over, and where that is not enough, half of the rest: those who need not wait first, then those who failed longest ago.
+fn make_room(known: &mut HashMap<Key, Failures>, wanted: usize, now: Instant) {
+    if known.len() + wanted <= MAX_ENTRIES {
+        return;
+    }
+    known.retain(|_, failures| now.duration_since(failures.last) < FORGOTTEN);
+    if known.len() + wanted <= MAX_ENTRIES {
+        return;
+    }
+    let mut all: Vec<(bool, Instant, Key)> = known.iter().map(|(key, failures)| (failures.count > 1, failures.last, *key)).collect();
+    all.sort_unstable();
+    for (_, _, key) in &all[..all.len() / 2] {
+        known.remove(key);
+    }
+}
+
+fn left(failures: Failures, counted: &Counted, now: Instant) -> Option<Duration> {
+    let beyond = failures.count.checked_sub(counted.free)?;
+    let wait = FIRST_WAIT.saturating_mul(1 << beyond.min(16)).min(counted.longest_wait);
     wait.checked_sub(now.duration_since(failures.last)).filter(|left| !left.is_zero())
 }
 
@@ -71,25 +167,97 @@ fn left(failures: Failures, free: u32, now: Instant) -> Option<Duration> {
 mod tests {
     use super::*;
 
+    fn address(text: &str) -> Option<IpAddr> {
+        Some(text.parse().unwrap())
+    }
+
+    fn all(from: &str, account: &str) -> Vec<Counted> {
+        let from = address(from);
+        vec![Counted::address_and_account(from, account), Counted::account(account), Counted::address(from)]
+    }
+
+    /// Fails until it has to wait; how often, and how long then.
+    fn fail(throttle: &Throttle, counted: &[Counted], now: Instant) -> (u32, Duration) {
+        let mut failures = 0;
+        loop {
+            match throttle.begin(counted.to_vec(), now) {
+                Ok(_) => failures += 1,
+                Err(wait) => return (failures, wait),
+            }
+        }
+    }
+
     #[test]
     fn each_failure_beyond_the_free_ones_doubles_the_wait_until_one_goes_well() {
+        let (throttle, mut now) = (Throttle::default(), Instant::now());
+        let anna = all("10.0.0.1", "anna");
+        assert_eq!(fail(&throttle, &anna, now), (5, Duration::from_secs(2)));
+        for seconds in [4, 8, 16, 32, 64, 128, 256, 512, 900, 900] {
+            now += throttle.begin(anna.clone(), now).err().unwrap();
+            assert_eq!(fail(&throttle, &anna, now), (1, Duration::from_secs(seconds)));
+        }
+        now += Duration::from_secs(900);
+        throttle.begin(anna.clone(), now).unwrap().succeeded();
+        assert_eq!(fail(&throttle, &anna, now), (5, Duration::from_secs(2)));
+        assert_eq!(fail(&throttle, &anna, now + FORGOTTEN), (5, Duration::from_secs(2)));
+    }
+
+    #[test]
+    fn attempts_at_once_are_no_more_than_one_after_the_other() {
         let (throttle, now) = (Throttle::default(), Instant::now());
-        let (anna, address) = (("anna", 5), ("10.0.0.1", 100));
-        for _ in 0..4 {
-            throttle.failed(&[anna], now);
+        let begun = (0..200).filter_map(|_| throttle.begin(all("10.0.0.1", "anna"), now).ok()).collect::<Vec<_>>();
+        assert_eq!(begun.len(), 5, "none of them has been checked yet");
+        begun.into_iter().for_each(Attempt::was_not_checked);
+        assert_eq!(fail(&throttle, &all("10.0.0.1", "anna"), now).0, 5, "what could not be checked does not count");
+    }
+
+    #[test]
+    fn one_address_locks_nobody_out_elsewhere_and_many_slow_an_account_down_but_never_a_known_device() {
+        let (throttle, mut now) = (Throttle::default(), Instant::now());
+        let mut refused = 0;
+        for _ in 0..1000 {
+            refused += u32::from(throttle.begin(all("10.0.0.1", "anna"), now).is_err());
+            now += Duration::from_secs(1);
         }
-        assert_eq!(throttle.wait(&[anna], now), None);
-        throttle.failed(&[anna, address], now);
-        assert_eq!(throttle.wait(&[anna], now), Some(Duration::from_secs(2)));
-        assert_eq!(throttle.wait(&[address], now), None, "the address has failed once");
-        throttle.failed(&[anna], now);
-        assert_eq!(throttle.wait(&[anna], now), Some(Duration::from_secs(4)));
-        assert_eq!(throttle.wait(&[anna], now + Duration::from_secs(4)), None);
-        for _ in 0..40 {
-            throttle.failed(&[anna], now);
+        assert!(refused > 900, "{refused}");
+        throttle.begin(all("10.0.0.2", "anna"), now).unwrap().succeeded();
+        // A hundred addresses.
+        for number in 0..100 {
+            let _ = throttle.begin(all(&format!("10.1.0.{number}"), "anna"), now);
         }
-        assert_eq!(throttle.wait(&[anna, ("bert", 5)], now), Some(LONGEST_WAIT));
-        throttle.succeeded("anna");
-        assert_eq!(throttle.wait(&[anna], now), None);
+        let wait = throttle.begin(all("10.0.0.3", "anna"), now).err().unwrap();
+        assert!(wait <= Duration::from_secs(60), "{wait:?}");
+        throttle.begin(vec![Counted::device_and_account(b"laptop", "anna")], now).unwrap().succeeded();
+        throttle.begin(all("10.0.0.3", "bert"), now).unwrap().succeeded();
+    }
+
+    #[test]
+    fn a_success_takes_back_of_what_others_share_only_its_own() {
+        let (throttle, now) = (Throttle::default(), Instant::now());
+        for number in 0..100 {
+            let _ = throttle.begin(all("10.0.0.1", &format!("user{number}")), now);
+        }
+        let later = now + Duration::from_secs(2);
+        throttle.begin(all("10.0.0.1", "mallory"), later).unwrap().succeeded();
+        assert_eq!(
+            fail(&throttle, &all("10.0.0.1", "anna"), later + Duration::from_secs(2)).0,
+            1,
+            "the address has failed a hundred times"
+        );
+    }
+
+    #[test]
+    fn addresses_of_one_ipv6_network_are_one_and_the_table_is_bounded() {
+        let (throttle, now) = (Throttle::default(), Instant::now());
+        assert_eq!(Counted::address(address("2001:db8::1")), Counted::address(address("2001:db8::ffff")));
+        assert_ne!(Counted::address(address("2001:db8::1")), Counted::address(address("2001:db8:0:1::1")));
+        let anna = [Counted::address_and_account(address("10.0.0.1"), "anna")];
+        fail(&throttle, &anna, now);
+        for number in 0..50_000_u32 {
+            let from = IpAddr::from(number.to_be_bytes());
+            let _ = throttle.begin(vec![Counted::address_and_account(Some(from), &"x".repeat(1000))], now);
+            assert!(throttle.0.lock().unwrap().len() <= MAX_ENTRIES);
+        }
+        assert!(throttle.begin(anna.to_vec(), now).is_err(), "who has to wait is forgotten last");
     }
 }

@@ -171,8 +171,8 @@ pub(crate) struct Invoke {
     /// A query parameter; may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = key_value)]
     pub(crate) query: Vec<(String, String)>,
-    /// The API key; with --sign the signing key
-    #[arg(long, env = "FOREBAY_KEY", hide_env_values = true)]
+    /// The API key; with --sign the signing key; `-` reads it from standard input
+    #[arg(long, env = "FOREBAY_KEY", hide_env_values = true, allow_hyphen_values = true)]
     pub(crate) key: Option<String>,
     /// Signs the call as this sender does, instead of sending the key
     #[arg(long, value_name = "SENDER", value_parser = sender(), requires = "key")]
@@ -274,7 +274,7 @@ pub(crate) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<(Cli
 pub(crate) fn command() -> clap::Command {
     let mut command = Cli::command();
     for verb in ["dev", "ingress", "worker", "scheduler", "console"] {
-        command = command.mut_subcommand(verb, |verb| verb.args(SETTINGS.iter().map(|doc| setting_arg(doc, true))));
+        command = command.mut_subcommand(verb, |verb| verb.args(SETTINGS.iter().flat_map(|doc| setting_args(doc, true))));
     }
     for verb in [
         "migrate",
@@ -314,17 +314,22 @@ pub(crate) fn command() -> clap::Command {
     }
     command = command.mut_subcommand("invoke", |verb| show(verb, "FOREBAY_HTTP_LISTEN"));
     command = command.mut_subcommand("health", |verb| show(verb, "FOREBAY_ADMIN_LISTEN"));
-    command.args(SETTINGS.iter().map(|doc| setting_arg(doc, false)))
+    command.args(SETTINGS.iter().flat_map(|doc| setting_args(doc, false)))
 }
 
 fn show(verb: clap::Command, env: &str) -> clap::Command {
-    verb.args(SETTINGS.iter().filter(|doc| doc.env == env).map(|doc| setting_arg(doc, true)))
+    verb.args(SETTINGS.iter().filter(|doc| doc.env == env).flat_map(|doc| setting_args(doc, true)))
 }
 
-fn setting_arg(doc: &settings::SettingDoc, shown: bool) -> Arg {
+/// The flag of a setting and, of a secret, the one that names a file.
+fn setting_args(doc: &'static settings::SettingDoc, shown: bool) -> impl Iterator<Item = Arg> {
     // Read by `Settings`, not by clap: so one place decides what a variable means, and no secret gets into the help.
-    let help = format!("{} [env: {}] [default: {}]", doc.help, doc.env, doc.default);
-    Arg::new(doc.env).long(doc.flag).value_name(doc.value_name).help(help).help_heading("Settings").global(true).hide(!shown)
+    let arg = move |env, flag, value_name, help: String| {
+        Arg::new(env).long(flag).value_name(value_name).help(help).help_heading("Settings").global(true).hide(!shown)
+    };
+    let value = arg(doc.env, doc.flag, doc.value_name, format!("{} [env: {}] [default: {}]", doc.help, doc.env, doc.default));
+    let file = doc.file.map(|file| arg(file.env, file.flag, "PATH", format!("file that holds {} [env: {}]", doc.env, file.env)));
+    std::iter::once(value).chain(file)
 }
 
 /// Values of the flags by the name of their variable. A flag may stand before or after the verb.
@@ -333,8 +338,10 @@ fn setting_flags(matches: &ArgMatches) -> HashMap<&'static str, String> {
     let mut level = Some(matches);
     while let Some(matches) = level {
         for doc in SETTINGS {
-            if let Ok(Some(value)) = matches.try_get_one::<String>(doc.env) {
-                flags.insert(doc.env, value.clone());
+            for env in std::iter::once(doc.env).chain(doc.file.map(|file| file.env)) {
+                if let Ok(Some(value)) = matches.try_get_one::<String>(env) {
+                    flags.insert(env, value.clone());
+                }
             }
         }
         level = matches.subcommand().map(|(_, matches)| matches);

@@ -13,6 +13,9 @@ use crate::error::Error;
 use crate::output::{Output, Row, note};
 use crate::shown::{second, text, yes};
 
+/// How often it is asked how far encrypting anew has come.
+const FOLLOW_INTERVAL: std::time::Duration = std::time::Duration::from_millis(300);
+
 /// `forebay connections ...`.
 pub(crate) async fn perform(output: &Output, api: &Api, command: Connections) -> Result<(), Error> {
     let at = |path: &IntegrationPath, verb: &str| format!("connections/{path}/{verb}");
@@ -43,12 +46,39 @@ pub(crate) async fn perform(output: &Output, api: &Api, command: Connections) ->
             api.delete(&format!("connections/{path}")).await?;
             output.one(&format!("deleted {path}"), &json!({ "connection": path.to_string(), "deleted": true }))
         }
-        Connections::Rotate => {
-            let rotated = api.post("connections/rotate", &json!({})).await?;
-            let count = text(&rotated, "reencrypted");
-            output.one(&format!("{count} encrypted anew: keys after the first in FOREBAY_SECRET_KEY are not needed any more"), &rotated)
+        Connections::Rotate => rotate(output, api).await,
+    }
+}
+
+/// Follows it to its end: the console may be one of this command's own, which ends with it.
+async fn rotate(output: &Output, api: &Api) -> Result<(), Error> {
+    let mut state = api.post("connections/rotate", &json!({})).await?;
+    let count = text(&state, "reencrypted");
+    note(&format!("{count} connections and keys are encrypted anew; now what executions keep"));
+    let mut said = String::new();
+    while state["status"] == "running" {
+        tokio::time::sleep(FOLLOW_INTERVAL).await;
+        state = api.get("connections/rotate", &[]).await?;
+        let up_to = second(&state, "upTo");
+        if !up_to.is_empty() && up_to != said {
+            note(&format!("executions up to {up_to}"));
+            said = up_to;
         }
     }
+    if state["status"] != "finished" {
+        return Err(Error::Failed("the process that encrypts anew has ended: run this again, and it goes on where it was".to_owned()));
+    }
+    let total = text(&state, "total");
+    let advice = match text(&state, "unreadable").as_str() {
+        "0" => "Once every process runs with the new key first, keys after it are not needed any more. Run this again where a process was \
+                restarted after it began"
+            .to_owned(),
+        unreadable => format!(
+            "{unreadable} payloads were encrypted by a key that is not given, and their executions cannot be retried: give it after a comma and run \
+             this again. Until then keep every key"
+        ),
+    };
+    output.one(&format!("{total} encrypted anew. {advice}."), &state)
 }
 
 /// Connections as the API takes them, with their secrets found.

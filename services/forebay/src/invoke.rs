@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::executions::body as readable;
 use crate::health::reachable;
 use crate::output::{Output, pretty, write};
+use crate::standard_input;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// What says how the call went; the rest is of no interest to a person.
@@ -24,7 +25,8 @@ const SHOWN_HEADERS: [&str; 7] =
 
 /// `forebay invoke`. A status of 400 and above is a failure, and a redirect, which is not followed.
 pub(crate) async fn invoke(output: &Output, settings: &Settings, invoke: Invoke) -> Result<(), Error> {
-    let request = request(settings, invoke)?;
+    let key = standard_input::key(invoke.key.clone()).await?;
+    let request = request(settings, Invoke { key, ..invoke })?;
     // Shown without the query, which may hold what is nobody's business.
     let mut url = request.url().clone();
     url.set_query(None);

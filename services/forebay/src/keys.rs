@@ -5,6 +5,7 @@ use crate::args::{Expiry, Keys, NamedKey};
 use crate::error::Error;
 use crate::output::{Output, Row};
 use crate::shown::{second, second_or_never, text};
+use crate::standard_input;
 use forebay_console::CreatedKey;
 use forebay_contract::{Name, format_duration};
 use serde_json::{Value, json};
@@ -16,6 +17,7 @@ pub(crate) async fn perform(output: &Output, api: &Api, command: Keys) -> Result
         Keys::Create { tenant, label, integration, key, expires, signing } => {
             let lasts = expires.map(format_duration);
             let integration = names(&integration);
+            let key = standard_input::key(key).await?;
             let body = json!({
                 "tenant": tenant.as_str(), "label": label, "integrations": integration, "key": key, "lasts": lasts, "signs": signing,
             });

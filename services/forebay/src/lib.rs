@@ -24,6 +24,7 @@ mod retry;
 mod schedules;
 mod services;
 mod shown;
+mod standard_input;
 mod tail;
 mod tenants;
 mod top;

@@ -7,6 +7,7 @@ use crate::args::{Tokens, Users};
 use crate::error::Error;
 use crate::output::{Output, Row};
 use crate::shown::{second, second_or_never, text, yes};
+use crate::standard_input::first_line;
 use forebay_console::CreatedToken;
 use forebay_contract::format_duration;
 use forebay_store::{Role, Scope};
@@ -54,7 +55,7 @@ pub(crate) async fn users(output: &Output, api: &Api, command: Users) -> Result<
 
 async fn read(from_input: bool) -> Result<String, Error> {
     // Waits for a person: not on a thread that others need.
-    let read = tokio::task::spawn_blocking(move || if from_input { password::of_input() } else { password::of_terminal() });
+    let read = tokio::task::spawn_blocking(move || if from_input { first_line("password") } else { password::of_terminal() });
     read.await.map_err(|error| Error::Failed(format!("cannot read the password: {error}")))?
 }
 

@@ -132,7 +132,7 @@ impl Ingress {
             in_flight: InFlight::new(settings.max_in_flight),
             rates: Rates::default(),
             bodies: BodyBudget::new(BODY_BUDGET),
-            documents: Documents::new(settings.max_body_bytes),
+            documents: Documents::new(settings.max_body_bytes, settings.trusted_proxies.clone()),
             max_body_bytes: settings.max_body_bytes,
             body_timeout: settings.body_timeout,
             retention: settings.retention,

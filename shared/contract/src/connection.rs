@@ -10,6 +10,7 @@ use crate::secret::Secret;
 use serde_json::Value;
 use std::time::Duration;
 
+mod destination;
 mod read;
 mod secrets;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod tests;
 mod token_store;
 mod trust;
 
+pub use destination::Destination;
 pub use secrets::SecretSource;
 pub use token_store::{SharedToken, TokenFuture, TokenOwner, TokenStore, TokenStoreError, TokenTurn};
 pub use trust::ServerTrust;

@@ -7,6 +7,7 @@ mod broker_urls;
 mod causes;
 mod clock;
 pub mod connection;
+mod credential_header;
 pub mod definition;
 mod duration;
 pub mod envelope;

@@ -2,6 +2,7 @@
 
 use forebay_contract::Name;
 use forebay_store::{Grants, Role, Scope, TokenRow, UserRow, Who, WhoKind};
+use std::net::IpAddr;
 use uuid::Uuid;
 
 /// Why somebody may not.
@@ -73,14 +74,15 @@ impl Actor {
     /// A person who is signed in.
     #[must_use]
     pub fn user(user: &UserRow) -> Self {
-        let who = Who { kind: WhoKind::User, name: user.name.clone(), user: Some(user.id) };
+        let who = Who { kind: WhoKind::User, name: user.name.clone(), user: Some(user.id), address: None };
         Self { who, grants: user.grants.clone() }
     }
 
     /// A program with a person's token: what the token says, and never more than the person has now.
     #[must_use]
     pub fn token(token: &TokenRow, owner: &UserRow) -> Self {
-        let who = Who { kind: WhoKind::Token, name: format!("{} (token {})", owner.name, token.label), user: Some(owner.id) };
+        let who =
+            Who { kind: WhoKind::Token, name: format!("{} (token {})", owner.name, token.label), user: Some(owner.id), address: None };
         Self { who, grants: owner.grants.narrowed(&token.scopes, token.role) }
     }
 
@@ -88,6 +90,13 @@ impl Actor {
     #[must_use]
     pub fn host(name: &str) -> Self {
         Self { who: Who::from(name), grants: Grants::everywhere(Role::Administrator) }
+    }
+
+    /// The same, with the address from which the request came, for the audit log.
+    #[must_use]
+    pub fn at(mut self, address: Option<IpAddr>) -> Self {
+        self.who.address = address;
+        self
     }
 
     /// The user behind it; `None`: the person at the host.
@@ -100,6 +109,14 @@ impl Actor {
     #[must_use]
     pub fn is_token(&self) -> bool {
         self.who.kind == WhoKind::Token
+    }
+
+    /// Refuses programs with a token.
+    ///
+    /// # Errors
+    /// [`Denied::Token`].
+    pub(crate) fn must_be_person(&self) -> Result<(), Denied> {
+        if self.is_token() { Err(Denied::Token) } else { Ok(()) }
     }
 
     /// For what everybody may do with what is their own.

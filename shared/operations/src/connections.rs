@@ -154,21 +154,26 @@ impl Operations {
     }
 
     /// Stores a connection as a person has edited it, if its revision is still `expected` (0: there is none yet). A secret that was left
-    /// out stays as it is.
+    /// out stays as it is, as long as it is sent where it was sent before: else who may change the connection could read it.
     ///
     /// # Errors
-    /// [`StoreError::Changed`]; [`OperationError::Problems`]; as for [`Self::apply_connections`].
+    /// [`StoreError::Changed`]; [`OperationError::Problems`], also for each secret that must be given again; as for [`Self::apply_connections`].
     pub async fn save_connection(&self, actor: &Actor, document: Value, expected: i32) -> Result<IntegrationPath, OperationError> {
         let named = |field: &str| document.get(field).and_then(Value::as_str).and_then(|text| text.parse::<Name>().ok());
         let mut document = document.clone();
+        let mut kept = None;
         if let (Some(tenant), Some(name)) = (named("tenant"), named("connection")) {
             actor.may(&tenant, Role::Developer)?;
             if expected > 0 {
                 let stored = self.store.connection_document(&tenant, &name, self.keys()?).await?;
-                keep_secrets(&stored, &mut document);
+                let fields = keep_secrets(&stored, &mut document);
+                kept = Some((stored, fields));
             }
         }
         let new = NewConnection::read(document, BTreeSet::new()).map_err(OperationError::Problems)?;
+        if let Some((stored, fields)) = kept {
+            refuse_elsewhere(&stored, &fields, &new.connection)?;
+        }
         let who = actor.may(&new.connection.tenant, Role::Developer)?;
         self.store.put_connection(&new.connection, &new.document, self.keys()?, Some(expected), who).await?;
         Ok(IntegrationPath { tenant: new.connection.tenant, name: new.connection.name })
@@ -180,6 +185,11 @@ impl Operations {
     /// [`OperationError::Refused`]: what is wrong, and what to do; what the store says.
     pub async fn test_connection(&self, actor: &Actor, path: &IntegrationPath) -> Result<String, OperationError> {
         actor.may(&path.tenant, Role::Operator)?;
+        if !self.store.connection_listed(&path.tenant, &path.name).await?.enabled {
+            return Err(OperationError::Refused(format!(
+                "the connection {path} is disabled, and nothing is sent to its remote system: enable it first (`forebay connections enable {path}`)"
+            )));
+        }
         let connection = self.store.connection(&path.tenant, &path.name, self.keys()?).await?;
         self.engine.test(&connection).await.map_err(OperationError::Refused)
     }
@@ -200,15 +210,6 @@ impl Operations {
     pub async fn delete_connection(&self, actor: &Actor, path: &IntegrationPath, expected: Option<i32>) -> Result<(), OperationError> {
         let who = actor.may(&path.tenant, Role::Developer)?;
         Ok(self.store.delete_connection(&path.tenant, &path.name, expected, who).await?)
-    }
-
-    /// Encrypts everything anew that the first key did not encrypt; how many connections and signing keys that were.
-    ///
-    /// # Errors
-    /// What the store says.
-    pub async fn rotate_connections(&self, actor: &Actor) -> Result<usize, OperationError> {
-        let who = actor.may_everywhere(Role::Administrator)?;
-        Ok(self.store.reseal_connections(self.keys()?, who).await?)
     }
 }
 
@@ -245,16 +246,39 @@ fn compare(before: Value, new: &NewConnection) -> PlannedConnection {
     planned
 }
 
-/// Puts secrets that were left out of a document back in, where the object around them is still there.
-fn keep_secrets(stored: &Value, document: &mut Value) {
+/// Refuses secrets that were left out of a connection whose destination is another one now.
+fn refuse_elsewhere(stored: &Value, kept: &[String], new: &Connection) -> Result<(), OperationError> {
+    if kept.is_empty() {
+        return Ok(());
+    }
+    // What cannot be read says nothing of where its secrets are meant for.
+    let changed = match Connection::from_stored(stored) {
+        Ok(stored) => stored.destination().differences(&new.destination()).join(", "),
+        Err(_) => "the whole connection".to_owned(),
+    };
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let message = format!("must be given again, because {changed} changes: a stored secret is sent only where it was sent before");
+    let problem = |path: &String| Problem { path: path.clone(), message: message.clone() };
+    Err(OperationError::Problems(kept.iter().map(problem).collect()))
+}
+
+/// Puts secrets that were left out of a document back in, where the object around them is still there; the paths of those.
+fn keep_secrets(stored: &Value, document: &mut Value) -> Vec<String> {
+    let mut kept = Vec::new();
     for field in Connection::secret_fields(stored) {
         let Some((last, outer)) = field.split_last() else { continue };
         let Some(secret) = field.iter().try_fold(stored, |value, name| value.get(name)) else { continue };
         let place = outer.iter().try_fold(&mut *document, |value, name| value.get_mut(name));
         if let Some(Value::Object(place)) = place {
-            place.entry(last.clone()).or_insert_with(|| secret.clone());
+            place.entry(last.clone()).or_insert_with(|| {
+                kept.push(field.join("."));
+                secret.clone()
+            });
         }
     }
+    kept
 }
 
 /// Takes a field out of a document.
@@ -322,7 +346,33 @@ mod tests {
         assert_eq!(edited["http"]["authentication"]["bearer"]["token"], "old");
         assert_eq!(edited["http"].get("headers"), None, "what was taken away stays away");
         edited["http"]["authentication"]["bearer"]["token"] = json!("new");
-        keep_secrets(&stored, &mut edited);
+        assert!(keep_secrets(&stored, &mut edited).is_empty());
         assert_eq!(edited["http"]["authentication"]["bearer"]["token"], "new");
+    }
+
+    #[test]
+    fn a_secret_that_was_left_out_stays_only_where_it_is_sent_to_the_same_place() {
+        let stored = json!({"tenant": "t", "connection": "c", "http": {"url": "https://a", "headers": {"A": "1"}, "authentication":
+            {"oauth2": {"token_url": "https://b", "client_id": "i", "client_secret": "hunter2"}}}});
+        let save = |edit: &dyn Fn(&mut Value)| {
+            let mut edited = json!({"tenant": "t", "connection": "c", "http": {"url": "https://a", "headers": {}, "authentication":
+                {"oauth2": {"token_url": "https://b", "client_id": "i"}}}});
+            edit(&mut edited["http"]);
+            let kept = keep_secrets(&stored, &mut edited);
+            refuse_elsewhere(&stored, &kept, &Connection::from_value(&edited).unwrap()).map_err(|error| error.to_string())
+        };
+        assert_eq!(save(&|_| {}), Ok(()));
+        assert_eq!(save(&|http| http["authentication"]["oauth2"]["scope"] = json!("all")), Ok(()));
+        let error = save(&|http| http["url"] = json!("https://evil")).unwrap_err();
+        assert!(error.contains("http.authentication.oauth2.client_secret: must be given again, because http.url changes"), "{error}");
+        assert!(error.contains("http.headers.A: must be given again") && !error.contains("hunter2"), "{error}");
+        let error = save(&|http| http["authentication"]["oauth2"]["token_url"] = json!("https://evil")).unwrap_err();
+        assert!(error.contains("because http.authentication.oauth2.token_url changes"), "{error}");
+        let all = |http: &mut Value| {
+            http["url"] = json!("https://evil");
+            http["headers"] = json!({"A": "2"});
+            http["authentication"]["oauth2"]["client_secret"] = json!("other");
+        };
+        assert_eq!(save(&all), Ok(()));
     }
 }

@@ -44,6 +44,9 @@ pub enum OperationError {
     /// What was asked for would reach no worker: the broker, the queue prefix or the number of shared queues is not the installation's.
     #[error("{0}")]
     OtherBroker(String),
+    /// Too many passwords are checked at once.
+    #[error("too many passwords are being checked at once: try again in a moment")]
+    Busy,
     /// The operating system.
     #[error("{0}")]
     Failed(String),

@@ -35,8 +35,8 @@ impl Operations {
     /// Creates a key.
     ///
     /// # Errors
-    /// [`OperationError::KeyKnown`] where the value is one of a key of this tenant: that one can be granted more. Of another tenant's key
-    /// nothing is told but that the value cannot be used. Else as [`Store::create_key`](forebay_store::Store::create_key).
+    /// [`OperationError::KeyKnown`] where the value is one of a key of this tenant: that one can be granted more. Of another tenant's keys
+    /// nothing is told. Else as [`Store::create_key`](forebay_store::Store::create_key).
     pub async fn create_key(&self, actor: &Actor, new: NewKey) -> Result<CreatedKey, OperationError> {
         let who = actor.may(&new.tenant, Role::Developer)?;
         let (tenant, value, signs, wanted) = (new.tenant.clone(), new.value.clone(), new.signs, new.integrations.clone());

@@ -17,6 +17,7 @@ mod password;
 mod people;
 mod publishing;
 mod retry;
+mod rotation;
 mod schedules;
 mod tenants;
 mod triggers;
@@ -31,7 +32,7 @@ pub use difference::{Difference, differences, text_differences};
 pub use error::OperationError;
 pub use installation::InstallationCheck;
 pub use monitor::QueueState;
-pub use people::{FirstUser, PersonChange, Signed};
+pub use people::{FirstUser, PersonChange, SignInAttempt, Signed};
 pub use retry::{Batch, Retried, RetryHow};
 
 use forebay_broker::{ConsumersConfig, Inspector, Limits, PublisherConfig, Topology};
@@ -66,6 +67,7 @@ pub struct Operations {
     depths: depths::Depths,
     topology: Topology,
     retention: Duration,
+    passwords: password::Passwords,
 }
 
 impl Operations {
@@ -99,6 +101,7 @@ impl Operations {
             depths: depths::Depths::default(),
             topology,
             retention: settings.retention,
+            passwords: password::Passwords::new(),
         })
     }
 

@@ -1,11 +1,15 @@
 //! People who use the console: signing in, users, tokens, and the audit log.
 
+use crate::Operations;
 use crate::actor::{Actor, Denied, Visible};
 use crate::error::OperationError;
-use crate::{Operations, password};
+use crate::password::{Waiting, is_right};
 use forebay_store::{
-    AuditFilter, AuditRow, CreatedToken, Grants, NewToken, NewUser, Role, StoreError, TokenRow, UserChange, UserRow, key_digest,
+    AuditFilter, AuditRow, CreatedToken, Deed, Grants, NewPassword, NewToken, NewUser, Role, Seen, StoreError, TokenRow, UserChange,
+    UserRow, Who, WhoKind, key_digest,
 };
+use serde_json::json;
+use std::net::IpAddr;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -24,6 +28,22 @@ pub struct FirstUser {
     pub full_name: String,
     /// As typed.
     pub password: String,
+    /// From where it is created.
+    pub address: Option<IpAddr>,
+}
+
+/// Somebody who wants to sign in by name and password.
+pub struct SignInAttempt<'a> {
+    /// As typed.
+    pub name: &'a str,
+    /// As typed.
+    pub password: String,
+    /// From where.
+    pub address: Option<IpAddr>,
+    /// Stands for the name where nobody has it: a person may have typed the password there.
+    pub name_digest: &'a str,
+    /// Whether this device has signed in as this account before.
+    pub is_known_device: bool,
 }
 
 /// What changes of a person; `None` stays as it is.
@@ -56,29 +76,36 @@ impl Operations {
     /// # Errors
     /// [`StoreError::Exists`]: there is somebody already; [`OperationError::Invalid`]; what the store says.
     pub async fn create_first_user(&self, first: FirstUser) -> Result<Signed, OperationError> {
-        let password = password::digest(first.password).await?;
+        let password = self.passwords.digest(first.password, &[&first.name, &first.full_name]).await?;
         let new = NewUser {
             name: first.name,
             full_name: first.full_name,
             password: Some(password),
             grants: Grants::everywhere(Role::Administrator),
         };
-        let user = self.store.create_first_user(new).await?;
-        self.open_session(user).await
+        let user = self.store.create_first_user(new, first.address).await?;
+        self.open_session(user, "setup", first.address).await
     }
 
     /// Signs a person in by name and password; `None`: one of them is wrong. Takes as long whether the name exists or not.
     ///
     /// # Errors
-    /// What the store says.
-    pub async fn sign_in(&self, name: &str, password: String) -> Result<Option<Signed>, OperationError> {
+    /// [`OperationError::Busy`]; what the store says.
+    pub async fn sign_in(&self, attempt: SignInAttempt<'_>) -> Result<Option<Signed>, OperationError> {
+        let SignInAttempt { name, password, address, name_digest, is_known_device } = attempt;
+        // Before the database is asked: those who wait for a turn hold none of its connections.
+        let turn = self.passwords.turn(if is_known_device { Waiting::Known } else { Waiting::Anybody }).await?;
         let (user, digest) = self.store.user_to_sign_in(name).await?.unzip();
-        if !password::is_right(password, digest.flatten()).await {
-            return Ok(None);
-        }
+        let is_right = is_right(password, digest.flatten(), &turn).await;
+        drop(turn);
         match user {
-            Some(user) if user.enabled => self.open_session(user).await.map(Some),
-            _ => Ok(None),
+            Some(user) if is_right && user.enabled => self.open_session(user, "password", address).await.map(Some),
+            user => {
+                let why = if is_right { "disabled" } else { "wrong name or password" };
+                let name = user.map_or_else(|| format!("nobody ({name_digest})"), |user| user.name);
+                self.record_failed_sign_in(name, "password", why, address).await?;
+                Ok(None)
+            }
         }
     }
 
@@ -87,17 +114,43 @@ impl Operations {
     ///
     /// # Errors
     /// What the store says.
-    pub async fn sign_in_as_subject(&self, subject: &str, name: Option<&str>) -> Result<Option<Signed>, OperationError> {
-        match self.store.user_of_subject(subject, name).await? {
-            Some(user) if user.enabled => self.open_session(user).await.map(Some),
-            _ => Ok(None),
+    pub async fn sign_in_as_subject(
+        &self,
+        subject: &str,
+        name: Option<&str>,
+        address: Option<IpAddr>,
+    ) -> Result<Option<Signed>, OperationError> {
+        match self.store.user_of_subject(subject, name, address).await? {
+            Some(user) if user.enabled => self.open_session(user, "oidc", address).await.map(Some),
+            user => {
+                let why = if user.is_some() { "disabled" } else { "not invited" };
+                let name = user.map_or_else(|| name.unwrap_or("nobody").to_owned(), |user| user.name);
+                self.record_failed_sign_in(name, "oidc", why, address).await?;
+                Ok(None)
+            }
         }
     }
 
-    async fn open_session(&self, user: UserRow) -> Result<Signed, OperationError> {
+    /// `by`: how the person has proved who it is.
+    async fn open_session(&self, user: UserRow, by: &'static str, address: Option<IpAddr>) -> Result<Signed, OperationError> {
         let session = random_text()?;
-        self.store.open_session(user.id, &key_digest(&session), SESSION_LASTS, SESSION_IDLE).await?;
+        let who = Who { kind: WhoKind::User, name: user.name.clone(), user: Some(user.id), address };
+        let deed = Deed { tenant: None, action: "session.open", target: user.name.clone(), before: None, after: Some(json!({ "by": by })) };
+        self.store.open_session(user.id, &key_digest(&session), SESSION_LASTS, SESSION_IDLE, &who, &deed).await?;
         Ok(Signed { user, session, lasts: SESSION_LASTS })
+    }
+
+    async fn record_failed_sign_in(
+        &self,
+        name: String,
+        by: &'static str,
+        why: &'static str,
+        address: Option<IpAddr>,
+    ) -> Result<(), OperationError> {
+        let who = Who { kind: WhoKind::Anonymous, name: String::new(), user: None, address };
+        let after = json!({ "by": by, "reason": why });
+        let deed = Deed { tenant: None, action: "session.refuse", target: name, before: None, after: Some(after) };
+        Ok(self.store.record_deed(&who, &deed).await?)
     }
 
     /// The person of a session; `None`: sign in again.
@@ -105,7 +158,15 @@ impl Operations {
     /// # Errors
     /// What the store says.
     pub async fn session_actor(&self, session: &str) -> Result<Option<Actor>, OperationError> {
-        Ok(self.store.session_user(&key_digest(session), SESSION_IDLE).await?.as_ref().map(Actor::user))
+        Ok(self.store.session_user(&key_digest(session), SESSION_IDLE, Seen::Now).await?.as_ref().map(Actor::user))
+    }
+
+    /// The same, where it is no sign of life: a page that is open somewhere does not keep a session from ending.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn session_actor_unseen(&self, session: &str) -> Result<Option<Actor>, OperationError> {
+        Ok(self.store.session_user(&key_digest(session), SESSION_IDLE, Seen::No).await?.as_ref().map(Actor::user))
     }
 
     /// Ends a session.
@@ -130,14 +191,19 @@ impl Operations {
     /// [`OperationError::Invalid`]: the old one is wrong, or the new one cannot be one; what the store says.
     pub async fn change_own_password(&self, actor: &Actor, old: String, new: String) -> Result<Signed, OperationError> {
         let Some(id) = actor.user_id() else { return Err(OperationError::Refused("only a person has a password".to_owned())) };
-        let name = self.store.user(id).await?.name;
-        let digest = self.store.user_to_sign_in(&name).await?.and_then(|(_, digest)| digest);
-        if !password::is_right(old, digest).await {
+        let user = self.store.user(id).await?;
+        let digest = self.store.user_to_sign_in(&user.name).await?.and_then(|(_, digest)| digest);
+        let turn = self.passwords.turn(Waiting::Known).await?;
+        let is_right = is_right(old, digest, &turn).await;
+        drop(turn);
+        if !is_right {
             return Err(OperationError::Invalid("the old password is wrong".to_owned()));
         }
-        let change = UserChange { password: Some(password::digest(new).await?), ..UserChange::default() };
+        let digest = self.passwords.digest(new, &[&user.name, &user.full_name]).await?;
+        let password = NewPassword { digest, is_reset: false };
+        let change = UserChange { password: Some(password), ..UserChange::default() };
         let user = self.store.update_user(id, change, None, actor.who()).await?;
-        self.open_session(user).await
+        self.open_session(user, "password change", actor.who().address).await
     }
 
     /// Everybody.
@@ -160,10 +226,10 @@ impl Operations {
         Ok(self.store.user(id).await?)
     }
 
-    /// Creates a person; without a password it signs in by OpenID Connect.
+    /// Creates a person; without a password it signs in by OpenID Connect. A token cannot: who has it for an hour would be there for ever.
     ///
     /// # Errors
-    /// As for [`Self::list_users`]; [`OperationError::Invalid`].
+    /// As for [`Self::list_users`]; [`Denied::Token`]; [`OperationError::Invalid`]; [`OperationError::Busy`].
     pub async fn create_user(
         &self,
         actor: &Actor,
@@ -173,14 +239,17 @@ impl Operations {
         grants: Grants,
     ) -> Result<UserRow, OperationError> {
         let who = actor.may_everywhere(Role::Administrator)?;
+        actor.must_be_person()?;
         let password = match password {
-            Some(password) => Some(password::digest(password).await?),
+            Some(password) => Some(self.passwords.digest(password, &[&name, &full_name]).await?),
             None => None,
         };
         Ok(self.store.create_user(NewUser { name, full_name, password, grants }, who).await?)
     }
 
-    /// Changes a person, if its revision is still `expected`.
+    /// Changes a person, if its revision is still `expected`. A new password is a reset: the person's sessions and tokens end. A token may
+    /// do no more than to disable somebody and to change the full name: with a password, with roles, or by letting somebody in again it would
+    /// make itself a person.
     ///
     /// # Errors
     /// As for [`Self::create_user`]; [`StoreError::LastAdministrator`].
@@ -192,8 +261,15 @@ impl Operations {
         expected: Option<i32>,
     ) -> Result<UserRow, OperationError> {
         let who = actor.may_everywhere(Role::Administrator)?;
+        if change.password.is_some() || change.grants.is_some() || change.enabled == Some(true) {
+            actor.must_be_person()?;
+        }
         let password = match change.password {
-            Some(password) => Some(password::digest(password).await?),
+            Some(password) => {
+                let user = self.store.user(id).await?;
+                let digest = self.passwords.digest(password, &[&user.name, &user.full_name]).await?;
+                Some(NewPassword { digest, is_reset: true })
+            }
             None => None,
         };
         let change = UserChange { full_name: change.full_name, enabled: change.enabled, grants: change.grants, password };
@@ -227,9 +303,7 @@ impl Operations {
     /// # Errors
     /// [`OperationError::Refused`]; [`OperationError::Invalid`]; what the store says.
     pub async fn create_token(&self, actor: &Actor, new: NewToken) -> Result<CreatedToken, OperationError> {
-        if actor.is_token() {
-            return Err(Denied::Token.into());
-        }
+        actor.must_be_person()?;
         if actor.user_id() != Some(new.user) {
             actor.may_everywhere(Role::Administrator)?;
         }

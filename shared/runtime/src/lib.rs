@@ -5,6 +5,7 @@
 //! [`panics`] are routed to the log, [`shutdown`] listens for signals, [`admin`] answers probes while the services run.
 
 pub mod admin;
+pub mod forwarding;
 pub mod health;
 pub mod memory;
 pub mod metric_names;

@@ -26,7 +26,9 @@ async fn process_that_logs() {
         tracing::info!("below the level");
         // Its client of AMQP logs returned messages like this.
         tracing::warn!(target: "lapin::returned_messages", message = "BasicReturnMessage { secret }");
-        tracing::warn!(queue.name = "work.0", queue.length = 7, "queue is long");
+        let message = "queue is long";
+        let forged = "x\n2026-01-01T00:00:00Z  INFO forged";
+        tracing::warn!(queue.name = "work.0", queue.length = 7, caller = %forged, "{message}");
     });
     telemetry.shutdown().await;
 }
@@ -47,6 +49,7 @@ fn standard_error(format: &str) -> String {
 #[test]
 fn an_event_is_one_line_with_dotted_fields_in_either_form() {
     let text = standard_error("text");
+    assert!(text.contains(r"caller=x\n2026-01-01T00:00:00Z  INFO forged"), "{text}");
     assert!(text.contains("queue is long queue.name=\"work.0\" queue.length=7"), "{text}");
     assert!(!text.contains('\x1b'), "no colours unless a person looks: {text}");
 

@@ -3,11 +3,14 @@
 use crate::connection::Store;
 use crate::definitions::{read_name, storable};
 use crate::error::StoreError;
+use crate::retention::{ROWS_AT_ONCE, delete_all};
 use crate::timestamp::Timestamp;
 use deadpool_postgres::GenericClient;
 use forebay_contract::Name;
 use forebay_contract::json::read_json;
-use serde_json::Value;
+use serde_json::{Value, json};
+use std::net::IpAddr;
+use std::time::Duration;
 use uuid::Uuid;
 
 /// Longest name of who did something, in characters.
@@ -24,10 +27,12 @@ pub enum WhoKind {
     Host,
     /// Forebay itself.
     System,
+    /// Somebody who has not said who it is, or could not prove it.
+    Anonymous,
 }
 
 impl WhoKind {
-    const ALL: [Self; 4] = [Self::User, Self::Token, Self::Host, Self::System];
+    const ALL: [Self; 5] = [Self::User, Self::Token, Self::Host, Self::System, Self::Anonymous];
 
     /// The word used in the API and the store.
     #[must_use]
@@ -37,6 +42,7 @@ impl WhoKind {
             Self::Token => "token",
             Self::Host => "host",
             Self::System => "system",
+            Self::Anonymous => "anonymous",
         }
     }
 
@@ -54,6 +60,8 @@ pub struct Who {
     pub name: String,
     /// The user, where there is one.
     pub user: Option<Uuid>,
+    /// The address of the client from which the request came; `None`: not by HTTP.
+    pub address: Option<IpAddr>,
 }
 
 impl From<&Who> for Who {
@@ -65,7 +73,7 @@ impl From<&Who> for Who {
 /// Somebody at a machine that reaches the database.
 impl From<&str> for Who {
     fn from(name: &str) -> Self {
-        Self { kind: WhoKind::Host, name: name.to_owned(), user: None }
+        Self { kind: WhoKind::Host, name: name.to_owned(), user: None, address: None }
     }
 }
 
@@ -136,6 +144,25 @@ impl Store {
         write(&client, who, deed).await
     }
 
+    /// Deletes lines that are older than `retention`, and says so in a line; how many. Several processes may call it at once: one does it.
+    ///
+    /// # Errors
+    /// What the server says; what was deleted stays so.
+    pub async fn forget_audit(&self, now: i64, retention: Duration) -> Result<u64, StoreError> {
+        let mut client = self.client("forget old lines of the audit log").await?;
+        let before = Timestamp(now.saturating_sub(Timestamp::micros(retention)));
+        let statement =
+            format!("delete from audit where id = any(array(select id from audit where at < $1 order by id limit {ROWS_AT_ONCE}))");
+        let deleted = delete_all(&mut client, &statement, before).await?.unwrap_or_default();
+        if deleted > 0 {
+            let who = Who { kind: WhoKind::System, name: "retention".to_owned(), user: None, address: None };
+            let after = json!({ "lines": deleted, "before": before.to_rfc3339() });
+            let deed = Deed { tenant: None, action: "audit.forget", target: "*".to_owned(), before: None, after: Some(after) };
+            write(&client, &who, &deed).await?;
+        }
+        Ok(deleted)
+    }
+
     /// Lines of the audit log, the newest first.
     ///
     /// # Errors
@@ -143,7 +170,8 @@ impl Store {
     pub async fn list_audit(&self, filter: &AuditFilter) -> Result<Vec<AuditRow>, StoreError> {
         let operation = "list the audit log";
         let client = self.client(operation).await?;
-        let sql = "select id, at, by_kind, by_name, by_user, tenant, action, target, before::text, after::text from audit
+        let sql = "select id, at, by_kind, by_name, by_user, tenant, action, target, before::text, after::text, client_address
+                   from audit
                    where ($1::text[] is null or tenant = any($1)) and ($2::text is null or by_name = $2)
                        and ($3::text is null or action = $3 or starts_with(action, $3 || '.')) and ($4::text is null or target = $4)
                        and ($5::timestamptz is null or at >= $5) and ($6::timestamptz is null or at < $6)
@@ -164,7 +192,7 @@ impl Store {
             lines.push(AuditRow {
                 id: row.get(0),
                 at: row.get::<_, Timestamp>(1).0,
-                who: Who { kind: WhoKind::of_word(row.get(2))?, name: row.get(3), user: row.get(4) },
+                who: Who { kind: WhoKind::of_word(row.get(2))?, name: row.get(3), user: row.get(4), address: address(row.get(10)) },
                 tenant: row.get::<_, Option<&str>>(5).map(read_name).transpose()?,
                 action: row.get(6),
                 target: row.get(7),
@@ -176,10 +204,14 @@ impl Store {
     }
 }
 
+fn address(text: Option<&str>) -> Option<IpAddr> {
+    text.and_then(|text| text.parse().ok())
+}
+
 /// Writes a line, within the transaction of the change where there is one.
 pub(crate) async fn write(client: &impl GenericClient, who: &Who, deed: &Deed) -> Result<(), StoreError> {
-    let sql = "insert into audit (by_kind, by_name, by_user, tenant, action, target, before, after)
-               values ($1, $2, $3, $4, $5, $6, $7::text::json, $8::text::json)";
+    let sql = "insert into audit (by_kind, by_name, by_user, tenant, action, target, before, after, client_address)
+               values ($1, $2, $3, $4, $5, $6, $7::text::json, $8::text::json, $9)";
     let text = |value: &Option<Value>| value.as_ref().map(Value::to_string);
     let name: String = storable(&who.name).chars().take(LONGEST_NAME).collect();
     client
@@ -194,6 +226,7 @@ pub(crate) async fn write(client: &impl GenericClient, who: &Who, deed: &Deed) -
                 &storable(&deed.target),
                 &text(&deed.before),
                 &text(&deed.after),
+                &who.address.map(|address| address.to_string()),
             ],
         )
         .await

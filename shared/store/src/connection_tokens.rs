@@ -2,7 +2,7 @@
 
 use crate::connection::Store;
 use crate::error::StoreError;
-use crate::seal::SecretKeys;
+use crate::seal::{Place, SecretKeys};
 use forebay_contract::Secret;
 use forebay_contract::connection::{SharedToken, TokenFuture, TokenOwner, TokenStore, TokenStoreError, TokenTurn};
 use std::time::Duration;
@@ -59,7 +59,7 @@ impl Store {
         let operation = "keep an access token";
         let (keys, settings) = self.sealing(owner)?;
         let sealed = match fetched {
-            Some(shared) => Some(keys.seal(&place(owner), shared.token.expose().as_bytes().to_vec())?),
+            Some(shared) => Some(keys.seal(&place(owner, &earlier_place(owner)), shared.token.expose().as_bytes().to_vec())?),
             None => None,
         };
         let content = sealed.as_ref().map(|sealed| sealed.content.as_slice());
@@ -91,11 +91,15 @@ fn usable(row: &Row, keys: &SecretKeys, owner: &TokenOwner) -> Option<SharedToke
     let (content, by): (Option<&[u8]>, Option<&[u8]>) = (row.get(2), row.get(3));
     let usable_for = Duration::try_from_secs_f64(row.get::<_, Option<f64>>(4)?).ok().filter(|left| !left.is_zero())?;
     // Of a key that was taken away: a new token is fetched then.
-    let text = keys.open(WHAT, &place(owner), content?, by?).ok()?;
+    let text = keys.open(&place(owner, &earlier_place(owner)), content?, by?).ok()?;
     Some(SharedToken { token: Secret::new(String::from_utf8(text).ok()?), usable_for })
 }
 
-fn place(owner: &TokenOwner) -> Vec<u8> {
+fn place<'a>(owner: &'a TokenOwner, earlier: &'a [u8]) -> Place<'a> {
+    Place { kind: WHAT, tenant: owner.tenant.as_str(), name: owner.connection.as_str(), earlier }
+}
+
+fn earlier_place(owner: &TokenOwner) -> Vec<u8> {
     format!("token/{}/{}", owner.tenant, owner.connection).into_bytes()
 }
 

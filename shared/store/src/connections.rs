@@ -5,7 +5,7 @@ use crate::connection::Store;
 use crate::definitions::read_name;
 use crate::error::StoreError;
 use crate::listen::{self, Part};
-use crate::seal::SecretKeys;
+use crate::seal::{Place, SecretKeys};
 use crate::timestamp::Timestamp;
 use deadpool_postgres::{GenericClient, Transaction};
 use forebay_contract::Name;
@@ -20,6 +20,8 @@ use uuid::Uuid;
 /// A connection as it is stored.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SealedConnection {
+    tenant: Name,
+    name: Name,
     id: Uuid,
     content: Vec<u8>,
     by: Vec<u8>,
@@ -31,10 +33,23 @@ impl SealedConnection {
     /// # Errors
     /// [`StoreError::Invalid`]: it was encrypted by another key; [`StoreError::Damaged`].
     pub fn open(&self, keys: &SecretKeys) -> Result<Connection, StoreError> {
-        let text = keys.open("the connection", self.id.as_bytes(), &self.content, &self.by)?;
-        let document = read_json(&text).map_err(|_| StoreError::Damaged { what: "connection" })?;
-        Connection::from_stored(&document).map_err(|_| StoreError::Damaged { what: "connection" })
+        let document = self.document(keys)?;
+        let connection = Connection::from_stored(&document).map_err(|_| DAMAGED)?;
+        // What an earlier version encrypted is not bound to its tenant and name, but names them.
+        if connection.tenant == self.tenant && connection.name == self.name { Ok(connection) } else { Err(DAMAGED) }
     }
+
+    /// What it was read from, every secret as text.
+    fn document(&self, keys: &SecretKeys) -> Result<Value, StoreError> {
+        let text = keys.open(&place(&self.tenant, &self.name, self.id.as_bytes()), &self.content, &self.by)?;
+        read_json(&text).map_err(|_| DAMAGED)
+    }
+}
+
+const DAMAGED: StoreError = StoreError::Damaged { what: "connection" };
+
+fn place<'a>(tenant: &'a Name, name: &'a Name, earlier: &'a [u8]) -> Place<'a> {
+    Place { kind: "the connection", tenant: tenant.as_str(), name: name.as_str(), earlier }
 }
 
 impl std::fmt::Debug for SealedConnection {
@@ -102,7 +117,8 @@ impl Store {
             return Err(StoreError::Changed { what: format!("the connection {tenant}/{name}") });
         }
         let id = before.as_ref().map_or_else(Uuid::new_v4, |before| before.id);
-        let sealed = keys.seal(id.as_bytes(), document.to_string().into_bytes())?;
+        let known = read_sealed(&transaction, &connection.tenant, &connection.name).await?;
+        let sealed = keys.seal(&place(&connection.tenant, &connection.name, id.as_bytes()), document.to_string().into_bytes())?;
         let sql = "insert into connections (id, tenant, name, kind, description, enabled, sealed, sealed_by)
                    values ($1, $2, $3, $4, $5, $6, $7, $8)
                    on conflict (id) do update set kind = excluded.kind, description = excluded.description, enabled = excluded.enabled,
@@ -120,21 +136,19 @@ impl Store {
                     &connection.description,
                     &connection.enabled,
                     &sealed.content,
-                    &sealed.by.as_slice(),
+                    &sealed.by,
                     &i32::from(by.is_some()),
                 ],
             )
             .await
             .map_err(failed)?;
         if let Some(by) = by {
-            let after = shown(kind, &connection.description, connection.enabled);
             let action = if before.is_some() { "connection.update" } else { "connection.create" };
-            audit::write(
-                &transaction,
-                by,
-                &deed(action, &connection.tenant, &connection.name, before.as_ref().map(ConnectionRow::shown), Some(after)),
-            )
-            .await?;
+            // One that cannot be opened any more is replaced all the same.
+            let earlier = known.and_then(|known| known.document(keys).ok());
+            let (told_before, after) = audited(earlier.as_ref(), document);
+            let told_before = told_before.or_else(|| before.as_ref().map(ConnectionRow::shown));
+            audit::write(&transaction, by, &deed(action, &connection.tenant, &connection.name, told_before, Some(after))).await?;
         }
         listen::announce_change(&transaction).await?;
         transaction.commit().await.map_err(failed)?;
@@ -167,8 +181,12 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`], as [`SealedConnection::open`], or what the server says.
     pub async fn connection(&self, tenant: &Name, name: &Name, keys: &SecretKeys) -> Result<Connection, StoreError> {
-        let document = self.connection_document(tenant, name, keys).await?;
-        Connection::from_stored(&document).map_err(|_| StoreError::Damaged { what: "connection" })
+        self.sealed_connection(tenant, name).await?.open(keys)
+    }
+
+    async fn sealed_connection(&self, tenant: &Name, name: &Name) -> Result<SealedConnection, StoreError> {
+        let client = self.client("read a connection").await?;
+        read_sealed(&client, tenant, name).await?.ok_or_else(|| not_found(tenant, name))
     }
 
     /// What one connection was read from, every secret as text.
@@ -176,13 +194,10 @@ impl Store {
     /// # Errors
     /// As [`Store::connection`].
     pub async fn connection_document(&self, tenant: &Name, name: &Name, keys: &SecretKeys) -> Result<Value, StoreError> {
-        let operation = "read a connection";
-        let client = self.client(operation).await?;
-        let sql = "select id, sealed, sealed_by from connections where tenant = $1 and name = $2";
-        let row = client.query_opt(sql, &[&tenant.as_str(), &name.as_str()]).await.map_err(StoreError::during(operation))?;
-        let row = row.ok_or_else(|| not_found(tenant, name))?;
-        let text = keys.open("the connection", row.get::<_, Uuid>(0).as_bytes(), row.get(1), row.get(2))?;
-        read_json(&text).map_err(|_| StoreError::Damaged { what: "connection" })
+        let sealed = self.sealed_connection(tenant, name).await?;
+        // Refuses one that was moved here from another place.
+        sealed.open(keys)?;
+        sealed.document(keys)
     }
 
     /// Lets steps use a connection, or not.
@@ -225,7 +240,8 @@ impl Store {
         transaction.commit().await.map_err(failed)
     }
 
-    /// Encrypts everything anew that the first key did not encrypt; how many connections and signing keys that were.
+    /// Encrypts connections and signing keys anew that the first key did not encrypt, or that an earlier version did; how many that were. What
+    /// executions keep is the concern of [`Store::rotate_part`].
     ///
     /// # Errors
     /// As [`SealedConnection::open`], or what the server says; what was encrypted anew until then stays so.
@@ -245,6 +261,7 @@ impl Store {
             resealed += 1;
         }
         resealed += self.reseal_signing_keys(keys).await?;
+        resealed += usize::from(self.reseal_digest_key(keys).await?);
         let after = json!({ "reencrypted": resealed });
         let deed = Deed { tenant: None, action: "connection.rotate", target: "*".to_owned(), before: None, after: Some(after) };
         self.record_deed(by, &deed).await?;
@@ -274,6 +291,62 @@ async fn read(client: &impl GenericClient, tenant: &Name, name: &Name) -> Result
     row.as_ref().map(connection_row).transpose()
 }
 
+async fn read_sealed(client: &impl GenericClient, tenant: &Name, name: &Name) -> Result<Option<SealedConnection>, StoreError> {
+    let sql = "select tenant, name, id, sealed, sealed_by from connections where tenant = $1 and name = $2";
+    let row = client.query_opt(sql, &[&tenant.as_str(), &name.as_str()]).await.map_err(StoreError::during("read a connection"))?;
+    row.as_ref().map(sealed_row).transpose()
+}
+
+/// Reads tenant, name, id, sealed and sealed_by.
+fn sealed_row(row: &Row) -> Result<SealedConnection, StoreError> {
+    Ok(SealedConnection {
+        tenant: read_name(row.get(0))?,
+        name: read_name(row.get(1))?,
+        id: row.get(2),
+        content: row.get(3),
+        by: row.get(4),
+    })
+}
+
+/// What the audit log shows of a change of a connection: everything but the secrets, and of those which ones are others.
+fn audited(before: Option<&Value>, after: &Value) -> (Option<Value>, Value) {
+    let value_at = |document: &Value, path: &[String]| path.iter().try_fold(document, |value, name| value.get(name)).cloned();
+    let mut paths = Connection::secret_fields(after);
+    paths.extend(before.map(Connection::secret_fields).unwrap_or_default());
+    let mut secrets = serde_json::Map::new();
+    for path in &paths {
+        let change = match (before.and_then(|before| value_at(before, path)), value_at(after, path)) {
+            (Some(before), Some(after)) if before == after => continue,
+            (Some(_), Some(_)) => "changed",
+            (None, _) => "added",
+            (Some(_), None) => "removed",
+        };
+        secrets.insert(path.join("."), change.into());
+    }
+    let told = |document: &Value| {
+        let mut document = document.clone();
+        for path in &paths {
+            remove(&mut document, path);
+        }
+        // Written out or not, it is the same.
+        document["enabled"] = json!(document.get("enabled") != Some(&Value::Bool(false)));
+        document
+    };
+    let mut after = told(after);
+    if !secrets.is_empty() {
+        after["secrets"] = Value::Object(secrets);
+    }
+    (before.map(told), after)
+}
+
+fn remove(document: &mut Value, path: &[String]) {
+    let Some((last, outer)) = path.split_last() else { return };
+    let place = outer.iter().try_fold(document, |value, name| value.get_mut(name));
+    if let Some(Value::Object(place)) = place {
+        place.shift_remove(last);
+    }
+}
+
 fn deed(action: &'static str, tenant: &Name, name: &Name, before: Option<Value>, after: Option<Value>) -> Deed {
     Deed { tenant: Some(tenant.clone()), action, target: format!("{tenant}/{name}"), before, after }
 }
@@ -298,8 +371,8 @@ pub(crate) async fn load(transaction: &Transaction<'_>) -> Result<HashMap<(Name,
     let rows = transaction.query("select tenant, name, id, sealed, sealed_by from connections", &[]).await;
     let mut connections = HashMap::new();
     for row in rows.map_err(StoreError::during("load connections"))? {
-        let sealed = SealedConnection { id: row.get(2), content: row.get(3), by: row.get(4) };
-        connections.insert((read_name(row.get(0))?, read_name(row.get(1))?), Arc::new(sealed));
+        let sealed = sealed_row(&row)?;
+        connections.insert((sealed.tenant.clone(), sealed.name.clone()), Arc::new(sealed));
     }
     Ok(connections)
 }

@@ -53,7 +53,7 @@ pub enum StoreError {
         /// Every unknown name, in the order in which they were given.
         names: Vec<Name>,
     },
-    /// The same key value exists already, in this tenant or another.
+    /// The same key value exists already in this tenant.
     #[error("this value cannot be used for a key: use another one, or let one be generated")]
     KeyExists,
     /// There is one already.

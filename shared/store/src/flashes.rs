@@ -18,7 +18,7 @@ impl Store {
         let operation = "keep what is shown once";
         let failed = StoreError::during(operation);
         let id = Uuid::new_v4();
-        let sealed = keys(credential)?.seal(id.as_bytes(), text)?;
+        let sealed = keys(credential)?.seal_for(id.as_bytes(), text)?;
         let client = self.client(operation).await?;
         client.execute("delete from flashes where expires_at < now()", &[]).await.map_err(failed)?;
         let sql = "insert into flashes (id, content, sealed_by, expires_at) values ($1, $2, $3, now() + $4 * interval '1 second')";
@@ -38,7 +38,7 @@ impl Store {
         // Who has another credential neither reads it nor takes it away.
         let sql = "select content, sealed_by from flashes where id = $1 and expires_at > now()";
         let Some(row) = client.query_opt(sql, &[&id]).await.map_err(failed)? else { return Ok(None) };
-        let Ok(text) = keys.open("what is shown once", id.as_bytes(), row.get(0), row.get(1)) else { return Ok(None) };
+        let Ok(text) = keys.open_for("what is shown once", id.as_bytes(), row.get(0), row.get(1)) else { return Ok(None) };
         // Of two that read at once, one has it.
         let deleted = client.execute("delete from flashes where id = $1", &[&id]).await.map_err(failed)?;
         Ok((deleted > 0).then_some(text))

@@ -1,9 +1,9 @@
-//! API keys. Only the SHA-256 digest of a key is stored: a key has enough entropy of its own, or is as good as its owner chose it. Of a
-//! signing key its text is, encrypted.
+//! API keys. Only a digest of a key is stored (see `digests`). Of a signing key its text is, encrypted.
 
 use crate::audit::{self, Deed, Who};
 use crate::connection::Store;
 use crate::definitions::read_name;
+use crate::digests::{self, key_digest};
 use crate::error::{StoreError, is_unique_violation};
 use crate::grants;
 use crate::listen::{self, Part};
@@ -12,7 +12,6 @@ use crate::timestamp::Timestamp;
 use deadpool_postgres::GenericClient;
 use forebay_contract::Name;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use std::fmt;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -112,12 +111,6 @@ pub struct KeyChange {
     pub expires_at: Option<Option<i64>>,
 }
 
-/// What is stored of a key, and what a caller's key is looked up by.
-#[must_use]
-pub fn key_digest(key: &str) -> [u8; 32] {
-    Sha256::digest(key).into()
-}
-
 impl Store {
     /// Creates a key.
     ///
@@ -128,14 +121,14 @@ impl Store {
         let operation = "create a key";
         let failed = StoreError::during(operation);
         let label = valid_label(&new.label)?;
+        let is_pasted = new.value.is_some();
         let (key, hint) = match new.value {
             Some(value) if new.signs => (signing::valid_value(value)?, None),
             Some(value) => (valid_value(value)?, None),
             None => generate(if new.signs { SIGNING_PREFIX } else { PREFIX }).map(|(key, hint)| (key, Some(hint)))?,
         };
         let id = Uuid::new_v4();
-        let sealed = if new.signs { Some(signing::seal(self.secret_keys.as_deref(), id, &key)?) } else { None };
-        let digest = if new.signs { key_digest(&generate(SIGNING_PREFIX)?.0) } else { key_digest(&key) };
+        let sealed = if new.signs { Some(signing::seal(self.secret_keys.as_deref(), &new.tenant, id, &key)?) } else { None };
         let (content, by_key) = (sealed.as_ref().map(|sealed| &sealed.content), sealed.as_ref().map(|sealed| sealed.by.as_slice()));
         let mut client = self.client(operation).await?;
         let transaction = client.transaction().await.map_err(failed)?;
@@ -144,6 +137,20 @@ impl Store {
             return Err(StoreError::KeyExists);
         }
         let integrations = grants::resolve(&transaction, &new.tenant, &new.integrations).await?;
+        let digest = match (new.signs, is_pasted) {
+            // Of nothing, so that it opens nothing as an API key.
+            (true, _) => key_digest(&generate(SIGNING_PREFIX)?.0),
+            (false, false) => key_digest(&key),
+            (false, true) => {
+                let [digest, earlier] = self.pasted_digests(&transaction, &new.tenant, &key).await?;
+                let sql = "select exists (select from api_keys where tenant = $1 and digest = $2 and sealed is null)";
+                let known = transaction.query_one(sql, &[&new.tenant.as_str(), &earlier.as_slice()]).await.map_err(failed)?;
+                if known.get(0) {
+                    return Err(StoreError::KeyExists);
+                }
+                digest
+            }
+        };
         let sql = "insert into api_keys (id, tenant, label, digest, hint, expires_at, sealed, sealed_by)
                    values ($1, $2, $3, $4, $5, $6, $7, $8)";
         let expires_at = new.expires_at.map(Timestamp);
@@ -192,9 +199,18 @@ impl Store {
             let Some(id) = signing::find(&client, self.secret_keys.as_deref(), tenant, value).await? else { return Ok(None) };
             return read(&client, id).await.map(Some);
         }
-        let sql = format!("select {COLUMNS} from api_keys k where k.tenant = $1 and k.digest = $2 and k.sealed is null");
-        let row = client.query_opt(&sql, &[&tenant.as_str(), &key_digest(value).as_slice()]).await;
+        let digests = self.pasted_digests(&client, tenant, value).await?;
+        let digests: Vec<&[u8]> = digests.iter().map(<[u8; 32]>::as_slice).collect();
+        let sql = format!("select {COLUMNS} from api_keys k where k.tenant = $1 and k.digest = any($2) and k.sealed is null limit 1");
+        let row = client.query_opt(&sql, &[&tenant.as_str(), &digests]).await;
         row.map_err(StoreError::during(operation))?.as_ref().map(key_row).transpose()
+    }
+
+    /// The digest that a pasted key of this value has in a tenant, and the one that an earlier version gave it.
+    async fn pasted_digests(&self, client: &impl GenericClient, tenant: &Name, value: &str) -> Result<[[u8; 32]; 2], StoreError> {
+        let digests = digests::load_or_make(client, self.secret_keys.as_deref()).await?;
+        let earlier = key_digest(value);
+        Ok([digests.map_or(earlier, |digests| digests.of(tenant.as_str(), value)), earlier])
     }
 
     /// Changes a key's label, the integrations that it opens, when it ends; `expected`: the revision that the change was made from.

@@ -9,7 +9,7 @@ use crate::seal::SecretKeys;
 use crate::signing::{self, SigningKey};
 use crate::snapshot::{ApiKey, Integration, LastUse, Snapshot};
 use crate::timestamp::Timestamp;
-use crate::{diagnoses, tenant_queues, tenants, triggers};
+use crate::{diagnoses, digests, tenant_queues, tenants, triggers};
 use deadpool_postgres::Transaction;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -164,7 +164,7 @@ async fn load_keys(transaction: &Transaction<'_>, secrets: Option<&SecretKeys>, 
     let statement = transaction.prepare_cached(sql).await.map_err(failed)?;
     let rows = transaction.query(&statement, &[]).await.map_err(failed)?;
     let before: HashMap<Uuid, Arc<ApiKey>> = next.keys().map(|key| (key.id, key.clone())).collect();
-    let mut keys = HashMap::with_capacity(rows.len());
+    let mut keys: HashMap<[u8; 32], Vec<Arc<ApiKey>>> = HashMap::with_capacity(rows.len());
     let mut signing: HashMap<Uuid, Vec<Arc<SigningKey>>> = HashMap::new();
     for row in rows {
         let digest: &[u8] = row.get(0);
@@ -178,10 +178,10 @@ async fn load_keys(transaction: &Transaction<'_>, secrets: Option<&SecretKeys>, 
             _ => Arc::new(key),
         };
         let (Some(sealed), Some(by)) = (row.get::<_, Option<&[u8]>>(6), row.get::<_, Option<&[u8]>>(7)) else {
-            keys.insert(digest, key);
+            keys.entry(digest).or_default().push(key);
             continue;
         };
-        match signing::open(secrets, id, sealed, by) {
+        match signing::open(secrets, &key.tenant, id, sealed, by) {
             Ok(secret) => {
                 let opened = Arc::new(SigningKey { key, secret });
                 for integration in &opened.key.integrations {
@@ -194,6 +194,14 @@ async fn load_keys(transaction: &Transaction<'_>, secrets: Option<&SecretKeys>, 
             }
         }
     }
+    next.pasted = match digests::load(transaction, secrets).await {
+        Ok(pasted) => pasted,
+        Err(error @ (StoreError::Invalid { .. } | StoreError::Damaged { .. })) => {
+            tracing::error!(%error, "keys that were pasted are left out: calls with them get 401");
+            None
+        }
+        Err(error) => return Err(error),
+    };
     (next.keys, next.signing) = (Arc::new(keys), Arc::new(signing));
     Ok(())
 }

@@ -30,6 +30,9 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 13, name: "flashes", sql: include_str!("../migrations/0013_flashes.sql") },
     Migration { version: 14, name: "connection_tokens", sql: include_str!("../migrations/0014_connection_tokens.sql") },
     Migration { version: 15, name: "tenant_queues", sql: include_str!("../migrations/0015_tenant_queues.sql") },
+    Migration { version: 16, name: "audit_addresses", sql: include_str!("../migrations/0016_audit_addresses.sql") },
+    Migration { version: 17, name: "key_rotation", sql: include_str!("../migrations/0017_key_rotation.sql") },
+    Migration { version: 18, name: "pasted_keys", sql: include_str!("../migrations/0018_pasted_keys.sql") },
 ];
 
 /// The version of the schema that this program brings a database to.

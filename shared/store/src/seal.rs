@@ -21,10 +21,38 @@ struct Key {
     digests: hmac::Key,
 }
 
-/// What is stored: the nonce, then the ciphertext with its tag.
+/// What is stored: the nonce, then the ciphertext with its tag; and the id of the key with, behind it, the form of the place.
 pub(crate) struct Sealed {
     pub(crate) content: Vec<u8>,
-    pub(crate) by: [u8; KEY_ID_BYTES],
+    pub(crate) by: Vec<u8>,
+}
+
+/// Stands behind the id of the key where the ciphertext is bound to all of its [`Place`]. Earlier versions wrote nothing there, and bound it
+/// to [`Place::earlier`] alone.
+const WHOLE_PLACE: u8 = 2;
+
+/// What a text belongs to: it cannot be moved to another tenant, another name or another use.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    /// What it is, for errors too, such as `the connection`.
+    pub(crate) kind: &'static str,
+    pub(crate) tenant: &'a str,
+    /// What tells it from others of its kind in the tenant.
+    pub(crate) name: &'a str,
+    /// What earlier versions bound it to.
+    pub(crate) earlier: &'a [u8],
+}
+
+impl Place<'_> {
+    /// The additional data of the encryption. No two places give the same.
+    fn whole(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for part in ["forebay", self.kind, self.tenant, self.name] {
+            bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            bytes.extend_from_slice(part.as_bytes());
+        }
+        bytes
+    }
 }
 
 impl SecretKeys {
@@ -54,13 +82,33 @@ impl SecretKeys {
         self.0.first().map(|key| hmac::sign(&key.digests, text).as_ref().to_vec())
     }
 
-    /// Whether a text was encrypted by the key that encrypts now.
-    pub(crate) fn is_current(&self, by: &[u8]) -> bool {
-        self.0.first().is_some_and(|key| key.id == by)
+    /// The id of the key that encrypts now.
+    pub(crate) fn current_id(&self) -> Option<&[u8]> {
+        self.0.first().map(|key| key.id.as_slice())
     }
 
-    /// `place` is what the text belongs to: it cannot be moved to another place.
-    pub(crate) fn seal(&self, place: &[u8], text: Vec<u8>) -> Result<Sealed, StoreError> {
+    /// Whether a text was encrypted by the key that encrypts now, and is bound to all of its place.
+    pub(crate) fn is_current(&self, by: &[u8]) -> bool {
+        self.0.first().is_some_and(|key| by.split_last() == Some((&WHOLE_PLACE, key.id.as_slice())))
+    }
+
+    /// Encrypts a text for a place.
+    pub(crate) fn seal(&self, place: &Place<'_>, text: Vec<u8>) -> Result<Sealed, StoreError> {
+        let Sealed { content, mut by } = self.seal_for(&place.whole(), text)?;
+        by.push(WHOLE_PLACE);
+        Ok(Sealed { content, by })
+    }
+
+    /// Decrypts what is stored at a place.
+    pub(crate) fn open(&self, place: &Place<'_>, content: &[u8], by: &[u8]) -> Result<Vec<u8>, StoreError> {
+        match by.split_last() {
+            Some((&WHOLE_PLACE, id)) if id.len() == KEY_ID_BYTES => self.open_for(place.kind, &place.whole(), content, id),
+            _ => self.open_for(place.kind, place.earlier, content, by),
+        }
+    }
+
+    /// Encrypts a text for what is unique in itself, such as the id of an execution.
+    pub(crate) fn seal_for(&self, place: &[u8], text: Vec<u8>) -> Result<Sealed, StoreError> {
         let failed = || StoreError::Invalid { what: "the secret key", reason: "cannot encrypt".to_owned() };
         let key = self.0.first().ok_or_else(failed)?;
         let mut nonce = [0; NONCE_LEN];
@@ -69,11 +117,11 @@ impl SecretKeys {
         key.key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(place), &mut sealed).map_err(|_| failed())?;
         let mut content = nonce.to_vec();
         content.append(&mut sealed);
-        Ok(Sealed { content, by: key.id })
+        Ok(Sealed { content, by: key.id.to_vec() })
     }
 
     /// `what` it is, for the error.
-    pub(crate) fn open(&self, what: &'static str, place: &[u8], content: &[u8], by: &[u8]) -> Result<Vec<u8>, StoreError> {
+    pub(crate) fn open_for(&self, what: &'static str, place: &[u8], content: &[u8], by: &[u8]) -> Result<Vec<u8>, StoreError> {
         let missing = "was encrypted by another FOREBAY_SECRET_KEY: give that one too, after a comma";
         let key = self.0.iter().find(|key| key.id == by);
         let key = key.ok_or_else(|| StoreError::Invalid { what, reason: missing.to_owned() })?;
@@ -103,27 +151,48 @@ mod tests {
     const OLD: &str = "0123456789abcdef0123456789abcdef";
     const NEW: &str = "fedcba9876543210fedcba9876543210";
 
+    const PLACE: Place<'_> = Place { kind: "the text", tenant: "t", name: "a", earlier: b"id" };
+
     #[test]
     fn a_text_opens_in_its_place_only_and_never_looks_the_same_twice() {
         let keys = keys(OLD);
-        let (one, two) = (keys.seal(b"a", b"hunter2".to_vec()).unwrap(), keys.seal(b"a", b"hunter2".to_vec()).unwrap());
+        let (one, two) = (keys.seal(&PLACE, b"hunter2".to_vec()).unwrap(), keys.seal(&PLACE, b"hunter2".to_vec()).unwrap());
         assert_ne!(one.content, two.content);
-        assert_eq!(keys.open("the text", b"a", &one.content, &one.by).unwrap(), b"hunter2");
-        assert!(matches!(keys.open("the text", b"b", &one.content, &one.by), Err(StoreError::Damaged { .. })));
+        assert_eq!(keys.open(&PLACE, &one.content, &one.by).unwrap(), b"hunter2");
+        let elsewhere = [
+            Place { kind: "another text", ..PLACE },
+            Place { tenant: "other", ..PLACE },
+            Place { name: "b", ..PLACE },
+            Place { tenant: "", name: "ta", ..PLACE },
+        ];
+        for place in elsewhere {
+            assert!(matches!(keys.open(&place, &one.content, &one.by), Err(StoreError::Damaged { .. })), "{place:?}");
+        }
+        // As if an earlier version had written it.
+        assert!(keys.open(&PLACE, &one.content, &one.by[..KEY_ID_BYTES]).is_err());
         let mut bent = one.content.clone();
         bent[20] ^= 1;
-        assert!(keys.open("the text", b"a", &bent, &one.by).is_err());
-        assert!(keys.open("the text", b"a", &[1], &one.by).is_err());
+        assert!(keys.open(&PLACE, &bent, &one.by).is_err());
+        assert!(keys.open(&PLACE, &[1], &one.by).is_err());
+    }
+
+    #[test]
+    fn what_an_earlier_version_wrote_opens_and_is_to_be_encrypted_anew() {
+        let keys = keys(OLD);
+        let earlier = keys.seal_for(PLACE.earlier, b"x".to_vec()).unwrap();
+        assert_eq!(keys.open(&PLACE, &earlier.content, &earlier.by).unwrap(), b"x");
+        assert!(!keys.is_current(&earlier.by));
+        assert!(keys.open(&Place { earlier: b"other", ..PLACE }, &earlier.content, &earlier.by).is_err());
     }
 
     #[test]
     fn a_new_key_encrypts_while_the_old_one_still_opens() {
-        let sealed = keys(OLD).seal(b"a", b"x".to_vec()).unwrap();
+        let sealed = keys(OLD).seal(&PLACE, b"x".to_vec()).unwrap();
         let both = keys(&format!("{NEW}, {OLD}"));
-        assert_eq!(both.open("the text", b"a", &sealed.content, &sealed.by).unwrap(), b"x");
+        assert_eq!(both.open(&PLACE, &sealed.content, &sealed.by).unwrap(), b"x");
         assert!(!both.is_current(&sealed.by));
-        assert!(both.is_current(&both.seal(b"a", b"x".to_vec()).unwrap().by));
-        let error = keys(NEW).open("the text", b"a", &sealed.content, &sealed.by).unwrap_err();
+        assert!(both.is_current(&both.seal(&PLACE, b"x".to_vec()).unwrap().by));
+        let error = keys(NEW).open(&PLACE, &sealed.content, &sealed.by).unwrap_err();
         assert!(error.to_string().contains("another FOREBAY_SECRET_KEY"), "{error}");
     }
 

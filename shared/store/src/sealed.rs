@@ -13,9 +13,14 @@ const KEY_ID_BYTES: usize = 8;
 
 /// Encrypts a payload of an execution.
 pub(crate) fn seal(keys: &SecretKeys, execution: Uuid, kind: &str, packed: Packed) -> Result<Packed, StoreError> {
-    let Sealed { content, by } = keys.seal(&place(execution, kind), packed.content)?;
+    let Sealed { content, by } = keys.seal_for(&place(execution, kind), packed.content)?;
     let encoding = if packed.encoding == DEFLATE { SEALED_DEFLATE } else { SEALED_IDENTITY };
     Ok(Packed { encoding, content: [by.as_slice(), &content].concat() })
+}
+
+/// How a payload that is not sealed is encoded.
+pub(crate) fn inner(encoding: &str) -> &'static str {
+    if encoding == DEFLATE { DEFLATE } else { IDENTITY }
 }
 
 /// Encoding and content as they were before [`seal`]; what is not sealed is given back.
@@ -34,7 +39,7 @@ pub(crate) fn open<'e>(
     let missing = || StoreError::Invalid { what: WHAT, reason: "is encrypted, and this process has no FOREBAY_SECRET_KEY".to_owned() };
     let keys = keys.ok_or_else(missing)?;
     let (by, content) = content.split_at_checked(KEY_ID_BYTES).ok_or(StoreError::Damaged { what: WHAT })?;
-    Ok((inner, keys.open(WHAT, &place(execution, kind), content, by)?))
+    Ok((inner, keys.open_for(WHAT, &place(execution, kind), content, by)?))
 }
 
 fn place(execution: Uuid, kind: &str) -> Vec<u8> {

@@ -1,5 +1,6 @@
 //! Who is signed in. Only the SHA-256 digest of a session's cookie is stored.
 
+use crate::audit::{self, Deed, Who};
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::users::{USER_COLUMNS, UserRow, user_row};
@@ -9,12 +10,29 @@ use uuid::Uuid;
 /// Its last sign of life is written at most as often, so that reading pages costs no write.
 const SEEN_EVERY: &str = "1 minute";
 
+/// Whether asking for a session is a sign of life of its person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// It is.
+    Now,
+    /// A program asks by itself.
+    No,
+}
+
 impl Store {
     /// Opens a session of a person who has just proved who it is. Sessions that have ended are removed on the way.
     ///
     /// # Errors
     /// What the server says.
-    pub async fn open_session(&self, user: Uuid, digest: &[u8; 32], lasts: Duration, idle: Duration) -> Result<(), StoreError> {
+    pub async fn open_session(
+        &self,
+        user: Uuid,
+        digest: &[u8; 32],
+        lasts: Duration,
+        idle: Duration,
+        who: &Who,
+        deed: &Deed,
+    ) -> Result<(), StoreError> {
         let operation = "open a session";
         let failed = StoreError::during(operation);
         let mut client = self.client(operation).await?;
@@ -24,6 +42,7 @@ impl Store {
         let sql = "insert into sessions (digest, user_id, expires_at) values ($1, $2, now() + $3 * interval '1 second')";
         transaction.execute(sql, &[&digest.as_slice(), &user, &lasts.as_secs_f64()]).await.map_err(failed)?;
         transaction.execute("update users set last_sign_in_at = now() where id = $1", &[&user]).await.map_err(failed)?;
+        audit::write(&transaction, who, deed).await?;
         transaction.commit().await.map_err(failed)
     }
 
@@ -31,7 +50,7 @@ impl Store {
     ///
     /// # Errors
     /// What the server says.
-    pub async fn session_user(&self, digest: &[u8; 32], idle: Duration) -> Result<Option<UserRow>, StoreError> {
+    pub async fn session_user(&self, digest: &[u8; 32], idle: Duration, seen: Seen) -> Result<Option<UserRow>, StoreError> {
         let operation = "read a session";
         let failed = StoreError::during(operation);
         let client = self.client(operation).await?;
@@ -43,7 +62,7 @@ impl Store {
         let Some(row) = client.query_opt(&statement, &[&digest.as_slice(), &idle.as_secs_f64()]).await.map_err(failed)? else {
             return Ok(None);
         };
-        if row.get(11) {
+        if seen == Seen::Now && row.get(11) {
             client.execute("update sessions set last_seen_at = now() where digest = $1", &[&digest.as_slice()]).await.map_err(failed)?;
         }
         Ok(Some(user_row(&row)?))

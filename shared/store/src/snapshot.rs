@@ -1,6 +1,7 @@
 //! All that accepting a call needs to know, in memory.
 
 use crate::connections::SealedConnection;
+use crate::digests::{PastedDigests, key_digest};
 use crate::signing::SigningKey;
 use crate::tenants::DocsAccess;
 use crate::triggers::TriggerState;
@@ -74,7 +75,10 @@ impl Eq for LastUse {}
 pub struct Snapshot {
     pub(crate) tenants: HashMap<Arc<str>, HashMap<Arc<str>, Arc<Integration>>>,
     pub(crate) integrations: HashMap<Uuid, Arc<Integration>>,
-    pub(crate) keys: Arc<HashMap<[u8; 32], Arc<ApiKey>>>,
+    /// By digest; of a value that several tenants have pasted in an earlier version, several.
+    pub(crate) keys: Arc<HashMap<[u8; 32], Vec<Arc<ApiKey>>>>,
+    /// Makes the digests of pasted keys; `None`: there are none, or this process cannot know them.
+    pub(crate) pasted: Option<PastedDigests>,
     /// By integration.
     pub(crate) signing: Arc<HashMap<Uuid, Vec<Arc<SigningKey>>>>,
     pub(crate) triggers: Arc<HashMap<Uuid, TriggerState>>,
@@ -125,10 +129,12 @@ impl Snapshot {
         self.integrations.get(&id)
     }
 
-    /// The key with this [`digest`](crate::key_digest).
+    /// The key of a tenant that a caller presents. Another tenant's key is none. Looked up by digest: how long that takes tells nothing about
+    /// the keys.
     #[must_use]
-    pub fn key(&self, digest: &[u8; 32]) -> Option<&Arc<ApiKey>> {
-        self.keys.get(digest)
+    pub fn key(&self, tenant: &str, presented: &str) -> Option<&Arc<ApiKey>> {
+        let of = |digest: [u8; 32]| self.keys.get(&digest)?.iter().find(|key| key.tenant.as_str() == tenant);
+        of(key_digest(presented)).or_else(|| of(self.pasted.as_ref()?.of(tenant, presented)))
     }
 
     /// The signing keys of an integration.
@@ -144,13 +150,13 @@ impl Snapshot {
 
     /// All API keys and signing keys, in no order; a signing key once for each integration that it opens.
     pub fn keys(&self) -> impl Iterator<Item = &Arc<ApiKey>> {
-        self.keys.values().chain(self.signing.values().flatten().map(|signing| &signing.key))
+        self.keys.values().flatten().chain(self.signing.values().flatten().map(|signing| &signing.key))
     }
 
     /// How many API keys there are.
     #[must_use]
     pub fn key_count(&self) -> usize {
-        self.keys.len()
+        self.keys.values().map(Vec::len).sum()
     }
 
     /// The halt that a trigger is in; `None`: it runs.

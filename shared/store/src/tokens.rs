@@ -2,8 +2,9 @@
 
 use crate::audit::{self, Deed, Who};
 use crate::connection::Store;
+use crate::digests::key_digest;
 use crate::error::StoreError;
-use crate::keys::{generate, key_digest, valid_label};
+use crate::keys::{generate, valid_label};
 use crate::roles::{Role, Scope};
 use crate::timestamp::Timestamp;
 use crate::users::{USER_COLUMNS, UserRow, user_row};

@@ -7,6 +7,7 @@ use crate::roles::{Grants, Role, Scope};
 use crate::timestamp::Timestamp;
 use deadpool_postgres::{GenericClient, Transaction};
 use serde_json::{Value, json};
+use std::net::IpAddr;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -59,8 +60,17 @@ pub struct UserChange {
     pub enabled: Option<bool>,
     /// All that it may do from now on.
     pub grants: Option<Grants>,
-    /// A digest of the new password; every session of the person ends.
-    pub password: Option<String>,
+    /// A new password; every session of the person ends.
+    pub password: Option<NewPassword>,
+}
+
+/// A new password of a person.
+#[derive(Clone)]
+pub struct NewPassword {
+    /// A digest of it in the PHC form.
+    pub digest: String,
+    /// Whether somebody else has set it, as for an account that others have used: the person's tokens end too.
+    pub is_reset: bool,
 }
 
 /// As [`user_row`] reads them; of `users u`.
@@ -85,7 +95,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Exists`], [`StoreError::Invalid`], or what the server says.
-    pub async fn create_first_user(&self, new: NewUser) -> Result<UserRow, StoreError> {
+    pub async fn create_first_user(&self, new: NewUser, address: Option<IpAddr>) -> Result<UserRow, StoreError> {
         let operation = "create the first user";
         let failed = StoreError::during(operation);
         let mut client = self.client(operation).await?;
@@ -95,7 +105,7 @@ impl Store {
         if exists.get(0) {
             return Err(StoreError::Exists { what: "an administrator".to_owned() });
         }
-        let who = Who { kind: audit::WhoKind::System, name: "first run".to_owned(), user: None };
+        let who = Who { kind: audit::WhoKind::System, name: "first run".to_owned(), user: None, address };
         let user = insert(&transaction, NewUser { grants: Grants::everywhere(Role::Administrator), ..new }, &who).await?;
         transaction.commit().await.map_err(failed)?;
         Ok(user)
@@ -153,7 +163,7 @@ impl Store {
     ///
     /// # Errors
     /// What the server says.
-    pub async fn user_of_subject(&self, subject: &str, name: Option<&str>) -> Result<Option<UserRow>, StoreError> {
+    pub async fn user_of_subject(&self, subject: &str, name: Option<&str>, address: Option<IpAddr>) -> Result<Option<UserRow>, StoreError> {
         let operation = "read a user";
         let failed = StoreError::during(operation);
         let mut client = self.client(operation).await?;
@@ -169,7 +179,7 @@ impl Store {
             return Ok(None);
         };
         let user = read(&transaction, row.get(0)).await?;
-        let who = Who { kind: audit::WhoKind::User, name: user.name.clone(), user: Some(user.id) };
+        let who = Who { kind: audit::WhoKind::User, name: user.name.clone(), user: Some(user.id), address };
         audit::write(&transaction, &who, &deed("user.link", &user.name, None, Some(json!({ "subject": subject })))).await?;
         transaction.commit().await.map_err(failed)?;
         Ok(Some(user))
@@ -234,10 +244,11 @@ async fn insert(transaction: &Transaction<'_>, new: NewUser, by: &Who) -> Result
 async fn change_user(transaction: &Transaction<'_>, before: &UserRow, change: UserChange, by: &Who) -> Result<(), StoreError> {
     let failed = StoreError::during("change a user");
     let full_name = change.full_name.as_deref().map(valid_full_name).transpose()?;
+    let password = change.password.as_ref().map(|password| password.digest.as_str());
     let sql = "update users set full_name = coalesce($2, full_name), enabled = coalesce($3, enabled), password = coalesce($4, password),
                    revision = revision + 1, updated_at = now()
                where id = $1";
-    transaction.execute(sql, &[&before.id, &full_name, &change.enabled, &change.password]).await.map_err(failed)?;
+    transaction.execute(sql, &[&before.id, &full_name, &change.enabled, &password]).await.map_err(failed)?;
     if let Some(grants) = &change.grants {
         write_grants(transaction, before.id, grants).await?;
     }
@@ -245,8 +256,12 @@ async fn change_user(transaction: &Transaction<'_>, before: &UserRow, change: Us
         transaction.execute("delete from sessions where user_id = $1", &[&before.id]).await.map_err(failed)?;
     }
     let mut after = shown(&read(transaction, before.id).await?);
-    if change.password.is_some() {
-        after["password"] = "changed".into();
+    if let Some(password) = &change.password {
+        after["password"] = if password.is_reset { "reset" } else { "changed" }.into();
+        if password.is_reset {
+            let ended = transaction.execute("delete from api_tokens where user_id = $1", &[&before.id]).await.map_err(failed)?;
+            after["tokensEnded"] = ended.into();
+        }
     }
     audit::write(transaction, by, &deed("user.update", &before.name, Some(shown(before)), Some(after))).await
 }

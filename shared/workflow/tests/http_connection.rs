@@ -64,7 +64,7 @@ async fn a_call_goes_under_the_connections_address_with_its_headers_and_credenti
 async fn the_steps_own_headers_win_over_the_connections() {
     let server = Server::with_json("1").await;
     let host = erp(&server, json!({ "bearer": { "token": "t" } }));
-    let steps = "steps: [{ id: call, http: { connection: erp, headers: { X-Plant: '7', authorization: mine } } }]";
+    let steps = "steps: [{ id: call, http: { connection: erp, headers: { X-Plant: '7', authorization: '${ \"mine\" }' } } }]";
     response(run_with(&engine(), &host, steps).await);
     let got = server.got().remove(0);
     assert_eq!((got.header("x-plant"), got.header("authorization")), (Some("7"), Some("mine")));

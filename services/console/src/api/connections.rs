@@ -7,7 +7,7 @@ use crate::auth::Caller;
 use crate::failure::Failure;
 use actix_web::{HttpRequest, web};
 use forebay_contract::{IntegrationPath, format_duration};
-use forebay_store::{AlertRow, ConnectionRow};
+use forebay_store::{AlertRow, ConnectionRow, Rotation};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -60,7 +60,7 @@ pub(super) async fn get(caller: Caller, at: At) -> ApiResult {
 #[serde(deny_unknown_fields)]
 #[schema(as = NamedDocument)]
 pub(super) struct Document {
-    /// As JSON. A secret that is left out of a connection stays as it is.
+    /// As JSON. A secret that is left out of a connection stays as it is, as long as it is sent to the same place.
     #[serde(deserialize_with = "forebay_contract::json::document")]
     document: Value,
 }
@@ -136,15 +136,63 @@ pub(super) async fn disable(caller: Caller, at: At) -> ApiResult {
     switch(caller, at, false).await
 }
 
-/// How many connections were encrypted anew.
+/// Connections and keys that were encrypted anew, and how far it is with what executions keep.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Rotated {
+    /// Connections and keys.
     reencrypted: usize,
+    #[serde(flatten)]
+    payloads: RotationState,
+}
+
+/// How far encrypting anew has come.
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Rotation)]
+pub(super) struct RotationState {
+    /// `running`, `finished`, `interrupted` (rotate again: it goes on where it ended) or `none`.
+    status: &'static str,
+    /// Whether something may still be encrypted by a key after the first one.
+    old_key_needed: bool,
+    /// Connections, keys and payloads that were encrypted anew.
+    total: i64,
+    /// Payloads that no given key opens.
+    unreadable: i64,
+    /// Executions accepted before this time have been looked at.
+    up_to: Option<String>,
+    started_at: Option<String>,
+    finished_at: Option<String>,
+}
+
+fn rotation_state(rotation: Option<Rotation>) -> RotationState {
+    let Some(rotation) = rotation.filter(|rotation| rotation.is_of_this_key) else {
+        return RotationState { status: "none", old_key_needed: true, ..RotationState::default() };
+    };
+    let status = match (rotation.finished_at, rotation.is_running) {
+        (Some(_), _) => "finished",
+        (None, true) => "running",
+        (None, false) => "interrupted",
+    };
+    RotationState {
+        status,
+        old_key_needed: rotation.finished_at.is_none() || rotation.unreadable > 0,
+        total: rotation.resealed,
+        unreadable: rotation.unreadable,
+        up_to: rotation.up_to.map(rfc3339),
+        started_at: Some(rfc3339(rotation.started_at)),
+        finished_at: rotation.finished_at.map(rfc3339),
+    }
 }
 
 /// `POST /connections/rotate`.
 pub(super) async fn rotate(caller: Caller) -> ApiResult {
-    ok(Rotated { reencrypted: caller.state.operations.rotate_connections(&caller.actor).await? })
+    let (reencrypted, rotation) = caller.state.operations.rotate(&caller.actor).await?;
+    ok(Rotated { reencrypted, payloads: rotation_state(Some(rotation)) })
+}
+
+/// `GET /connections/rotate`.
+pub(super) async fn rotation(caller: Caller) -> ApiResult {
+    ok(rotation_state(caller.state.operations.rotation(&caller.actor).await?))
 }
 
 /// A rule of who is told when, and how it stands.

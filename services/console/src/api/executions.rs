@@ -4,27 +4,22 @@ use super::paging::{Page, limit, name, rfc3339, time, whole};
 use super::{ApiError, ApiResult, accepted, ok, optional, required};
 use crate::auth::Caller;
 use crate::failure::Failure;
-use crate::live::filter_of;
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use actix_web::{HttpResponse, web};
-use bytes::Bytes;
+use crate::live::{HEARTBEAT, STILL_HERE, stream};
+use actix_web::web;
 use forebay_contract::body::shown_body;
 use forebay_contract::json::object_of;
 use forebay_contract::outcome::{ErrorCode, ExecutionStatus, StepStatus};
 use forebay_contract::{ExecutionId, Label};
 use forebay_operations::RetryHow;
 use forebay_store::{ExecutionDetail, ExecutionRow, Filter, Followed, LabelFilter, StoredRequest, StoredResponse};
-use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use std::time::Duration;
 use utoipa::ToSchema;
 
 /// Most executions that are counted before a retry.
 const MOST_COUNTED: u32 = 100_000;
 /// Most executions of one part of a retry.
 const MOST_RETRIED: u32 = 100;
-const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// One run of an integration.
 #[derive(Debug, Serialize, ToSchema)]
@@ -337,37 +332,19 @@ pub(super) async fn retry_many(caller: Caller, body: web::Bytes) -> ApiResult {
 
 /// `GET /executions/live`: server-sent events. `executions` holds an array of executions; `missed`: some may have been missed.
 pub(super) async fn live(caller: Caller, asked: web::Query<Asked>) -> ApiResult {
-    let filter = filter_of(&caller.actor, asked.filter()?);
+    let filter = asked.filter()?;
     if let Some(tenant) = asked.tenant.as_deref() {
         let denied = caller.actor.may(&name(tenant)?, forebay_store::Role::Viewer).err();
         if let Some(denied) = denied {
             return Err(ApiError(denied.into()));
         }
     }
-    let follow = caller.state.outcomes.follow(filter);
-    let shutdown = caller.state.shutdown.clone();
-    let events = stream::unfold((follow, true), move |(mut follow, is_first)| {
-        let shutdown = shutdown.clone();
-        async move {
-            if is_first {
-                return Some((Ok::<_, actix_web::Error>(Bytes::from_static(b": following\n\n")), (follow, false)));
-            }
-            let next = tokio::select! {
-                () = shutdown.cancelled() => return None,
-                next = tokio::time::timeout(HEARTBEAT, follow.next()) => next,
-            };
-            let text = match next {
-                Err(_) => ": still here\n\n".to_owned(),
-                Ok(None) => return None,
-                Ok(Some(Followed::Interrupted)) => "event: missed\ndata: {}\n\n".to_owned(),
-                Ok(Some(Followed::Rows { rows, left_out })) => {
-                    let rows: Vec<Execution> = rows.iter().map(shown).collect();
-                    let missed = if left_out > 0 { "event: missed\ndata: {}\n\n" } else { "" };
-                    format!("event: executions\ndata: {}\n\n{missed}", json!(rows))
-                }
-            };
-            Some((Ok(Bytes::from(text)), (follow, false)))
+    Ok(stream(caller, filter, HEARTBEAT, STILL_HERE, |followed| match followed {
+        Followed::Interrupted => "event: missed\ndata: {}\n\n".to_owned(),
+        Followed::Rows { rows, left_out } => {
+            let rows: Vec<Execution> = rows.iter().map(shown).collect();
+            let missed = if left_out > 0 { "event: missed\ndata: {}\n\n" } else { "" };
+            format!("event: executions\ndata: {}\n\n{missed}", json!(rows))
         }
-    });
-    Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, "text/event-stream")).insert_header((CACHE_CONTROL, "no-store")).streaming(events))
+    }))
 }

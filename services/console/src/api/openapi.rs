@@ -115,8 +115,12 @@ impl Route {
     }
 
     pub(super) fn streams(self) -> Self {
+        self.streams_as("text/event-stream")
+    }
+
+    pub(super) fn streams_as(self, media: &'static str) -> Self {
         self.with(|documented| {
-            documented.media = "text/event-stream";
+            documented.media = media;
             documented.gives = Some(Described { schema: json!({ "type": "string" }), others: Vec::new() });
         })
     }
@@ -254,6 +258,7 @@ fn needed(needs: Needs) -> String {
         Needs::Anybody => "anybody; what is shown or allowed depends on the tenant".to_owned(),
         Needs::Tenant(role) => format!("{role} of the tenant"),
         Needs::Everywhere(role) => format!("{role} of every tenant"),
+        Needs::PersonEverywhere(role) => format!("{role} of every tenant, as a person: not with a token"),
         Needs::SomeAdministrator => "administrator of a tenant".to_owned(),
     }
 }

@@ -4,12 +4,15 @@ use super::paging::{Page, Paged, etag, expected, limit, name, rfc3339, time, who
 use super::{ApiResult, Deleted, created, ok, ok_tagged, required};
 use crate::auth::Caller;
 use crate::failure::Failure;
-use actix_web::{HttpRequest, web};
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
 use forebay_contract::parse_duration;
 use forebay_operations::PersonChange;
 use forebay_store::{AuditFilter, AuditRow, DocsAccess, Grants, NewToken, Role, Scope, TenantRow, TokenRow, UserRow};
+use futures_util::stream;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::fmt;
 use utoipa::ToSchema;
@@ -99,7 +102,7 @@ pub(super) struct UserChange {
     enabled: Option<bool>,
     /// All roles from then on.
     grants: Option<BTreeMap<String, String>>,
-    /// A new password; every session ends.
+    /// A new password; every session and token of theirs ends.
     password: Option<String>,
 }
 
@@ -288,8 +291,10 @@ pub(super) struct Line {
     id: i64,
     at: String,
     by: String,
-    /// `user`, `token`, `host` or `system`.
+    /// `user`, `token`, `host`, `system`, or `anonymous`: somebody who could not sign in.
     by_kind: String,
+    /// The address of the client; null: not by HTTP.
+    address: Option<String>,
     tenant: Option<String>,
     /// Such as `key.create`.
     action: String,
@@ -304,6 +309,7 @@ fn line(row: AuditRow) -> Line {
         at: rfc3339(row.at),
         by: row.who.name,
         by_kind: row.who.kind.as_str().to_owned(),
+        address: row.who.address.map(|address| address.to_string()),
         tenant: row.tenant.map(|tenant| tenant.to_string()),
         action: row.action,
         target: row.target,
@@ -326,24 +332,58 @@ pub(super) struct AuditAsked {
     cursor: Option<String>,
 }
 
+impl AuditAsked {
+    /// `before`: older than this line.
+    fn filter(&self, before: Option<i64>, limit: u32) -> Result<AuditFilter, Failure> {
+        Ok(AuditFilter {
+            tenants: self.tenant.as_deref().map(name).transpose()?.map(|tenant| vec![tenant]),
+            by: self.by.clone(),
+            action: self.action.clone(),
+            target: self.target.clone(),
+            since: self.since.as_deref().map(|text| time("since", text)).transpose()?,
+            until: self.until.as_deref().map(|text| time("until", text)).transpose()?,
+            before,
+            limit,
+        })
+    }
+}
+
 /// `GET /audit`.
 pub(super) async fn audit(caller: Caller, asked: web::Query<AuditAsked>) -> ApiResult {
-    let asked = asked.into_inner();
     let most = limit(asked.limit)?;
     let broken = |_| Failure::bad_request("cursor: is not one that a listing has given");
-    let filter = AuditFilter {
-        tenants: asked.tenant.as_deref().map(name).transpose()?.map(|tenant| vec![tenant]),
-        by: asked.by,
-        action: asked.action,
-        target: asked.target,
-        since: asked.since.as_deref().map(|text| time("since", text)).transpose()?,
-        until: asked.until.as_deref().map(|text| time("until", text)).transpose()?,
-        before: asked.cursor.as_deref().map(str::parse).transpose().map_err(broken)?,
-        limit: most + 1,
-    };
-    let mut rows = caller.state.operations.list_audit(&caller.actor, filter).await?;
+    let before = asked.cursor.as_deref().map(str::parse).transpose().map_err(broken)?;
+    let mut rows = caller.state.operations.list_audit(&caller.actor, asked.filter(before, most + 1)?).await?;
     let has_more = rows.len() > most as usize;
     rows.truncate(most as usize);
     let next = rows.last().filter(|_| has_more).map(|row| row.id.to_string());
     ok(Page { items: rows.into_iter().map(line).collect(), next })
+}
+
+/// Lines of the audit log that are read at once for an export.
+const EXPORT_PART: u32 = 500;
+
+/// `GET /audit/export`: every line that fits, the newest first, as JSON lines. It ends early, without the last line break, where the database
+/// went away.
+pub(super) async fn export_audit(caller: Caller, asked: web::Query<AuditAsked>) -> ApiResult {
+    let filter = asked.filter(None, EXPORT_PART)?;
+    // The first part before the answer begins: what is not allowed is said.
+    let first = caller.state.operations.list_audit(&caller.actor, filter.clone()).await?;
+    let parts = stream::unfold(Some(first), move |rows| {
+        let (caller, filter) = (caller.clone(), filter.clone());
+        async move {
+            let rows = rows?;
+            let last = rows.last().map(|row| row.id).filter(|_| rows.len() == EXPORT_PART as usize);
+            let text: String = rows.into_iter().map(|row| format!("{}\n", json!(line(row)))).collect();
+            let next = match last {
+                None => Ok(None),
+                Some(id) => caller.state.operations.list_audit(&caller.actor, AuditFilter { before: Some(id), ..filter }).await.map(Some),
+            };
+            match next {
+                Ok(next) => Some((Ok(Bytes::from(text)), next)),
+                Err(error) => Some((Err(actix_web::error::ErrorInternalServerError(error.to_string())), None)),
+            }
+        }
+    });
+    Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/jsonl")).streaming(parts))
 }

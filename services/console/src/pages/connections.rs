@@ -72,7 +72,7 @@ fn form(caller: &Caller, status: StatusCode, text: &WrittenText) -> actix_web::H
     let hint = if text.path.is_empty() {
         "Secrets are encrypted when it is saved, and are never shown again."
     } else {
-        "Secrets are not shown. A secret that is left out stays as it is."
+        "Secrets are not shown. A secret that is left out stays as it is, as long as it is sent to the same place."
     };
     let editor = TextEditor {
         address: "/connections",

@@ -2,25 +2,32 @@
 
 use super::sent::Sent;
 use super::{Framed, PageResult, bare, html_of, see_other};
-use crate::auth::{Caller, begun_cookie, begun_of, no_cookie, session_cookie, session_of};
+use crate::auth::{Caller, begun_cookie, begun_of, device_cookie, device_of, no_cookie, session_cookie, session_of};
+use crate::client::client_of;
 use crate::failure::Failure;
 use crate::oidc::{Begun, OidcError};
 use crate::setup::is_right;
 use crate::state::State;
-use crate::throttle::{FREE_OF_BOTH, FREE_OF_ONE};
+use crate::throttle::Counted;
 use crate::view;
 use crate::view::page::Section;
 use actix_web::http::StatusCode;
-use actix_web::http::header::RETRY_AFTER;
+use actix_web::http::header::{HeaderValue, RETRY_AFTER};
 use actix_web::{HttpRequest, HttpResponse, web};
-use forebay_operations::{FirstUser, OperationError, Signed};
+use forebay_contract::unix_micros;
+use forebay_operations::{FirstUser, OperationError, SignInAttempt, Signed};
 use forebay_store::StoreError;
 use maud::html;
 use serde::Deserialize;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 /// How long somebody may take at the provider of single sign-on.
 const BEGUN_LASTS: Duration = Duration::from_secs(900);
+/// When somebody may try again whom too many others were in front of.
+const BUSY_PAUSE: Duration = Duration::from_secs(2);
+/// Characters of the longest name of a user.
+const MAX_NAME: usize = 200;
 /// Where people begin.
 const HOME: &str = "/integrations";
 
@@ -33,7 +40,7 @@ pub(super) struct Asked {
 
 /// `GET /setup`.
 pub(super) async fn setup(state: web::Data<State>, asked: web::Query<Asked>) -> PageResult {
-    if state.operations.store().has_users().await? {
+    if state.has_users().await? {
         return Ok(see_other("/sign-in"));
     }
     Ok(bare(view::sign_in::setup("", &asked.code, "")))
@@ -41,25 +48,24 @@ pub(super) async fn setup(state: web::Data<State>, asked: web::Query<Asked>) -> 
 
 /// `POST /setup`.
 pub(super) async fn set_up(state: web::Data<State>, request: HttpRequest, body: web::Bytes) -> PageResult {
-    if state.operations.store().has_users().await? {
+    if state.has_users().await? {
         return Ok(see_other("/sign-in"));
     }
     let sent = Sent::read(&body);
     let (name, code) = (sent.text("name"), sent.text("code"));
-    let address = format!("setup {}", address_of(&request));
-    let keys = [(address.as_str(), FREE_OF_BOTH)];
+    let address = client_of(&request, &state).address;
     let again = |status: StatusCode, why: &str| html_of(&mut HttpResponse::build(status), view::sign_in::setup(name, code, why));
-    if let Some(wait) = state.throttle.wait(&keys, Instant::now()) {
-        return Ok(again(StatusCode::TOO_MANY_REQUESTS, &too_soon(wait)));
-    }
+    let attempt = match state.throttle.begin(vec![Counted::address_and_account(address, "/setup")], Instant::now()) {
+        Ok(attempt) => attempt,
+        Err(wait) => return Ok(later(again(StatusCode::TOO_MANY_REQUESTS, &too_soon(wait)), wait)),
+    };
     if !is_right(&state.setup_code, code) {
-        state.throttle.failed(&keys, Instant::now());
         return Ok(again(StatusCode::FORBIDDEN, "The setup code is another one: look for it in the console's log."));
     }
-    let first =
-        FirstUser { name: name.to_owned(), full_name: sent.text("full_name").to_owned(), password: sent.text("password").to_owned() };
-    match state.operations.create_first_user(first).await {
-        Ok(signed) => Ok(signed_in(&signed, state.is_secure, HOME)),
+    attempt.succeeded();
+    let (full_name, password) = (sent.text("full_name").to_owned(), sent.text("password").to_owned());
+    match state.operations.create_first_user(FirstUser { name: name.to_owned(), full_name, password, address }).await {
+        Ok(signed) => Ok(signed_in(&signed, &state, HOME)),
         Err(OperationError::Store(StoreError::Exists { .. })) => Ok(see_other("/sign-in")),
         Err(OperationError::Invalid(why)) => Ok(again(StatusCode::UNPROCESSABLE_ENTITY, &why)),
         Err(OperationError::Store(error @ StoreError::Invalid { .. })) => Ok(again(StatusCode::UNPROCESSABLE_ENTITY, &error.to_string())),
@@ -69,7 +75,7 @@ pub(super) async fn set_up(state: web::Data<State>, request: HttpRequest, body: 
 
 /// `GET /sign-in`.
 pub(super) async fn form(state: web::Data<State>, asked: web::Query<Asked>) -> PageResult {
-    if !state.operations.store().has_users().await? {
+    if !state.has_users().await? {
         return Ok(see_other("/setup"));
     }
     Ok(bare(view::sign_in::sign_in("", "", &asked.next, other(&state))))
@@ -78,31 +84,54 @@ pub(super) async fn form(state: web::Data<State>, asked: web::Query<Asked>) -> P
 /// `POST /sign-in`.
 pub(super) async fn sign_in(state: web::Data<State>, request: HttpRequest, body: web::Bytes) -> PageResult {
     let sent = Sent::read(&body);
-    let (name, next) = (sent.text("name").trim().to_lowercase(), sent.text("next"));
-    let address = address_of(&request);
-    let both = format!("{name} {address}");
-    let keys = [(both.as_str(), FREE_OF_BOTH), (name.as_str(), FREE_OF_ONE), (address.as_str(), FREE_OF_ONE)];
+    let (name, next) = (account_of(sent.text("name")), sent.text("next"));
+    let address = client_of(&request, &state).address;
     let again = |status: StatusCode, why: &str| {
         html_of(&mut HttpResponse::build(status), view::sign_in::sign_in(sent.text("name"), why, next, other(&state)))
     };
-    if let Some(wait) = state.throttle.wait(&keys, Instant::now()) {
-        let mut answer = again(StatusCode::TOO_MANY_REQUESTS, &too_soon(wait));
-        let seconds = wait.as_secs().max(1).to_string();
-        if let Ok(value) = seconds.parse() {
-            answer.headers_mut().insert(RETRY_AFTER, value);
+    let device = device_of(&request, state.is_secure).and_then(|cookie| state.devices.known(&cookie, &name, seconds_now()));
+    let attempt = match state.throttle.begin(counted(device.as_ref().map(<[u8; 16]>::as_slice), address, &name), Instant::now()) {
+        Ok(attempt) => attempt,
+        Err(wait) => return Ok(later(again(StatusCode::TOO_MANY_REQUESTS, &too_soon(wait)), wait)),
+    };
+    let digest = state.devices.log_digest(&name);
+    let asked = SignInAttempt {
+        name: &name,
+        password: sent.text("password").to_owned(),
+        address,
+        name_digest: &digest,
+        is_known_device: device.is_some(),
+    };
+    match state.operations.sign_in(asked).await {
+        Ok(Some(signed)) => {
+            attempt.succeeded();
+            Ok(signed_in(&signed, &state, local(next)))
         }
-        return Ok(answer);
-    }
-    match state.operations.sign_in(&name, sent.text("password").to_owned()).await? {
-        Some(signed) => {
-            keys.iter().for_each(|(key, _)| state.throttle.succeeded(key));
-            Ok(signed_in(&signed, state.is_secure, local(next)))
-        }
-        None => {
-            state.throttle.failed(&keys, Instant::now());
-            tracing::warn!(user.name = name, client.address = address, "a sign-in failed");
+        Ok(None) => {
+            tracing::warn!(user.digest = digest, client.address = address.map(tracing::field::display), "a sign-in failed");
             Ok(again(StatusCode::UNAUTHORIZED, "The name or the password is wrong."))
         }
+        Err(error @ OperationError::Busy) => {
+            attempt.was_not_checked();
+            Ok(later(again(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()), BUSY_PAUSE))
+        }
+        Err(error) => {
+            attempt.was_not_checked();
+            Err(error.into())
+        }
+    }
+}
+
+/// The name as users have it. Beyond the longest one it is nobody's, whatever follows.
+fn account_of(text: &str) -> String {
+    text.trim().to_lowercase().chars().take(MAX_NAME + 1).collect()
+}
+
+/// What a sign-in counts for. Guesses from elsewhere do not slow down a device that has signed in before.
+fn counted(device: Option<&[u8]>, address: Option<IpAddr>, account: &str) -> Vec<Counted> {
+    match device {
+        Some(device) => vec![Counted::device_and_account(device, account)],
+        None => vec![Counted::address_and_account(address, account), Counted::account(account), Counted::address(address)],
     }
 }
 
@@ -151,9 +180,9 @@ pub(super) async fn finish_oidc(state: web::Data<State>, request: HttpRequest, r
             return Ok(not_by_oidc(&state, &begun.next, &error.to_string()));
         }
     };
-    match state.operations.sign_in_as_subject(&named.subject, named.email.as_deref()).await? {
+    match state.operations.sign_in_as_subject(&named.subject, named.email.as_deref(), client_of(&request, &state).address).await? {
         Some(signed) => {
-            let answer = signed_in(&signed, state.is_secure, local(&begun.next));
+            let answer = signed_in(&signed, &state, local(&begun.next));
             Ok(with_cookie(answer, begun_cookie(String::new(), Duration::ZERO, state.is_secure)))
         }
         None => {
@@ -214,8 +243,10 @@ async fn own_account(caller: &Caller, status: StatusCode, said: &str, wrong: &st
     Ok(Framed::new(caller, Section::Other, "Your account").show_as(status, &html! {}, &content))
 }
 
-fn signed_in(signed: &Signed, is_secure: bool, next: &str) -> HttpResponse {
-    with_cookie(see_other(next), session_cookie(signed, is_secure))
+fn signed_in(signed: &Signed, state: &State, next: &str) -> HttpResponse {
+    let device = state.devices.cookie(&signed.user.name, seconds_now());
+    let answer = with_cookie(see_other(next), session_cookie(signed, state.is_secure));
+    with_cookie(answer, device_cookie(device, state.is_secure))
 }
 
 fn with_cookie(mut answer: HttpResponse, cookie: actix_web::cookie::Cookie<'_>) -> HttpResponse {
@@ -230,12 +261,19 @@ fn local(next: &str) -> &str {
     if is_local && next != "/" { next } else { HOME }
 }
 
-fn address_of(request: &HttpRequest) -> String {
-    request.peer_addr().map(|address| address.ip().to_string()).unwrap_or_default()
+fn later(mut answer: HttpResponse, wait: Duration) -> HttpResponse {
+    answer
+        .headers_mut()
+        .insert(RETRY_AFTER, wait.as_secs_f64().ceil().max(1.0).to_string().parse().unwrap_or(HeaderValue::from_static("1")));
+    answer
+}
+
+fn seconds_now() -> u64 {
+    u64::try_from(unix_micros() / 1_000_000).unwrap_or_default()
 }
 
 fn too_soon(wait: Duration) -> String {
-    format!("Too many tries: wait {} seconds.", wait.as_secs().max(1))
+    format!("Too many failed attempts: try again in {} seconds.", wait.as_secs_f64().ceil().max(1.0))
 }
 
 #[cfg(test)]

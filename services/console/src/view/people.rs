@@ -99,7 +99,7 @@ fn change(user: &User) -> Markup {
                     }
                     form.stack.tight method="post" action={ "/users/" (user.id) "/password" } {
                         (revision)
-                        (Field { name: "password", id: &id("password"), label: "New password", hint: "Every session of theirs ends.", required: true, ..Field::default() }.credential("password", "new-password"))
+                        (Field { name: "password", id: &id("password"), label: "New password", hint: "Every session and token of theirs ends.", required: true, ..Field::default() }.credential("password", "new-password"))
                         div.actions { button.button.small type="submit" { "Set password" } }
                     }
                     form method="post" action={ "/users/" (user.id) "/delete" } {
@@ -232,6 +232,8 @@ pub(crate) struct Entry {
     pub(crate) who: String,
     /// Through what: `user`, `token`, `host`, `system`.
     pub(crate) through: String,
+    /// The address of the client; empty: not by HTTP.
+    pub(crate) address: String,
     /// What was done.
     pub(crate) action: String,
     /// To what.
@@ -281,7 +283,7 @@ pub(crate) fn audit(entries: &[Entry], asked: &Asked, has_more: bool) -> Markup 
                             @for entry in entries {
                                 tr {
                                     td data-label="When" { (at(entry.at)) }
-                                    td data-label="Who" { div.row { (entry.who) (tag(&entry.through)) } }
+                                    td data-label="Who" { div.row { (entry.who) (tag(&entry.through)) @if !entry.address.is_empty() { (tag(&entry.address)) } } }
                                     td data-label="What" { code { (entry.action) } }
                                     td.break data-label="To what" { (entry.target) }
                                     td data-label="Change" {

@@ -27,4 +27,13 @@ pub(crate) enum Audit {
         #[arg(long, value_name = "N", default_value_t = 50)]
         limit: u32,
     },
+    /// Writes all of it as JSON lines to standard output, the newest first
+    Export {
+        /// Of this tenant only
+        #[arg(long)]
+        tenant: Option<Name>,
+        /// Within this time, such as 1h or 7d
+        #[arg(long, value_name = "DURATION", value_parser = forebay_contract::parse_duration)]
+        since: Option<Duration>,
+    },
 }

@@ -48,8 +48,8 @@ pub(crate) enum Keys {
         /// Integrations of the tenant that the key opens
         #[arg(long, value_name = "NAME", required = true, num_args = 1..)]
         integration: Vec<Name>,
-        /// A key that exists elsewhere already; one is generated without
-        #[arg(long, value_name = "VALUE")]
+        /// A key that exists elsewhere already; `-` reads it from standard input; one is generated without
+        #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
         key: Option<String>,
         /// The key ends after this time, such as 90d; without, when it is deleted
         #[arg(long, value_name = "DURATION", value_parser = forebay_contract::parse_duration)]

@@ -1,18 +1,10 @@
-//! A password, from standard input or typed where nobody sees it.
+//! A password, typed where nobody sees it.
 
 use crate::error::Error;
 use crate::output::note;
 use crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use crossterm::terminal;
-use std::io::{BufRead, IsTerminal};
-
-/// The first line.
-pub(super) fn of_input() -> Result<String, Error> {
-    let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line).map_err(failed)?;
-    let password = line.trim_end_matches(['\r', '\n']).to_owned();
-    if password.is_empty() { Err(Error::Usage("there is no password on standard input".to_owned())) } else { Ok(password) }
-}
+use std::io::IsTerminal;
 
 /// Typed twice, without an echo.
 pub(super) fn of_terminal() -> Result<String, Error> {

@@ -7,14 +7,15 @@ mod page;
 use crate::authenticate::{has_ended, presented_key};
 use crate::problem::Problem;
 use actix_web::http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue,
+    ACCESS_CONTROL_ALLOW_ORIGIN, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HOST, HeaderMap, HeaderValue,
     IF_NONE_MATCH, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse};
 use data_encoding::{BASE64, HEXLOWER};
 use forebay_contract::definition::{Definition, Webhook};
-use forebay_store::{DocsAccess, Snapshot, key_digest};
+use forebay_runtime::forwarding::TrustedProxies;
+use forebay_store::{DocsAccess, Snapshot};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,6 +33,8 @@ pub(crate) enum Kind {
 pub(crate) struct Documents {
     /// Of this process, for every body.
     max_body_bytes: usize,
+    /// Proxies whose headers say which address the caller has used.
+    proxies: TrustedProxies,
     made: Mutex<HashMap<String, (u64, Arc<Made>)>>,
 }
 
@@ -53,8 +56,8 @@ struct Endpoint<'a> {
 }
 
 impl Documents {
-    pub(crate) fn new(max_body_bytes: usize) -> Self {
-        Self { max_body_bytes, made: Mutex::default() }
+    pub(crate) fn new(max_body_bytes: usize, proxies: TrustedProxies) -> Self {
+        Self { max_body_bytes, proxies, made: Mutex::default() }
     }
 
     /// Answers a request for one of a tenant's documents.
@@ -80,7 +83,7 @@ impl Documents {
                 answer
             }
             Kind::Page => {
-                let text = made.page.replace(page::ORIGIN, &origin(request));
+                let text = made.page.replace(page::ORIGIN, &origin(request, &self.proxies));
                 let mut answer = answer(request, access, "text/html; charset=utf-8", text);
                 answer.headers_mut().insert(CONTENT_SECURITY_POLICY, content_security_policy());
                 answer
@@ -116,8 +119,8 @@ impl Documents {
 fn check_key(tenant: &str, headers: &HeaderMap, snapshot: &Snapshot) -> Result<(), Problem> {
     let basic = basic_password(headers);
     let Some(presented) = presented_key(headers).or(basic.as_deref()) else { return Err(Problem::no_key_for_documents(tenant)) };
-    match snapshot.key(&key_digest(presented)) {
-        Some(key) if key.tenant.as_str() == tenant && !has_ended(key) => Ok(()),
+    match snapshot.key(tenant, presented) {
+        Some(key) if !has_ended(key) => Ok(()),
         _ => Err(Problem::wrong_key_for_documents(tenant)),
     }
 }
@@ -157,10 +160,13 @@ fn content_security_policy() -> HeaderValue {
 }
 
 /// Where the caller found this installation. The text goes into a page and from there into a shell: only what a host and port can be.
-fn origin(request: &HttpRequest) -> String {
-    let connection = request.connection_info();
-    let fits = |host: &str| !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".:-[]".contains(&b));
-    let host = if fits(connection.host()) { connection.host() } else { "HOST" };
-    let scheme = if connection.scheme() == "https" { "https" } else { "http" };
+fn origin(request: &HttpRequest, proxies: &TrustedProxies) -> String {
+    let headers = request.headers();
+    let values = |name| headers.get_all(name).map(|value| value.as_bytes()).collect::<Vec<_>>();
+    let client = proxies.client(request.peer_addr().map(|peer| peer.ip()), request.app_config().secure(), values);
+    let asked = || headers.get(HOST)?.to_str().ok().map(str::to_owned);
+    let fits = |host: &String| !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".:-[]".contains(&b));
+    let host = client.host.or_else(asked).filter(fits).unwrap_or_else(|| "HOST".to_owned());
+    let scheme = if client.is_https { "https" } else { "http" };
     format!("{scheme}://{host}")
 }

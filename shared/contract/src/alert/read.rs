@@ -1,6 +1,7 @@
 //! From JSON to an [`Alert`].
 
 use super::{Alert, AlertAddress, AlertEmail, AlertWebhook, Condition, DEFAULT_REPEAT, LONGEST_WINDOW, Sending};
+use crate::credential_header::{STORED_IN_CLEAR, is_credential};
 use crate::definition::DefinitionError;
 use crate::fields::{Fields, Origin, Problems, Read, all_of};
 use crate::name::Name;
@@ -13,8 +14,6 @@ const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 const DEFAULT_WINDOW: Duration = Duration::from_secs(15 * 60);
 const DEFAULT_AT_LEAST: u64 = 1;
 const MOST_RECIPIENTS: usize = 100;
-/// Headers that are credentials, and would be stored in clear here.
-const CREDENTIALS: [&str; 5] = ["authorization", "proxy-authorization", "cookie", "x-api-key", "api-key"];
 
 #[derive(Clone, Copy)]
 enum Kind {
@@ -171,9 +170,8 @@ fn headers(fields: &Fields<'_>) -> Read<Vec<(String, String)>> {
         if name.parse::<HeaderName>().is_err() {
             return Err(fields.problem("headers", format!("'{name}' is no header name")));
         }
-        if CREDENTIALS.contains(&name.to_ascii_lowercase().as_str()) {
-            let advice = "is a credential, and would be stored in clear: use an http connection, which is stored encrypted";
-            return Err(fields.problem(&path, advice));
+        if is_credential(&name) {
+            return Err(fields.problem(&path, STORED_IN_CLEAR));
         }
         if HeaderValue::from_str(&value).is_err() {
             return Err(fields.problem(&path, "holds a line break or another control character"));

@@ -40,6 +40,17 @@ pub struct SettingDoc {
     pub help: &'static str,
     /// The value must not be shown, neither in an error nor by `--help` from the environment.
     pub secret: bool,
+    /// Where a file that holds the value is named instead; `None`: the setting is no secret.
+    pub file: Option<FileSource>,
+}
+
+/// The setting that names the file of a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileSource {
+    /// The environment variable, such as `FOREBAY_SECRET_KEY_FILE`.
+    pub env: &'static str,
+    /// The long flag without its dashes, such as `secret-key-file`.
+    pub flag: &'static str,
 }
 
 const fn setting(
@@ -49,11 +60,12 @@ const fn setting(
     default: SettingDefault,
     help: &'static str,
 ) -> SettingDoc {
-    SettingDoc { env, flag, value_name, default, help, secret: false }
+    SettingDoc { env, flag, value_name, default, help, secret: false, file: None }
 }
 
-const fn secret(doc: SettingDoc) -> SettingDoc {
-    SettingDoc { secret: true, ..doc }
+/// Not to be shown; `env` and `flag` name a file that holds it.
+const fn secret(doc: SettingDoc, env: &'static str, flag: &'static str) -> SettingDoc {
+    SettingDoc { secret: true, file: Some(FileSource { env, flag }), ..doc }
 }
 
 macro_rules! settings_table {
@@ -68,8 +80,8 @@ macro_rules! settings_table {
 #[rustfmt::skip]
 settings_table! {
     // URLs are secret here because they may carry a password, which a broken URL does not show where to cut.
-    AMQP_URL = secret(setting("FOREBAY_AMQP_URL", "amqp-url", "URL", Text("amqp://guest:guest@127.0.0.1:5672/%2f"), "RabbitMQ to use, amqp:// or amqps://, with several hosts divided by commas where it is a cluster; SSL_CERT_FILE names authorities to trust that the machine does not"));
-    DATABASE_URL = secret(setting("FOREBAY_DATABASE_URL", "database-url", "URL", Text("postgres://postgres@127.0.0.1:5432/forebay"), "PostgreSQL database to use; ?sslmode=verify-full and sslrootcert, sslcert, sslkey as for psql"));
+    AMQP_URL = secret(setting("FOREBAY_AMQP_URL", "amqp-url", "URL", Text("amqp://guest:guest@127.0.0.1:5672/%2f"), "RabbitMQ to use, amqp:// or amqps://, with several hosts divided by commas where it is a cluster; SSL_CERT_FILE names authorities to trust that the machine does not"), "FOREBAY_AMQP_URL_FILE", "amqp-url-file");
+    DATABASE_URL = secret(setting("FOREBAY_DATABASE_URL", "database-url", "URL", Text("postgres://postgres@127.0.0.1:5432/forebay"), "PostgreSQL database to use; ?sslmode=verify-full and sslrootcert, sslcert, sslkey as for psql"), "FOREBAY_DATABASE_URL_FILE", "database-url-file");
     HTTP_LISTEN = setting("FOREBAY_HTTP_LISTEN", "http-listen", "IP:PORT", Text("127.0.0.1:8080"), "address of the ingress; port 0 takes any free port");
     CONSOLE_LISTEN = setting("FOREBAY_CONSOLE_LISTEN", "console-listen", "IP:PORT", Text("127.0.0.1:8081"), "address of the console and its admin API");
     CONSOLE_URL = setting("FOREBAY_CONSOLE_URL", "console-url", "URL", Computed("from the console's address"), "address of the console as people reach it, such as https://forebay.example; https makes its cookies secure");
@@ -78,11 +90,12 @@ settings_table! {
     TRACE_URL = setting("FOREBAY_TRACE_URL", "trace-url", "URL", Unset, "address of a trace where traces are kept, with {trace} for its id, such as https://jaeger.example/trace/{trace}: the console links executions to it");
     OIDC_ISSUER = setting("FOREBAY_OIDC_ISSUER", "oidc-issuer", "URL", Unset, "provider of single sign-on (OpenID Connect) for the console; needs the client id too. Its redirect address is CONSOLE_URL/sign-in/oidc/callback");
     OIDC_CLIENT_ID = setting("FOREBAY_OIDC_CLIENT_ID", "oidc-client-id", "TEXT", Unset, "what the console is called at that provider");
-    OIDC_CLIENT_SECRET = secret(setting("FOREBAY_OIDC_CLIENT_SECRET", "oidc-client-secret", "TEXT", Unset, "the console's secret at that provider; a public client has none"));
+    OIDC_CLIENT_SECRET = secret(setting("FOREBAY_OIDC_CLIENT_SECRET", "oidc-client-secret", "TEXT", Unset, "the console's secret at that provider; a public client has none"), "FOREBAY_OIDC_CLIENT_SECRET_FILE", "oidc-client-secret-file");
     OIDC_NAME = setting("FOREBAY_OIDC_NAME", "oidc-name", "TEXT", Text("single sign-on"), "what the sign-in page calls that provider");
     ADMIN_LISTEN = setting("FOREBAY_ADMIN_LISTEN", "admin-listen", "IP:PORT", Text("127.0.0.1:9464"), "address of /livez, /readyz and /metrics");
     QUEUE_PREFIX = setting("FOREBAY_QUEUE_PREFIX", "queue-prefix", "TEXT", Text(""), "put before the name of every queue, so that several stacks share a broker; up to 64 of A-Z a-z 0-9 . _ -");
-    SECRET_KEY = secret(setting("FOREBAY_SECRET_KEY", "secret-key", "TEXT", Unset, "key that protects stored credentials and signs execution ids; the same for every process of a stack"));
+    SECRET_KEY = secret(setting("FOREBAY_SECRET_KEY", "secret-key", "TEXT", Unset, "key that encrypts what is stored secretly: connections, signing keys, access tokens, hidden payloads; 32 characters or more, the same for every process. Several with commas: the first encrypts, each decrypts"), "FOREBAY_SECRET_KEY_FILE", "secret-key-file");
+    TRUSTED_PROXIES = setting("FOREBAY_TRUSTED_PROXIES", "trusted-proxies", "CIDR,...", Unset, "proxies whose Forwarded and X-Forwarded-* headers say who calls, such as 10.0.0.1 or 10.0.0.0/8; from any other address these headers do not count");
     WORKER_CONCURRENCY = setting("FOREBAY_WORKER_CONCURRENCY", "worker-concurrency", "N", Text("256"), "executions of the shared queues that a worker runs at the same time, calls and work each; one tenant gets at most four fifths of them");
     WORKER_MEMORY = setting("FOREBAY_WORKER_MEMORY", "worker-memory", "SIZE", Computed("half of the memory that the process may use"), "bytes that a worker may hold before executions that hold many of them wait for others to end; one tenant gets at most half of them");
     WORKER_NAME = setting("FOREBAY_WORKER_NAME", "worker-name", "TEXT", Computed("hostname-pid"), "name of this process among the others; must differ between running processes");
@@ -104,10 +117,11 @@ settings_table! {
     HTTP_WORKERS = setting("FOREBAY_HTTP_WORKERS", "http-workers", "N", Computed("number of cores"), "threads that serve HTTP");
     LOG = setting("FOREBAY_LOG", "log", "FILTER", Text("info"), "what is logged, such as info or warn,forebay_worker=debug");
     LOG_FORMAT = setting("FOREBAY_LOG_FORMAT", "log-format", "text|json", Text("text"), "form of the log on standard error");
-    OTLP_ENDPOINT = secret(setting("OTEL_EXPORTER_OTLP_ENDPOINT", "otel-exporter-otlp-endpoint", "URL", Unset, "collector that gets traces over OTLP HTTP, such as http://127.0.0.1:4318; /v1/traces is added"));
+    OTLP_ENDPOINT = secret(setting("OTEL_EXPORTER_OTLP_ENDPOINT", "otel-exporter-otlp-endpoint", "URL", Unset, "collector that gets traces over OTLP HTTP, such as http://127.0.0.1:4318; /v1/traces is added"), "OTEL_EXPORTER_OTLP_ENDPOINT_FILE", "otel-exporter-otlp-endpoint-file");
     OTEL_SERVICE_NAME = setting("OTEL_SERVICE_NAME", "otel-service-name", "TEXT", Computed("forebay-ingress, forebay-worker, ..."), "service name in traces");
     PRIVATE_ADDRESSES = setting("FOREBAY_PRIVATE_ADDRESSES", "private-addresses", "deny|allow|CIDR,...", Text("deny"), "private addresses that steps and alerts may reach, such as 10.1.0.0/16; forebay dev allows all unless told otherwise");
     RETENTION = setting("FOREBAY_RETENTION", "retention", "DURATION", Text("30d"), "time that the history of executions is kept");
+    AUDIT_RETENTION = setting("FOREBAY_AUDIT_RETENTION", "audit-retention", "DURATION", Text("730d"), "time that the audit log is kept; the console deletes what is older");
     ALERTS_EVERY = setting("FOREBAY_ALERTS_EVERY", "alerts-every", "DURATION", Text("15s"), "how often each alert is looked at; what is told of one comes four looks apart at least");
 }
 
@@ -121,6 +135,8 @@ mod tests {
             let stem = doc.env.strip_prefix("FOREBAY_").unwrap_or(doc.env);
             assert_eq!(doc.flag, stem.to_lowercase().replace('_', "-"));
             assert!(!doc.help.ends_with('.'), "{}", doc.env);
+            let file = doc.file.map(|file| (file.env.to_owned(), file.flag.to_owned()));
+            assert_eq!(file, doc.secret.then(|| (format!("{}_FILE", doc.env), format!("{}-file", doc.flag))));
         }
     }
 
@@ -130,6 +146,6 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), SETTINGS.len());
-        assert_eq!(SETTINGS.len(), 40);
+        assert_eq!(SETTINGS.len(), 43);
     }
 }

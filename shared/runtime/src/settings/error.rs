@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::docs::SettingDoc;
+use super::docs::{FileSource, SettingDoc};
 
 /// One setting that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,13 @@ impl SettingProblem {
     pub(super) fn new(doc: &SettingDoc, value: &str, reason: impl Into<String>) -> Self {
         let value = (!doc.secret).then(|| value.chars().take(200).collect());
         Self { env: doc.env, flag: doc.flag, value, reason: reason.into() }
+    }
+}
+
+impl SettingProblem {
+    /// Of the file that holds a secret.
+    pub(super) fn of_file(file: &FileSource, path: &str, reason: impl Into<String>) -> Self {
+        Self { env: file.env, flag: file.flag, value: Some(path.chars().take(200).collect()), reason: reason.into() }
     }
 }
 

@@ -15,13 +15,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use docs::{SETTINGS, SettingDefault, SettingDoc};
+pub use docs::{FileSource, SETTINGS, SettingDefault, SettingDoc};
 pub use error::{SettingProblem, SettingsError};
 pub use forebay_contract::Secret;
 pub use names::{UnknownVariable, unknown_variables};
 pub use redacted_url::RedactedUrl;
 pub use size::{format_bytes, parse_bytes};
 
+use crate::forwarding::TrustedProxies;
 use reader::Reader;
 
 /// The broker refuses a message over 16 MiB (RabbitMQ 4.x); 128 KiB below it are kept free, the most that a header
@@ -62,8 +63,10 @@ pub struct Settings {
     pub admin_listen: SocketAddr,
     /// Stands before every queue name; `[A-Za-z0-9._-]{0,64}`.
     pub queue_prefix: String,
-    /// Protects credentials at rest and signs execution ids.
+    /// Encrypts what is stored secretly: one key, or several with commas between them, of which the first encrypts.
     pub secret_key: Option<Secret>,
+    /// Proxies whose headers say who calls.
+    pub trusted_proxies: TrustedProxies,
     /// Private addresses that steps may reach: `deny`, `allow` or a list of networks. On a machine of one's own, which listens on
     /// loopback only, all of them; else none.
     pub private_addresses: String,
@@ -114,6 +117,8 @@ pub struct Settings {
     pub otel_service_name: Option<String>,
     /// Time that the history of executions is kept.
     pub retention: Duration,
+    /// Time that the audit log is kept.
+    pub audit_retention: Duration,
     /// How often each alert is looked at.
     pub alerts_every: Duration,
 }
@@ -187,6 +192,7 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
     let admin_listen = reader.address(&docs::ADMIN_LISTEN);
     let queue_prefix = reader.value(&docs::QUEUE_PREFIX, names::queue_prefix).unwrap_or_default();
     let secret_key = reader.value(&docs::SECRET_KEY, |text| Ok(Secret::new(text)));
+    let trusted_proxies = reader.value(&docs::TRUSTED_PROXIES, TrustedProxies::parse);
     let worker_concurrency = reader.number(&docs::WORKER_CONCURRENCY, 1..=10_000);
     let worker_memory = reader.bytes(&docs::WORKER_MEMORY, LEAST_MEMORY..=1 << 50);
     let unsigned_messages = reader.value(&docs::UNSIGNED_MESSAGES, |text| match text {
@@ -216,9 +222,10 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
         _ => Err("write text or json".to_owned()),
     });
     let otlp_endpoint = reader.url(&docs::OTLP_ENDPOINT, &["http", "https"]);
-    let otel_service_name = reader.value(&docs::OTEL_SERVICE_NAME, |text| Ok(text.to_owned()));
-    let private_addresses = reader.value(&docs::PRIVATE_ADDRESSES, |text| Ok(text.to_owned()));
+    let otel_service_name = reader.any(&docs::OTEL_SERVICE_NAME);
+    let private_addresses = reader.any(&docs::PRIVATE_ADDRESSES);
     let retention = reader.duration(&docs::RETENTION, TEN_YEARS);
+    let audit_retention = reader.duration(&docs::AUDIT_RETENTION, TEN_YEARS);
     let alerts_every = reader.duration(&docs::ALERTS_EVERY, AN_HOUR);
 
     Some(Settings {
@@ -234,6 +241,7 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
         admin_listen: admin_listen?,
         queue_prefix,
         secret_key,
+        trusted_proxies: trusted_proxies.unwrap_or_default(),
         worker_concurrency: worker_concurrency?,
         unsigned_messages: unsigned_messages?,
         worker_memory: worker_memory.unwrap_or_else(|| crate::memory::limit() / 2),
@@ -258,6 +266,7 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
         otel_service_name,
         private_addresses: private_addresses?,
         retention: retention?,
+        audit_retention: audit_retention?,
         alerts_every: alerts_every?,
     })
 }
@@ -278,10 +287,11 @@ fn read_tls(reader: &mut Reader<'_>) -> Option<TlsFiles> {
 }
 
 fn read_oidc(reader: &mut Reader<'_>) -> Option<Oidc> {
+    let has_issuer = reader.given(&docs::OIDC_ISSUER).is_some();
     let issuer = reader.url(&docs::OIDC_ISSUER, &["http", "https"]);
     let client_id = reader.given(&docs::OIDC_CLIENT_ID);
     let client_secret = reader.value(&docs::OIDC_CLIENT_SECRET, |text| Ok(Secret::new(text)));
-    let name = reader.value(&docs::OIDC_NAME, |text| Ok(text.to_owned())).unwrap_or_default();
+    let name = reader.any(&docs::OIDC_NAME).unwrap_or_default();
     match (issuer, client_id) {
         (Some(issuer), Some(client_id)) => Some(Oidc { issuer, client_id, client_secret, name }),
         (Some(issuer), None) => {
@@ -289,7 +299,7 @@ fn read_oidc(reader: &mut Reader<'_>) -> Option<Oidc> {
             None
         }
         // A broken issuer has its own problem already.
-        (None, Some(_)) if reader.given(&docs::OIDC_ISSUER).is_some() => None,
+        (None, Some(_)) if has_issuer => None,
         (None, Some(client_id)) => {
             reader.problem(&docs::OIDC_CLIENT_ID, &client_id, "set FOREBAY_OIDC_ISSUER too, or neither of them");
             None

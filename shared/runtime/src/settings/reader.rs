@@ -11,6 +11,9 @@ use super::error::SettingProblem;
 use super::redacted_url::RedactedUrl;
 use super::size::{format_bytes, parse_bytes};
 
+/// Bytes of a file that holds a secret.
+const MAX_SECRET_BYTES: usize = 64 * 1024;
+
 pub(super) struct Reader<'a> {
     source: &'a dyn Fn(&str) -> Option<String>,
     problems: Vec<SettingProblem>,
@@ -29,14 +32,38 @@ impl<'a> Reader<'a> {
         self.problems.push(SettingProblem::new(doc, value, reason));
     }
 
-    /// What was given. An empty value counts as not given: compose files and charts write `NAME=` for "unset".
-    pub(super) fn given(&self, doc: &SettingDoc) -> Option<String> {
-        (self.source)(doc.env).filter(|value| !value.is_empty())
+    /// What was given, or what is in the file that was named. An empty value counts as not given: compose files and charts write `NAME=` for
+    /// "unset".
+    pub(super) fn given(&mut self, doc: &SettingDoc) -> Option<String> {
+        let value = self.text(doc.env);
+        let Some((file, path)) = doc.file.and_then(|file| Some((file, self.text(file.env)?))) else { return value };
+        let mut problem = |reason| self.problems.push(SettingProblem::of_file(&file, &path, reason));
+        if value.is_some() {
+            problem(format!("{} is set too: set one of the two", doc.env));
+            return value;
+        }
+        match read_secret(&path) {
+            Ok(text) => Some(text),
+            Err(reason) => {
+                problem(reason);
+                None
+            }
+        }
+    }
+
+    fn text(&self, env: &str) -> Option<String> {
+        (self.source)(env).filter(|value| !value.is_empty())
     }
 
     /// What was given or else the default of the table, parsed. `None` when it was wrong or is not set.
     pub(super) fn value<T>(&mut self, doc: &SettingDoc, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
-        let text = self.given(doc).or_else(|| match doc.default {
+        let problems = self.problems.len();
+        let given = self.given(doc);
+        if self.problems.len() > problems {
+            // Said already; the default was not meant.
+            return None;
+        }
+        let text = given.or_else(|| match doc.default {
             SettingDefault::Text(text) => Some(text.to_owned()),
             SettingDefault::Computed(_) | SettingDefault::Unset => None,
         })?;
@@ -106,6 +133,11 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// The text of a setting, whatever it is.
+    pub(super) fn any(&mut self, doc: &SettingDoc) -> Option<String> {
+        self.value(doc, |text| Ok(text.to_owned()))
+    }
+
     pub(super) fn url(&mut self, doc: &SettingDoc, schemes: &[&str]) -> Option<RedactedUrl> {
         self.value(doc, |text| RedactedUrl::parse(text, schemes))
     }
@@ -117,4 +149,15 @@ impl<'a> Reader<'a> {
             RedactedUrl::parse(text, &["amqp", "amqps"])
         })
     }
+}
+
+/// The text of a file, less the line break at its end. Never part of a problem.
+fn read_secret(path: &str) -> Result<String, String> {
+    let text = std::fs::read(path).map_err(|error| format!("cannot be read: {error}"))?;
+    if text.len() > MAX_SECRET_BYTES {
+        return Err(format!("has more than {MAX_SECRET_BYTES} bytes: it is not the file of a secret"));
+    }
+    let text = String::from_utf8(text).map_err(|_| "has bytes that are not UTF-8".to_owned())?;
+    let text = text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
+    if text.is_empty() { Err("is empty: write the value into it".to_owned()) } else { Ok(text.to_owned()) }
 }

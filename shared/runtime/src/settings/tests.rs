@@ -152,6 +152,50 @@ fn every_default_in_the_table_is_asked_for_and_reads() {
         })
     })
     .unwrap();
-    let listed: std::collections::BTreeSet<_> = SETTINGS.iter().map(|doc| doc.env.to_owned()).collect();
+    let names = |doc: &SettingDoc| [Some(doc.env), doc.file.map(|file| file.env)];
+    let listed: std::collections::BTreeSet<_> = SETTINGS.iter().flat_map(names).flatten().map(str::to_owned).collect();
     assert_eq!(asked.into_inner(), listed);
+}
+
+/// A file with this text.
+fn file(name: &str, text: &str) -> String {
+    let path = std::env::temp_dir().join(format!("forebay-settings-{}-{name}", std::process::id()));
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn every_secret_setting_may_be_in_a_file() {
+    let url = file("url", "amqp://guest:hunter2@127.0.0.1:5672/%2f\r\n");
+    let key = file("key", "0123456789abcdef0123456789abcdef");
+    let settings = read(&[("FOREBAY_AMQP_URL_FILE", &url), ("FOREBAY_SECRET_KEY_FILE", &key)]).unwrap();
+    assert_eq!(settings.amqp_url.expose(), "amqp://guest:hunter2@127.0.0.1:5672/%2f");
+    assert_eq!(settings.secret_key.unwrap().expose(), "0123456789abcdef0123456789abcdef");
+    for doc in SETTINGS.iter().filter(|doc| doc.secret) {
+        let file = doc.file.unwrap();
+        let error = problem(file.env, "/nowhere/at/all");
+        assert!(error.contains(&format!("--{}", file.flag)) && error.contains("cannot be read"), "{error}");
+    }
+}
+
+#[test]
+fn a_file_of_a_secret_is_never_repeated_and_excludes_the_value_itself() {
+    let key = file("both", "hunter2hunter2hunter2hunter2hunter2");
+    let error = read(&[("FOREBAY_SECRET_KEY_FILE", &key), ("FOREBAY_SECRET_KEY", "hunter3")]).unwrap_err().to_string();
+    assert!(error.contains("FOREBAY_SECRET_KEY is set too") && !error.contains("hunter"), "{error}");
+    let broken = file("broken", "hunter2");
+    let error = problem_of(&[("FOREBAY_DATABASE_URL_FILE", &broken)]);
+    assert!(error.contains("FOREBAY_DATABASE_URL (") && !error.contains("hunter"), "{error}");
+    assert!(problem("FOREBAY_SECRET_KEY_FILE", &file("empty", "\n")).contains("is empty"));
+}
+
+fn problem_of(pairs: &[(&str, &str)]) -> String {
+    read(pairs).unwrap_err().to_string()
+}
+
+#[test]
+fn trusted_proxies_are_addresses_and_networks_and_nobody_without() {
+    assert_eq!(read(&[]).unwrap().trusted_proxies, TrustedProxies::default());
+    assert_eq!(read(&[("FOREBAY_TRUSTED_PROXIES", "10.0.0.1, ::1/128")]).unwrap().trusted_proxies.to_string(), "10.0.0.1/32,::1/128");
+    assert!(problem("FOREBAY_TRUSTED_PROXIES", "all").contains("'all' is neither an address nor a network"));
 }

@@ -4,6 +4,7 @@
 //! ([`in_context`]), so that Forebay does not cut it in two.
 
 mod exporter;
+mod one_line;
 mod propagation;
 
 use std::io::IsTerminal;
@@ -73,7 +74,7 @@ pub fn init(settings: &Settings, service_name: &str) -> Result<Telemetry, Teleme
     let logs = match settings.log_format {
         LogFormat::Text => {
             let ansi = std::io::stderr().is_terminal();
-            fmt::layer().with_writer(std::io::stderr).with_ansi(ansi).boxed()
+            fmt::layer().with_writer(one_line::OneLine).with_ansi(ansi).boxed()
         }
         LogFormat::Json => {
             let json = fmt::layer().json().flatten_event(true).with_span_list(false);

@@ -1,7 +1,12 @@
 use crate::database::with_store;
 use crate::samples::{apply, name};
-use forebay_store::{CreatedKey, KeyChange, NewKey, Store, StoreError, key_digest};
+use forebay_contract::Secret;
+use forebay_store::{CreatedKey, KeyChange, NewKey, SecretKeys, Store, StoreError, StoreOptions, WatchOptions, key_digest};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+const OLD: &str = "0123456789abcdef0123456789abcdef";
+const NEW: &str = "fedcba9876543210fedcba9876543210";
 
 fn new_key(tenant: &str, integrations: &[&str], value: Option<&str>) -> NewKey {
     let integrations = integrations.iter().map(|one| name(one)).collect();
@@ -97,16 +102,56 @@ async fn only_the_digest_of_a_key_is_stored() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pasted_key_cannot_be_guessed_from_its_digest_and_older_digests_still_open() {
+    with_store(|earlier, database| async move {
+        apply(&earlier, "t/n", "").await;
+        apply(&earlier, "u/n", "").await;
+        // As an earlier version, or one without FOREBAY_SECRET_KEY, stores it.
+        let old = create(&earlier, Some("an-older-pasted-key")).await.unwrap();
+        let keys = |text: &str| std::sync::Arc::new(SecretKeys::parse(&Secret::new(text)).unwrap());
+        let with = async |keys: std::sync::Arc<SecretKeys>| {
+            let options = StoreOptions { max_connections: 4, secret_keys: Some(keys), ..StoreOptions::default() };
+            Store::connect(&database.url(), options).await.unwrap()
+        };
+        let store = with(keys(OLD)).await;
+        let new = create(&store, Some("hunter2hunter2hunter2")).await.unwrap();
+        let digests = database.client().await.query("select digest from api_keys", &[]).await.unwrap();
+        assert!(!digests.iter().any(|row| row.get::<_, Vec<u8>>(0) == key_digest("hunter2hunter2hunter2")));
+        for value in ["an-older-pasted-key", "hunter2hunter2hunter2"] {
+            assert!(matches!(create(&store, Some(value)).await, Err(StoreError::KeyExists)), "{value}");
+            assert!(store.key_of_value(&name("t"), value, false).await.unwrap().is_some());
+            store.create_key(new_key("u", &["n"], Some(value)), &"test".into()).await.unwrap();
+        }
+        let shutdown = CancellationToken::new();
+        let opens = async |store: &Store, value: &str, tenant: &str| {
+            let snapshot = store.watch(shutdown.clone(), WatchOptions::default()).await.unwrap();
+            snapshot.current().key(tenant, value).map(|key| key.id)
+        };
+        assert_eq!(opens(&store, "an-older-pasted-key", "t").await, Some(old.id));
+        assert_eq!(opens(&store, "hunter2hunter2hunter2", "t").await, Some(new.id));
+        assert_eq!(opens(&store, "hunter2hunter2hunter2", "v").await, None);
+        assert_eq!(opens(&earlier, "hunter2hunter2hunter2", "t").await, None, "it cannot be known without the key");
+
+        // The key under which the digests' key is encrypted changes, the digests do not.
+        let both = keys(&format!("{NEW},{OLD}"));
+        with(both.clone()).await.reseal_connections(&both, &"test".into()).await.unwrap();
+        assert_eq!(opens(&with(keys(NEW)).await, "hunter2hunter2hunter2", "t").await, Some(new.id));
+        shutdown.cancel();
+    })
+    .await;
+}
+
 #[tokio::test]
-async fn a_value_is_used_once_in_the_whole_installation() {
+async fn a_value_is_used_once_in_a_tenant_and_tells_nothing_of_another() {
     with_store(|store, _| async move {
         apply(&store, "t/n", "").await;
         apply(&store, "u/n", "").await;
         create(&store, Some("0123456789abcdef")).await.unwrap();
         assert!(matches!(create(&store, Some("0123456789abcdef")).await, Err(StoreError::KeyExists)));
         let of_another_tenant = store.create_key(new_key("u", &["n"], Some("0123456789abcdef")), &"test".into()).await;
-        assert!(matches!(of_another_tenant, Err(StoreError::KeyExists)));
-        assert_eq!(store.list_keys(None).await.unwrap().len(), 1);
+        assert!(of_another_tenant.is_ok(), "{of_another_tenant:?}");
+        assert_eq!(store.list_keys(None).await.unwrap().len(), 2);
     })
     .await;
 }

@@ -1,8 +1,8 @@
 use crate::database::with_store;
 use crate::samples::{apply, name};
 use forebay_store::{
-    AuditFilter, Grants, KeyChange, NewKey, NewToken, NewUser, Role, Scope, Store, StoreError, UserChange, UserRow, Who, WhoKind,
-    key_digest,
+    AuditFilter, Deed, Grants, KeyChange, NewKey, NewPassword, NewToken, NewUser, Role, Scope, Seen, Store, StoreError, UserChange,
+    UserRow, Who, WhoKind, key_digest,
 };
 use std::time::Duration;
 
@@ -13,11 +13,15 @@ fn new_user(name: &str, grants: Grants) -> NewUser {
 }
 
 async fn first(store: &Store) -> UserRow {
-    store.create_first_user(new_user("Root", Grants::default())).await.unwrap()
+    store.create_first_user(new_user("Root", Grants::default()), None).await.unwrap()
 }
 
 fn who() -> Who {
-    Who { kind: WhoKind::User, name: "root".to_owned(), user: None }
+    Who { kind: WhoKind::User, name: "root".to_owned(), user: None, address: None }
+}
+
+fn opened() -> Deed {
+    Deed { tenant: None, action: "session.open", target: "anna".to_owned(), before: None, after: None }
 }
 
 #[tokio::test]
@@ -27,7 +31,7 @@ async fn only_the_first_user_is_made_without_another_one() {
         let user = first(&store).await;
         assert!(store.has_users().await.unwrap());
         assert_eq!((user.name.as_str(), user.grants.role_everywhere()), ("root", Some(Role::Administrator)));
-        let again = store.create_first_user(new_user("mallory", Grants::default())).await;
+        let again = store.create_first_user(new_user("mallory", Grants::default()), None).await;
         assert!(matches!(again, Err(StoreError::Exists { .. })), "{again:?}");
         assert!(matches!(store.create_user(new_user("ROOT", Grants::default()), &who()).await, Err(StoreError::Exists { .. })));
     })
@@ -60,19 +64,20 @@ async fn a_session_ends_by_time_by_idleness_by_sign_out_and_by_a_new_password() 
     with_store(|store, _| async move {
         let user = first(&store).await;
         let digest = key_digest("cookie");
-        let is_open = async |idle: Duration| store.session_user(&digest, idle).await.unwrap().is_some();
-        store.open_session(user.id, &digest, HOUR, HOUR).await.unwrap();
+        let is_open = async |idle: Duration| store.session_user(&digest, idle, Seen::Now).await.unwrap().is_some();
+        store.open_session(user.id, &digest, HOUR, HOUR, &who(), &opened()).await.unwrap();
         assert!(is_open(HOUR).await);
         assert!(!is_open(Duration::ZERO).await, "idle for longer than it may be");
         store.close_session(&digest).await.unwrap();
         assert!(!is_open(HOUR).await);
 
-        store.open_session(user.id, &digest, Duration::ZERO, HOUR).await.unwrap();
+        store.open_session(user.id, &digest, Duration::ZERO, HOUR, &who(), &opened()).await.unwrap();
         assert!(!is_open(HOUR).await, "its time is over");
         store.close_session(&digest).await.unwrap();
 
-        store.open_session(user.id, &digest, HOUR, HOUR).await.unwrap();
-        let password = UserChange { password: Some("$argon2id$other".to_owned()), ..UserChange::default() };
+        store.open_session(user.id, &digest, HOUR, HOUR, &who(), &opened()).await.unwrap();
+        let password =
+            UserChange { password: Some(NewPassword { digest: "$argon2id$other".to_owned(), is_reset: false }), ..UserChange::default() };
         store.update_user(user.id, password, None, &who()).await.unwrap();
         assert!(!is_open(HOUR).await, "a new password signs everybody out");
     })
@@ -136,6 +141,25 @@ async fn every_change_is_in_the_audit_log_with_before_and_after_and_no_secret() 
         assert_eq!(older[0].action, "key.create");
         let text: String = database.client().await.query_one("select string_agg(a::text, '') from audit a", &[]).await.unwrap().get(0);
         assert!(!text.contains("hunter2") && !text.contains("argon2id"), "{text}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn old_lines_of_the_audit_log_go_and_a_line_says_so() {
+    with_store(|store, database| async move {
+        first(&store).await;
+        for name in ["anna", "bert"] {
+            store.create_user(new_user(name, Grants::default()), &who()).await.unwrap();
+        }
+        database.client().await.execute("update audit set at = now() - interval '2 hours' where target <> 'bert'", &[]).await.unwrap();
+        let now = database.client().await.query_one("select (extract(epoch from now()) * 1000000)::bigint", &[]).await.unwrap().get(0);
+        assert_eq!(store.forget_audit(now, HOUR).await.unwrap(), 2);
+        assert_eq!(store.forget_audit(now, HOUR).await.unwrap(), 0);
+        let lines = store.list_audit(&AuditFilter { limit: 10, ..AuditFilter::default() }).await.unwrap();
+        let told: Vec<(&str, &str)> = lines.iter().map(|line| (line.action.as_str(), line.target.as_str())).collect();
+        assert_eq!(told, [("audit.forget", "*"), ("user.create", "bert")]);
+        assert_eq!(lines[0].after.as_ref().unwrap()["lines"], 2);
     })
     .await;
 }

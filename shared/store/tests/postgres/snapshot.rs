@@ -2,7 +2,7 @@ use crate::database::{until, with_empty_database, with_store};
 use crate::proxy::Proxy;
 use crate::samples::{apply, definition, error, name, path};
 use forebay_contract::IdIssuer;
-use forebay_store::{KeyChange, NewKey, SnapshotHandle, Store, StoreError, StoreOptions, WatchOptions, key_digest};
+use forebay_store::{KeyChange, NewKey, SnapshotHandle, Store, StoreError, StoreOptions, WatchOptions};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -51,20 +51,20 @@ async fn a_key_opens_and_closes_at_once() {
         let new =
             NewKey { tenant: name("t"), label: "l".to_owned(), integrations: vec![name("n")], value: None, expires_at: None, signs: false };
         let created = store.create_key(new, &"test".into()).await.unwrap();
-        let digest = key_digest(&created.key);
-        until("the key is seen", || async { snapshot.current().key(&digest).is_some() }).await;
-        let key = snapshot.current().key(&digest).unwrap().clone();
+        until("the key is seen", || async { snapshot.current().key("t", &created.key).is_some() }).await;
+        let key = snapshot.current().key("t", &created.key).unwrap().clone();
+        assert!(snapshot.current().key("u", &created.key).is_none(), "another tenant's key is none");
         assert!(key.id == created.id && key.tenant == name("t") && key.integrations.contains(&applied.id));
 
         store
             .update_key(created.id, KeyChange { integrations: Some(vec![name("m")]), ..KeyChange::default() }, None, &"test".into())
             .await
             .unwrap();
-        until("the grant is seen", || async { snapshot.current().key(&digest).unwrap().integrations.contains(&second.id) }).await;
-        assert!(!snapshot.current().key(&digest).unwrap().integrations.contains(&applied.id));
+        until("the grant is seen", || async { snapshot.current().key("t", &created.key).unwrap().integrations.contains(&second.id) }).await;
+        assert!(!snapshot.current().key("t", &created.key).unwrap().integrations.contains(&applied.id));
 
         store.delete_key(created.id, None, &"test".into()).await.unwrap();
-        until("the key is gone", || async { snapshot.current().key(&digest).is_none() }).await;
+        until("the key is gone", || async { snapshot.current().key("t", &created.key).is_none() }).await;
     })
     .await;
 }

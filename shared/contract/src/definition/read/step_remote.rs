@@ -3,6 +3,7 @@
 use super::body_rule::{body_rule, body_rule_of};
 use super::headers;
 use crate::body::BodyRule;
+use crate::credential_header::{STORED_IN_CLEAR, is_credential};
 use crate::definition::{
     AmqpCall, EmailCall, HttpCall, HttpTarget, IntegrationCall, Redirects, SftpCall, SftpOperation, SqlCall, SqlStatement,
 };
@@ -26,7 +27,7 @@ pub(super) fn http_call(fields: Fields<'_>) -> Read<HttpCall> {
     let method = method(&fields);
     let target = target(&fields);
     let query = fields.texts("query");
-    let headers = headers(&fields);
+    let headers = call_headers(&fields);
     let accept = statuses(&fields);
     let response = fields.object("response").and_then(|fields| fields.map(response).transpose());
     let redirects = fields.word("redirects", &[("error", Redirects::Error), ("follow_as_get", Redirects::FollowAsGet)]);
@@ -43,6 +44,16 @@ pub(super) fn http_call(fields: Fields<'_>) -> Read<HttpCall> {
         redirects: redirects?.unwrap_or_default(),
         response: response?.unwrap_or_default(),
     })
+}
+
+/// Credentials that are written out are refused: a definition is stored in clear, with all its versions, and many may read it. A template may
+/// give one that the call brought along.
+fn call_headers(fields: &Fields<'_>) -> Read<Vec<(String, String)>> {
+    let headers = headers(fields)?;
+    all_of(headers.into_iter().map(|(name, value)| match is_credential(&name) && !value.contains("${") && !fields.is_stored() {
+        true => Err(fields.problem(&format!("headers.{name}"), STORED_IN_CLEAR)),
+        false => Ok((name, value)),
+    }))
 }
 
 fn response(fields: Fields<'_>) -> Read<BodyRule> {

@@ -1,0 +1,25 @@
+//! The client of a request, past the proxies that are trusted.
+
+use crate::state::State;
+use actix_web::HttpRequest;
+use forebay_runtime::forwarding::Client;
+use std::sync::Once;
+
+/// Who sent a request.
+pub(crate) fn client_of(request: &HttpRequest, state: &State) -> Client {
+    let headers = request.headers();
+    let values = |name| headers.get_all(name).map(|value| value.as_bytes()).collect::<Vec<_>>();
+    let client = state.proxies.client(request.peer_addr().map(|peer| peer.ip()), request.app_config().secure(), values);
+    let is_unread = headers.contains_key("x-forwarded-for") && client.address == request.peer_addr().map(|peer| peer.ip().to_canonical());
+    static SAID: Once = Once::new();
+    if is_unread {
+        SAID.call_once(|| {
+            tracing::warn!(
+                client.address = client.address.map(tracing::field::display),
+                "a request has X-Forwarded-For, which is not used: if this address is your proxy's, set FOREBAY_TRUSTED_PROXIES to it. Without, all \
+                 who come through the proxy count as one client"
+            );
+        });
+    }
+    client
+}

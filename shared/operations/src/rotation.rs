@@ -1,0 +1,64 @@
+//! Encrypting everything anew, after a new key was put first in `FOREBAY_SECRET_KEY`.
+
+use crate::Operations;
+use crate::actor::Actor;
+use crate::error::OperationError;
+use forebay_contract::with_causes;
+use forebay_store::{Role, Rotation, Runner, StoreError};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Pause while the database is away.
+const RETRY_INTERVAL: Duration = Duration::from_secs(2);
+/// Then another one may be asked to go on.
+const MAX_RETRIES: u32 = 30;
+
+impl Operations {
+    /// Encrypts connections and keys anew, then begins with what executions keep, which goes on beside the caller. While it goes on already, in
+    /// any process, that is all. How many connections and keys were encrypted anew, and how far the rest is.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn rotate(self: &Arc<Self>, actor: &Actor) -> Result<(usize, Rotation), OperationError> {
+        let who = actor.may_everywhere(Role::Administrator)?;
+        let keys = self.keys()?;
+        let resealed = self.store.reseal_connections(keys, who).await?;
+        if let Some(runner) = self.store.begin_rotation(keys).await? {
+            self.store.count_resealed(runner, resealed).await?;
+            let operations = self.clone();
+            tokio::spawn(async move { operations.rotate_payloads(runner).await });
+        }
+        let rotation = self.store.rotation(keys).await?;
+        let rotation = rotation.ok_or_else(|| StoreError::NotFound { what: "the state of encrypting anew".to_owned() })?;
+        Ok((resealed, rotation))
+    }
+
+    /// How far it has come; `None`: nothing has been encrypted anew yet.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn rotation(&self, actor: &Actor) -> Result<Option<Rotation>, OperationError> {
+        actor.may_everywhere(Role::Administrator)?;
+        Ok(self.store.rotation(self.keys()?).await?)
+    }
+
+    async fn rotate_payloads(&self, runner: Runner) {
+        let Ok(keys) = self.keys() else { return };
+        let mut retries = 0;
+        loop {
+            match self.store.rotate_part(keys, runner).await {
+                Ok(true) => retries = 0,
+                Ok(false) => return,
+                Err(error) if retries < MAX_RETRIES => {
+                    tracing::warn!(error = with_causes(&error), "payloads are encrypted anew later");
+                    retries += 1;
+                    tokio::time::sleep(RETRY_INTERVAL).await;
+                }
+                Err(error) => {
+                    tracing::error!(error = with_causes(&error), "payloads are not encrypted anew: run `forebay connections rotate` again");
+                    return;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Stored secrets: they are sent where they were meant for, and move to a new key.
+
+use crate::people::Console;
+use forebay_tests::{Sink, Stack, eventually};
+use serde_json::json;
+use std::time::Duration;
+
+const OLD: &str = "0123456789abcdef0123456789abcdef";
+const NEW: &str = "fedcba9876543210fedcba9876543210";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stored_secret_is_sent_only_where_it_was_sent_before() {
+    let (stack, meant, other) = (Stack::new().await, Sink::start(Duration::ZERO).await, Sink::start(Duration::ZERO).await);
+    stack
+        .connect(&format!(
+            "tenant: t1\nconnection: erp\nhttp: {{ url: '{}', authentication: {{ bearer: {{ token: hunter2 }} }} }}\n",
+            meant.address()
+        ))
+        .await;
+    let dev = stack.start("dev").await;
+    let console = Console::set_up(&stack, &dev).await;
+    let document = |url: &str, description: &str, bearer: serde_json::Value| {
+        let http = json!({ "url": url, "authentication": { "bearer": bearer } });
+        json!({ "document": { "tenant": "t1", "connection": "erp", "description": description, "http": http } })
+    };
+    let put = async |body| console.api("PUT", "connections/t1/erp", &body).await;
+
+    let refused = put(document(other.address(), "moved", json!({}))).await;
+    assert_eq!(refused.status, 428, "it is not said which version it was made from");
+    let put = async |body: serde_json::Value| {
+        let request = crate::people::client("127.0.0.1").put(format!("{}/api/v1/connections/t1/erp", console.url));
+        let request = request.header("origin", &console.url).header("cookie", &console.session).header("if-match", "*");
+        stack.send(request.header("content-type", "application/json").body(body.to_string())).await
+    };
+    let refused = put(document(other.address(), "moved", json!({}))).await;
+    let problem = refused.json();
+    assert_eq!((refused.status, problem["problems"][0]["path"].as_str()), (422, Some("http.authentication.bearer.token")), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("must be given again, because http.url changes"), "{problem}");
+    let yaml = format!("tenant: t1\nconnection: erp\nhttp:\n  url: {}\n  authentication: {{ bearer: {{}} }}\n", other.address());
+    let form = reqwest::Url::parse_with_params("http://x", [("path", "t1/erp"), ("source", &yaml), ("revision", "1")]).unwrap();
+    let page = console.post("127.0.0.1", "/connections", form.query().unwrap(), &[&console.session]).await;
+    assert_eq!(page.status, 422, "the page says the same");
+    assert_eq!(console.api("POST", "connections/t1/erp/test", &json!({})).await.status, 200);
+
+    let kept = put(document(meant.address(), "The ERP", json!({}))).await;
+    assert_eq!(kept.status, 200, "{}", kept.json());
+    assert_eq!(console.api("POST", "connections/t1/erp/test", &json!({})).await.status, 200);
+    let tokens: Vec<_> = meant.seen().into_iter().map(|seen| seen.authorization).collect();
+    assert!(!tokens.is_empty() && tokens.iter().all(|token| token.as_deref() == Some("Bearer hunter2")), "{tokens:?}");
+
+    assert_eq!(put(document(other.address(), "moved", json!({ "token": "another" }))).await.status, 200);
+    console.api("POST", "connections/t1/erp/disable", &json!({})).await;
+    let seen = other.seen().len();
+    let disabled = console.api("POST", "connections/t1/erp/test", &json!({})).await;
+    assert!(disabled.status == 409 && disabled.json()["detail"].as_str().unwrap().contains("is disabled"), "{}", disabled.json());
+    assert_eq!(other.seen().len(), seen, "nothing is sent while it is disabled");
+    assert!(other.seen().iter().all(|seen| seen.authorization.as_deref() != Some("Bearer hunter2")));
+
+    let lines = stack.command_json(&["audit", "list", "--action", "connection"]).await;
+    let lines: Vec<_> = lines.as_array().unwrap().iter().rev().collect();
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    assert_eq!(lines[1]["before"].get("description"), None);
+    assert_eq!(lines[1]["after"]["description"], "The ERP");
+    assert_eq!(lines[1]["after"].get("secrets"), None, "{}", lines[1]);
+    assert_eq!(
+        (lines[2]["before"]["http"]["url"].as_str(), lines[2]["after"]["http"]["url"].as_str()),
+        (Some(meant.address()), Some(other.address()))
+    );
+    assert_eq!(lines[2]["after"]["secrets"], json!({ "http.authentication.bearer.token": "changed" }));
+    assert_eq!((&lines[3]["before"]["enabled"], &lines[3]["after"]["enabled"]), (&json!(true), &json!(false)));
+    assert!(!json!(lines).to_string().contains("hunter2") && !json!(lines).to_string().contains("another"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_rotation_everything_opens_without_the_old_key() {
+    let (stack, sink) = (Stack::new().await, Sink::start(Duration::ZERO).await);
+    sink.answer_with(400);
+    stack.connect(&format!("tenant: t1\nconnection: erp\nhttp: {{ url: '{}', headers: {{ X-K: hunter2 }} }}\n", sink.address())).await;
+    stack
+        .apply(
+            "
+tenant: t1
+name: secretive
+trigger: { webhook: { authentication: none } }
+diagnostics: { input: true, redact: [password] }
+steps: [{ id: send, http: { method: POST, connection: erp, body: '{ p: .body.password }' } }]
+",
+        )
+        .await;
+    let pasted = ["keys", "create", "--tenant", "t1", "--label", "l", "--integration", "secretive", "--key", "a-pasted-key-of-a-partner"];
+    stack.command(&pasted).await;
+    let (ingress, worker) = (stack.start("ingress").await, stack.start("worker").await);
+    for number in 0..3 {
+        assert_eq!(stack.post(&ingress, "/t1/secretive", &format!(r#"{{"password": "secret-{number}"}}"#)).await.status, 202);
+    }
+    let failed = stack.ended("secretive", 3).await;
+    drop((ingress, worker));
+    // One of them as if an earlier version had encrypted it by a key that is lost.
+    let lost = "update execution_payloads set content = '\\x0000000000000000' || substring(content from 9)
+                where kind = 'retry' and execution_id = (select id from executions order by id desc limit 1)";
+    stack.sql(lost).await;
+    let both = format!("{NEW},{OLD}");
+    let (code, said, error) =
+        stack.command_ends_with(&["connections", "rotate", "--output", "json"], &[("FOREBAY_SECRET_KEY", &both)]).await;
+    assert_eq!(code, 0, "{said} {error}");
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(
+        (said["status"].as_str(), &said["unreadable"], &said["oldKeyNeeded"]),
+        (Some("finished"), &json!(1), &json!(true)),
+        "{said}"
+    );
+    // The connection, the key of digests, and two inputs that a retry needs.
+    assert_eq!(said["total"], 4, "{said}");
+    stack
+        .sql("delete from execution_payloads where kind = 'retry' and execution_id = (select id from executions order by id desc limit 1)")
+        .await;
+    let (_, said, _) = stack.command_ends_with(&["connections", "rotate"], &[("FOREBAY_SECRET_KEY", &both)]).await;
+    assert!(said.contains("0 encrypted anew. Once every process runs with the new key first"), "{said}");
+
+    let new = [("FOREBAY_SECRET_KEY", NEW)];
+    let (_ingress, _worker) = (stack.start_with("ingress", &new).await, stack.start_with("worker", &new).await);
+    sink.answer_with(200);
+    // The newest first.
+    let oldest = failed[2]["id"].as_str().unwrap();
+    let (code, _, error) = stack.command_ends_with(&["executions", "retry", oldest], &new).await;
+    assert_eq!(code, 0, "{error}");
+    eventually("the retry has succeeded", || async {
+        let shown = stack.command_json(&["executions", "show", oldest]).await;
+        (shown["status"] == "succeeded").then_some(())
+    })
+    .await;
+    assert_eq!(sink.seen().last().unwrap().body, r#"{"p":"secret-0"}"#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_and_settings_come_from_standard_input_and_files() {
+    let stack = Stack::new().await;
+    stack.apply("tenant: t1\nname: n\ntrigger: { webhook: {} }\n").await;
+    let create = ["keys", "create", "--tenant", "t1", "--label", "l", "--integration", "n", "--key", "-", "--output", "json"];
+    let created = stack.command_reads(&create, "a-pasted-key-of-a-partner\n").await;
+    assert!(created.contains("a-pasted-key-of-a-partner"), "{created}");
+    let file = stack.named_file("key", &format!("{OLD}\n"));
+    let ingress = stack.start_with("ingress", &[("FOREBAY_SECRET_KEY", ""), ("FOREBAY_SECRET_KEY_FILE", &file)]).await;
+    let invoke = ["invoke", "t1/n", "--url", &ingress.url, "--data", "{}", "--key", "-"];
+    let called = stack.command_reads(&invoke, "a-pasted-key-of-a-partner\n").await;
+    assert!(called.contains("202 Accepted"), "{called}");
+    let (code, error) = stack.command_fails(&create).await;
+    assert!(code == 2 && error.contains("there is no key on standard input"), "{code} {error}");
+}
