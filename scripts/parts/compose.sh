@@ -20,7 +20,8 @@ remember_how() {
 compose() {
     local command=(docker compose)
     docker compose version >/dev/null 2>&1 || command=(docker-compose)
-    FOREBAY_AMQP_PORT=$amqp_port FOREBAY_DATABASE_PORT=$database_port \
+    # The file asks for the key, which these two services do not use.
+    FOREBAY_AMQP_PORT=$amqp_port FOREBAY_DATABASE_PORT=$database_port FOREBAY_SECRET_KEY=${FOREBAY_SECRET_KEY:-unused} \
         "${command[@]}" --project-name "forebay-$checkout_hash" \
         --file "$checkout/docker-compose.yml" --file "$parts/published-ports.yml" "$@"
 }
