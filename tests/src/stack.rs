@@ -311,10 +311,15 @@ impl Stack {
 }
 
 /// Deletes the installation's mark and queues: each quorum queue left behind reserves file handles of the broker for good.
-fn delete_queues(url: &str, prefix: &str, triggers: &[String], mark: &str) {
-    let names = ["call.0", "work.0", "dead", "outcomes", "unreadable"].map(str::to_owned);
-    let retries = [1, 2, 5, 10, 30, 60, 120, 300, 3600, 21_600, 86_400].map(|seconds| format!("retry.{}.0", seconds * 1000));
-    let names: Vec<String> = names.into_iter().chain(retries).chain(triggers.iter().map(|id| format!("trigger.{id}"))).collect();
+///
+/// `shared`: the numbers of shared queues.
+fn delete_queues(url: &str, prefix: &str, shared: &[String], triggers: &[String], mark: &str) {
+    let mut names: Vec<String> = ["dead", "outcomes", "unreadable"].map(str::to_owned).into();
+    for number in shared {
+        names.extend([format!("call.{number}"), format!("work.{number}")]);
+        names.extend([1, 2, 5, 10, 30, 60, 120, 300, 3600, 21_600, 86_400].map(|seconds| format!("retry.{}.{number}", seconds * 1000)));
+    }
+    names.extend(triggers.iter().map(|id| format!("trigger.{id}")));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let deleting = async {
         let connection = lapin::Connection::connect(url, lapin::ConnectionProperties::default()).await?;
@@ -342,12 +347,15 @@ impl Drop for Stack {
         let triggers: Value = listed.ok().and_then(|output| serde_json::from_slice(&output.stdout).ok()).unwrap_or_default();
         let triggers = triggers.as_array().map_or(&[][..], Vec::as_slice).iter();
         let ids = triggers.filter_map(|trigger| Some(trigger["integrationId"].as_str()?.to_owned())).collect::<Vec<_>>();
-        let mark = "select queue_prefix || 'installation.' || broker_mark from installation where broker_mark is not null";
-        let mark = std::process::Command::new("psql").args(["-qAt", &self.database_url, "-c", mark]).output();
-        let mark = mark.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default();
+        let select = |statement: &str| {
+            let output = std::process::Command::new("psql").args(["-qAt", &self.database_url, "-c", statement]).output();
+            output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
+        };
+        let mark = select("select queue_prefix || 'installation.' || broker_mark from installation where broker_mark is not null");
+        let shared: Vec<String> = select("select 0 union select number from tenant_queues").lines().map(str::to_owned).collect();
         let (url, prefix) = (setting("FOREBAY_AMQP_URL", "amqp://guest:guest@127.0.0.1:5672/%2f"), self.prefix.clone());
         // A thread, since this one may be running a runtime already.
-        let _ = std::thread::spawn(move || delete_queues(&url, &prefix, &ids, &mark)).join();
+        let _ = std::thread::spawn(move || delete_queues(&url, &prefix, &shared, &ids, &mark)).join();
         // Best effort: the database is named after the test, and nothing else uses it.
         let drop_database = format!("drop database if exists \"{}\" with (force)", self.database);
         let _ = std::process::Command::new("psql")

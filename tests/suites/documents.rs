@@ -40,7 +40,7 @@ async fn ready() -> Documented {
     stack.apply(DEFINITIONS).await;
     let ingress = stack.start("ingress").await;
     let mut keys = Vec::new();
-    for (tenant, name) in [("t1", "price"), ("t2", "other")] {
+    for (tenant, name) in [("t1", "order"), ("t2", "other")] {
         let created = stack.command_json(&["keys", "create", "--tenant", tenant, "--label", "l", "--integration", name]).await;
         keys.push(created["key"].as_str().unwrap().to_owned());
     }
@@ -106,6 +106,22 @@ fn assert_every_reference_is_there(document: &Value, value: &Value) {
         Value::Array(items) => items.iter().for_each(|item| assert_every_reference_is_there(document, item)),
         _ => {}
     }
+}
+
+#[tokio::test]
+async fn a_key_reads_of_what_it_opens_and_of_what_anybody_may_call() {
+    let documented = ready().await;
+    let arguments = ["keys", "create", "--tenant", "t1", "--label", "another", "--integration", "price"];
+    let created = documented.stack.command_json(&arguments).await;
+    let key = created["key"].as_str().unwrap();
+    let document = eventually("the key is known", || async {
+        let request = documented.stack.http.get(format!("{}/t1/openapi.json", documented.ingress.url)).header("x-api-key", key);
+        let answer = documented.stack.send(request).await;
+        (answer.status == 200).then(|| answer.json())
+    })
+    .await;
+    let paths: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
+    assert_eq!(paths, ["/t1/price", "/t1/price/executions/{executionId}"]);
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use crate::rate::Rates;
 use crate::receive::{BodyBudget, receive};
 use crate::route::Route;
 use crate::trace::Trace;
-use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, X_CONTENT_TYPE_OPTIONS};
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -230,6 +230,8 @@ fn respond(id: ExecutionId, response: Response) -> HttpResponse {
         answer.append_header((name.as_str(), value.as_str()));
     }
     answer.insert_header((crate::EXECUTION_ID_HEADER, id.to_string()));
+    // Whatever a workflow answers, a browser must not take it for something else.
+    answer.insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"));
     answer.body(response.body)
 }
 

@@ -13,12 +13,13 @@ use actix_web::http::header::{
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse};
 use data_encoding::{BASE64, HEXLOWER};
-use forebay_contract::definition::{Definition, Webhook};
+use forebay_contract::definition::{Authentication, Definition, Webhook};
 use forebay_runtime::forwarding::TrustedProxies;
-use forebay_store::{DocsAccess, Snapshot};
+use forebay_store::{ApiKey, DocsAccess, Snapshot};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use uuid::Uuid;
 
 /// What is made of a tenant's definitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,8 +36,14 @@ pub(crate) struct Documents {
     max_body_bytes: usize,
     /// Proxies whose headers say which address the caller has used.
     proxies: TrustedProxies,
-    made: Mutex<HashMap<String, (u64, Arc<Made>)>>,
+    made: Mutex<HashMap<Reader, (u64, Arc<Made>)>>,
 }
+
+/// Documents that are remembered; past it they are made anew.
+const MAX_REMEMBERED: usize = 1000;
+
+/// Who reads a tenant's documents: the key, where the tenant asks for one.
+type Reader = (String, Option<Uuid>);
 
 /// Both documents of one tenant.
 struct Made {
@@ -69,10 +76,11 @@ impl Documents {
         if ![Method::GET, Method::HEAD].contains(request.method()) {
             return Err(Problem::method_not_allowed(request.method().as_str(), "GET, HEAD"));
         }
-        if access == DocsAccess::Key {
-            check_key(tenant, request.headers(), snapshot)?;
-        }
-        let made = self.made(tenant, snapshot);
+        let key = match access {
+            DocsAccess::Key => Some(check_key(tenant, request.headers(), snapshot)?),
+            DocsAccess::Open | DocsAccess::Off => None,
+        };
+        let made = self.made(tenant, key, snapshot);
         Ok(match kind {
             Kind::OpenApi => {
                 let mut answer = answer(request, access, "application/json", made.openapi.clone());
@@ -91,10 +99,12 @@ impl Documents {
         })
     }
 
-    fn made(&self, tenant: &str, snapshot: &Snapshot) -> Arc<Made> {
+    /// `key`: of the reader, who sees what it opens, and what needs none.
+    fn made(&self, tenant: &str, key: Option<&ApiKey>, snapshot: &Snapshot) -> Arc<Made> {
         let generation = snapshot.generation();
-        let known = |documents: &HashMap<String, (u64, Arc<Made>)>| {
-            documents.get(tenant).filter(|(made_of, _)| *made_of == generation).map(|(_, made)| made.clone())
+        let reader: Reader = (tenant.to_owned(), key.map(|key| key.id));
+        let known = |documents: &HashMap<Reader, (u64, Arc<Made>)>| {
+            documents.get(&reader).filter(|(made_of, _)| *made_of == generation).map(|(_, made)| made.clone())
         };
         if let Some(made) = known(&self.made.lock().unwrap_or_else(PoisonError::into_inner)) {
             return made;
@@ -104,23 +114,29 @@ impl Documents {
         let mut endpoints = Vec::with_capacity(integrations.len());
         for integration in integrations {
             let definition = &*integration.definition;
-            if let (true, Some(webhook)) = (definition.enabled, definition.trigger.webhook()) {
+            if let (true, Some(webhook)) = (definition.enabled, definition.trigger.webhook())
+                && key.is_none_or(|key| webhook.authentication == Authentication::None || key.integrations.contains(&integration.id))
+            {
                 let max_bytes = webhook.max_bytes.min(self.max_body_bytes);
                 endpoints.push(Endpoint { definition, webhook, version: integration.version, max_bytes });
             }
         }
         let made = Arc::new(Made { openapi: openapi::document(tenant, &endpoints).to_string(), page: page::page(tenant, &endpoints) });
-        self.made.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant.to_owned(), (generation, made.clone()));
+        let mut remembered = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if remembered.len() >= MAX_REMEMBERED {
+            remembered.clear();
+        }
+        remembered.insert(reader, (generation, made.clone()));
         made
     }
 }
 
-/// Any key of the tenant opens its documents. A browser asks its user for one: as the password of Basic authentication.
-fn check_key(tenant: &str, headers: &HeaderMap, snapshot: &Snapshot) -> Result<(), Problem> {
+/// Any key of the tenant opens its documents, as far as it opens integrations. A browser asks its user for one: as the password of Basic authentication.
+fn check_key<'a>(tenant: &str, headers: &HeaderMap, snapshot: &'a Snapshot) -> Result<&'a ApiKey, Problem> {
     let basic = basic_password(headers);
     let Some(presented) = presented_key(headers).or(basic.as_deref()) else { return Err(Problem::no_key_for_documents(tenant)) };
     match snapshot.key(tenant, presented) {
-        Some(key) if !has_ended(key) => Ok(()),
+        Some(key) if !has_ended(key) => Ok(key),
         _ => Err(Problem::wrong_key_for_documents(tenant)),
     }
 }
