@@ -31,5 +31,6 @@ mod tls;
 mod tokens;
 mod tracing;
 mod transport;
+mod uploads;
 mod versions;
 mod workflows;

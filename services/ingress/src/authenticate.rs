@@ -42,6 +42,19 @@ impl Caller {
         Ok(Self::Signed { integration, claim, keys })
     }
 
+    /// The integration that is called.
+    pub(crate) fn integration(&self) -> &Integration {
+        match self {
+            Self::Known(call) => &call.integration,
+            Self::Signed { integration, .. } => integration,
+        }
+    }
+
+    /// Whether it is known who calls.
+    pub(crate) fn is_known(&self) -> bool {
+        matches!(self, Self::Known(_))
+    }
+
     /// Checks the signature, where that is how the caller is known.
     pub(crate) async fn authenticated(self, body: &Bytes) -> Result<Authenticated, Problem> {
         let (integration, claim, keys) = match self {

@@ -1,5 +1,7 @@
 //! Problems (RFC 9457): every refusal that a partner can get, with its status, its stable type and its text.
 
+use crate::receive::{GRACE, MIN_BYTES_PER_SECOND};
+use crate::shares::Holder;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -185,8 +187,15 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "malformed-body", "Malformed body", detail)
     }
 
-    pub(crate) fn body_too_slow(limit: Duration) -> Self {
-        let detail = format!("The body did not arrive within {} s.", limit.as_secs());
+    /// So many bytes came in this time; the whole body may take `limit`.
+    pub(crate) fn body_too_slow(bytes: usize, time: Duration, limit: Duration) -> Self {
+        let detail = format!(
+            "The body came too slowly: {bytes} bytes in {:.1} s. Send at least {} KiB/s after the first {} s, and all of it within {} s.",
+            time.as_secs_f64(),
+            MIN_BYTES_PER_SECOND / 1024,
+            GRACE.as_secs(),
+            limit.as_secs_f64()
+        );
         Self::new(StatusCode::REQUEST_TIMEOUT, "body-timeout", "Body too slow", detail)
     }
 
@@ -203,6 +212,14 @@ impl Problem {
     pub(crate) fn too_many(limit: usize) -> Self {
         let detail = format!("{limit} calls are already being answered by this process. Nothing was accepted; try again.");
         Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-in-flight", "Too many calls at once", detail)
+            .with_retry_after(Duration::from_secs(1))
+    }
+
+    pub(crate) fn too_many_of_tenant(tenant: &str) -> Self {
+        let detail = format!(
+            "The calls of '{tenant}' that are not answered yet take up this tenant's share of the process. Nothing was accepted; call again later, or make fewer calls at a time."
+        );
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-in-flight", "Too many calls of this tenant at once", detail)
             .with_retry_after(Duration::from_secs(1))
     }
 
@@ -224,6 +241,22 @@ impl Problem {
 
     pub(crate) fn no_memory() -> Self {
         let detail = "The bodies of the calls under way fill this process's memory budget. Nothing was accepted and nothing will be executed; call again.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable", detail)
+            .with("mayBeDelivered", false)
+            .with_retry_after(Duration::from_secs(1))
+    }
+
+    pub(crate) fn no_memory_for(holder: &Holder) -> Self {
+        let whose = match holder {
+            Holder::Tenant(_) => "The bodies of this tenant's calls under way take up the tenant's share",
+            Holder::Integration(_) => "The bodies of this endpoint's calls under way take up the endpoint's share",
+            Holder::Unauthenticated | Holder::UnauthenticatedOf(_) => {
+                "The bodies of calls whose signature is not checked yet take up the share of such calls"
+            }
+        };
+        let detail = format!(
+            "{whose} of this process's memory for bodies. Nothing was accepted and nothing will be executed; call again later, or send fewer or smaller bodies at a time."
+        );
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable", detail)
             .with("mayBeDelivered", false)
             .with_retry_after(Duration::from_secs(1))

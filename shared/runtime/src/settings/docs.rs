@@ -88,13 +88,13 @@ settings_table! {
     WORKER_NAME = setting("FOREBAY_WORKER_NAME", "worker-name", "TEXT", Computed("hostname-pid"), "name of this process among the others; must differ between running processes");
     LANES = setting("FOREBAY_LANES", "lanes", "N", Text("4"), "shared queues of each kind (work, call); the same for every process of a stack");
     PUBLISHER_CHANNELS = setting("FOREBAY_PUBLISHER_CHANNELS", "publisher-channels", "N", Text("6"), "broker channels that publish, 1 to 32");
-    MAX_IN_FLIGHT = setting("FOREBAY_MAX_IN_FLIGHT", "max-in-flight", "N", Text("10000"), "calls an ingress has admitted and not yet answered; more are refused");
+    MAX_IN_FLIGHT = setting("FOREBAY_MAX_IN_FLIGHT", "max-in-flight", "N", Text("10000"), "calls an ingress has admitted and not yet answered; more are refused, and one tenant gets at most four fifths of them");
     QUEUE_MAX_LENGTH = setting("FOREBAY_QUEUE_MAX_LENGTH", "queue-max-length", "N", Text("1000000"), "messages in one queue, above which calls are refused");
     QUEUE_MAX_BYTES = setting("FOREBAY_QUEUE_MAX_BYTES", "queue-max-bytes", "SIZE", Text("1GiB"), "bytes in one queue, above which calls are refused");
     CONFIRM_TIMEOUT = setting("FOREBAY_CONFIRM_TIMEOUT", "confirm-timeout", "DURATION", Text("10s"), "wait for the broker to confirm a message");
     MAX_BODY_BYTES = setting("FOREBAY_MAX_BODY_BYTES", "max-body-bytes", "SIZE", Text("8MiB"), "upper bound of any definition's body.max_bytes; at most 16256KiB, for the broker takes 16MiB");
     HEADER_TIMEOUT = setting("FOREBAY_HEADER_TIMEOUT", "header-timeout", "DURATION", Text("5s"), "time for a caller to send the headers of a request");
-    BODY_TIMEOUT = setting("FOREBAY_BODY_TIMEOUT", "body-timeout", "DURATION", Text("30s"), "time for a caller to send the body of a request");
+    BODY_TIMEOUT = setting("FOREBAY_BODY_TIMEOUT", "body-timeout", "DURATION", Text("30s"), "longest time for a caller to send the body of a request; one that comes slower than 16 KiB/s after 5 s is given up before");
     DRAIN_TIMEOUT = setting("FOREBAY_DRAIN_TIMEOUT", "drain-timeout", "DURATION", Text("25s"), "time to finish what is running after a signal to stop");
     EXECUTION_TIMEOUT = setting("FOREBAY_EXECUTION_TIMEOUT", "execution-timeout", "DURATION", Text("5m"), "time one attempt of an execution may take; at most 15m");
     TLS_CERT = setting("FOREBAY_TLS_CERT", "tls-cert", "PATH", Unset, "PEM file with the certificate chain of the ingress; needs the key too");
