@@ -7,6 +7,7 @@ mod api;
 mod balance;
 mod bodies;
 mod browser;
+mod caps;
 mod command;
 mod connections;
 mod contract;
