@@ -191,7 +191,7 @@ async fn a_document_that_the_caller_has_is_not_sent_again_until_a_definition_cha
     let refused = ask(reqwest::Method::POST).await;
     assert_eq!((refused.status, refused.header("allow")), (405, "GET, HEAD"));
 
-    documented.stack.apply("tenant: t1\nname: fresh\ntrigger: { webhook: {} }\n").await;
+    documented.stack.apply("tenant: t1\nname: fresh\ntrigger: { webhook: { authentication: none } }\n").await;
     let changed = eventually("the new endpoint is in the document", || async {
         let answer = ask(reqwest::Method::GET).await;
         (answer.status == 200).then_some(answer)

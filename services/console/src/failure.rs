@@ -128,7 +128,11 @@ impl From<StoreError> for Failure {
             StoreError::Exists { .. } | StoreError::KeyExists | StoreError::LastAdministrator | StoreError::NotHalted { .. } => {
                 Self::new(StatusCode::CONFLICT, "refused", "Not as things stand", detail)
             }
-            StoreError::Invalid { .. } | StoreError::UnknownIntegrations { .. } | StoreError::DefinedTwice { .. } => {
+            StoreError::Invalid { .. }
+            | StoreError::UnknownIntegrations { .. }
+            | StoreError::DefinedTwice { .. }
+            | StoreError::TooMany { .. }
+            | StoreError::DefinitionTooLarge { .. } => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-value", "Invalid value", detail)
             }
             StoreError::Unavailable { .. } => {

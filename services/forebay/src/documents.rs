@@ -8,7 +8,7 @@ use forebay_contract::IntegrationPath;
 use forebay_contract::alert::Alert;
 use forebay_contract::connection::Connection;
 use forebay_contract::definition::{Definition, Place, Places, Problem, documents};
-use forebay_operations::{NewAlert, check_definition};
+use forebay_operations::{NewAlert, check_definition, definition_warnings};
 use forebay_store::NewDefinition;
 use serde_json::{Value, json};
 
@@ -203,6 +203,7 @@ impl Documents {
             Kind::Alert => self.alerts.push(NewAlert::read(document)?),
             Kind::Definition => {
                 let definition = check_definition(&document)?;
+                definition_warnings(&definition).iter().for_each(|text| note(&format!("warning: {file}: {}: {text}", definition.path())));
                 self.definitions.push(NewDefinition { definition, document, source });
             }
         }

@@ -41,7 +41,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use forebay_runtime::settings::Settings;
-use forebay_store::{SecretKeys, Store, StoreOptions};
+use forebay_store::{Caps, SecretKeys, Store, StoreOptions};
 
 use crate::api::Api;
 use crate::args::{Cli, Command};
@@ -139,12 +139,23 @@ fn secret_keys(settings: &Settings) -> Result<Option<SecretKeys>, Error> {
     keys.map_err(|problem| Error::Usage(format!("FOREBAY_SECRET_KEY: {problem}")))
 }
 
+/// How much a tenant may store.
+fn caps(settings: &Settings) -> Caps {
+    Caps {
+        integrations: settings.max_integrations,
+        keys: settings.max_keys,
+        connections: settings.max_connections,
+        definition_bytes: settings.max_definition_bytes,
+    }
+}
+
 /// The store as a person at a terminal uses it.
 async fn client_store(settings: &Settings) -> Result<Store, Error> {
     let options = StoreOptions {
         max_connections: CLIENT_CONNECTIONS,
         application_name: "forebay command".to_owned(),
         secret_keys: secret_keys(settings)?.map(Arc::new),
+        caps: caps(settings),
     };
     Ok(Store::connect(settings.database_url.expose(), options).await?)
 }

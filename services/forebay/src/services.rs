@@ -129,6 +129,7 @@ async fn serve(services: Services, settings: &Settings) -> Result<(), Error> {
         max_connections: CONNECTIONS,
         application_name: services.name().to_owned(),
         secret_keys: crate::secret_keys(settings)?.map(Arc::new),
+        caps: crate::caps(settings),
     };
     let store = Store::connect(settings.database_url.expose(), options).await?;
     if services == Services::Dev {

@@ -8,6 +8,7 @@ use forebay_contract::definition::{Authentication, Webhook};
 use forebay_contract::signature::Claim;
 use forebay_contract::unix_micros;
 use forebay_store::{ApiKey, Integration, SigningKey, Snapshot};
+use forebay_workflow::run_fairly;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -42,6 +43,19 @@ impl Caller {
         Ok(Self::Signed { integration, claim, keys })
     }
 
+    /// The integration that is called.
+    pub(crate) fn integration(&self) -> &Integration {
+        match self {
+            Self::Known(call) => &call.integration,
+            Self::Signed { integration, .. } => integration,
+        }
+    }
+
+    /// Whether it is known who calls.
+    pub(crate) fn is_known(&self) -> bool {
+        matches!(self, Self::Known(_))
+    }
+
     /// Checks the signature, where that is how the caller is known.
     pub(crate) async fn authenticated(self, body: &Bytes) -> Result<Authenticated, Problem> {
         let (integration, claim, keys) = match self {
@@ -51,7 +65,7 @@ impl Caller {
         let signed = body.clone();
         let find = move || keys.iter().find(|key| claim.is_by(key.secret.expose(), &signed)).map(|signing| signing.key.clone());
         let found = match body.len() > LARGE_BODY {
-            true => tokio::task::spawn_blocking(find).await.map_err(|_| Problem::internal("The signature could not be checked."))?,
+            true => run_fairly(&integration.definition.tenant, find).await.map_err(|error| Problem::not_worked_on(&error))?,
             false => find(),
         };
         let tenant = integration.definition.tenant.as_str();

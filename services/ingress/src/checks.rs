@@ -7,14 +7,14 @@ use forebay_contract::definition::Webhook;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::schema::BodySchema;
 use forebay_store::Integration;
-use forebay_workflow::{KeyMapping, body_value};
+use forebay_workflow::{KeyMapping, body_value, run_fairly};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use uuid::Uuid;
 
 /// More versions than are in use at once; past it the cache starts over.
 const MOST_VERSIONS: usize = 10_000;
-/// Larger bodies are checked on a thread for blocking work.
+/// Larger bodies are checked on a thread that tenants share by turns.
 pub(crate) const LARGE_BODY: usize = 64 * 1024;
 
 /// The compiled checks of one version.
@@ -61,24 +61,22 @@ impl Checks {
     /// Holds the body against the schema. A call without a body by a method that has none is not held against it.
     pub(crate) async fn body(self: &Arc<Self>, envelope: &Envelope, max_bytes: usize) -> Result<(), Problem> {
         let has_no_body = envelope.body.is_empty() && ["GET", "DELETE"].contains(&envelope.request.method.as_str());
-        if self.schema.is_none() || has_no_body {
-            return Ok(());
-        }
+        let Some(schema) = self.schema.as_ref().filter(|_| !has_no_body) else { return Ok(()) };
+        let is_costly = envelope.body.len() > LARGE_BODY || envelope.content_encoding.is_some() || schema.is_counted();
         let (checks, body) = (self.clone(), envelope.body.clone());
         let (content_type, encoding) = (envelope.content_type.clone(), envelope.content_encoding.clone());
         let check = move || checks.problems(content_type.as_deref(), encoding.as_deref(), &body, max_bytes);
-        match envelope.body.len() > LARGE_BODY || envelope.content_encoding.is_some() {
-            true => tokio::task::spawn_blocking(check).await.unwrap_or_else(|_| Err(Problem::internal("The body could not be checked."))),
-            false => check(),
+        if !is_costly {
+            return check();
         }
+        run_fairly(&envelope.tenant, check).await.map_err(|error| Problem::not_worked_on(&error))?
     }
 
     fn problems(&self, content_type: Option<&str>, encoding: Option<&str>, body: &[u8], max_bytes: usize) -> Result<(), Problem> {
         let Some(schema) = &self.schema else { return Ok(()) };
         let reading = Reading { rule: &self.rule, max_bytes };
         let value = body_value(reading, content_type, encoding, body).map_err(|error| Problem::body(&error))?;
-        let problems = schema.problems(&value);
-        if problems.is_empty() { Ok(()) } else { Err(Problem::schema(&problems)) }
+        schema.check(&value).map_err(|error| Problem::schema(&error))
     }
 
     /// The key that the definition's mapping gives; `None`: there is no such mapping. The inner `None`: the call has no key.

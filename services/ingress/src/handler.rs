@@ -13,7 +13,7 @@ use crate::normalize::{check_head, normalize};
 use crate::prefer::Preferences;
 use crate::problem::Problem;
 use crate::rate::Rates;
-use crate::receive::{BodyBudget, receive};
+use crate::receive::{BodyBudget, BodyLimits, receive};
 use crate::route::Route;
 use crate::trace::Trace;
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, X_CONTENT_TYPE_OPTIONS};
@@ -129,7 +129,7 @@ async fn accept(
     webhook: &Webhook,
     trace: &Trace,
 ) -> Result<HttpResponse, Problem> {
-    let _in_flight = dependencies.in_flight.enter()?;
+    let _in_flight = dependencies.in_flight.enter(&caller.integration().definition.tenant)?;
     let mut rate = webhook.rate;
     if let Caller::Known(call) = &caller
         && let Some(rate) = rate.take()
@@ -137,10 +137,11 @@ async fn accept(
         dependencies.rates.admit(call, rate)?;
     }
     let declared_length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    let max_bytes = webhook.max_bytes.min(dependencies.max_body_bytes);
-    let mut share = dependencies.bodies.share();
-    let body = receive(payload, declared_length, max_bytes, dependencies.body_timeout, &mut share).await?;
+    let limits = BodyLimits { max_bytes: webhook.max_bytes.min(dependencies.max_body_bytes), timeout: dependencies.body_timeout };
+    let mut share = dependencies.bodies.share(caller.integration(), caller.is_known());
+    let body = receive(payload, declared_length, limits, &mut share).await?;
     let call = &caller.authenticated(&body).await?;
+    share.authenticated();
     if let Some(rate) = rate {
         dependencies.rates.admit(call, rate)?;
     }

@@ -21,7 +21,7 @@ mod rate;
 mod receive;
 mod route;
 mod server;
-
+mod shares;
 mod trace;
 
 pub use server::{Ingress, IngressError};

@@ -1,54 +1,38 @@
 //! The bound on calls under way in this process.
 
 use crate::problem::Problem;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use crate::shares::{Bound, Holder, Refused, Share, Shares};
+use forebay_contract::Name;
+
+/// A tenant has at most so many times the calls that may still come.
+const TENANT_SHARE: usize = 4;
 
 /// Counts calls from their admission to their answer.
 #[derive(Clone)]
 pub(crate) struct InFlight {
-    now: Arc<AtomicUsize>,
-    most: usize,
+    calls: Shares,
+    max: usize,
 }
 
 /// One call under way; dropping it, by an answer or a caller who hangs up, makes room.
-pub(crate) struct Entered(Arc<AtomicUsize>);
+pub(crate) struct Entered(#[expect(dead_code, reason = "its drop makes room")] Share);
 
 impl InFlight {
-    pub(crate) fn new(most: usize) -> Self {
-        Self { now: Arc::default(), most }
+    pub(crate) fn new(max: usize) -> Self {
+        Self { calls: Shares::new(max), max }
     }
 
-    pub(crate) fn enter(&self) -> Result<Entered, Problem> {
-        let entered = Entered(self.now.clone());
-        if self.now.fetch_add(1, Ordering::AcqRel) >= self.most {
-            return Err(Problem::too_many(self.most));
+    pub(crate) fn enter(&self, tenant: &Name) -> Result<Entered, Problem> {
+        let bound = Bound { holder: Holder::Tenant(tenant.clone()), numerator: TENANT_SHARE, denominator: 1 };
+        let mut call = self.calls.share([Some(bound), None, None, None]);
+        match call.grow(1) {
+            Ok(()) => Ok(Entered(call)),
+            Err(Refused::UsedUp) => Err(Problem::too_many(self.max)),
+            Err(Refused::Bound(_)) => Err(Problem::too_many_of_tenant(tenant.as_str())),
         }
-        Ok(entered)
     }
 
     pub(crate) fn now(&self) -> usize {
-        self.now.load(Ordering::Acquire)
-    }
-}
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_leaves_makes_room() {
-        let in_flight = InFlight::new(1);
-        let first = in_flight.enter().unwrap();
-        assert!(in_flight.enter().is_err());
-        assert_eq!(in_flight.now(), 1);
-        drop(first);
-        assert!(in_flight.enter().is_ok());
+        self.calls.held()
     }
 }

@@ -1,14 +1,14 @@
 //! Problems (RFC 9457): every refusal that a partner can get, with its status, its stable type and its text.
 
+mod limits;
+
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use forebay_broker::PublishError;
 use forebay_contract::ExecutionId;
 use forebay_contract::body::{ACCEPTED_ENCODINGS, BodyError};
-use forebay_contract::definition::Rate;
 use forebay_contract::outcome::ExecutionError;
-use forebay_contract::schema::SchemaProblem;
 use forebay_contract::signature::{SignatureError, SignatureScheme};
 use forebay_workflow::KeyError;
 use serde_json::{Map, Value, json};
@@ -133,17 +133,6 @@ impl Problem {
         }
     }
 
-    pub(crate) fn schema(problems: &[SchemaProblem]) -> Self {
-        let shown = problems.iter().take(3).map(|problem| {
-            let place = if problem.pointer.is_empty() { "the body" } else { problem.pointer.as_str() };
-            format!("{place}: {}", problem.detail)
-        });
-        let more = problems.len().checked_sub(3).filter(|more| *more > 0).map_or_else(String::new, |more| format!("; and {more} more"));
-        let detail = format!("The body does not fit the endpoint's schema: {}{more}.", shown.collect::<Vec<_>>().join("; "));
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "schema", "Body does not fit the schema", detail)
-            .with("errors", serde_json::to_value(problems).unwrap_or_default())
-    }
-
     pub(crate) fn invalid_idempotency_key(longest: usize) -> Self {
         let detail = format!("The Idempotency-Key must have 1 to {longest} visible ASCII characters.");
         Self::new(StatusCode::BAD_REQUEST, "invalid-idempotency-key", "Invalid Idempotency-Key", detail)
@@ -185,32 +174,6 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "malformed-body", "Malformed body", detail)
     }
 
-    pub(crate) fn body_too_slow(limit: Duration) -> Self {
-        let detail = format!("The body did not arrive within {} s.", limit.as_secs());
-        Self::new(StatusCode::REQUEST_TIMEOUT, "body-timeout", "Body too slow", detail)
-    }
-
-    pub(crate) fn headers_too_large(limit: usize) -> Self {
-        let detail = format!("The request's headers are larger than {limit} bytes in all.");
-        Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers-too-large", "Headers too large", detail)
-    }
-
-    pub(crate) fn uri_too_long(limit: usize) -> Self {
-        let detail = format!("The path and query are longer than {limit} bytes.");
-        Self::new(StatusCode::URI_TOO_LONG, "uri-too-long", "Address too long", detail)
-    }
-
-    pub(crate) fn too_many(limit: usize) -> Self {
-        let detail = format!("{limit} calls are already being answered by this process. Nothing was accepted; try again.");
-        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-in-flight", "Too many calls at once", detail)
-            .with_retry_after(Duration::from_secs(1))
-    }
-
-    pub(crate) fn over_rate(rate: Rate, wait: Duration) -> Self {
-        let detail = format!("This endpoint takes {rate}. Nothing was accepted; try again after Retry-After.");
-        Self::new(StatusCode::TOO_MANY_REQUESTS, "rate-limited", "Too many calls", detail).with_retry_after(wait)
-    }
-
     pub(crate) fn not_accepted(error: &PublishError) -> Self {
         let fate = match error.may_be_delivered() {
             true => "It may still be delivered and executed: call again only with care for a second execution.",
@@ -227,13 +190,6 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable", detail)
             .with("mayBeDelivered", error.may_be_delivered())
             .with_retry_after(error.retry_after())
-    }
-
-    pub(crate) fn no_memory() -> Self {
-        let detail = "The bodies of the calls under way fill this process's memory budget. Nothing was accepted and nothing will be executed; call again.";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable", detail)
-            .with("mayBeDelivered", false)
-            .with_retry_after(Duration::from_secs(1))
     }
 
     pub(crate) fn history_unavailable() -> Self {

@@ -28,6 +28,9 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Longest description.
+const MAX_DESCRIPTION_BYTES: usize = 8 * 1024;
+
 /// Fields of which one is chosen ([`Fields::one_of`]) and that mean an empty object when they have no value.
 const MAY_BE_EMPTY: [&str; 5] = ["webhook", "schedule", "respond", "stop", "halted"];
 
@@ -271,6 +274,12 @@ impl<'a> Fields<'a> {
         match self.text_or_blank("description")? {
             Some(text) if text.contains('\0') && !self.is_stored() => {
                 Err(self.problem("description", "a description cannot hold the character U+0000"))
+            }
+            Some(text) if text.len() > MAX_DESCRIPTION_BYTES && !self.is_stored() => {
+                let bytes = text.len();
+                let detail =
+                    format!("has {bytes} bytes, and a description may have {MAX_DESCRIPTION_BYTES}: shorten it, or refer to a document");
+                Err(self.problem("description", detail))
             }
             text => Ok(text),
         }

@@ -1,15 +1,36 @@
 //! JSON Schema of bodies.
 
-use jsonschema::{PatternOptions, Validator};
+mod graph;
+mod shape;
+#[cfg(test)]
+mod tests;
+mod work;
+
+use self::graph::Graph;
+use self::shape::Shape;
+use self::work::{TooMuch, Work, size};
+use jsonschema::{PatternOptions, ValidationOptions, Validator};
 use serde::Serialize;
 use serde_json::Value;
 
 /// Problems that are reported of one body.
-const MOST_PROBLEMS: usize = 50;
+const MAX_PROBLEMS: usize = 50;
+/// Characters of the text of a problem.
+const MAX_DETAIL_CHARS: usize = 500;
+/// Evaluations of parts of a schema that are spent to find whether a body is valid: some 0.1 s.
+const MAX_VALIDITY_WORK: usize = 1_000_000;
+/// The same for each value of the body, so that a large body may take as long as one that is read does anyhow.
+const MAX_VALIDITY_WORK_OF_VALUE: usize = 10;
+/// Evaluations that are spent to find everything that is wrong: some 0.05 s, and each may take half a kilobyte of memory.
+const MAX_PROBLEMS_WORK: usize = 100_000;
 
 /// A JSON Schema (draft 2020-12 unless its `$schema` says another), compiled once a version.
 #[derive(Debug)]
-pub struct BodySchema(Validator);
+pub struct BodySchema {
+    validator: Validator,
+    graph: Graph,
+    shape: Shape,
+}
 
 /// One place where a body does not fit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -20,84 +41,88 @@ pub struct SchemaProblem {
     pub detail: String,
 }
 
+/// Why a body is refused; the Display is for the caller.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SchemaError {
+    /// It does not fit at these places; at least one, at most 50. Of a large body it may be the first alone.
+    #[error("the body does not fit the schema")]
+    Problems(Vec<SchemaProblem>),
+    /// It does not fit; all the places would be too much work to find.
+    #[error(
+        "the body does not fit the schema; where, is not listed, since the schema makes too much work of this body: send a smaller body to see the places"
+    )]
+    Unlisted,
+    /// Whether it fits would be too much work to find.
+    #[error(
+        "the schema makes too much work of this body, since it holds the same values against its parts again and again. Send a smaller or less deeply nested body, or change the schema: alternatives that are told apart by a `const` member, and one reference to the part that recurs"
+    )]
+    TooMuchWork,
+}
+
 impl BodySchema {
     /// Compiles a schema. References to other documents are refused, and patterns are matched in linear time.
     ///
     /// # Errors
     /// What is wrong with the schema, and where.
     pub fn compile(schema: &Value) -> Result<Self, String> {
-        let compiled = jsonschema::options().with_pattern_options(PatternOptions::regex()).build(schema);
-        compiled.map(Self).map_err(|error| {
+        Self::compile_with(jsonschema::options(), schema)
+    }
+
+    fn compile_with(options: ValidationOptions<'_>, schema: &Value) -> Result<Self, String> {
+        let compiled = options.with_pattern_options(PatternOptions::regex()).build(schema);
+        let validator = compiled.map_err(|error| {
             let place = error.instance_path().to_string();
             let place = if place.is_empty() { String::new() } else { format!("at {place}: ") };
             format!("is no JSON Schema: {place}{error}")
-        })
+        })?;
+        let graph = Graph::of(schema);
+        let shape = Shape::of(&graph);
+        Ok(Self { validator, graph, shape })
     }
 
-    /// Everything that does not fit, at most 50 problems.
+    /// Whether one value may be evaluated often because of this schema: then the work is counted before it is done, for each body.
     #[must_use]
-    pub fn problems(&self, body: &Value) -> Vec<SchemaProblem> {
-        if self.0.is_valid(body) {
-            return Vec::new();
+    pub fn is_counted(&self) -> bool {
+        self.shape.is_counted
+    }
+
+    /// The part by which recursion branches, as a JSON Pointer (RFC 6901) into the schema: it leads back to itself by two ways for the same
+    /// member, so that the work may double with each level of a body.
+    #[must_use]
+    pub fn branching_recursion(&self) -> Option<&str> {
+        self.shape.branching.as_deref()
+    }
+
+    /// Holds a body against the schema.
+    ///
+    /// # Errors
+    /// [`SchemaError`].
+    pub fn check(&self, body: &Value) -> Result<(), SchemaError> {
+        let work = |allowed| Work::new(&self.graph, &self.shape.recursive, allowed);
+        if self.shape.is_counted {
+            let allowed = MAX_VALIDITY_WORK + size(body, usize::MAX) * MAX_VALIDITY_WORK_OF_VALUE;
+            work(allowed).validity(body).map_err(|TooMuch| SchemaError::TooMuchWork)?;
         }
-        let problem = |error: jsonschema::ValidationError<'_>| {
-            let detail = error.masked_with("the value").to_string();
-            SchemaProblem { pointer: error.instance_path().to_string(), detail: detail.chars().take(500).collect() }
-        };
-        self.0.iter_errors(body).take(MOST_PROBLEMS).map(problem).collect()
+        if self.validator.is_valid(body) {
+            return Ok(());
+        }
+        // The validator finds all of them at once, with what each alternative has against the body.
+        if let Err(TooMuch) = work(MAX_PROBLEMS_WORK).problems(body) {
+            return Err(self.first_problem(body).map_or(SchemaError::Unlisted, |problem| SchemaError::Problems(vec![problem])));
+        }
+        Err(SchemaError::Problems(self.validator.iter_errors(body).take(MAX_PROBLEMS).map(problem).collect()))
+    }
+
+    /// The first one, where it can be found without all that alternatives have against their values.
+    fn first_problem(&self, body: &Value) -> Option<SchemaProblem> {
+        if self.graph.nodes.iter().any(|node| !node.any.is_empty() || node.leads_outside) {
+            return None;
+        }
+        self.validator.validate(body).err().map(problem)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn every_value_that_does_not_fit_is_named_with_its_pointer() {
-        let schema = json!({"type": "object", "required": ["id"], "properties": {
-            "lines": {"type": "array", "items": {"properties": {"count": {"type": "integer", "minimum": 1}}}}}});
-        let schema = BodySchema::compile(&schema).unwrap();
-        assert_eq!(schema.problems(&json!({"id": 1, "lines": [{"count": 2}]})), []);
-        let problems = schema.problems(&json!({"lines": [{"count": 2}, {"count": 0}, {"count": "x"}]}));
-        let pointers: Vec<&str> = problems.iter().map(|problem| problem.pointer.as_str()).collect();
-        assert_eq!(pointers.len(), 3, "{problems:?}");
-        assert!(pointers.contains(&"") && pointers.contains(&"/lines/1/count") && pointers.contains(&"/lines/2/count"), "{problems:?}");
-    }
-
-    #[test]
-    fn a_number_is_held_against_a_schema_by_its_digits_and_a_huge_exponent_costs_nothing() {
-        let schema = json!({"properties": {
-            "n": {"type": "number", "minimum": 0, "maximum": 10},
-            "m": {"multipleOf": 0.01},
-            "i": {"type": "integer"},
-            "e": {"enum": [1, "x"]},
-            "c": {"const": 1.0},
-            "u": {"uniqueItems": true}}});
-        let schema = BodySchema::compile(&schema).unwrap();
-        let pointers = |body: &str| -> Vec<String> {
-            let body = crate::json::read_json(body.as_bytes()).unwrap();
-            let mut pointers: Vec<String> = schema.problems(&body).into_iter().map(|problem| problem.pointer).collect();
-            pointers.sort_unstable();
-            pointers
-        };
-        assert!(pointers(r#"{"n":1.10,"m":12.10,"i":3.0,"e":1.0,"c":1,"u":[1,2]}"#).is_empty());
-        assert_eq!(
-            pointers(r#"{"n":10.000000000000000000001,"m":0.015,"i":3.5,"e":1.5,"c":1.5,"u":[1,1.0]}"#),
-            ["/c", "/e", "/i", "/m", "/n", "/u"]
-        );
-        // Written out they have up to a thousand million digits: no memory and no patience would be enough for this test.
-        for number in ["1e400", "1e999999999", "-1e999999999", "1e-999999999", "1e99999999999999999999", "0e999999999"] {
-            let _ = pointers(&format!(r#"{{"n":{number},"m":{number},"i":{number},"e":{number},"c":{number},"u":[{number},{number}]}}"#));
-        }
-        assert!(pointers(r#"{"n":1e400}"#).contains(&"/n".to_owned()));
-    }
-
-    #[test]
-    fn a_schema_that_is_none_is_refused_with_the_place() {
-        let error = BodySchema::compile(&json!({"properties": {"a": {"type": "text"}}})).unwrap_err();
-        assert!(error.contains("/properties/a/type"), "{error}");
-        assert!(BodySchema::compile(&json!({"$ref": "https://elsewhere.example/schema.json"})).is_err());
-        assert!(BodySchema::compile(&json!({"$ref": "file:///etc/passwd"})).is_err());
-    }
+fn problem(error: jsonschema::ValidationError<'_>) -> SchemaProblem {
+    let detail = error.masked_with("the value").to_string();
+    SchemaProblem { pointer: error.instance_path().to_string(), detail: detail.chars().take(MAX_DETAIL_CHARS).collect() }
 }

@@ -5,6 +5,7 @@ use crate::actor::{Actor, Visible};
 use crate::difference::{Difference, differences, text_differences};
 use crate::error::OperationError;
 use forebay_contract::definition::{Definition, Problem};
+use forebay_contract::schema::BodySchema;
 use forebay_contract::{IntegrationPath, Name};
 use forebay_store::{Applied, Change, IntegrationRow, NewDefinition, Role, StoredVersion, Which};
 use forebay_workflow::Program;
@@ -43,6 +44,17 @@ pub fn check_definition(document: &Value) -> Result<Definition, Vec<Problem>> {
     let definition = Definition::from_value(document).map_err(|error| error.problems)?;
     Program::check(&definition)?;
     Ok(definition)
+}
+
+/// What is not wrong, but may do harm: each with its path and what to do.
+#[must_use]
+pub fn definition_warnings(definition: &Definition) -> Vec<String> {
+    let schema = definition.trigger.webhook().and_then(|webhook| webhook.schema.as_ref());
+    let Some(schema) = schema.and_then(|schema| BodySchema::compile(schema).ok()) else { return Vec::new() };
+    let Some(part) = schema.branching_recursion() else { return Vec::new() };
+    vec![format!(
+        "trigger.webhook.body.schema{part}: this part leads back to itself by two ways for the same member, so that the work may double with each level of a body; a deep body that does not fit gets 422 without a list of places. Refer to the part once for each member, outside of alternatives (anyOf, oneOf, allOf, if)"
+    )]
 }
 
 impl Operations {
@@ -95,6 +107,11 @@ impl Operations {
         for new in definitions {
             actor.may(&new.definition.tenant, Role::Viewer)?;
         }
+        self.store.check_sizes(definitions)?;
+        self.compare(definitions).await
+    }
+
+    async fn compare(&self, definitions: &[NewDefinition]) -> Result<Vec<Planned>, OperationError> {
         let applied = self.store.plan(definitions).await?;
         let paths: Vec<IntegrationPath> = applied.iter().map(|one| one.path.clone()).collect();
         let current = self.store.current_versions(Which::Paths(&paths)).await?;
@@ -125,6 +142,7 @@ impl Operations {
         for new in definitions {
             actor.may(&new.definition.tenant, Role::Developer)?;
         }
+        self.store.check_sizes(definitions)?;
         Ok(self.store.apply(definitions, who).await?)
     }
 
@@ -134,6 +152,7 @@ impl Operations {
     /// [`StoreError::Changed`](forebay_store::StoreError::Changed); as for [`Self::apply`].
     pub async fn save(&self, actor: &Actor, definition: &NewDefinition, expected: i32) -> Result<Applied, OperationError> {
         let who = actor.may(&definition.definition.tenant, Role::Developer)?;
+        self.store.check_sizes(std::slice::from_ref(definition))?;
         Ok(self.store.apply_over(definition, expected, who).await?)
     }
 
@@ -149,9 +168,9 @@ impl Operations {
         to: Option<i32>,
         expected: Option<i32>,
     ) -> Result<RolledBack, OperationError> {
-        actor.may(&path.tenant, Role::Developer)?;
+        let who = actor.may(&path.tenant, Role::Developer)?;
         let back = self.back(path, to).await?;
-        let applied = self.save(actor, &back.definition, expected.unwrap_or(back.newest)).await?;
+        let applied = self.store.apply_over(&back.definition, expected.unwrap_or(back.newest), who).await?;
         Ok(RolledBack { applied, same_as: back.same_as })
     }
 
@@ -162,7 +181,7 @@ impl Operations {
     pub async fn plan_rollback(&self, actor: &Actor, path: &IntegrationPath, to: Option<i32>) -> Result<(Planned, i32), OperationError> {
         actor.may(&path.tenant, Role::Developer)?;
         let back = self.back(path, to).await?;
-        let planned = self.plan(actor, &[back.definition]).await?.pop();
+        let planned = self.compare(&[back.definition]).await?.pop();
         planned.map(|planned| (planned, back.same_as)).ok_or_else(|| OperationError::NotFound(format!("the integration {path}")))
     }
 

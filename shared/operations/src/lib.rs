@@ -27,7 +27,7 @@ pub use actor::{Actor, Denied, Visible};
 pub use adoption::{Adopted, Adoption};
 pub use alerts::{NewAlert, PlannedAlert};
 pub use connections::{NewConnection, PlannedConnection};
-pub use definitions::{Planned, RolledBack, check_definition};
+pub use definitions::{Planned, RolledBack, check_definition, definition_warnings};
 pub use difference::{Difference, differences, text_differences};
 pub use error::OperationError;
 pub use installation::InstallationCheck;

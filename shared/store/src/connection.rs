@@ -1,5 +1,6 @@
 //! The pool of connections.
 
+use crate::caps::Caps;
 use crate::error::StoreError;
 use crate::seal::SecretKeys;
 use crate::server::{Server, TIMEOUT};
@@ -17,11 +18,13 @@ pub struct StoreOptions {
     pub application_name: String,
     /// What hidden parts of payloads are encrypted under; `None`: they are not kept, and not read.
     pub secret_keys: Option<Arc<SecretKeys>>,
+    /// How much a tenant may store.
+    pub caps: Caps,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { max_connections: 8, application_name: "forebay".to_owned(), secret_keys: None }
+        Self { max_connections: 8, application_name: "forebay".to_owned(), secret_keys: None, caps: Caps::default() }
     }
 }
 
@@ -34,6 +37,7 @@ pub struct Store {
     /// Read once: it never changes.
     pub(crate) issuer: Arc<OnceCell<IdIssuer>>,
     pub(crate) secret_keys: Option<Arc<SecretKeys>>,
+    pub(crate) caps: Caps,
 }
 
 impl Store {
@@ -52,7 +56,7 @@ impl Store {
             .recycle_timeout(Some(TIMEOUT))
             .build()
             .map_err(|error| StoreError::Url { reason: error.to_string() })?;
-        Ok(Self { pool, server: Arc::new(server), issuer: Arc::default(), secret_keys: options.secret_keys })
+        Ok(Self { pool, server: Arc::new(server), issuer: Arc::default(), secret_keys: options.secret_keys, caps: options.caps })
     }
 
     /// Creates the URL's database when the server has none of that name; `true`: it was created. Any number of processes may call it at once.

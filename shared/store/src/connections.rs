@@ -1,6 +1,7 @@
 //! Connections: named credentials, stored encrypted.
 
 use crate::audit::{self, Deed, Who};
+use crate::caps::Counted;
 use crate::connection::Store;
 use crate::definitions::read_name;
 use crate::error::StoreError;
@@ -86,7 +87,7 @@ impl Store {
     /// the change was made from; 0: there must be none yet.
     ///
     /// # Errors
-    /// [`StoreError::Changed`], or what the server says.
+    /// [`StoreError::Changed`], [`StoreError::TooMany`], or what the server says.
     pub async fn put_connection(
         &self,
         connection: &Connection,
@@ -142,6 +143,9 @@ impl Store {
             )
             .await
             .map_err(failed)?;
+        if before.is_none() {
+            self.caps.check(&transaction, Counted::Connections, &connection.tenant).await?;
+        }
         if let Some(by) = by {
             let action = if before.is_some() { "connection.update" } else { "connection.create" };
             // One that cannot be opened any more is replaced all the same.

@@ -1,6 +1,7 @@
 //! Integrations and their immutable versions.
 
 use crate::audit::{self, Deed, Who};
+use crate::caps::Counted;
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::listen::{self, Part};
@@ -87,7 +88,7 @@ impl Store {
     /// `by`: the principal, for the history. The answer has the order of the definitions.
     ///
     /// # Errors
-    /// [`StoreError::DefinedTwice`], or what the server says; then nothing is applied.
+    /// [`StoreError::DefinedTwice`], [`StoreError::TooMany`], or what the server says; then nothing is applied.
     pub async fn apply(&self, definitions: &[NewDefinition], by: impl Into<Who>) -> Result<Vec<Applied>, StoreError> {
         self.apply_each(definitions, None, &by.into()).await
     }
@@ -122,12 +123,38 @@ impl Store {
             }
         }
         write_integrations(&transaction, definitions, &applied, generation).await?;
+        self.check_counts(&transaction, &applied).await?;
         write_versions(&transaction, definitions, &applied, &by.name).await?;
         write_audit(&transaction, &stored, definitions, &applied, by).await?;
         schedules::place(&transaction, definitions, &applied).await?;
         listen::announce_change(&transaction).await?;
         transaction.commit().await.map_err(failed)?;
         Ok(applied)
+    }
+
+    /// Refuses definitions that are larger than they may be. [`Store::apply`] does not: an older version may become the newest again.
+    ///
+    /// # Errors
+    /// [`StoreError::DefinitionTooLarge`].
+    pub fn check_sizes(&self, definitions: &[NewDefinition]) -> Result<(), StoreError> {
+        let max = self.caps.definition_bytes;
+        for new in definitions {
+            let bytes = new.source.len().max(new.document.to_string().len());
+            if bytes > max {
+                return Err(StoreError::DefinitionTooLarge { path: new.definition.path(), bytes, max });
+            }
+        }
+        Ok(())
+    }
+
+    /// Of tenants that get more integrations.
+    async fn check_counts(&self, transaction: &Transaction<'_>, applied: &[Applied]) -> Result<(), StoreError> {
+        let created = applied.iter().filter(|one| one.change == Change::Created);
+        let tenants: HashSet<&Name> = created.map(|one| &one.path.tenant).collect();
+        for tenant in tenants {
+            self.caps.check(transaction, Counted::Integrations, tenant).await?;
+        }
+        Ok(())
     }
 
     /// What [`Store::apply`] would do now; writes nothing.

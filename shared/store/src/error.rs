@@ -79,6 +79,34 @@ pub enum StoreError {
         /// What it must be.
         reason: String,
     },
+    /// A tenant would have more of something than it may.
+    #[error(
+        "tenant {tenant} would have {count} {what}, and may have {max}: delete some that are not needed, or let the operator raise {setting}"
+    )]
+    TooMany {
+        /// The tenant.
+        tenant: Name,
+        /// Such as `integrations`.
+        what: &'static str,
+        /// How many it would have.
+        count: usize,
+        /// How many it may have.
+        max: usize,
+        /// The setting that says so.
+        setting: &'static str,
+    },
+    /// A definition is larger than it may be.
+    #[error(
+        "the definition of {path} has {bytes} bytes, and may have {max}: split it into integrations that call one another, or let the operator raise FOREBAY_MAX_DEFINITION_BYTES"
+    )]
+    DefinitionTooLarge {
+        /// Tenant and name.
+        path: IntegrationPath,
+        /// Of its text, or of its JSON form if that is longer.
+        bytes: usize,
+        /// How many it may have.
+        max: usize,
+    },
     /// Two definitions of one call have the same path.
     #[error("{path} is defined twice")]
     DefinedTwice {

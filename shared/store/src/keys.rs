@@ -1,6 +1,7 @@
 //! API keys. Only a digest of a key is stored (see `digests`). Of a signing key its text is, encrypted.
 
 use crate::audit::{self, Deed, Who};
+use crate::caps::Counted;
 use crate::connection::Store;
 use crate::definitions::read_name;
 use crate::digests::{self, key_digest};
@@ -115,8 +116,8 @@ impl Store {
     /// Creates a key.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`] for a label or value that can't be used, [`StoreError::UnknownIntegrations`], [`StoreError::KeyExists`], or
-    /// what the server says.
+    /// [`StoreError::Invalid`] for a label or value that can't be used, [`StoreError::UnknownIntegrations`], [`StoreError::KeyExists`],
+    /// [`StoreError::TooMany`], or what the server says.
     pub async fn create_key(&self, new: NewKey, by: &Who) -> Result<CreatedKey, StoreError> {
         let operation = "create a key";
         let failed = StoreError::during(operation);
@@ -157,6 +158,7 @@ impl Store {
         let (tenant, digest) = (new.tenant.as_str(), digest.as_slice());
         let inserted = transaction.execute(sql, &[&id, &tenant, &label, &digest, &hint, &expires_at, &content, &by_key]).await;
         inserted.map_err(|error| if is_unique_violation(&error) { StoreError::KeyExists } else { failed(error) })?;
+        self.caps.check(&transaction, Counted::Keys, &new.tenant).await?;
         grants::replace(&transaction, id, &integrations).await?;
         let created = read(&transaction, id).await?;
         audit::write(&transaction, by, &deed("key.create", &created, None, Some(shown(&created)))).await?;

@@ -17,7 +17,7 @@ pub(crate) type Job = Box<dyn FnOnce() + Send>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refused {
     #[error(
-        "{MOST_WAITING_OF_A_TENANT} slow mappings and large bodies of this tenant are waiting already; make them faster or smaller, or send less at a time"
+        "{MOST_WAITING_OF_A_TENANT} slow mappings, large bodies and costly schemas of this tenant are waiting already; make them faster or smaller, or send less at a time"
     )]
     Full,
     #[error("no thread could be started for a slow mapping or a large body")]

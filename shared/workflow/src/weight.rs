@@ -63,8 +63,11 @@ pub(crate) async fn run<T: Send + 'static>(aside: bool, work: impl FnOnce() -> T
     }
 }
 
-/// Runs `work` on a thread that tenants share by turns.
-async fn run_fairly<T: Send + 'static>(tenant: &Name, work: impl FnOnce() -> T + Send + 'static) -> Result<T, ExecutionError> {
+/// Runs `work` on a thread that tenants share by turns, such as the check of a large body.
+///
+/// # Errors
+/// [`ErrorCode::Limit`]: too much of this tenant waits already, or no thread could be started. Another one: it panics.
+pub async fn run_fairly<T: Send + 'static>(tenant: &Name, work: impl FnOnce() -> T + Send + 'static) -> Result<T, ExecutionError> {
     let (answer, answered) = oneshot::channel();
     let job = move || {
         // Nobody waits for it any more.

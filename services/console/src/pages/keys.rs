@@ -129,7 +129,10 @@ pub(super) async fn create(caller: Caller, body: web::Bytes) -> PageResult {
         }
         Err(OperationError::Invalid(why)) => (StatusCode::UNPROCESSABLE_ENTITY, html! {}, why),
         Err(OperationError::Store(
-            error @ (StoreError::Invalid { .. } | StoreError::KeyExists | StoreError::UnknownIntegrations { .. }),
+            error @ (StoreError::Invalid { .. }
+            | StoreError::KeyExists
+            | StoreError::UnknownIntegrations { .. }
+            | StoreError::TooMany { .. }),
         )) => (StatusCode::UNPROCESSABLE_ENTITY, html! {}, error.to_string()),
         Err(error) => return Err(error.into()),
     };

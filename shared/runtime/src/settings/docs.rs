@@ -102,13 +102,17 @@ settings_table! {
     UNSIGNED_MESSAGES = setting("FOREBAY_UNSIGNED_MESSAGES", "unsigned-messages", "refuse|accept", Text("refuse"), "what a worker does with messages that carry no proof of this installation; accept while an older version still publishes, or has left some");
     LANES = setting("FOREBAY_LANES", "lanes", "N", Text("4"), "shared queues of each kind (work, call); the same for every process of a stack");
     PUBLISHER_CHANNELS = setting("FOREBAY_PUBLISHER_CHANNELS", "publisher-channels", "N", Text("6"), "broker channels that publish, 1 to 32");
-    MAX_IN_FLIGHT = setting("FOREBAY_MAX_IN_FLIGHT", "max-in-flight", "N", Text("10000"), "calls an ingress has admitted and not yet answered; more are refused");
+    MAX_IN_FLIGHT = setting("FOREBAY_MAX_IN_FLIGHT", "max-in-flight", "N", Text("10000"), "calls an ingress has admitted and not yet answered; more are refused, and one tenant gets at most four fifths of them");
     QUEUE_MAX_LENGTH = setting("FOREBAY_QUEUE_MAX_LENGTH", "queue-max-length", "N", Text("1000000"), "messages in one queue, above which calls are refused");
     QUEUE_MAX_BYTES = setting("FOREBAY_QUEUE_MAX_BYTES", "queue-max-bytes", "SIZE", Text("1GiB"), "bytes in one queue, above which calls are refused");
     CONFIRM_TIMEOUT = setting("FOREBAY_CONFIRM_TIMEOUT", "confirm-timeout", "DURATION", Text("10s"), "wait for the broker to confirm a message");
     MAX_BODY_BYTES = setting("FOREBAY_MAX_BODY_BYTES", "max-body-bytes", "SIZE", Text("8MiB"), "upper bound of any definition's body.max_bytes; at most 16256KiB, for the broker takes 16MiB");
+    MAX_INTEGRATIONS = setting("FOREBAY_MAX_INTEGRATIONS", "max-integrations", "N", Text("1000"), "integrations that one tenant may have, each with its trigger; those that are there go on above it");
+    MAX_KEYS = setting("FOREBAY_MAX_KEYS", "max-keys", "N", Text("1000"), "API keys that one tenant may have, signing keys included");
+    MAX_CONNECTIONS = setting("FOREBAY_MAX_CONNECTIONS", "max-connections", "N", Text("1000"), "connections that one tenant may have");
+    MAX_DEFINITION_BYTES = setting("FOREBAY_MAX_DEFINITION_BYTES", "max-definition-bytes", "SIZE", Text("256KiB"), "size of a definition, as it is written and as JSON; a stored version may be rolled back to whatever its size");
     HEADER_TIMEOUT = setting("FOREBAY_HEADER_TIMEOUT", "header-timeout", "DURATION", Text("5s"), "time for a caller to send the headers of a request");
-    BODY_TIMEOUT = setting("FOREBAY_BODY_TIMEOUT", "body-timeout", "DURATION", Text("30s"), "time for a caller to send the body of a request");
+    BODY_TIMEOUT = setting("FOREBAY_BODY_TIMEOUT", "body-timeout", "DURATION", Text("30s"), "longest time for a caller to send the body of a request; one that comes slower than 16 KiB/s after 5 s is given up before");
     DRAIN_TIMEOUT = setting("FOREBAY_DRAIN_TIMEOUT", "drain-timeout", "DURATION", Text("25s"), "time to finish what is running after a signal to stop");
     LAME_DUCK = setting("FOREBAY_LAME_DUCK", "lame-duck", "DURATION", Computed("5s; 0s in forebay dev"), "time an ingress is not ready but goes on accepting after a signal to stop, so that balancers leave it; part of the drain timeout, 0s for none");
     EXECUTION_TIMEOUT = setting("FOREBAY_EXECUTION_TIMEOUT", "execution-timeout", "DURATION", Text("5m"), "time one attempt of an execution may take; at most 15m");
@@ -146,6 +150,6 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), SETTINGS.len());
-        assert_eq!(SETTINGS.len(), 43);
+        assert_eq!(SETTINGS.len(), 47);
     }
 }

@@ -92,6 +92,14 @@ pub struct Settings {
     pub confirm_timeout: Duration,
     /// Upper bound of any definition's `body.max_bytes`; at most [`MOST_BODY_BYTES`].
     pub max_body_bytes: usize,
+    /// Integrations of one tenant; 1 to 1000000.
+    pub max_integrations: usize,
+    /// API keys of one tenant; 1 to 1000000.
+    pub max_keys: usize,
+    /// Connections of one tenant; 1 to 1000000.
+    pub max_connections: usize,
+    /// Bytes of a definition; 1 KiB to 16 MiB.
+    pub max_definition_bytes: usize,
     /// Time for a caller to send a request's headers.
     pub header_timeout: Duration,
     /// Time for a caller to send a request's body.
@@ -208,6 +216,10 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
     let queue_max_bytes = reader.bytes(&docs::QUEUE_MAX_BYTES, 1..=1 << 50);
     let confirm_timeout = reader.duration(&docs::CONFIRM_TIMEOUT, AN_HOUR);
     let max_body_bytes = reader.bytes(&docs::MAX_BODY_BYTES, 1..=MOST_BODY_BYTES);
+    let max_integrations = reader.number(&docs::MAX_INTEGRATIONS, 1..=1_000_000);
+    let max_keys = reader.number(&docs::MAX_KEYS, 1..=1_000_000);
+    let max_connections = reader.number(&docs::MAX_CONNECTIONS, 1..=1_000_000);
+    let max_definition_bytes = reader.bytes(&docs::MAX_DEFINITION_BYTES, 1 << 10..=16 << 20);
     let header_timeout = reader.duration(&docs::HEADER_TIMEOUT, AN_HOUR);
     let body_timeout = reader.duration(&docs::BODY_TIMEOUT, AN_HOUR);
     let drain_timeout = reader.duration(&docs::DRAIN_TIMEOUT, AN_HOUR);
@@ -253,6 +265,10 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
         queue_max_bytes: queue_max_bytes?,
         confirm_timeout: confirm_timeout?,
         max_body_bytes: max_body_bytes?,
+        max_integrations: max_integrations?,
+        max_keys: max_keys?,
+        max_connections: max_connections?,
+        max_definition_bytes: max_definition_bytes?,
         header_timeout: header_timeout?,
         body_timeout: body_timeout?,
         drain_timeout: drain_timeout?,

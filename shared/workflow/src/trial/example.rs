@@ -2,7 +2,7 @@
 
 use forebay_contract::definition::{Trigger, Webhook};
 use forebay_contract::envelope::{Envelope, Request};
-use forebay_contract::schema::BodySchema;
+use forebay_contract::schema::{BodySchema, SchemaError};
 use forebay_contract::{IdIssuer, IntegrationPath, QueryError, read_query};
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -94,6 +94,11 @@ fn check_schema(webhook: &Webhook, content_type: Option<&str>, body: &[u8]) -> R
     let schema = BodySchema::compile(schema).map_err(|error| ExampleError::Schema(error.to_string()))?;
     let value: Value =
         crate::body_value(webhook.reading(), content_type, None, body).map_err(|error| ExampleError::Body(error.to_string()))?;
-    let misfits: Vec<String> = schema.problems(&value).iter().map(|problem| format!("{}: {}", problem.pointer, problem.detail)).collect();
-    if misfits.is_empty() { Ok(()) } else { Err(ExampleError::Misfit(misfits)) }
+    match schema.check(&value) {
+        Ok(()) => Ok(()),
+        Err(SchemaError::Problems(problems)) => {
+            Err(ExampleError::Misfit(problems.iter().map(|problem| format!("{}: {}", problem.pointer, problem.detail)).collect()))
+        }
+        Err(error @ (SchemaError::Unlisted | SchemaError::TooMuchWork)) => Err(ExampleError::Misfit(vec![error.to_string()])),
+    }
 }

@@ -1,0 +1,219 @@
+//! A schema as a graph: which of its parts may be evaluated because of which other one, and against which value.
+//!
+//! Where the drafts differ the graph has the edges of all of them, and where a reference may have several targets, all of those: it never
+//! has fewer edges than the validator follows.
+
+use percent_encoding::percent_decode_str;
+use serde_json::Value;
+use std::collections::HashMap;
+
+/// The schema itself.
+pub(super) const ROOT: usize = 0;
+
+/// A schema as a graph. Parts that nothing refers to are not in it.
+#[derive(Debug)]
+pub(super) struct Graph {
+    pub(super) nodes: Vec<Node>,
+}
+
+/// One part of a schema. Numbers are those of other parts.
+#[derive(Debug, Default)]
+pub(super) struct Node {
+    /// JSON Pointer (RFC 6901) of the part.
+    pub(super) pointer: String,
+    /// Targets of references.
+    pub(super) references: Vec<usize>,
+    /// Of `allOf`, `dependentSchemas`, `then`, `else`: each is evaluated once.
+    pub(super) all: Vec<usize>,
+    /// Of `anyOf` and `oneOf`: each is evaluated, and again for its problems.
+    pub(super) any: Vec<usize>,
+    /// Of `not` and `if`: evaluated, without problems.
+    pub(super) tests: Vec<usize>,
+    /// Of `properties`.
+    pub(super) properties: HashMap<String, usize>,
+    /// Of `patternProperties`; each is taken to match every name.
+    pub(super) patterns: Vec<usize>,
+    /// Of `additionalProperties`.
+    pub(super) additional: Option<usize>,
+    /// Of `unevaluatedProperties`; every member is taken to be unevaluated.
+    pub(super) unevaluated_properties: Option<usize>,
+    /// Of `propertyNames`.
+    pub(super) names: Option<usize>,
+    /// Of `prefixItems`, or of `items` as a list.
+    pub(super) prefix: Vec<usize>,
+    /// Of `items` and `additionalItems`.
+    pub(super) items: Vec<usize>,
+    /// Of `contains`.
+    pub(super) contains: Option<usize>,
+    /// Of `unevaluatedItems`; every item is taken to be unevaluated.
+    pub(super) unevaluated_items: Option<usize>,
+    /// It has a reference whose target is not in this document, such as to the meta-schema.
+    pub(super) leads_outside: bool,
+}
+
+impl Node {
+    /// Parts that are evaluated against the same value.
+    pub(super) fn in_place(&self) -> impl Iterator<Item = usize> + '_ {
+        [&self.references, &self.all, &self.any, &self.tests].into_iter().flatten().copied()
+    }
+
+    /// Parts that are evaluated against members of the value or names of them.
+    pub(super) fn below(&self) -> impl Iterator<Item = usize> + '_ {
+        let lists = [&self.patterns, &self.prefix, &self.items].into_iter().flatten();
+        let single = [self.additional, self.unevaluated_properties, self.names, self.contains, self.unevaluated_items];
+        self.properties.values().chain(lists).copied().chain(single.into_iter().flatten())
+    }
+}
+
+impl Graph {
+    pub(super) fn of(schema: &Value) -> Self {
+        let mut builder = Builder { document: schema, named: Names::default(), known: HashMap::new(), nodes: Vec::new(), todo: Vec::new() };
+        builder.named.collect(schema, String::new());
+        builder.part(schema, String::new());
+        while let Some((at, part, pointer)) = builder.todo.pop() {
+            builder.nodes[at] = builder.node(part, pointer);
+        }
+        Self { nodes: builder.nodes }
+    }
+}
+
+/// Everything in a document that a reference can name.
+#[derive(Default)]
+struct Names<'s> {
+    /// Objects with `$id`: the last segment of it, which a relative reference keeps when it is resolved.
+    resources: Vec<(&'s str, &'s Value, String)>,
+    /// Objects with an anchor of any kind.
+    anchors: Vec<(&'s str, &'s Value, String)>,
+    /// Objects with `$recursiveAnchor`.
+    recursive: Vec<(&'s Value, String)>,
+}
+
+impl<'s> Names<'s> {
+    fn collect(&mut self, value: &'s Value, pointer: String) {
+        match value {
+            Value::Object(members) => {
+                for keyword in ["$id", "id"] {
+                    if let Some(Value::String(id)) = members.get(keyword) {
+                        match id.split_once('#') {
+                            Some(("", anchor)) => self.anchors.push((anchor, value, pointer.clone())),
+                            _ => self.resources.push((last_segment(id), value, pointer.clone())),
+                        }
+                    }
+                }
+                for keyword in ["$anchor", "$dynamicAnchor"] {
+                    if let Some(Value::String(anchor)) = members.get(keyword) {
+                        self.anchors.push((anchor, value, pointer.clone()));
+                    }
+                }
+                if members.get("$recursiveAnchor").is_some() {
+                    self.recursive.push((value, pointer.clone()));
+                }
+                members.iter().for_each(|(name, member)| self.collect(member, below(&pointer, name)));
+            }
+            Value::Array(items) => items.iter().enumerate().for_each(|(at, item)| self.collect(item, below(&pointer, &at.to_string()))),
+            _ => {}
+        }
+    }
+}
+
+struct Builder<'s> {
+    document: &'s Value,
+    named: Names<'s>,
+    /// By the address of the part in the document.
+    known: HashMap<*const Value, usize>,
+    nodes: Vec<Node>,
+    todo: Vec<(usize, &'s Value, String)>,
+}
+
+impl<'s> Builder<'s> {
+    fn part(&mut self, part: &'s Value, pointer: String) -> usize {
+        *self.known.entry(part).or_insert_with(|| {
+            let at = self.nodes.len();
+            self.nodes.push(Node::default());
+            self.todo.push((at, part, pointer));
+            at
+        })
+    }
+
+    fn node(&mut self, part: &'s Value, pointer: String) -> Node {
+        let mut node = Node { pointer, ..Node::default() };
+        let Value::Object(keywords) = part else { return node };
+        for (keyword, value) in keywords {
+            let place = below(&node.pointer, keyword);
+            match keyword.as_str() {
+                "$ref" | "$dynamicRef" | "$recursiveRef" => {
+                    let targets = self.targets(value);
+                    node.leads_outside |= targets.is_empty();
+                    node.references.extend(targets);
+                }
+                "allOf" => node.all.extend(self.list(value, &place)),
+                "anyOf" | "oneOf" => node.any.extend(self.list(value, &place)),
+                "not" | "if" => node.tests.push(self.part(value, place)),
+                "then" | "else" => node.all.push(self.part(value, place)),
+                "dependentSchemas" | "dependencies" => node.all.extend(self.members(value, &place).into_iter().map(|(_, at)| at)),
+                "properties" => node.properties.extend(self.members(value, &place)),
+                "patternProperties" => node.patterns.extend(self.members(value, &place).into_iter().map(|(_, at)| at)),
+                "additionalProperties" => node.additional = Some(self.part(value, place)),
+                "unevaluatedProperties" => node.unevaluated_properties = Some(self.part(value, place)),
+                "propertyNames" => node.names = Some(self.part(value, place)),
+                "items" if value.is_array() => node.prefix.extend(self.list(value, &place)),
+                "prefixItems" => node.prefix.extend(self.list(value, &place)),
+                "items" | "additionalItems" => node.items.push(self.part(value, place)),
+                "contains" => node.contains = Some(self.part(value, place)),
+                "unevaluatedItems" => node.unevaluated_items = Some(self.part(value, place)),
+                _ => {}
+            }
+        }
+        node
+    }
+
+    fn list(&mut self, value: &'s Value, place: &str) -> Vec<usize> {
+        let items = value.as_array().map_or(&[][..], Vec::as_slice);
+        items.iter().enumerate().map(|(at, item)| self.part(item, below(place, &at.to_string()))).collect()
+    }
+
+    fn members(&mut self, value: &'s Value, place: &str) -> Vec<(String, usize)> {
+        // A list of names, as `dependencies` has, is no schema.
+        let members = value.as_object().into_iter().flatten().filter(|(_, member)| !member.is_array());
+        members.map(|(name, member)| (name.clone(), self.part(member, below(place, name)))).collect()
+    }
+
+    /// The parts that a reference may mean; none: it leads out of the document.
+    fn targets(&mut self, reference: &'s Value) -> Vec<usize> {
+        let Some(reference) = reference.as_str() else { return Vec::new() };
+        let (resource, fragment) = reference.split_once('#').unwrap_or((reference, ""));
+        // Within its resource, whichever that is: the document's root or any object with `$id`.
+        let mut resources: Vec<(&'s Value, String)> = Vec::new();
+        if resource.is_empty() {
+            resources.push((self.document, String::new()));
+        }
+        let is_meant = |name: &str| resource.is_empty() || name == last_segment(resource);
+        let identified = self.named.resources.iter().filter(|(name, ..)| is_meant(name));
+        resources.extend(identified.map(|(_, value, place)| (*value, place.clone())));
+        if fragment.is_empty() {
+            resources.extend(self.named.recursive.iter().map(|(value, place)| (*value, place.clone())));
+        }
+        let mut found: Vec<(&'s Value, String)> = if fragment.is_empty() || fragment.starts_with('/') {
+            let fragment = percent_decode_str(fragment).decode_utf8_lossy().into_owned();
+            let inside = |(value, place): (&'s Value, String)| Some((value.pointer(&fragment)?, place + &fragment));
+            resources.into_iter().filter_map(inside).collect()
+        } else {
+            let anchors = self.named.anchors.iter().filter(|(name, ..)| *name == fragment);
+            anchors.map(|(_, value, place)| (*value, place.clone())).collect()
+        };
+        found.dedup_by_key(|(value, _)| std::ptr::from_ref(*value));
+        let mut targets: Vec<usize> = found.into_iter().map(|(value, place)| self.part(value, place)).collect();
+        targets.sort_unstable();
+        targets.dedup();
+        targets
+    }
+}
+
+fn last_segment(uri: &str) -> &str {
+    let uri = uri.split('#').next().unwrap_or_default();
+    uri.trim_end_matches('/').rsplit('/').next().unwrap_or_default()
+}
+
+fn below(pointer: &str, segment: &str) -> String {
+    format!("{pointer}/{}", segment.replace('~', "~0").replace('/', "~1"))
+}

@@ -1,0 +1,175 @@
+//! A look at a schema before any body comes: whether one value can be evaluated often because of it.
+
+use super::graph::{Graph, Node, ROOT};
+use std::collections::{HashMap, HashSet};
+
+/// A schema by which one value is evaluated more often than this is counted for each body.
+const MAX_EVALUATIONS: usize = 100;
+
+/// What a look at a schema finds.
+#[derive(Debug)]
+pub(super) struct Shape {
+    /// Whether the evaluation of a part can evaluate the same part again, for each part.
+    pub(super) recursive: Vec<bool>,
+    /// Whether one value may be evaluated more than [`MAX_EVALUATIONS`] times.
+    pub(super) is_counted: bool,
+    /// The part by which recursion branches: it leads back to itself by two ways for the same member. A JSON Pointer.
+    pub(super) branching: Option<String>,
+}
+
+impl Shape {
+    pub(super) fn of(graph: &Graph) -> Self {
+        let groups = groups(graph);
+        let recursive: Vec<bool> = (0..graph.nodes.len()).map(|at| groups.is_cycle(graph, at)).collect();
+        let mut look = Look { graph, groups: &groups, recursive: &recursive, is_counted: false, branching: None };
+        look.run();
+        let (is_counted, branching) = (look.is_counted, look.branching);
+        Self { recursive, is_counted, branching }
+    }
+}
+
+struct Look<'g> {
+    graph: &'g Graph,
+    groups: &'g Groups,
+    recursive: &'g [bool],
+    is_counted: bool,
+    branching: Option<String>,
+}
+
+impl Look<'_> {
+    /// Goes from the root to the parts below, with the number of times that a value can come there.
+    fn run(&mut self) {
+        // Groups are numbered so that those that are led to have the lower numbers.
+        let mut starts: Vec<HashSet<usize>> = vec![HashSet::new(); self.groups.count];
+        let mut times = vec![1usize; self.groups.count];
+        starts[self.groups.of[ROOT]].insert(ROOT);
+        for group in (0..self.groups.count).rev() {
+            let mut todo: Vec<usize> = starts[group].iter().copied().collect();
+            while let Some(start) = todo.pop() {
+                let Some(parts) = self.in_place(start) else {
+                    self.is_counted = true;
+                    return;
+                };
+                self.is_counted |= parts.len().saturating_mul(times[group]) > MAX_EVALUATIONS;
+                self.is_counted |= parts.iter().any(|part| self.graph.nodes[*part].leads_outside);
+                for targets in self.by_member(&parts) {
+                    let is_back = |target: &&usize| self.groups.of[**target] == group && self.recursive[start];
+                    if targets.iter().filter(is_back).count() > 1 {
+                        self.is_counted = true;
+                        // The part itself rather than what refers to it.
+                        let is_more_than_reference =
+                            |node: &&Node| node.in_place().count() != node.references.len() || node.references.is_empty();
+                        let part = parts.iter().map(|part| &self.graph.nodes[*part]).find(is_more_than_reference);
+                        let named = part.map_or("", |node| node.pointer.as_str());
+                        if self.branching.as_deref().is_none_or(|earlier| named < earlier) {
+                            self.branching = Some(named.to_owned());
+                        }
+                    }
+                    for target in &targets {
+                        let other = self.groups.of[*target];
+                        if other != group {
+                            times[other] = times[other].max(times[group].saturating_mul(targets.len()));
+                        }
+                        if starts[other].insert(*target) && other == group {
+                            todo.push(*target);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The parts that are evaluated against a value with this one, as often as they are; `None`: too many.
+    fn in_place(&self, start: usize) -> Option<Vec<usize>> {
+        let (mut parts, mut at) = (vec![start], 0);
+        while let Some(part) = parts.get(at) {
+            parts.extend(self.graph.nodes[*part].in_place());
+            at += 1;
+            // A cycle through the same value ends here, too.
+            if parts.len() > MAX_EVALUATIONS {
+                return None;
+            }
+        }
+        Some(parts)
+    }
+
+    /// The parts that one member or item is evaluated against, for each kind of member.
+    fn by_member(&self, parts: &[usize]) -> Vec<Vec<usize>> {
+        let nodes: Vec<&Node> = parts.iter().map(|part| &self.graph.nodes[*part]).collect();
+        let names: HashSet<&str> = nodes.iter().flat_map(|node| node.properties.keys().map(String::as_str)).collect();
+        let any_name = |name: Option<&str>| {
+            let of = |node: &&Node| {
+                let named = name.and_then(|name| node.properties.get(name)).copied().or(node.additional);
+                named.into_iter().chain(node.patterns.iter().copied()).chain(node.unevaluated_properties).collect::<Vec<_>>()
+            };
+            nodes.iter().flat_map(of).collect::<Vec<_>>()
+        };
+        let indexes = nodes.iter().map(|node| node.prefix.len()).max().unwrap_or_default();
+        let item = |index: usize| {
+            let of = |node: &&Node| {
+                let placed = node.prefix.get(index).map_or(node.items.clone(), |part| vec![*part]);
+                placed.into_iter().chain(node.contains).chain(node.unevaluated_items).collect::<Vec<_>>()
+            };
+            nodes.iter().flat_map(of).collect::<Vec<_>>()
+        };
+        let names = names.into_iter().map(Some).chain([None]).map(any_name);
+        let property_names = nodes.iter().filter_map(|node| node.names).collect();
+        names.chain((0..=indexes).map(item)).chain([property_names]).filter(|targets| !targets.is_empty()).collect()
+    }
+}
+
+/// Which parts lead to one another (strongly connected components).
+struct Groups {
+    of: Vec<usize>,
+    sizes: Vec<usize>,
+    count: usize,
+}
+
+impl Groups {
+    fn is_cycle(&self, graph: &Graph, at: usize) -> bool {
+        self.sizes[self.of[at]] > 1 || edges(&graph.nodes[at]).contains(&at)
+    }
+}
+
+fn edges(node: &Node) -> Vec<usize> {
+    node.in_place().chain(node.below()).collect()
+}
+
+/// R. Tarjan, "Depth-first search and linear graph algorithms", SIAM Journal on Computing 1(2), 1972; without recursion, for a schema may
+/// be a long chain.
+fn groups(graph: &Graph) -> Groups {
+    const NONE: usize = usize::MAX;
+    let count = graph.nodes.len();
+    let (mut index, mut low, mut of) = (vec![NONE; count], vec![0; count], vec![NONE; count]);
+    let (mut stack, mut sizes, mut next) = (Vec::new(), Vec::new(), 0);
+    let mut ways: HashMap<usize, Vec<usize>> = HashMap::new();
+    let mut path = vec![ROOT];
+    while let Some(at) = path.last().copied() {
+        if index[at] == NONE {
+            (index[at], low[at]) = (next, next);
+            next += 1;
+            stack.push(at);
+            ways.insert(at, edges(&graph.nodes[at]));
+        }
+        if let Some(to) = ways.get_mut(&at).and_then(Vec::pop) {
+            if index[to] == NONE {
+                path.push(to);
+            } else if of[to] == NONE {
+                low[at] = low[at].min(index[to]);
+            }
+            continue;
+        }
+        path.pop();
+        ways.remove(&at);
+        if let Some(parent) = path.last() {
+            low[*parent] = low[*parent].min(low[at]);
+        }
+        if low[at] == index[at] {
+            let from = stack.iter().rposition(|part| *part == at).unwrap_or_default();
+            let members = stack.split_off(from);
+            members.iter().for_each(|part| of[*part] = sizes.len());
+            sizes.push(members.len());
+        }
+    }
+    Groups { of, count: sizes.len(), sizes }
+}

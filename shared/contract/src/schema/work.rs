@@ -1,0 +1,206 @@
+//! How much work it is to hold a value against a schema, found before it is done: the validator cannot be interrupted.
+//!
+//! The count follows the validator: which parts it evaluates against which values, and which results it remembers. It takes no account of
+//! what the results are, so nothing that the validator may skip is skipped here.
+
+use super::graph::{Graph, Node, ROOT};
+use serde_json::Value;
+use std::collections::HashMap;
+
+/// Evaluations that a reference out of the document is taken to cost, for each value below the one it is evaluated against.
+const OUTSIDE: usize = 100;
+
+/// Times that the validator may have compiled one target of references.
+const COPIES: usize = 2;
+
+/// The work is more than what was allowed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct TooMuch;
+
+/// Counts evaluations of parts of a schema.
+pub(super) struct Work<'g> {
+    graph: &'g Graph,
+    /// Whether a part can be evaluated again by its own evaluation.
+    recursive: &'g [bool],
+    left: usize,
+    /// Recursive parts that are being evaluated, and the values: they are not entered again.
+    active: Vec<(usize, *const Value)>,
+    /// Recursive parts and the objects and lists for which it is known whether they are valid.
+    known: HashMap<(usize, *const Value), usize>,
+    marking: Vec<(usize, *const Value)>,
+}
+
+/// What is being found out of a value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Find {
+    /// Whether it is valid.
+    Validity,
+    /// What is wrong with it.
+    Problems,
+}
+
+impl<'g> Work<'g> {
+    pub(super) fn new(graph: &'g Graph, recursive: &'g [bool], allowed: usize) -> Self {
+        Self { graph, recursive, left: allowed, active: Vec::new(), known: HashMap::new(), marking: Vec::new() }
+    }
+
+    /// Evaluations to find whether the value is valid.
+    pub(super) fn validity(mut self, value: &Value) -> Result<usize, TooMuch> {
+        let allowed = self.left;
+        self.part(ROOT, value, Find::Validity)?;
+        Ok(allowed - self.left)
+    }
+
+    /// Evaluations to find everything that is wrong with it.
+    pub(super) fn problems(mut self, value: &Value) -> Result<usize, TooMuch> {
+        let allowed = self.left;
+        self.part(ROOT, value, Find::Problems)?;
+        Ok(allowed - self.left)
+    }
+
+    fn spend(&mut self, evaluations: usize) -> Result<(), TooMuch> {
+        self.left = self.left.checked_sub(evaluations).ok_or(TooMuch)?;
+        Ok(())
+    }
+
+    fn part(&mut self, at: usize, value: &Value, find: Find) -> Result<(), TooMuch> {
+        self.spend(1)?;
+        let graph = self.graph;
+        let node = &graph.nodes[at];
+        if node.leads_outside {
+            self.spend(size(value, self.left / OUTSIDE + 1).saturating_mul(OUTSIDE))?;
+        }
+        for target in &node.references {
+            self.reference(*target, value, find)?;
+        }
+        for part in &node.all {
+            self.part(*part, value, find)?;
+        }
+        for part in &node.tests {
+            self.part(*part, value, Find::Validity)?;
+        }
+        for part in &node.any {
+            self.part(*part, value, Find::Validity)?;
+            if find == Find::Problems {
+                self.part(*part, value, Find::Problems)?;
+            }
+        }
+        match value {
+            Value::Object(members) => {
+                for (name, member) in members {
+                    self.member(node, name, member, find)?;
+                }
+                if node.unevaluated_properties.is_some() {
+                    self.mark(at, value)?;
+                }
+            }
+            Value::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    self.item(node, index, item, find)?;
+                }
+                if node.unevaluated_items.is_some() {
+                    self.mark(at, value)?;
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+        Ok(())
+    }
+
+    fn member(&mut self, node: &Node, name: &str, member: &Value, find: Find) -> Result<(), TooMuch> {
+        match node.properties.get(name) {
+            Some(part) => self.part(*part, member, find)?,
+            None => node.additional.map_or(Ok(()), |part| self.part(part, member, find))?,
+        }
+        for part in &node.patterns {
+            self.part(*part, member, find)?;
+        }
+        if let Some(part) = node.names {
+            self.part(part, &Value::Null, find)?;
+        }
+        node.unevaluated_properties.map_or(Ok(()), |part| self.part(part, member, find))
+    }
+
+    fn item(&mut self, node: &Node, index: usize, item: &Value, find: Find) -> Result<(), TooMuch> {
+        match node.prefix.get(index) {
+            Some(part) => self.part(*part, item, find)?,
+            None => {
+                for part in &node.items {
+                    self.part(*part, item, find)?;
+                }
+            }
+        }
+        if let Some(part) = node.contains {
+            self.part(part, item, Find::Validity)?;
+        }
+        node.unevaluated_items.map_or(Ok(()), |part| self.part(part, item, find))
+    }
+
+    /// The validator does not enter a recursive target again while it is in it, and remembers whether an object or a list is valid.
+    fn reference(&mut self, target: usize, value: &Value, find: Find) -> Result<(), TooMuch> {
+        if !self.recursive[target] {
+            return self.part(target, value, find);
+        }
+        let key = (target, std::ptr::from_ref(value));
+        self.spend(1)?;
+        // Twice: the validator compiles the first reference to a target apart from the later ones, and guards and remembers it apart.
+        if self.active.iter().filter(|active| **active == key).count() >= COPIES {
+            return Ok(());
+        }
+        if find == Find::Validity && (value.is_object() || value.is_array()) {
+            let known = self.known.entry(key).or_default();
+            if *known >= COPIES {
+                return Ok(());
+            }
+            *known += 1;
+        }
+        self.active.push(key);
+        let result = self.part(target, value, find);
+        self.active.pop();
+        result
+    }
+
+    /// To find what is unevaluated, the validator evaluates the parts for the same value again, and what they have of such parts.
+    fn mark(&mut self, at: usize, value: &Value) -> Result<(), TooMuch> {
+        let key = (at, std::ptr::from_ref(value));
+        if self.marking.contains(&key) {
+            return Ok(());
+        }
+        self.marking.push(key);
+        let graph = self.graph;
+        let node = &graph.nodes[at];
+        for part in node.in_place() {
+            self.part(part, value, Find::Validity)?;
+            self.mark(part, value)?;
+        }
+        let below: Vec<&Value> = match value {
+            Value::Object(members) => members.values().collect(),
+            Value::Array(items) => items.iter().collect(),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
+        };
+        let parts = [node.unevaluated_properties, node.unevaluated_items, node.contains];
+        for part in parts.into_iter().flatten() {
+            for value in &below {
+                self.part(part, value, Find::Validity)?;
+            }
+        }
+        self.marking.pop();
+        Ok(())
+    }
+}
+
+/// Values in a value, itself included; no more than `most` are counted.
+pub(super) fn size(value: &Value, most: usize) -> usize {
+    let mut count = 1;
+    let mut add = |part: &Value| {
+        if count < most {
+            count += size(part, most - count);
+        }
+    };
+    match value {
+        Value::Object(members) => members.values().for_each(&mut add),
+        Value::Array(items) => items.iter().for_each(&mut add),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+    count
+}
