@@ -25,6 +25,9 @@ use reqwest::{Request, Response, Url};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Bytes of an answer that are read in one piece of work.
+const YIELD_AFTER_BYTES: usize = 128 * 1024;
+
 /// Characters of a failed answer's body that go into the message.
 const SHOWN_CHARACTERS: usize = 200;
 
@@ -249,14 +252,21 @@ async fn read_bounded(mut response: Response, most_bytes: usize, target: &Called
     if response.content_length().is_some_and(|length| length > most_bytes as u64) {
         return Err(too_large());
     }
-    let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(target, error))? {
+    let expected = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
+    let (mut bytes, mut since_yield) = (Vec::with_capacity(expected), expected);
+    loop {
+        // Between two pieces of work the process decides whether there is memory for the next one.
+        if since_yield > YIELD_AFTER_BYTES {
+            since_yield = 0;
+            tokio::task::yield_now().await;
+        }
+        let Some(chunk) = response.chunk().await.map_err(|error| unreachable(target, error))? else { return Ok(bytes) };
         if bytes.len() + chunk.len() > most_bytes {
             return Err(too_large());
         }
         bytes.extend_from_slice(&chunk);
+        since_yield += chunk.len();
     }
-    Ok(bytes)
 }
 
 /// What the response's body is. One that does not keep what its Content-Type promises is a failure: the workflow would go on with
