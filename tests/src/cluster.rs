@@ -118,7 +118,10 @@ impl Cluster {
         let mut command = self.command(node, "rabbitmq-server");
         command.stdout(log.try_clone().unwrap()).stderr(log).process_group(0).spawn().unwrap();
         eventually(&format!("node {} takes connections", self.nodes[node].name), || async {
-            lapin::Connection::connect(&self.url(&[node]), lapin::ConnectionProperties::default()).await.ok().map(drop)
+            // A node that starts may take the connection and never greet.
+            let url = self.url(&[node]);
+            let connect = lapin::Connection::connect(&url, lapin::ConnectionProperties::default());
+            tokio::time::timeout(Duration::from_secs(5), connect).await.ok()?.ok().map(drop)
         })
         .await;
     }

@@ -190,9 +190,11 @@ async fn replies_that_the_broker_does_not_take_fill_no_more_memory_than_their_bo
     let proxy = Proxy::start(&stack, "").await;
     let (publisher, _end) = publisher(&stack, proxy.url.clone(), LIMITS).await;
     let seen = Seen::new(&stack).await;
+    // Made before: while the way is shut, no heartbeat passes.
+    let reply = message(vec![b'x'; 1 << 20]);
     proxy.set(Way::Shut);
     for _ in 0..200 {
-        publisher.post(seen.destination(), message(vec![b'x'; 1 << 20]));
+        publisher.post(seen.destination(), reply.clone());
     }
     proxy.set(Way::Open);
     // What was let go makes room again, and what comes then is behind it.

@@ -328,7 +328,7 @@ steps:
 #[tokio::test]
 async fn a_step_that_is_broken_off_has_its_variables_too() {
     let rest = "steps: [{ id: a, set: '1' }, { id: b, wait: 1h }]";
-    let context = ExecutionContext { diagnosed: true, ..within(std::time::Duration::from_millis(50)) };
+    let context = ExecutionContext { diagnosed: true, ..within(std::time::Duration::from_secs(1)) };
     let run = engine().run(&program(rest), &envelope("{}"), context).await;
     let variables = run.variables.clone().unwrap();
     assert_eq!((run.steps.len(), run.steps[1].id.as_str()), (2, "b"));
