@@ -1,4 +1,4 @@
-//! What one tenant whose remote system hangs, or that floods, costs the others: their latencies before and during it, in one run.
+//! The cost to others of one tenant whose remote system hangs, or that floods: their latencies before and during it, in one run.
 //!
 //! `scripts/bench fairness` builds the command in release and runs this. All tenants share one pair of shared queues, the hardest case.
 //! `FOREBAY_BENCH_SECONDS` (default 10) is the length of each measurement, `FOREBAY_BENCH_WORKERS` (default `1,2,4`) the workers.

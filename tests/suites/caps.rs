@@ -1,4 +1,4 @@
-//! What a definition may be, and what work it may make: caps with their settings, and schemas that make much of small bodies.
+//! Caps of definitions with their settings, and schemas that make much work of small bodies.
 
 use forebay_tests::Stack;
 use std::time::{Duration, Instant};

@@ -192,6 +192,31 @@ async fn a_failure_halts_an_ordered_trigger_until_a_person_skips_or_resumes() {
 }
 
 #[tokio::test]
+async fn a_halt_whose_message_is_gone_from_the_queue_ends_with_the_next_call_after_the_decision() {
+    let (stack, sink) = (Stack::new().await, Sink::start(Duration::ZERO).await);
+    stack.apply(&ordered(&sink, "on_failure: halt")).await;
+    let process = stack.start("dev").await;
+    let state = async || stack.command_json(&["triggers", "list"]).await[0]["state"].clone();
+    sink.answer_with(400);
+    send_numbers(&stack, &process, 0, 1).await;
+    eventually("the trigger is halted", || async { (state().await == "halted").then_some(()) }).await;
+    let queue = format!("{}trigger.{}", stack.queue_prefix(), stack.sql("select id from integrations").await.trim());
+    let connection = lapin::Connection::connect(&stack.broker_url(), lapin::ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    eventually("the message is purged", || async {
+        let purged = channel.queue_purge(queue.as_str().into(), lapin::options::QueuePurgeOptions::default()).await.unwrap();
+        (purged == 1).then_some(())
+    })
+    .await;
+    sink.answer_with(200);
+    let decided = stack.command_json(&["triggers", "resume", "t1/ordered"]).await;
+    assert_eq!((&decided["decision"], &decided["effect"]), (&Value::from("resume"), &Value::from("pending")));
+    send_numbers(&stack, &process, 1, 2).await;
+    stack.ended("ordered", 2).await;
+    eventually("the trigger runs", || async { (state().await == "running").then_some(()) }).await;
+}
+
+#[tokio::test]
 async fn ordered_work_that_is_tried_again_in_its_place_shows_why_it_waits() {
     let (stack, sink) = (Stack::new().await, Sink::start(Duration::ZERO).await);
     let definition = format!(

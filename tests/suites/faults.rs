@@ -134,7 +134,7 @@ async fn while_the_broker_is_away_calls_get_503_and_what_was_accepted_is_execute
     all_recorded(&stack, &accepted).await;
 }
 
-/// Whether the process is ready, and its check `accepting`.
+/// The readiness of the process, and its check `accepting`.
 async fn readiness(stack: &Stack, process: &Process) -> (u16, Value) {
     let answer = stack.send(stack.http.get(format!("http://{}/readyz", process.admin_address()))).await;
     let report = answer.json();

@@ -1,4 +1,4 @@
-//! What callers who are not signed in can cause at the console: guesses, floods, large bodies.
+//! Guesses, floods and large bodies of callers who are not signed in at the console.
 
 use crate::people::{Console, PASSWORD};
 use forebay_console::{Needs, routes};
@@ -123,7 +123,7 @@ async fn who_calls_is_told_by_trusted_proxies_alone_to_sign_in_audit_and_documen
         let request = console.request(from, "/sign-in").header("x-forwarded-for", client).body("name=root&password=wrong+password+1");
         stack.send(request).await.status
     };
-    // Whatever a client writes, the proxy adds the last one.
+    // The proxy adds the last one to those that a client writes.
     let of_one = join_all((0..10).map(|number| guess("127.0.0.1", format!("198.51.100.{number}, 203.0.113.7"))));
     let of_others =
         join_all([("127.0.0.1", "203.0.113.8"), ("127.0.0.9", "203.0.113.7")].map(|(from, client)| guess(from, client.to_owned())));

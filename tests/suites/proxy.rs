@@ -7,11 +7,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// What a proxy between publisher and broker does.
+/// The behaviour of a proxy between publisher and broker.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
     Open,
-    /// What the publisher sends arrives, and it hears nothing.
+    /// Bytes of the publisher arrive, and it hears nothing.
     Deaf,
     /// Nothing gets through in either direction.
     Shut,

@@ -49,7 +49,7 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// Whether what it has proved itself by still gives the same rights, for what goes on for long. As long as the database cannot be asked,
+    /// Returns whether the caller's credential still gives the same rights: for streams, which last long. While the database cannot be asked,
     /// nothing is known to be otherwise.
     pub(crate) async fn is_unchanged(&self) -> bool {
         let operations = &self.state.operations;
@@ -161,7 +161,7 @@ pub(crate) fn device_cookie(value: String, is_secure: bool) -> Cookie<'static> {
     named(device_cookie_name(is_secure), value, device::LASTS, is_secure)
 }
 
-/// What a device says of itself.
+/// The cookie by which a device says that it has signed in before.
 pub(crate) fn device_of(request: &HttpRequest, is_secure: bool) -> Option<String> {
     request.cookie(device_cookie_name(is_secure)).map(|cookie| cookie.value().to_owned())
 }

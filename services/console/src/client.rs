@@ -5,7 +5,7 @@ use actix_web::HttpRequest;
 use forebay_runtime::forwarding::Client;
 use std::sync::Once;
 
-/// Who sent a request.
+/// The client that sent a request.
 pub(crate) fn client_of(request: &HttpRequest, state: &State) -> Client {
     let headers = request.headers();
     let values = |name| headers.get_all(name).map(|value| value.as_bytes()).collect::<Vec<_>>();

@@ -20,7 +20,7 @@ pub(crate) struct Devices {
     key: [u8; 32],
 }
 
-/// What tells one device from another.
+/// Tells one device from another.
 pub(crate) type DeviceId = [u8; ID_BYTES];
 
 impl Devices {

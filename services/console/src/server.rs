@@ -69,7 +69,7 @@ pub enum ConsoleError {
     Serve(#[source] std::io::Error),
 }
 
-/// What the installation's key gives to signing in.
+/// The keys for signing in that are derived of the installation's key.
 struct Setup {
     /// Proves that who makes the first administrator reads this process's log.
     code: String,

@@ -46,7 +46,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Whether anybody can sign in. Everybody may ask, so it costs nothing once it is so.
+    /// Returns whether anybody can sign in. Everybody may ask, so it costs nothing once it is so.
     pub(crate) async fn has_users(&self) -> Result<bool, OperationError> {
         if self.has_users.load(Ordering::Relaxed) {
             return Ok(true);

@@ -26,7 +26,7 @@ pub(crate) struct Counted {
     /// Failures that cost nothing: people mistype.
     free: u32,
     longest_wait: Duration,
-    /// Whether a success ends them all. Where others may have failed too, it ends its own one alone.
+    /// Returns whether a success ends all failures. Where others may have failed too, it ends its own one alone.
     is_own: bool,
 }
 

@@ -21,9 +21,15 @@ pub(crate) async fn perform(output: &Output, api: &Api, command: Triggers) -> Re
 }
 
 async fn decide(output: &Output, api: &Api, path: &IntegrationPath, decision: &str, effect: &str) -> Result<(), Error> {
-    api.post(&format!("triggers/{path}/{decision}"), &json!({})).await?;
-    let object = json!({ "tenant": path.tenant.as_str(), "integration": path.name.as_str(), "decision": decision });
-    output.one(&format!("{path}: {effect}"), &object)
+    let decided = api.post(&format!("triggers/{path}/{decision}"), &json!({})).await?;
+    let message = match (decided["effect"].as_str(), decided["worker"].as_str()) {
+        (Some("cleared"), _) => {
+            "the execution at which it was halted has succeeded or was skipped meanwhile; the trigger runs already".to_owned()
+        }
+        (_, Some(worker)) => format!("{effect} on {worker}"),
+        (_, None) => format!("{effect} as soon as a worker holds the queue; none does now (forebay workers list)"),
+    };
+    output.one(&format!("{path}: {message}"), &decided)
 }
 
 fn row(trigger: Value) -> Row {

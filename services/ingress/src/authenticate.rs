@@ -51,7 +51,7 @@ impl Caller {
         }
     }
 
-    /// Whether it is known who calls.
+    /// Returns whether the caller is authenticated.
     pub(crate) fn is_known(&self) -> bool {
         matches!(self, Self::Known(_))
     }

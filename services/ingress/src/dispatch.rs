@@ -30,15 +30,6 @@ pub(crate) struct Wait {
     pub(crate) on_timeout: OnTimeout,
 }
 
-/// Until when the broker keeps a call.
-#[derive(Debug, Clone, Copy)]
-enum Expiry {
-    /// Nobody waits for its outcome.
-    Never,
-    /// Its caller waits; the broker drops it after this time, if there is one.
-    Awaited(Option<Duration>),
-}
-
 /// What became of a call whose caller waited.
 pub(crate) enum Answer {
     /// The execution ended in time.
@@ -50,7 +41,7 @@ pub(crate) enum Answer {
 impl Dispatch {
     /// Publishes a call that nobody waits for; `Ok` means confirmed by the broker.
     pub(crate) async fn accept(&self, envelope: &Envelope, delivery: &Delivery) -> Result<(), PublishError> {
-        self.publish(envelope, delivery, Expiry::Never).await
+        self.publish(envelope, delivery).await
     }
 
     /// Publishes a call and waits for its outcome.
@@ -58,12 +49,10 @@ impl Dispatch {
         let started = tokio::time::Instant::now();
         let mut waiting = self.replies.expect(envelope.execution_id).map_err(|_| self.publisher.no_connection())?;
         envelope.reply_to = Some(waiting.reply_to().to_owned());
-        let mut expiry = Expiry::Awaited(None);
         if wait.on_timeout == OnTimeout::Error {
             envelope.deadline = Some(envelope.received_at / 1000 + i64::try_from(wait.longest.as_millis()).unwrap_or(i64::MAX));
-            expiry = Expiry::Awaited(Some(wait.longest));
         }
-        self.publish(&envelope, delivery, expiry).await?;
+        self.publish(&envelope, delivery).await?;
         let recorded = self.recorded(envelope.integration_id, envelope.execution_id, waiting.lost());
         tokio::select! {
             reply = waiting.reply() => Ok(Answer::Ended(reply.ending)),
@@ -78,12 +67,11 @@ impl Dispatch {
         self.store.ending(integration, &id).await
     }
 
-    async fn publish(&self, envelope: &Envelope, delivery: &Delivery, expiry: Expiry) -> Result<(), PublishError> {
+    async fn publish(&self, envelope: &Envelope, delivery: &Delivery) -> Result<(), PublishError> {
         let started = std::time::Instant::now();
-        let is_awaited = matches!(expiry, Expiry::Awaited(_));
         let (tenant, snapshot) = (&envelope.tenant, self.snapshot.current());
-        let queue = self.topology.queue_of(envelope, delivery, is_awaited, snapshot.tenant_queue(tenant.as_str()));
-        let mut result = self.publish_on(queue, envelope, delivery, expiry).await;
+        let queue = self.topology.queue_of(envelope, delivery, snapshot.tenant_queue(tenant.as_str()));
+        let mut result = self.publish_on(queue, envelope, delivery).await;
         let is_full = result == Err(PublishError::QueueFull);
         if (is_full || self.long_queues.contains(queue))
             && self.topology.lanes().any(|shared| shared == queue)
@@ -92,21 +80,15 @@ impl Dispatch {
             if !is_full {
                 self.opener.ask(tenant);
             } else if let Some(own) = self.opener.open(tenant).await {
-                let queue = self.topology.queue_of(envelope, delivery, is_awaited, Some(own));
-                result = self.publish_on(queue, envelope, delivery, expiry).await;
+                result = self.publish_on(self.topology.queue_of(envelope, delivery, Some(own)), envelope, delivery).await;
             }
         }
         crate::measure::publish(&result, started.elapsed());
         result
     }
 
-    async fn publish_on(&self, queue: Queue, envelope: &Envelope, delivery: &Delivery, expiry: Expiry) -> Result<(), PublishError> {
-        let expires_in = match (expiry, queue) {
-            // A trigger's own queue keeps its order and is never expired by the broker; its worker records what is too late.
-            (Expiry::Awaited(expires_in), Queue::Call(_)) => expires_in,
-            (Expiry::Awaited(_) | Expiry::Never, _) => None,
-        };
-        let message = encode_envelope(envelope, expires_in, &self.key);
+    async fn publish_on(&self, queue: Queue, envelope: &Envelope, delivery: &Delivery) -> Result<(), PublishError> {
+        let message = encode_envelope(envelope, queue.expiry_of(envelope), &self.key);
         self.publisher.publish(order_of(envelope, delivery), Destination::Queue(queue), message).await
     }
 }

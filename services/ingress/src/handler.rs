@@ -231,7 +231,7 @@ fn respond(id: ExecutionId, response: Response) -> HttpResponse {
         answer.append_header((name.as_str(), value.as_str()));
     }
     answer.insert_header((crate::EXECUTION_ID_HEADER, id.to_string()));
-    // Whatever a workflow answers, a browser must not take it for something else.
+    // A browser must not take the answer of a workflow for another type than its own.
     answer.insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"));
     answer.body(response.body)
 }

@@ -46,7 +46,7 @@ pub(crate) enum Refused {
 #[derive(Clone)]
 pub(crate) struct Shares(Arc<Mutex<State>>);
 
-/// What one call holds; dropping it gives it back.
+/// The part that one call holds; dropping it gives it back.
 pub(crate) struct Share {
     shares: Shares,
     /// The first ones are filled; an array, since a call must not cost an allocation.
@@ -70,7 +70,7 @@ impl Shares {
         Share { shares: self.clone(), bounds, amount: 0 }
     }
 
-    /// What all calls hold.
+    /// The amount that all calls hold.
     pub(crate) fn held(&self) -> usize {
         let state = self.state();
         state.total - state.free
@@ -89,7 +89,7 @@ impl Share {
         let Some(free) = state.free.checked_sub(amount) else { return Err(Refused::UsedUp) };
         for bound in self.bounds.iter().flatten() {
             let held = state.held.get(&bound.holder).copied().unwrap_or_default();
-            // Whoever holds nothing gets something as long as there is something.
+            // A holder of nothing gets something as long as there is something.
             if held > 0 && (held + amount).saturating_mul(bound.denominator) > free.saturating_mul(bound.numerator) {
                 return Err(Refused::Bound(bound.holder.clone()));
             }
@@ -208,7 +208,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is taken and given back: the sums are right, and whoever took more than its first amount was within its bound.
+        /// In any order of taking and giving back, the sums are right, and a holder that took more than its first amount was within its bound.
         #[test]
         fn shares_are_counted_exactly(
             total in 1usize..2000,

@@ -79,8 +79,8 @@ impl ExecutionStore for StoredExecutions {
         self.ask(self.store.halt_trigger(integration, id, error))
     }
 
-    fn clear_halt(&self, integration: Uuid) -> PortFuture<'_, Result<(), StoreError>> {
-        self.ask(self.store.clear_halt(integration))
+    fn clear_halt(&self, integration: Uuid, execution: Uuid) -> PortFuture<'_, Result<(), StoreError>> {
+        self.ask(self.store.clear_halt(integration, execution))
     }
 
     fn definition(&self, integration: Uuid, version: i32) -> PortFuture<'_, Result<Option<Definition>, StoreError>> {
@@ -98,9 +98,9 @@ pub(crate) struct PublishedExecutions {
 }
 
 impl PublishedExecutions {
-    async fn publish_on(&self, envelope: &Envelope, policy: &Delivery, is_awaited: bool) -> Result<(), PublishError> {
+    async fn publish_on(&self, envelope: &Envelope, policy: &Delivery) -> Result<(), PublishError> {
         let tenant_queue = self.snapshot.current().tenant_queue(envelope.tenant.as_str());
-        let queue = self.topology.queue_of(envelope, policy, is_awaited, tenant_queue);
+        let queue = self.topology.queue_of(envelope, policy, tenant_queue);
         let (order, message) = (order_of(envelope, policy), encode_envelope(envelope, None, &self.key));
         self.publisher.publish(order, Destination::Queue(queue), message).await
     }
@@ -110,7 +110,7 @@ impl ExecutionBroker for PublishedExecutions {
     fn publish<'a>(&'a self, envelope: &'a Envelope, target: Target<'a>) -> PortFuture<'a, Result<(), PublishError>> {
         Box::pin(async move {
             match target {
-                Target::Integration(policy) => self.publish_on(envelope, policy, false).await,
+                Target::Integration(policy) => self.publish_on(envelope, policy).await,
                 Target::Delayed { shared_queue, delay } => {
                     let queue = Queue::Retry { lane: shared_queue, delay: delay * 1000 };
                     self.publisher.publish(None, Destination::Queue(queue), encode_envelope(envelope, None, &self.key)).await
@@ -128,7 +128,7 @@ impl ExecutionBroker for PublishedExecutions {
                 }
             };
             envelope.reply_to = Some(waiting.reply_to().to_owned());
-            self.publish_on(&envelope, policy, true).await?;
+            self.publish_on(&envelope, policy).await?;
             let lost = waiting.lost();
             tokio::select! {
                 reply = waiting.reply() => Ok(CallReply::Ended(reply.ending)),

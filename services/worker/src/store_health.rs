@@ -1,4 +1,4 @@
-//! Whether the store answers.
+//! The answers of the store, or their absence.
 //!
 //! A database that refuses connections is known to be away at once. One that answers nothing (a host that is gone, a network that drops
 //! packets) would cost every question its whole timeout. So the first question without an answer counts for all: until a probe gets an
@@ -18,7 +18,7 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 #[error("no answer in time")]
 struct Silent;
 
-/// What is known of the store of this process. Cheap to clone.
+/// Knows whether the store answers this process. Cheap to clone.
 #[derive(Clone, Default)]
 pub(crate) struct StoreHealth {
     is_silent: Arc<AtomicBool>,
@@ -28,7 +28,7 @@ impl StoreHealth {
     /// Asks the store, for at most this time.
     ///
     /// # Errors
-    /// What the store says; [`StoreError::Unavailable`] without asking while it is known not to answer.
+    /// Those of the store; [`StoreError::Unavailable`] without asking while it is known not to answer.
     pub(crate) async fn ask<T>(
         &self,
         store: &Store,
@@ -38,8 +38,8 @@ impl StoreHealth {
         self.ask_and_probe(timeout, question, || probes(store.clone())).await
     }
 
-    /// Whether questions fail without being asked.
-    pub(crate) fn is_silent(&self) -> bool {
+    /// True while questions fail without being asked.
+    fn is_silent(&self) -> bool {
         self.is_silent.load(Ordering::Acquire)
     }
 

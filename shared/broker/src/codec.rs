@@ -132,7 +132,7 @@ pub struct Reply {
     pub ending: Ending,
 }
 
-/// What arrives on a reply queue.
+/// A message that arrives on a reply queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Arrival {
     Reply(Reply),

@@ -11,7 +11,7 @@ use crate::topology::{Queue, Topology, close, short};
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 use lapin::message::BasicGetMessage;
-use lapin::options::{BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
+use lapin::options::{BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions};
 use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ErrorKind};
@@ -120,12 +120,10 @@ impl Inspector {
     }
 
     async fn depths_by_turns(&self, queues: &[Queue]) -> Result<Vec<Option<Depth>>, BrokerError> {
-        let passive = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
         let mut channel = self.channel().await?;
         let mut depths = Vec::with_capacity(queues.len());
         for queue in queues {
-            let name = self.topology.name(*queue);
-            match channel.queue_declare(short(&name), passive, FieldTable::default()).await {
+            match self.topology.found(&channel, *queue).await {
                 Ok(queue) => depths.push(Some(Depth { ready: queue.message_count(), consumers: queue.consumer_count() })),
                 // The broker closes the channel with that.
                 Err(error) if is_not_found(&error) => {

@@ -32,7 +32,7 @@ struct Waiters {
     shards: [Mutex<HashMap<ExecutionId, Waiter>>; SHARDS],
 }
 
-/// What a caller's place is told.
+/// The message to a caller's place.
 struct Waiter {
     reply: oneshot::Sender<Reply>,
     /// The outcome is in the store, and nowhere else.

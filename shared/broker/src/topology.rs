@@ -35,6 +35,18 @@ pub enum Queue {
     },
 }
 
+impl Queue {
+    /// The time after which the broker drops a message from the queue: calls need not begin after their deadline. A trigger's own queue
+    /// keeps its order, so its worker records what is too late.
+    #[must_use]
+    pub fn expiry_of(self, envelope: &Envelope) -> Option<Duration> {
+        match self {
+            Self::Call(_) => envelope.time_to_begin(),
+            Self::Work(_) | Self::Trigger(_) | Self::Dead | Self::Outcomes | Self::Unreadable | Self::Retry { .. } => None,
+        }
+    }
+}
+
 /// Upper bounds of every queue; the broker refuses what would exceed them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -114,7 +126,7 @@ impl Topology {
         (stable_hash(tenant.as_bytes()) % u64::from(self.lanes)) as u16
     }
 
-    /// Whether no other of these tenants has the tenant's lane.
+    /// Returns whether no other of these tenants shares the tenant's queue.
     #[must_use]
     pub fn is_alone<'a>(&self, tenant: &str, mut tenants: impl Iterator<Item = &'a str>) -> bool {
         let lane = self.lane_of(tenant);
@@ -124,9 +136,9 @@ impl Topology {
     /// The queue on which a call travels to its worker: the trigger's own where its delivery asks for one, else the tenant's shared queue.
     /// `tenant_queue`: the number of the shared queue that belongs to the tenant alone, if it has one.
     #[must_use]
-    pub fn queue_of(&self, envelope: &Envelope, delivery: &Delivery, is_awaited: bool, tenant_queue: Option<u16>) -> Queue {
+    pub fn queue_of(&self, envelope: &Envelope, delivery: &Delivery, tenant_queue: Option<u16>) -> Queue {
         let lane = tenant_queue.unwrap_or_else(|| self.lane_of(envelope.tenant.as_str()));
-        match (delivery.is_exclusive(), is_awaited) {
+        match (delivery.is_exclusive(), envelope.reply_to.is_some()) {
             (true, _) => Queue::Trigger(envelope.integration_id),
             (false, true) => Queue::Call(lane),
             (false, false) => Queue::Work(lane),
@@ -192,9 +204,8 @@ impl Topology {
                 Ok(Declared::AsWanted)
             }
             Err(error) if is_precondition_failed(&error) => {
-                let passive = QueueDeclareOptions { passive: true, ..durable };
                 let channel = connection.create_channel().await?;
-                channel.queue_declare(name.as_str().into(), passive, FieldTable::default()).await?;
+                self.found(&channel, queue).await?;
                 tracing::warn!(queue.name = %name, %error, "the queue exists with other arguments and is used as it is; delete it when it is empty to apply new limits");
                 close(&channel).await;
                 Ok(Declared::OtherArguments)
@@ -205,11 +216,16 @@ impl Topology {
 
     /// The number of messages in the queue that no consumer has in hand: those that count for its limit.
     pub(crate) async fn ready(&self, connection: &Connection, queue: Queue) -> Result<u64, lapin::Error> {
-        let passive = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
         let channel = connection.create_channel().await?;
-        let declared = channel.queue_declare(short(&self.name(queue)), passive, FieldTable::default()).await?;
+        let found = self.found(&channel, queue).await?;
         close(&channel).await;
-        Ok(u64::from(declared.message_count()))
+        Ok(u64::from(found.message_count()))
+    }
+
+    /// The queue as it is at the broker. The broker closes the channel where there is none.
+    pub(crate) async fn found(&self, channel: &Channel, queue: Queue) -> Result<lapin::Queue, lapin::Error> {
+        let passive = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
+        channel.queue_declare(short(&self.name(queue)), passive, FieldTable::default()).await
     }
 }
 

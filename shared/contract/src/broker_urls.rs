@@ -3,7 +3,7 @@
 use amq_protocol_uri::AMQPUri;
 
 const FORMS: &str = "write amqp://USER:PASSWORD@HOST:PORT/VHOST, with amqps:// for TLS";
-/// What begins a URL, in lower case.
+/// The beginnings of URLs, in lower case.
 const SCHEMES: [&str; 2] = ["amqp://", "amqps://"];
 
 /// Reads the addresses of the broker's nodes, at least one.
@@ -12,7 +12,7 @@ const SCHEMES: [&str; 2] = ["amqp://", "amqps://"];
 /// with `amqps` 5671; user and password are `guest`, host `localhost` and virtual host `/` unless given.
 ///
 /// # Errors
-/// What is wrong and what to write, without any part of the text: it may be the password.
+/// The problem and the remedy, without any part of the text: it may be the password.
 pub fn read_broker_urls(text: &str) -> Result<Vec<AMQPUri>, String> {
     if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Err("a URL has no spaces or control characters: percent-encode them".to_owned());

@@ -19,7 +19,7 @@ mod token_store;
 mod trust;
 
 pub use destination::Destination;
-pub use secrets::SecretSource;
+pub use secrets::{SecretSource, take_field, take_secrets};
 pub use token_store::{SharedToken, TokenFuture, TokenOwner, TokenStore, TokenStoreError, TokenTurn};
 pub use trust::ServerTrust;
 

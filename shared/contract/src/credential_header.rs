@@ -14,10 +14,10 @@ const CREDENTIALS: [&str; 10] = [
     "private-token",
 ];
 
-/// What is said of one.
+/// The problem text about such a header.
 pub(crate) const STORED_IN_CLEAR: &str = "is a credential, and would be stored in clear: use an http connection, which is stored encrypted";
 
-/// Whether a header is known to carry a credential.
+/// Returns whether a header is known to carry a credential.
 pub(crate) fn is_credential(name: &str) -> bool {
     CREDENTIALS.iter().any(|known| known.eq_ignore_ascii_case(name))
 }

@@ -8,6 +8,7 @@ use crate::name::{IntegrationPath, Name};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::time::Duration;
 use uuid::Uuid;
 
 /// The version that this code writes. A worker understands every version from 1 to this one.
@@ -169,6 +170,14 @@ impl Envelope {
         Self { due_at: Some(due), ..Self::new(execution_id, path, integration_id, version, request, body) }
     }
 
+    /// Time that is left for the execution to begin: zero when it is too late. `None`: it may begin at any time, or has begun.
+    #[must_use]
+    pub fn time_to_begin(&self) -> Option<Duration> {
+        // One that goes on after a wait has begun in time.
+        let deadline = self.deadline.filter(|_| !self.resumes)?;
+        Some(Duration::from_millis(u64::try_from(deadline - unix_micros() / 1000).unwrap_or_default()))
+    }
+
     /// A number for [`Envelope::once`].
     #[must_use]
     pub fn new_message() -> Option<i64> {
@@ -180,7 +189,23 @@ impl Envelope {
 
 #[cfg(test)]
 mod tests {
-    use super::TraceContext;
+    use super::{Envelope, TraceContext};
+    use crate::{IdIssuer, unix_micros};
+    use std::time::Duration;
+    use uuid::Uuid;
+
+    #[test]
+    fn an_execution_that_has_not_begun_must_begin_before_its_deadline() {
+        let request = serde_json::from_str(r#"{"method":"GET","path":"/t/n","headers":[]}"#).unwrap();
+        let (id, path) = (IdIssuer::new(b"k").issue(Uuid::nil()).unwrap(), "t/n".parse().unwrap());
+        let envelope = Envelope::new(id, path, Uuid::nil(), 1, request, "".into());
+        let now = unix_micros() / 1000;
+        let left = |deadline, resumes| Envelope { deadline, resumes, ..envelope.clone() }.time_to_begin();
+        assert_eq!((left(None, false), left(Some(now - 1), true)), (None, None));
+        assert_eq!((left(Some(now), false), left(Some(now - 5000), false)), (Some(Duration::ZERO), Some(Duration::ZERO)));
+        let left = left(Some(now + 60_000), false).unwrap();
+        assert!(left > Duration::from_secs(50) && left <= Duration::from_secs(60), "{left:?}");
+    }
 
     #[test]
     fn only_a_sampled_trace_has_an_id() {

@@ -52,7 +52,7 @@ pub enum SchemaError {
         "the body does not fit the schema; where, is not listed, since the schema makes too much work of this body: send a smaller body to see the places"
     )]
     Unlisted,
-    /// Whether it fits would be too much work to find.
+    /// It would be too much work to find out if the body fits.
     #[error(
         "the schema makes too much work of this body, since it holds the same values against its parts again and again. Send a smaller or less deeply nested body, or change the schema: alternatives that are told apart by a `const` member, and one reference to the part that recurs"
     )]
@@ -80,7 +80,7 @@ impl BodySchema {
         Ok(Self { validator, graph, shape })
     }
 
-    /// Whether one value may be evaluated often because of this schema: then the work is counted before it is done, for each body.
+    /// Returns whether this schema may make the validator evaluate one value often: the work is counted before it is done then, for each body.
     #[must_use]
     pub fn is_counted(&self) -> bool {
         self.shape.is_counted

@@ -5,7 +5,7 @@ use crate::actor::Actor;
 use crate::definitions::visible;
 use crate::difference::{Difference, differences};
 use crate::error::OperationError;
-use forebay_contract::connection::{Connection, SecretSource};
+use forebay_contract::connection::{Connection, SecretSource, take_field, take_secrets};
 use forebay_contract::definition::Problem;
 use forebay_contract::{IntegrationPath, Name};
 use forebay_store::{Change, ConnectionRow, Role, StoreError};
@@ -99,7 +99,7 @@ impl Operations {
         let row = self.store.connection_listed(&path.tenant, &path.name).await?;
         let mut document = self.store.connection_document(&path.tenant, &path.name, self.keys()?).await?;
         for field in Connection::secret_fields(&document) {
-            take(&mut document, &field);
+            take_field(&mut document, &field);
         }
         Ok((row, document))
     }
@@ -226,22 +226,13 @@ fn compare(before: Value, new: &NewConnection) -> PlannedConnection {
     let (mut before, mut after) = (before, new.document.clone());
     for document in [&mut before, &mut after] {
         if document["enabled"] == true {
-            take(document, &["enabled".to_owned()]);
+            take_field(document, &["enabled".to_owned()]);
         }
     }
     let mut fields = Connection::secret_fields(&before);
     fields.extend(Connection::secret_fields(&after));
     fields.extend(new.secret_fields.iter().cloned());
-    for field in fields {
-        let change = match (take(&mut before, &field), take(&mut after, &field)) {
-            (Some(before), Some(after)) if before == after => "unchanged",
-            (Some(_), Some(_)) => "changed",
-            (None, Some(_)) => "added",
-            (Some(_), None) => "removed",
-            (None, None) => continue,
-        };
-        planned.secrets.push((field.join("."), change));
-    }
+    planned.secrets = take_secrets(&mut before, &mut after, &fields);
     planned.differences = differences(&before, &after);
     planned
 }
@@ -251,7 +242,7 @@ fn refuse_elsewhere(stored: &Value, kept: &[String], new: &Connection) -> Result
     if kept.is_empty() {
         return Ok(());
     }
-    // What cannot be read says nothing of where its secrets are meant for.
+    // A stored connection that cannot be read does not say for which destination its secrets are.
     let changed = match Connection::from_stored(stored) {
         Ok(stored) => stored.destination().differences(&new.destination()).join(", "),
         Err(_) => "the whole connection".to_owned(),
@@ -279,16 +270,6 @@ fn keep_secrets(stored: &Value, document: &mut Value) -> Vec<String> {
         }
     }
     kept
-}
-
-/// Takes a field out of a document.
-fn take(document: &mut Value, field: &[String]) -> Option<Value> {
-    let (last, outer) = field.split_last()?;
-    let mut object = document.as_object_mut()?;
-    for name in outer {
-        object = object.get_mut(name)?.as_object_mut()?;
-    }
-    object.remove(last)
 }
 
 #[cfg(test)]

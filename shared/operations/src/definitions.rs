@@ -46,7 +46,7 @@ pub fn check_definition(document: &Value) -> Result<Definition, Vec<Problem>> {
     Ok(definition)
 }
 
-/// What is not wrong, but may do harm: each with its path and what to do.
+/// Warnings of a definition that is valid and may do harm: each with its path and a remedy.
 #[must_use]
 pub fn definition_warnings(definition: &Definition) -> Vec<String> {
     let schema = definition.trigger.webhook().and_then(|webhook| webhook.schema.as_ref());

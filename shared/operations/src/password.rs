@@ -24,7 +24,7 @@ fn argon2() -> Argon2<'static> {
 /// Against which a name that does not exist is checked, so that it takes as long as one that does.
 static OF_NOBODY: LazyLock<Option<String>> = LazyLock::new(|| argon2().hash_password(b"nobody has this").ok().map(|hash| hash.to_string()));
 
-/// Who waits for a password to be checked.
+/// The line in which a check of a password waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Waiting {
     /// Anybody.
@@ -87,7 +87,7 @@ impl Passwords {
         Ok(Turn { _place: place })
     }
 
-    /// What is stored of a new password of somebody who is known.
+    /// The digest to store of a new password of somebody who is known.
     ///
     /// `words`: what stands about the person elsewhere, such as the name, and is guessed first.
     ///
@@ -100,7 +100,7 @@ impl Passwords {
     }
 }
 
-/// Whether a text may be a password.
+/// Checks that a text may be a password.
 ///
 /// # Errors
 /// [`OperationError::Invalid`]: too short, too long, or one of those that are guessed first.
@@ -118,7 +118,7 @@ fn check(password: &str, words: &[&str]) -> Result<(), OperationError> {
     Ok(())
 }
 
-/// What is stored of a password, in the PHC form. Takes tens of milliseconds of a core, beside the runtime's own threads.
+/// The digest to store of a password, in the PHC form. Takes tens of milliseconds of a core, beside the runtime's own threads.
 ///
 /// # Errors
 /// [`OperationError::Failed`].

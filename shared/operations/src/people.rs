@@ -42,7 +42,7 @@ pub struct SignInAttempt<'a> {
     pub address: Option<IpAddr>,
     /// Stands for the name where nobody has it: a person may have typed the password there.
     pub name_digest: &'a str,
-    /// Whether this device has signed in as this account before.
+    /// True if this device has signed in as this account before.
     pub is_known_device: bool,
 }
 

@@ -91,7 +91,7 @@ impl CheckedBroker<'_> {
         let publisher = access.publisher.get_or_init(start);
         // Not connected after that: publishing says so.
         let _ = tokio::time::timeout(PATIENCE, publisher.ready()).await;
-        let queue = access.topology.queue_of(envelope, delivery, false, None);
+        let queue = access.topology.queue_of(envelope, delivery, None);
         let key = MessageKey::new(&access.check.store.id_key().await?, false);
         let destination = Destination::Queue(queue);
         Ok(publisher.publish(order_of(envelope, delivery), destination, encode_envelope(envelope, None, &key)).await?)

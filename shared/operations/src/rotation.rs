@@ -18,7 +18,7 @@ impl Operations {
     /// any process, that is all. How many connections and keys were encrypted anew, and how far the rest is.
     ///
     /// # Errors
-    /// What the store says.
+    /// Those of the store.
     pub async fn rotate(self: &Arc<Self>, actor: &Actor) -> Result<(usize, Rotation), OperationError> {
         let who = actor.may_everywhere(Role::Administrator)?;
         let keys = self.keys()?;
@@ -36,7 +36,7 @@ impl Operations {
     /// How far it has come; `None`: nothing has been encrypted anew yet.
     ///
     /// # Errors
-    /// What the store says.
+    /// Those of the store.
     pub async fn rotation(&self, actor: &Actor) -> Result<Option<Rotation>, OperationError> {
         actor.may_everywhere(Role::Administrator)?;
         Ok(self.store.rotation(self.keys()?).await?)

@@ -5,7 +5,7 @@ use crate::actor::Actor;
 use crate::definitions::visible;
 use crate::error::OperationError;
 use forebay_contract::{IntegrationPath, Name, unix_micros};
-use forebay_store::{Decision, DiagnosisRow, Role, TriggerRow};
+use forebay_store::{Decision, DecisionEffect, DiagnosisRow, Role, TriggerRow};
 use std::time::Duration;
 
 /// Longest time of diagnostics: everything is recorded meanwhile.
@@ -23,17 +23,17 @@ impl Operations {
         Ok(rows)
     }
 
-    /// Lets a halted trigger go on: with the execution at which it halted, or without it.
+    /// Lets a halted trigger go on: with the execution at which it halted, or without it. Returns the effect.
     ///
     /// # Errors
     /// What the store says.
-    pub async fn decide(&self, actor: &Actor, path: &IntegrationPath, decision: Decision) -> Result<(), OperationError> {
+    pub async fn decide(&self, actor: &Actor, path: &IntegrationPath, decision: Decision) -> Result<DecisionEffect, OperationError> {
         let who = actor.may(&path.tenant, Role::Operator)?;
-        match decision {
+        let effect = match decision {
             Decision::Resume => self.store.resume_trigger(path, who).await?,
             Decision::Skip => self.store.skip_trigger(path, who).await?,
-        }
-        Ok(())
+        };
+        Ok(effect)
     }
 
     /// Records everything of an integration for a time from now; until when, in microseconds of Unix time.

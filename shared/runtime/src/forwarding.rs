@@ -20,7 +20,7 @@ const MAX_HOPS: usize = 32;
 pub struct Client {
     /// Its address; of IPv4 in IPv6 (`::ffff:192.0.2.1`), the IPv4 address. `None`: the connection has none, as a Unix socket.
     pub address: Option<IpAddr>,
-    /// Whether it used HTTPS.
+    /// True if it used HTTPS.
     pub is_https: bool,
     /// The host that it used, with its port, as a trusted proxy names it; `None`: the `Host` header counts. The text is not checked.
     pub host: Option<String>,
@@ -46,7 +46,7 @@ impl TrustedProxies {
         Ok(Self(networks))
     }
 
-    /// Whether this is a proxy that is trusted.
+    /// Returns whether this is the address of a trusted proxy.
     fn has(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }

@@ -18,7 +18,7 @@ struct Check {
     weight: Weight,
 }
 
-/// Whether a check decides.
+/// The part of a check in readiness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Weight {
     /// The process is ready only while the check is ok.

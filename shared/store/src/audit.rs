@@ -147,7 +147,7 @@ impl Store {
     /// Deletes lines that are older than `retention`, and says so in a line; how many. Several processes may call it at once: one does it.
     ///
     /// # Errors
-    /// What the server says; what was deleted stays so.
+    /// Those of the database. Deleted lines stay deleted.
     pub async fn forget_audit(&self, now: i64, retention: Duration) -> Result<u64, StoreError> {
         let mut client = self.client("forget old lines of the audit log").await?;
         let before = Timestamp(now.saturating_sub(Timestamp::micros(retention)));

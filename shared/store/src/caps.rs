@@ -23,7 +23,7 @@ impl Default for Caps {
     }
 }
 
-/// What is counted for a tenant.
+/// Things that are counted for a tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Counted {
     Integrations,

@@ -10,7 +10,7 @@ use crate::seal::{Place, SecretKeys};
 use crate::timestamp::Timestamp;
 use deadpool_postgres::{GenericClient, Transaction};
 use forebay_contract::Name;
-use forebay_contract::connection::Connection;
+use forebay_contract::connection::{Connection, take_secrets};
 use forebay_contract::json::read_json;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -34,13 +34,18 @@ impl SealedConnection {
     /// # Errors
     /// [`StoreError::Invalid`]: it was encrypted by another key; [`StoreError::Damaged`].
     pub fn open(&self, keys: &SecretKeys) -> Result<Connection, StoreError> {
-        let document = self.document(keys)?;
-        let connection = Connection::from_stored(&document).map_err(|_| DAMAGED)?;
-        // What an earlier version encrypted is not bound to its tenant and name, but names them.
-        if connection.tenant == self.tenant && connection.name == self.name { Ok(connection) } else { Err(DAMAGED) }
+        self.opened(keys).map(|(_, connection)| connection)
     }
 
-    /// What it was read from, every secret as text.
+    /// The document and the connection.
+    fn opened(&self, keys: &SecretKeys) -> Result<(Value, Connection), StoreError> {
+        let document = self.document(keys)?;
+        let connection = Connection::from_stored(&document).map_err(|_| DAMAGED)?;
+        // A document that an earlier version encrypted is not bound to its tenant and name, but names them: it may have been moved here.
+        if connection.tenant == self.tenant && connection.name == self.name { Ok((document, connection)) } else { Err(DAMAGED) }
+    }
+
+    /// The document that it was read from, every secret as text.
     fn document(&self, keys: &SecretKeys) -> Result<Value, StoreError> {
         let text = keys.open(&place(&self.tenant, &self.name, self.id.as_bytes()), &self.content, &self.by)?;
         read_json(&text).map_err(|_| DAMAGED)
@@ -198,10 +203,8 @@ impl Store {
     /// # Errors
     /// As [`Store::connection`].
     pub async fn connection_document(&self, tenant: &Name, name: &Name, keys: &SecretKeys) -> Result<Value, StoreError> {
-        let sealed = self.sealed_connection(tenant, name).await?;
-        // Refuses one that was moved here from another place.
-        sealed.open(keys)?;
-        sealed.document(keys)
+        let (document, _) = self.sealed_connection(tenant, name).await?.opened(keys)?;
+        Ok(document)
     }
 
     /// Lets steps use a connection, or not.
@@ -312,43 +315,23 @@ fn sealed_row(row: &Row) -> Result<SealedConnection, StoreError> {
     })
 }
 
-/// What the audit log shows of a change of a connection: everything but the secrets, and of those which ones are others.
+/// The two versions of a connection as the audit log shows them: without the secrets, and with those of them that are others.
 fn audited(before: Option<&Value>, after: &Value) -> (Option<Value>, Value) {
-    let value_at = |document: &Value, path: &[String]| path.iter().try_fold(document, |value, name| value.get(name)).cloned();
     let mut paths = Connection::secret_fields(after);
     paths.extend(before.map(Connection::secret_fields).unwrap_or_default());
-    let mut secrets = serde_json::Map::new();
-    for path in &paths {
-        let change = match (before.and_then(|before| value_at(before, path)), value_at(after, path)) {
-            (Some(before), Some(after)) if before == after => continue,
-            (Some(_), Some(_)) => "changed",
-            (None, _) => "added",
-            (Some(_), None) => "removed",
-        };
-        secrets.insert(path.join("."), change.into());
-    }
-    let told = |document: &Value| {
-        let mut document = document.clone();
-        for path in &paths {
-            remove(&mut document, path);
-        }
+    let (mut earlier, mut after) = (before.cloned().unwrap_or_default(), after.clone());
+    let mut secrets = take_secrets(&mut earlier, &mut after, &paths);
+    secrets.retain(|(_, change)| *change != "unchanged");
+    let shown = |mut document: Value| {
         // Written out or not, it is the same.
         document["enabled"] = json!(document.get("enabled") != Some(&Value::Bool(false)));
         document
     };
-    let mut after = told(after);
+    let mut after = shown(after);
     if !secrets.is_empty() {
-        after["secrets"] = Value::Object(secrets);
+        after["secrets"] = secrets.into_iter().map(|(path, change)| (path, Value::from(change))).collect();
     }
-    (before.map(told), after)
-}
-
-fn remove(document: &mut Value, path: &[String]) {
-    let Some((last, outer)) = path.split_last() else { return };
-    let place = outer.iter().try_fold(document, |value, name| value.get_mut(name));
-    if let Some(Value::Object(place)) = place {
-        place.shift_remove(last);
-    }
+    (before.map(|_| shown(earlier)), after)
 }
 
 fn deed(action: &'static str, tenant: &Name, name: &Name, before: Option<Value>, after: Option<Value>) -> Deed {

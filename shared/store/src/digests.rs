@@ -15,7 +15,7 @@ const PLACE: Place<'_> = Place { kind: "the key of digests", tenant: "", name: "
 const KEY_BYTES: usize = 32;
 const OPERATION: &str = "read the key of digests";
 
-/// What is stored of a generated key, of a session and of a token.
+/// The digest to store of a generated key, of a session and of a token.
 #[must_use]
 pub fn key_digest(key: &str) -> [u8; 32] {
     Sha256::digest(key).into()

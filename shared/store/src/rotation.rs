@@ -23,7 +23,7 @@ pub struct Rotation {
     pub started_at: i64,
     /// When everything was encrypted by the new key; `None`: not yet.
     pub finished_at: Option<i64>,
-    /// Whether a process is at it. One that is neither running nor finished has to be started again, and goes on where it ended.
+    /// True while a process works on it. One that is neither running nor finished has to be started again, and goes on where it ended.
     pub is_running: bool,
     /// Connections, keys and payloads that were encrypted anew.
     pub resealed: i64,
@@ -31,7 +31,7 @@ pub struct Rotation {
     pub unreadable: i64,
     /// Executions that were accepted before this time have been looked at.
     pub up_to: Option<i64>,
-    /// Whether it is for the key that is the first one now.
+    /// True if it is for the key that is the first one now.
     pub is_of_this_key: bool,
 }
 
@@ -43,7 +43,7 @@ impl Store {
     /// Begins to encrypt anew, or goes on where a process has ended; `None`: another process is at it.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn begin_rotation(&self, keys: &SecretKeys) -> Result<Option<Runner>, StoreError> {
         let client = self.client(OPERATION).await?;
         let runner = Uuid::new_v4();
@@ -69,7 +69,7 @@ impl Store {
     /// How far it has come; `None`: nothing has been encrypted anew yet.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn rotation(&self, keys: &SecretKeys) -> Result<Option<Rotation>, StoreError> {
         let operation = "read how far encrypting anew has come";
         let client = self.client(operation).await?;
@@ -94,7 +94,7 @@ impl Store {
     /// Counts what was encrypted anew beside the payloads.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn count_resealed(&self, runner: Runner, more: usize) -> Result<(), StoreError> {
         let client = self.client(OPERATION).await?;
         let sql = "update key_rotation set resealed = resealed + $2, last_seen_at = now() where runner = $1";
@@ -105,7 +105,7 @@ impl Store {
     /// Encrypts the next part of the payloads anew; `false`: that was the last one, or another process has taken over.
     ///
     /// # Errors
-    /// What the server says. What was done before stays.
+    /// Those of the database. Parts that were done stay done.
     pub async fn rotate_part(&self, keys: &SecretKeys, runner: Runner) -> Result<bool, StoreError> {
         let failed = StoreError::during(OPERATION);
         let mut client = self.client(OPERATION).await?;

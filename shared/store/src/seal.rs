@@ -21,7 +21,7 @@ struct Key {
     digests: hmac::Key,
 }
 
-/// What is stored: the nonce, then the ciphertext with its tag; and the id of the key with, behind it, the form of the place.
+/// The stored form: the nonce, then the ciphertext with its tag; and the id of the key with, behind it, the form of the place.
 pub(crate) struct Sealed {
     pub(crate) content: Vec<u8>,
     pub(crate) by: Vec<u8>,
@@ -31,15 +31,15 @@ pub(crate) struct Sealed {
 /// to [`Place::earlier`] alone.
 const WHOLE_PLACE: u8 = 2;
 
-/// What a text belongs to: it cannot be moved to another tenant, another name or another use.
+/// The place of a text: it cannot be moved to another tenant, another name or another use.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place<'a> {
-    /// What it is, for errors too, such as `the connection`.
+    /// The kind of text, for errors too, such as `the connection`.
     pub(crate) kind: &'static str,
     pub(crate) tenant: &'a str,
-    /// What tells it from others of its kind in the tenant.
+    /// Tells it from others of its kind in the tenant.
     pub(crate) name: &'a str,
-    /// What earlier versions bound it to.
+    /// The data to which earlier versions bound it.
     pub(crate) earlier: &'a [u8],
 }
 
@@ -87,7 +87,7 @@ impl SecretKeys {
         self.0.first().map(|key| key.id.as_slice())
     }
 
-    /// Whether a text was encrypted by the key that encrypts now, and is bound to all of its place.
+    /// Returns whether a text was encrypted by the key that encrypts now, and is bound to all of its place.
     pub(crate) fn is_current(&self, by: &[u8]) -> bool {
         self.0.first().is_some_and(|key| by.split_last() == Some((&WHOLE_PLACE, key.id.as_slice())))
     }

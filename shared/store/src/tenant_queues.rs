@@ -82,7 +82,7 @@ impl Store {
     /// [`MAX_TENANT_QUEUES`] tenants have some already. A tenant that has some keeps them.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn open_tenant_queue(&self, tenant: &Name) -> Result<Option<u16>, StoreError> {
         let operation = "open the queues of a tenant";
         let failed = StoreError::during(operation);
@@ -109,7 +109,7 @@ impl Store {
     /// The numbers of all queues that belong to one tenant, with their tenants, by number.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn tenant_queues(&self) -> Result<Vec<(Name, u16)>, StoreError> {
         let operation = "list the queues of tenants";
         let client = self.client(operation).await?;

@@ -43,6 +43,16 @@ impl Decision {
     }
 }
 
+/// The effect of a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DecisionEffect {
+    /// The worker that holds the trigger's queue carries it out.
+    Pending,
+    /// The execution at which the trigger halted has succeeded, or was skipped, meanwhile: the trigger runs already.
+    Cleared,
+}
+
 /// Where a trigger stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TriggerState {
@@ -150,7 +160,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::NotHalted`], or what the server says.
-    pub async fn resume_trigger(&self, path: &IntegrationPath, by: impl Into<Who>) -> Result<(), StoreError> {
+    pub async fn resume_trigger(&self, path: &IntegrationPath, by: impl Into<Who>) -> Result<DecisionEffect, StoreError> {
         self.decide(path, Decision::Resume, &by.into()).await
     }
 
@@ -158,11 +168,11 @@ impl Store {
     ///
     /// # Errors
     /// As for [`Store::resume_trigger`].
-    pub async fn skip_trigger(&self, path: &IntegrationPath, by: impl Into<Who>) -> Result<(), StoreError> {
+    pub async fn skip_trigger(&self, path: &IntegrationPath, by: impl Into<Who>) -> Result<DecisionEffect, StoreError> {
         self.decide(path, Decision::Skip, &by.into()).await
     }
 
-    async fn decide(&self, path: &IntegrationPath, decision: Decision, by: &Who) -> Result<(), StoreError> {
+    async fn decide(&self, path: &IntegrationPath, decision: Decision, by: &Who) -> Result<DecisionEffect, StoreError> {
         let operation = "decide about a trigger";
         let failed = StoreError::during(operation);
         let issuer = self.issuer().await?;
@@ -177,35 +187,40 @@ impl Store {
                    where integration_id = $1 and state = 'halted' returning execution_id, error::text";
         let written = transaction.query_opt(sql, &[&id, &decision.as_str(), &bounded_message(&by.name)]).await.map_err(failed)?;
         let Some(halted) = written else { return Err(StoreError::NotHalted { path: path.clone() }) };
-        let execution = halted.get::<_, Option<Uuid>>(0).map(|unique| issuer.restore(unique, id).to_string());
+        let execution = halted.get::<_, Option<Uuid>>(0).map(|unique| issuer.restore(unique, id));
         let error: Option<Value> = halted.get::<_, Option<&str>>(1).and_then(|error| serde_json::from_str(error).ok());
         let deed = Deed {
             tenant: Some(path.tenant.clone()),
             action: if decision == Decision::Resume { "trigger.resume" } else { "trigger.skip" },
             target: path.to_string(),
-            before: Some(json!({ "executionId": execution, "error": error })),
+            before: Some(json!({ "executionId": execution.map(|execution| execution.to_string()), "error": error })),
             after: None,
         };
         audit::write(&transaction, by, &deed).await?;
+        let effect = match execution {
+            Some(execution) if has_been_settled(&transaction, &execution).await.map_err(failed)? => {
+                clear(&transaction, id, execution.unique()).await.map_err(failed)?;
+                DecisionEffect::Cleared
+            }
+            _ => DecisionEffect::Pending,
+        };
         listen::announce_change(&transaction).await?;
-        transaction.commit().await.map_err(failed)
+        transaction.commit().await.map_err(failed)?;
+        Ok(effect)
     }
 
-    /// The worker has taken the decision: the trigger runs again. One that runs is no error.
+    /// Ends the halt of a trigger at an execution (its unique part): the trigger runs again. One that runs, or is halted at another
+    /// execution, is no error.
     ///
     /// # Errors
     /// What the server says.
-    pub async fn clear_halt(&self, integration_id: Uuid) -> Result<(), StoreError> {
+    pub async fn clear_halt(&self, integration_id: Uuid, execution: Uuid) -> Result<(), StoreError> {
         let operation = "clear a halt";
         let failed = StoreError::during(operation);
         let mut client = self.client(operation).await?;
         let transaction = client.transaction().await.map_err(failed)?;
         listen::next_generation(&transaction, Part::Triggers).await?;
-        let sql = "update trigger_states set state = 'running', since = now(), execution_id = null, error = null,
-                       decision = null, decided_at = null, decided_by = null
-                   where integration_id = $1 and state = 'halted'";
-        let written = transaction.execute(sql, &[&integration_id]).await.map_err(failed)?;
-        if written == 0 {
+        if clear(&transaction, integration_id, execution).await.map_err(failed)? == 0 {
             return Ok(());
         }
         listen::announce_change(&transaction).await?;
@@ -263,6 +278,21 @@ impl Store {
         }
         Ok(triggers)
     }
+}
+
+/// Returns whether no message of the execution can be in the queue any more: it has succeeded, or a person skipped it.
+async fn has_been_settled(transaction: &Transaction<'_>, execution: &ExecutionId) -> Result<bool, tokio_postgres::Error> {
+    let sql = "select 1 from executions where id = $1 and accepted_at = $2 and (status = 'succeeded' or skipped)";
+    let found = transaction.query_opt(sql, &[&execution.unique(), &Timestamp(accepted_at(execution))]).await?;
+    Ok(found.is_some())
+}
+
+/// Ends the halt at an execution; returns the number of changed rows.
+async fn clear(transaction: &Transaction<'_>, integration: Uuid, execution: Uuid) -> Result<u64, tokio_postgres::Error> {
+    let sql = "update trigger_states set state = 'running', since = now(), execution_id = null, error = null,
+                   decision = null, decided_at = null, decided_by = null
+               where integration_id = $1 and execution_id = $2 and state = 'halted'";
+    transaction.execute(sql, &[&integration, &execution]).await
 }
 
 /// In the order that [`halt`] reads.

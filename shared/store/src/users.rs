@@ -69,7 +69,7 @@ pub struct UserChange {
 pub struct NewPassword {
     /// A digest of it in the PHC form.
     pub digest: String,
-    /// Whether somebody else has set it, as for an account that others have used: the person's tokens end too.
+    /// True if somebody else has set it, as for an account that others have used: the person's tokens end too.
     pub is_reset: bool,
 }
 

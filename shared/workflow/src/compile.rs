@@ -12,7 +12,9 @@ use crate::respond::{CompiledRespond, CompiledStatus};
 use crate::step::http::{HttpStep, Target};
 use crate::step::sql::{SqlStep, SqlText};
 use crate::step::url::{PathTemplate, UrlTemplate};
+use forebay_contract::Name;
 use forebay_contract::definition::{Action, Definition, Delivery, HttpCall, HttpTarget, OnError, Problem, Respond, Status, Step, Wait};
+use std::collections::BTreeSet;
 
 /// Everything of a program that is compiled.
 pub(crate) struct Parts {
@@ -27,6 +29,8 @@ pub(crate) struct Parts {
     pub keeps_steps: bool,
     /// Whether mappings see `.request.raw`: see [`names_raw`].
     pub wants_raw: bool,
+    /// The connections by which steps work.
+    pub connections: BTreeSet<Name>,
 }
 
 /// Compiles a definition; a new one is held also to what stored ones, of older versions, may break where it is never reached.
@@ -59,6 +63,7 @@ pub(crate) struct Compiler {
     pub(crate) asks_for_earlier: bool,
     /// Whether a text so far names `raw`.
     wants_raw: bool,
+    connections: BTreeSet<Name>,
 }
 
 impl Compiler {
@@ -75,7 +80,8 @@ impl Compiler {
         let steps = self.steps("steps", &definition.steps);
         let respond = definition.respond.as_ref().and_then(|respond| self.respond("respond", respond));
         let keeps_steps = self.waits || self.asks_for_earlier || self.reaches_out && self.step_count > 1;
-        Parts { ordering_key, input, label, steps, respond, waits: self.waits, keeps_steps, wants_raw: self.wants_raw }
+        let connections = std::mem::take(&mut self.connections);
+        Parts { ordering_key, input, label, steps, respond, waits: self.waits, keeps_steps, wants_raw: self.wants_raw, connections }
     }
 
     pub(crate) fn problem(&mut self, path: impl Into<String>, message: impl Into<String>) {
@@ -131,6 +137,7 @@ impl Compiler {
         let action = action?;
         self.step_count += 1;
         self.reaches_out |= action.reaches_out();
+        self.connections.extend(action.connection().cloned());
         self.waits |= matches!(action, CompiledAction::Wait(_));
         let (id, kind) = (step.id.clone(), step.action.kind());
         Some(CompiledStep { id, kind, when: when?, timeout: step.timeout, retry: step.retry, on_error, action })

@@ -5,14 +5,13 @@
 
 use crate::failure;
 use crate::mapping::{Limits, Mapping, MappingError, Template, Value};
-use crate::slow_pool::SlowPool;
+use crate::slow_pool::run_fairly;
 use forebay_contract::Name;
-use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use forebay_contract::outcome::ExecutionError;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
 
 /// Longest part of a mapping's error text that goes on to the caller and the history.
 const LONGEST_MESSAGE: usize = 2000;
@@ -105,32 +104,25 @@ impl<P: Send + Sync + 'static> Paced<P> {
         T: Send + 'static,
         F: Fn(&P, &Limits) -> Result<T, MappingError> + Send + 'static,
     {
-        let (answer, answered) = oneshot::channel();
-        // Dropped with this future: the run then ends soon, or never starts.
+        // Dropped with this future: the run then ends soon.
         let withdrawal = Withdrawal(Arc::default());
         let limits = Limits { deadline: time, memory: budget.mapping_memory, cancel: Some(withdrawal.0.clone()), ..Limits::default() };
         let (program, is_slow, deadline) = (self.program.clone(), self.is_slow.clone(), budget.deadline);
-        let job = move || {
+        let evaluate = move || {
             let mut limits = limits;
             // It may have waited for a thread for long.
             limits.deadline = limits.deadline.min(deadline.saturating_duration_since(Instant::now()));
-            let is_withdrawn = limits.cancel.as_ref().is_some_and(|cancel| cancel.load(Ordering::Relaxed));
-            if is_withdrawn || limits.deadline.is_zero() {
-                let _ = answer.send(Err(failure::deadline_reached()));
-                return;
+            if limits.deadline.is_zero() {
+                return Err(failure::deadline_reached());
             }
             let started = Instant::now();
-            let result = catch(|| run(&program, &limits));
-            if started.elapsed() < Limits::inline().deadline / 2 && matches!(result, Ok(Ok(_))) {
+            let result = run(&program, &limits);
+            if started.elapsed() < Limits::inline().deadline / 2 && result.is_ok() {
                 is_slow.store(false, Ordering::Relaxed);
             }
-            let _ = answer.send(result);
+            Ok(result)
         };
-        let refused = |refused: crate::slow_pool::Refused| failure::transient(ErrorCode::Limit, refused.to_string());
-        SlowPool::of_process().submit(&budget.tenant, Box::new(job)).map_err(refused)?;
-        let result = answered.await;
-        drop(withdrawal);
-        result.unwrap_or_else(|_| Err(failure::permanent(ErrorCode::Internal, "a slow thread dropped a mapping")))
+        run_fairly(&budget.tenant, evaluate).await?
     }
 }
 

@@ -56,4 +56,4 @@ pub use key::{KeyError, KeyMapping};
 pub use mapping::STACK_BYTES;
 pub use program::Program;
 pub use redaction::{HIDDEN, Redaction};
-pub use weight::run_fairly;
+pub use slow_pool::run_fairly;

@@ -11,7 +11,7 @@ use crate::step::http::{HttpStep, Target};
 use crate::step::sftp::SftpStep;
 use crate::step::sql::SqlStep;
 use forebay_contract::Name;
-use forebay_contract::definition::{Definition, LogLevel, Problem, RetryPolicy, Step};
+use forebay_contract::definition::{Definition, LogLevel, Problem, RetryPolicy};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::ExecutionError;
 use std::sync::Arc;
@@ -156,11 +156,8 @@ impl Program {
     /// # Errors
     /// Every problem, each with the path of its field, such as `steps[1].set: line 1, column 5: ...`.
     pub fn compile(definition: Arc<Definition>) -> Result<Self, Vec<Problem>> {
-        let Parts { ordering_key, input, label, steps, respond, waits, keeps_steps, wants_raw } = compile(&definition, false)?;
-        let mut connections: Vec<Name> = Step::all(&definition.steps).iter().filter_map(|step| step.action.connection().cloned()).collect();
-        connections.sort_unstable();
-        connections.dedup();
-        let connections = connections.into();
+        let Parts { ordering_key, input, label, steps, respond, waits, keeps_steps, wants_raw, connections } = compile(&definition, false)?;
+        let connections = connections.into_iter().collect();
         Ok(Self { definition, ordering_key, input, label, steps, respond, waits, keeps_steps, wants_raw, connections })
     }
 

@@ -1,21 +1,25 @@
-//! Threads for mappings that outgrew their try on an async thread, shared fairly between tenants.
+//! Threads for mappings that outgrew their try on an async thread, and for large bodies, shared fairly between tenants.
 //!
 //! A mapping is a tenant's own code, so one tenant can fill any queue. Tenants take turns, one tenant never holds every
 //! thread, and each has its own bound of waiting runs: what one tenant writes delays that tenant.
 
-use crate::fair;
+use crate::failure;
+use crate::fair::{self, Line};
 use forebay_contract::Name;
-use std::collections::{HashMap, VecDeque};
+use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use tokio::sync::oneshot;
 
 /// Runs of one tenant that may wait at a time. With 2 s a run and one thread this is already minutes of work.
 const MOST_WAITING_OF_A_TENANT: usize = 256;
 
-pub(crate) type Job = Box<dyn FnOnce() + Send>;
+type Job = Box<dyn FnOnce() + Send>;
 
 /// Why a job was not taken; the Display is for the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Refused {
+enum Refused {
     #[error(
         "{MOST_WAITING_OF_A_TENANT} slow mappings, large bodies and costly schemas of this tenant are waiting already; make them faster or smaller, or send less at a time"
     )]
@@ -24,8 +28,28 @@ pub(crate) enum Refused {
     NoThread,
 }
 
+/// Runs `work` on one of the threads. Where this is dropped, work that has not begun is not done.
+///
+/// # Errors
+/// [`ErrorCode::Limit`], transient: too much of this tenant waits already, or no thread could be started. Another one: it panics.
+pub async fn run_fairly<T: Send + 'static>(tenant: &Name, work: impl FnOnce() -> T + Send + 'static) -> Result<T, ExecutionError> {
+    let (answer, answered) = oneshot::channel();
+    let job = move || {
+        if !answer.is_closed() {
+            let _ = answer.send(catch_unwind(AssertUnwindSafe(work)));
+        }
+    };
+    let refused = |refused: Refused| failure::transient(ErrorCode::Limit, refused.to_string());
+    SlowPool::of_process().submit(tenant, Box::new(job)).map_err(refused)?;
+    match answered.await {
+        Ok(Ok(result)) => Ok(result),
+        Ok(Err(payload)) => Err(failure::panicked(&*payload)),
+        Err(_) => Err(failure::permanent(ErrorCode::Internal, "a slow thread dropped its work")),
+    }
+}
+
 #[derive(Clone)]
-pub(crate) struct SlowPool(Arc<Shared>);
+struct SlowPool(Arc<Shared>);
 
 struct Shared {
     most_threads: usize,
@@ -35,22 +59,16 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    tenants: HashMap<Name, Lane>,
-    /// Tenants with waiting jobs, the next one first.
-    turn: VecDeque<Name>,
+    waiting: Line<Job>,
+    /// Jobs that run, by tenant.
+    running: HashMap<Name, usize>,
     threads: usize,
     idle: usize,
 }
 
-#[derive(Default)]
-struct Lane {
-    waiting: VecDeque<Job>,
-    running: usize,
-}
-
 impl SlowPool {
     /// The pool of this process: one tenant can use all cores, and one more thread is there for the others.
-    pub(crate) fn of_process() -> &'static Self {
+    fn of_process() -> &'static Self {
         static POOL: OnceLock<SlowPool> = OnceLock::new();
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         POOL.get_or_init(|| Self::new(cores() + 1))
@@ -62,17 +80,17 @@ impl SlowPool {
 
     /// Hands over a job. It must not unwind: what can panic is caught inside it.
     ///
-    /// What it allocates counts as memory of the execution that hands it over.
-    pub(crate) fn submit(&self, tenant: &Name, job: Job) -> Result<(), Refused> {
+    /// Memory that it allocates counts for the execution that hands it over.
+    fn submit(&self, tenant: &Name, job: Job) -> Result<(), Refused> {
         let job: Job = match fair::current() {
             Some(account) => Box::new(account.aside(job)),
             None => job,
         };
         let mut state = self.0.lock();
-        if state.tenants.get(tenant).is_some_and(|lane| lane.waiting.len() >= MOST_WAITING_OF_A_TENANT) {
+        if state.waiting.len_of(tenant) >= MOST_WAITING_OF_A_TENANT {
             return Err(Refused::Full);
         }
-        if state.threads < self.0.most_threads && state.waiting() >= state.idle {
+        if state.threads < self.0.most_threads && state.waiting.len() >= state.idle {
             let shared = self.0.clone();
             let builder = std::thread::Builder::new().name("forebay-slow".to_owned()).stack_size(crate::STACK_BYTES);
             match builder.spawn(move || shared.serve()) {
@@ -81,11 +99,7 @@ impl SlowPool {
                 Err(_) => {}
             }
         }
-        let lane = state.tenants.entry(tenant.clone()).or_default();
-        lane.waiting.push_back(job);
-        if lane.waiting.len() == 1 {
-            state.turn.push_back(tenant.clone());
-        }
+        state.waiting.push(tenant, job);
         drop(state);
         self.0.work.notify_one();
         Ok(())
@@ -119,27 +133,17 @@ impl Shared {
 impl State {
     /// The first job of the next tenant that is below its share of the threads.
     fn next(&mut self, most_of_a_tenant: usize) -> Option<(Name, Job)> {
-        let below_share = |name: &Name| self.tenants.get(name).is_some_and(|lane| lane.running < most_of_a_tenant);
-        let at = self.turn.iter().position(below_share)?;
-        let tenant = self.turn.remove(at)?;
-        let lane = self.tenants.get_mut(&tenant)?;
-        let job = lane.waiting.pop_front()?;
-        lane.running += 1;
-        if !lane.waiting.is_empty() {
-            self.turn.push_back(tenant.clone());
-        }
+        let running = |tenant: &Name| self.running.get(tenant).copied().unwrap_or_default();
+        let (tenant, job) = self.waiting.next(|tenant, _| running(tenant) < most_of_a_tenant)?;
+        *self.running.entry(tenant.clone()).or_default() += 1;
         Some((tenant, job))
     }
 
-    fn waiting(&self) -> usize {
-        self.tenants.values().map(|lane| lane.waiting.len()).sum()
-    }
-
     fn ended(&mut self, tenant: &Name) {
-        let Some(lane) = self.tenants.get_mut(tenant) else { return };
-        lane.running -= 1;
-        if lane.running == 0 && lane.waiting.is_empty() {
-            self.tenants.remove(tenant);
+        let Some(running) = self.running.get_mut(tenant) else { return };
+        *running -= 1;
+        if *running == 0 {
+            self.running.remove(tenant);
         }
     }
 }
@@ -220,10 +224,10 @@ mod tests {
         pool.submit(&name("a"), Box::new(move || _ = done.send(()))).unwrap();
         is_done.recv_timeout(LONG).unwrap();
         let until = std::time::Instant::now() + LONG;
-        while !pool.0.lock().tenants.is_empty() {
+        while !pool.0.lock().running.is_empty() {
             assert!(std::time::Instant::now() < until);
             std::thread::yield_now();
         }
-        assert!(pool.0.lock().turn.is_empty());
+        assert!(pool.0.lock().waiting.is_empty());
     }
 }

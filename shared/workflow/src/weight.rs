@@ -3,11 +3,8 @@
 use crate::failure;
 use crate::fair;
 use crate::mapping::Value;
-use crate::slow_pool::{Refused, SlowPool};
-use forebay_contract::Name;
-use forebay_contract::outcome::{ErrorCode, ExecutionError};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use tokio::sync::oneshot;
+use crate::slow_pool::run_fairly;
+use forebay_contract::outcome::ExecutionError;
 
 /// Bodies and values above this are read and written on a thread for blocking work: that runs at some 100 to 200 MB/s, and the
 /// threads of the executions must not stand still for longer than a change of thread costs.
@@ -60,27 +57,6 @@ pub(crate) async fn run<T: Send + 'static>(aside: bool, work: impl FnOnce() -> T
             Ok(payload) => Err(failure::panicked(&*payload)),
             Err(_) => Err(failure::withdrawn()),
         },
-    }
-}
-
-/// Runs `work` on a thread that tenants share by turns, such as the check of a large body.
-///
-/// # Errors
-/// [`ErrorCode::Limit`]: too much of this tenant waits already, or no thread could be started. Another one: it panics.
-pub async fn run_fairly<T: Send + 'static>(tenant: &Name, work: impl FnOnce() -> T + Send + 'static) -> Result<T, ExecutionError> {
-    let (answer, answered) = oneshot::channel();
-    let job = move || {
-        // Nobody waits for it any more.
-        if !answer.is_closed() {
-            let _ = answer.send(catch_unwind(AssertUnwindSafe(work)));
-        }
-    };
-    let refused = |refused: Refused| failure::transient(ErrorCode::Limit, refused.to_string());
-    SlowPool::of_process().submit(tenant, Box::new(job)).map_err(refused)?;
-    match answered.await {
-        Ok(Ok(result)) => Ok(result),
-        Ok(Err(payload)) => Err(failure::panicked(&*payload)),
-        Err(_) => Err(failure::withdrawn()),
     }
 }
 

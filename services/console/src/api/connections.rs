@@ -152,7 +152,7 @@ pub(super) struct Rotated {
 pub(super) struct RotationState {
     /// `running`, `finished`, `interrupted` (rotate again: it goes on where it ended) or `none`.
     status: &'static str,
-    /// Whether something may still be encrypted by a key after the first one.
+    /// True while something may still be encrypted by a key after the first one.
     old_key_needed: bool,
     /// Connections, keys and payloads that were encrypted anew.
     total: i64,

@@ -7,7 +7,7 @@ use crate::auth::Caller;
 use crate::failure::Failure;
 use actix_web::web;
 use forebay_contract::parse_duration;
-use forebay_store::{Decision, DiagnosisRow, ScheduleRow, TriggerRow};
+use forebay_store::{Decision, DecisionEffect, DiagnosisRow, ScheduleRow, TriggerRow};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -65,12 +65,23 @@ pub(super) struct Decided {
     integration: String,
     /// `resume` or `skip`.
     decision: &'static str,
+    /// `pending`: the worker that holds the trigger's queue carries it out. `cleared`: the execution has succeeded or was skipped meanwhile,
+    /// so the trigger runs already.
+    effect: &'static str,
+    /// The live worker that holds the trigger's queue.
+    worker: Option<String>,
 }
 
 async fn decide(caller: Caller, at: At, decision: Decision) -> ApiResult {
     let path = path(at)?;
-    caller.state.operations.decide(&caller.actor, &path, decision).await?;
-    ok(Decided { tenant: path.tenant.to_string(), integration: path.name.to_string(), decision: decision.as_str() })
+    let effect = caller.state.operations.decide(&caller.actor, &path, decision).await?;
+    let triggers = caller.state.operations.list_triggers(&caller.actor, Some(&path.tenant)).await?;
+    let worker = triggers.into_iter().find(|row| row.name == path.name.as_str()).and_then(|row| row.worker);
+    let effect = match effect {
+        DecisionEffect::Pending => "pending",
+        DecisionEffect::Cleared => "cleared",
+    };
+    ok(Decided { tenant: path.tenant.to_string(), integration: path.name.to_string(), decision: decision.as_str(), effect, worker })
 }
 
 /// `POST /triggers/{tenant}/{name}/resume`.

@@ -127,7 +127,7 @@ fn account_of(text: &str) -> String {
     text.trim().to_lowercase().chars().take(MAX_NAME + 1).collect()
 }
 
-/// What a sign-in counts for. Guesses from elsewhere do not slow down a device that has signed in before.
+/// The counters that an attempt to sign in counts for. Guesses from elsewhere do not slow down a device that has signed in before.
 fn counted(device: Option<&[u8]>, address: Option<IpAddr>, account: &str) -> Vec<Counted> {
     match device {
         Some(device) => vec![Counted::device_and_account(device, account)],

@@ -42,7 +42,7 @@ pub(crate) struct Documents {
 /// Documents that are remembered; past it they are made anew.
 const MAX_REMEMBERED: usize = 1000;
 
-/// Who reads a tenant's documents: the key, where the tenant asks for one.
+/// The tenant and, where it asks for one, the key of the reader of its documents.
 type Reader = (String, Option<Uuid>);
 
 /// Both documents of one tenant.

@@ -21,14 +21,16 @@ const REVIEW_INTERVAL: Duration = Duration::from_secs(2);
 /// The number of a shared queue to which a tenant's messages are to be moved; `None`: they stay.
 type MoveTo = Option<u16>;
 
-/// What waits, of one kind of shared queue (calls or work). Cheap to clone.
+/// Deliveries that wait, of one kind of shared queue (calls or work). Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Backlog {
-    tenants: Arc<Mutex<HashMap<Name, TenantBacklog>>>,
+    tenants: Arc<Tenants>,
     topology: Topology,
     snapshot: SnapshotHandle,
     opener: TenantQueueOpener,
 }
+
+type Tenants = Mutex<HashMap<Name, TenantBacklog>>;
 
 struct TenantBacklog {
     waiting: usize,
@@ -37,7 +39,7 @@ struct TenantBacklog {
 
 /// One delivery that waits, until this is dropped.
 pub(crate) struct Waits {
-    backlog: Backlog,
+    tenants: Arc<Tenants>,
     tenant: Name,
 }
 
@@ -52,7 +54,7 @@ impl Backlog {
 
     /// Counts a delivery of the tenant.
     pub(crate) fn wait(&self, tenant: &Name) -> (Waits, Relief) {
-        let mut tenants = self.tenants();
+        let mut tenants = locked(&self.tenants);
         let known = tenants.entry(tenant.clone()).or_insert_with(|| TenantBacklog { waiting: 0, move_to: watch::Sender::new(None) });
         known.waiting += 1;
         let relief = Relief(known.move_to.subscribe());
@@ -60,7 +62,7 @@ impl Backlog {
         if known.waiting == MAX_WAITING + 1 {
             self.relieve(tenant, known);
         }
-        (Waits { backlog: self.clone(), tenant: tenant.clone() }, relief)
+        (Waits { tenants: self.tenants.clone(), tenant: tenant.clone() }, relief)
     }
 
     /// Moves what waits as soon as there are queues to move it to, until shutdown.
@@ -72,7 +74,7 @@ impl Backlog {
                 () = snapshot.changed() => {}
                 () = tokio::time::sleep(REVIEW_INTERVAL) => {}
             }
-            for (tenant, known) in &*self.tenants() {
+            for (tenant, known) in &*locked(&self.tenants) {
                 if known.waiting > MAX_WAITING {
                     self.relieve(tenant, known);
                 }
@@ -91,10 +93,11 @@ impl Backlog {
             None => self.opener.ask(tenant),
         }
     }
+}
 
-    fn tenants(&self) -> MutexGuard<'_, HashMap<Name, TenantBacklog>> {
-        self.tenants.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn locked(tenants: &Tenants) -> MutexGuard<'_, HashMap<Name, TenantBacklog>> {
+    // Nothing that can panic runs under the lock.
+    tenants.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Relief {
@@ -112,7 +115,7 @@ impl Relief {
 
 impl Drop for Waits {
     fn drop(&mut self) {
-        let mut tenants = self.backlog.tenants();
+        let mut tenants = locked(&self.tenants);
         let Some(known) = tenants.get_mut(&self.tenant) else { return };
         known.waiting -= 1;
         if known.waiting == 0 {

@@ -144,7 +144,7 @@ pub(crate) async fn dispatch(
                 number += 1;
                 // A `wait` is no delay.
                 let under_way_since = if envelope.resumes { unix_micros() } else { envelope.received_at };
-                let held = in_hand.hold(envelope.received_at, number, envelope.integration_id, under_way_since);
+                let held = in_hand.hold(envelope.received_at, envelope.integration_id, under_way_since);
                 let (redelivered, redeliveries) = (delivery.redelivered(), delivery.redeliveries());
                 let delivered = Delivered { envelope, redelivered, redeliveries, source: keying.source(), lost: lost.clone(), nested: 0 };
                 let Some(key) = key_of(executions, keying, number, &delivered).await else {
@@ -198,13 +198,13 @@ struct Starter {
 impl Starter {
     fn start(&self, running: &mut JoinSet<Done>, key: String, job: Job) {
         let (executions, admission, ending) = (self.executions.clone(), self.admission.clone(), self.ending.clone());
-        let (waiting, relief, in_window) = admission.wait(&job.delivered);
+        let (waiting, relief) = admission.wait(&job.delivered);
         running.spawn(async move {
             let Job { delivery, delivered, held } = job;
             let has_begun = AtomicBool::new(false);
             let (to_begin, begun) = (&delivered, &has_begun);
             let begin = |connections: Arc<[Name]>| async move {
-                let admitted = waiting.admitted(to_begin, &connections).await;
+                let admitted = waiting.admitted(to_begin, connections).await;
                 begun.store(true, Ordering::Relaxed);
                 admitted
             };
@@ -228,13 +228,13 @@ impl Starter {
                     false => (Some(delivery), execution.await),
                 },
             };
-            drop((held, in_window));
+            drop(held);
             Done { key, delivery, disposition }
         });
     }
 }
 
-/// What a delivery does next.
+/// The next action of a delivery.
 enum Next {
     /// Its execution has ended.
     Ended(Disposition),

@@ -2,14 +2,20 @@
 //! lanes hold messages of many integrations, so the oldest of each integration is known as well.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
 use uuid::Uuid;
 
-/// The messages of one queue.
-type Messages = Arc<Mutex<QueueMessages>>;
+/// One queue. Its subscriptions share it.
+#[derive(Default)]
+struct Known {
+    messages: Mutex<QueueMessages>,
+    count: watch::Sender<usize>,
+}
 
 #[derive(Default)]
 struct QueueMessages {
+    last_number: u64,
     /// Acceptance in microseconds of Unix time, and a number of their own.
     accepted: BTreeSet<(i64, u64)>,
     /// By integration: since when they are under way.
@@ -18,15 +24,15 @@ struct QueueMessages {
 
 /// All queues that this worker consumes, by their names at the broker. Cheap to clone.
 #[derive(Clone, Default)]
-pub(crate) struct InHand(Arc<Mutex<HashMap<String, Messages>>>);
+pub(crate) struct InHand(Arc<Mutex<HashMap<String, Arc<Known>>>>);
 
-/// One queue.
+/// One queue. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct QueueInHand(Messages);
+pub(crate) struct QueueInHand(Arc<Known>);
 
 /// One message; it is in hand until this is dropped.
 pub(crate) struct Held {
-    messages: Messages,
+    queue: QueueInHand,
     integration: Uuid,
     accepted: (i64, u64),
     under_way: (i64, u64),
@@ -41,11 +47,11 @@ impl InHand {
     /// Of each queue of which something is in hand, the acceptance of the oldest.
     pub(crate) fn oldest(&self) -> Vec<(String, i64)> {
         let mut oldest = Vec::new();
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|name, messages| {
-            let first = messages.lock().unwrap_or_else(PoisonError::into_inner).accepted.first().copied();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|name, known| {
+            let first = known.messages().accepted.first().copied();
             oldest.extend(first.map(|(accepted_at, _)| (name.clone(), accepted_at)));
             // Queues come and go with integrations: one that nobody serves any more is forgotten.
-            first.is_some() || Arc::strong_count(messages) > 1
+            first.is_some() || Arc::strong_count(known) > 1
         });
         oldest.sort_unstable();
         oldest
@@ -54,8 +60,8 @@ impl InHand {
     /// Of each integration of which something is in hand, since when the oldest of it is under way.
     pub(crate) fn oldest_of(&self) -> Vec<(Uuid, i64)> {
         let mut oldest: HashMap<Uuid, i64> = HashMap::new();
-        for messages in self.0.lock().unwrap_or_else(PoisonError::into_inner).values() {
-            for (integration, under_way) in &messages.lock().unwrap_or_else(PoisonError::into_inner).under_way {
+        for known in self.0.lock().unwrap_or_else(PoisonError::into_inner).values() {
+            for (integration, under_way) in &known.messages().under_way {
                 let Some((since, _)) = under_way.first() else { continue };
                 oldest.entry(*integration).and_modify(|known| *known = (*known).min(*since)).or_insert(*since);
             }
@@ -66,21 +72,43 @@ impl InHand {
     }
 }
 
+impl Known {
+    fn messages(&self) -> MutexGuard<'_, QueueMessages> {
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl QueueInHand {
-    /// `number`: another one for each message of the queue. Times are microseconds of Unix time.
-    pub(crate) fn hold(&self, accepted_at: i64, number: u64, integration: Uuid, under_way_since: i64) -> Held {
+    /// Takes a message into hand. Times are microseconds of Unix time.
+    pub(crate) fn hold(&self, accepted_at: i64, integration: Uuid, under_way_since: i64) -> Held {
+        let mut messages = self.0.messages();
+        messages.last_number += 1;
+        let number = messages.last_number;
         let (accepted, under_way) = ((accepted_at, number), (under_way_since, number));
-        let mut messages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         messages.accepted.insert(accepted);
         messages.under_way.entry(integration).or_default().insert(under_way);
-        Held { messages: self.0.clone(), integration, accepted, under_way }
+        self.0.count.send_replace(messages.accepted.len());
+        Held { queue: self.clone(), integration, accepted, under_way }
+    }
+
+    /// The number of messages.
+    pub(crate) fn count(&self) -> usize {
+        *self.0.count.borrow()
+    }
+
+    /// Returns as soon as so many messages are in hand.
+    pub(crate) async fn reaches(&self, count: usize) {
+        // The sender lives as long as this.
+        let _ = self.0.count.subscribe().wait_for(|now| *now >= count).await;
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = &self.queue.0;
+        let mut messages = known.messages();
         messages.accepted.remove(&self.accepted);
+        known.count.send_replace(messages.accepted.len());
         if let Some(under_way) = messages.under_way.get_mut(&self.integration) {
             under_way.remove(&self.under_way);
             if under_way.is_empty() {
@@ -98,8 +126,8 @@ mod tests {
     fn the_oldest_in_hand_is_told_by_queue_until_it_is_let_go() {
         let (hands, of) = (InHand::default(), Uuid::new_v4());
         let (work, call) = (hands.queue("work.0"), hands.queue("call.0"));
-        let (newer, older) = (work.hold(20, 1, of, 20), work.hold(10, 2, of, 10));
-        let _call = call.hold(30, 1, of, 30);
+        let (newer, older) = (work.hold(20, of, 20), work.hold(10, of, 10));
+        let _call = call.hold(30, of, 30);
         assert_eq!(hands.oldest(), [("call.0".to_owned(), 30), ("work.0".to_owned(), 10)]);
         drop(older);
         assert_eq!(hands.oldest()[1], ("work.0".to_owned(), 20));
@@ -111,12 +139,26 @@ mod tests {
     fn the_oldest_of_an_integration_is_told_over_all_queues_whatever_others_have_in_them() {
         let (hands, a, b) = (InHand::default(), Uuid::from_u128(1), Uuid::from_u128(2));
         let (work, call) = (hands.queue("work.0"), hands.queue("call.0"));
-        let (first, _second) = (work.hold(10, 1, a, 10), work.hold(20, 2, b, 20));
+        let (first, _second) = (work.hold(10, a, 10), work.hold(20, b, 20));
         // Accepted long ago, and put off until now.
-        let _resumed = work.hold(5, 3, b, 40);
-        let _call = call.hold(30, 1, a, 30);
+        let _resumed = work.hold(5, b, 40);
+        let _call = call.hold(30, a, 30);
         assert_eq!(hands.oldest_of(), [(a, 10), (b, 20)]);
         drop(first);
         assert_eq!(hands.oldest_of(), [(a, 30), (b, 20)]);
+    }
+
+    #[tokio::test]
+    async fn messages_of_two_subscriptions_are_counted_together_and_told_apart() {
+        let (hands, of) = (InHand::default(), Uuid::new_v4());
+        let (first, second) = (hands.queue("call.0"), hands.queue("call.0"));
+        // Accepted in the same microsecond.
+        let (one, other) = (first.hold(10, of, 10), second.hold(10, of, 10));
+        first.reaches(2).await;
+        assert_eq!((first.count(), second.count()), (2, 2));
+        drop(one);
+        assert_eq!((first.count(), hands.oldest()), (1, vec![("call.0".to_owned(), 10)]));
+        drop(other);
+        assert_eq!((first.count(), hands.oldest()), (0, vec![]));
     }
 }

@@ -17,7 +17,7 @@ const TENANT_SHARE: usize = 4;
 /// An integration, and the executions that use one connection, hold at most so many times the free places.
 const PART_SHARE: usize = 2;
 
-/// Who asks for a place.
+/// An execution that asks for a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Claimant {
     /// The tenant.
@@ -25,7 +25,7 @@ pub(crate) struct Claimant {
     /// The integration.
     pub(crate) integration: Uuid,
     /// The connections that its workflow uses.
-    pub(crate) connections: Vec<Name>,
+    pub(crate) connections: Arc<[Name]>,
 }
 
 /// The places of a worker for one kind of shared queue. Cheap to clone.
@@ -302,7 +302,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever comes, goes and gives up: never more than the places, no lone holder above its share, and nobody waits for ever.
+        /// In any order of coming, going and giving up, no more places are held than there are, and nobody waits for ever.
         #[test]
         fn places_are_counted_exactly(
             count in 1usize..12,
@@ -317,28 +317,14 @@ mod tests {
                     1 if !waiting.is_empty() => drop(waiting.swap_remove(at % waiting.len())),
                     _ => waiting.push(ask(&places, claimant(["a", "b", "c", "d"][tenant], integration, connections))),
                 }
-                let mut still = Vec::new();
-                for mut asking in waiting.drain(..) {
-                    match asking.as_mut().now_or_never() {
-                        Some(place) => held.push(place),
-                        None => still.push(asking),
-                    }
-                }
-                waiting = still;
+                waiting.retain_mut(|asking| asking.as_mut().now_or_never().map(|place| held.push(place)).is_none());
                 prop_assert!(held.len() <= count);
                 prop_assert_eq!(places.state().free, count - held.len());
             }
             // As places come back, everybody gets one.
             while !waiting.is_empty() {
                 prop_assert!(held.pop().is_some(), "{} wait and nobody holds a place", waiting.len());
-                let mut still = Vec::new();
-                for mut asking in waiting.drain(..) {
-                    match asking.as_mut().now_or_never() {
-                        Some(place) => held.push(place),
-                        None => still.push(asking),
-                    }
-                }
-                waiting = still;
+                waiting.retain_mut(|asking| asking.as_mut().now_or_never().map(|place| held.push(place)).is_none());
             }
             drop(held);
             let state = places.state();

@@ -1,8 +1,9 @@
 //! The shared queues, which every worker consumes, and their dead-letter queue.
 
-use super::admission::{Admission, SharedAdmission, Window};
+use super::admission::{Admission, SharedAdmission};
 use super::backlog::Backlog;
 use super::dispatcher::{Consumption, Keying, Stop, dispatch, put_aside};
+use super::in_hand::QueueInHand;
 use super::places::Places;
 use crate::execution::{Disposition, SharedQueue};
 use forebay_broker::{Delivery, Queue};
@@ -62,17 +63,17 @@ async fn serve(consumption: Consumption, kind: Kind, number: u16, stop: Stop) {
     let queue = SharedQueue { number, is_awaited: kind.is_awaited };
     let first = if kind.is_awaited { FIRST_CALLS } else { FIRST_WORK };
     let second = u16::try_from((kind.count + SPARE).saturating_sub(usize::from(first)).max(1)).unwrap_or(u16::MAX);
-    let window = Arc::new(Window::new(usize::from(first)));
+    let in_hand = consumption.in_hand.queue(&consumption.publisher.name_of(queue.at_broker()));
     let Kind { places, backlog, .. } = kind;
     let (publisher, key) = (consumption.publisher.clone(), consumption.key.clone());
-    let admission = Arc::new(SharedAdmission { places, backlog, queue, window: window.clone(), publisher, key });
+    let admission = Arc::new(SharedAdmission { places, backlog, queue, publisher, key });
     let subscribed = |prefetch, stop| subscribe(consumption.clone(), admission.clone(), prefetch, stop);
     let more = async {
-        while until_filled(&window, &stop).await {
+        while until_used_up(&in_hand, usize::from(first), &stop).await {
             let until = Stop { gently: stop.gently.child_token(), now: stop.now.clone() };
             let ended = until.gently.clone();
             tokio::join!(subscribed(second, until), async {
-                until_quiet(&window, usize::from(first), &ended).await;
+                until_quiet(&in_hand, usize::from(first), &ended).await;
                 ended.cancel();
             });
         }
@@ -80,30 +81,29 @@ async fn serve(consumption: Consumption, kind: Kind, number: u16, stop: Stop) {
     tokio::join!(subscribed(first, stop.clone()), more);
 }
 
-/// `false` when stopped meanwhile.
-async fn until_filled(window: &Window, stop: &Stop) -> bool {
+/// Returns when the first subscription, of so many deliveries, is used up; `false` when stopped meanwhile.
+async fn until_used_up(in_hand: &QueueInHand, first: usize, stop: &Stop) -> bool {
     tokio::select! {
         () = stop.gently.cancelled() => false,
-        () = window.filled() => true,
+        () = in_hand.reaches(first) => true,
     }
 }
 
 /// Returns when the first subscription would have been enough for some time, or when stopped.
-async fn until_quiet(window: &Window, first: usize, stopped: &CancellationToken) {
+async fn until_quiet(in_hand: &QueueInHand, first: usize, stopped: &CancellationToken) {
     let mut quiet = Duration::ZERO;
     while quiet < QUIET {
         tokio::select! {
             () = stopped.cancelled() => return,
             () = tokio::time::sleep(QUIET_INTERVAL) => {}
         }
-        quiet = if window.in_hand() > first / 2 { Duration::ZERO } else { quiet + QUIET_INTERVAL };
+        quiet = if in_hand.count() > first / 2 { Duration::ZERO } else { quiet + QUIET_INTERVAL };
     }
 }
 
 /// Consumes by one subscription at a time until stopped.
 async fn subscribe(consumption: Consumption, shared: Arc<SharedAdmission>, prefetch: u16, stop: Stop) {
-    let SharedQueue { number, is_awaited } = shared.queue;
-    let queue = if is_awaited { Queue::Call(number) } else { Queue::Work(number) };
+    let queue = shared.queue.at_broker();
     let keying = Keying::EachShared(shared.queue);
     let admission = Admission::Shared(shared);
     while !stop.gently.is_cancelled() {

@@ -73,8 +73,7 @@ impl Drop for RunningGuard<'_> {
 /// The reason for which an execution is not run.
 pub(crate) fn refusal(delivered: &Delivered, program: &Program, can_seal: bool) -> Option<Ending> {
     let envelope = &delivered.envelope;
-    // One that goes on after a wait has begun in time.
-    if !envelope.resumes && envelope.deadline.is_some_and(|deadline| unix_micros() / 1000 >= deadline) {
+    if envelope.time_to_begin().is_some_and(|left| left.is_zero()) {
         return Some(Ending::Expired);
     }
     if delivered.redeliveries > MAX_REDELIVERIES {

@@ -1,5 +1,6 @@
 //! A message that was delivered to this worker.
 
+use forebay_broker::Queue;
 use forebay_contract::envelope::Envelope;
 use tokio_util::sync::CancellationToken;
 
@@ -43,6 +44,13 @@ pub(crate) struct SharedQueue {
     pub(crate) number: u16,
     /// Whether its callers wait for outcomes: retries are made in process then.
     pub(crate) is_awaited: bool,
+}
+
+impl SharedQueue {
+    /// The queue at the broker.
+    pub(crate) fn at_broker(self) -> Queue {
+        if self.is_awaited { Queue::Call(self.number) } else { Queue::Work(self.number) }
+    }
 }
 
 impl Source {

@@ -1,15 +1,17 @@
 //! Halts: an ordered trigger whose execution failed stops until a person resumes or skips it.
 
+use super::delivered::{Delivered, Source};
 use super::outcome::Disposition;
 use super::patience::ASK_AGAIN_INTERVAL;
 use super::ports::ExecutionStore;
 use crate::measure;
-use forebay_contract::definition::OnFailure;
+use forebay_contract::definition::{Delivery, OnFailure};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use forebay_store::{Decision, SnapshotHandle, TriggerState};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 /// The halts of triggers.
 #[derive(Clone)]
@@ -45,13 +47,39 @@ impl Halts {
         (state.execution_id == Some(envelope.execution_id.unique())).then(|| state.clone())
     }
 
-    /// Ends a halt at this execution, if there is one.
-    pub(crate) async fn release(&self, envelope: &Envelope) {
-        if self.halt_at(envelope).is_none() {
+    /// Ends a halt at this execution, if there is one. A worker that was frozen may have written one for its attempt of a message that was
+    /// delivered again, and the snapshot may not have it yet.
+    pub(crate) async fn release(&self, delivered: &Delivered) {
+        let envelope = &delivered.envelope;
+        if self.halt_at(envelope).is_some() || (delivered.redelivered && self.halts_on_failure(envelope)) {
+            self.clear(envelope, envelope.execution_id.unique()).await;
+        }
+    }
+
+    /// Ends a halt about which a person has decided and whose execution is no longer in the trigger's queue (the queue was purged, or the
+    /// message was acknowledged meanwhile). A queue in strict order delivers that execution before all others, so the delivery of another
+    /// one shows it.
+    pub(crate) async fn clear_passed(&self, delivered: &Delivered) {
+        let envelope = &delivered.envelope;
+        if delivered.source != (Source::ExclusiveQueue { is_ordered: true }) {
             return;
         }
+        let Some(execution) = self.passed_halt(envelope) else { return };
+        tracing::warn!(forebay.tenant = %envelope.tenant, forebay.integration = %envelope.integration, "the execution at which the trigger was halted is not in its queue; the halt is over");
+        self.clear(envelope, execution).await;
+    }
+
+    fn passed_halt(&self, envelope: &Envelope) -> Option<Uuid> {
+        let snapshot = self.snapshot.current();
+        let halt = snapshot.trigger_state(envelope.integration_id)?;
+        let is_strict = *snapshot.integration_by_id(envelope.integration_id)?.definition.trigger.delivery() == Delivery::Serial;
+        let execution = halt.execution_id?;
+        (is_strict && halt.decision.is_some() && execution != envelope.execution_id.unique()).then_some(execution)
+    }
+
+    async fn clear(&self, envelope: &Envelope, execution: Uuid) {
         measure::halted(envelope, false);
-        if let Err(error) = self.store.clear_halt(envelope.integration_id).await {
+        if let Err(error) = self.store.clear_halt(envelope.integration_id, execution).await {
             tracing::warn!(forebay.execution.id = %envelope.execution_id, %error, "the trigger's halt could not be cleared");
         }
     }

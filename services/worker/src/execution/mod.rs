@@ -43,7 +43,7 @@ use self::workflows::Workflows;
 use crate::recording::{Failure, Recording, Statistics};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
-use forebay_contract::{IdIssuer, Name, unix_micros};
+use forebay_contract::{IdIssuer, Name};
 use forebay_store::{Connections, SnapshotHandle};
 use forebay_workflow::{Engine, Program};
 use std::sync::Arc;
@@ -110,9 +110,9 @@ impl Executions {
         let progress = match self.claims.claim(delivered).await {
             Claim::Granted(progress) => progress,
             Claim::OfAnotherMessage => return Disposition::Acknowledge,
-            Claim::Ended => return self.settlement.release(envelope).await,
+            Claim::Ended => return self.settlement.release(delivered).await,
             Claim::Halted => return self.settlement.stay_halted(delivered).await,
-            Claim::Skipped(finished) => return self.settlement.skip(envelope, &finished).await,
+            Claim::Skipped(finished) => return self.settlement.skip(delivered, &finished).await,
             Claim::Lost => return Disposition::Leave,
         };
         let span = span_of(envelope);
@@ -180,12 +180,9 @@ impl Executions {
 
 /// Returns when the deadline has passed until which the execution must have begun.
 async fn expiry(envelope: &Envelope) {
-    match envelope.deadline {
-        Some(deadline) if !envelope.resumes => {
-            let left = u64::try_from(deadline - unix_micros() / 1000).unwrap_or_default();
-            tokio::time::sleep(Duration::from_millis(left)).await;
-        }
-        Some(_) | None => std::future::pending().await,
+    match envelope.time_to_begin() {
+        Some(left) => tokio::time::sleep(left).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -43,8 +43,8 @@ pub(crate) trait ExecutionStore: Send + Sync {
     /// Writes down that a trigger is halted at this execution. `false`: it is not, since the execution has succeeded meanwhile.
     fn halt<'a>(&'a self, integration: Uuid, id: &'a ExecutionId, error: &'a ExecutionError) -> PortFuture<'a, Result<bool, StoreError>>;
 
-    /// Ends the halt of a trigger.
-    fn clear_halt(&self, integration: Uuid) -> PortFuture<'_, Result<(), StoreError>>;
+    /// Ends the halt of a trigger at an execution (its unique part), if it is halted at that one.
+    fn clear_halt(&self, integration: Uuid, execution: Uuid) -> PortFuture<'_, Result<(), StoreError>>;
 
     /// One version of a definition; `None`: it was never stored.
     fn definition(&self, integration: Uuid, version: i32) -> PortFuture<'_, Result<Option<Definition>, StoreError>>;

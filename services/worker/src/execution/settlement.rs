@@ -45,15 +45,15 @@ impl Settlement {
         match self.recording.end(envelope, outcome, end).await {
             Err(error) => left(envelope, &error),
             // Another worker has ended the execution well: there is nothing to halt at.
-            Ok(EndRecorded { recorded: Recorded::Superseded, .. }) => self.release(envelope).await,
+            Ok(EndRecorded { recorded: Recorded::Superseded, .. }) => self.release(delivered).await,
             Ok(EndRecorded { error: Some(error), .. }) if halts => self.halts.halt(envelope, &error, &delivered.lost).await.disposition(),
-            Ok(_) => self.release(envelope).await,
+            Ok(_) => self.release(delivered).await,
         }
     }
 
     /// The end of the execution is recorded, perhaps by a worker that stopped before it ended a halt at it.
-    pub(crate) async fn release(&self, envelope: &Envelope) -> Disposition {
-        self.halts.release(envelope).await;
+    pub(crate) async fn release(&self, delivered: &Delivered) -> Disposition {
+        self.halts.release(delivered).await;
         Disposition::Acknowledge
     }
 
@@ -69,10 +69,11 @@ impl Settlement {
     }
 
     /// Records that a person decided to go on without the execution, and ends the halt.
-    pub(crate) async fn skip(&self, envelope: &Envelope, finished: &FinishedExecution) -> Disposition {
+    pub(crate) async fn skip(&self, delivered: &Delivered, finished: &FinishedExecution) -> Disposition {
+        let envelope = &delivered.envelope;
         let error = self.halts.error(envelope);
         match self.recording.skipped(envelope, finished, error).await {
-            Ok(()) => self.release(envelope).await,
+            Ok(()) => self.release(delivered).await,
             Err(error) => left(envelope, &error),
         }
     }

@@ -18,8 +18,8 @@ const MAX_BATCH: usize = 500;
 const WAITING: usize = 4096;
 /// Only the acknowledgement waits for the record of an execution from a shared queue; the caller has its answer.
 const LINGER: Duration = Duration::from_millis(3);
-/// How often a spool is looked at.
-const RETRY_STORE_EVERY: Duration = Duration::from_secs(1);
+/// How often the spool is looked at.
+const SPOOL_INTERVAL: Duration = Duration::from_secs(1);
 /// Longest time for a batch while the database still seems to be there.
 const STORE_TIMEOUT: Duration = Duration::from_secs(3);
 const SPOOL_PREFETCH: u16 = 200;
@@ -189,8 +189,7 @@ async fn put_aside(destination: &RecordDestination, record: &Record, error: &Sto
 /// Writes spooled outcomes to the store whenever it is there.
 pub(crate) async fn drain_spool(destination: RecordDestination, consumers: Consumers, shutdown: CancellationToken) {
     while !shutdown.is_cancelled() {
-        if !destination.health.is_silent()
-            && destination.health.ask(&destination.store, STORE_TIMEOUT, destination.store.ping()).await.is_ok()
+        if destination.health.ask(&destination.store, STORE_TIMEOUT, destination.store.ping()).await.is_ok()
             && let Ok(mut subscription) = consumers.subscribe(Queue::Outcomes, SPOOL_PREFETCH).await
         {
             loop {
@@ -212,7 +211,7 @@ pub(crate) async fn drain_spool(destination: RecordDestination, consumers: Consu
         }
         tokio::select! {
             () = shutdown.cancelled() => {}
-            () = tokio::time::sleep(RETRY_STORE_EVERY) => {}
+            () = tokio::time::sleep(SPOOL_INTERVAL) => {}
         }
     }
 }

@@ -56,7 +56,7 @@ pub enum Destination {
     Named(String),
 }
 
-/// Whether messages can be published right now.
+/// State of the connections by which messages are published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PublisherState {
     /// Connected.
@@ -73,7 +73,7 @@ pub enum PublisherState {
 #[derive(Clone)]
 pub struct Publisher {
     session: watch::Receiver<Option<Arc<Session>>>,
-    /// Whether the last connection led to another broker than the installation's.
+    /// True when the last connection led to another broker than the installation's.
     is_foreign: Arc<AtomicBool>,
     confirm_timeout: Duration,
     topology: Topology,
@@ -98,7 +98,7 @@ impl Publisher {
         self.topology.name(queue)
     }
 
-    /// Whether messages can be published right now.
+    /// Returns whether messages can be published right now.
     #[must_use]
     pub fn state(&self) -> PublisherState {
         match &*self.session.borrow() {

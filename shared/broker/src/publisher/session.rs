@@ -33,7 +33,7 @@ pub(super) struct Session {
     opened: Instant,
     /// Queues that were declared over this connection.
     declared: Mutex<HashMap<Queue, Declaration>>,
-    /// What was last learned of queues that refused messages.
+    /// The last answers about queues that refused messages.
     fullness: Mutex<HashMap<Queue, Arc<KnownFullness>>>,
     /// Queues that refuse messages though they are not full.
     troubles: Mutex<HashMap<Queue, Trouble>>,
@@ -58,7 +58,7 @@ struct Trouble {
     last: Instant,
 }
 
-/// Whether a queue that refused a message is at its limit.
+/// Says of a queue that refused a message if it is at its limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fullness {
     Full,
@@ -114,7 +114,7 @@ impl Session {
         locked(&self.declared).remove(&queue);
     }
 
-    /// Whether the queue may refuse messages because it has not started.
+    /// Returns whether the queue may refuse messages because it has not started.
     pub(super) fn may_be_starting(&self, queue: Queue) -> bool {
         locked(&self.declared).get(&queue).is_some_and(|declaration| declaration.at.elapsed() < STARTING)
     }
@@ -148,7 +148,7 @@ impl Session {
         }
     }
 
-    /// Whether a queue that refused a message is at its limit.
+    /// Asks if a queue that refused a message is at its limit.
     pub(super) async fn fullness(&self, queue: Queue) -> Fullness {
         let cell = locked(&self.fullness).entry(queue).or_default().clone();
         let mut known = cell.lock().await;

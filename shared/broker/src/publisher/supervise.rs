@@ -25,7 +25,7 @@ pub(super) struct Supervisor {
     pub(super) config: PublisherConfig,
     pub(super) topology: Topology,
     pub(super) sessions: watch::Sender<Option<Arc<Session>>>,
-    /// Whether the last connection led to another broker than the installation's.
+    /// True when the last connection led to another broker than the installation's.
     pub(super) is_foreign: Arc<AtomicBool>,
     pub(super) shutdown: CancellationToken,
 }

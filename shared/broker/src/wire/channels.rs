@@ -40,11 +40,11 @@ struct Retiring {
     number: u16,
     confirms: Confirms,
     since: Instant,
-    /// Whether the broker was asked to close it.
+    /// True once the broker was asked to close it.
     is_closing: bool,
 }
 
-/// What a channel's number stands for.
+/// The meaning of a channel's number.
 pub(super) enum Role {
     /// The open channel of the slot.
     Open(usize),
@@ -233,7 +233,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_renewed_slot_keeps_its_earlier_channel_until_all_is_said_about_it() {
         let (mut channels, mut out, mut woken) = (channels(2), Vec::new(), Woken::default());
-        assert_eq!(roles(&channels, 0..=13), "oooR.........".replacen("oooR", ".ooR", 1) + ".");
+        assert_eq!(roles(&channels, 0..=13), ".ooR..........");
         let (result, settled) = settling();
         channels.slot(0).unwrap().confirms().sent("m1".to_owned(), 1, result);
         channels.slot(0).unwrap().renew(&mut out);

@@ -45,7 +45,7 @@ impl Confirms {
         Self::new(self.places.clone(), self.shared.clone())
     }
 
-    /// Whether the broker has spoken about every message.
+    /// Returns whether the broker has spoken about every message.
     pub(super) fn is_empty(&self) -> bool {
         self.pending.is_empty()
     }
@@ -163,7 +163,7 @@ mod tests {
         (channel, settled)
     }
 
-    /// What became of each message so far: `.` nothing, `+` confirmed, `n` refused, `r` returned, `?` in doubt, `L` too large.
+    /// The result of each message so far: `.` nothing, `+` confirmed, `n` refused, `r` returned, `?` in doubt, `L` too large.
     fn fates(settled: Vec<Settled>) -> String {
         let fate = |settled: Settled| match settled.now_or_never() {
             None => '.',

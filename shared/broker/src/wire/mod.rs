@@ -152,7 +152,7 @@ impl Wire {
         self.shared.largest.load(Ordering::Relaxed)
     }
 
-    /// Whether the broker has spoken about every message.
+    /// Returns whether the broker has spoken about every message.
     pub(crate) fn is_idle(&self) -> bool {
         let all = (1..self.places.len()).map(|_| IN_FLIGHT).chain([LARGER_IN_FLIGHT]);
         self.places.iter().zip(all).all(|(places, all)| places.is_closed() || places.available_permits() == all)

@@ -1,4 +1,4 @@
-//! What goes from the handle to the task, and what both look at.
+//! Messages from the handle to the task, and the state that both share.
 
 use super::frames;
 use super::settled::Settle;
@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 /// Bytes of a body that every broker takes, until a larger one is confirmed.
 const SURELY_TAKEN: usize = 32 * 1024;
 
-/// What the handle and the task both look at.
+/// State that the handle and the task share.
 pub(super) struct Shared {
-    /// Whether the broker takes no messages at the moment.
+    /// True while the broker takes no messages.
     pub(super) blocked: AtomicBool,
     /// Bytes of replies that were handed over and wait for the socket.
     pub(super) posted: AtomicUsize,
@@ -32,7 +32,7 @@ impl Default for Shared {
     }
 }
 
-/// What the task is asked to do.
+/// A request to the task.
 pub(super) enum Outgoing {
     Message(Publication),
     /// Take another channel for the messages of this slot.
@@ -54,7 +54,7 @@ pub(super) struct Publication {
     pub(super) kind: Kind,
 }
 
-/// What a message is.
+/// The kind of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Mandatory: a queue must take it.

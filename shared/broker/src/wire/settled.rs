@@ -72,7 +72,7 @@ impl Settle {
         }
     }
 
-    /// What was written of the message; `None`: it was not written, or nobody waits any longer.
+    /// The written message; `None`: it was not written, or nobody waits any longer.
     pub(super) fn take_written(&self) -> Option<Written> {
         match &mut *locked(&self.0) {
             State::Waiting { written, .. } => written.take(),

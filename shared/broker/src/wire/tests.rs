@@ -1,4 +1,4 @@
-//! What RabbitMQ does not do by itself is tried with a peer of the protocol's own words.
+//! Frames that RabbitMQ does not send by itself come from a peer that the test writes.
 
 use super::frames::{self, Frame};
 use super::*;

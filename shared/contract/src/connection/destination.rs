@@ -99,7 +99,7 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    /// What changes of the destination when one field is written otherwise.
+    /// The differences of the destination when one field is written otherwise.
     fn changed(kind: &str, fields: Value, path: &[&str], value: Value) -> Vec<&'static str> {
         let read = |fields: &Value| Connection::from_value(&json!({"tenant": "t", "connection": "c", kind: fields})).unwrap();
         let mut edited = fields.clone();

@@ -64,6 +64,29 @@ impl Connection {
     }
 }
 
+/// Takes the secrets at these paths out of two versions of a document. Of each that either version has: its path, and `unchanged`,
+/// `changed`, `added` or `removed`.
+pub fn take_secrets(before: &mut Value, after: &mut Value, paths: &BTreeSet<Vec<String>>) -> Vec<(String, &'static str)> {
+    let change = |path: &Vec<String>| {
+        let change = match (take_field(before, path), take_field(after, path)) {
+            (Some(before), Some(after)) if before == after => "unchanged",
+            (Some(_), Some(_)) => "changed",
+            (None, Some(_)) => "added",
+            (Some(_), None) => "removed",
+            (None, None) => return None,
+        };
+        Some((path.join("."), change))
+    };
+    paths.iter().filter_map(change).collect()
+}
+
+/// Takes a field out of a document; `None`: it has no such field.
+pub fn take_field(document: &mut Value, path: &[String]) -> Option<Value> {
+    let (last, outer) = path.split_last()?;
+    let object = outer.iter().try_fold(document, |value, name| value.get_mut(name))?;
+    object.as_object_mut()?.shift_remove(last)
+}
+
 fn source_of(value: &Value) -> Option<SecretSource<'_>> {
     let object = value.as_object().filter(|object| object.len() == 1)?;
     match object.iter().next()? {

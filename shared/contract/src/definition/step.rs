@@ -93,29 +93,6 @@ impl Action {
         }
     }
 
-    /// The connection by which it works.
-    #[must_use]
-    pub fn connection(&self) -> Option<&Name> {
-        match self {
-            Self::Http(HttpCall { target: HttpTarget::Connection { connection, .. }, .. }) => Some(connection),
-            Self::Sql(call) => Some(&call.connection),
-            Self::Email(call) => Some(&call.connection),
-            Self::Sftp(call) => Some(&call.connection),
-            Self::Amqp(call) => Some(&call.connection),
-            Self::Http(HttpCall { target: HttpTarget::Url(_), .. })
-            | Self::Call(_)
-            | Self::Set(_)
-            | Self::Switch(_)
-            | Self::Each(_)
-            | Self::Parallel(_)
-            | Self::Assert(_)
-            | Self::Log(_)
-            | Self::Wait(_)
-            | Self::Respond(_)
-            | Self::Stop(_) => None,
-        }
-    }
-
     /// The lists of steps inside, with what stands before each in a path, such as `switch.cases[0].steps`.
     #[must_use]
     pub fn inner(&self) -> Vec<(String, &[Step])> {

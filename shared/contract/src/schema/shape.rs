@@ -6,12 +6,12 @@ use std::collections::{HashMap, HashSet};
 /// A schema by which one value is evaluated more often than this is counted for each body.
 const MAX_EVALUATIONS: usize = 100;
 
-/// What a look at a schema finds.
+/// The findings of a look at a schema.
 #[derive(Debug)]
 pub(super) struct Shape {
-    /// Whether the evaluation of a part can evaluate the same part again, for each part.
+    /// For each part, true if its evaluation can evaluate the same part again.
     pub(super) recursive: Vec<bool>,
-    /// Whether one value may be evaluated more than [`MAX_EVALUATIONS`] times.
+    /// True if one value may be evaluated more than [`MAX_EVALUATIONS`] times.
     pub(super) is_counted: bool,
     /// The part by which recursion branches: it leads back to itself by two ways for the same member. A JSON Pointer.
     pub(super) branching: Option<String>,

@@ -20,7 +20,7 @@ pub(super) struct TooMuch;
 /// Counts evaluations of parts of a schema.
 pub(super) struct Work<'g> {
     graph: &'g Graph,
-    /// Whether a part can be evaluated again by its own evaluation.
+    /// For each part, true if its own evaluation can evaluate it again.
     recursive: &'g [bool],
     left: usize,
     /// Recursive parts that are being evaluated, and the values: they are not entered again.
@@ -30,12 +30,12 @@ pub(super) struct Work<'g> {
     marking: Vec<(usize, *const Value)>,
 }
 
-/// What is being found out of a value.
+/// The question to which an evaluation is the answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Find {
-    /// Whether it is valid.
+    /// Is the value valid?
     Validity,
-    /// What is wrong with it.
+    /// Which problems does it have?
     Problems,
 }
 

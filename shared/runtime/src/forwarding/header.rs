@@ -11,7 +11,7 @@ pub(super) enum Hop {
     Hidden,
 }
 
-/// What one proxy says of the hop that it was called by.
+/// One hop, as the proxy that it called describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Element {
     pub(super) hop: Hop,

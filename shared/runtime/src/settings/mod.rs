@@ -74,7 +74,7 @@ pub struct Settings {
     pub worker_concurrency: usize,
     /// Bytes that a worker may hold before executions that hold many of them wait for others to end.
     pub worker_memory: usize,
-    /// Whether a worker reads messages without a proof of the installation.
+    /// True if a worker reads messages without a proof of the installation.
     pub unsigned_messages: bool,
     /// Name of this process among the others; 1 to 128 visible ASCII characters.
     pub worker_name: String,

@@ -32,7 +32,7 @@ impl<'a> Reader<'a> {
         self.problems.push(SettingProblem::new(doc, value, reason));
     }
 
-    /// What was given, or what is in the file that was named. An empty value counts as not given: compose files and charts write `NAME=` for
+    /// The given value, or the content of the named file. An empty value counts as not given: compose files and charts write `NAME=` for
     /// "unset".
     pub(super) fn given(&mut self, doc: &SettingDoc) -> Option<String> {
         let value = self.text(doc.env);

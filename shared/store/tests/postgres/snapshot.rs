@@ -80,7 +80,7 @@ async fn a_halt_and_its_decision_are_seen() {
         assert_eq!(snapshot.current().trigger_state(applied.id).unwrap().execution_id, Some(id.unique()));
         store.resume_trigger(&path("t/n"), "test").await.unwrap();
         until("the decision is seen", || async { snapshot.current().trigger_state(applied.id).unwrap().decision.is_some() }).await;
-        store.clear_halt(applied.id).await.unwrap();
+        store.clear_halt(applied.id, id.unique()).await.unwrap();
         until("the halt is over", || async { snapshot.current().trigger_state(applied.id).is_none() }).await;
     })
     .await;

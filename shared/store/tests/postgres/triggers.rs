@@ -1,6 +1,6 @@
 use crate::database::{until, with_store};
 use crate::samples::{Sample, apply, error, name, path};
-use forebay_store::{Decision, StoreError, TriggerRow, WatchOptions, WorkerRow};
+use forebay_store::{Decision, DecisionEffect, Record, StoreError, TriggerRow, WatchOptions, WorkerRow};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -38,13 +38,35 @@ async fn a_halted_trigger_waits_for_a_decision_and_runs_again_when_it_is_taken()
         let again = only_trigger(&store).await;
         assert_eq!((again.state.as_str(), again.since), ("halted", row.since));
 
-        store.clear_halt(integration).await.unwrap();
-        store.clear_halt(integration).await.unwrap();
+        store.clear_halt(integration, sample.id().unique()).await.unwrap();
+        assert_eq!(only_trigger(&store).await.state, "halted", "a halt at another execution stays");
+        store.clear_halt(integration, id.unique()).await.unwrap();
+        store.clear_halt(integration, id.unique()).await.unwrap();
         let row = only_trigger(&store).await;
         assert_eq!((row.state.as_str(), row.execution_id, row.since), ("running", None, None));
 
         store.halt_trigger(integration, &sample.id(), &error("later")).await.unwrap();
         assert_eq!(database.count("trigger_states where decision is null").await, 1, "an old decision is not for a new halt");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_decision_about_an_execution_that_has_succeeded_or_was_skipped_meanwhile_lets_the_trigger_run_at_once() {
+    with_store(|store, _| async move {
+        let sample = Sample::make(&store, "t/n").await;
+        let fails = |skipped| Record { skipped, halted: true, ..sample.failed_record(sample.id()) };
+        let cases = [
+            (sample.record(sample.id()), DecisionEffect::Cleared, "running"),
+            (fails(true), DecisionEffect::Cleared, "running"),
+            (fails(false), DecisionEffect::Pending, "halted"),
+        ];
+        for (record, effect, state) in cases {
+            store.halt_trigger(sample.integration.id, &record.execution_id, &error("frozen")).await.unwrap();
+            store.record(&[record]).await.unwrap();
+            assert_eq!(store.skip_trigger(&path("t/n"), "me").await.unwrap(), effect);
+            assert_eq!(only_trigger(&store).await.state, state);
+        }
     })
     .await;
 }
@@ -58,7 +80,7 @@ async fn a_second_failure_waits_until_the_first_is_decided() {
         store.halt_trigger(sample.integration.id, &second, &error("2")).await.unwrap();
         assert_eq!(only_trigger(&store).await.execution_id, Some(first));
         store.resume_trigger(&path("t/n"), "me").await.unwrap();
-        store.clear_halt(sample.integration.id).await.unwrap();
+        store.clear_halt(sample.integration.id, first.unique()).await.unwrap();
         store.halt_trigger(sample.integration.id, &second, &error("2")).await.unwrap();
         assert_eq!(only_trigger(&store).await.execution_id, Some(second));
     })

@@ -55,12 +55,12 @@ impl Account {
         }
     }
 
-    /// Whether it works on a thread aside.
+    /// Returns whether it works on a thread aside.
     pub(super) fn is_busy_aside(&self) -> bool {
         self.aside.load(Ordering::Relaxed) > 0
     }
 
-    /// Whether it never waits for memory.
+    /// Returns whether it goes on however little memory is free.
     pub(super) fn is_small(&self) -> bool {
         !self.is_suspect && self.held() <= SMALL
     }

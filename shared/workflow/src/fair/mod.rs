@@ -4,9 +4,11 @@
 //! turn of its tenant ([`turns`]). What its pieces allocate and do not free is counted as the execution's memory, whatever it is for.
 
 mod account;
+mod line;
 mod turns;
 
 pub(crate) use account::Account;
+pub(crate) use line::Line;
 
 use self::turns::Turns;
 use forebay_contract::Name;

@@ -3,13 +3,14 @@
 //!
 //! A piece of an execution that holds much memory also waits until its tenant holds no more than is free of the budget; so one tenant
 //! can hold half of it at most. When none of these may go on, one execution at a time goes on nevertheless, until it ends: what does not
-//! fit waits, and is done in the end.
+//! fit waits, and is done in the end. One that stands still (its remote system is slow) lets another go on, until twice the budget is held.
 
 use super::CURRENT;
 use super::account::Account;
+use super::line::Line;
 use crate::mapping::process_held;
 use forebay_contract::Name;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
@@ -19,8 +20,12 @@ use tokio::time::{Instant, Sleep};
 
 /// How often an execution that waits for memory looks again: memory is also freed by others than executions.
 const REVIEW_INTERVAL: Duration = Duration::from_millis(100);
-/// An execution that goes on although there is no memory, and does nothing for so long, no longer keeps others from doing so.
+/// An execution that goes on although there is no memory, and does nothing for so long, lets another one go on too, while the process
+/// holds less than [`HARD_LIMIT`] budgets. Past that, the others wait until it ends: its steps have timeouts.
 const IDLE: Duration = Duration::from_secs(1);
+
+/// Budgets past which no further execution goes on because another one stands still.
+const HARD_LIMIT: isize = 2;
 
 /// The turns of a process. Cheap to clone.
 #[derive(Clone)]
@@ -40,21 +45,14 @@ struct State {
     /// Bytes that the process may hold.
     budget: isize,
     held: fn() -> isize,
-    tenants: HashMap<Name, Tenant>,
-    /// Tenants of which a piece waits for a turn, the next one first.
-    order: VecDeque<Name>,
-    /// Tenants of which a piece waits for memory, the next one first.
-    short: VecDeque<Name>,
+    /// Executions under way.
+    tenants: HashMap<Name, Vec<Arc<Account>>>,
+    /// Pieces that wait for a turn.
+    waiting: Line<Waiter>,
+    /// Pieces that wait for memory.
+    short: Line<Waiter>,
     /// The execution that goes on although there is no memory.
     alone: Option<Alone>,
-}
-
-/// A tenant of which executions are under way.
-#[derive(Default)]
-struct Tenant {
-    accounts: Vec<Arc<Account>>,
-    wait_for_turn: VecDeque<Waiter>,
-    wait_for_memory: VecDeque<Waiter>,
 }
 
 struct Waiter {
@@ -76,8 +74,8 @@ impl Turns {
 
     /// `held`: gives the bytes that the process holds.
     fn new(count: usize, budget: isize, held: fn() -> isize) -> Self {
-        let (tenants, order, short) = (HashMap::new(), VecDeque::new(), VecDeque::new());
-        Self(Arc::new(Mutex::new(State { free: count, budget, held, tenants, order, short, alone: None })))
+        let (tenants, waiting, short) = (HashMap::new(), Line::default(), Line::default());
+        Self(Arc::new(Mutex::new(State { free: count, budget, held, tenants, waiting, short, alone: None })))
     }
 
     pub(super) fn set_budget(&self, bytes: usize) {
@@ -106,7 +104,7 @@ impl Turns {
     }
 
     fn begin(&self, account: Arc<Account>) -> UnderWay {
-        self.state().tenants.entry(account.tenant.clone()).or_default().accounts.push(account.clone());
+        self.state().tenants.entry(account.tenant.clone()).or_default().push(account.clone());
         UnderWay { turns: self.clone(), account }
     }
 
@@ -121,9 +119,9 @@ impl Turns {
         let (turn, granted) = oneshot::channel();
         let waiter = Waiter { account: account.clone(), turn };
         if may_go_on {
-            state.wait_for_turn(waiter);
+            state.waiting.push(&account.tenant, waiter);
         } else {
-            state.wait_for_memory(waiter);
+            state.short.push(&account.tenant, waiter);
             state.review(self);
         }
         Err(granted)
@@ -180,44 +178,25 @@ impl State {
     }
 
     fn held_by(&self, tenant: &Name) -> isize {
-        self.tenants.get(tenant).map_or(0, |tenant| tenant.accounts.iter().map(|account| account.held()).sum())
-    }
-
-    fn wait_for_turn(&mut self, waiter: Waiter) {
-        let name = waiter.account.tenant.clone();
-        let tenant = self.tenants.entry(name.clone()).or_default();
-        if tenant.wait_for_turn.is_empty() {
-            self.order.push_back(name);
-        }
-        tenant.wait_for_turn.push_back(waiter);
-    }
-
-    fn wait_for_memory(&mut self, waiter: Waiter) {
-        let name = waiter.account.tenant.clone();
-        let tenant = self.tenants.entry(name.clone()).or_default();
-        if tenant.wait_for_memory.is_empty() {
-            self.short.push_back(name);
-        }
-        tenant.wait_for_memory.push_back(waiter);
+        self.tenants.get(tenant).map_or(0, |accounts| accounts.iter().map(|account| account.held()).sum())
     }
 
     /// Moves those that have memory by now to the line for a turn, and serves that line.
     fn review(&mut self, turns: &Turns) {
-        for _ in 0..self.short.len() {
-            let Some(name) = self.short.pop_front() else { break };
-            while let Some(waiter) = self.first_short(&name) {
-                if !self.may_go_on(&waiter.account) && !self.appoint(&waiter.account) {
-                    if let Some(tenant) = self.tenants.get_mut(&name) {
-                        tenant.wait_for_memory.push_front(waiter);
-                    }
-                    self.short.push_back(name);
-                    break;
-                }
-                self.wait_for_turn(waiter);
-            }
+        let mut short = std::mem::take(&mut self.short);
+        // One that is given up would keep the others waiting.
+        while let Some((tenant, waiter)) = short.next(|_, waiter| waiter.turn.is_closed() || self.may_go_on(&waiter.account)) {
+            self.waiting.push(&tenant, waiter);
         }
+        if !self.is_anybody_busy_alone()
+            && let Some((tenant, waiter)) = short.next(|_, _| true)
+        {
+            self.alone = Some(Alone { account: waiter.account.clone(), last_turn: Instant::now() });
+            self.waiting.push(&tenant, waiter);
+        }
+        self.short = short;
         while self.free > 0
-            && let Some(next) = self.next()
+            && let Some((_, next)) = self.waiting.next(|_, _| true)
         {
             self.free -= 1;
             if !self.grant(turns, next) {
@@ -226,33 +205,11 @@ impl State {
         }
     }
 
-    fn first_short(&mut self, tenant: &Name) -> Option<Waiter> {
-        let tenant = self.tenants.get_mut(tenant)?;
-        // One that is given up would keep the others waiting.
-        while tenant.wait_for_memory.front().is_some_and(|waiter| waiter.turn.is_closed()) {
-            tenant.wait_for_memory.pop_front();
-        }
-        tenant.wait_for_memory.pop_front()
-    }
-
-    /// Lets an execution go on although there is no memory, unless another one does and is busy.
-    fn appoint(&mut self, account: &Arc<Account>) -> bool {
-        let is_busy = |alone: &Alone| alone.last_turn.elapsed() < IDLE || alone.account.is_busy_aside();
-        let is_taken = self.alone.as_ref().is_some_and(is_busy);
-        if !is_taken {
-            self.alone = Some(Alone { account: account.clone(), last_turn: Instant::now() });
-        }
-        !is_taken
-    }
-
-    fn next(&mut self) -> Option<Waiter> {
-        let name = self.order.pop_front()?;
-        let tenant = self.tenants.get_mut(&name)?;
-        let next = tenant.wait_for_turn.pop_front();
-        if !tenant.wait_for_turn.is_empty() {
-            self.order.push_back(name);
-        }
-        next
+    /// Returns whether an execution goes on although there is no memory, and no other one may.
+    fn is_anybody_busy_alone(&self) -> bool {
+        let is_past_limit = (self.held)() > self.budget.saturating_mul(HARD_LIMIT);
+        let is_busy = |alone: &Alone| is_past_limit || alone.last_turn.elapsed() < IDLE || alone.account.is_busy_aside();
+        self.alone.as_ref().is_some_and(is_busy)
     }
 
     /// `false`: nobody waits for it any more.
@@ -274,13 +231,10 @@ impl State {
         if self.is_alone(account) {
             self.alone = None;
         }
-        let Some(tenant) = self.tenants.get_mut(&account.tenant) else { return };
-        tenant.accounts.retain(|known| !Arc::ptr_eq(known, account));
-        if tenant.accounts.is_empty() {
-            // Whoever waited has given up: each that waits is under way.
+        let Some(accounts) = self.tenants.get_mut(&account.tenant) else { return };
+        accounts.retain(|known| !Arc::ptr_eq(known, account));
+        if accounts.is_empty() {
             self.tenants.remove(&account.tenant);
-            self.order.retain(|name| *name != account.tenant);
-            self.short.retain(|name| *name != account.tenant);
         }
     }
 }
@@ -290,7 +244,7 @@ impl Drop for Turn {
         let Some(turns) = self.0.take() else { return };
         let mut state = turns.state();
         state.free += 1;
-        if !state.order.is_empty() || !state.short.is_empty() {
+        if !state.waiting.is_empty() || !state.short.is_empty() {
             state.review(&turns);
         }
     }
@@ -362,7 +316,7 @@ mod tests {
 
     fn is_clean(turns: &Turns, count: usize) -> bool {
         let state = turns.state();
-        state.free == count && state.tenants.is_empty() && state.order.is_empty() && state.short.is_empty() && state.alone.is_none()
+        state.free == count && state.tenants.is_empty() && state.waiting.is_empty() && state.short.is_empty() && state.alone.is_none()
     }
 
     #[tokio::test]
@@ -446,14 +400,25 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_execution_that_stands_still_does_not_keep_the_others_from_going_on_without_memory() {
+    async fn an_execution_that_stands_still_lets_others_go_on_without_memory_until_twice_the_budget_is_held() {
         let (turns, done) = (turns(1), Done::default());
-        HELD.set(20_000_000);
-        let _ends = ["a1", "a2"].map(|label| hold(&turns, "a", label, 4_000_000, &done));
+        HELD.set(6_000_000);
+        let mut ends = ["a1", "a2", "a3"].map(|label| Some(hold(&turns, "a", label, 4_500_000, &done)));
         settle().await;
         assert_eq!(done.lock().unwrap().len(), 1);
-        tokio::time::sleep(IDLE + REVIEW_INTERVAL * 2).await;
-        assert_eq!(done.lock().unwrap().len(), 2);
+        let idle = || tokio::time::sleep(IDLE + REVIEW_INTERVAL * 2);
+        idle().await;
+        assert_eq!(done.lock().unwrap().len(), 2, "19.5 MB of 10 are held");
+        HELD.set(HELD.get() + 1_000_000);
+        for _ in 0..10 {
+            idle().await;
+        }
+        let begun = done.lock().unwrap().clone();
+        assert_eq!(begun.len(), 2, "20.5 MB of 10 are held");
+        let last: usize = begun[1][1..].parse().unwrap();
+        ends[last - 1].take().unwrap().send(()).unwrap();
+        idle().await;
+        assert_eq!(done.lock().unwrap().len(), 3);
         HELD.set(0);
     }
 

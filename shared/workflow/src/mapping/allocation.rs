@@ -7,8 +7,8 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicIsize, Ordering};
 
 thread_local! {
-    /// Bytes allocated less bytes freed by this thread, and the part of it that the process does not know. Either may be negative: a value may be freed by another thread than the one
-    /// that made it. Const and without a destructor, so that reading it never allocates.
+    /// Bytes allocated less bytes freed by this thread, and the part of it that the process does not know. Either may be negative: a
+    /// value may be freed by another thread than the one that made it. Const and without a destructor, so that reading it never allocates.
     static COUNT: Count = const { Count { held: Cell::new(0), unreported: Cell::new(0) } };
 }
 

@@ -157,5 +157,5 @@ async fn a_resumed_execution_has_its_whole_allowance_again_and_counts_its_attemp
     assert_eq!(worker.execute(&redelivered(&envelope, ORDERED)).await, Disposition::Acknowledge);
     let record = worker.end();
     assert_eq!((record.status, record.attempts), (ExecutionStatus::Succeeded, 6));
-    assert!(worker.events().contains(&Event::HaltCleared), "the halt at it ends");
+    assert!(worker.events().contains(&Event::HaltCleared(envelope.execution_id.unique())), "the halt at it ends");
 }

@@ -18,7 +18,8 @@ pub(super) enum Event {
     Checkpoints(Vec<String>),
     Recorded(Box<Record>, Urgency),
     Halted(ExecutionError),
-    HaltCleared,
+    /// The unique part of the execution's id.
+    HaltCleared(Uuid),
     /// The envelope and, for a delayed queue, its delay in seconds.
     Published(Box<Envelope>, Option<u32>),
     Called(Box<Envelope>),
@@ -126,8 +127,8 @@ impl ExecutionStore for Memory {
         }))
     }
 
-    fn clear_halt(&self, _: Uuid) -> PortFuture<'_, Result<(), StoreError>> {
-        ready(self.ask(|state| state.events.push(Event::HaltCleared)))
+    fn clear_halt(&self, _: Uuid, execution: Uuid) -> PortFuture<'_, Result<(), StoreError>> {
+        ready(self.ask(|state| state.events.push(Event::HaltCleared(execution))))
     }
 
     fn definition(&self, _: Uuid, version: i32) -> PortFuture<'_, Result<Option<Definition>, StoreError>> {
