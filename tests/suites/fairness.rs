@@ -4,6 +4,7 @@ use forebay_tests::{Process, Sink, Stack, eventually};
 use serde_json::Value;
 use std::fmt::Write;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -142,4 +143,29 @@ async fn answers_that_do_not_fit_into_a_worker_s_memory_together_are_read_one_af
     let failed: Vec<&Value> = executions.iter().filter(|execution| execution["status"] != "succeeded").collect();
     assert!(failed.is_empty(), "{failed:?}");
     assert!(most < 512 << 20, "{} MiB", most >> 20);
+}
+
+/// Of the calls that wait in a queue, a worker holds as many as fit into its memory.
+#[tokio::test]
+async fn large_bodies_that_wait_in_a_queue_are_drawn_as_they_fit_into_memory() {
+    const CALLS: usize = 80;
+    let (stack, sink) = (Arc::new(Stack::new().await), Sink::start(Duration::from_millis(200)).await);
+    let steps = format!("steps: [{{ id: a, http: {{ url: '{}/' }} }}]", sink.address());
+    stack.apply(&format!("tenant: t1\nname: large\ntrigger: {{ webhook: {{ methods: [POST], authentication: none, body: {{ max_bytes: 4000000 }} }} }}\n{steps}\n")).await;
+    let ingress = stack.start("ingress").await;
+    let body = format!("\"{}\"", "x".repeat(3_000_000));
+    for _ in 0..CALLS {
+        assert_eq!(stack.post(&ingress, "/t1/large", &body).await.status, 202);
+    }
+    let worker = stack.start_with("worker", &[("FOREBAY_WORKER_MEMORY", "64MiB")]).await;
+    let idle = worker.resident_bytes();
+    let most = AtomicU64::new(0);
+    eventually("all have ended", || async {
+        most.fetch_max(worker.resident_bytes(), Ordering::Relaxed);
+        (sink.seen().len() == CALLS).then_some(())
+    })
+    .await;
+    stack.ended("large", CALLS).await;
+    let more = most.into_inner() - idle;
+    assert!(more < 128 << 20, "{} MiB more than before", more >> 20);
 }

@@ -2,6 +2,53 @@ use forebay_contract::signature::{Sender, SignatureScheme};
 use forebay_contract::unix_micros;
 use forebay_tests::{Answer, Process, Stack, eventually};
 
+/// All of an answer that could tell one path from another, with the tenant of the path and the path itself taken out.
+fn told(answer: &Answer, tenant: &str) -> (u16, String, String) {
+    let challenge = answer.header("www-authenticate").replace(tenant, "TENANT");
+    (answer.status, challenge, String::from_utf8(answer.body.clone()).unwrap().replace(tenant, "TENANT"))
+}
+
+/// `hide`: callers without a valid key, and those with a key that does not open it, cannot tell whether a name exists.
+#[tokio::test]
+async fn names_that_do_not_exist_can_be_answered_as_those_that_need_a_key() {
+    let stack = Stack::new().await;
+    stack.apply(&format!("{TWO}---\ntenant: t1\nname: off\nenabled: false\ntrigger: {{ webhook: {{ methods: [POST] }} }}\n")).await;
+    let key = stack.command_json(&["keys", "create", "--tenant", "t1", "--label", "A", "--integration", "first"]).await;
+    let key = key["key"].as_str().unwrap().to_owned();
+    let telling = stack.start("ingress").await;
+    let hiding = stack.start_with("ingress", &[("FOREBAY_UNKNOWN_NAMES", "hide")]).await;
+    let ask = async |process: &Process, method: &str, path: &str, key: Option<&str>| {
+        let mut request = stack.http.request(method.parse().unwrap(), format!("{}{path}", process.url)).header("content-type", "application/json");
+        if let Some(key) = key {
+            request = request.header("x-api-key", key);
+        }
+        stack.send(request.body("{}")).await
+    };
+    eventually("the key opens it", || async {
+        (ask(&hiding, "POST", "/t1/first", Some(&key)).await.status == 202
+            && ask(&telling, "POST", "/t1/first", Some(&key)).await.status == 202)
+            .then_some(())
+    })
+    .await;
+    assert_eq!(ask(&telling, "POST", "/t1/nothing", None).await.status, 404);
+    for (method, suffix) in [("POST", ""), ("GET", ""), ("OPTIONS", ""), ("GET", "/executions/abc"), ("DELETE", "/executions/abc")] {
+        for key in [None, Some("wrong")] {
+            let known = told(&ask(&hiding, method, &format!("/t1/first{suffix}"), key).await, "t1");
+            assert_eq!(known.0, 401, "{method} {suffix}");
+            for (tenant, name) in [("t1", "nothing"), ("nobody", "first"), ("t2", "other"), ("t1", "off")] {
+                let other = told(&ask(&hiding, method, &format!("/{tenant}/{name}{suffix}"), key).await, tenant);
+                assert_eq!(other, known, "{method} /{tenant}/{name}{suffix} {key:?}");
+            }
+        }
+    }
+    let of_its_tenant = async |name: &str| ask(&hiding, "POST", &format!("/t1/{name}"), Some(&key)).await.status;
+    assert_eq!((of_its_tenant("second").await, of_its_tenant("nothing").await), (404, 404), "a key tells what it opens and nothing more");
+    for path in ["/", "/openapi.json"] {
+        let known = told(&ask(&hiding, "GET", &format!("/t1{path}"), Some("wrong")).await, "t1");
+        assert_eq!((known.0, &told(&ask(&hiding, "GET", &format!("/nobody{path}"), Some("wrong")).await, "nobody")), (401, &known));
+    }
+}
+
 const TWO: &str = "
 tenant: t1
 name: first

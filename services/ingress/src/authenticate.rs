@@ -4,6 +4,7 @@ use crate::checks::LARGE_BODY;
 use crate::problem::Problem;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use bytes::Bytes;
+use forebay_contract::Name;
 use forebay_contract::definition::{Authentication, Webhook};
 use forebay_contract::signature::Claim;
 use forebay_contract::unix_micros;
@@ -101,6 +102,30 @@ pub(crate) fn authenticate(
             Ok(Authenticated { integration, key: Some(key.id) })
         }
         None => Err(Problem::wrong_key(tenant.as_str())),
+    }
+}
+
+/// Refuses a call to a name that does not exist where names are hidden: as one to a name that needs a key.
+pub(crate) fn refuse_unknown(tenant: &str, path: &str, headers: &HeaderMap, snapshot: &Snapshot) -> Problem {
+    // A text that is no name tells nothing.
+    if tenant.parse::<Name>().is_err() {
+        return Problem::unknown_path(path);
+    }
+    let Some(presented) = presented_key(headers) else { return Problem::no_key(tenant) };
+    match snapshot.key(tenant, presented) {
+        None => Problem::wrong_key(tenant),
+        Some(key) if has_ended(key) => Problem::ended_key(tenant),
+        Some(_) => Problem::unknown_path(path),
+    }
+}
+
+/// Checks the key before anything else is told of an integration, where names are hidden. One that the key does not open is unknown.
+pub(crate) fn check_hidden(integration: &Integration, path: &str, headers: &HeaderMap, snapshot: &Snapshot) -> Result<(), Problem> {
+    let tenant = integration.definition.tenant.as_str();
+    let key = presented_key(headers).and_then(|presented| snapshot.key(tenant, presented)).filter(|key| !has_ended(key));
+    match key {
+        Some(key) if key.integrations.contains(&integration.id) => Ok(()),
+        _ => Err(refuse_unknown(tenant, path, headers, snapshot)),
     }
 }
 

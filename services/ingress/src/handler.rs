@@ -1,7 +1,7 @@
 //! One request from its first byte to its answer, in the order of the design:
 //! route -> authenticate -> limit -> normalize -> publish (confirmed) -> 202, or await the reply.
 
-use crate::authenticate::{Caller, authenticate};
+use crate::authenticate::{Caller, authenticate, check_hidden, refuse_unknown};
 use crate::checks::CheckCache;
 use crate::cors;
 use crate::dispatch::{Answer, Dispatch, Wait};
@@ -21,7 +21,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use forebay_broker::PublishError;
-use forebay_contract::definition::{OnTimeout, Webhook};
+use forebay_contract::definition::{Authentication, OnTimeout, Webhook};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{Ending, Response};
 use forebay_contract::{ExecutionId, IdIssuer};
@@ -45,6 +45,8 @@ pub(crate) struct Dependencies {
     pub(crate) max_body_bytes: usize,
     pub(crate) body_timeout: Duration,
     pub(crate) retention: Duration,
+    /// Callers without a valid key cannot tell names that do not exist from names that need one.
+    pub(crate) hides_names: bool,
 }
 
 /// Answers any request.
@@ -63,8 +65,15 @@ pub(crate) async fn handle(request: HttpRequest, payload: Payload, dependencies:
         Some(Route::Documents { .. }) | None => None,
     };
     let webhook = integration.as_deref().and_then(|integration| integration.definition.trigger.webhook());
-    let (Some(route), Some(integration), Some(webhook)) = (route, &integration, webhook) else {
-        let response = Problem::unknown_path(request.uri().path()).into_response();
+    let (Some(route), Some(integration), Some(webhook)) = (&route, &integration, webhook) else {
+        let path = request.uri().path();
+        let problem = match &route {
+            Some(Route::Call { tenant, .. } | Route::Execution { tenant, .. }) if dependencies.hides_names => {
+                refuse_unknown(tenant, path, request.headers(), &snapshot)
+            }
+            _ => Problem::unknown_path(path),
+        };
+        let response = problem.into_response();
         crate::measure::request(None, response.status(), started.elapsed());
         return response;
     };
@@ -89,13 +98,18 @@ async fn answer(
     request: &HttpRequest,
     payload: Payload,
     dependencies: &Dependencies,
-    route: Route,
+    route: &Route,
     endpoint: Endpoint<'_>,
     snapshot: &Snapshot,
     trace: &Trace,
 ) -> Result<HttpResponse, Problem> {
     check_head(request)?;
     let Endpoint { integration, webhook } = endpoint;
+    // A browser asks without a key whether it may call.
+    let is_preflight = request.method() == Method::OPTIONS && webhook.cors.is_some();
+    if dependencies.hides_names && webhook.authentication == Authentication::ApiKey && !is_preflight {
+        check_hidden(integration, request.uri().path(), request.headers(), snapshot)?;
+    }
     match route {
         Route::Documents { .. } => Err(Problem::unknown_path(request.uri().path())),
         Route::Execution { id, .. } => {
@@ -103,7 +117,7 @@ async fn answer(
                 return Err(Problem::method_not_allowed(request.method().as_str(), "GET"));
             }
             let call = authenticate(integration.clone(), webhook, request.headers(), snapshot)?;
-            executions::show(&call, &id, dependencies).await
+            executions::show(&call, id, dependencies).await
         }
         Route::Call { .. } => {
             if !integration.definition.enabled {

@@ -132,10 +132,11 @@ impl Ingress {
             in_flight: InFlight::new(settings.max_in_flight),
             rates: Rates::default(),
             bodies: BodyBudget::new(BODY_BUDGET),
-            documents: Documents::new(settings.max_body_bytes, settings.trusted_proxies.clone()),
+            documents: Documents::new(settings.max_body_bytes, settings.trusted_proxies.clone(), settings.hides_names),
             max_body_bytes: settings.max_body_bytes,
             body_timeout: settings.body_timeout,
             retention: settings.retention,
+            hides_names: settings.hides_names,
         });
         health.expect(LISTENING);
         Ok(Self { bound, address, tls, dependencies, settings: settings.clone(), health, broker_shutdown })

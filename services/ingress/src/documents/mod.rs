@@ -13,6 +13,7 @@ use actix_web::http::header::{
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse};
 use data_encoding::{BASE64, HEXLOWER};
+use forebay_contract::Name;
 use forebay_contract::definition::{Authentication, Definition, Webhook};
 use forebay_runtime::forwarding::TrustedProxies;
 use forebay_store::{ApiKey, DocsAccess, Snapshot};
@@ -36,6 +37,8 @@ pub(crate) struct Documents {
     max_body_bytes: usize,
     /// Proxies whose headers say which address the caller has used.
     proxies: TrustedProxies,
+    /// Who has no key cannot tell tenants that do not exist from those that show nothing without one.
+    hides_names: bool,
     made: Mutex<HashMap<Reader, (u64, Arc<Made>)>>,
 }
 
@@ -63,14 +66,17 @@ struct Endpoint<'a> {
 }
 
 impl Documents {
-    pub(crate) fn new(max_body_bytes: usize, proxies: TrustedProxies) -> Self {
-        Self { max_body_bytes, proxies, made: Mutex::default() }
+    pub(crate) fn new(max_body_bytes: usize, proxies: TrustedProxies, hides_names: bool) -> Self {
+        Self { max_body_bytes, proxies, hides_names, made: Mutex::default() }
     }
 
     /// Answers a request for one of a tenant's documents.
     pub(crate) fn show(&self, request: &HttpRequest, tenant: &str, kind: Kind, snapshot: &Snapshot) -> Result<HttpResponse, Problem> {
         let access = snapshot.docs_access(tenant);
         if snapshot.tenant_integrations(tenant).is_none() || access == DocsAccess::Off {
+            if self.hides_names && tenant.parse::<Name>().is_ok() {
+                check_key(tenant, request.headers(), snapshot)?;
+            }
             return Err(Problem::unknown_path(request.uri().path()));
         }
         if ![Method::GET, Method::HEAD].contains(request.method()) {

@@ -144,7 +144,7 @@ pub(crate) async fn dispatch(
                 number += 1;
                 // A `wait` is no delay.
                 let under_way_since = if envelope.resumes { unix_micros() } else { envelope.received_at };
-                let held = in_hand.hold(envelope.received_at, envelope.integration_id, under_way_since);
+                let held = in_hand.hold(envelope.received_at, envelope.integration_id, under_way_since, envelope.body.len());
                 let (redelivered, redeliveries) = (delivery.redelivered(), delivery.redeliveries());
                 let delivered = Delivered { envelope, redelivered, redeliveries, source: keying.source(), lost: lost.clone(), nested: 0 };
                 let Some(key) = key_of(executions, keying, number, &delivered).await else {

@@ -10,9 +10,9 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-/// Each ordered execution waits for the record of the one before; some prefetched deliveries hide the broker's latency, and few
-/// come again when the worker goes away.
-const SERIAL_PREFETCH: u16 = 16;
+/// Each ordered execution waits for the record of the one before; some prefetched deliveries hide the broker's latency. They are few, since
+/// their bodies are held in memory, and come again when the worker goes away.
+const SERIAL_PREFETCH: u16 = 4;
 const PAUSE: Duration = Duration::from_millis(300);
 /// Longer than a snapshot takes to bring a halt.
 const PAUSE_AFTER_HALT: Duration = Duration::from_secs(1);

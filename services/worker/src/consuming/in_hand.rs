@@ -20,6 +20,8 @@ struct QueueMessages {
     accepted: BTreeSet<(i64, u64)>,
     /// By integration: since when they are under way.
     under_way: HashMap<Uuid, BTreeSet<(i64, u64)>>,
+    /// Of all bodies.
+    bytes: usize,
 }
 
 /// All queues that this worker consumes, by their names at the broker. Cheap to clone.
@@ -36,6 +38,7 @@ pub(crate) struct Held {
     integration: Uuid,
     accepted: (i64, u64),
     under_way: (i64, u64),
+    bytes: usize,
 }
 
 impl InHand {
@@ -79,21 +82,28 @@ impl Known {
 }
 
 impl QueueInHand {
-    /// Takes a message into hand. Times are microseconds of Unix time.
-    pub(crate) fn hold(&self, accepted_at: i64, integration: Uuid, under_way_since: i64) -> Held {
+    /// Takes a message into hand. Times are microseconds of Unix time; `bytes`: of its body.
+    pub(crate) fn hold(&self, accepted_at: i64, integration: Uuid, under_way_since: i64, bytes: usize) -> Held {
         let mut messages = self.0.messages();
         messages.last_number += 1;
         let number = messages.last_number;
         let (accepted, under_way) = ((accepted_at, number), (under_way_since, number));
         messages.accepted.insert(accepted);
         messages.under_way.entry(integration).or_default().insert(under_way);
+        messages.bytes += bytes;
         self.0.count.send_replace(messages.accepted.len());
-        Held { queue: self.clone(), integration, accepted, under_way }
+        Held { queue: self.clone(), integration, accepted, under_way, bytes }
     }
 
     /// The number of messages.
     pub(crate) fn count(&self) -> usize {
         *self.0.count.borrow()
+    }
+
+    /// The bytes of a body, on the average of the messages; 0 when there are none.
+    pub(crate) fn average_bytes(&self) -> usize {
+        let messages = self.0.messages();
+        messages.bytes.checked_div(messages.accepted.len()).unwrap_or_default()
     }
 
     /// Returns as soon as so many messages are in hand.
@@ -108,6 +118,7 @@ impl Drop for Held {
         let known = &self.queue.0;
         let mut messages = known.messages();
         messages.accepted.remove(&self.accepted);
+        messages.bytes -= self.bytes;
         known.count.send_replace(messages.accepted.len());
         if let Some(under_way) = messages.under_way.get_mut(&self.integration) {
             under_way.remove(&self.under_way);
@@ -126,8 +137,8 @@ mod tests {
     fn the_oldest_in_hand_is_told_by_queue_until_it_is_let_go() {
         let (hands, of) = (InHand::default(), Uuid::new_v4());
         let (work, call) = (hands.queue("work.0"), hands.queue("call.0"));
-        let (newer, older) = (work.hold(20, of, 20), work.hold(10, of, 10));
-        let _call = call.hold(30, of, 30);
+        let (newer, older) = (work.hold(20, of, 20, 0), work.hold(10, of, 10, 0));
+        let _call = call.hold(30, of, 30, 0);
         assert_eq!(hands.oldest(), [("call.0".to_owned(), 30), ("work.0".to_owned(), 10)]);
         drop(older);
         assert_eq!(hands.oldest()[1], ("work.0".to_owned(), 20));
@@ -139,10 +150,10 @@ mod tests {
     fn the_oldest_of_an_integration_is_told_over_all_queues_whatever_others_have_in_them() {
         let (hands, a, b) = (InHand::default(), Uuid::from_u128(1), Uuid::from_u128(2));
         let (work, call) = (hands.queue("work.0"), hands.queue("call.0"));
-        let (first, _second) = (work.hold(10, a, 10), work.hold(20, b, 20));
+        let (first, _second) = (work.hold(10, a, 10, 0), work.hold(20, b, 20, 0));
         // Accepted long ago, and put off until now.
-        let _resumed = work.hold(5, b, 40);
-        let _call = call.hold(30, a, 30);
+        let _resumed = work.hold(5, b, 40, 0);
+        let _call = call.hold(30, a, 30, 0);
         assert_eq!(hands.oldest_of(), [(a, 10), (b, 20)]);
         drop(first);
         assert_eq!(hands.oldest_of(), [(a, 30), (b, 20)]);
@@ -153,12 +164,12 @@ mod tests {
         let (hands, of) = (InHand::default(), Uuid::new_v4());
         let (first, second) = (hands.queue("call.0"), hands.queue("call.0"));
         // Accepted in the same microsecond.
-        let (one, other) = (first.hold(10, of, 10), second.hold(10, of, 10));
+        let (one, other) = (first.hold(10, of, 10, 100), second.hold(10, of, 10, 301));
         first.reaches(2).await;
-        assert_eq!((first.count(), second.count()), (2, 2));
+        assert_eq!((first.count(), second.count(), first.average_bytes()), (2, 2, 200));
         drop(one);
         assert_eq!((first.count(), hands.oldest()), (1, vec![("call.0".to_owned(), 10)]));
         drop(other);
-        assert_eq!((first.count(), hands.oldest()), (0, vec![]));
+        assert_eq!((first.count(), first.average_bytes(), hands.oldest()), (0, 0, vec![]));
     }
 }

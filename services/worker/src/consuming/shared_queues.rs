@@ -8,6 +8,7 @@ use super::places::Places;
 use crate::execution::{Disposition, SharedQueue};
 use forebay_broker::{Delivery, Queue};
 use forebay_store::SnapshotHandle;
+use forebay_workflow::free_memory;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,15 +17,18 @@ use tokio_util::sync::CancellationToken;
 
 const PAUSE: Duration = Duration::from_millis(300);
 const DEAD_PREFETCH: u16 = 50;
-/// Deliveries that a worker draws of a queue of calls, and of work, before it is known that it can begin them: a worker that hangs keeps
-/// as many from the others.
-const FIRST_CALLS: u16 = 16;
-const FIRST_WORK: u16 = 64;
+/// Deliveries that a worker draws of one queue by each subscription but the last. The next subscription begins when those before it are used
+/// up and the bodies that it may bring fit into memory. So a worker that hangs keeps few deliveries from the others, and one that gets
+/// large bodies holds few of them.
+const WINDOWS: [u16; 3] = [4, 16, 64];
+/// The part of the free memory that a subscription may fill with bodies as large as those in hand.
+const MEMORY_SHARE: isize = 4;
 /// Deliveries beyond the places of a worker that may wait in it: the next ones are at hand when a place becomes free.
 const SPARE: usize = 64;
-/// A second subscription ends once the first would have been enough for so long.
+/// A subscription ends once those before it would have been enough for so long.
 const QUIET: Duration = Duration::from_secs(10);
-const QUIET_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the deliveries in hand and the memory are looked at while further subscriptions are open, or wanted.
+const REVIEW_INTERVAL: Duration = Duration::from_millis(100);
 
 /// One kind of shared queue: calls, or work. Calls have places of their own, so that a backlog of work never delays them.
 #[derive(Clone)]
@@ -58,46 +62,91 @@ pub(crate) async fn serve_all(consumption: Consumption, kinds: [Kind; 2], shared
     serving.join_all().await;
 }
 
-/// Consumes one shared queue until stopped: by one subscription, and by a second one while the first is used up.
+/// Consumes one shared queue until stopped: by one subscription, and by further ones while those before them are used up.
 async fn serve(consumption: Consumption, kind: Kind, number: u16, stop: Stop) {
     let queue = SharedQueue { number, is_awaited: kind.is_awaited };
-    let first = if kind.is_awaited { FIRST_CALLS } else { FIRST_WORK };
-    let second = u16::try_from((kind.count + SPARE).saturating_sub(usize::from(first)).max(1)).unwrap_or(u16::MAX);
     let in_hand = consumption.in_hand.queue(&consumption.publisher.name_of(queue.at_broker()));
-    let Kind { places, backlog, .. } = kind;
+    let Kind { places, backlog, count, .. } = kind;
     let (publisher, key) = (consumption.publisher.clone(), consumption.key.clone());
     let admission = Arc::new(SharedAdmission { places, backlog, queue, publisher, key });
-    let subscribed = |prefetch, stop| subscribe(consumption.clone(), admission.clone(), prefetch, stop);
-    let more = async {
-        while until_used_up(&in_hand, usize::from(first), &stop).await {
-            let until = Stop { gently: stop.gently.child_token(), now: stop.now.clone() };
-            let ended = until.gently.clone();
-            tokio::join!(subscribed(second, until), async {
-                until_quiet(&in_hand, usize::from(first), &ended).await;
-                ended.cancel();
-            });
-        }
-    };
-    tokio::join!(subscribed(first, stop.clone()), more);
-}
-
-/// Returns when the first subscription, of so many deliveries, is used up; `false` when stopped meanwhile.
-async fn until_used_up(in_hand: &QueueInHand, first: usize, stop: &Stop) -> bool {
-    tokio::select! {
-        () = stop.gently.cancelled() => false,
-        () = in_hand.reaches(first) => true,
+    let mut subscriptions = JoinSet::new();
+    let mut before = 0;
+    for prefetch in windows(count + SPARE) {
+        let (consumption, admission, in_hand, stop) = (consumption.clone(), admission.clone(), in_hand.clone(), stop.clone());
+        subscriptions.spawn(async move {
+            if before == 0 {
+                return subscribe(consumption, admission, prefetch, stop).await;
+            }
+            let window = Window { in_hand, before, prefetch };
+            while window.until_wanted(&stop).await {
+                let until = Stop { gently: stop.gently.child_token(), now: stop.now.clone() };
+                let ended = until.gently.clone();
+                tokio::join!(subscribe(consumption.clone(), admission.clone(), prefetch, until), async {
+                    window.until_unwanted(&ended).await;
+                    ended.cancel();
+                });
+            }
+        });
+        before += usize::from(prefetch);
     }
+    subscriptions.join_all().await;
 }
 
-/// Returns when the first subscription would have been enough for some time, or when stopped.
-async fn until_quiet(in_hand: &QueueInHand, first: usize, stopped: &CancellationToken) {
-    let mut quiet = Duration::ZERO;
-    while quiet < QUIET {
+/// The deliveries that each subscription of a queue draws, so many together.
+fn windows(total: usize) -> Vec<u16> {
+    let mut left = total.max(1);
+    let mut windows = Vec::new();
+    for window in WINDOWS {
+        let window = usize::from(window).min(left);
+        windows.push(window);
+        left -= window;
+    }
+    windows.push(left);
+    windows.into_iter().filter(|window| *window > 0).map(|window| u16::try_from(window).unwrap_or(u16::MAX)).collect()
+}
+
+/// A subscription that is open while those before it are used up.
+struct Window {
+    in_hand: QueueInHand,
+    /// Deliveries of the subscriptions before it.
+    before: usize,
+    prefetch: u16,
+}
+
+impl Window {
+    /// Returns when the subscriptions before it are used up and there is memory; `false` when stopped meanwhile.
+    async fn until_wanted(&self, stop: &Stop) -> bool {
+        let wanted = async {
+            loop {
+                self.in_hand.reaches(self.before).await;
+                if self.fits() {
+                    return;
+                }
+                tokio::time::sleep(REVIEW_INTERVAL).await;
+            }
+        };
         tokio::select! {
-            () = stopped.cancelled() => return,
-            () = tokio::time::sleep(QUIET_INTERVAL) => {}
+            () = stop.gently.cancelled() => false,
+            () = wanted => true,
         }
-        quiet = if in_hand.count() > first / 2 { Duration::ZERO } else { quiet + QUIET_INTERVAL };
+    }
+
+    /// Returns when the subscriptions before it would have been enough for some time, when there is no memory, or when stopped.
+    async fn until_unwanted(&self, stopped: &CancellationToken) {
+        let mut quiet = Duration::ZERO;
+        while quiet < QUIET && free_memory() > 0 {
+            tokio::select! {
+                () = stopped.cancelled() => return,
+                () = tokio::time::sleep(REVIEW_INTERVAL) => {}
+            }
+            quiet = if self.in_hand.count() > self.before / 2 { Duration::ZERO } else { quiet + REVIEW_INTERVAL };
+        }
+    }
+
+    /// Returns whether as many bodies as it may bring, as large as those in hand, fit into a part of the free memory.
+    fn fits(&self) -> bool {
+        let bytes = self.in_hand.average_bytes().saturating_mul(usize::from(self.prefetch));
+        isize::try_from(bytes).is_ok_and(|bytes| bytes <= free_memory() / MEMORY_SHARE)
     }
 }
 
@@ -154,5 +203,17 @@ async fn pause(stop: &Stop) {
     tokio::select! {
         () = stop.gently.cancelled() => {}
         () = tokio::time::sleep(PAUSE) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_windows_of_a_queue_hold_what_it_may_draw_together() {
+        for (total, expected) in [(0, vec![1]), (1, vec![1]), (4, vec![4]), (65, vec![4, 16, 45]), (320, vec![4, 16, 64, 236])] {
+            assert_eq!(windows(total), expected, "{total}");
+        }
     }
 }

@@ -96,6 +96,7 @@ settings_table! {
     QUEUE_PREFIX = setting("FOREBAY_QUEUE_PREFIX", "queue-prefix", "TEXT", Text(""), "put before the name of every queue, so that several stacks share a broker; up to 64 of A-Z a-z 0-9 . _ -");
     SECRET_KEY = secret(setting("FOREBAY_SECRET_KEY", "secret-key", "TEXT", Unset, "key that encrypts what is stored secretly: connections, signing keys, access tokens, hidden payloads; 32 characters or more, the same for every process. Several with commas: the first encrypts, each decrypts"), "FOREBAY_SECRET_KEY_FILE", "secret-key-file");
     TRUSTED_PROXIES = setting("FOREBAY_TRUSTED_PROXIES", "trusted-proxies", "CIDR,...", Unset, "proxies whose Forwarded and X-Forwarded-* headers say who calls, such as 10.0.0.1 or 10.0.0.0/8; from any other address these headers do not count");
+    UNKNOWN_NAMES = setting("FOREBAY_UNKNOWN_NAMES", "unknown-names", "tell|hide", Text("tell"), "what an ingress answers to callers without a valid key at a name that does not exist: tell is 404, hide is the 401 that a name which needs a key gets");
     WORKER_CONCURRENCY = setting("FOREBAY_WORKER_CONCURRENCY", "worker-concurrency", "N", Text("256"), "executions of the shared queues that a worker runs at the same time, calls and work each; one tenant gets at most four fifths of them");
     WORKER_MEMORY = setting("FOREBAY_WORKER_MEMORY", "worker-memory", "SIZE", Computed("half of the memory that the process may use"), "bytes that a worker may hold before executions that hold many of them wait for others to end; one tenant gets at most half of them");
     WORKER_NAME = setting("FOREBAY_WORKER_NAME", "worker-name", "TEXT", Computed("hostname-pid"), "name of this process among the others; must differ between running processes");
@@ -150,6 +151,6 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), SETTINGS.len());
-        assert_eq!(SETTINGS.len(), 47);
+        assert_eq!(SETTINGS.len(), 48);
     }
 }

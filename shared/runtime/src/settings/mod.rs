@@ -67,6 +67,8 @@ pub struct Settings {
     pub secret_key: Option<Secret>,
     /// Proxies whose headers say who calls.
     pub trusted_proxies: TrustedProxies,
+    /// Callers of an ingress without a valid key cannot tell names that do not exist from names that need a key.
+    pub hides_names: bool,
     /// Private addresses that steps may reach: `deny`, `allow` or a list of networks. On a machine of one's own, which listens on
     /// loopback only, all of them; else none.
     pub private_addresses: String,
@@ -201,6 +203,11 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
     let queue_prefix = reader.value(&docs::QUEUE_PREFIX, names::queue_prefix).unwrap_or_default();
     let secret_key = reader.value(&docs::SECRET_KEY, |text| Ok(Secret::new(text)));
     let trusted_proxies = reader.value(&docs::TRUSTED_PROXIES, TrustedProxies::parse);
+    let hides_names = reader.value(&docs::UNKNOWN_NAMES, |text| match text {
+        "tell" => Ok(false),
+        "hide" => Ok(true),
+        _ => Err("write tell or hide".to_owned()),
+    });
     let worker_concurrency = reader.number(&docs::WORKER_CONCURRENCY, 1..=10_000);
     let worker_memory = reader.bytes(&docs::WORKER_MEMORY, LEAST_MEMORY..=1 << 50);
     let unsigned_messages = reader.value(&docs::UNSIGNED_MESSAGES, |text| match text {
@@ -255,6 +262,7 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
         secret_key,
         trusted_proxies: trusted_proxies.unwrap_or_default(),
         worker_concurrency: worker_concurrency?,
+        hides_names: hides_names?,
         unsigned_messages: unsigned_messages?,
         worker_memory: worker_memory.unwrap_or_else(|| crate::memory::limit() / 2),
         worker_name: worker_name.unwrap_or_else(names::default_worker_name),

@@ -35,6 +35,12 @@ pub fn set_memory_budget(bytes: usize) {
     Turns::of_process().set_budget(bytes);
 }
 
+/// Bytes that this process may still hold before executions wait for memory; negative: it holds more than that.
+#[must_use]
+pub fn free_memory() -> isize {
+    Turns::of_process().free_memory()
+}
+
 /// The execution for which the current task works by turns.
 pub(crate) fn current() -> Option<Arc<Account>> {
     CURRENT.try_with(Arc::clone).ok()

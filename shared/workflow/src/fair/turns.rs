@@ -82,6 +82,12 @@ impl Turns {
         self.state().budget = isize::try_from(bytes).unwrap_or(isize::MAX);
     }
 
+    /// Bytes of the budget that are not held.
+    pub(super) fn free_memory(&self) -> isize {
+        let state = self.state();
+        state.budget.saturating_sub((state.held)())
+    }
+
     /// Does the work of one execution.
     pub(super) async fn give<T>(&self, tenant: &Name, is_suspect: bool, work: impl Future<Output = T>) -> T {
         let account = Arc::new(Account::new(tenant, is_suspect));
