@@ -11,10 +11,10 @@ use tokio::sync::Mutex;
 const INGRESSES: usize = 2;
 /// Few places, so that one tenant has more hanging calls than there are.
 const WORKER_CONCURRENCY: &str = "32";
-/// The drain ends when so long no further execution has ended.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(120);
+/// The drain ends when nothing has happened for so long; pauses between attempts are shorter.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
 const DRAIN_INTERVAL: Duration = Duration::from_millis(500);
-/// Shorter than the interval of the schedule, whose executions come on and on.
+/// ... or for so long, when all that is known has ended.
 const STILL: Duration = Duration::from_secs(4);
 
 pub(crate) struct Installation {
@@ -99,12 +99,12 @@ impl Installation {
         *slot = Some(self.stack.start_at("ingress", [http, admin], &borrowed(&self.settings)).await);
     }
 
-    /// Executions in the database: those that have ended, and those that have not.
+    /// Executions of calls in the database: those that have ended, and those that have not.
     async fn counts(&self, tenant: Option<&str>) -> (usize, usize) {
-        let of_tenant = tenant.map_or_else(String::new, |tenant| format!("where i.tenant = '{tenant}'"));
+        let of_tenant = tenant.map_or_else(String::new, |tenant| format!("and i.tenant = '{tenant}'"));
         let statement = format!(
             "select count(*) filter (where ended_at is not null), count(*) filter (where ended_at is null) \
-             from executions e join integrations i on i.id = e.integration_id {of_tenant}"
+             from executions e join integrations i on i.id = e.integration_id where e.trigger_kind <> 'schedule' {of_tenant}"
         );
         let text = self.stack.sql(&statement).await;
         let mut counts = text.trim().split('|').map(|count| count.parse().unwrap_or_default());
