@@ -14,7 +14,7 @@ const ALARM: &str = "rabbitmqctl set_vm_memory_high_watermark 0.000001";
 const NO_ALARM: &str = "rabbitmqctl set_vm_memory_high_watermark 0.25";
 
 /// Everything that events act on.
-pub(crate) struct Field {
+pub(crate) struct UnderTest {
     pub(crate) installation: Installation,
     pub(crate) effects: Effects,
     pub(crate) caller: Caller,
@@ -24,8 +24,8 @@ pub(crate) struct Field {
 ///
 /// # Errors
 /// A server could not be stopped or started.
-pub(crate) async fn inject(event: Event, field: &Field, random: &mut Random) -> Result<(), String> {
-    let Field { installation, effects, caller } = field;
+pub(crate) async fn inject(event: Event, under_test: &UnderTest, random: &mut Random) -> Result<(), String> {
+    let UnderTest { installation, effects, caller } = under_test;
     let mut millis = |range| Duration::from_millis(random.within(range));
     match event {
         Event::KillWorker => {

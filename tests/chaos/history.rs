@@ -28,7 +28,7 @@ pub(crate) struct Call {
     pub(crate) kind: Kind,
     /// Position among the calls of the same integration.
     pub(crate) n: u64,
-    /// Whether the tenant is one of those that must not notice what the others do.
+    /// True for a tenant that is one of those that must not notice what the others do.
     pub(crate) is_quiet: bool,
     pub(crate) attempts: Vec<Attempt>,
 }
@@ -123,7 +123,7 @@ impl Call {
         self.attempts.iter().find_map(|attempt| attempt.answer.accepted_execution())
     }
 
-    /// Whether each attempt was refused for certain.
+    /// Tells whether each attempt was refused for certain.
     pub(crate) fn is_refused(&self) -> bool {
         !self.attempts.is_empty() && self.attempts.iter().all(|attempt| matches!(attempt.answer, Answer::Refused { .. }))
     }

@@ -24,7 +24,7 @@ mod settings;
 use crate::caller::Caller;
 use crate::checker::check;
 use crate::effects::Effects;
-use crate::faults::Field;
+use crate::faults::UnderTest;
 use crate::installation::Installation;
 use crate::journal::Journal;
 use crate::random::Random;
@@ -57,7 +57,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Whether the run ended as it should: without a violation, or with an expected one.
+/// Tells whether the run ended as it should: without a violation, or with an expected one.
 async fn run(settings: &Settings) -> Result<bool, String> {
     println!("seed {}, {} s, {} workers", settings.seed, settings.time.as_secs(), settings.workers);
     let mut random = Random::new(settings.seed);
@@ -66,26 +66,26 @@ async fn run(settings: &Settings) -> Result<bool, String> {
         Effects::start(journal.clone()).await.map_err(|error| format!("the effect server cannot listen on 127.0.0.1: {error}"))?;
     let installation = Installation::start(settings.workers, &definitions::definitions(&effects.url)).await?;
     let caller = Caller::new(installation.stack.http.clone(), &installation.balancer.url, journal.clone());
-    let field = Field { installation, effects, caller };
-    load::start(&field.caller, &mut random);
-    let course = schedule::run(&settings.events, &field, settings.time, &stopped_by_signal(), random.fork()).await;
-    field.caller.stop();
+    let under_test = UnderTest { installation, effects, caller };
+    load::start(&under_test.caller, &mut random);
+    let course = schedule::run(&settings.events, &under_test, settings.time, &stopped_by_signal(), random.fork()).await;
+    under_test.caller.stop();
     course?;
 
     eprintln!("{:>5} s  draining", journal.now() / 1_000_000);
     journal.all_answered().await;
-    field.installation.all_drained(|| journal.unfinished()).await;
+    under_test.installation.all_drained(|| journal.unfinished()).await;
     let mut history = journal.history();
-    history.executions = field.installation.executions().await;
+    history.executions = under_test.installation.executions().await;
     let violations = check(&history);
     println!("{}", report::report(&history, &violations));
     let is_expected = settings.expected.is_empty() == violations.is_empty()
         && (violations.is_empty() || violations.iter().any(|violation| settings.expected.contains(&violation.rule)));
     if !violations.is_empty() {
-        let logs = field.installation.save_logs(&format!("forebay-chaos-{}-{}", settings.seed, std::process::id()));
+        let logs = under_test.installation.save_logs(&format!("forebay-chaos-{}-{}", settings.seed, std::process::id()));
         println!("logs of the processes: {}", logs.map_err(|error| format!("the logs cannot be saved: {error}"))?.display());
     }
-    field.installation.end().await;
+    under_test.installation.end().await;
     println!("{}: seed {}", if is_expected { "passed" } else { "FAILED" }, settings.seed);
     Ok(is_expected)
 }

@@ -2,7 +2,7 @@
 
 use crate::definitions::{NOISY_TENANT, POISON_TENANT};
 use crate::events::{Event, Noise};
-use crate::faults::{Field, inject};
+use crate::faults::{UnderTest, inject};
 use crate::history::{Micros, Recovery, State, Window};
 use crate::random::Random;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -71,15 +71,15 @@ impl Round {
 /// A server could not be stopped or started.
 pub(crate) async fn run(
     events: &[Event],
-    field: &Field,
+    under_test: &UnderTest,
     time: Duration,
     is_stopped: &AtomicBool,
     mut random: Random,
 ) -> Result<(), String> {
-    let (journal, mut deck) = (&field.caller.journal, Deck::new(events));
+    let (journal, mut deck) = (&under_test.caller.journal, Deck::new(events));
     let begun = Instant::now();
     let is_over = || begun.elapsed() >= time || is_stopped.load(Ordering::Relaxed);
-    recover("the start", journal.now(), field).await;
+    recover("the start", journal.now(), under_test).await;
     while !is_over() {
         let mut round = Round::draw(&mut deck, &mut random);
         let (calm_begin, calm) = (journal.now(), Instant::now());
@@ -87,7 +87,7 @@ pub(crate) async fn run(
             tokio::time::sleep(LOOK_INTERVAL).await;
         }
         let begin = journal.now();
-        note(field, State::Calm, calm_begin, begin);
+        note(under_test, State::Calm, calm_begin, begin);
         if is_over() {
             break;
         }
@@ -97,33 +97,33 @@ pub(crate) async fn run(
         let second = async {
             let Some((gap, event)) = round.second else { return Ok(()) };
             tokio::time::sleep(gap).await;
-            inject(event, field, second_random).await
+            inject(event, under_test, second_random).await
         };
-        let (first, second) = tokio::join!(inject(round.first, field, first_random), second);
+        let (first, second) = tokio::join!(inject(round.first, under_test, first_random), second);
         first.and(second)?;
         let healed = journal.now();
         match round.first.noise() {
             // The noise is judged by every call that was sent during it, so no fault may meet one of those.
             Some(_) => {
-                note(field, State::Noisy(round.first.name()), begin, healed);
+                note(under_test, State::Noisy(round.first.name()), begin, healed);
                 journal.answered(healed).await;
-                recover(&name, healed, field).await;
-                drain(field).await;
+                recover(&name, healed, under_test).await;
+                drain(under_test).await;
             }
             None => {
-                recover(&name, healed, field).await;
+                recover(&name, healed, under_test).await;
                 if matches!(round.second, Some((_, Event::Tenant(_)))) {
-                    drain(field).await;
+                    drain(under_test).await;
                 }
-                note(field, State::Faulty(name), begin, journal.now());
+                note(under_test, State::Faulty(name), begin, journal.now());
             }
         }
     }
     Ok(())
 }
 
-async fn recover(fault: &str, healed: Micros, field: &Field) {
-    let journal = &field.caller.journal;
+async fn recover(fault: &str, healed: Micros, under_test: &UnderTest) {
+    let journal = &under_test.caller.journal;
     let recovered = journal.recovered(healed).await;
     match &recovered {
         Ok(at) => {
@@ -135,14 +135,14 @@ async fn recover(fault: &str, healed: Micros, field: &Field) {
 }
 
 /// Waits until the tenants that misbehaved have no backlog: a calm window is one without their work.
-async fn drain(field: &Field) {
+async fn drain(under_test: &UnderTest) {
     for tenant in [NOISY_TENANT, POISON_TENANT] {
-        field.installation.drained(tenant, field.caller.journal.accepted(tenant)).await;
+        under_test.installation.drained(tenant, under_test.caller.journal.accepted(tenant)).await;
     }
 }
 
-fn note(field: &Field, state: State, begin: Micros, end: Micros) {
-    field.caller.journal.note(|history| history.windows.push(Window { state, begin, end }));
+fn note(under_test: &UnderTest, state: State, begin: Micros, end: Micros) {
+    under_test.caller.journal.note(|history| history.windows.push(Window { state, begin, end }));
 }
 
 #[cfg(test)]
