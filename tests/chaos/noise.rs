@@ -13,8 +13,10 @@ use tokio::task::JoinSet;
 /// Calls of a hanging tenant that wait for their answers, and that do not: more than all workers have places.
 const HANGING_CALLS: usize = 120;
 const HANGING_WORK: usize = 200;
+/// Pause between hanging calls: to have many is another noise than to send many at once.
+const HANGING_PAUSE: Duration = Duration::from_millis(10);
 /// Connections of a flood.
-const FLOOD: usize = 16;
+const FLOOD: usize = 8;
 const POISON_PAUSE: Duration = Duration::from_millis(20);
 /// Deeper than any parser of a document follows.
 const NESTING: usize = 100_000;
@@ -40,6 +42,7 @@ async fn hang(caller: &Caller, effects: &Effects, time: Duration) {
     for endpoint in std::iter::repeat_n(call, HANGING_CALLS).chain(std::iter::repeat_n(work, HANGING_WORK)) {
         let caller = caller.clone();
         tokio::spawn(async move { caller.call(&endpoint, next()).await });
+        tokio::time::sleep(HANGING_PAUSE).await;
     }
     tokio::time::sleep(time).await;
     effects.hang(false);
