@@ -25,12 +25,13 @@ impl Proxy {
         let (state, watched) = watch::channel(State::default());
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
+                // Before it is passed on: a cut in between closes it too.
+                let cuts = watched.borrow().cuts;
                 let (target, watched) = (target.clone(), watched.clone());
                 tokio::spawn(async move {
                     // A server that is away closes the connection.
                     let Ok(server) = TcpStream::connect(&target).await else { return };
                     let _ = (client.set_nodelay(true), server.set_nodelay(true));
-                    let cuts = watched.borrow().cuts;
                     let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
                     tokio::join!(pass(from_client, to_server, watched.clone(), cuts), pass(from_server, to_client, watched, cuts));
                 });
