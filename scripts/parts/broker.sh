@@ -6,12 +6,17 @@
 rabbitmq_bin=/usr/lib/rabbitmq/bin
 broker_node=forebay-$checkout_hash@localhost
 
-broker_missing_package() { [[ -x $rabbitmq_bin/rabbitmq-server ]] || echo rabbitmq-server; }
+# With FOREBAY_BROKER_ROOT it is the one of the Debian system in that folder: see broker_root.sh.
+broker_missing_package() {
+    [[ -n ${FOREBAY_BROKER_ROOT:-} || -x $rabbitmq_bin/rabbitmq-server ]] || echo rabbitmq-server
+}
 
 # Only what is named here reaches the node: settings of the system's own broker, in the
 # environment or in /etc/rabbitmq, do not. Replaces the shell that it is called in.
 exec_in_broker_environment() {
-    exec env -i PATH="/usr/lib/rabbitmq/bin:/usr/sbin:/usr/bin:/sbin:/bin" LC_ALL=C.UTF-8 \
+    local enter=()
+    [[ -z ${FOREBAY_BROKER_ROOT:-} ]] || enter=("$parts/enter-root" "$FOREBAY_BROKER_ROOT" "$broker_folder")
+    exec "${enter[@]}" env -i PATH="/usr/lib/rabbitmq/bin:/usr/sbin:/usr/bin:/sbin:/bin" LC_ALL=C.UTF-8 \
         HOME="$broker_folder" \
         ERL_EPMD_ADDRESS=127.0.0.1 \
         ERL_EPMD_PORT="$epmd_port" \

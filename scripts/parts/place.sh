@@ -3,7 +3,7 @@
 # the file of addresses. Sourced by scripts/services.
 
 # Names what belongs to this checkout and user outside of it: node, data folder, compose project.
-checkout_hash=$(printf '%s %s' "$checkout" "$(id -u)" | sha256sum | cut -c1-8)
+checkout_hash=$(printf '%s %s%s' "$checkout" "$(id -u)" "${FOREBAY_BROKER_ROOT:+ $FOREBAY_BROKER_ROOT}" | sha256sum | cut -c1-8)
 
 # One verb at a time in a checkout. Long-lived children close the descriptor
 # ({lock}>&-), or they would hold the lock for as long as they live.

@@ -3,8 +3,15 @@
 # for a condition. Sourced; starts nothing.
 
 checkout=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd -P)
-# What the scripts remember, ignored by git.
-state=$checkout/.forebay
+
+# What the scripts remember, ignored by git. A broker of another system (FOREBAY_BROKER_ROOT) has a place of its own.
+choose_state() {
+    state=$checkout/.forebay
+    if [[ -n ${FOREBAY_BROKER_ROOT:-} ]]; then
+        state=$state/root-$(printf '%s' "$FOREBAY_BROKER_ROOT" | sha256sum | cut -c1-8)
+    fi
+}
+choose_state
 
 # Other users (the database's) must be able to enter what is made here, whatever the caller's mask.
 umask 022

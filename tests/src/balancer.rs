@@ -1,5 +1,6 @@
 //! A load balancer for HTTP/1.1: it asks its backends whether they are ready, keeps connections to them open, and repeats no call.
 
+use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -63,6 +64,20 @@ impl Balancer {
     }
 }
 
+impl Backend {
+    /// A connection that is kept open. The backend may have closed others while they were idle.
+    fn live_connection(&self) -> Option<TcpStream> {
+        let mut idle = self.idle.lock().unwrap();
+        let is_open = |stream: &TcpStream| stream.try_read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+        while let Some(stream) = idle.pop() {
+            if is_open(&stream) {
+                return Some(stream);
+            }
+        }
+        None
+    }
+}
+
 async fn check(backends: Arc<Vec<Backend>>, index: usize) {
     let backend = &backends[index];
     let http = reqwest::Client::builder().timeout(Duration::from_secs(2)).build().unwrap();
@@ -97,7 +112,7 @@ async fn serve(mut client: TcpStream, backends: Arc<Vec<Backend>>, turn: Arc<Ato
 
 /// Passes one call on, once.
 async fn pass(backend: &Backend, request: &[u8]) -> Result<Vec<u8>, String> {
-    let idle = backend.idle.lock().unwrap().pop();
+    let idle = backend.live_connection();
     let is_reused = idle.is_some();
     let mut stream = match idle {
         Some(stream) => stream,

@@ -121,6 +121,8 @@ impl Stack {
             .env("FOREBAY_PRIVATE_ADDRESSES", "allow")
             .env("FOREBAY_LAME_DUCK", "0s")
             .env("FOREBAY_SECRET_KEY", "0123456789abcdef0123456789abcdef")
+            // Of `scripts/services`; to the command it is an unknown setting.
+            .env_remove("FOREBAY_BROKER_ROOT")
             .stdin(Stdio::null())
             .kill_on_drop(true);
         command
