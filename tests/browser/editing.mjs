@@ -249,6 +249,16 @@ try {
   is(await page.locator("tbody tr").count(), 1, "keys in all");
   await looked(page, "keys-granted");
 
+  step("a key is set to read the outcomes of all calls");
+  is(await page.locator("tbody").getByText("all outcomes").count(), 0, "a new key reads those of its own calls");
+  await page.click("tbody summary:has-text('Edit')");
+  await page.check("tbody input[name=allOutcomes]");
+  await page.click("tbody button:has-text('Save')");
+  await page.locator("tbody").getByText("all outcomes").waitFor();
+  await page.click("tbody summary:has-text('Edit')");
+  is(await page.isChecked("tbody input[name=allOutcomes]"), true, "the form starts from the stored value");
+  await looked(page, "key-reads-all-outcomes");
+
   step("what a refused form was sent is still in it");
   await page.goto(`${console_}/integrations/acme/One`);
   await page.fill("#key-label", "Another");

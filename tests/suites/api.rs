@@ -116,7 +116,7 @@ async fn a_change_is_made_only_to_what_was_read() {
     assert_eq!(api.send(Method::DELETE, &place, &headers, None).await.status, 412);
     assert_eq!(api.get(&place).await.json()["label"], "b");
     // A field that is null stays as it is, whichever it is.
-    let nothing = json!({ "label": null, "integrations": null, "grant": null, "revoke": null, "lasts": null });
+    let nothing = json!({ "label": null, "integrations": null, "grant": null, "revoke": null, "lasts": null, "allOutcomes": null });
     let same = api.send(Method::PATCH, &place, &[], Some(&nothing)).await;
     assert_eq!((same.status, &same.json()["label"], &same.json()["integrations"]), (200, &json!("b"), &json!(["orders"])));
     assert_eq!(api.send(Method::DELETE, &place, &[], None).await.status, 200);

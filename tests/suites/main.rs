@@ -24,6 +24,7 @@ mod hostile;
 mod idempotency;
 mod installation;
 mod keys;
+mod outcomes;
 mod people;
 mod proof;
 mod proxy;

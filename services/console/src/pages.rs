@@ -269,7 +269,7 @@ pub(crate) fn routes() -> Vec<Route> {
         post("/keys", Anybody, |route| route.to(keys::create)),
         post("/keys/grant", Anybody, |route| route.to(keys::grant)),
         post("/keys/{id}/revoke", Tenant(Developer), |route| route.to(keys::revoke)),
-        post("/keys/{id}/label", Tenant(Developer), |route| route.to(keys::relabel)),
+        post("/keys/{id}/edit", Tenant(Developer), |route| route.to(keys::edit)),
         post("/keys/{id}/delete", Tenant(Developer), |route| route.to(keys::delete)),
         // People
         get("/users", Everywhere(Administrator), |route| route.to(people::users)),

@@ -14,12 +14,13 @@ use uuid::Uuid;
 /// `forebay keys ...`.
 pub(crate) async fn perform(output: &Output, api: &Api, command: Keys) -> Result<(), Error> {
     match command {
-        Keys::Create { tenant, label, integration, key, expires, signing } => {
+        Keys::Create { tenant, label, integration, key, expires, signing, all_outcomes } => {
             let lasts = expires.map(format_duration);
             let integration = names(&integration);
             let key = standard_input::key(key).await?;
             let body = json!({
                 "tenant": tenant.as_str(), "label": label, "integrations": integration, "key": key, "lasts": lasts, "signs": signing,
+                "allOutcomes": all_outcomes,
             });
             let made: CreatedKey = api.post_for("keys", &body).await?;
             let said = format!("id   {}\nkey  {}\nThe key is not shown again.", made.id, made.key);
@@ -27,15 +28,20 @@ pub(crate) async fn perform(output: &Output, api: &Api, command: Keys) -> Result
         }
         Keys::List { tenant } => {
             let rows = api.list("keys", &[("tenant", tenant.map(|tenant| tenant.to_string()))]).await?.into_iter().map(row).collect();
-            output.listing(&["id", "tenant", "label", "integrations", "created", "last use", "expires", "ends in", "use"], rows, "no keys")
+            output.listing(
+                &["id", "tenant", "label", "integrations", "created", "last use", "expires", "ends in", "use", "outcomes"],
+                rows,
+                "no keys",
+            )
         }
-        Keys::Update { id, label, integration, expires } => {
+        Keys::Update { id, label, integration, expires, all_outcomes } => {
             let lasts = expires.map(|expires| match expires {
                 Expiry::In(time) => format_duration(time),
                 Expiry::Never => "never".to_owned(),
             });
             let integration = integration.as_deref().map(names);
-            api.patch(&format!("keys/{id}"), &json!({ "label": label, "integrations": integration, "lasts": lasts })).await?;
+            let change = json!({ "label": label, "integrations": integration, "lasts": lasts, "allOutcomes": all_outcomes });
+            api.patch(&format!("keys/{id}"), &change).await?;
             output.one(&format!("updated {id}"), &json!({ "id": id.to_string(), "updated": true }))
         }
         Keys::Grant { key, integration } => change(output, api, &key, "grant", &integration).await,
@@ -92,6 +98,7 @@ fn row(key: Value) -> Row {
         second_or_never(&key, "expiresAt"),
         text(&key, "hint"),
         if key["signs"] == true { "signs" } else { "" }.to_owned(),
+        if key["allOutcomes"] == true { "all" } else { "" }.to_owned(),
     ];
     Row { cells, object: key }
 }

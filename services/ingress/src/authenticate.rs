@@ -20,8 +20,46 @@ pub(crate) const API_KEY_HEADER: HeaderName = HeaderName::from_static("x-api-key
 #[derive(Debug, Clone)]
 pub(crate) struct Authenticated {
     pub(crate) integration: Arc<Integration>,
-    /// The caller's key; absent where the endpoint is open.
-    pub(crate) key: Option<Uuid>,
+    pub(crate) credential: Credential,
+}
+
+/// Credential that a call was authenticated by.
+#[derive(Debug, Clone)]
+pub(crate) enum Credential {
+    /// None: the endpoint is open.
+    Open,
+    /// An API key, which was sent.
+    ApiKey(Arc<ApiKey>),
+    /// A signing key.
+    Signature(Arc<ApiKey>),
+}
+
+impl Credential {
+    /// Returns the id of the key, of either kind.
+    pub(crate) fn key(&self) -> Option<Uuid> {
+        match self {
+            Self::Open => None,
+            Self::ApiKey(key) | Self::Signature(key) => Some(key.id),
+        }
+    }
+
+    /// Returns the id that an execution records as its caller: only an API key can ask for the outcome later.
+    pub(crate) fn caller(&self) -> Option<Uuid> {
+        match self {
+            Self::Open | Self::Signature(_) => None,
+            Self::ApiKey(key) => Some(key.id),
+        }
+    }
+
+    /// Returns whether the outcome of a call may be read. `caller`: the API key that called; absent: no API key did, and every
+    /// credential that opens the integration reads the outcome.
+    pub(crate) fn may_read(&self, caller: Option<Uuid>) -> bool {
+        let Some(caller) = caller else { return true };
+        match self {
+            Self::Open => false,
+            Self::ApiKey(key) | Self::Signature(key) => key.id == caller || key.reads_all_outcomes,
+        }
+    }
 }
 
 /// Who calls, as far as it is known before the body is.
@@ -75,7 +113,7 @@ impl Caller {
             Some(key) if has_ended(&key) => Err(Problem::ended_key(tenant)),
             Some(key) => {
                 key.last_use.note(unix_micros());
-                Ok(Authenticated { integration, key: Some(key.id) })
+                Ok(Authenticated { integration, credential: Credential::Signature(key) })
             }
         }
     }
@@ -89,7 +127,7 @@ pub(crate) fn authenticate(
     snapshot: &Snapshot,
 ) -> Result<Authenticated, Problem> {
     if webhook.authentication == Authentication::None {
-        return Ok(Authenticated { integration, key: None });
+        return Ok(Authenticated { integration, credential: Credential::Open });
     }
     let tenant = &integration.definition.tenant;
     let Some(presented) = presented_key(headers) else { return Err(Problem::no_key(tenant.as_str())) };
@@ -99,7 +137,7 @@ pub(crate) fn authenticate(
         Some(key) if !key.integrations.contains(&integration.id) => Err(Problem::no_grant(&integration.definition.path().to_string())),
         Some(key) => {
             key.last_use.note(unix_micros());
-            Ok(Authenticated { integration, key: Some(key.id) })
+            Ok(Authenticated { integration, credential: Credential::ApiKey(key.clone()) })
         }
         None => Err(Problem::wrong_key(tenant.as_str())),
     }
@@ -148,6 +186,51 @@ pub(crate) fn presented_key(headers: &HeaderMap) -> Option<&str> {
 mod tests {
     use super::*;
     use actix_web::http::header::HeaderValue;
+    use forebay_store::LastUse;
+    use std::collections::HashSet;
+
+    fn key(id: u128, reads_all_outcomes: bool) -> Arc<ApiKey> {
+        Arc::new(ApiKey {
+            id: Uuid::from_u128(id),
+            tenant: "t".parse().unwrap(),
+            label: "l".to_owned(),
+            integrations: HashSet::new(),
+            expires_at: None,
+            reads_all_outcomes,
+            last_use: LastUse::default(),
+        })
+    }
+
+    #[test]
+    fn an_outcome_is_for_the_key_that_called_or_one_that_reads_all() {
+        let (open, own, other) = (Credential::Open, Credential::ApiKey(key(1, false)), Credential::ApiKey(key(2, false)));
+        let (all, own_and_all) = (Credential::ApiKey(key(2, true)), Credential::ApiKey(key(1, true)));
+        let signed = Credential::Signature(key(2, false));
+        for (caller, asking, may_read) in [
+            (None, &open, true),
+            (None, &own, true),
+            (None, &all, true),
+            (None, &signed, true),
+            (Some(1), &open, false),
+            (Some(1), &own, true),
+            (Some(1), &own_and_all, true),
+            (Some(1), &other, false),
+            (Some(1), &all, true),
+            (Some(1), &signed, false),
+        ] {
+            assert_eq!(asking.may_read(caller.map(Uuid::from_u128)), may_read, "{caller:?} {asking:?}");
+        }
+    }
+
+    #[test]
+    fn only_an_api_key_is_recorded_as_the_caller() {
+        let id = Some(Uuid::from_u128(1));
+        for (credential, expected_key, caller) in
+            [(Credential::Open, None, None), (Credential::ApiKey(key(1, false)), id, id), (Credential::Signature(key(1, false)), id, None)]
+        {
+            assert_eq!((credential.key(), credential.caller()), (expected_key, caller), "{credential:?}");
+        }
+    }
 
     #[test]
     fn a_key_is_found_in_either_header() {

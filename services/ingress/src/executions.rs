@@ -1,4 +1,4 @@
-//! `GET /{tenant}/{name}/executions/{id}`: where an execution stands, for the partner who holds the integration's key.
+//! `GET /{tenant}/{name}/executions/{id}`: where an execution stands, for the API key that called, or one that reads all outcomes.
 
 use crate::authenticate::Authenticated;
 use crate::handler::Dependencies;
@@ -12,7 +12,8 @@ use forebay_contract::{ExecutionId, unix_micros};
 use forebay_store::StoredResponse;
 use serde_json::{Value, json};
 
-/// Answers with the recorded outcome. An id that was issued here and is not recorded is queued: its tag proves that it was issued.
+/// Answers with the recorded outcome, or as for an unknown id where another key called. An id that was issued here and is not recorded is
+/// queued: its tag proves that it was issued. Nothing tells then which key called, and the id cannot be guessed.
 pub(crate) async fn show(call: &Authenticated, text: &str, dependencies: &Dependencies) -> Result<HttpResponse, Problem> {
     let integration = call.integration.id;
     let id: ExecutionId = text.parse().map_err(|_| Problem::unknown_execution(text))?;
@@ -24,6 +25,7 @@ pub(crate) async fn show(call: &Authenticated, text: &str, dependencies: &Depend
         Problem::history_unavailable()
     })?;
     let body = match recorded {
+        Some(outcome) if !call.credential.may_read(outcome.row.caller) => return Err(Problem::unknown_execution(text)),
         Some(outcome) => {
             let row = &outcome.row;
             let mut body = json!({ "executionId": id, "status": row.status, "attempts": row.attempts });

@@ -178,7 +178,8 @@ async fn accept(
         }
         Known::Ended(id, ending) if response.is_some() => return Ok(replayed(ended(id, ending, &location(id)))),
         Known::Running(id) if response.is_some() => return Err(Problem::still_running(id, &location(id))),
-        Known::Ended(id, _) | Known::Running(id) => return Ok(replayed(accepted(id, &location(id)))),
+        Known::OfAnotherKey(_) if response.is_some() => return Err(Problem::call_of_another_key()),
+        Known::Ended(id, _) | Known::Running(id) | Known::OfAnotherKey(id) => return Ok(replayed(accepted(id, &location(id)))),
     };
     let location = location(id);
     let not_accepted = async |error: PublishError| {

@@ -3,6 +3,9 @@
 //! The first call with a key is written down in the store before it is published; every later one is answered as the first was. Where
 //! nothing tells that the first one's message reached the broker, it is published again under the same execution id: the worker runs one
 //! of the messages. So a call with a key costs one write, and is refused while the store is away; calls without a key need no store.
+//!
+//! A key of the header is one for each API key. A key of a mapping is one for the integration, so that an event that two callers report runs
+//! once; only the API key that called first, or one that reads all outcomes, gets the outcome.
 
 use crate::authenticate::Authenticated;
 use crate::checks::Checks;
@@ -34,6 +37,8 @@ pub(crate) enum Known {
     Ended(ExecutionId, Ending),
     /// There was one before, which has not ended.
     Running(ExecutionId),
+    /// There was one before with another API key, whose outcome this caller may not read.
+    OfAnotherKey(ExecutionId),
 }
 
 /// Looks the call's key up, and makes the call the first with it.
@@ -54,7 +59,7 @@ pub(crate) async fn know(
         Some(None) => return Ok(Known::No),
         None => match header(headers)? {
             // Two callers may use the same key for their own calls.
-            Some(key) => digest([call.key.as_ref().map_or(&[][..], |key| key.as_bytes()), key.as_bytes()]),
+            Some(key) => digest([call.credential.key().as_ref().map_or(&[][..], |key| key.as_bytes()), key.as_bytes()]),
             None => return Ok(Known::No),
         },
     };
@@ -66,6 +71,7 @@ pub(crate) async fn know(
         request_digest,
         execution_id: envelope.execution_id,
         keep: webhook.idempotency.keep,
+        caller: envelope.caller,
     };
     loop {
         let Some(first) = asked(dependencies.store.know_call(&known)).await? else { return Ok(Known::First(known)) };
@@ -73,17 +79,19 @@ pub(crate) async fn know(
             IdempotencyMatch::Request if !first.is_same_request => return Err(Problem::key_reused(first.execution_id)),
             IdempotencyMatch::Request | IdempotencyMatch::Key => {}
         }
+        let may_read = call.credential.may_read(first.caller);
         let recorded = asked(dependencies.store.execution(known.integration_id, &first.execution_id)).await?;
         match recorded.as_ref().map(|outcome| outcome.ending()) {
             // It was never started: its caller had gone. This one is the first then.
-            Some(Some(Ending::Expired)) => forget(dependencies, &known, &first).await?,
-            Some(Some(ending)) => return Ok(Known::Ended(first.execution_id, ending)),
-            Some(None) => return Ok(Known::Running(first.execution_id)),
-            None => {
-                publish_again(webhook, envelope, &first, dependencies).await?;
-                return Ok(Known::Running(first.execution_id));
+            Some(Some(Ending::Expired)) => {
+                forget(dependencies, &known, &first).await?;
+                continue;
             }
+            Some(Some(ending)) if may_read => return Ok(Known::Ended(first.execution_id, ending)),
+            Some(_) => {}
+            None => publish_again(webhook, envelope, &first, dependencies).await?,
         }
+        return Ok(if may_read { Known::Running(first.execution_id) } else { Known::OfAnotherKey(first.execution_id) });
     }
 }
 
@@ -93,7 +101,7 @@ async fn forget(dependencies: &Dependencies, known: &KnownCall, first: &FirstCal
 
 /// Nothing is recorded of the first call: it is queued, or its message never reached the broker.
 async fn publish_again(webhook: &Webhook, envelope: &Envelope, first: &FirstCall, dependencies: &Dependencies) -> Result<(), Problem> {
-    let again = Envelope { execution_id: first.execution_id, once: Envelope::new_message(), ..envelope.clone() };
+    let again = Envelope { execution_id: first.execution_id, once: Envelope::new_message(), caller: first.caller, ..envelope.clone() };
     dependencies.dispatch.accept(&again, &webhook.delivery).await.map_err(|error| Problem::not_accepted(&error))
 }
 

@@ -68,7 +68,7 @@ pub(crate) fn normalize(
     let envelope = Envelope::new(execution_id, integration.definition.path(), integration.id, integration.version, request, body);
     let Envelope { content_type, content_encoding, body, .. } = &envelope;
     check_body(webhook.reading(), content_type.as_deref(), content_encoding.as_deref(), body).map_err(|error| Problem::body(&error))?;
-    Ok(Envelope { trace, ..envelope })
+    Ok(Envelope { trace, caller: call.credential.caller(), ..envelope })
 }
 
 fn headers(headers: &HeaderMap) -> Vec<(String, String)> {

@@ -162,6 +162,11 @@ impl Problem {
             .with_retry_after(Duration::from_secs(1))
     }
 
+    pub(crate) fn call_of_another_key() -> Self {
+        let detail = "A call with this idempotency key was accepted before, with another API key. It is executed once, and only the key that called reads its outcome.";
+        Self::new(StatusCode::CONFLICT, "call-of-another-key", "Call of another API key", detail)
+    }
+
     pub(crate) fn keys_unavailable() -> Self {
         let detail = "Idempotency keys cannot be looked up at the moment. Nothing was accepted and nothing will be executed; call again.";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable", detail)
@@ -199,7 +204,10 @@ impl Problem {
     }
 
     pub(crate) fn unknown_execution(id: &str) -> Self {
-        let detail = format!("No execution with the id '{}' was accepted here, or it is older than the history that is kept.", shown(id));
+        let id = shown(id);
+        let detail = format!(
+            "No execution with the id '{id}' was accepted here, it is older than the history that is kept, or another API key called it."
+        );
         Self::new(StatusCode::NOT_FOUND, "unknown-execution", "Unknown execution", detail)
     }
 

@@ -32,7 +32,7 @@ struct Evens {
 impl Rates {
     /// Lets the call in and counts it, or says how long the caller has to wait.
     pub(crate) fn admit(&self, call: &Authenticated, rate: Rate) -> Result<(), Problem> {
-        let key = if rate.scope == RateScope::Key { call.key } else { None };
+        let key = if rate.scope == RateScope::Key { call.credential.key() } else { None };
         let mut evens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         evens.admit((call.integration.id, key), rate, Instant::now()).map_err(|wait| Problem::over_rate(rate, wait))
     }

@@ -49,6 +49,8 @@ struct Call<'a> {
     due_at: Option<i64>,
     #[serde(default, skip_serializing_if = "is_zero")]
     call_depth: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    caller: Option<Uuid>,
     request: Cow<'a, Request>,
 }
 
@@ -175,6 +177,7 @@ pub fn encode_envelope(envelope: &Envelope, expires_in: Option<Duration>, key: &
         resumes: envelope.resumes,
         due_at: envelope.due_at,
         call_depth: envelope.call_depth,
+        caller: envelope.caller,
         request: Cow::Borrowed(&envelope.request),
     };
     // Strings and JSON values always serialize; an empty header would be refused by the worker, visibly.
@@ -260,6 +263,7 @@ pub fn decode_envelope(properties: &BasicProperties, body: Bytes, key: &MessageK
         resumes: call.resumes,
         due_at: call.due_at,
         call_depth: call.call_depth,
+        caller: call.caller,
     })
 }
 
@@ -413,6 +417,7 @@ mod tests {
             resumes: true,
             due_at: Some(1_700_000_000_000),
             call_depth: 3,
+            caller: Some(Uuid::from_u128(7)),
         }
     }
 
@@ -423,6 +428,31 @@ mod tests {
         assert_eq!(message.properties.expiration().as_ref().unwrap().as_str(), "1500");
         assert_eq!(message.id(), sent.execution_id.to_string());
         assert_eq!(decode_envelope(&message.properties, message.body.clone(), &key()), Ok(sent));
+    }
+
+    #[test]
+    fn a_call_without_an_api_key_is_written_as_before_and_read_without_a_caller() {
+        let sent = Envelope { caller: None, ..envelope() };
+        let message = encode_envelope(&sent, None, &key());
+        let head = string(message.properties.headers().as_ref().unwrap(), header::CALL).unwrap();
+        assert!(!head.contains("caller"), "{head}");
+        assert_eq!(decode_envelope(&message.properties, message.body.clone(), &key()), Ok(sent));
+    }
+
+    #[test]
+    fn an_envelope_whose_caller_was_replaced_or_removed_is_refused() {
+        let sent = envelope();
+        let message = encode_envelope(&sent, None, &key());
+        let headers = message.properties.headers().clone().unwrap();
+        let head = string(&headers, header::CALL).unwrap();
+        let caller = format!(r#""caller":"{}","#, Uuid::from_u128(7));
+        assert!(head.contains(&caller), "{head}");
+        for other in [String::new(), format!(r#""caller":"{}","#, Uuid::from_u128(8))] {
+            let mut changed = headers.clone();
+            changed.insert(header::CALL.into(), text(&head.replace(&caller, &other)));
+            let properties = message.properties.clone().with_headers(changed);
+            assert_eq!(decode_envelope(&properties, message.body.clone(), &key()), Err(DecodeError::NotSigned));
+        }
     }
 
     #[test]

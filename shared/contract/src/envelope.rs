@@ -21,7 +21,7 @@ pub const CALL_METHOD: &str = "CALL";
 /// much as 200 bytes of body, so what only Forebay reads is one JSON text.
 pub mod header {
     /// Everything of the call but its body, as JSON (text): `envelope` (its version), `tenant`, `integration`, `integrationId`, `version`,
-    /// `receivedAt`, `deadline`, `attempts`, `once`, `resumes`, `dueAt`, `callDepth` and `request`.
+    /// `receivedAt`, `deadline`, `attempts`, `once`, `resumes`, `dueAt`, `callDepth`, `caller` and `request`.
     pub const CALL: &str = "forebay-call";
     /// W3C trace context (text).
     pub const TRACEPARENT: &str = "traceparent";
@@ -114,6 +114,9 @@ pub struct Envelope {
     pub due_at: Option<i64>,
     /// Number of executions that called one another before this one; 0: no execution called it.
     pub call_depth: u32,
+    /// Id of the API key that called; the outcome is for this key. Absent: no API key called (an open endpoint, a signed call, a schedule,
+    /// a person, another execution).
+    pub caller: Option<Uuid>,
 }
 
 impl Envelope {
@@ -146,6 +149,7 @@ impl Envelope {
             resumes: false,
             due_at: None,
             call_depth: 0,
+            caller: None,
         }
     }
 

@@ -127,7 +127,7 @@ impl Operations {
         let attempts = u32::try_from(row.attempts).unwrap_or_default();
         // The id of a run begins with the time at which it was due.
         let due_at = (row.trigger == TriggerKind::Schedule.as_str()).then(|| id.issued_at_millis());
-        let envelope = Envelope { received_at: row.accepted_at, attempts, due_at, ..envelope };
+        let envelope = Envelope { received_at: row.accepted_at, attempts, due_at, caller: row.caller, ..envelope };
         broker.publish(&envelope, integration.definition.trigger.delivery()).await?;
         let retried = Retried { id: *id, version, attempt: attempts + 1 };
         self.audit_retry(who, &envelope, &retried, how).await;

@@ -4,6 +4,7 @@ use crate::connection::Store;
 use crate::error::StoreError;
 use forebay_contract::ExecutionId;
 use std::time::Duration;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 /// A call with an idempotency key.
@@ -19,6 +20,8 @@ pub struct KnownCall {
     pub execution_id: ExecutionId,
     /// How long the key is known.
     pub keep: Duration,
+    /// Id of the API key that called; `None`: no API key did.
+    pub caller: Option<Uuid>,
 }
 
 /// The first call with a key.
@@ -28,6 +31,8 @@ pub struct FirstCall {
     pub execution_id: ExecutionId,
     /// Whether it asked for the same.
     pub is_same_request: bool,
+    /// Id of the API key that called; `None`: no API key did, or an earlier version accepted it.
+    pub caller: Option<Uuid>,
 }
 
 impl Store {
@@ -57,29 +62,27 @@ impl Store {
         let failed = StoreError::during(operation);
         let issuer = self.issuer().await?;
         let client = self.client(operation).await?;
-        let sql = "insert into idempotency_keys as known (integration_id, key_digest, request_digest, execution_id, expires_at)
-                   values ($1, $2, $3, $4, now() + make_interval(secs => $5))
+        let sql = "insert into idempotency_keys as known (integration_id, key_digest, request_digest, execution_id, expires_at, caller)
+                   values ($1, $2, $3, $4, now() + make_interval(secs => $5), $6)
                    on conflict (integration_id, key_digest) do update set
                        request_digest = case when known.expires_at < now() then excluded.request_digest else known.request_digest end,
                        execution_id = case when known.expires_at < now() then excluded.execution_id else known.execution_id end,
+                       caller = case when known.expires_at < now() then excluded.caller else known.caller end,
                        created_at = case when known.expires_at < now() then now() else known.created_at end,
                        expires_at = case when known.expires_at < now() then excluded.expires_at else known.expires_at end
-                   returning execution_id, request_digest";
+                   returning execution_id, request_digest, caller";
         let statement = client.prepare_cached(sql).await.map_err(failed)?;
         let unique = call.execution_id.unique();
-        let row = client
-            .query_one(
-                &statement,
-                &[&call.integration_id, &call.key_digest.as_slice(), &call.request_digest.as_slice(), &unique, &call.keep.as_secs_f64()],
-            )
-            .await
-            .map_err(failed)?;
+        let KnownCall { integration_id, key_digest, request_digest, execution_id: _, keep, caller } = call;
+        let (key_digest, request_digest, keep) = (key_digest.as_slice(), request_digest.as_slice(), keep.as_secs_f64());
+        let parameters: [&(dyn ToSql + Sync); 6] = [integration_id, &key_digest, &request_digest, &unique, &keep, caller];
+        let row = client.query_one(&statement, &parameters).await.map_err(failed)?;
         let first: Uuid = row.get(0);
         if first == unique {
             return Ok(None);
         }
         let execution_id = issuer.restore(first, call.integration_id);
-        Ok(Some(FirstCall { execution_id, is_same_request: row.get::<_, &[u8]>(1) == call.request_digest }))
+        Ok(Some(FirstCall { execution_id, is_same_request: row.get::<_, &[u8]>(1) == call.request_digest, caller: row.get(2) }))
     }
 
     /// Forgets a call that was not accepted after all.
@@ -90,8 +93,7 @@ impl Store {
         let operation = "forget an idempotency key";
         let client = self.client(operation).await?;
         let sql = "delete from idempotency_keys where integration_id = $1 and key_digest = $2 and execution_id = $3";
-        let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 3] =
-            [&call.integration_id, &call.key_digest.as_slice(), &call.execution_id.unique()];
+        let parameters: [&(dyn ToSql + Sync); 3] = [&call.integration_id, &call.key_digest.as_slice(), &call.execution_id.unique()];
         client.execute(sql, &parameters).await.map_err(StoreError::during(operation))?;
         Ok(())
     }

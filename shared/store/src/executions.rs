@@ -54,6 +54,8 @@ pub struct ExecutionRow {
     pub skipped: bool,
     /// The trace that it belongs to; `None`: of none that is kept anywhere.
     pub trace: Option<Uuid>,
+    /// Id of the API key that called; `None`: no API key did, or an earlier version recorded it.
+    pub caller: Option<Uuid>,
 }
 
 /// An execution with the answer that its caller may still fetch.
@@ -125,7 +127,7 @@ const ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// In the order that [`execution_row`] reads.
 pub(crate) const COLUMNS: &str = "e.id, e.integration_id, e.version, e.status, e.attempts, e.started_at, e.ended_at, e.worker,
     e.response_status, e.redeliveries, e.halted, e.skipped, e.error_code, e.error_step, e.error_message, e.error_transient,
-    e.trigger_kind, e.labels, e.trace";
+    e.trigger_kind, e.labels, e.trace, e.caller";
 
 impl Store {
     /// Of these ids (the unique parts), those that are recorded as ended.
@@ -271,8 +273,8 @@ pub(crate) fn execution_row(row: &Row, issuer: &IdIssuer) -> Result<ExecutionRow
     let (unique, integration_id): (Uuid, Uuid) = (row.get(0), row.get(1));
     Ok(ExecutionRow {
         id: issuer.restore(unique, integration_id),
-        tenant: row.get(19),
-        integration: row.get(20),
+        tenant: row.get(20),
+        integration: row.get(21),
         integration_id,
         version: row.get(2),
         trigger: row.get(16),
@@ -289,6 +291,7 @@ pub(crate) fn execution_row(row: &Row, issuer: &IdIssuer) -> Result<ExecutionRow
         halted: row.get(10),
         skipped: row.get(11),
         trace: row.get(18),
+        caller: row.get(19),
     })
 }
 

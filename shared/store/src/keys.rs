@@ -15,6 +15,7 @@ use forebay_contract::Name;
 use serde_json::{Value, json};
 use std::fmt;
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 /// Generated keys begin with it, so that people and secret scanners know what they see.
@@ -42,17 +43,20 @@ pub struct NewKey {
     pub expires_at: Option<i64>,
     /// Whether it is a signing key: callers do not send it, they sign their calls with it.
     pub signs: bool,
+    /// Reads the outcomes of all calls of its integrations, not only of its own; a signing key reads none.
+    pub reads_all_outcomes: bool,
 }
 
 impl fmt::Debug for NewKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let NewKey { tenant, label, integrations, value: _, expires_at, signs } = self;
+        let NewKey { tenant, label, integrations, value: _, expires_at, signs, reads_all_outcomes } = self;
         f.debug_struct("NewKey")
             .field("tenant", tenant)
             .field("label", label)
             .field("integrations", integrations)
             .field("expires_at", expires_at)
             .field("signs", signs)
+            .field("reads_all_outcomes", reads_all_outcomes)
             .finish_non_exhaustive()
     }
 }
@@ -95,6 +99,8 @@ pub struct KeyRow {
     pub revision: i32,
     /// Whether it is a signing key.
     pub signs: bool,
+    /// Reads the outcomes of all calls of its integrations, not only of its own; a signing key reads none.
+    pub reads_all_outcomes: bool,
 }
 
 /// What changes of a key; `None` stays as it is.
@@ -110,6 +116,8 @@ pub struct KeyChange {
     pub revoke: Vec<Name>,
     /// When it ends, in microseconds of Unix time; `Some(None)`: when it is deleted.
     pub expires_at: Option<Option<i64>>,
+    /// Reads the outcomes of all calls of its integrations, not only of its own.
+    pub reads_all_outcomes: Option<bool>,
 }
 
 impl Store {
@@ -123,6 +131,7 @@ impl Store {
         let failed = StoreError::during(operation);
         let label = valid_label(&new.label)?;
         let is_pasted = new.value.is_some();
+        check_outcomes(new.signs, new.reads_all_outcomes)?;
         let (key, hint) = match new.value {
             Some(value) if new.signs => (signing::valid_value(value)?, None),
             Some(value) => (valid_value(value)?, None),
@@ -152,11 +161,13 @@ impl Store {
                 digest
             }
         };
-        let sql = "insert into api_keys (id, tenant, label, digest, hint, expires_at, sealed, sealed_by)
-                   values ($1, $2, $3, $4, $5, $6, $7, $8)";
+        let sql = "insert into api_keys (id, tenant, label, digest, hint, expires_at, sealed, sealed_by, reads_all_outcomes)
+                   values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
         let expires_at = new.expires_at.map(Timestamp);
         let (tenant, digest) = (new.tenant.as_str(), digest.as_slice());
-        let inserted = transaction.execute(sql, &[&id, &tenant, &label, &digest, &hint, &expires_at, &content, &by_key]).await;
+        let parameters: [&(dyn ToSql + Sync); 9] =
+            [&id, &tenant, &label, &digest, &hint, &expires_at, &content, &by_key, &new.reads_all_outcomes];
+        let inserted = transaction.execute(sql, &parameters).await;
         inserted.map_err(|error| if is_unique_violation(&error) { StoreError::KeyExists } else { failed(error) })?;
         self.caps.check(&transaction, Counted::Keys, &new.tenant).await?;
         grants::replace(&transaction, id, &integrations).await?;
@@ -215,7 +226,8 @@ impl Store {
         Ok([digests.map_or(earlier, |digests| digests.of(tenant.as_str(), value)), earlier])
     }
 
-    /// Changes a key's label, the integrations that it opens, when it ends; `expected`: the revision that the change was made from.
+    /// Changes a key's label, the integrations that it opens, when it ends, and the outcomes that it reads; `expected`: the revision that
+    /// the change was made from.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Changed`], [`StoreError::Invalid`], [`StoreError::UnknownIntegrations`], or what the server
@@ -229,8 +241,11 @@ impl Store {
         listen::next_generation(&transaction, Part::Keys).await?;
         let before = read_expected(&transaction, id, expected).await?;
         let expires_at = change.expires_at.unwrap_or(before.expires_at).map(Timestamp);
-        let sql = "update api_keys set label = coalesce($2, label), expires_at = $3, revision = revision + 1 where id = $1";
-        transaction.execute(sql, &[&id, &label, &expires_at]).await.map_err(failed)?;
+        let reads_all = change.reads_all_outcomes.unwrap_or(before.reads_all_outcomes);
+        check_outcomes(before.signs, reads_all)?;
+        let sql = "update api_keys set label = coalesce($2, label), expires_at = $3, reads_all_outcomes = $4, revision = revision + 1
+                   where id = $1";
+        transaction.execute(sql, &[&id, &label, &expires_at, &reads_all]).await.map_err(failed)?;
         if let Some(names) = integrations_after(&before, change)? {
             let integrations = grants::resolve(&transaction, &before.tenant, &names).await?;
             grants::replace(&transaction, id, &integrations).await?;
@@ -277,7 +292,7 @@ impl Store {
 
 /// What a key opens after a change; `None`: that does not change.
 fn integrations_after(before: &KeyRow, change: KeyChange) -> Result<Option<Vec<Name>>, StoreError> {
-    let KeyChange { label: _, integrations, grant, revoke, expires_at: _ } = change;
+    let KeyChange { label: _, integrations, grant, revoke, expires_at: _, reads_all_outcomes: _ } = change;
     if integrations.is_none() && grant.is_empty() && revoke.is_empty() {
         return Ok(None);
     }
@@ -303,7 +318,7 @@ fn listed(names: &[String]) -> String {
 
 const COLUMNS: &str = "k.id, k.tenant, k.label, k.created_at, k.hint,
     array(select i.name from api_key_grants g join integrations i on i.id = g.integration_id where g.key_id = k.id order by i.name),
-    k.expires_at, k.last_used_at, k.revision, k.sealed is not null";
+    k.expires_at, k.last_used_at, k.revision, k.sealed is not null, k.reads_all_outcomes";
 
 async fn read_expected(client: &impl GenericClient, id: Uuid, expected: Option<i32>) -> Result<KeyRow, StoreError> {
     let row = read(client, id).await?;
@@ -332,6 +347,7 @@ fn key_row(row: &Row) -> Result<KeyRow, StoreError> {
         last_used_at: time(7),
         revision: row.get(8),
         signs: row.get(9),
+        reads_all_outcomes: row.get(10),
     })
 }
 
@@ -344,10 +360,20 @@ fn shown(key: &KeyRow) -> Value {
     let expires_at = key.expires_at.map(|at| Timestamp(at).to_rfc3339());
     let mut shown =
         json!({ "id": key.id, "label": key.label, "integrations": key.integrations, "hint": key.hint, "expiresAt": expires_at });
-    if key.signs {
-        shown["signs"] = json!(true);
+    match key.signs {
+        true => shown["signs"] = json!(true),
+        false => shown["allOutcomes"] = json!(key.reads_all_outcomes),
     }
     shown
+}
+
+/// Returns an error where a signing key is to read outcomes: it is not sent, so nothing can be read with it.
+fn check_outcomes(signs: bool, reads_all_outcomes: bool) -> Result<(), StoreError> {
+    if signs && reads_all_outcomes {
+        let reason = "signs calls, so it reads no outcomes: create an API key that reads them".to_owned();
+        return Err(StoreError::Invalid { what: "the key", reason });
+    }
+    Ok(())
 }
 
 fn no_key(id: Uuid) -> StoreError {
@@ -410,6 +436,7 @@ mod tests {
             value: Some("hunter2hunter2".to_owned()),
             expires_at: None,
             signs: false,
+            reads_all_outcomes: false,
         };
         assert!(!format!("{created:?}{new:?}").contains("hunter2"));
     }

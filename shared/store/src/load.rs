@@ -159,7 +159,8 @@ fn put_integration(next: &mut Snapshot, row: &Row) {
 async fn load_keys(transaction: &Transaction<'_>, secrets: Option<&SecretKeys>, next: &mut Snapshot) -> Result<(), StoreError> {
     let failed = StoreError::during(OPERATION);
     let sql = "select k.digest, k.id, k.tenant, k.label, k.expires_at,
-                   array(select g.integration_id from api_key_grants g where g.key_id = k.id), k.sealed, k.sealed_by
+                   array(select g.integration_id from api_key_grants g where g.key_id = k.id), k.sealed, k.sealed_by,
+                   k.reads_all_outcomes
                from api_keys k";
     let statement = transaction.prepare_cached(sql).await.map_err(failed)?;
     let rows = transaction.query(&statement, &[]).await.map_err(failed)?;
@@ -172,7 +173,8 @@ async fn load_keys(transaction: &Transaction<'_>, secrets: Option<&SecretKeys>, 
         let integrations: HashSet<Uuid> = row.get::<_, Vec<Uuid>>(5).into_iter().collect();
         let expires_at = row.get::<_, Option<Timestamp>>(4).map(|time| time.0);
         let (id, tenant, label) = (row.get(1), read_name(row.get(2))?, row.get(3));
-        let key = ApiKey { id, tenant, label, integrations, expires_at, last_use: LastUse::default() };
+        let reads_all_outcomes = row.get(8);
+        let key = ApiKey { id, tenant, label, integrations, expires_at, reads_all_outcomes, last_use: LastUse::default() };
         let key = match before.get(&id) {
             Some(known) if **known == key => known.clone(),
             _ => Arc::new(key),

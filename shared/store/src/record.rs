@@ -143,6 +143,9 @@ pub struct Record {
     /// The trace that it belongs to. A row keeps the one that it has where a later record has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<Uuid>,
+    /// Id of the API key that called; `None`: no API key did. A row keeps the one that it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller: Option<Uuid>,
 }
 
 impl Record {
@@ -185,6 +188,7 @@ impl Record {
             is_abandoned: false,
             skipped: false,
             trace: None,
+            caller: None,
         }
     }
 }

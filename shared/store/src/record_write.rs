@@ -33,22 +33,23 @@ static UPSERT: LazyLock<String> = LazyLock::new(|| format!("{INSERT} where {COND
 
 const INSERT: &str = "
     insert into executions (id, integration_id, accepted_at, started_at, ended_at, version, attempts, redeliveries, response_status,
-        halted, skipped, status, trigger_kind, worker, error_code, error_step, error_message, error_transient, labels, trace)
+        halted, skipped, status, trigger_kind, worker, error_code, error_step, error_message, error_transient, labels, trace, caller)
     select id, integration_id, accepted_at, started_at, ended_at, version, attempts, redeliveries, response_status,
         halted, skipped, status, trigger_kind, worker, error_code, error_step, error_message, error_transient,
-        string_to_array(labels, e'\\x1f'), trace
+        string_to_array(labels, e'\\x1f'), trace, caller
     from unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::integer[], $7::integer[],
         $8::integer[], $9::smallint[], $10::boolean[], $11::boolean[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[],
-        $17::text[], $18::boolean[], $19::text[], $20::uuid[]) as new (id, integration_id, accepted_at, started_at, ended_at, version, attempts,
+        $17::text[], $18::boolean[], $19::text[], $20::uuid[], $22::uuid[]) as new (id, integration_id, accepted_at, started_at, ended_at, version, attempts,
         redeliveries, response_status, halted, skipped, status, trigger_kind, worker, error_code, error_step, error_message,
-        error_transient, labels, trace)
+        error_transient, labels, trace, caller)
     on conflict (id, accepted_at) do update set
         started_at = case when excluded.id = any($21::uuid[]) then executions.started_at else excluded.started_at end, ended_at = excluded.ended_at, version = excluded.version,
         attempts = greatest(excluded.attempts, executions.attempts),
         redeliveries = excluded.redeliveries, response_status = excluded.response_status, halted = excluded.halted,
         skipped = excluded.skipped, status = excluded.status, worker = excluded.worker, error_code = excluded.error_code,
         error_step = excluded.error_step, error_message = excluded.error_message, error_transient = excluded.error_transient,
-        labels = coalesce(excluded.labels, executions.labels), trace = coalesce(excluded.trace, executions.trace)
+        labels = coalesce(excluded.labels, executions.labels), trace = coalesce(excluded.trace, executions.trace),
+        caller = coalesce(executions.caller, excluded.caller)
 ";
 
 const INSERT_PAYLOADS: &str = "
@@ -243,6 +244,7 @@ async fn upsert(client: &impl GenericClient, records: &[&Record]) -> Result<Vec<
     let transient: Vec<Option<bool>> = errors.iter().map(|error| error.map(|error| error.transient)).collect();
     let labels: Vec<Option<String>> = records.iter().map(|record| joined(&record.labels)).collect();
     let traces: Vec<Option<Uuid>> = records.iter().map(|record| record.trace).collect();
+    let callers: Vec<Option<Uuid>> = records.iter().map(|record| record.caller).collect();
     let abandoned: Vec<Uuid> = records.iter().filter(|record| record.is_abandoned).map(|record| record.execution_id.unique()).collect();
     let statement = client.prepare_cached(&UPSERT).await.map_err(failed)?;
     let rows = client
@@ -270,6 +272,7 @@ async fn upsert(client: &impl GenericClient, records: &[&Record]) -> Result<Vec<
                 &labels,
                 &traces,
                 &abandoned,
+                &callers,
             ],
         )
         .await

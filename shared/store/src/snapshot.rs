@@ -36,6 +36,8 @@ pub struct ApiKey {
     pub integrations: HashSet<Uuid>,
     /// When it ends, in microseconds of Unix time; `None`: when it is deleted.
     pub expires_at: Option<i64>,
+    /// Reads the outcomes of all calls of its integrations, not only of its own.
+    pub reads_all_outcomes: bool,
     /// When a call of this process used it last.
     pub last_use: LastUse,
 }

@@ -32,6 +32,8 @@ pub(super) struct Key {
     hint: Option<String>,
     /// A signing key: callers do not send it, they sign their calls with it.
     signs: bool,
+    /// Reads the outcomes of all calls of its integrations, not only of its own.
+    all_outcomes: bool,
 }
 
 fn shown(key: KeyRow) -> Key {
@@ -45,6 +47,7 @@ fn shown(key: KeyRow) -> Key {
         expires_at: key.expires_at.map(rfc3339),
         hint: key.hint,
         signs: key.signs,
+        all_outcomes: key.reads_all_outcomes,
     }
 }
 
@@ -72,6 +75,9 @@ pub(super) struct New {
     /// A signing key: callers do not send it, they sign their calls with it.
     #[serde(default)]
     signs: bool,
+    /// Reads the outcomes of all calls of its integrations, not only of its own; not for a signing key.
+    #[serde(default)]
+    all_outcomes: bool,
 }
 
 /// A key that was created: the only time that its value is seen.
@@ -100,6 +106,7 @@ pub(super) async fn create(caller: Caller, new: web::Json<New>) -> ApiResult {
         value: new.key,
         expires_at: new.lasts.as_deref().map(end).transpose()?,
         signs: new.signs,
+        reads_all_outcomes: new.all_outcomes,
     };
     let key = caller.state.operations.create_key(&caller.actor, new).await?;
     created(&format!("/api/v1/keys/{}", key.id), CreatedKey { id: key.id, key: key.key })
@@ -130,6 +137,8 @@ pub(super) struct Change {
     revoke: Option<Vec<String>>,
     /// How long it lasts from now, such as `90d`, or `never`: until it is deleted.
     lasts: Option<String>,
+    /// Reads the outcomes of all calls of its integrations, not only of its own; a signing key cannot.
+    all_outcomes: Option<bool>,
 }
 
 /// `PATCH /keys/{id}`.
@@ -143,7 +152,8 @@ pub(super) async fn update(caller: Caller, request: HttpRequest, id: web::Path<U
         Some(lasts) => Some(Some(end(lasts)?)),
     };
     let (grant, revoke) = (names(change.grant.unwrap_or_default())?, names(change.revoke.unwrap_or_default())?);
-    let change = KeyChange { label: change.label, integrations, grant, revoke, expires_at };
+    let reads_all_outcomes = change.all_outcomes;
+    let change = KeyChange { label: change.label, integrations, grant, revoke, expires_at, reads_all_outcomes };
     let key = caller.state.operations.update_key(&caller.actor, *id, change, expected(&request)?).await?;
     ok_tagged(&etag(key.revision), shown(key))
 }

@@ -50,6 +50,7 @@ impl Said {
         view::keys::form(&Form {
             chosen: sent.all("integrations"),
             signs: sent.has("signs"),
+            reads_all_outcomes: sent.has("allOutcomes"),
             wrong: &self.wrong,
             label: sent.text("label"),
             expires: sent.text("expires"),
@@ -107,6 +108,7 @@ pub(super) fn line(key: KeyRow) -> Line {
         last_used_at: key.last_used_at,
         expires_at: key.expires_at,
         signs: key.signs,
+        reads_all_outcomes: key.reads_all_outcomes,
     }
 }
 
@@ -162,7 +164,15 @@ fn new_key(sent: &Sent) -> Result<NewKey, String> {
     };
     let value = sent.given("value").map(str::to_owned);
     let tenant = sent.text("tenant").parse().map_err(|error: forebay_contract::NameError| error.to_string())?;
-    Ok(NewKey { tenant, label: sent.text("label").to_owned(), integrations, value, expires_at, signs: sent.has("signs") })
+    Ok(NewKey {
+        tenant,
+        label: sent.text("label").to_owned(),
+        integrations,
+        value,
+        expires_at,
+        signs: sent.has("signs"),
+        reads_all_outcomes: sent.has("allOutcomes"),
+    })
 }
 
 fn integrations_of(sent: &Sent) -> Result<Vec<Name>, String> {
@@ -198,10 +208,11 @@ async fn changed(caller: &Caller, id: Uuid, change: impl Fn(Vec<Name>) -> KeyCha
     caller.lead_to(back_of(sent), &Flash::Said(title.to_owned(), text)).await
 }
 
-/// `POST /keys/{id}/label`.
-pub(super) async fn relabel(caller: Caller, id: web::Path<Uuid>, body: web::Bytes) -> PageResult {
+/// `POST /keys/{id}/edit`: the label, and the outcomes that the key reads. A signing key has no checkbox for these.
+pub(super) async fn edit(caller: Caller, id: web::Path<Uuid>, body: web::Bytes) -> PageResult {
     let sent = Sent::read(&body);
-    let change = KeyChange { label: Some(sent.text("label").to_owned()), ..KeyChange::default() };
+    let (label, reads_all_outcomes) = (Some(sent.text("label").to_owned()), Some(sent.has("allOutcomes")));
+    let change = KeyChange { label, reads_all_outcomes, ..KeyChange::default() };
     caller.state.operations.update_key(&caller.actor, *id, change, None).await?;
     Ok(see_other(back_of(&sent)))
 }

@@ -120,6 +120,7 @@ async fn with_own_key(
         value: None,
         expires_at: Some(unix_micros() + KEY_LASTS),
         signs: scheme.is_some(),
+        reads_all_outcomes: false,
     };
     let key = operations.create_key(&caller.actor, new).await?;
     let until = Instant::now() + KEY_PATIENCE;

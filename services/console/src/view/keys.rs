@@ -7,6 +7,9 @@ use super::table::head;
 use super::time::{ago, at};
 use maud::{Markup, html};
 
+/// Label of the checkbox of [`Line::reads_all_outcomes`].
+const ALL_OUTCOMES: &str = "Reads the outcomes of all calls, not only of its own";
+
 /// One key of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Line {
@@ -28,6 +31,8 @@ pub(crate) struct Line {
     pub(crate) expires_at: Option<i64>,
     /// Whether calls are signed with it.
     pub(crate) signs: bool,
+    /// Reads the outcomes of all calls of its integrations.
+    pub(crate) reads_all_outcomes: bool,
 }
 
 /// A key that was just created: the only time that it is shown.
@@ -101,7 +106,7 @@ pub(crate) fn list(lines: &[Line], now: i64, may_change: bool, of: &str, back: &
 fn row(line: &Line, now: i64, may_change: bool, of: &str, back: &str) -> Markup {
     html! {
         tr {
-            th scope="row" { div { (line.label) " " span.muted.small { (line.tenant) } @if line.signs { " " (tag("signs")) } } }
+            th scope="row" { div { (line.label) " " span.muted.small { (line.tenant) } @if line.signs { " " (tag("signs")) } @if line.reads_all_outcomes { " " (tag("all outcomes")) } } }
             td data-label="Ends in" { @if line.hint.is_empty() { span.muted { "-" } } @else { code { "…" (line.hint) } } }
             td data-label="Integrations" {
                 div.row { @for name in &line.integrations { (tag(name)) } @if line.integrations.is_empty() { span.muted { "none" } } }
@@ -118,11 +123,12 @@ fn row(line: &Line, now: i64, may_change: bool, of: &str, back: &str) -> Markup 
                 @if may_change {
                     div.stack.tight {
                         details {
-                            summary { "Rename" span.unseen { " " (line.label) } }
-                            form.stack.tight method="post" action={ "/keys/" (line.id) "/label" } {
+                            summary { "Edit" span.unseen { " " (line.label) } }
+                            form.stack.tight method="post" action={ "/keys/" (line.id) "/edit" } {
                                 input type="hidden" name="back" value=(back);
                                 (Field { name: "label", id: &format!("label-{}", line.id), label: "Label", value: &line.label, required: true, ..Field::default() }.line("text"))
-                                div.actions { button.button.small type="submit" { "Save label" } }
+                                @if !line.signs { (tick("allOutcomes", "true", line.reads_all_outcomes, ALL_OUTCOMES, "")) }
+                                div.actions { button.button.small type="submit" { "Save" } }
                             }
                         }
                         (revoking(line, of, back))
@@ -205,6 +211,8 @@ pub(crate) struct Form<'a> {
     pub(crate) chosen: &'a [String],
     /// Whether a signing key is needed.
     pub(crate) signs: bool,
+    /// Reads the outcomes of all calls of its integrations.
+    pub(crate) reads_all_outcomes: bool,
     /// Why it was refused; empty: it was not.
     pub(crate) wrong: &'a str,
     /// Where to go after.
@@ -244,6 +252,10 @@ pub(crate) fn form(form: &Form<'_>) -> Markup {
                 span.label { "Use" }
                 (tick("signs", "true", form.signs, "Signs calls", "For senders that sign what they send, such as GitHub: a secret that both sides know."))
             }
+            div.field {
+                span.label { "Outcomes" }
+                (tick("allOutcomes", "true", form.reads_all_outcomes, ALL_OUTCOMES, "For a system that follows the calls of others. Not for a key that signs."))
+            }
             @if let [only] = form.integrations { input type="hidden" name="integrations" value=(only); }
             @else {
                 fieldset.field {
@@ -253,5 +265,42 @@ pub(crate) fn form(form: &Form<'_>) -> Markup {
             }
             div.actions { button.button.main type="submit" { "Create key" } }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(signs: bool, reads_all_outcomes: bool) -> Line {
+        Line {
+            id: "1".to_owned(),
+            tenant: "t1".to_owned(),
+            label: "ACME".to_owned(),
+            hint: String::new(),
+            integrations: vec!["Orders".to_owned()],
+            created_at: 0,
+            last_used_at: None,
+            expires_at: None,
+            signs,
+            reads_all_outcomes,
+        }
+    }
+
+    #[test]
+    fn the_list_marks_keys_that_read_all_outcomes_and_its_form_starts_from_the_stored_value() {
+        let shown = |key: Line| list(&[key], 1, true, "", "/keys").into_string();
+        let (all, own, signing) = (shown(line(false, true)), shown(line(false, false)), shown(line(true, false)));
+        let ticked = r#"name="allOutcomes" value="true" checked"#;
+        assert!(all.contains("all outcomes") && all.contains(ticked) && all.contains(ALL_OUTCOMES), "{all}");
+        assert!(!own.contains("all outcomes") && !own.contains(ticked) && own.contains(ALL_OUTCOMES), "{own}");
+        assert!(!signing.contains("allOutcomes"), "{signing}");
+    }
+
+    #[test]
+    fn a_form_that_was_refused_holds_the_choice_of_outcomes() {
+        let shown = |reads_all_outcomes| form(&Form { tenant: "t1", reads_all_outcomes, ..Form::default() }).into_string();
+        let ticked = r#"name="allOutcomes" value="true" checked"#;
+        assert!(shown(true).contains(ticked) && !shown(false).contains(ticked), "{}", shown(false));
     }
 }

@@ -57,6 +57,9 @@ pub(crate) enum Keys {
         /// A signing key: callers do not send it, they sign their calls with it
         #[arg(long)]
         signing: bool,
+        /// The key reads the outcomes of all calls of its integrations; without, of its own calls only
+        #[arg(long, conflicts_with = "signing")]
+        all_outcomes: bool,
     },
     /// Lists keys, without their values
     List {
@@ -64,12 +67,12 @@ pub(crate) enum Keys {
         #[arg(long)]
         tenant: Option<Name>,
     },
-    /// Changes a key's label, the integrations that it opens, or its end
+    /// Changes a key's label, the integrations that it opens, its end, or the outcomes that it reads
     Update {
         /// The key's id, as `keys list` shows it
         id: Uuid,
         /// The new label
-        #[arg(long, required_unless_present_any = ["integration", "expires"])]
+        #[arg(long, required_unless_present_any = ["integration", "expires", "all_outcomes"])]
         label: Option<String>,
         /// All integrations that the key opens from now on
         #[arg(long, value_name = "NAME", num_args = 1..)]
@@ -77,6 +80,9 @@ pub(crate) enum Keys {
         /// The key ends this long from now, such as 90d; `never` takes its end away
         #[arg(long, value_name = "DURATION|never", value_parser = expiry)]
         expires: Option<Expiry>,
+        /// true: the key reads the outcomes of all calls of its integrations; false: of its own calls only
+        #[arg(long, value_name = "true|false")]
+        all_outcomes: Option<bool>,
     },
     /// Lets a key open more integrations, within a second
     Grant {

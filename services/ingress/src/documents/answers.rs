@@ -51,8 +51,13 @@ pub(super) fn answers(endpoint: Endpoint<'_>) -> Vec<Answer> {
     problem(404, &[], "The endpoint was disabled.");
     problem(408, &[], "The body did not arrive in time.");
     if webhook.response.is_some() {
-        let meaning = "The first call with the same idempotency key is still being executed; its outcome will be at Location.";
-        problem(409, &["Location", "Forebay-Execution-Id", "Retry-After"], meaning);
+        let other = match (&webhook.idempotency.key, &webhook.authentication) {
+            (Some(_), Authentication::ApiKey) => " Or that call was made with another API key, and its outcome is for that key.",
+            _ => "",
+        };
+        let meaning =
+            format!("The first call with the same idempotency key is still being executed; its outcome will be at Location.{other}");
+        problem(409, &["Location", "Forebay-Execution-Id", "Retry-After"], &meaning);
     }
     problem(413, &[], &format!("The body is larger than {} bytes.", endpoint.max_bytes));
     problem(414, &[], "The path and query are too long.");

@@ -191,7 +191,11 @@ fn executions(endpoint: Endpoint<'_>) -> Value {
             "headers": { "Forebay-Execution-Id": { "$ref": "#/components/headers/Forebay-Execution-Id" } },
             "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Execution" } } },
         },
-        "404": problem("No execution with this id was accepted here, or it is older than the history that is kept."),
+        "404": problem(if is_behind_key(endpoint) {
+            "No execution with this id was accepted here, it is older than the history that is kept, or another API key called it."
+        } else {
+            "No execution with this id was accepted here, or it is older than the history that is kept."
+        }),
         "503": problem("The history cannot be read at the moment."),
     });
     if is_behind_key(endpoint) {

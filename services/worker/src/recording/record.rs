@@ -141,7 +141,8 @@ impl Recording {
         let trigger_kind = if envelope.due_at.is_some() { TriggerKind::Schedule } else { TriggerKind::Webhook };
         let Envelope { execution_id, integration_id, version, .. } = envelope;
         let record = Record::new(*execution_id, *integration_id, *version, trigger_kind, self.worker.to_string(), unix_micros());
-        Record { trace: envelope.trace.as_ref().and_then(TraceContext::sampled_id).map(Uuid::from_u128), ..record }
+        let trace = envelope.trace.as_ref().and_then(TraceContext::sampled_id).map(Uuid::from_u128);
+        Record { trace, caller: envelope.caller, ..record }
     }
 
     fn failed_record(&self, envelope: &Envelope, error: Option<ExecutionError>) -> Record {

@@ -14,7 +14,8 @@ pub(crate) async fn fill(store: &Store, client: &Client) -> Outcome<()> {
     for number in 0..KEYS {
         let integrations = (0..3).map(|name| format!("n{}", (number + name) % 100).parse()).collect::<Result<_, _>>()?;
         let (tenant, label) = (format!("t{}", number % 100).parse()?, format!("partner {number}"));
-        store.create_key(NewKey { tenant, label, integrations, value: None, expires_at: None, signs: false }, &"measure".into()).await?;
+        let new = NewKey { tenant, label, integrations, value: None, expires_at: None, signs: false, reads_all_outcomes: false };
+        store.create_key(new, &"measure".into()).await?;
     }
     let lines = "insert into audit (at, by_kind, by_name, tenant, action, target, after)
                  select now() - (500000 - n) * interval '1 minute', 'user', 'person' || n % 40, 't' || n % 100,

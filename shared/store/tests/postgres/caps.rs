@@ -64,6 +64,7 @@ async fn keys_and_connections_that_are_created_at_once_do_not_pass_the_cap() {
                 value: None,
                 expires_at: None,
                 signs: false,
+                reads_all_outcomes: false,
             };
             store.create_key(new, &"test".into()).await
         };

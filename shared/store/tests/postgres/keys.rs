@@ -17,6 +17,7 @@ fn new_key(tenant: &str, integrations: &[&str], value: Option<&str>) -> NewKey {
         value: value.map(str::to_owned),
         expires_at: None,
         signs: false,
+        reads_all_outcomes: false,
     }
 }
 
@@ -57,6 +58,39 @@ async fn a_key_is_created_listed_changed_and_deleted() {
         assert!(store.list_keys(None).await.unwrap().is_empty());
         assert!(matches!(store.delete_key(created.id, None, &"test".into()).await, Err(StoreError::NotFound { .. })));
         assert!(matches!(store.update_key(created.id, relabelled("x"), None, &"test".into()).await, Err(StoreError::NotFound { .. })));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_key_reads_the_outcomes_of_its_own_calls_unless_it_is_set_to_read_all() {
+    with_store(|earlier, database| async move {
+        apply(&earlier, "t/n", "").await;
+        let keys = std::sync::Arc::new(SecretKeys::parse(&Secret::new(OLD)).unwrap());
+        let options = StoreOptions { max_connections: 4, secret_keys: Some(keys), ..StoreOptions::default() };
+        let store = Store::connect(&database.url(), options).await.unwrap();
+        let by = "test".into();
+        let id = create(&store, None).await.unwrap().id;
+        assert!(!store.key(id).await.unwrap().reads_all_outcomes);
+        let all = NewKey { reads_all_outcomes: true, ..new_key("t", &["n"], None) };
+        let all = store.create_key(all, &by).await.unwrap().id;
+        assert!(store.key(all).await.unwrap().reads_all_outcomes);
+        let set = |reads_all_outcomes| KeyChange { reads_all_outcomes, ..KeyChange::default() };
+        assert!(store.update_key(id, set(Some(true)), None, &by).await.unwrap().reads_all_outcomes);
+        assert!(store.update_key(id, relabelled("x"), None, &by).await.unwrap().reads_all_outcomes, "another change leaves it");
+        assert!(!store.update_key(all, set(Some(false)), None, &by).await.unwrap().reads_all_outcomes);
+        let snapshot = store.watch(CancellationToken::new(), WatchOptions::default()).await.unwrap().current();
+        let mut known: Vec<_> = snapshot.keys().map(|key| (key.id, key.reads_all_outcomes)).collect();
+        known.sort_unstable();
+        let mut expected = [(id, true), (all, false)];
+        expected.sort_unstable();
+        assert_eq!(known, expected);
+
+        let signing = |reads_all_outcomes| NewKey { signs: true, reads_all_outcomes, ..new_key("t", &["n"], None) };
+        let refused = store.create_key(signing(true), &by).await.unwrap_err().to_string();
+        assert!(refused.contains("signs calls, so it reads no outcomes"), "{refused}");
+        let signing = store.create_key(signing(false), &by).await.unwrap().id;
+        assert!(matches!(store.update_key(signing, set(Some(true)), None, &by).await, Err(StoreError::Invalid { .. })));
     })
     .await;
 }

@@ -119,6 +119,7 @@ async fn every_change_is_in_the_audit_log_with_before_and_after_and_no_secret() 
             value: Some(secret.to_owned()),
             expires_at: None,
             signs: false,
+            reads_all_outcomes: false,
         };
         let created = store.create_key(key, &who()).await.unwrap();
         let change = KeyChange { label: Some("ACME Inc".to_owned()), ..KeyChange::default() };

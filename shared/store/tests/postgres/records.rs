@@ -5,6 +5,7 @@ use forebay_contract::ExecutionId;
 use forebay_contract::outcome::{ExecutionStatus, StepRecord, StepStatus};
 use forebay_store::{ExecutionRow, Record, Store, StoredResponse};
 use std::time::Duration;
+use uuid::Uuid;
 
 async fn row(store: &Store, id: &ExecutionId) -> ExecutionRow {
     store.execution_detail(id).await.unwrap().unwrap().row
@@ -105,6 +106,29 @@ async fn the_record_with_more_attempts_stays_with_its_payloads() {
         let newest_first = [Record { execution_id: other, ..second }, Record { execution_id: other, ..first }];
         store.record(&newest_first).await.unwrap();
         assert_eq!(store.execution_detail(&other).await.unwrap().unwrap().row.attempts, 2, "also within one batch");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_execution_keeps_the_caller_that_was_recorded_first() {
+    with_store(|store, _| async move {
+        let sample = Sample::make(&store, "t/n").await;
+        let caller = |number: u128| Some(Uuid::from_u128(number));
+        let record = |id, attempts, caller| Record { attempts, caller, ..sample.failed_record(id) };
+        for (recorded, expected) in [
+            ([caller(1), caller(1)], caller(1)),
+            ([caller(1), None], caller(1)),
+            ([None, caller(1)], caller(1)),
+            ([caller(1), caller(2)], caller(1)),
+            ([None, None], None),
+        ] {
+            let id = sample.id();
+            store.record(&[record(id, 1, recorded[0])]).await.unwrap();
+            store.record(&[record(id, 2, recorded[1])]).await.unwrap();
+            let outcome = store.execution(sample.integration.id, &id).await.unwrap().unwrap();
+            assert_eq!((outcome.row.attempts, outcome.row.caller), (2, expected), "{recorded:?}");
+        }
     })
     .await;
 }

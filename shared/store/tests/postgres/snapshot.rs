@@ -48,8 +48,15 @@ async fn a_key_opens_and_closes_at_once() {
         let applied = apply(&store, "t/n", "").await;
         let second = apply(&store, "t/m", "").await;
         let snapshot = watch(&store).await;
-        let new =
-            NewKey { tenant: name("t"), label: "l".to_owned(), integrations: vec![name("n")], value: None, expires_at: None, signs: false };
+        let new = NewKey {
+            tenant: name("t"),
+            label: "l".to_owned(),
+            integrations: vec![name("n")],
+            value: None,
+            expires_at: None,
+            signs: false,
+            reads_all_outcomes: false,
+        };
         let created = store.create_key(new, &"test".into()).await.unwrap();
         until("the key is seen", || async { snapshot.current().key("t", &created.key).is_some() }).await;
         let key = snapshot.current().key("t", &created.key).unwrap().clone();

@@ -8,6 +8,7 @@ use forebay_contract::outcome::KeptStep;
 use forebay_store::{KeptBatch, KnownCall, Record, SecretKeys, Store, StoreError};
 use serde_json::{Value, json};
 use std::time::Duration;
+use uuid::Uuid;
 
 fn step(path: &str, output: &str) -> KeptStep {
     KeptStep { path: path.to_owned(), output: output.as_bytes().to_vec() }
@@ -58,12 +59,14 @@ async fn the_first_call_with_a_key_is_known_until_it_expires_or_is_forgotten() {
             request_digest: [request; 32],
             execution_id: sample.id(),
             keep: Duration::from_millis(keep),
+            caller: Some(Uuid::from_u128(request.into())),
         };
         let first = call(60_000, 2);
         assert_eq!(store.know_call(&first).await.unwrap(), None);
         let known = store.know_call(&call(60_000, 2)).await.unwrap().unwrap();
         assert_eq!((known.execution_id, known.is_same_request), (first.execution_id, true));
-        assert!(!store.know_call(&call(60_000, 3)).await.unwrap().unwrap().is_same_request);
+        let of_another = store.know_call(&call(60_000, 3)).await.unwrap().unwrap();
+        assert_eq!((of_another.is_same_request, of_another.caller), (false, first.caller), "the caller is that of the first call");
         store.forget_call(&first).await.unwrap();
         let short = call(1, 2);
         assert_eq!(store.know_call(&short).await.unwrap(), None);
@@ -71,7 +74,8 @@ async fn the_first_call_with_a_key_is_known_until_it_expires_or_is_forgotten() {
         assert_eq!(store.know_call(&call(60_000, 3)).await.unwrap(), None);
         // That of another call is not forgotten.
         store.forget_call(&short).await.unwrap();
-        assert!(store.know_call(&call(60_000, 3)).await.unwrap().is_some());
+        let now_first = store.know_call(&call(60_000, 4)).await.unwrap().unwrap();
+        assert_eq!(now_first.caller, call(0, 3).caller, "an expired call leaves nothing behind");
     })
     .await;
 }
