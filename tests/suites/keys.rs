@@ -18,7 +18,8 @@ async fn names_that_do_not_exist_can_be_answered_as_those_that_need_a_key() {
     let telling = stack.start("ingress").await;
     let hiding = stack.start_with("ingress", &[("FOREBAY_UNKNOWN_NAMES", "hide")]).await;
     let ask = async |process: &Process, method: &str, path: &str, key: Option<&str>| {
-        let mut request = stack.http.request(method.parse().unwrap(), format!("{}{path}", process.url)).header("content-type", "application/json");
+        let mut request =
+            stack.http.request(method.parse().unwrap(), format!("{}{path}", process.url)).header("content-type", "application/json");
         if let Some(key) = key {
             request = request.header("x-api-key", key);
         }
