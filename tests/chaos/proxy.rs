@@ -1,7 +1,6 @@
 //! A TCP proxy that can close all its connections, or let nothing pass on them.
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use forebay_tests::{Passage, relay};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
@@ -33,7 +32,12 @@ impl Proxy {
                     let Ok(server) = TcpStream::connect(&target).await else { return };
                     let _ = (client.set_nodelay(true), server.set_nodelay(true));
                     let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
-                    tokio::join!(pass(from_client, to_server, watched.clone(), cuts), pass(from_server, to_client, watched, cuts));
+                    let passage = |state: &State| match state {
+                        State { cuts: all, .. } if *all > cuts => Passage::Cut,
+                        State { is_stalled: true, .. } => Passage::Held,
+                        State { is_stalled: false, .. } => Passage::Open,
+                    };
+                    tokio::join!(relay(from_client, to_server, watched.clone(), passage), relay(from_server, to_client, watched, passage));
                 });
             }
         });
@@ -50,29 +54,11 @@ impl Proxy {
     }
 }
 
-/// Passes bytes on until an end closes or the connection is cut.
-async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut state: watch::Receiver<State>, cuts: usize) {
-    let mut buffer = vec![0; 65_536];
-    loop {
-        let read = tokio::select! {
-            _ = state.wait_for(|state| state.cuts > cuts) => return,
-            read = from.read(&mut buffer) => read,
-        };
-        let Ok(length @ 1..) = read else { return };
-        let is_cut = match state.wait_for(|state| state.cuts > cuts || !state.is_stalled).await {
-            Ok(state) => state.cuts > cuts,
-            Err(_) => true,
-        };
-        if is_cut || to.write_all(&buffer[..length]).await.is_err() {
-            return;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::time::Duration;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     async fn connected() -> (Proxy, TcpStream, TcpStream) {
         let server = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,9 +1,8 @@
 //! Holds bytes back between a publisher and the broker, or hangs up.
 
-use forebay_tests::Stack;
+use forebay_tests::{Passage, Stack, relay};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
@@ -55,8 +54,15 @@ impl Proxy {
                 counted.fetch_add(1, Ordering::SeqCst);
                 let broker = TcpStream::connect(&address).await.unwrap();
                 let ((from_client, to_client), (from_broker, to_broker)) = (client.into_split(), broker.into_split());
-                tokio::spawn(pass(from_client, to_broker, watched.clone(), cuts, &[Way::Shut]));
-                tokio::spawn(pass(from_broker, to_client, watched.clone(), cuts, &[Way::Deaf, Way::Shut]));
+                let passage = move |held: &'static [Way]| {
+                    move |state: &State| match state {
+                        State { cuts: all, .. } if *all > cuts => Passage::Cut,
+                        State { way, .. } if held.contains(way) => Passage::Held,
+                        State { .. } => Passage::Open,
+                    }
+                };
+                tokio::spawn(relay(from_client, to_broker, watched.clone(), passage(&[Way::Shut])));
+                tokio::spawn(relay(from_broker, to_client, watched.clone(), passage(&[Way::Deaf, Way::Shut])));
             }
         });
         Self { state, connections, url }
@@ -64,28 +70,5 @@ impl Proxy {
 
     pub(crate) fn set(&self, way: Way) {
         self.state.send_modify(|state| *state = State { way, cuts: state.cuts + usize::from(way == Way::Cut) });
-    }
-}
-
-/// Passes bytes on, except in the ways `held`, until there are more cuts than `cuts`.
-async fn pass(
-    mut from: tokio::net::tcp::OwnedReadHalf,
-    mut to: tokio::net::tcp::OwnedWriteHalf,
-    mut state: watch::Receiver<State>,
-    cuts: usize,
-    held: &'static [Way],
-) {
-    let mut buffer = vec![0; 65_536];
-    loop {
-        let read = tokio::select! {
-            _ = state.wait_for(|state| state.cuts > cuts) => return,
-            read = from.read(&mut buffer) => read,
-        };
-        let Ok(length @ 1..) = read else { return };
-        let free = state.wait_for(|state| state.cuts > cuts || !held.contains(&state.way)).await;
-        let Ok(State { cuts: all_cuts, .. }) = free.map(|state| *state) else { return };
-        if all_cuts > cuts || to.write_all(&buffer[..length]).await.is_err() {
-            return;
-        }
     }
 }

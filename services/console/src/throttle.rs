@@ -26,7 +26,7 @@ pub(crate) struct Counted {
     /// Failures that cost nothing: people mistype.
     free: u32,
     longest_wait: Duration,
-    /// Returns whether a success ends all failures. Where others may have failed too, it ends its own one alone.
+    /// True if a success ends all failures. Where others may have failed too, it ends its own one alone.
     is_own: bool,
 }
 

@@ -129,17 +129,22 @@ pub(crate) fn authenticate(
     if webhook.authentication == Authentication::None {
         return Ok(Authenticated { integration, credential: Credential::Open });
     }
-    let tenant = &integration.definition.tenant;
-    let Some(presented) = presented_key(headers) else { return Err(Problem::no_key(tenant.as_str())) };
+    let key = valid_key(integration.definition.tenant.as_str(), headers, snapshot)?;
+    if !key.integrations.contains(&integration.id) {
+        return Err(Problem::no_grant(&integration.definition.path().to_string()));
+    }
+    key.last_use.note(unix_micros());
+    Ok(Authenticated { credential: Credential::ApiKey(key.clone()), integration })
+}
+
+/// The key of the tenant that the call carries.
+fn valid_key<'a>(tenant: &str, headers: &HeaderMap, snapshot: &'a Snapshot) -> Result<&'a Arc<ApiKey>, Problem> {
+    let Some(presented) = presented_key(headers) else { return Err(Problem::no_key(tenant)) };
     // Another tenant's key is no key here; that it exists is not for this caller to learn.
-    match snapshot.key(tenant.as_str(), presented) {
-        Some(key) if has_ended(key) => Err(Problem::ended_key(tenant.as_str())),
-        Some(key) if !key.integrations.contains(&integration.id) => Err(Problem::no_grant(&integration.definition.path().to_string())),
-        Some(key) => {
-            key.last_use.note(unix_micros());
-            Ok(Authenticated { integration, credential: Credential::ApiKey(key.clone()) })
-        }
-        None => Err(Problem::wrong_key(tenant.as_str())),
+    match snapshot.key(tenant, presented) {
+        Some(key) if has_ended(key) => Err(Problem::ended_key(tenant)),
+        Some(key) => Ok(key),
+        None => Err(Problem::wrong_key(tenant)),
     }
 }
 
@@ -149,22 +154,13 @@ pub(crate) fn refuse_unknown(tenant: &str, path: &str, headers: &HeaderMap, snap
     if tenant.parse::<Name>().is_err() {
         return Problem::unknown_path(path);
     }
-    let Some(presented) = presented_key(headers) else { return Problem::no_key(tenant) };
-    match snapshot.key(tenant, presented) {
-        None => Problem::wrong_key(tenant),
-        Some(key) if has_ended(key) => Problem::ended_key(tenant),
-        Some(_) => Problem::unknown_path(path),
-    }
+    valid_key(tenant, headers, snapshot).map_or_else(|problem| problem, |_| Problem::unknown_path(path))
 }
 
 /// Checks the key before anything else is told of an integration, where names are hidden. One that the key does not open is unknown.
 pub(crate) fn check_hidden(integration: &Integration, path: &str, headers: &HeaderMap, snapshot: &Snapshot) -> Result<(), Problem> {
-    let tenant = integration.definition.tenant.as_str();
-    let key = presented_key(headers).and_then(|presented| snapshot.key(tenant, presented)).filter(|key| !has_ended(key));
-    match key {
-        Some(key) if key.integrations.contains(&integration.id) => Ok(()),
-        _ => Err(refuse_unknown(tenant, path, headers, snapshot)),
-    }
+    let key = valid_key(integration.definition.tenant.as_str(), headers, snapshot)?;
+    if key.integrations.contains(&integration.id) { Ok(()) } else { Err(Problem::unknown_path(path)) }
 }
 
 /// Whether the key's time is over.

@@ -10,7 +10,7 @@ use uuid::Uuid;
 /// Its last sign of life is written at most as often, so that reading pages costs no write.
 const SEEN_EVERY: &str = "1 minute";
 
-/// Says if a look-up of a session is a sign of life of its person.
+/// Kinds of look-ups of a session: by its person, or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Seen {
     /// It is.

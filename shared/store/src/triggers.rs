@@ -44,13 +44,23 @@ impl Decision {
 }
 
 /// The effect of a decision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DecisionEffect {
     /// The worker that holds the trigger's queue carries it out.
     Pending,
     /// The execution at which the trigger halted has succeeded, or was skipped, meanwhile: the trigger runs already.
     Cleared,
+}
+
+impl DecisionEffect {
+    /// The word used in the API and the command.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Cleared => "cleared",
+        }
+    }
 }
 
 /// Where a trigger stands.

@@ -13,7 +13,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::oneshot;
 
 /// Runs of one tenant that may wait at a time. With 2 s a run and one thread this is already minutes of work.
-const MOST_WAITING_OF_A_TENANT: usize = 256;
+const MAX_WAITING_OF_A_TENANT: usize = 256;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -21,7 +21,7 @@ type Job = Box<dyn FnOnce() + Send>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 enum Refused {
     #[error(
-        "{MOST_WAITING_OF_A_TENANT} slow mappings, large bodies and costly schemas of this tenant are waiting already; make them faster or smaller, or send less at a time"
+        "{MAX_WAITING_OF_A_TENANT} slow mappings, large bodies and costly schemas of this tenant are waiting already; make them faster or smaller, or send less at a time"
     )]
     Full,
     #[error("no thread could be started for a slow mapping or a large body")]
@@ -87,7 +87,7 @@ impl SlowPool {
             None => job,
         };
         let mut state = self.0.lock();
-        if state.waiting.len_of(tenant) >= MOST_WAITING_OF_A_TENANT {
+        if state.waiting.len_of(tenant) >= MAX_WAITING_OF_A_TENANT {
             return Err(Refused::Full);
         }
         if state.threads < self.0.most_threads && state.waiting.len() >= state.idle {
@@ -210,7 +210,7 @@ mod tests {
         let (job, _end) = held_job(&started, "first");
         pool.submit(&name("a"), job).unwrap();
         starts.recv_timeout(LONG).unwrap();
-        for _ in 0..MOST_WAITING_OF_A_TENANT {
+        for _ in 0..MAX_WAITING_OF_A_TENANT {
             pool.submit(&name("a"), Box::new(|| {})).unwrap();
         }
         assert_eq!(pool.submit(&name("a"), Box::new(|| {})), Err(Refused::Full));

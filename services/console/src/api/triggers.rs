@@ -7,7 +7,7 @@ use crate::auth::Caller;
 use crate::failure::Failure;
 use actix_web::web;
 use forebay_contract::parse_duration;
-use forebay_store::{Decision, DecisionEffect, DiagnosisRow, ScheduleRow, TriggerRow};
+use forebay_store::{Decision, DiagnosisRow, ScheduleRow, TriggerRow};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -77,11 +77,8 @@ async fn decide(caller: Caller, at: At, decision: Decision) -> ApiResult {
     let effect = caller.state.operations.decide(&caller.actor, &path, decision).await?;
     let triggers = caller.state.operations.list_triggers(&caller.actor, Some(&path.tenant)).await?;
     let worker = triggers.into_iter().find(|row| row.name == path.name.as_str()).and_then(|row| row.worker);
-    let effect = match effect {
-        DecisionEffect::Pending => "pending",
-        DecisionEffect::Cleared => "cleared",
-    };
-    ok(Decided { tenant: path.tenant.to_string(), integration: path.name.to_string(), decision: decision.as_str(), effect, worker })
+    let (tenant, integration) = (path.tenant.to_string(), path.name.to_string());
+    ok(Decided { tenant, integration, decision: decision.as_str(), effect: effect.as_str(), worker })
 }
 
 /// `POST /triggers/{tenant}/{name}/resume`.

@@ -37,7 +37,7 @@ pub(crate) struct Documents {
     max_body_bytes: usize,
     /// Proxies whose headers say which address the caller has used.
     proxies: TrustedProxies,
-    /// Who has no key cannot tell tenants that do not exist from those that show nothing without one.
+    /// A caller without a key cannot tell a tenant that does not exist from one that shows nothing without a key.
     hides_names: bool,
     made: Mutex<HashMap<Reader, (u64, Arc<Made>)>>,
 }

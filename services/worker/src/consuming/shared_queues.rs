@@ -17,10 +17,10 @@ use tokio_util::sync::CancellationToken;
 
 const PAUSE: Duration = Duration::from_millis(300);
 const DEAD_PREFETCH: u16 = 50;
-/// Deliveries that a worker draws of one queue by each subscription but the last. The next subscription begins when those before it are used
-/// up and the bodies that it may bring fit into memory. So a worker that hangs keeps few deliveries from the others, and one that gets
-/// large bodies holds few of them.
-const WINDOWS: [u16; 3] = [4, 16, 64];
+/// Deliveries that a worker draws of one queue by each subscription; the last one draws the rest of its places. The next subscription begins
+/// when those before it are used up and the bodies that it may bring fit into memory. So a worker that hangs keeps few deliveries from the
+/// others, and one that gets large bodies holds few of them.
+const WINDOWS: [u16; 4] = [4, 16, 64, u16::MAX];
 /// The part of the free memory that a subscription may fill with bodies as large as those in hand.
 const MEMORY_SHARE: isize = 4;
 /// Deliveries beyond the places of a worker that may wait in it: the next ones are at hand when a place becomes free.
@@ -94,15 +94,13 @@ async fn serve(consumption: Consumption, kind: Kind, number: u16, stop: Stop) {
 
 /// The deliveries that each subscription of a queue draws, so many together.
 fn windows(total: usize) -> Vec<u16> {
-    let mut left = total.max(1);
-    let mut windows = Vec::new();
-    for window in WINDOWS {
-        let window = usize::from(window).min(left);
-        windows.push(window);
+    let mut left = u16::try_from(total.max(1)).unwrap_or(u16::MAX);
+    let take = |most: u16| {
+        let window = most.min(left);
         left -= window;
-    }
-    windows.push(left);
-    windows.into_iter().filter(|window| *window > 0).map(|window| u16::try_from(window).unwrap_or(u16::MAX)).collect()
+        window
+    };
+    WINDOWS.into_iter().map(take).filter(|window| *window > 0).collect()
 }
 
 /// A subscription that is open while those before it are used up.
