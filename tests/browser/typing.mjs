@@ -1,11 +1,14 @@
 // Types into every field of the editor's form, and into its text, at the pace of several people, while checks answer at once or late: what
-// stands in the field, in the text and in the stored version is what was typed. Integrations acme/Typed_PACE_DELAY, acme/Timed_PACE_DELAY,
-// acme/Clocked_PACE_DELAY, acme/Checked and acme/Both are there, as tests/suites/browser.rs makes them.
+// stands in the field, in the text and in the stored version is what was typed.
+//
+// FORM: "webhook" for integrations acme/Typed_PACE_DELAY, acme/Checked and acme/Both; "schedule" for acme/Timed_PACE_DELAY and
+// acme/Clocked_PACE_DELAY. PACES and DELAYS: milliseconds between two keys and until a check is answered, such as "60,110".
+// tests/suites/browser.rs makes the integrations.
 import { firstRun, has, is, launch } from "./browser.mjs";
 
 const console_ = new URL(process.env.SETUP_URL).origin;
-const PACES = [60, 110, 180, 250, 400];
-const DELAYS = [0, 100, 500];
+const [PACES, DELAYS] = [process.env.PACES, process.env.DELAYS].map((list) => list.split(",").map(Number));
+const IS_WEBHOOK = process.env.FORM === "webhook";
 // So many type at a time: the slow ones begin first.
 const AT_ONCE = 8;
 
@@ -141,12 +144,15 @@ try {
   for (const pace of PACES.toReversed()) {
     for (const delay of DELAYS) {
       const of = `${pace}_${delay}`;
-      runs.push(() => typeAll(browser, state, `acme/Typed_${of}`, WEBHOOK, pace, delay));
-      runs.push(() => typeAll(browser, state, `acme/Timed_${of}`, INTERVAL, pace, delay));
-      runs.push(() => typeAll(browser, state, `acme/Clocked_${of}`, CLOCK, pace, delay));
+      if (IS_WEBHOOK) {
+        runs.push(() => typeAll(browser, state, `acme/Typed_${of}`, WEBHOOK, pace, delay));
+      } else {
+        runs.push(() => typeAll(browser, state, `acme/Timed_${of}`, INTERVAL, pace, delay));
+        runs.push(() => typeAll(browser, state, `acme/Clocked_${of}`, CLOCK, pace, delay));
+      }
     }
   }
-  runs.push(() => typeWhileChecked(browser, state, "acme/Checked"), () => typeInBoth(browser, state, "acme/Both"));
+  if (IS_WEBHOOK) runs.push(() => typeWhileChecked(browser, state, "acme/Checked"), () => typeInBoth(browser, state, "acme/Both"));
   const failed = [];
   const left = [...runs];
   const work = async () => {

@@ -39,27 +39,51 @@ async fn console_with(stack: &Stack, definitions: &str) -> (Process, String) {
     (dev, setup)
 }
 
-#[tokio::test]
-async fn what_is_typed_at_any_pace_is_in_the_field_in_the_text_and_in_what_is_stored() {
-    let mut definitions = Vec::new();
+/// Milliseconds until a check of what is typed is answered.
+const CHECK_DELAYS: [u32; 3] = [0, 100, 500];
+
+/// Types into the editor of integrations, one for each of these milliseconds between two keys and each delay of checks.
+async fn type_into(form: &str, paces: &[u32], definitions_of: impl Fn(&str) -> Vec<String>, others: Vec<String>) {
+    let each = paces.iter().flat_map(|pace| CHECK_DELAYS.map(|delay| format!("{pace}_{delay}")));
+    let definitions: Vec<String> = each.flat_map(|suffix| definitions_of(&suffix)).chain(others).collect();
+    let stack = Stack::new().await;
+    let (_dev, setup) = console_with(&stack, &definitions.join("---\n")).await;
+    let list = |times: &[u32]| times.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+    let settings = [("SETUP_URL", setup.as_str()), ("FORM", form), ("PACES", &list(paces)), ("DELAYS", &list(&CHECK_DELAYS))];
+    run(&stack, "typing.mjs", &settings).await;
+}
+
+async fn type_into_webhooks(paces: &[u32]) {
     let webhook = |name: &str| {
         format!(
             "# stays\ntenant: acme\nname: {name}\ndescription: before\ntrigger:\n  webhook:\n    methods: [POST]\n    ordered: {{ by: .body.site, concurrency: 2 }}\n    \
-             response: {{ wait: 5s }}\n    rate: {{ calls: 1, per: 1m }}\n    idempotency: {{ key: .body.id }}\n    query:\n      cust: {{ default: x }}\ninput: .body\n"
+         response: {{ wait: 5s }}\n    rate: {{ calls: 1, per: 1m }}\n    idempotency: {{ key: .body.id }}\n    query:\n      cust: {{ default: x }}\ninput: .body\n"
         )
     };
+    let others = ["Checked", "Both"].map(webhook).to_vec();
+    type_into("webhook", paces, |of| vec![webhook(&format!("Typed_{of}"))], others).await;
+}
+
+#[tokio::test]
+async fn what_is_typed_fast_into_a_webhook_is_in_the_field_in_the_text_and_in_what_is_stored() {
+    type_into_webhooks(&[60, 110, 180]).await;
+}
+
+#[tokio::test]
+async fn what_is_typed_slowly_into_a_webhook_is_in_the_field_in_the_text_and_in_what_is_stored() {
+    type_into_webhooks(&[250, 400]).await;
+}
+
+#[tokio::test]
+async fn what_is_typed_at_any_pace_into_a_schedule_is_in_the_field_in_the_text_and_in_what_is_stored() {
     let schedule = |name: &str, when: &str| format!("# stays\ntenant: acme\nname: {name}\ntrigger:\n  schedule: {{ {when} }}\n");
-    for pace in [60, 110, 180, 250, 400] {
-        for delay in [0, 100, 500] {
-            definitions.push(webhook(&format!("Typed_{pace}_{delay}")));
-            definitions.push(schedule(&format!("Timed_{pace}_{delay}"), "every: 300d"));
-            definitions.push(schedule(&format!("Clocked_{pace}_{delay}"), "cron: '0 0 1 1 *', timezone: Europe/Stockholm"));
-        }
-    }
-    definitions.extend([webhook("Checked"), webhook("Both")]);
-    let stack = Stack::new().await;
-    let (_dev, setup) = console_with(&stack, &definitions.join("---\n")).await;
-    run(&stack, "typing.mjs", &[("SETUP_URL", &setup)]).await;
+    let definitions_of = |of: &str| {
+        vec![
+            schedule(&format!("Timed_{of}"), "every: 300d"),
+            schedule(&format!("Clocked_{of}"), "cron: '0 0 1 1 *', timezone: Europe/Stockholm"),
+        ]
+    };
+    type_into("schedule", &[60, 110, 180, 250, 400], definitions_of, vec![]).await;
 }
 
 #[tokio::test]
