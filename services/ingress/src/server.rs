@@ -107,6 +107,11 @@ impl Ingress {
             confirm_timeout: settings.confirm_timeout,
         };
         let publisher = Publisher::start(publisher_config, topology.clone(), broker_shutdown.clone());
+        let declaring = publisher.clone();
+        let opener = TenantQueueOpener::new(store.clone(), move |number| {
+            let publisher = declaring.clone();
+            async move { publisher.declare_shared(number).await.is_ok() }
+        });
         let long_queues = LongQueues::default();
         let inspector = Inspector::new(
             ConsumersConfig { url: url.clone(), name: format!("{} ingress (depths)", settings.worker_name) },
@@ -122,7 +127,7 @@ impl Ingress {
                 store: store.clone(),
                 snapshot: snapshot.clone(),
                 long_queues,
-                opener: TenantQueueOpener::new(store.clone()),
+                opener,
                 key: MessageKey::new(&installation_key, false),
             },
             snapshot,

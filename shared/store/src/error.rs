@@ -150,6 +150,9 @@ pub enum StoreError {
         /// Which value.
         what: &'static str,
     },
+    /// The queues of a tenant could not be declared at the broker.
+    #[error("the broker has not declared the queues; its log and this process's say why")]
+    NotDeclared,
     /// The operating system gave no random bytes.
     #[error("the operating system gave no random bytes")]
     Random {

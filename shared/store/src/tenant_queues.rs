@@ -5,6 +5,8 @@ use crate::error::StoreError;
 use crate::listen::{self, Part};
 use deadpool_postgres::Transaction;
 use forebay_contract::Name;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,12 +20,19 @@ pub const MAX_TENANT_QUEUES: u16 = 200;
 /// How long an answer of the store holds.
 const ASK_AGAIN_INTERVAL: Duration = Duration::from_secs(2);
 
+/// Longest time for declaring the queues of a tenant at the broker; others that open queues wait meanwhile.
+const DECLARE_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Opens queues for tenants that have a backlog, and asks the store seldom. Cheap to clone.
 #[derive(Clone)]
 pub struct TenantQueueOpener {
     store: Store,
+    declare: Arc<Declare>,
     asked: Arc<Mutex<HashMap<Name, Asked>>>,
 }
+
+/// Declares the shared queues of a number at the broker; `false`: that failed.
+type Declare = dyn Fn(u16) -> BoxFuture<'static, bool> + Send + Sync;
 
 /// A question to the store, and its answer once it is there.
 #[derive(Clone)]
@@ -33,10 +42,10 @@ struct Asked {
 }
 
 impl TenantQueueOpener {
-    /// Nothing is asked yet.
+    /// Nothing is asked yet. `declare` declares the shared queues of a number at the broker, and returns `false` when that fails.
     #[must_use]
-    pub fn new(store: Store) -> Self {
-        Self { store, asked: Arc::default() }
+    pub fn new<D: Future<Output = bool> + Send + 'static>(store: Store, declare: impl Fn(u16) -> D + Send + Sync + 'static) -> Self {
+        Self { store, declare: Arc::new(move |number| declare(number).boxed()), asked: Arc::default() }
     }
 
     /// Asks for queues of the tenant in the background. The snapshot tells of them.
@@ -57,7 +66,7 @@ impl TenantQueueOpener {
     }
 
     async fn open_now(&self, tenant: &Name) -> Option<u16> {
-        match self.store.open_tenant_queue(tenant).await {
+        match self.store.open_tenant_queue(tenant, |number| (self.declare)(number)).await {
             Ok(Some(number)) => {
                 tracing::info!(forebay.tenant = %tenant, queue = number, "the tenant has a backlog: it has queues of its own");
                 Some(number)
@@ -81,9 +90,15 @@ impl Store {
     /// Gives the tenant queues of its own, effective on every process within a second, and returns their number; `None`:
     /// [`MAX_TENANT_QUEUES`] tenants have some already. A tenant that has some keeps them.
     ///
+    /// New queues are declared at the broker before any process hears of them: RabbitMQ 3.10 answers a second declaration before the queue
+    /// has started, and ends the connection of who consumes it then (`rabbit_quorum_queue:consume/3`, `noproc`).
+    ///
     /// # Errors
-    /// Those of the database.
-    pub async fn open_tenant_queue(&self, tenant: &Name) -> Result<Option<u16>, StoreError> {
+    /// Those of the database, and [`StoreError::NotDeclared`] when `declare` returns `false` or takes more than 5 s.
+    pub async fn open_tenant_queue<D>(&self, tenant: &Name, declare: impl FnOnce(u16) -> D) -> Result<Option<u16>, StoreError>
+    where
+        D: Future<Output = bool>,
+    {
         let operation = "open the queues of a tenant";
         let failed = StoreError::during(operation);
         let mut client = self.client(operation).await?;
@@ -101,6 +116,9 @@ impl Store {
             return Ok(None);
         };
         let opened = number(row.get(0))?;
+        if tokio::time::timeout(DECLARE_TIMEOUT, declare(opened)).await != Ok(true) {
+            return Err(StoreError::NotDeclared);
+        }
         listen::announce_change(&transaction).await?;
         transaction.commit().await.map_err(failed)?;
         Ok(Some(opened))

@@ -109,6 +109,14 @@ impl Session {
         Ok(())
     }
 
+    /// Declares the queue unless this connection has done so.
+    pub(super) async fn declare(&self, queue: Queue) -> Result<(), PublishError> {
+        self.ensure_declared(queue).await.map_err(|error| {
+            tracing::warn!(messaging.destination.name = self.topology.name(queue), error = %chain(&error), "a queue could not be declared");
+            PublishError::Unavailable
+        })
+    }
+
     /// The queue is gone: the next message declares it.
     pub(super) fn forget(&self, queue: Queue) {
         locked(&self.declared).remove(&queue);
@@ -126,11 +134,8 @@ impl Session {
         destination: &Destination,
         message: &Message,
     ) -> Result<Settled, PublishError> {
-        if let Destination::Queue(queue) = destination
-            && let Err(error) = self.ensure_declared(*queue).await
-        {
-            tracing::warn!(messaging.destination.name = self.topology.name(*queue), error = %chain(&error), "a queue could not be declared");
-            return Err(PublishError::Unavailable);
+        if let Destination::Queue(queue) = destination {
+            self.declare(*queue).await?;
         }
         self.wire.send(order, &self.name_of(destination), message).await
     }

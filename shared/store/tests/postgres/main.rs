@@ -21,6 +21,7 @@ mod samples;
 mod schedules;
 mod search;
 mod snapshot;
+mod tenant_queues;
 mod tokens;
 mod traffic;
 mod transitions;
