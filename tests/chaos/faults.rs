@@ -6,6 +6,7 @@ use crate::events::Event;
 use crate::installation::{Installation, services};
 use crate::noise::misbehave;
 use crate::random::Random;
+use forebay_tests::{Proxy, Way};
 use std::time::Duration;
 
 /// Of the broker's own memory; no broker uses less.
@@ -49,27 +50,31 @@ pub(crate) async fn inject(event: Event, under_test: &UnderTest, random: &mut Ra
             tokio::time::sleep(millis(2_000..12_000)).await;
             services(NO_ALARM).await?;
         }
-        Event::CutBroker => installation.broker.cut(),
-        Event::CutDatabase => installation.database.cut(),
+        Event::CutBroker => cut(&installation.broker),
+        Event::CutDatabase => cut(&installation.database),
         Event::StallBroker => {
-            installation.broker.stall(true);
+            installation.broker.set(Way::Shut);
             tokio::time::sleep(millis(2_000..15_000)).await;
-            installation.broker.stall(false);
+            installation.broker.set(Way::Open);
         }
         Event::StallDatabase => {
-            installation.database.stall(true);
+            installation.database.set(Way::Shut);
             tokio::time::sleep(millis(2_000..15_000)).await;
-            installation.database.stall(false);
+            installation.database.set(Way::Open);
         }
         Event::LoseBroker => {
-            installation.broker.stall(true);
+            installation.broker.set(Way::Shut);
             tokio::time::sleep(millis(200..3_000)).await;
-            installation.broker.cut();
-            installation.broker.stall(false);
+            cut(&installation.broker);
         }
         Event::Tenant(noise) => misbehave(noise, caller, effects, random).await,
     }
     Ok(())
+}
+
+fn cut(proxy: &Proxy) {
+    proxy.set(Way::Cut);
+    proxy.set(Way::Open);
 }
 
 async fn stopped(stop: &str, start: &str, away: Duration) -> Result<(), String> {

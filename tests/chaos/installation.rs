@@ -1,8 +1,7 @@
 //! The processes under test: two ingresses behind a balancer, workers and a scheduler, each behind proxies to the broker and the database.
 
 use crate::history::Recorded;
-use crate::proxy::Proxy;
-use forebay_tests::{Balancer, Process, Stack, eventually};
+use forebay_tests::{Balancer, Process, Proxy, Stack, eventually};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -35,11 +34,12 @@ impl Installation {
     pub(crate) async fn start(workers: usize, definitions: &str) -> Result<Self, String> {
         let stack = Stack::new().await;
         stack.apply(definitions).await;
-        let (broker, amqp_url) = proxied(&stack.broker_url()).await?;
-        let (database, database_url) = proxied(stack.database_url()).await?;
+        let no_proxy = |error| format!("a proxy cannot be started: {error}");
+        let broker = Proxy::start(&stack.broker_url()).await.map_err(no_proxy)?;
+        let database = Proxy::start(stack.database_url()).await.map_err(no_proxy)?;
         let settings = vec![
-            ("FOREBAY_AMQP_URL", amqp_url),
-            ("FOREBAY_DATABASE_URL", database_url),
+            ("FOREBAY_AMQP_URL", broker.url.clone()),
+            ("FOREBAY_DATABASE_URL", database.url.clone()),
             ("FOREBAY_WORKER_CONCURRENCY", WORKER_CONCURRENCY.to_owned()),
         ];
         let mut ingresses = Vec::new();
@@ -181,16 +181,6 @@ impl Installation {
 
 fn borrowed<'s>(settings: &'s [(&'static str, String)]) -> Vec<(&'static str, &'s str)> {
     settings.iter().map(|(name, value)| (*name, value.as_str())).collect()
-}
-
-/// A proxy for the server of a URL, and the URL that leads to the proxy.
-async fn proxied(url: &str) -> Result<(Proxy, String), String> {
-    let unusable = || "the URL of a server has no user or no path; give one such as amqp://guest:guest@127.0.0.1:5672/%2f".to_owned();
-    let (start, rest) = url.split_once('@').ok_or_else(unusable)?;
-    let (address, path) = rest.split_once('/').ok_or_else(unusable)?;
-    let proxy = Proxy::start(address.to_owned()).await.map_err(|error| format!("a proxy cannot listen on 127.0.0.1: {error}"))?;
-    let url = format!("{start}@{}/{path}", proxy.address);
-    Ok((proxy, url))
 }
 
 /// Runs a verb of `scripts/services`, such as `stop-broker`, with its arguments.

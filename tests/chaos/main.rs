@@ -15,7 +15,6 @@ mod installation;
 mod journal;
 mod load;
 mod noise;
-mod proxy;
 mod random;
 mod report;
 mod schedule;

@@ -7,7 +7,7 @@
 mod balancer;
 mod cluster;
 mod oidc;
-mod relay;
+mod proxy;
 mod sftp;
 mod sink;
 mod smtp;
@@ -17,7 +17,7 @@ mod tls;
 pub use balancer::Balancer;
 pub use cluster::{Cluster, VirtualAddress};
 pub use oidc::IdentityProvider;
-pub use relay::{Passage, relay};
+pub use proxy::{Proxy, Way};
 pub use sftp::FileServer;
 pub use sink::{Seen, Sink};
 pub use smtp::{MailServer, ReceivedMail};

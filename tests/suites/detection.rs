@@ -1,6 +1,6 @@
-//! How soon others take over from a worker that hangs, of which no connection tells.
+//! How soon others go on where a worker or the database hangs, of which no connection tells.
 
-use forebay_tests::Stack;
+use forebay_tests::{Process, Proxy, Sink, Stack, Way, eventually};
 use std::time::{Duration, Instant};
 
 const ORDERED: &str = "
@@ -13,34 +13,118 @@ trigger: { webhook: { methods: [POST], authentication: none, ordered: true } }
 const TAKEOVER: Duration = Duration::from_secs(9 + 3);
 /// So long one worker runs all calls before the trigger has come to rest on it: queues move when a worker comes.
 const REST: Duration = Duration::from_secs(5);
+/// Between two losses; a worker that hangs is still among the live ones then.
+const SOON: Duration = Duration::from_secs(3);
+
+/// Workers, and the trigger that one of them serves.
+struct Workers {
+    stack: Stack,
+    ingress: Process,
+    workers: Vec<(&'static str, Process)>,
+}
+
+impl Workers {
+    async fn start(names: &[&'static str]) -> Self {
+        let stack = Stack::new().await;
+        stack.apply(ORDERED).await;
+        let ingress = stack.start("ingress").await;
+        let mut workers = Vec::new();
+        for name in names {
+            workers.push((*name, stack.start_with("worker", &[("FOREBAY_WORKER_NAME", *name)]).await));
+        }
+        Self { stack, ingress, workers }
+    }
+
+    fn signal(&self, worker: &str, name: &str) {
+        let (_, process) = self.workers.iter().find(|(name, _)| *name == worker).unwrap();
+        process.signal(name);
+    }
+
+    /// The worker that runs a call, and the time that this took.
+    async fn run(&self) -> (String, Duration) {
+        let (before, begun) = (self.stack.executions("ordered").await.len(), Instant::now());
+        assert_eq!(self.stack.post(&self.ingress, "/t1/ordered", "{}").await.status, 202);
+        let ended = self.stack.ended("ordered", before + 1).await;
+        (ended[0]["worker"].as_str().unwrap_or_default().to_owned(), begun.elapsed())
+    }
+
+    /// The worker on which the trigger has come to rest.
+    async fn active(&self) -> String {
+        let (mut active, mut since) = (String::new(), Instant::now());
+        while active.is_empty() || since.elapsed() < REST {
+            let (worker, _) = self.run().await;
+            if worker != active {
+                (active, since) = (worker, Instant::now());
+            }
+        }
+        active
+    }
+}
 
 #[tokio::test]
 async fn the_triggers_of_a_worker_that_hangs_are_run_by_another_within_three_heartbeats() {
-    let stack = Stack::new().await;
-    stack.apply(ORDERED).await;
-    let ingress = stack.start("ingress").await;
-    let workers = [
-        ("one", stack.start_with("worker", &[("FOREBAY_WORKER_NAME", "one")]).await),
-        ("two", stack.start_with("worker", &[("FOREBAY_WORKER_NAME", "two")]).await),
-    ];
-    let (mut active, mut since) = (String::new(), Instant::now());
-    while active.is_empty() || since.elapsed() < REST {
-        assert_eq!(stack.post(&ingress, "/t1/ordered", "{}").await.status, 202);
-        let calls = stack.executions("ordered").await.len().max(1);
-        let worker = stack.ended("ordered", calls).await[0]["worker"].as_str().unwrap_or_default().to_owned();
-        if worker != active {
-            (active, since) = (worker, Instant::now());
-        }
-    }
-    let (_, hung) = workers.iter().find(|(name, _)| *name == active).unwrap();
-    let before = stack.executions("ordered").await.len();
-    hung.signal("STOP");
-    let stopped = Instant::now();
-    assert_eq!(stack.post(&ingress, "/t1/ordered", "{}").await.status, 202);
-    let ended = stack.ended("ordered", before + 1).await;
-    let took = stopped.elapsed();
-    hung.signal("CONT");
+    let workers = Workers::start(&["one", "two"]).await;
+    let active = workers.active().await;
+    workers.signal(&active, "STOP");
+    let (other, took) = workers.run().await;
+    workers.signal(&active, "CONT");
     eprintln!("taken over after {took:?}");
-    assert_ne!(ended[0]["worker"], active.as_str());
+    assert_ne!(other, active);
     assert!(took < TAKEOVER, "{took:?}");
+}
+
+#[tokio::test]
+async fn the_triggers_of_two_workers_that_hang_soon_one_after_the_other_are_run_by_a_third() {
+    let workers = Workers::start(&["one", "two", "three"]).await;
+    let active = workers.active().await;
+    // The one that takes over is the standby, again when the first one is back.
+    workers.signal(&active, "STOP");
+    let (standby, _) = workers.run().await;
+    workers.signal(&active, "CONT");
+    eventually("the first one runs the calls again", || async { (workers.run().await.0 == active).then_some(()) }).await;
+    assert_eq!(workers.active().await, active);
+
+    workers.signal(&active, "STOP");
+    tokio::time::sleep(SOON).await;
+    workers.signal(&standby, "STOP");
+    let (third, took) = workers.run().await;
+    workers.signal(&active, "CONT");
+    workers.signal(&standby, "CONT");
+    eprintln!("taken over after {took:?}");
+    assert!(third != active && third != standby, "{third}");
+    assert!(took < TAKEOVER, "{took:?}");
+}
+
+#[tokio::test]
+async fn calls_are_accepted_and_executed_while_the_database_answers_nothing() {
+    const CALLS: usize = 400;
+    let (stack, sink) = (Stack::new().await, Sink::start(Duration::ZERO).await);
+    let step = |id: &str| format!("  - id: {id}\n    http: {{ method: POST, url: '{}/', body: '.body' }}\n", sink.address());
+    let steps = format!("steps:\n{}{}", step("first"), step("second"));
+    stack.apply(&format!("tenant: t1\nname: two\ntrigger: {{ webhook: {{ methods: [POST], authentication: none }} }}\n{steps}")).await;
+    let database = Proxy::start(stack.database_url()).await.unwrap();
+    let settings = [("FOREBAY_DATABASE_URL", database.url.as_str()), ("FOREBAY_WORKER_CONCURRENCY", "16")];
+    let ingress = stack.start_with("ingress", &settings).await;
+    let _worker = stack.start_with("worker", &settings).await;
+    let send = async || {
+        for number in 0..CALLS {
+            assert_eq!(stack.post(&ingress, "/t1/two", &number.to_string()).await.status, 202);
+        }
+    };
+    // Each call repeats a remote call at most.
+    let effects = || sink.seen().len();
+    let time_of = async |before: usize| {
+        let begun = Instant::now();
+        send().await;
+        eventually("all have their effects", || async { (effects() >= before + 2 * CALLS).then_some(()) }).await;
+        begun.elapsed()
+    };
+    let with_database = time_of(0).await;
+    stack.ended("two", CALLS).await;
+    database.set(Way::Shut);
+    let without = time_of(effects()).await;
+    database.set(Way::Open);
+    eprintln!("{CALLS} calls took {with_database:?}, and {without:?} without an answer of the database");
+    let executions = stack.ended("two", 2 * CALLS).await;
+    assert!(executions.iter().all(|execution| execution["status"] == "succeeded"), "{executions:?}");
 }

@@ -4,8 +4,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests are not seen as tests by the lint")]
 
 mod cluster;
-#[expect(dead_code, reason = "other suites hold bytes back with it")]
-mod proxy;
 mod refusals;
 mod seen;
 mod too_large;

@@ -1,74 +1,49 @@
-//! Holds bytes back between a publisher and the broker, or hangs up.
+//! The proxy that other suites put in front of the broker and the database.
 
-use forebay_tests::{Passage, Stack, relay};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use forebay_tests::{Proxy, Way};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
 
-/// The behaviour of a proxy between publisher and broker.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
-    Open,
-    /// Bytes of the publisher arrive, and it hears nothing.
-    Deaf,
-    /// Nothing gets through in either direction.
-    Shut,
-    /// Connections are cut. What was held back of theirs goes with them.
-    Cut,
+async fn connected() -> (Proxy, TcpStream, TcpStream) {
+    let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = Proxy::start(&format!("tcp://user@{}/", server.local_addr().unwrap())).await.unwrap();
+    let address = proxy.url.strip_prefix("tcp://user@").unwrap().trim_end_matches('/');
+    let client = TcpStream::connect(address).await.unwrap();
+    (proxy, client, server.accept().await.unwrap().0)
 }
 
-#[derive(Clone, Copy)]
-struct State {
-    way: Way,
-    cuts: usize,
-}
-
-/// A proxy between publisher and broker.
-pub(crate) struct Proxy {
-    state: watch::Sender<State>,
-    /// Connections to the broker, from the beginning.
-    pub(crate) connections: Arc<AtomicUsize>,
-    pub(crate) url: String,
-}
-
-impl Proxy {
-    /// `query` is appended to the broker's URL.
-    pub(crate) async fn start(stack: &Stack, query: &str) -> Self {
-        let broker = stack.broker_url();
-        let (start, rest) = broker.split_once('@').unwrap();
-        let (address, vhost) = rest.split_once('/').unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("{start}@{}/{vhost}{query}", listener.local_addr().unwrap());
-        let (state, watched) = watch::channel(State { way: Way::Open, cuts: 0 });
-        let address = address.to_owned();
-        let connections = Arc::new(AtomicUsize::new(0));
-        let counted = connections.clone();
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                // A broker that has just been cut off is not to be had at once.
-                let State { way, cuts } = *watched.borrow();
-                if way == Way::Cut {
-                    continue;
-                }
-                counted.fetch_add(1, Ordering::SeqCst);
-                let broker = TcpStream::connect(&address).await.unwrap();
-                let ((from_client, to_client), (from_broker, to_broker)) = (client.into_split(), broker.into_split());
-                let passage = move |held: &'static [Way]| {
-                    move |state: &State| match state {
-                        State { cuts: all, .. } if *all > cuts => Passage::Cut,
-                        State { way, .. } if held.contains(way) => Passage::Held,
-                        State { .. } => Passage::Open,
-                    }
-                };
-                tokio::spawn(relay(from_client, to_broker, watched.clone(), passage(&[Way::Shut])));
-                tokio::spawn(relay(from_broker, to_client, watched.clone(), passage(&[Way::Deaf, Way::Shut])));
-            }
-        });
-        Self { state, connections, url }
+#[tokio::test]
+async fn bytes_pass_except_while_they_are_held_back() {
+    let (proxy, mut client, mut server) = connected().await;
+    let mut byte = [0];
+    let stays_away = async |end: &mut TcpStream| tokio::time::timeout(Duration::from_millis(100), end.read(&mut [0])).await.is_err();
+    for way in [Way::Deaf, Way::Shut] {
+        client.write_all(b"a").await.unwrap();
+        server.read_exact(&mut byte).await.unwrap();
+        proxy.set(way);
+        client.write_all(b"b").await.unwrap();
+        server.write_all(b"c").await.unwrap();
+        assert_eq!(stays_away(&mut server).await, way == Way::Shut, "{way:?}");
+        assert!(stays_away(&mut client).await, "{way:?}");
+        proxy.set(Way::Open);
+        client.read_exact(&mut byte).await.unwrap();
+        assert_eq!(byte, *b"c");
     }
+    server.read_exact(&mut byte).await.unwrap();
+    assert_eq!(byte, *b"b");
+    assert_eq!(proxy.connections(), 1);
+}
 
-    pub(crate) fn set(&self, way: Way) {
-        self.state.send_modify(|state| *state = State { way, cuts: state.cuts + usize::from(way == Way::Cut) });
-    }
+#[tokio::test]
+async fn a_cut_closes_both_ends_and_loses_what_was_held_back() {
+    let (proxy, mut client, mut server) = connected().await;
+    proxy.set(Way::Shut);
+    client.write_all(b"a").await.unwrap();
+    proxy.set(Way::Cut);
+    proxy.set(Way::Open);
+    let mut rest = Vec::new();
+    server.read_to_end(&mut rest).await.unwrap();
+    assert_eq!(rest, b"");
+    assert_eq!(client.read(&mut [0]).await.unwrap_or(0), 0);
 }

@@ -1,9 +1,8 @@
 //! The publisher against the real broker, alone and through a proxy that holds bytes back or hangs up.
 
-use crate::proxy::{Proxy, Way};
 use crate::seen::{LIMITS, Seen, message, publisher};
 use forebay_broker::{Destination, Installation, Limits, PublishError, Publisher, PublisherConfig, PublisherState, Queue, Topology};
-use forebay_tests::{Stack, eventually};
+use forebay_tests::{Proxy, Stack, Way, eventually};
 use futures_util::future::join_all;
 use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
@@ -134,7 +133,7 @@ async fn a_queue_that_was_deleted_is_declared_again_by_the_next_message() {
 #[tokio::test]
 async fn a_publisher_that_waited_to_know_the_installation_connects_once() {
     let stack = Stack::new().await;
-    let proxy = Proxy::start(&stack, "").await;
+    let proxy = Proxy::start(&stack.broker_url()).await.unwrap();
     let mark = Installation::mark_name(stack.queue_prefix(), Uuid::new_v4());
     Installation::mark_broker(&stack.broker_url(), "test", &mark).await.unwrap();
     let (installation, shutdown) = (Installation::unknown(), CancellationToken::new());
@@ -147,14 +146,14 @@ async fn a_publisher_that_waited_to_know_the_installation_connects_once() {
     let seen = Seen::new(&stack).await;
     publisher.publish(None, seen.destination(), message("first")).await.unwrap();
     // One for declaring queues, one for publishing.
-    assert_eq!(proxy.connections.load(Ordering::SeqCst), 2);
+    assert_eq!(proxy.connections(), 2);
     Installation::remove_mark(&stack.broker_url(), "test", &mark).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_written_when_the_connection_breaks_may_be_delivered_and_the_next_message_is() {
     let stack = Stack::new().await;
-    let proxy = Proxy::start(&stack, "").await;
+    let proxy = Proxy::start(&stack.broker_url()).await.unwrap();
     let (publisher, _end) = publisher(&stack, proxy.url.clone(), LIMITS).await;
     let seen = Seen::new(&stack).await;
     publisher.publish(None, seen.destination(), message("first")).await.unwrap();
@@ -187,7 +186,7 @@ async fn what_was_written_when_the_connection_breaks_may_be_delivered_and_the_ne
 #[tokio::test(flavor = "multi_thread")]
 async fn replies_that_the_broker_does_not_take_fill_no_more_memory_than_their_bound() {
     let stack = Stack::new().await;
-    let proxy = Proxy::start(&stack, "").await;
+    let proxy = Proxy::start(&stack.broker_url()).await.unwrap();
     let (publisher, _end) = publisher(&stack, proxy.url.clone(), LIMITS).await;
     let seen = Seen::new(&stack).await;
     // Made before: while the way is shut, no heartbeat passes.
@@ -214,7 +213,7 @@ async fn replies_that_the_broker_does_not_take_fill_no_more_memory_than_their_bo
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_falls_silent_is_noticed() {
     let stack = Stack::new().await;
-    let proxy = Proxy::start(&stack, "?heartbeat=1").await;
+    let proxy = Proxy::start(&format!("{}?heartbeat=1", stack.broker_url())).await.unwrap();
     let (publisher, _end) = publisher(&stack, proxy.url.clone(), LIMITS).await;
     let seen = Seen::new(&stack).await;
     proxy.set(Way::Shut);

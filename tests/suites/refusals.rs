@@ -1,11 +1,9 @@
 //! Queues that refuse messages though they are not at the limit that they were declared with.
 
-use crate::proxy::Proxy;
 use crate::seen::{LIMITS, Seen, message, publisher};
 use crate::services;
 use forebay_broker::{Destination, PublishError, Queue};
-use forebay_tests::{Stack, eventually};
-use std::sync::atomic::Ordering;
+use forebay_tests::{Proxy, Stack, eventually};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
@@ -13,13 +11,13 @@ use uuid::Uuid;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_of_a_queue_that_is_not_full_is_told_as_such_and_disturbs_no_other_message() {
     let stack = Stack::new().await;
-    let proxy = Proxy::start(&stack, "").await;
+    let proxy = Proxy::start(&stack.broker_url()).await.unwrap();
     let (publisher, _end) = publisher(&stack, proxy.url.clone(), LIMITS).await;
     let seen = Seen::new(&stack).await;
     let refusing = || Destination::Queue(Queue::Work(0));
     let policy = format!("refuse-{}", stack.queue_prefix().trim_end_matches('.'));
     services(&format!("rabbitmqctl set_policy {policy} ^{}work {{\"max-length\":1}}", stack.queue_prefix())).await;
-    let connections = proxy.connections.load(Ordering::SeqCst);
+    let connections = proxy.connections();
 
     let begun = Instant::now();
     let refused = async {
@@ -30,7 +28,7 @@ async fn a_refusal_of_a_queue_that_is_not_full_is_told_as_such_and_disturbs_no_o
                 Ok(()) | Err(PublishError::NotAccepting) => {}
                 Err(error) => panic!("{error}"),
             }
-            (proxy.connections.load(Ordering::SeqCst) > connections).then_some(())
+            (proxy.connections() > connections).then_some(())
         })
         .await;
         while publisher.publish(Some(1), refusing(), message("x")).await != Err(PublishError::NotAccepting) {
@@ -62,14 +60,14 @@ async fn a_queue_that_was_declared_with_a_lower_limit_is_used_as_it_is_and_told_
     let lower = forebay_broker::Limits { max_length: 3, ..LIMITS };
     let (earlier, _end) = publisher(&stack, stack.broker_url(), lower).await;
     earlier.publish(Some(1), Destination::Queue(queue), message("x")).await.unwrap();
-    let proxy = Proxy::start(&stack, "").await;
+    let proxy = Proxy::start(&stack.broker_url()).await.unwrap();
     let (later, _end) = publisher(&stack, proxy.url.clone(), LIMITS).await;
-    let connections = proxy.connections.load(Ordering::SeqCst);
+    let connections = proxy.connections();
     // The broker closes the channel that declares it otherwise: no other message is concerned.
     later.publish(Some(1), Destination::Queue(queue), message("x")).await.unwrap();
     eventually("it is full", || async {
         (later.publish(Some(1), Destination::Queue(queue), message("x")).await == Err(PublishError::QueueFull)).then_some(())
     })
     .await;
-    assert_eq!(proxy.connections.load(Ordering::SeqCst), connections);
+    assert_eq!(proxy.connections(), connections);
 }
