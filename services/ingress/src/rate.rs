@@ -92,8 +92,8 @@ mod tests {
                 let in_stretch = admitted[index..].iter().take_while(|at| **at < *first + rate.per).count();
                 prop_assert!(in_stretch as u32 <= 2 * calls, "{in_stretch} within {:?} where {calls} are", rate.per);
             }
-            // In the whole time: no more than one each `per / calls` after the first stretch.
-            let most = u128::from(calls) + (now - begun).as_nanos() / (rate.per / calls).as_nanos();
+            // In the whole time: no more than one each `per / calls`, which is cut to nanoseconds, with the first stretch before it.
+            let most = (now - begun + rate.per).as_nanos() / (rate.per / calls).as_nanos();
             prop_assert!(admitted.len() as u128 <= most, "{} where {most} are", admitted.len());
         }
     }
