@@ -9,7 +9,7 @@ use crate::seal::SecretKeys;
 use crate::sealed;
 use crate::timestamp::Timestamp;
 use crate::transition::{CONDITION, replaces};
-use deadpool_postgres::GenericClient;
+use deadpool_postgres::Object;
 use forebay_contract::Label;
 use forebay_contract::outcome::ExecutionStatus;
 use std::borrow::Cow;
@@ -81,7 +81,7 @@ struct Payload {
 impl Store {
     /// Writes executions: all or none. Writing the same again changes nothing. A stored row is replaced, with its payloads, by the rule of
     /// `transition.rs`, which holds within the batch too; of equal records the last counts. Without payloads it takes one
-    /// round trip. Returns of each record of the batch, in order, whether it is what is stored now.
+    /// round trip, with them two. Returns of each record of the batch, in order, whether it is what is stored now.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]: write the batch again; whether it was written is unknown. No content of a record makes it fail:
@@ -110,28 +110,64 @@ impl Store {
 
     /// The ids of the rows that were written, sorted.
     async fn write(&self, records: &[&Record], payloads: &[Payload]) -> Result<Vec<Uuid>, StoreError> {
-        let failed = StoreError::during(OPERATION);
-        let mut client = self.client(OPERATION).await?;
+        let client = self.client(OPERATION).await?;
         if payloads.is_empty() && !records.iter().any(|record| may_be_stored(record)) {
             return upsert(&client, records).await;
         }
-        let transaction = client.transaction().await.map_err(failed)?;
-        let written = upsert(&transaction, records).await?;
+        for sql in [DELETE_PAYLOADS, DELETE_KEPT, INSERT_PAYLOADS] {
+            client.prepare_cached(sql).await.map_err(StoreError::during(OPERATION))?;
+        }
+        let transaction = OpenTransaction(Some(client));
+        let client = transaction.client();
+        let ((), written) = tokio::try_join!(biased; run(client, "begin"), upsert(client, records))?;
         let stored_before: Vec<&Record> = records.iter().copied().filter(|record| may_be_stored(record)).collect();
-        if !stored_before.is_empty() {
-            delete_payloads(&transaction, DELETE_PAYLOADS, &stored_before, &written).await?;
-        }
         let ending: Vec<&Record> = records.iter().copied().filter(|record| record.ends_kept).collect();
-        if !ending.is_empty() {
-            delete_payloads(&transaction, DELETE_KEPT, &ending, &written).await?;
-        }
         let payloads: Vec<&Payload> = payloads.iter().filter(|payload| written.binary_search(&payload.execution).is_ok()).collect();
-        for chunk in chunks(&payloads) {
-            insert_payloads(&transaction, chunk).await?;
+        let chunks = chunks(&payloads);
+        let (first, others) = chunks.split_first().map_or((&[][..], &[][..]), |(first, others)| (*first, others));
+        tokio::try_join!(
+            biased;
+            delete_payloads(client, DELETE_PAYLOADS, &stored_before, &written),
+            delete_payloads(client, DELETE_KEPT, &ending, &written),
+            insert_payloads(client, first),
+            async { if others.is_empty() { run(client, "commit").await } else { Ok(()) } },
+        )?;
+        for chunk in others {
+            insert_payloads(client, chunk).await?;
         }
-        transaction.commit().await.map_err(failed)?;
+        if !others.is_empty() {
+            run(client, "commit").await?;
+        }
+        transaction.end();
         Ok(written)
     }
+}
+
+/// A connection with a transaction, whose statements are sent without waiting for the answers of those before. Unless the transaction has
+/// ended the connection is closed, which rolls back: none returns to the pool with an open transaction.
+struct OpenTransaction(Option<Object>);
+
+impl OpenTransaction {
+    #[expect(clippy::expect_used, reason = "only its end takes the connection")]
+    fn client(&self) -> &Object {
+        self.0.as_ref().expect("the transaction is open")
+    }
+
+    fn end(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for OpenTransaction {
+    fn drop(&mut self) {
+        if let Some(client) = self.0.take() {
+            drop(Object::take(client));
+        }
+    }
+}
+
+async fn run(client: &Object, statement: &str) -> Result<(), StoreError> {
+    client.batch_execute(statement).await.map_err(StoreError::during(OPERATION))
 }
 
 /// Whether the default partition refused a row whose own partition was attached while the statement waited for the default one. The tables
@@ -219,7 +255,7 @@ fn has_payloads(record: &Record) -> bool {
 }
 
 /// Writes the rows; the ids of those that were written, sorted.
-async fn upsert(client: &impl GenericClient, records: &[&Record]) -> Result<Vec<Uuid>, StoreError> {
+async fn upsert(client: &Object, records: &[&Record]) -> Result<Vec<Uuid>, StoreError> {
     let failed = StoreError::during(OPERATION);
     let ids: Vec<Uuid> = records.iter().map(|record| record.execution_id.unique()).collect();
     let integrations: Vec<Uuid> = records.iter().map(|record| record.integration_id).collect();
@@ -288,7 +324,7 @@ fn joined(labels: &[Label]) -> Option<String> {
     Some(texts.join("\x1f")).filter(|text| !text.is_empty())
 }
 
-async fn delete_payloads(client: &impl GenericClient, sql: &str, records: &[&Record], written: &[Uuid]) -> Result<(), StoreError> {
+async fn delete_payloads(client: &Object, sql: &str, records: &[&Record], written: &[Uuid]) -> Result<(), StoreError> {
     let failed = StoreError::during("replace payloads");
     let ids = records.iter().map(|record| record.execution_id).filter(|id| written.binary_search(&id.unique()).is_ok());
     let ids: Vec<_> = ids.collect();
@@ -300,7 +336,10 @@ async fn delete_payloads(client: &impl GenericClient, sql: &str, records: &[&Rec
     Ok(())
 }
 
-async fn insert_payloads(client: &impl GenericClient, payloads: &[&Payload]) -> Result<(), StoreError> {
+async fn insert_payloads(client: &Object, payloads: &[&Payload]) -> Result<(), StoreError> {
+    if payloads.is_empty() {
+        return Ok(());
+    }
     let failed = StoreError::during("write payloads");
     let executions: Vec<Uuid> = payloads.iter().map(|payload| payload.execution).collect();
     let accepted: Vec<Timestamp> = payloads.iter().map(|payload| Timestamp(payload.accepted_at)).collect();

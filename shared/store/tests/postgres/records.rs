@@ -1,4 +1,4 @@
-use crate::database::{Database, with_store};
+use crate::database::{Database, until, with_store};
 use crate::samples::{Sample, error, request};
 use bytes::Bytes;
 use forebay_contract::ExecutionId;
@@ -261,6 +261,27 @@ async fn a_running_execution_ends_and_does_not_run_again_in_the_same_attempt() {
         assert_eq!(row(&store, &id).await.status, ExecutionStatus::Succeeded);
         store.record(&[Record { attempts: 2, ..running }]).await.unwrap();
         assert_eq!(row(&store, &id).await.status, ExecutionStatus::Succeeded, "a success stays");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_record_that_is_given_up_half_way_leaves_no_open_transaction_and_is_stored_whole_or_not_at_all() {
+    with_store(|store, database| async move {
+        let sample = Sample::make(&store, "t/n").await;
+        let record = || Record { input: Some(request("given up")), ..sample.failed_record(sample.id()) };
+        // The statements are known to the connection, and how long one takes is known to the test.
+        store.record(&[record()]).await.unwrap();
+        let begun = std::time::Instant::now();
+        store.record(&[record()]).await.unwrap();
+        let whole = begun.elapsed();
+        for part in 0..60 {
+            let _ = tokio::time::timeout(whole * part / 40, store.record(&[record()])).await;
+        }
+        store.record(&[record()]).await.unwrap();
+        let open = "pg_stat_activity where datname = current_database() and state like 'idle in transaction%'";
+        until("no transaction is open", || async { database.count(open).await == 0 }).await;
+        assert_eq!(database.count("executions").await, payload_count(&database).await);
     })
     .await;
 }
