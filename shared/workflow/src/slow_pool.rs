@@ -1,7 +1,8 @@
 //! Threads for mappings that outgrew their try on an async thread, and for large bodies, shared fairly between tenants.
 //!
 //! A mapping is a tenant's own code, so one tenant can fill any queue. Tenants take turns, one tenant never holds every
-//! thread, and each has its own bound of waiting runs: what one tenant writes delays that tenant.
+//! thread, and each has its own bound of waiting runs: what one tenant writes delays that tenant. The operating system lets other threads
+//! before these.
 
 use crate::failure;
 use crate::fair::{self, Line};
@@ -93,7 +94,10 @@ impl SlowPool {
         if state.threads < self.0.most_threads && state.waiting.len() >= state.idle {
             let shared = self.0.clone();
             let builder = std::thread::Builder::new().name("forebay-slow".to_owned()).stack_size(crate::STACK_BYTES);
-            match builder.spawn(move || shared.serve()) {
+            match builder.spawn(move || {
+                step_back();
+                shared.serve();
+            }) {
                 Ok(_) => state.threads += 1,
                 Err(_) if state.threads == 0 => return Err(Refused::NoThread),
                 Err(_) => {}
@@ -104,6 +108,17 @@ impl SlowPool {
         self.0.work.notify_one();
         Ok(())
     }
+}
+
+/// On Linux, lets other threads before this one, those of the broker and the database on this machine too: where all cores are busy,
+/// executions that wait for an answer are not behind slow mappings.
+fn step_back() {
+    /// A third of the usual weight (`sched_prio_to_weight` of Linux).
+    #[cfg(target_os = "linux")]
+    const NICE: i32 = 5;
+    // Linux counts niceness by thread. Where that is forbidden, the thread works like the others.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::nice(NICE);
 }
 
 impl Shared {
@@ -169,6 +184,16 @@ mod tests {
             let _ = ended.recv();
         };
         (Box::new(job), end)
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn its_threads_let_others_before_them_and_no_other_thread_does() {
+        let niceness = || rustix::process::getpriority_process(None).unwrap();
+        let (before, (told, tells)) = (niceness(), mpsc::channel());
+        SlowPool::new(1).submit(&name("a"), Box::new(move || told.send(niceness()).unwrap())).unwrap();
+        assert_eq!(tells.recv_timeout(LONG), Ok(before + 5));
+        assert_eq!(niceness(), before);
     }
 
     #[test]

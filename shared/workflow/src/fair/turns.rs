@@ -1,5 +1,6 @@
 //! Turns: as many pieces of work run at once as there are cores. Of those that wait, each tenant's first one comes next, so a tenant
-//! with a thousand executions under way delays another's piece of work by one piece, and not by a thousand.
+//! with a thousand executions under way delays another's piece of work by one piece, and not by a thousand. A tenant of which no piece
+//! runs does not wait for that one either, while there are fewer than twice as many turns: the operating system shares the cores out.
 //!
 //! A piece of an execution that holds much memory also waits until its tenant holds no more than is free of the budget; so one tenant
 //! can hold half of it at most. When none of these may go on, one execution at a time goes on nevertheless, until it ends: what does not
@@ -26,13 +27,15 @@ const IDLE: Duration = Duration::from_secs(1);
 
 /// Budgets past which no further execution goes on because another one stands still.
 const HARD_LIMIT: isize = 2;
+/// Turns for each core, of which those past the first one are for tenants that have none.
+const TURNS_PER_CORE: usize = 2;
 
 /// The turns of a process. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Turns(Arc<Mutex<State>>);
 
-/// A turn; it ends when this is dropped.
-struct Turn(Option<Turns>);
+/// A turn of an execution; it ends when this is dropped.
+struct Turn(Option<(Turns, Arc<Account>)>);
 
 /// An execution under way; it ends when this is dropped.
 struct UnderWay {
@@ -41,18 +44,25 @@ struct UnderWay {
 }
 
 struct State {
-    free: usize,
+    cores: usize,
+    /// Turns of all tenants.
+    turns: usize,
     /// Bytes that the process may hold.
     budget: isize,
     held: fn() -> isize,
-    /// Executions under way.
-    tenants: HashMap<Name, Vec<Arc<Account>>>,
+    tenants: HashMap<Name, Tenant>,
     /// Pieces that wait for a turn.
     waiting: Line<Waiter>,
     /// Pieces that wait for memory.
     short: Line<Waiter>,
     /// The execution that goes on although there is no memory.
     alone: Option<Alone>,
+}
+
+#[derive(Default)]
+struct Tenant {
+    under_way: Vec<Arc<Account>>,
+    turns: usize,
 }
 
 struct Waiter {
@@ -66,16 +76,16 @@ struct Alone {
 }
 
 impl Turns {
-    /// The turns of this process, one for each core.
+    /// The turns of this process.
     pub(super) fn of_process() -> &'static Self {
         static TURNS: OnceLock<Turns> = OnceLock::new();
         TURNS.get_or_init(|| Self::new(std::thread::available_parallelism().map_or(1, usize::from), isize::MAX, process_held))
     }
 
     /// `held`: gives the bytes that the process holds.
-    fn new(count: usize, budget: isize, held: fn() -> isize) -> Self {
+    fn new(cores: usize, budget: isize, held: fn() -> isize) -> Self {
         let (tenants, waiting, short) = (HashMap::new(), Line::default(), Line::default());
-        Self(Arc::new(Mutex::new(State { free: count, budget, held, tenants, waiting, short, alone: None })))
+        Self(Arc::new(Mutex::new(State { cores, turns: 0, budget, held, tenants, waiting, short, alone: None })))
     }
 
     pub(super) fn set_budget(&self, bytes: usize) {
@@ -110,7 +120,7 @@ impl Turns {
     }
 
     fn begin(&self, account: Arc<Account>) -> UnderWay {
-        self.state().tenants.entry(account.tenant.clone()).or_default().push(account.clone());
+        self.state().tenants.entry(account.tenant.clone()).or_default().under_way.push(account.clone());
         UnderWay { turns: self.clone(), account }
     }
 
@@ -118,9 +128,8 @@ impl Turns {
     fn take(&self, account: &Arc<Account>) -> Result<Turn, oneshot::Receiver<Turn>> {
         let mut state = self.state();
         let may_go_on = state.may_go_on(account);
-        if may_go_on && state.free > 0 {
-            state.free -= 1;
-            return Ok(Turn(Some(self.clone())));
+        if may_go_on && state.has_turn_for(&account.tenant) {
+            return Ok(state.begin_turn(self, account));
         }
         let (turn, granted) = oneshot::channel();
         let waiter = Waiter { account: account.clone(), turn };
@@ -184,7 +193,23 @@ impl State {
     }
 
     fn held_by(&self, tenant: &Name) -> isize {
-        self.tenants.get(tenant).map_or(0, |accounts| accounts.iter().map(|account| account.held()).sum())
+        self.tenants.get(tenant).map_or(0, |tenant| tenant.under_way.iter().map(|account| account.held()).sum())
+    }
+
+    fn has_turn_for(&self, tenant: &Name) -> bool {
+        let has_none = || self.tenants.get(tenant).is_none_or(|tenant| tenant.turns == 0);
+        self.turns < self.cores || (self.turns < self.cores * TURNS_PER_CORE && has_none())
+    }
+
+    fn begin_turn(&mut self, turns: &Turns, account: &Arc<Account>) -> Turn {
+        self.turns += 1;
+        self.tenants.entry(account.tenant.clone()).or_default().turns += 1;
+        Turn(Some((turns.clone(), account.clone())))
+    }
+
+    fn end_turn(&mut self, account: &Account) {
+        self.turns -= 1;
+        self.change(&account.tenant, |tenant| tenant.turns -= 1);
     }
 
     /// Moves those that have memory by now to the line for a turn, and serves that line.
@@ -201,14 +226,11 @@ impl State {
             self.waiting.push(&tenant, waiter);
         }
         self.short = short;
-        while self.free > 0
-            && let Some((_, next)) = self.waiting.next(|_, _| true)
-        {
-            self.free -= 1;
-            if !self.grant(turns, next) {
-                self.free += 1;
-            }
+        let mut waiting = std::mem::take(&mut self.waiting);
+        while let Some((_, next)) = waiting.next(|tenant, _| self.has_turn_for(tenant)) {
+            self.grant(turns, next);
         }
+        self.waiting = waiting;
     }
 
     /// Returns whether an execution goes on although there is no memory, and no other one may.
@@ -218,18 +240,15 @@ impl State {
         self.alone.as_ref().is_some_and(is_busy)
     }
 
-    /// `false`: nobody waits for it any more.
-    fn grant(&mut self, turns: &Turns, waiter: Waiter) -> bool {
+    fn grant(&mut self, turns: &Turns, waiter: Waiter) {
         if let Some(alone) = self.alone.as_mut().filter(|alone| Arc::ptr_eq(&alone.account, &waiter.account)) {
             alone.last_turn = Instant::now();
         }
-        match waiter.turn.send(Turn(Some(turns.clone()))) {
-            Ok(()) => true,
-            Err(mut unwanted) => {
-                // Taken apart, since its drop would take the lock that is held here.
-                drop(unwanted.0.take());
-                false
-            }
+        let turn = self.begin_turn(turns, &waiter.account);
+        if let Err(mut unwanted) = waiter.turn.send(turn) {
+            // Nobody waits for it any more. Taken apart, since its drop would take the lock that is held here.
+            drop(unwanted.0.take());
+            self.end_turn(&waiter.account);
         }
     }
 
@@ -237,19 +256,23 @@ impl State {
         if self.is_alone(account) {
             self.alone = None;
         }
-        let Some(accounts) = self.tenants.get_mut(&account.tenant) else { return };
-        accounts.retain(|known| !Arc::ptr_eq(known, account));
-        if accounts.is_empty() {
-            self.tenants.remove(&account.tenant);
+        self.change(&account.tenant, |tenant| tenant.under_way.retain(|known| !Arc::ptr_eq(known, account)));
+    }
+
+    fn change(&mut self, tenant: &Name, change: impl FnOnce(&mut Tenant)) {
+        let Some(known) = self.tenants.get_mut(tenant) else { return };
+        change(known);
+        if known.under_way.is_empty() && known.turns == 0 {
+            self.tenants.remove(tenant);
         }
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let Some(turns) = self.0.take() else { return };
+        let Some((turns, account)) = self.0.take() else { return };
         let mut state = turns.state();
-        state.free += 1;
+        state.end_turn(&account);
         if !state.waiting.is_empty() || !state.short.is_empty() {
             state.review(&turns);
         }
@@ -279,9 +302,9 @@ mod tests {
         static HELD: Cell<isize> = const { Cell::new(0) };
     }
 
-    /// Turns of a process that may hold 10 MB.
-    fn turns(count: usize) -> Turns {
-        Turns::new(count, 10_000_000, || HELD.get())
+    /// Turns of a process on so many cores that may hold 10 MB.
+    fn turns(cores: usize) -> Turns {
+        Turns::new(cores, 10_000_000, || HELD.get())
     }
 
     fn name(text: &str) -> Name {
@@ -320,25 +343,40 @@ mod tests {
         }
     }
 
-    fn is_clean(turns: &Turns, count: usize) -> bool {
+    fn is_clean(turns: &Turns) -> bool {
         let state = turns.state();
-        state.free == count && state.tenants.is_empty() && state.waiting.is_empty() && state.short.is_empty() && state.alone.is_none()
+        state.turns == 0 && state.tenants.is_empty() && state.waiting.is_empty() && state.short.is_empty() && state.alone.is_none()
     }
 
     #[tokio::test]
     async fn of_those_that_wait_each_tenant_s_first_comes_next() {
         let (turns, done) = (turns(1), Done::default());
-        let first = turns.take(&account("a")).ok();
+        let mut turns_in_hand = ["a", "c"].map(|tenant| turns.take(&account(tenant)).ok());
         let labels = [("a", "a1"), ("a", "a2"), ("a", "a3"), ("b", "b1"), ("b", "b2")];
         let waiting = labels.map(|(tenant, label)| spawn(&turns, tenant, label, &done));
         settle().await;
         assert!(done.lock().unwrap().is_empty());
-        drop(first);
+        drop(turns_in_hand[0].take());
         for task in waiting {
             task.await.unwrap();
         }
         assert_eq!(*done.lock().unwrap(), ["a1", "b1", "a2", "b2", "a3"]);
-        assert!(is_clean(&turns, 1));
+        drop(turns_in_hand);
+        assert!(is_clean(&turns));
+    }
+
+    #[test]
+    fn a_tenant_without_a_turn_waits_for_none_of_another_while_there_are_fewer_than_two_for_each_core() {
+        let turns = turns(2);
+        // Tenant, and whether it has a turn at once.
+        let steps = [("a", true), ("a", true), ("a", false), ("b", true), ("b", false), ("c", true), ("d", false), ("a", false)];
+        let results = steps.map(|(tenant, _)| turns.take(&account(tenant)));
+        assert_eq!(results.each_ref().map(Result::is_ok), steps.map(|(_, at_once)| at_once));
+        // One of the first tenant's ends: of those that wait, the one that has none comes next.
+        let [first, _second, mut a, _b, mut b, _c, mut d, _] = results;
+        drop(first);
+        let granted = [&mut a, &mut b, &mut d].map(|waiting| waiting.as_mut().err().unwrap().try_recv().ok());
+        assert_eq!(granted.each_ref().map(Option::is_some), [false, false, true]);
     }
 
     #[tokio::test]
@@ -346,6 +384,7 @@ mod tests {
         let turns = turns(1);
         let (a, b) = (account("a"), account("b"));
         let _under_way = [turns.begin(a.clone()), turns.begin(b.clone())];
+        let others = turns.take(&account("c")).ok();
         let first = turns.take(&a).ok();
         let (given_up, mut waits) = (turns.take(&a).err().unwrap(), turns.take(&b).err().unwrap());
         drop(given_up);
@@ -355,7 +394,8 @@ mod tests {
         drop(turn);
         // Granted and not taken.
         drop(granted);
-        assert_eq!(turns.state().free, 1);
+        drop(others);
+        assert_eq!(turns.state().turns, 0);
     }
 
     #[tokio::test]
@@ -369,7 +409,7 @@ mod tests {
         turns.give(&name("b"), false, async {}).await;
         let_go.send(()).unwrap();
         slow.await.unwrap().unwrap();
-        assert!(is_clean(&turns, 1));
+        assert!(is_clean(&turns));
     }
 
     #[tokio::test]
@@ -402,7 +442,7 @@ mod tests {
         assert_eq!(*done.lock().unwrap(), ["a1", "a2", "small", "other", "a3"]);
         third.send(()).unwrap();
         settle().await;
-        assert!(is_clean(&turns, 1));
+        assert!(is_clean(&turns));
     }
 
     #[tokio::test(start_paused = true)]
@@ -449,6 +489,6 @@ mod tests {
         first.await.unwrap();
         second.await.unwrap();
         assert_eq!(*done.lock().unwrap(), ["first", "second"]);
-        assert!(is_clean(&turns, 2));
+        assert!(is_clean(&turns));
     }
 }
