@@ -1,8 +1,8 @@
 //! Threads for mappings that outgrew their try on an async thread, and for large bodies, shared fairly between tenants.
 //!
 //! A mapping is a tenant's own code, so one tenant can fill any queue. Tenants take turns, one tenant never holds every
-//! thread, and each has its own bound of waiting runs: what one tenant writes delays that tenant. The operating system lets other threads
-//! before these.
+//! thread, and each has its own bound of waiting runs: what one tenant writes delays that tenant. On Linux these threads have a
+//! lower priority than the others.
 
 use crate::failure;
 use crate::fair::{self, Line};
@@ -95,7 +95,7 @@ impl SlowPool {
             let shared = self.0.clone();
             let builder = std::thread::Builder::new().name("forebay-slow".to_owned()).stack_size(crate::STACK_BYTES);
             match builder.spawn(move || {
-                step_back();
+                lower_priority();
                 shared.serve();
             }) {
                 Ok(_) => state.threads += 1,
@@ -110,9 +110,9 @@ impl SlowPool {
     }
 }
 
-/// On Linux, lets other threads before this one, those of the broker and the database on this machine too: where all cores are busy,
-/// executions that wait for an answer are not behind slow mappings.
-fn step_back() {
+/// Lowers the priority of this thread on Linux. Where all cores are busy, executions that wait for an answer then do not wait for slow
+/// mappings, and neither do a broker and a database on the same machine.
+fn lower_priority() {
     /// A third of the usual weight (`sched_prio_to_weight` of Linux).
     #[cfg(target_os = "linux")]
     const NICE: i32 = 5;
@@ -188,7 +188,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn its_threads_let_others_before_them_and_no_other_thread_does() {
+    fn its_threads_have_a_lower_priority_and_others_keep_theirs() {
         let niceness = || rustix::process::getpriority_process(None).unwrap();
         let (before, (told, tells)) = (niceness(), mpsc::channel());
         SlowPool::new(1).submit(&name("a"), Box::new(move || told.send(niceness()).unwrap())).unwrap();
