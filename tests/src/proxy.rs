@@ -70,7 +70,7 @@ impl Proxy {
         self.connections.load(Ordering::SeqCst)
     }
 
-    /// What becomes of bytes and connections from now on.
+    /// Changes the behaviour from now on.
     pub fn set(&self, way: Way) {
         self.state.send_modify(|state| *state = State { way, cuts: state.cuts + usize::from(way == Way::Cut) });
     }

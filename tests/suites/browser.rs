@@ -57,7 +57,7 @@ async fn type_into_webhooks(paces: &[u32]) {
     let webhook = |name: &str| {
         format!(
             "# stays\ntenant: acme\nname: {name}\ndescription: before\ntrigger:\n  webhook:\n    methods: [POST]\n    ordered: {{ by: .body.site, concurrency: 2 }}\n    \
-         response: {{ wait: 5s }}\n    rate: {{ calls: 1, per: 1m }}\n    idempotency: {{ key: .body.id }}\n    query:\n      cust: {{ default: x }}\ninput: .body\n"
+             response: {{ wait: 5s }}\n    rate: {{ calls: 1, per: 1m }}\n    idempotency: {{ key: .body.id }}\n    query:\n      cust: {{ default: x }}\ninput: .body\n"
         )
     };
     let others = ["Checked", "Both"].map(webhook).to_vec();

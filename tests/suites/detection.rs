@@ -1,6 +1,7 @@
 //! How soon others go on where a worker or the database hangs, of which no connection tells.
 
 use forebay_tests::{Process, Proxy, Sink, Stack, Way, eventually};
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 const ORDERED: &str = "
@@ -111,8 +112,8 @@ async fn calls_are_accepted_and_executed_while_the_database_answers_nothing() {
             assert_eq!(stack.post(&ingress, "/t1/two", &number.to_string()).await.status, 202);
         }
     };
-    // Each call repeats a remote call at most.
-    let effects = || sink.seen().len();
+    // A remote call that is repeated has the same key, and counts once.
+    let effects = || sink.seen().into_iter().map(|seen| seen.idempotency_key).collect::<HashSet<_>>().len();
     let time_of = async |before: usize| {
         let begun = Instant::now();
         send().await;

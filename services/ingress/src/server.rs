@@ -108,10 +108,7 @@ impl Ingress {
         };
         let publisher = Publisher::start(publisher_config, topology.clone(), broker_shutdown.clone());
         let declaring = publisher.clone();
-        let opener = TenantQueueOpener::new(store.clone(), move |number| {
-            let publisher = declaring.clone();
-            async move { publisher.declare_shared(number).await.is_ok() }
-        });
+        let opener = TenantQueueOpener::new(store.clone(), move |number| declaring.clone().declare_shared(number));
         let long_queues = LongQueues::default();
         let inspector = Inspector::new(
             ConsumersConfig { url: url.clone(), name: format!("{} ingress (depths)", settings.worker_name) },

@@ -142,10 +142,7 @@ impl Worker {
         let stop = Stop { gently: shutdown.token(), now: CancellationToken::new() };
         let concurrency = self.settings.worker_concurrency;
         let publisher = self.consumption.publisher.clone();
-        let opener = TenantQueueOpener::new(self.store.clone(), move |number| {
-            let publisher = publisher.clone();
-            async move { publisher.declare_shared(number).await.is_ok() }
-        });
+        let opener = TenantQueueOpener::new(self.store.clone(), move |number| publisher.clone().declare_shared(number));
         let kinds = [true, false].map(|is_awaited| {
             let backlog = Backlog::new(self.topology.clone(), self.snapshot.clone(), opener.clone());
             Kind { is_awaited, places: Places::new(concurrency), count: concurrency, backlog }

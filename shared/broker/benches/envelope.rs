@@ -46,7 +46,7 @@ fn main() -> Result<(), Failure> {
     for bytes in [100, 1_000, 10_000, 100_000] {
         let envelope = envelope(bytes)?;
         let message = encode_envelope(&envelope, None, &key);
-        // What another program writes into this property is no proof.
+        // A value of this property that another program wrote is no proof.
         let unsigned = message.properties().clone().with_app_id("none".into());
         let body = message.body();
         let encode = best(|| drop(black_box(encode_envelope(&envelope, None, &key))));

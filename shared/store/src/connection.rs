@@ -100,6 +100,35 @@ impl Store {
     }
 }
 
+/// A connection with a transaction that is begun and committed by statements, so that these can be sent without waiting for the answers of
+/// those before. Unless [`OpenTransaction::end`] is called the connection is closed, which rolls back: none returns to the pool with an open
+/// transaction.
+pub(crate) struct OpenTransaction(Option<Object>);
+
+impl OpenTransaction {
+    pub(crate) fn on(client: Object) -> Self {
+        Self(Some(client))
+    }
+
+    #[expect(clippy::expect_used, reason = "only its end takes the connection")]
+    pub(crate) fn client(&self) -> &Object {
+        self.0.as_ref().expect("the transaction is open")
+    }
+
+    /// The transaction is committed: the connection returns to the pool.
+    pub(crate) fn end(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for OpenTransaction {
+    fn drop(&mut self) {
+        if let Some(client) = self.0.take() {
+            drop(Object::take(client));
+        }
+    }
+}
+
 async fn create_database(client: &tokio_postgres::Client, name: &str) -> Result<bool, tokio_postgres::Error> {
     if client.query_opt("select 1 from pg_database where datname = $1", &[&name]).await?.is_some() {
         return Ok(false);

@@ -1,6 +1,6 @@
 //! Writing records: the hot path of a worker.
 
-use crate::connection::Store;
+use crate::connection::{OpenTransaction, Store};
 use crate::error::StoreError;
 use crate::kept;
 use crate::payload::{ANSWER, INPUT, OUTPUT, Packed, Packer, RETRY, STEPS, VARIABLES};
@@ -117,8 +117,9 @@ impl Store {
         for sql in [DELETE_PAYLOADS, DELETE_KEPT, INSERT_PAYLOADS] {
             client.prepare_cached(sql).await.map_err(StoreError::during(OPERATION))?;
         }
-        let transaction = OpenTransaction(Some(client));
+        let transaction = OpenTransaction::on(client);
         let client = transaction.client();
+        // Statements that are joined are sent in their order.
         let ((), written) = tokio::try_join!(biased; run(client, "begin"), upsert(client, records))?;
         let stored_before: Vec<&Record> = records.iter().copied().filter(|record| may_be_stored(record)).collect();
         let ending: Vec<&Record> = records.iter().copied().filter(|record| record.ends_kept).collect();
@@ -140,29 +141,6 @@ impl Store {
         }
         transaction.end();
         Ok(written)
-    }
-}
-
-/// A connection with a transaction, whose statements are sent without waiting for the answers of those before. Unless the transaction has
-/// ended the connection is closed, which rolls back: none returns to the pool with an open transaction.
-struct OpenTransaction(Option<Object>);
-
-impl OpenTransaction {
-    #[expect(clippy::expect_used, reason = "only its end takes the connection")]
-    fn client(&self) -> &Object {
-        self.0.as_ref().expect("the transaction is open")
-    }
-
-    fn end(mut self) {
-        drop(self.0.take());
-    }
-}
-
-impl Drop for OpenTransaction {
-    fn drop(&mut self) {
-        if let Some(client) = self.0.take() {
-            drop(Object::take(client));
-        }
     }
 }
 

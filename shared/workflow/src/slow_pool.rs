@@ -113,12 +113,13 @@ impl SlowPool {
 /// Lowers the priority of this thread on Linux. Where all cores are busy, executions that wait for an answer then do not wait for slow
 /// mappings, and neither do a broker and a database on the same machine.
 fn lower_priority() {
-    /// A third of the usual weight (`sched_prio_to_weight` of Linux).
     #[cfg(target_os = "linux")]
-    const NICE: i32 = 5;
-    // Linux counts niceness by thread. Where that is forbidden, the thread works like the others.
-    #[cfg(target_os = "linux")]
-    let _ = rustix::process::nice(NICE);
+    {
+        /// A third of the usual weight (`sched_prio_to_weight` of Linux).
+        const NICE: i32 = 5;
+        // Linux counts niceness by thread. Where that is forbidden, the thread works like the others.
+        let _ = rustix::process::nice(NICE);
+    }
 }
 
 impl Shared {

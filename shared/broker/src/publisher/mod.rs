@@ -125,14 +125,10 @@ impl Publisher {
         let _ = self.session.clone().wait_for(Option::is_some).await;
     }
 
-    /// Declares both shared queues of a number, so that they can be consumed.
-    ///
-    /// # Errors
-    /// When there is no connection, or the broker refuses.
-    pub async fn declare_shared(&self, number: u16) -> Result<(), PublishError> {
-        let session = self.session.borrow().clone().ok_or_else(|| self.no_connection())?;
-        session.declare(Queue::Call(number)).await?;
-        session.declare(Queue::Work(number)).await
+    /// Declares both shared queues of a number, so that they can be consumed. `false`: there is no connection, or the broker refuses.
+    pub async fn declare_shared(self, number: u16) -> bool {
+        let Some(session) = self.session.borrow().clone() else { return false };
+        session.declare(Queue::Call(number)).await.is_ok() && session.declare(Queue::Work(number)).await.is_ok()
     }
 
     /// Publishes and waits for the broker's confirm. Dropping the future before the message is sent takes it back.

@@ -59,6 +59,7 @@ struct State {
     alone: Option<Alone>,
 }
 
+/// Executions under way and turns of one tenant.
 #[derive(Default)]
 struct Tenant {
     under_way: Vec<Arc<Account>>,
