@@ -36,7 +36,7 @@ async fn ready() -> (Stack, Process) {
     (stack, process)
 }
 
-fn problem(answer: &Answer, status: u16) -> Value {
+pub(crate) fn problem(answer: &Answer, status: u16) -> Value {
     assert_eq!(answer.status, status, "{}", String::from_utf8_lossy(&answer.body));
     assert_eq!(answer.header("content-type"), "application/problem+json");
     let problem = answer.json();

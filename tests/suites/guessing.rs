@@ -113,9 +113,11 @@ async fn nobody_who_is_not_signed_in_sends_more_than_a_few_kilobytes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_calls_is_told_by_trusted_proxies_alone_to_sign_in_audit_and_documents() {
+async fn who_calls_is_told_by_trusted_proxies_alone_to_sign_in_audit_rates_and_documents() {
     let stack = Stack::new().await;
-    stack.apply("tenant: t1\nname: open\ntrigger: { webhook: { authentication: none } }\n").await;
+    stack
+        .apply("tenant: t1\nname: open\ntrigger: { webhook: { authentication: none, rate: { calls: 2, per: 1h, scope: address } } }\n")
+        .await;
     stack.command(&["tenants", "set", "t1", "--docs", "open"]).await;
     let dev = stack.start_with("dev", &[("FOREBAY_TRUSTED_PROXIES", "127.0.0.1/32")]).await;
     let console = Console::set_up(&stack, &dev).await;
@@ -135,6 +137,19 @@ async fn who_calls_is_told_by_trusted_proxies_alone_to_sign_in_audit_and_documen
     let mut addresses: Vec<&str> = lines.as_array().unwrap().iter().map(|line| line["address"].as_str().unwrap()).collect();
     addresses.sort_unstable();
     assert_eq!(addresses, ["127.0.0.9", "203.0.113.7", "203.0.113.7", "203.0.113.7", "203.0.113.7", "203.0.113.7", "203.0.113.8"]);
+
+    let call = async |from: &str, client: &str| {
+        let request = crate::people::client(from).post(format!("{}/t1/open", dev.url)).header("x-forwarded-for", client);
+        stack.send(request).await
+    };
+    for (from, client) in [("127.0.0.1", "203.0.113.7"), ("127.0.0.1", "2001:db8::1"), ("127.0.0.9", "203.0.113.7")] {
+        assert_eq!([call(from, client).await.status, call(from, client).await.status], [202, 202], "{from} {client}");
+    }
+    for (from, client) in [("127.0.0.1", "198.51.100.1, 203.0.113.7"), ("127.0.0.1", "2001:db8::2"), ("127.0.0.9", "203.0.113.8")] {
+        let refused = call(from, client).await;
+        let said = crate::contract::problem(&refused, 429);
+        assert!(said["detail"].as_str().unwrap().contains("2 calls per 1h from each address"), "{from} {client}: {said}");
+    }
 
     let shown = async |from: &str, host: &str| {
         let request = crate::people::client(from).get(format!("{}/t1", dev.url));

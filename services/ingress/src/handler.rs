@@ -3,6 +3,7 @@
 
 use crate::authenticate::{Caller, authenticate, check_hidden, refuse_unknown};
 use crate::checks::CheckCache;
+use crate::client::client_of;
 use crate::cors;
 use crate::dispatch::{Answer, Dispatch, Wait};
 use crate::documents::Documents;
@@ -25,6 +26,7 @@ use forebay_contract::definition::{Authentication, OnTimeout, Webhook};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{Ending, Response};
 use forebay_contract::{ExecutionId, IdIssuer};
+use forebay_runtime::forwarding::TrustedProxies;
 use forebay_store::{Integration, Snapshot, SnapshotHandle, Store};
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +44,7 @@ pub(crate) struct Dependencies {
     pub(crate) rates: Rates,
     pub(crate) bodies: BodyBudget,
     pub(crate) documents: Documents,
+    pub(crate) proxies: TrustedProxies,
     pub(crate) max_body_bytes: usize,
     pub(crate) body_timeout: Duration,
     pub(crate) retention: Duration,
@@ -145,10 +148,11 @@ async fn accept(
 ) -> Result<HttpResponse, Problem> {
     let _in_flight = dependencies.in_flight.enter(&caller.integration().definition.tenant)?;
     let mut rate = webhook.rate;
+    let address = || client_of(request, &dependencies.proxies).address;
     if let Caller::Known(call) = &caller
         && let Some(rate) = rate.take()
     {
-        dependencies.rates.admit(call, rate)?;
+        dependencies.rates.admit(call, address, rate)?;
     }
     let declared_length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let limits = BodyLimits { max_bytes: webhook.max_bytes.min(dependencies.max_body_bytes), timeout: dependencies.body_timeout };
@@ -157,7 +161,7 @@ async fn accept(
     let call = &caller.authenticated(&body).await?;
     share.authenticated();
     if let Some(rate) = rate {
-        dependencies.rates.admit(call, rate)?;
+        dependencies.rates.admit(call, address, rate)?;
     }
     let id =
         dependencies.ids.issue(call.integration.id).map_err(|_| Problem::internal("No random bytes can be had for an execution id."))?;

@@ -5,6 +5,7 @@
 mod authenticate;
 mod backlog;
 mod checks;
+mod client;
 mod cors;
 mod dispatch;
 mod documents;

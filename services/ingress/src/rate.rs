@@ -1,4 +1,4 @@
-//! The bound on how many calls an endpoint, or an API key at it, is let in with: `rate` of its definition.
+//! The bound on how many calls an endpoint, or an API key or address at it, is let in with: `rate` of its definition.
 //!
 //! The generic cell rate algorithm (ITU-T I.371, appendix): one time is kept for each, at which all calls so far would have
 //! arrived had they come evenly. Nothing runs by the clock, and an endpoint without a rate costs nothing.
@@ -7,6 +7,7 @@ use crate::authenticate::Authenticated;
 use crate::problem::Problem;
 use forebay_contract::definition::{Rate, RateScope};
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -14,8 +15,30 @@ use uuid::Uuid;
 /// Fewer are never looked through for what can be forgotten.
 const FEW: usize = 1024;
 
-/// Whose calls are counted: an integration's, or those with a key at it.
-type Caller = (Uuid, Option<Uuid>);
+/// More callers than this are forgotten all at once: who has so many addresses is not bounded by a rate for each of them.
+const MOST: usize = 200_000;
+
+/// Whose calls of an integration are counted together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Counted {
+    All,
+    Key(Option<Uuid>),
+    Client(Option<IpAddr>),
+}
+
+impl Counted {
+    /// `None`: the connection has no address, as a Unix socket; all such calls are counted together.
+    fn of_client(address: Option<IpAddr>) -> Self {
+        let network = |address| match address {
+            // One host usually has all addresses of such a network (RFC 4291, section 2.5.4).
+            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from(u128::from(address) >> 64 << 64)),
+            IpAddr::V4(_) => address,
+        };
+        Self::Client(address.map(network))
+    }
+}
+
+type Caller = (Uuid, Counted);
 
 /// What was let in of late.
 #[derive(Default)]
@@ -30,11 +53,15 @@ struct Evens {
 }
 
 impl Rates {
-    /// Lets the call in and counts it, or says how long the caller has to wait.
-    pub(crate) fn admit(&self, call: &Authenticated, rate: Rate) -> Result<(), Problem> {
-        let key = if rate.scope == RateScope::Key { call.credential.key() } else { None };
+    /// Lets the call in and counts it, or says how long the caller has to wait. `address`: of the client, asked for only where it counts.
+    pub(crate) fn admit(&self, call: &Authenticated, address: impl FnOnce() -> Option<IpAddr>, rate: Rate) -> Result<(), Problem> {
+        let counted = match rate.scope {
+            RateScope::Endpoint => Counted::All,
+            RateScope::Key => Counted::Key(call.credential.key()),
+            RateScope::Address => Counted::of_client(address()),
+        };
         let mut evens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        evens.admit((call.integration.id, key), rate, Instant::now()).map_err(|wait| Problem::over_rate(rate, wait))
+        evens.admit((call.integration.id, counted), rate, Instant::now()).map_err(|wait| Problem::over_rate(rate, wait))
     }
 }
 
@@ -50,6 +77,10 @@ impl Evens {
         }
         if self.by_caller.insert(caller, next).is_none() && self.by_caller.len() > 2 * self.kept.max(FEW) {
             self.by_caller.retain(|_, even| *even > now);
+            if self.by_caller.len() > MOST {
+                tracing::warn!(callers = self.by_caller.len(), "too many callers are counted for rates; their counts begin again");
+                self.by_caller.clear();
+            }
             self.kept = self.by_caller.len();
         }
         Ok(())
@@ -68,7 +99,7 @@ mod tests {
         definition.trigger.webhook().unwrap().rate.unwrap()
     }
 
-    const CALLER: Caller = (Uuid::nil(), None);
+    const CALLER: Caller = (Uuid::nil(), Counted::All);
 
     proptest! {
         #[test]
@@ -101,7 +132,7 @@ mod tests {
     #[test]
     fn as_many_as_the_rate_says_come_at_once_and_each_caller_has_its_own() {
         let (rate, now, mut evens) = (rate(3, Duration::from_secs(60)), Instant::now(), Evens::default());
-        let other = (Uuid::nil(), Some(Uuid::nil()));
+        let other = (Uuid::nil(), Counted::Key(Some(Uuid::nil())));
         for _ in 0..3 {
             evens.admit(CALLER, rate, now).unwrap();
             evens.admit(other, rate, now).unwrap();
@@ -126,9 +157,27 @@ mod tests {
     fn who_has_not_called_for_long_is_forgotten() {
         let (rate, mut now, mut evens) = (rate(1, Duration::from_secs(1)), Instant::now(), Evens::default());
         for number in 0..100_000_u128 {
-            evens.admit((Uuid::from_u128(number), None), rate, now).unwrap();
+            evens.admit((Uuid::from_u128(number), Counted::All), rate, now).unwrap();
             now += Duration::from_millis(1);
         }
         assert!(evens.by_caller.len() <= 2 * 1024 + 1, "{}", evens.by_caller.len());
+    }
+
+    #[test]
+    fn clients_are_told_apart_by_what_one_host_may_have() {
+        let of = |address: &str| Counted::of_client(Some(address.parse().unwrap()));
+        assert_eq!(of("2001:db8:0:1::1"), of("2001:db8:0:1:ffff::2"));
+        assert_ne!(of("2001:db8:0:1::1"), of("2001:db8:0:2::1"));
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+        assert_ne!(of("192.0.2.1"), Counted::of_client(None));
+    }
+
+    #[test]
+    fn callers_without_number_are_forgotten_at_once() {
+        let (rate, now, mut evens) = (rate(1, Duration::from_secs(86_400)), Instant::now(), Evens::default());
+        for number in 0..3 * MOST as u32 {
+            evens.admit((Uuid::nil(), Counted::of_client(Some(IpAddr::from(number.to_be_bytes())))), rate, now).unwrap();
+        }
+        assert!(evens.by_caller.len() <= 2 * MOST + 1, "{}", evens.by_caller.len());
     }
 }

@@ -135,6 +135,7 @@ impl Ingress {
             rates: Rates::default(),
             bodies: BodyBudget::new(BODY_BUDGET),
             documents: Documents::new(settings.max_body_bytes, settings.trusted_proxies.clone(), settings.hides_names),
+            proxies: settings.trusted_proxies.clone(),
             max_body_bytes: settings.max_body_bytes,
             body_timeout: settings.body_timeout,
             retention: settings.retention,

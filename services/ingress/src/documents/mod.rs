@@ -5,6 +5,7 @@ mod openapi;
 mod page;
 
 use crate::authenticate::{has_ended, presented_key};
+use crate::client::client_of;
 use crate::problem::Problem;
 use actix_web::http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HOST, HeaderMap, HeaderValue,
@@ -183,10 +184,8 @@ fn content_security_policy() -> HeaderValue {
 
 /// Where the caller found this installation. The text goes into a page and from there into a shell: only what a host and port can be.
 fn origin(request: &HttpRequest, proxies: &TrustedProxies) -> String {
-    let headers = request.headers();
-    let values = |name| headers.get_all(name).map(|value| value.as_bytes()).collect::<Vec<_>>();
-    let client = proxies.client(request.peer_addr().map(|peer| peer.ip()), request.app_config().secure(), values);
-    let asked = || headers.get(HOST)?.to_str().ok().map(str::to_owned);
+    let client = client_of(request, proxies);
+    let asked = || request.headers().get(HOST)?.to_str().ok().map(str::to_owned);
     let fits = |host: &String| !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".:-[]".contains(&b));
     let host = client.host.or_else(asked).filter(fits).unwrap_or_else(|| "HOST".to_owned());
     let scheme = if client.is_https { "https" } else { "http" };

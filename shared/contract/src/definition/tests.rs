@@ -128,7 +128,10 @@ fn a_mistake_names_its_path_and_what_was_meant() {
         (webhook("{ rate: { calls: 5 } }"), "trigger.webhook.rate.per: is required: a rate is written { calls: 100, per: 1m }"),
         (webhook("{ rate: { calls: 0, per: 1m } }"), "trigger.webhook.rate.calls: must be a whole number from 1 to 1000000, not 0"),
         (webhook("{ rate: { calls: 1, per: 100ms } }"), "trigger.webhook.rate.per: must be from 1s to 1d, not 100ms"),
-        (webhook("{ rate: { calls: 1, per: 1m, scope: address } }"), "trigger.webhook.rate.scope: must be endpoint or key, not 'address'"),
+        (
+            webhook("{ rate: { calls: 1, per: 1m, scope: caller } }"),
+            "trigger.webhook.rate.scope: must be endpoint or key or address, not 'caller'",
+        ),
         (
             webhook("{ authentication: none, rate: { calls: 1, per: 1m, scope: key } }"),
             "rate.scope: cannot be key where authentication is none",

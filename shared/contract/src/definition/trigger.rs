@@ -137,7 +137,11 @@ impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let calls = if self.calls == 1 { "call" } else { "calls" };
         write!(f, "{} {calls} per {}", self.calls, format_duration(self.per))?;
-        if self.scope == RateScope::Key { f.write_str(" with each API key") } else { Ok(()) }
+        f.write_str(match self.scope {
+            RateScope::Endpoint => "",
+            RateScope::Key => " with each API key",
+            RateScope::Address => " from each address",
+        })
     }
 }
 
@@ -148,6 +152,13 @@ pub enum RateScope {
     Endpoint,
     /// Those with the same API key.
     Key,
+    /// Those from the same address of a client: an address of IPv4, or the first 64 bits of one of IPv6.
+    Address,
+}
+
+impl RateScope {
+    /// The scopes with their words in a definition.
+    pub const ALL: [(&str, Self); 3] = [("endpoint", Self::Endpoint), ("key", Self::Key), ("address", Self::Address)];
 }
 
 /// How a repeated call is known. The header `Idempotency-Key` counts on every webhook.

@@ -158,15 +158,23 @@ fn response(webhook: &Webhook) -> Markup {
 
 fn rate(webhook: &Webhook) -> Markup {
     let (calls, per) = webhook.rate.map(|rate| (rate.calls.to_string(), format_duration(rate.per))).unwrap_or_default();
-    let scope = if webhook.rate.is_some_and(|rate| rate.scope == RateScope::Key) { "key" } else { "endpoint" };
-    let scopes = [("endpoint", "All callers together"), ("key", "Each API key")];
+    let scope = webhook.rate.map_or(RateScope::Endpoint, |rate| rate.scope);
+    let word = RateScope::ALL.iter().find(|(_, known)| *known == scope).map_or("", |(word, _)| word);
+    let has_keys = webhook.authentication != Authentication::None;
+    let scopes = RateScope::ALL.into_iter().filter(|(_, scope)| has_keys || *scope != RateScope::Key).map(|(word, scope)| {
+        let label = match scope {
+            RateScope::Endpoint => "All callers together",
+            RateScope::Key => "Each API key",
+            RateScope::Address => "Each client address",
+        };
+        (word, label)
+    });
+    let scopes: Vec<(&str, &str)> = scopes.collect();
     html! {
         div.fields {
             (Field { name: "rate_calls", label: "Rate limit", value: &calls, hint: "Empty: all. More get 429.", example: "100", ..Field::default() }.line("number"))
             (Field { name: "rate_per", label: "Period", value: &per, example: "1m", ..Field::default() }.line("text"))
-            @if webhook.authentication != Authentication::None {
-                (Field { name: "rate_scope", label: "Scope", value: scope, ..Field::default() }.choice(&scopes))
-            }
+            (Field { name: "rate_scope", label: "Scope", value: word, ..Field::default() }.choice(&scopes))
         }
     }
 }

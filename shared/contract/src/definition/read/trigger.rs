@@ -81,7 +81,10 @@ fn webhook(fields: Fields<'_>) -> Read<Webhook> {
     if let (Ok(Some(rate)), Ok(Authentication::None)) = (&rate, &authentication)
         && rate.scope == RateScope::Key
     {
-        fields.problem("rate.scope", "cannot be key where authentication is none: callers have no key");
+        fields.problem(
+            "rate.scope",
+            "cannot be key where authentication is none: callers have no key; address counts those of each client's address",
+        );
     }
     fields.finish();
     let (max_bytes, schema, body) = body?.unwrap_or((DEFAULT_MAX_BYTES, None, BodyRule::NONE));
@@ -215,7 +218,7 @@ fn idempotency(fields: Fields<'_>) -> Read<Idempotency> {
 fn rate(fields: Fields<'_>) -> Read<Option<Rate>> {
     let calls = fields.whole("calls", 1, MOST_CALLS);
     let per = fields.duration("per", Duration::from_secs(1), DAY);
-    let scope = fields.word("scope", &[("endpoint", RateScope::Endpoint), ("key", RateScope::Key)]);
+    let scope = fields.word("scope", &RateScope::ALL);
     if fields.is_stored() && (matches!(calls, Ok(None)) || matches!(per, Ok(None))) {
         fields.finish();
         return Ok(None);
