@@ -3,8 +3,9 @@
 use super::admission::Admission;
 use super::dispatcher::{Consumption, End, Keying, Stop, dispatch};
 use forebay_broker::Queue;
-use forebay_contract::definition::Delivery;
-use forebay_store::SnapshotHandle;
+use forebay_contract::definition::{Delivery, LARGEST_MAX_BYTES, Trigger};
+use forebay_store::{Snapshot, SnapshotHandle};
+use forebay_workflow::memory_budget;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -13,6 +14,8 @@ use uuid::Uuid;
 /// Each ordered execution waits for the record of the one before; some prefetched deliveries hide the broker's latency. They are few, since
 /// their bodies are held in memory, and come again when the worker goes away.
 const SERIAL_PREFETCH: u16 = 4;
+/// The part of the worker's memory that the deliveries of one queue may fill with the largest bodies that its trigger takes.
+const MEMORY_SHARE: usize = 2;
 const PAUSE: Duration = Duration::from_millis(300);
 /// Longer than a snapshot takes to bring a halt.
 const PAUSE_AFTER_HALT: Duration = Duration::from_secs(1);
@@ -26,16 +29,18 @@ pub(crate) async fn serve(
     delay: Duration,
     stop: Stop,
 ) {
-    let (keying, places, prefetch) = match policy {
-        Delivery::Serial => (Keying::Serial, 1, SERIAL_PREFETCH),
-        Delivery::ByKey { concurrency, .. } => (Keying::ByMapping, concurrency, prefetch_of(concurrency, 4)),
-        Delivery::Parallel(concurrency) => (Keying::Each, concurrency, prefetch_of(concurrency, 2)),
+    let (keying, places, wanted) = match policy {
+        Delivery::Serial => (Keying::Serial, 1, usize::from(SERIAL_PREFETCH)),
+        // Those of keys that are under way wait in the worker.
+        Delivery::ByKey { concurrency, .. } => (Keying::ByMapping, concurrency, concurrency * 4),
+        Delivery::Parallel(concurrency) => (Keying::Each, concurrency, concurrency * 2),
         Delivery::Lane => return,
     };
     let admission = Admission::Exclusive(Arc::new(Semaphore::new(places)));
     let mut pause = delay;
     while until(&stop, pause).await && until_not_halted(&snapshot, integration, &stop).await {
         pause = PAUSE;
+        let prefetch = prefetch_of(wanted, largest_body(&snapshot.current(), integration), memory_budget());
         let subscription = match consumption.consumers.subscribe(Queue::Trigger(integration), prefetch).await {
             Ok(subscription) => subscription,
             Err(error) => {
@@ -51,8 +56,18 @@ pub(crate) async fn serve(
     }
 }
 
-fn prefetch_of(concurrency: usize, times: usize) -> u16 {
-    u16::try_from((concurrency * times).max(usize::from(SERIAL_PREFETCH))).unwrap_or(u16::MAX)
+/// The deliveries to draw: those that are wanted, or fewer, where bodies of this size would fill too much of the memory.
+fn prefetch_of(wanted: usize, largest_body: usize, memory: usize) -> u16 {
+    let fitting = memory / MEMORY_SHARE / largest_body.max(1);
+    u16::try_from(wanted.min(fitting)).unwrap_or(u16::MAX).max(SERIAL_PREFETCH)
+}
+
+/// Bytes of the largest body that the trigger takes.
+fn largest_body(snapshot: &Snapshot, integration: Uuid) -> usize {
+    match snapshot.integration_by_id(integration).map(|known| &known.definition.trigger) {
+        Some(Trigger::Webhook(webhook)) => webhook.max_bytes,
+        Some(Trigger::Schedule(_)) | None => LARGEST_MAX_BYTES,
+    }
 }
 
 /// `false` when stopped meanwhile.
@@ -75,5 +90,21 @@ async fn until_not_halted(snapshot: &SnapshotHandle, integration: Uuid, stop: &S
             () = stop.gently.cancelled() => return false,
             () = snapshot.changed() => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_draws_what_is_wanted_as_far_as_the_largest_bodies_fit_into_memory() {
+        let mebi = 1 << 20;
+        assert_eq!(prefetch_of(64, mebi, 256 * mebi), 64);
+        assert_eq!(prefetch_of(4096, mebi, 256 * mebi), 128, "half of the memory");
+        assert_eq!(prefetch_of(4096, 8 * mebi, 256 * mebi), 16);
+        assert_eq!(prefetch_of(4096, 8 * mebi, mebi), SERIAL_PREFETCH, "bodies that do not fit wait in the worker");
+        assert_eq!(prefetch_of(1, mebi, 256 * mebi), SERIAL_PREFETCH);
+        assert_eq!(prefetch_of(4096, 0, usize::MAX), 4096, "a trigger that takes no body");
     }
 }

@@ -35,6 +35,12 @@ pub fn set_memory_budget(bytes: usize) {
     Turns::of_process().set_budget(bytes);
 }
 
+/// Bytes that this process may hold before executions that hold many of them wait. Without a bound: `isize::MAX`.
+#[must_use]
+pub fn memory_budget() -> usize {
+    Turns::of_process().budget()
+}
+
 /// Bytes that this process may still hold before executions wait for memory; negative: it holds more than that.
 #[must_use]
 pub fn free_memory() -> isize {

@@ -93,6 +93,10 @@ impl Turns {
         self.state().budget = isize::try_from(bytes).unwrap_or(isize::MAX);
     }
 
+    pub(super) fn budget(&self) -> usize {
+        usize::try_from(self.state().budget).unwrap_or(usize::MAX)
+    }
+
     /// Bytes of the budget that are not held.
     pub(super) fn free_memory(&self) -> isize {
         let state = self.state();
