@@ -99,7 +99,7 @@ fn measure() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let endless = Mapping::compile("def f: f; f")?;
     let inline = Limits::inline();
     best("`def f: f; f` with a deadline of 2 ms", || {
-        assert!(matches!(endless.run(&input, &inline), Err(MappingError::Deadline { .. })));
+        assert!(matches!(endless.run(&input, &inline), Err(MappingError::Time { .. })));
     });
     let deep = Mapping::compile("def f: 1 + f; f")?;
     let start = Instant::now();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// Most memory of the value of one body: 24 times the largest body, which the densest JSON needs.
 const MOST_MEMORY: usize = 384 * 1024 * 1024;
-/// Bodies are read at 50 MB/s and more.
+/// Processor time; bodies are read at 50 MB/s and more.
 const LONGEST_TIME: Duration = Duration::from_secs(10);
 /// Reading recurses over the levels of a value only.
 const STACK_BYTES: usize = 1024 * 1024;
@@ -55,7 +55,7 @@ pub(crate) fn read_body_and_raw(
     }
     let name = kind.name();
     let read_as = rule.content_type().or(content_type);
-    let limits = Limits { deadline: LONGEST_TIME, memory: MOST_MEMORY, stack: STACK_BYTES, cancel: None };
+    let limits = Limits { time: LONGEST_TIME, memory: MOST_MEMORY, stack: STACK_BYTES, ..Limits::default() };
     let value = metered(&limits, || Ok(read(kind, read_as, &bytes))).unwrap_or_else(|error| Err(beyond_bounds(name, &error)))?;
     Ok(ReadBody { value, raw: raw(&bytes) })
 }
@@ -93,7 +93,7 @@ fn read(kind: BodyKind, content_type: Option<&str>, bytes: &[u8]) -> Result<Valu
 fn beyond_bounds(kind: &'static str, error: &MappingError) -> BodyError {
     let detail = match error {
         MappingError::Memory { limit } => format!("read, it takes more than {} MiB of memory; send less at a time", limit / (1024 * 1024)),
-        MappingError::Deadline { limit } => format!("it could not be read within {limit:?}; send less at a time"),
+        MappingError::Time { limit } => format!("it could not be read in {limit:?} of processor time; send less at a time"),
         _ => "it is nested too deeply".to_owned(),
     };
     BodyError::Malformed { kind, detail }

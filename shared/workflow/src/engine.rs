@@ -31,7 +31,7 @@ pub type InjectTrace = Arc<dyn Fn() -> Option<(String, Option<String>)> + Send +
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct EngineOptions {
-    /// Longest time of one mapping or template; never past the execution's deadline. Default 2 s.
+    /// Most processor time of one mapping or template; it also ends at the execution's deadline. Default 2 s.
     pub mapping_time: Duration,
     /// Most memory of one mapping or template, in bytes, and the size of its output as JSON. Default 64 MiB.
     pub mapping_memory: usize,

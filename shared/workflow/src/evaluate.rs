@@ -26,7 +26,7 @@ pub(crate) struct Budget {
     pub tenant: Name,
     /// End of the execution.
     pub deadline: Instant,
-    /// Longest time of one mapping.
+    /// Most processor time of one mapping.
     pub mapping_time: Duration,
     /// Most memory of one mapping, in bytes.
     pub mapping_memory: usize,
@@ -72,17 +72,19 @@ impl<P: Send + Sync + 'static> Paced<P> {
         T: Send + 'static,
         F: Fn(&P, &Limits) -> Result<T, MappingError> + Send + 'static,
     {
-        let left = budget.deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
+        let started = Instant::now();
+        if started >= budget.deadline {
             return Err(failure::deadline_reached());
         }
         if !self.is_slow.load(Ordering::Relaxed) {
             let mut limits = Limits::inline();
-            limits.deadline = limits.deadline.min(budget.mapping_time);
+            // By the wall clock: where others have the cores, what takes long goes to the slow threads, which come after them.
+            limits.deadline = Some(budget.deadline.min(started + limits.time));
+            limits.time = limits.time.min(budget.mapping_time);
             limits.memory = limits.memory.min(budget.mapping_memory);
-            let started = Instant::now();
             match catch(|| run(&self.program, &limits))? {
                 Err(error) if error.is_limit() => {}
+                Err(MappingError::Deadline) if Instant::now() < budget.deadline => {}
                 result => {
                     if started.elapsed() > YIELD_AFTER {
                         tokio::task::yield_now().await;
@@ -92,32 +94,32 @@ impl<P: Send + Sync + 'static> Paced<P> {
             }
             self.is_slow.store(true, Ordering::Relaxed);
         }
-        let full = budget.mapping_time.min(left);
-        match self.evaluate_slowly(budget, full, run).await? {
-            Err(MappingError::Deadline { .. }) if Instant::now() >= budget.deadline => Err(failure::deadline_reached()),
-            result => result.map_err(|error| shortened(part, error)),
-        }
+        self.evaluate_slowly(budget, run).await?.map_err(|error| shortened(part, error))
     }
 
-    async fn evaluate_slowly<T, F>(&self, budget: &Budget, time: Duration, run: F) -> Result<Result<T, MappingError>, ExecutionError>
+    async fn evaluate_slowly<T, F>(&self, budget: &Budget, run: F) -> Result<Result<T, MappingError>, ExecutionError>
     where
         T: Send + 'static,
         F: Fn(&P, &Limits) -> Result<T, MappingError> + Send + 'static,
     {
         // Dropped with this future: the run then ends soon.
         let withdrawal = Withdrawal(Arc::default());
-        let limits = Limits { deadline: time, memory: budget.mapping_memory, cancel: Some(withdrawal.0.clone()), ..Limits::default() };
-        let (program, is_slow, deadline) = (self.program.clone(), self.is_slow.clone(), budget.deadline);
+        let limits = Limits {
+            time: budget.mapping_time,
+            deadline: Some(budget.deadline),
+            memory: budget.mapping_memory,
+            cancel: Some(withdrawal.0.clone()),
+            ..Limits::default()
+        };
+        let (program, is_slow) = (self.program.clone(), self.is_slow.clone());
         let evaluate = move || {
-            let mut limits = limits;
             // It may have waited for a thread for long.
-            limits.deadline = limits.deadline.min(deadline.saturating_duration_since(Instant::now()));
-            if limits.deadline.is_zero() {
+            if limits.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Err(failure::deadline_reached());
             }
             let started = Instant::now();
             let result = run(&program, &limits);
-            if started.elapsed() < Limits::inline().deadline / 2 && result.is_ok() {
+            if started.elapsed() < Limits::inline().time / 2 && result.is_ok() {
                 is_slow.store(false, Ordering::Relaxed);
             }
             Ok(result)

@@ -36,7 +36,8 @@ pub(crate) fn panicked(payload: &(dyn std::any::Any + Send)) -> ExecutionError {
 pub(crate) fn of_mapping(part: &str, error: MappingError) -> ExecutionError {
     let message = if part.is_empty() { error.to_string() } else { format!("{part}: {error}") };
     match error {
-        MappingError::Deadline { .. } => permanent(ErrorCode::Timeout, message),
+        MappingError::Time { .. } => permanent(ErrorCode::Timeout, message),
+        MappingError::Deadline => deadline_reached(),
         MappingError::Memory { .. } | MappingError::Stack | MappingError::Depth { .. } => permanent(ErrorCode::Limit, message),
         MappingError::Cancelled => withdrawn(),
         MappingError::Internal { .. } => permanent(ErrorCode::Internal, message),

@@ -42,6 +42,7 @@ mod respond;
 mod slow_pool;
 mod step;
 mod step_log;
+mod thread_time;
 pub mod trial;
 mod variables;
 mod weight;

@@ -62,14 +62,18 @@ pub enum MappingError {
         /// How many outputs were seen before the run was given up.
         seen: usize,
     },
-    /// The program ran longer than allowed.
+    /// The program used more processor time than allowed.
     #[error(
-        "the mapping did not end within {limit:?}. Look for a loop without an end, or for work that grows with the square of the input"
+        "the mapping needed more than {limit:?} of processor time. Look for a loop without an end, or for work that grows with the \
+         square of the input"
     )]
-    Deadline {
+    Time {
         /// The limit that was reached.
         limit: Duration,
     },
+    /// The deadline of the run passed.
+    #[error("the mapping did not end before the deadline of its execution")]
+    Deadline,
     /// The program used more memory than allowed.
     #[error("the mapping needed more than {} MiB of memory. Build smaller values, or map parts of the input", .limit / (1024 * 1024))]
     Memory {
@@ -114,6 +118,6 @@ impl MappingError {
     /// True when the run was stopped by one of its [`Limits`](super::Limits) and may succeed with larger ones: run inline with
     /// small limits first, and again on a thread of its own when this is true.
     pub fn is_limit(&self) -> bool {
-        matches!(self, Self::Deadline { .. } | Self::Memory { .. } | Self::Stack)
+        matches!(self, Self::Time { .. } | Self::Memory { .. } | Self::Stack)
     }
 }

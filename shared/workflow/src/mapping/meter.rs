@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use super::allocation::held;
 use super::error::MappingError;
 use super::limits::{Limits, MAX_DEPTH};
+use crate::thread_time::thread_time;
 
 /// Ticks between two looks at the clock: 512 terms take 20 to 60 µs in a release build.
 const TICKS_PER_LOOK: i64 = 512;
@@ -22,12 +23,15 @@ const TICKS_PER_LOOK: i64 = 512;
 const BYTES_PER_TICK: usize = 256;
 /// Bytes that are read, digested or encoded in a second, at worst.
 const SLOWEST_BYTES_PER_SECOND: f64 = if cfg!(debug_assertions) { 10e6 } else { 100e6 };
+/// Work of fewer seconds is done without asking how much time is left: it is about what is done between two looks.
+const UNASKED_SECONDS: f64 = 50e-6;
 /// Stack set aside for each step of a path, which jaq keeps in a list that is dropped recursively.
 const STACK_PER_PATH_STEP: usize = 640;
 
 /// Why a run is given up; the payload of the unwinding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
+    Time,
     Deadline,
     Memory,
     Stack,
@@ -36,8 +40,52 @@ pub(super) enum Stop {
 }
 
 struct Run {
+    /// Most processor time.
+    time: Duration,
     deadline: Option<Instant>,
     cancel: Option<Arc<AtomicBool>>,
+    /// When the time was first asked for, on the wall and on the processor. Most runs end before that, and so pay for no clock.
+    began: Cell<Option<(Instant, Duration)>>,
+}
+
+impl Run {
+    fn began(&self) -> (Instant, Duration) {
+        self.began.get().unwrap_or_else(|| {
+            let now = (Instant::now(), thread_time());
+            self.began.set(Some(now));
+            now
+        })
+    }
+
+    /// Why the run is given up now, if it is.
+    fn is_over(&self) -> Option<Stop> {
+        if self.cancel.as_ref().is_some_and(|cancel| cancel.load(Ordering::Relaxed)) {
+            return Some(Stop::Cancelled);
+        }
+        let (wall, processor) = self.began();
+        let now = Instant::now();
+        if self.deadline.is_some_and(|deadline| now >= deadline) {
+            return Some(Stop::Deadline);
+        }
+        // A thread has run no longer than what has passed on the wall, and that clock costs a tenth.
+        let may_be_used = now.saturating_duration_since(wall) >= self.time;
+        (may_be_used && thread_time().saturating_sub(processor) >= self.time).then_some(Stop::Time)
+    }
+
+    fn time_left(&self) -> TimeLeft {
+        let (_, processor) = self.began();
+        let time = self.time.saturating_sub(thread_time().saturating_sub(processor));
+        match self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
+            Some(left) if left < time => TimeLeft { left, stop: Stop::Deadline },
+            _ => TimeLeft { left: time, stop: Stop::Time },
+        }
+    }
+}
+
+/// How much time a run has left, and why it is given up where that is not enough.
+pub(super) struct TimeLeft {
+    pub left: Duration,
+    pub stop: Stop,
 }
 
 /// What is looked at for each term. Without a destructor, so that reaching it costs next to nothing.
@@ -128,33 +176,29 @@ pub(super) fn path_step(steps: u32) {
 
 #[cold]
 fn look(meter: &Meter) {
-    let reason = RUN.with_borrow(|run| {
-        let run = run.as_ref()?;
-        if run.cancel.as_ref().is_some_and(|cancel| cancel.load(Ordering::Relaxed)) {
-            return Some(Stop::Cancelled);
-        }
-        if held() > meter.held_limit.get() {
-            return Some(Stop::Memory);
-        }
-        run.deadline.filter(|deadline| Instant::now() >= *deadline).map(|_| Stop::Deadline)
-    });
+    let is_too_large = held() > meter.held_limit.get();
+    let reason = if is_too_large { Some(Stop::Memory) } else { RUN.with_borrow(|run| run.as_ref()?.is_over()) };
     if let Some(reason) = reason {
         stop(reason);
     }
     meter.fuel.set(if meter.stack_floor.get() == 0 { i64::MAX } else { TICKS_PER_LOOK });
 }
 
-/// Time left of the run on this thread; `None` when nothing runs.
-pub(super) fn time_left() -> Option<Duration> {
-    RUN.with_borrow(|run| run.as_ref()?.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())))
+/// What is missing for work that takes `seconds` at worst and does not look at the meter; `None` where it may be done.
+pub(super) fn time_missing(seconds: f64) -> Option<TimeLeft> {
+    if seconds <= UNASKED_SECONDS {
+        return None;
+    }
+    let time = RUN.with_borrow(|run| Some(run.as_ref()?.time_left()))?;
+    (seconds > time.left.as_secs_f64()).then_some(time)
 }
 
 /// Called before `bytes` are worked on by code that does not look at the meter: gives up where the time that is left is too short for
 /// them, so that a first try with little time does not overrun it by much.
 pub(super) fn foresee(bytes: usize) {
     tick(bytes / BYTES_PER_TICK);
-    if time_left().is_some_and(|left| bytes as f64 > left.as_secs_f64() * SLOWEST_BYTES_PER_SECOND) {
-        stop(Stop::Deadline);
+    if let Some(time) = time_missing(bytes as f64 / SLOWEST_BYTES_PER_SECOND) {
+        stop(time.stop);
     }
 }
 
@@ -171,7 +215,7 @@ impl Armed {
     fn new(limits: &Limits) -> Self {
         let here = 0_u8;
         let address = std::hint::black_box(&raw const here) as usize;
-        let run = Run { deadline: Instant::now().checked_add(limits.deadline), cancel: limits.cancel.clone() };
+        let run = Run { time: limits.time, deadline: limits.deadline, cancel: limits.cancel.clone(), began: Cell::new(None) };
         METER.with(|meter| Armed {
             fuel: meter.fuel.replace(TICKS_PER_LOOK),
             stack_floor: meter.stack_floor.replace(address.saturating_sub(limits.stack).max(1)),
@@ -207,7 +251,8 @@ pub(crate) fn metered<T>(limits: &Limits, work: impl FnOnce() -> Result<T, Mappi
 fn given_up(limits: &Limits, payload: &(dyn Any + Send)) -> MappingError {
     if let Some(stop) = payload.downcast_ref::<Stop>() {
         return match stop {
-            Stop::Deadline => MappingError::Deadline { limit: limits.deadline },
+            Stop::Time => MappingError::Time { limit: limits.time },
+            Stop::Deadline => MappingError::Deadline,
             Stop::Memory => MappingError::Memory { limit: limits.memory },
             Stop::Stack => MappingError::Stack,
             Stop::Depth => MappingError::Depth { limit: MAX_DEPTH },

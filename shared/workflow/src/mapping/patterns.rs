@@ -12,7 +12,7 @@ use jaq_core::native::{Filter, bome};
 use jaq_core::{Bind, Cv, Error, RunPtr, ValR};
 use regex_bites::{Regex, RegexBuilder};
 
-use super::meter::{self, Stop, reserve, tick};
+use super::meter::{self, reserve, tick};
 use super::program::Metered;
 use super::value::{Value, described};
 
@@ -191,14 +191,10 @@ fn compile(text: &str, flags: &str) -> Result<Expression, Error<Value>> {
 
 /// Gives up where one search may take longer than the time that is left.
 fn check_time(expression: &Expression, text: &str) -> Result<(), Error<Value>> {
-    let Some(left) = meter::time_left() else { return Ok(()) };
     let groups = 1 + expression.regex.captures_len() / 4;
-    let worst = expression.size as f64 * text.len() as f64 * groups as f64 / SPEED;
-    if worst <= left.as_secs_f64() {
-        return Ok(());
-    }
-    if left < Duration::from_secs(1) {
-        meter::stop(Stop::Deadline);
+    let Some(time) = meter::time_missing(expression.size as f64 * text.len() as f64 * groups as f64 / SPEED) else { return Ok(()) };
+    if time.left < Duration::from_secs(1) {
+        meter::stop(time.stop);
     }
     Err(Error::str(format_args!("the regular expression `{:.80}` is too expensive for a text of {} bytes", expression.text, text.len())))
 }

@@ -1,13 +1,12 @@
 //! A template: plain text with `${ jq }` inside, each inserted value encoded for its place.
 
 use super::error::{CompileError, MappingError};
-use super::limits::Limits;
+use super::limits::{Limits, Remaining};
 use super::locate::Located;
 use super::program::Mapping;
 use super::scan::{Event, Scanner};
 use super::shape::MAX_SOURCE_BYTES;
 use super::value::{Repr, Value, described, text_of};
-use std::time::Instant;
 
 /// How what is inserted is encoded. The text around it is never changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,19 +129,18 @@ impl Template {
         matches!(self.parts.first(), Some(Part::Expression(..)))
     }
 
-    /// The text with what the expressions give for `input`. `limits` are for each expression, the deadline for all.
+    /// The text with what the expressions give for `input`. `limits` are for each expression, the time for all.
     ///
     /// # Errors
     /// An expression fails, gives null, or gives what cannot stand in its place.
     pub fn render(&self, input: &Value, limits: &Limits) -> Result<String, MappingError> {
         let mut rendered = String::new();
-        let started = Instant::now();
+        let remaining = Remaining::of(limits);
         for part in &self.parts {
             match part {
                 Part::Text(text) => rendered.push_str(text),
                 Part::Expression(mapping, encoding, _) => {
-                    let left = limits.deadline.saturating_sub(started.elapsed());
-                    let value = mapping.run(input, &Limits { deadline: left, ..limits.clone() })?;
+                    let value = mapping.run(input, &remaining.limits())?;
                     rendered.push_str(&encoded(&value, *encoding, mapping.source())?);
                     if rendered.len() > limits.memory {
                         return Err(MappingError::Memory { limit: limits.memory });
@@ -159,13 +157,12 @@ impl Template {
     /// An expression fails, or gives null.
     pub(crate) fn pieces(&self, input: &Value, limits: &Limits) -> Result<Vec<Piece>, MappingError> {
         let mut pieces = Vec::with_capacity(self.parts.len());
-        let started = Instant::now();
+        let remaining = Remaining::of(limits);
         for part in &self.parts {
             pieces.push(match part {
                 Part::Text(text) => Piece::Text(text.clone()),
                 Part::Expression(mapping, ..) => {
-                    let left = limits.deadline.saturating_sub(started.elapsed());
-                    let value = mapping.run(input, &Limits { deadline: left, ..limits.clone() })?;
+                    let value = mapping.run(input, &remaining.limits())?;
                     if value.is_null() {
                         return Err(MappingError::NullInTemplate { expression: mapping.source().to_string() });
                     }

@@ -1,8 +1,10 @@
 //! Programs that try to stop the process, and a few that do not.
 
 use super::*;
+use crate::mapping::{metered, tick};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 /// Longest that a run may go on past its deadline, in a debug build.
 const GRACE: Duration = Duration::from_secs(3);
@@ -10,7 +12,7 @@ const GRACE: Duration = Duration::from_secs(3);
 /// Runs it as a slow thread does, with less time, and gives the error that it must end in.
 fn stopped(program: &str, memory: usize, stack: usize) -> MappingError {
     let source = program.to_string();
-    let limits = Limits { deadline: Duration::from_millis(700), memory, stack, cancel: None };
+    let limits = Limits { time: Duration::from_millis(700), memory, stack, ..Limits::default() };
     let work = move || {
         let mapping = Mapping::compile(&source).unwrap_or_else(|error| panic!("{source}: {error}"));
         mapping.run(&json(r#"{"a": [1, 2], "text": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}"#), &limits)
@@ -95,7 +97,7 @@ fn nor_within_the_bounds_of_a_first_try_on_a_small_stack() {
 #[test]
 fn the_limit_that_was_reached_is_told() {
     let full = STACK_BYTES / 4;
-    assert!(matches!(stopped("last(range(1e12))", 64 << 20, full), MappingError::Deadline { .. }));
+    assert!(matches!(stopped("last(range(1e12))", 64 << 20, full), MappingError::Time { .. }));
     assert!(matches!(stopped("\"x\" * 1e9", 64 << 20, full), MappingError::Memory { .. }));
     assert!(matches!(stopped("[range(1e12)]", 4 << 20, full), MappingError::Memory { .. }));
     assert!(matches!(stopped("def f: 1 + f; f", 1 << 30, full), MappingError::Stack));
@@ -103,9 +105,28 @@ fn the_limit_that_was_reached_is_told() {
 }
 
 #[test]
+fn time_in_which_the_thread_does_not_run_is_not_counted() {
+    let limits = Limits { time: Duration::from_millis(100), ..Limits::default() };
+    let result = metered(&limits, || {
+        tick(10_000);
+        std::thread::sleep(limits.time * 3);
+        tick(10_000);
+        Ok(())
+    });
+    assert_eq!(result, Ok(()));
+}
+
+#[test]
+fn the_deadline_counts_whatever_the_thread_does() {
+    let limits = Limits { deadline: Some(Instant::now() + Duration::from_millis(50)), ..Limits::default() };
+    let error = Mapping::compile("last(range(1e12))").unwrap().run(&Value::NULL, &limits).unwrap_err();
+    assert_eq!(error, MappingError::Deadline);
+}
+
+#[test]
 fn a_run_ends_when_it_is_cancelled() {
     let cancel = Arc::new(AtomicBool::new(false));
-    let limits = Limits { deadline: Duration::from_secs(60), cancel: Some(cancel.clone()), ..Limits::default() };
+    let limits = Limits { time: Duration::from_secs(60), cancel: Some(cancel.clone()), ..Limits::default() };
     let mapping = Mapping::compile("last(repeat(1))").unwrap();
     let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(move || mapping.run(&Value::NULL, &limits).err());
     cancel.store(true, Ordering::Relaxed);

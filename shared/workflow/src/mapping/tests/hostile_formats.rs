@@ -76,13 +76,13 @@ const PROGRAMS: &[&str] = &[
 
 #[test]
 fn programs_over_formats_end_in_time_on_every_stack() {
-    survive(&Limits { deadline: Duration::from_millis(400), ..Limits::default() }, STACK_BYTES);
-    survive(&Limits { deadline: Duration::from_millis(100), memory: 64 << 20, ..Limits::inline() }, 2 * 1024 * 1024);
+    survive(&Limits { time: Duration::from_millis(400), ..Limits::default() }, STACK_BYTES);
+    survive(&Limits { time: Duration::from_millis(100), memory: 64 << 20, ..Limits::inline() }, 2 * 1024 * 1024);
 }
 
 fn survive(limits: &Limits, stack: usize) {
     for program in PROGRAMS {
-        let (mapping, allowed, limits) = (compiled(program), limits.deadline, limits.clone());
+        let (mapping, allowed, limits) = (compiled(program), limits.time, limits.clone());
         let work = move || mapping.run(&Value::NULL, &limits).map(|value| to_json(&value).len());
         let (result, took) = on_a_stack_of(stack, || timed(work));
         assert!(took < allowed + Duration::from_millis(1500), "{program} took {took:?}");

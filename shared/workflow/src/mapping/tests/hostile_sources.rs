@@ -7,7 +7,7 @@ fn try_it(name: &str, source: String) {
     let (mapping, took) = timed(|| Mapping::compile(&source));
     assert!(took < Duration::from_secs(5), "{name} took {took:?} to compile");
     if let Ok(mapping) = mapping {
-        let limits = Limits { deadline: Duration::from_millis(300), ..Limits::inline() };
+        let limits = Limits { time: Duration::from_millis(300), ..Limits::inline() };
         let _ = on_a_stack_of(2 * 1024 * 1024, move || mapping.run(&json(r#"{"a":[1]}"#), &limits));
     }
 }

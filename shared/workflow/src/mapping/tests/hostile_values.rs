@@ -141,12 +141,12 @@ const PROGRAMS: &[&str] = &[
 
 #[test]
 fn they_end_in_time_with_the_full_stack() {
-    survive(Limits { deadline: Duration::from_millis(400), ..Limits::default() }, STACK_BYTES);
+    survive(Limits { time: Duration::from_millis(400), ..Limits::default() }, STACK_BYTES);
 }
 
 #[test]
 fn they_end_in_time_on_the_stack_of_an_async_thread() {
-    survive(Limits { deadline: Duration::from_millis(100), memory: 64 << 20, ..Limits::inline() }, 2 * 1024 * 1024);
+    survive(Limits { time: Duration::from_millis(100), memory: 64 << 20, ..Limits::inline() }, 2 * 1024 * 1024);
 }
 
 fn survive(limits: Limits, stack: usize) {
@@ -155,7 +155,7 @@ fn survive(limits: Limits, stack: usize) {
             assert!(program.contains("input"), "{program} does not compile");
             continue;
         };
-        let (allowed, limits) = (limits.deadline, limits.clone());
+        let (allowed, limits) = (limits.time, limits.clone());
         let work = move || mapping.run(&json(r#"{"a":[1,2]}"#), &limits).map(|value| to_json(&value).len());
         let (result, took) = on_a_stack_of(stack, || timed(work));
         assert!(took < allowed + Duration::from_millis(1500), "{program} took {took:?}");
@@ -168,7 +168,7 @@ fn survive(limits: Limits, stack: usize) {
 
 #[test]
 fn a_path_is_stopped_before_the_list_that_holds_it_overflows_the_stack() {
-    let limits = Limits { deadline: Duration::from_secs(60), memory: 4 << 30, ..Limits::default() };
+    let limits = Limits { time: Duration::from_secs(60), memory: 4 << 30, ..Limits::default() };
     for program in [
         "null | [path(reduce range(COUNT) as $i (.; .[0]))][0] | length",
         "null | first(path(def f($n): if $n == 0 then . else .[0] | f($n - 1) end; f(COUNT))) | length",

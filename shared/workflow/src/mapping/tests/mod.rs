@@ -10,7 +10,8 @@ mod located;
 mod templates;
 mod values;
 
-use std::time::{Duration, Instant};
+use crate::thread_time::thread_time;
+use std::time::Duration;
 
 use super::{CompileError, CountingAllocator, Encoding, Limits, Mapping, MappingError, STACK_BYTES, Template, Value, parse_json, to_json};
 
@@ -26,17 +27,11 @@ fn on_a_stack_of<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Sen
     std::thread::Builder::new().stack_size(bytes).spawn(work).unwrap().join().unwrap()
 }
 
-/// The result of `work`, and the processor's time that this thread spent on it. On a machine that does other things as well, the clock
-/// goes on while they run; where the system does not tell this time, it is the clock's.
+/// The result of `work`, and the processor time that this thread spent on it.
 fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
-    let spent = || {
-        let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-        text.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
-    };
-    let (clock, before) = (Instant::now(), spent());
+    let before = thread_time();
     let result = work();
-    let took = before.zip(spent()).map_or_else(|| clock.elapsed(), |(before, after)| after.saturating_sub(before));
-    (result, took)
+    (result, thread_time().saturating_sub(before))
 }
 
 fn json(text: &str) -> Value {

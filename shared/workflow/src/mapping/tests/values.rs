@@ -114,7 +114,7 @@ fn a_value_as_deep_as_allowed_is_within_the_stack() {
     let work = move || mapping.run(&Value::NULL, &Limits::default()).map(|value| to_json(&value));
     assert_eq!(on_a_mapping_thread(work), Ok(b"7".to_vec()));
     // On the small stack of a first try it may be too much, and is to be run again then.
-    let work = move || small.run(&Value::NULL, &Limits { deadline: Limits::default().deadline, ..Limits::inline() });
+    let work = move || small.run(&Value::NULL, &Limits { time: Limits::default().time, ..Limits::inline() });
     assert!(on_a_stack_of(2 * 1024 * 1024, work).err().is_none_or(|error| error.is_limit()));
     let text = format!("{}{}", "[".repeat(1024), "]".repeat(1024));
     on_a_stack_of(2 * 1024 * 1024, move || {
