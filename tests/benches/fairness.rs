@@ -23,7 +23,7 @@ const RATE: u32 = 10;
 /// Calls of the hanging tenant that wait for their answers at the same time, and that do not.
 const HANGING_CALLS: usize = 90;
 const HANGING_WORK: usize = 200;
-/// From the first call of the busy tenant until the others are measured: the same load is measured before and during it, and not the
+/// From the first call of the busy tenant until those of the others are measured: the same load is measured before and during it, and not the
 /// moment in which all its calls come at once.
 const ONSET: Duration = Duration::from_secs(2);
 /// Longest wait for the effect of an asynchronous call.
@@ -77,7 +77,7 @@ async fn measure(load: Load, workers: usize, time: Duration) {
     calls(&stack, &ingress, &sink, Duration::from_secs(2)).await;
     let before = calls(&stack, &ingress, &sink, time).await;
     let busy = tokio::spawn(busy_tenant(stack.clone(), ingress.clone(), load, ONSET + time));
-    tokio::time::sleep(ONSET).await;
+    let _ = calls(&stack, &ingress, &sink, ONSET).await;
     let during = calls(&stack, &ingress, &sink, time).await;
     busy.abort();
     for kind in [Kind::Answered, Kind::Asynchronous, Kind::Ordered] {

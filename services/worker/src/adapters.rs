@@ -7,10 +7,10 @@ use crate::store_health::StoreHealth;
 use forebay_broker::{
     Destination, MessageKey, PublishError, Publisher, Queue, Replies, Reply, Topology, encode_envelope, encode_reply, order_of,
 };
-use forebay_contract::ExecutionId;
 use forebay_contract::definition::{Definition, Delivery};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{Ending, ExecutionError, KeptStep};
+use forebay_contract::{ExecutionId, Name};
 use forebay_store::{FinishedExecution, Record, SnapshotHandle, Store, StoreError};
 use std::time::Duration;
 use uuid::Uuid;
@@ -71,8 +71,8 @@ impl ExecutionStore for StoredExecutions {
         self.ask(self.store.has_begun(id))
     }
 
-    fn record(&self, record: Record, urgency: Urgency) -> PortFuture<'_, Result<Recorded, NotRecorded>> {
-        Box::pin(self.recorder.record(record, urgency))
+    fn record<'a>(&'a self, tenant: &'a Name, record: Record, urgency: Urgency) -> PortFuture<'a, Result<Recorded, NotRecorded>> {
+        Box::pin(self.recorder.record(tenant, record, urgency))
     }
 
     fn halt<'a>(&'a self, integration: Uuid, id: &'a ExecutionId, error: &'a ExecutionError) -> PortFuture<'a, Result<bool, StoreError>> {

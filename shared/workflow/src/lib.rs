@@ -50,7 +50,7 @@ mod weight;
 pub use alert::{Channel, FindConnection, TELLING_TIMEOUT, check_alert};
 pub use body::body_value;
 pub use engine::{Engine, EngineError, EngineOptions, ExecutionContext, InjectTrace, Run, RunEnd};
-pub use fair::{by_turns, free_memory, memory_budget, set_memory_budget};
+pub use fair::{Line, by_turns, free_memory, memory_budget, set_memory_budget};
 pub use flow::asked_for;
 pub use host::{CallEnd, Host, HostFuture, NoHost, OutgoingCall};
 pub use key::{KeyError, KeyMapping};

@@ -60,7 +60,7 @@ impl Deferral {
         record.started_at = Some(ran.started_at);
         record.error = shown.error;
         record.labels.clone_from(&ran.labels);
-        self.recording.show(record);
+        self.recording.show(&envelope.tenant, record);
         Disposition::Acknowledge
     }
 }

@@ -2,10 +2,10 @@
 
 use crate::recording::{NotRecorded, Recorded};
 use forebay_broker::PublishError;
-use forebay_contract::ExecutionId;
 use forebay_contract::definition::{Definition, Delivery};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{Ending, ExecutionError, KeptStep};
+use forebay_contract::{ExecutionId, Name};
 use forebay_store::{FinishedExecution, Record, StoreError};
 use std::pin::Pin;
 use uuid::Uuid;
@@ -38,7 +38,7 @@ pub(crate) trait ExecutionStore: Send + Sync {
     fn has_begun<'a>(&'a self, id: &'a ExecutionId) -> PortFuture<'a, Result<bool, StoreError>>;
 
     /// Returns once the record is durable, or superseded.
-    fn record(&self, record: Record, urgency: Urgency) -> PortFuture<'_, Result<Recorded, NotRecorded>>;
+    fn record<'a>(&'a self, tenant: &'a Name, record: Record, urgency: Urgency) -> PortFuture<'a, Result<Recorded, NotRecorded>>;
 
     /// Writes down that a trigger is halted at this execution. `false`: it is not, since the execution has succeeded meanwhile.
     fn halt<'a>(&'a self, integration: Uuid, id: &'a ExecutionId, error: &'a ExecutionError) -> PortFuture<'a, Result<bool, StoreError>>;

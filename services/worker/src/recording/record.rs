@@ -10,7 +10,7 @@ use crate::measure;
 use forebay_contract::definition::Definition;
 use forebay_contract::envelope::{Envelope, TraceContext};
 use forebay_contract::outcome::{Ending, ExecutionError, ExecutionStatus};
-use forebay_contract::{Label, unix_micros};
+use forebay_contract::{Label, Name, unix_micros};
 use forebay_store::{FinishedExecution, KeptBatch, Record, StoredRequest, StoredResponse, TriggerKind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,7 +79,7 @@ impl Recording {
         }
         hide(&mut record, end.definition, envelope).await;
         let error = record.error.clone();
-        let recorded = self.store.record(record, end.urgency).await?;
+        let recorded = self.store.record(&envelope.tenant, record, end.urgency).await?;
         Ok(EndRecorded { recorded, error })
     }
 
@@ -99,7 +99,7 @@ impl Recording {
     pub(crate) async fn expired(&self, envelope: &Envelope) -> Result<(), NotRecorded> {
         let record = self.empty_record(envelope);
         self.statistics.count(envelope.integration_id, record.status, None, record.ended_at);
-        self.store.record(record, Urgency::Now).await.map(drop)
+        self.store.record(&envelope.tenant, record, Urgency::Now).await.map(drop)
     }
 
     /// Records that a person decided to go on without a failed execution.
@@ -117,12 +117,12 @@ impl Recording {
 
     /// Records that an attempt is running.
     pub(crate) fn running(&self, envelope: &Envelope, attempt: u32, started_at: i64) {
-        self.show(self.running_record(envelope, attempt, started_at));
+        self.show(&envelope.tenant, self.running_record(envelope, attempt, started_at));
     }
 
     /// Records that an execution waits in its place for its next attempt.
     pub(crate) fn waiting(&self, envelope: &Envelope, attempt: u32, started_at: i64, (error, labels): (ExecutionError, Vec<Label>)) {
-        self.show(Record { error: Some(error), labels, ..self.running_record(envelope, attempt, started_at) });
+        self.show(&envelope.tenant, Record { error: Some(error), labels, ..self.running_record(envelope, attempt, started_at) });
     }
 
     fn running_record(&self, envelope: &Envelope, attempt: u32, started_at: i64) -> Record {
@@ -131,9 +131,9 @@ impl Recording {
     }
 
     /// Writes a state that is not the end. Nothing depends on it: when it is lost, the execution is shown as it was before.
-    pub(crate) fn show(&self, record: Record) {
-        let store = self.store.clone();
-        tokio::spawn(async move { store.record(record, Urgency::Batched).await });
+    pub(crate) fn show(&self, tenant: &Name, record: Record) {
+        let (store, tenant) = (self.store.clone(), tenant.clone());
+        tokio::spawn(async move { store.record(&tenant, record, Urgency::Batched).await });
     }
 
     /// The record of an execution that did not run: expired, with nothing stored of it.
@@ -154,7 +154,7 @@ impl Recording {
     async fn hidden_and_recorded(&self, envelope: &Envelope, mut record: Record) -> Result<(), NotRecorded> {
         let definition = self.programs.definition_or_current(envelope).await;
         hide(&mut record, definition.as_deref(), envelope).await;
-        self.store.record(record, Urgency::Now).await.map(drop)
+        self.store.record(&envelope.tenant, record, Urgency::Now).await.map(drop)
     }
 
     /// The record of an end, with nothing hidden yet.

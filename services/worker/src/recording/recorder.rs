@@ -8,13 +8,16 @@ use crate::execution::ports::Urgency;
 use crate::measure;
 use crate::store_health::StoreHealth;
 use forebay_broker::{Consumers, Delivery, Destination, Message, MessageKey, Publisher, Queue, encode_record, stable_hash};
+use forebay_contract::Name;
 use forebay_store::{Record, Store, StoreError};
+use forebay_workflow::Line;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-const MAX_BATCH: usize = 500;
+/// Records of a batch. Larger ones carry little more, and what comes meanwhile waits longer.
+const MAX_BATCH: usize = 100;
 const WAITING: usize = 4096;
 /// Only the acknowledgement waits for the record of an execution from a shared queue; the caller has its answer.
 const LINGER: Duration = Duration::from_millis(3);
@@ -49,6 +52,7 @@ pub(crate) struct Recorder {
 }
 
 struct Waiting {
+    tenant: Name,
     record: Record,
     done: oneshot::Sender<Result<Recorded, NotRecorded>>,
 }
@@ -65,24 +69,23 @@ impl Recorder {
     }
 
     /// Returns once the outcome is durable.
-    pub(crate) async fn record(&self, record: Record, urgency: Urgency) -> Result<Recorded, NotRecorded> {
+    pub(crate) async fn record(&self, tenant: &Name, record: Record, urgency: Urgency) -> Result<Recorded, NotRecorded> {
         let (done, written) = oneshot::channel();
         let records = match urgency {
             Urgency::Now => &self.urgent,
             Urgency::Batched => &self.batched,
         };
-        records.send(Waiting { record, done }).await.map_err(|_| NotRecorded)?;
+        records.send(Waiting { tenant: tenant.clone(), record, done }).await.map_err(|_| NotRecorded)?;
         written.await.map_err(|_| NotRecorded)?
     }
 }
 
 /// `linger`: how long a batch may grow.
-async fn write_batches(destination: RecordDestination, announcer: Announcer, mut waiting: mpsc::Receiver<Waiting>, linger: Duration) {
+async fn write_batches(destination: RecordDestination, announcer: Announcer, waiting: mpsc::Receiver<Waiting>, linger: Duration) {
     let publisher = &destination.publisher;
-    let mut batch = Vec::with_capacity(MAX_BATCH);
-    while waiting.recv_many(&mut batch, MAX_BATCH).await > 0 {
-        gather(&mut waiting, &mut batch, linger).await;
-        let (records, done): (Vec<_>, Vec<_>) = batch.drain(..).map(|waiting: Waiting| (waiting.record, waiting.done)).unzip();
+    let mut batches = Batches { waiting, line: Line::default() };
+    while let Some(batch) = batches.next(linger).await {
+        let (records, done): (Vec<_>, Vec<_>) = batch.into_iter().map(|waiting| (waiting.record, waiting.done)).unzip();
         if let Some(written) = destination.write(&records).await {
             announcer.add(&records);
             for (done, recorded) in done.into_iter().zip(written) {
@@ -110,14 +113,36 @@ async fn write_batches(destination: RecordDestination, announcer: Announcer, mut
     }
 }
 
-/// Lets a batch grow for a moment.
-async fn gather(waiting: &mut mpsc::Receiver<Waiting>, batch: &mut Vec<Waiting>, linger: Duration) {
-    let until = Instant::now() + linger;
-    while batch.len() < MAX_BATCH && !linger.is_zero() {
-        let room = MAX_BATCH - batch.len();
-        if !matches!(tokio::time::timeout_at(until, waiting.recv_many(batch, room)).await, Ok(received) if received > 0) {
-            return;
+/// Records that wait. Tenants take turns in batches, so that one with many outcomes does not delay those of the others.
+struct Batches {
+    waiting: mpsc::Receiver<Waiting>,
+    line: Line<Waiting>,
+}
+
+impl Batches {
+    /// The next batch, which grows for `linger`; `None`: there will be none.
+    async fn next(&mut self, linger: Duration) -> Option<Vec<Waiting>> {
+        if self.line.is_empty() {
+            let first = self.waiting.recv().await?;
+            self.push(first);
         }
+        while self.line.len() < WAITING
+            && let Ok(waiting) = self.waiting.try_recv()
+        {
+            self.push(waiting);
+        }
+        let until = Instant::now() + linger;
+        while self.line.len() < MAX_BATCH
+            && let Ok(Some(waiting)) = tokio::time::timeout_at(until, self.waiting.recv()).await
+        {
+            self.push(waiting);
+        }
+        Some(std::iter::from_fn(|| self.line.next(|_, _| true)).map(|(_, waiting)| waiting).take(MAX_BATCH).collect())
+    }
+
+    fn push(&mut self, waiting: Waiting) {
+        let tenant = waiting.tenant.clone();
+        self.line.push(&tenant, waiting);
     }
 }
 
@@ -236,4 +261,62 @@ async fn write_spooled(destination: &RecordDestination, deliveries: Vec<Delivery
     }
     deliveries.into_iter().for_each(Delivery::ack);
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use forebay_contract::IdIssuer;
+    use forebay_store::TriggerKind;
+    use uuid::Uuid;
+
+    /// A record that waits, known by the time of its end.
+    fn waiting(tenant: &str, number: i64) -> Waiting {
+        let id = IdIssuer::new(b"key").issue(Uuid::nil()).unwrap();
+        let record = Record::new(id, Uuid::nil(), 1, TriggerKind::Webhook, "worker".to_owned(), number);
+        Waiting { tenant: tenant.parse().unwrap(), record, done: oneshot::channel().0 }
+    }
+
+    fn of(batch: &[Waiting]) -> Vec<(&str, i64)> {
+        batch.iter().map(|waiting| (waiting.tenant.as_str(), waiting.record.ended_at)).collect()
+    }
+
+    #[tokio::test]
+    async fn the_record_of_a_quiet_tenant_is_in_the_next_batch_whatever_another_tenant_has_before_it() {
+        let (records, receiver) = mpsc::channel(WAITING);
+        let mut batches = Batches { waiting: receiver, line: Line::default() };
+        let count = MAX_BATCH as i64 * 3;
+        for number in 0..count {
+            records.try_send(waiting("busy", number)).unwrap();
+        }
+        records.try_send(waiting("quiet", 1)).unwrap();
+        records.try_send(waiting("quiet", 2)).unwrap();
+        let first = batches.next(Duration::ZERO).await.unwrap();
+        assert_eq!(first.len(), MAX_BATCH);
+        assert_eq!(of(&first)[..5], [("busy", 0), ("quiet", 1), ("busy", 1), ("quiet", 2), ("busy", 2)]);
+        drop(records);
+        let mut rest = Vec::new();
+        while let Some(batch) = batches.next(LINGER).await {
+            assert!(batch.len() <= MAX_BATCH);
+            rest.extend(batch);
+        }
+        let numbers: Vec<i64> = rest.iter().map(|waiting| waiting.record.ended_at).collect();
+        assert_eq!(numbers, (MAX_BATCH as i64 - 2..count).collect::<Vec<_>>(), "none is lost, and each tenant keeps its order");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_grows_for_a_moment_and_not_for_longer() {
+        let (records, receiver) = mpsc::channel(WAITING);
+        let mut batches = Batches { waiting: receiver, line: Line::default() };
+        let sender = records.clone();
+        tokio::spawn(async move {
+            for number in 0..5 {
+                sender.send(waiting("t", number)).await.unwrap();
+                tokio::time::sleep(LINGER * 2 / 3).await;
+            }
+        });
+        assert_eq!(of(&batches.next(LINGER).await.unwrap()), [("t", 0), ("t", 1)]);
+        assert_eq!(of(&batches.next(Duration::ZERO).await.unwrap()), [("t", 2)]);
+        drop(records);
+    }
 }

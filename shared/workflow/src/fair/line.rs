@@ -4,7 +4,7 @@ use forebay_contract::Name;
 use std::collections::{HashMap, VecDeque};
 
 /// Items that wait: first in, first out within a tenant, and one of each tenant after the other.
-pub(crate) struct Line<T> {
+pub struct Line<T> {
     tenants: HashMap<Name, VecDeque<T>>,
     /// Tenants of which an item waits, the next one first.
     order: VecDeque<Name>,
@@ -18,7 +18,7 @@ impl<T> Default for Line<T> {
 
 impl<T> Line<T> {
     /// Adds an item behind those of its tenant.
-    pub(crate) fn push(&mut self, tenant: &Name, item: T) {
+    pub fn push(&mut self, tenant: &Name, item: T) {
         let items = self.tenants.entry(tenant.clone()).or_default();
         if items.is_empty() {
             self.order.push_back(tenant.clone());
@@ -27,7 +27,7 @@ impl<T> Line<T> {
     }
 
     /// Takes the first item of the next tenant whose first item is wanted. That tenant comes last then.
-    pub(crate) fn next(&mut self, is_wanted: impl Fn(&Name, &T) -> bool) -> Option<(Name, T)> {
+    pub fn next(&mut self, is_wanted: impl Fn(&Name, &T) -> bool) -> Option<(Name, T)> {
         let first_is_wanted =
             |tenant: &Name| self.tenants.get(tenant).and_then(VecDeque::front).is_some_and(|item| is_wanted(tenant, item));
         let at = self.order.iter().position(first_is_wanted)?;
@@ -42,12 +42,15 @@ impl<T> Line<T> {
         Some((tenant, item))
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Returns whether nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.order.is_empty()
     }
 
     /// Items of all tenants.
-    pub(crate) fn len(&self) -> usize {
+    #[must_use]
+    pub fn len(&self) -> usize {
         self.tenants.values().map(VecDeque::len).sum()
     }
 

@@ -8,7 +8,7 @@ mod line;
 mod turns;
 
 pub(crate) use account::Account;
-pub(crate) use line::Line;
+pub use line::Line;
 
 use self::turns::Turns;
 use forebay_contract::Name;

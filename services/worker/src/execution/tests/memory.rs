@@ -3,10 +3,10 @@
 use crate::execution::ports::{Batch, CallReply, ExecutionBroker, ExecutionStore, PortFuture, Target, Urgency};
 use crate::recording::{NotRecorded, Recorded};
 use forebay_broker::PublishError;
-use forebay_contract::ExecutionId;
 use forebay_contract::definition::{Definition, Delivery};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{Ending, ExecutionError, KeptStep};
+use forebay_contract::{ExecutionId, Name};
 use forebay_store::{FinishedExecution, Record, StoreError};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -106,7 +106,7 @@ impl ExecutionStore for Memory {
         ready(self.ask(|state| state.has_begun))
     }
 
-    fn record(&self, record: Record, urgency: Urgency) -> PortFuture<'_, Result<Recorded, NotRecorded>> {
+    fn record<'a>(&'a self, _: &'a Name, record: Record, urgency: Urgency) -> PortFuture<'a, Result<Recorded, NotRecorded>> {
         let mut state = self.state();
         if state.refuses_records {
             return ready(Err(NotRecorded));
