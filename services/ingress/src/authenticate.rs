@@ -1,4 +1,4 @@
-//! Authentication: only an [`Authenticated`] call can be normalized. A key is checked before the body is read, a signature after.
+//! Authentication: an [`Access`] is had by a valid key, which is checked before the body is read, or by a signature over the body.
 
 use crate::checks::LARGE_BODY;
 use crate::problem::Problem;
@@ -18,7 +18,7 @@ pub(crate) const API_KEY_HEADER: HeaderName = HeaderName::from_static("x-api-key
 
 /// An integration that the caller may use.
 #[derive(Debug, Clone)]
-pub(crate) struct Authenticated {
+pub(crate) struct Access {
     pub(crate) integration: Arc<Integration>,
     pub(crate) credential: Credential,
 }
@@ -65,9 +65,16 @@ impl Credential {
 /// Who calls, as far as it is known before the body is.
 pub(crate) enum Caller {
     /// It is known.
-    Known(Authenticated),
+    Known(Access),
     /// Its signature is still to be checked.
-    Signed { integration: Arc<Integration>, claim: Claim, keys: Vec<Arc<SigningKey>> },
+    Signed(Signed),
+}
+
+/// A call with a signature that is still to be checked.
+pub(crate) struct Signed {
+    integration: Arc<Integration>,
+    claim: Claim,
+    keys: Vec<Arc<SigningKey>>,
 }
 
 impl Caller {
@@ -79,28 +86,14 @@ impl Caller {
         let claim = scheme.claim(|name| headers.get(name)?.to_str().ok(), unix_micros());
         let claim = claim.map_err(|error| Problem::not_signed(integration.definition.tenant.as_str(), scheme, &error))?;
         let keys = snapshot.signing_keys(integration.id).to_vec();
-        Ok(Self::Signed { integration, claim, keys })
+        Ok(Self::Signed(Signed { integration, claim, keys }))
     }
+}
 
-    /// The integration that is called.
-    pub(crate) fn integration(&self) -> &Integration {
-        match self {
-            Self::Known(call) => &call.integration,
-            Self::Signed { integration, .. } => integration,
-        }
-    }
-
-    /// Returns whether the caller is authenticated.
-    pub(crate) fn is_known(&self) -> bool {
-        matches!(self, Self::Known(_))
-    }
-
-    /// Checks the signature, where that is how the caller is known.
-    pub(crate) async fn authenticated(self, body: &Bytes) -> Result<Authenticated, Problem> {
-        let (integration, claim, keys) = match self {
-            Self::Known(call) => return Ok(call),
-            Self::Signed { integration, claim, keys } => (integration, claim, keys),
-        };
+impl Signed {
+    /// Checks the signature over the body.
+    pub(crate) async fn check(self, body: &Bytes) -> Result<Access, Problem> {
+        let Self { integration, claim, keys } = self;
         let signed = body.clone();
         let find = move || keys.iter().find(|key| claim.is_by(key.secret.expose(), &signed)).map(|signing| signing.key.clone());
         let found = match body.len() > LARGE_BODY {
@@ -113,7 +106,7 @@ impl Caller {
             Some(key) if has_ended(&key) => Err(Problem::ended_key(tenant)),
             Some(key) => {
                 key.last_use.note(unix_micros());
-                Ok(Authenticated { integration, credential: Credential::Signature(key) })
+                Ok(Access { integration, credential: Credential::Signature(key) })
             }
         }
     }
@@ -125,16 +118,16 @@ pub(crate) fn authenticate(
     webhook: &Webhook,
     headers: &HeaderMap,
     snapshot: &Snapshot,
-) -> Result<Authenticated, Problem> {
+) -> Result<Access, Problem> {
     if webhook.authentication == Authentication::None {
-        return Ok(Authenticated { integration, credential: Credential::Open });
+        return Ok(Access { integration, credential: Credential::Open });
     }
     let key = valid_key(integration.definition.tenant.as_str(), headers, snapshot)?;
     if !key.integrations.contains(&integration.id) {
         return Err(Problem::no_grant(&integration.definition.path().to_string()));
     }
     key.last_use.note(unix_micros());
-    Ok(Authenticated { credential: Credential::ApiKey(key.clone()), integration })
+    Ok(Access { credential: Credential::ApiKey(key.clone()), integration })
 }
 
 /// The key of the tenant that the call carries.

@@ -7,12 +7,61 @@ use forebay_contract::definition::{Delivery, OnTimeout};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::Ending;
 use forebay_store::{SnapshotHandle, Store, TenantQueueOpener};
+use futures_util::future::LocalBoxFuture;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Hands calls to the workers.
+/// Hands calls to the workers, and brings the outcomes.
+pub(crate) trait Dispatch {
+    /// Publishes a call that nobody waits for; `Ok`: the broker has confirmed it.
+    async fn publish(&self, envelope: &Envelope, delivery: &Delivery) -> Result<(), NotAccepted>;
+
+    /// Publishes a call whose caller waits; `Ok`: the broker has confirmed it.
+    async fn publish_awaited(&self, envelope: Envelope, delivery: &Delivery, wait: Wait) -> Result<Pending<'_>, NotAccepted>;
+}
+
+/// The outcome of a published call, or the end of the time for it.
+pub(crate) type Pending<'d> = LocalBoxFuture<'d, Answer>;
+
+/// How long a caller waits, and what then.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wait {
+    pub(crate) max: Duration,
+    pub(crate) on_timeout: OnTimeout,
+}
+
+/// The result of waiting for an execution.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// The execution ended in time.
+    Ended(Ending),
+    /// It did not.
+    TimedOut,
+}
+
+/// Why a call was not accepted.
+#[derive(Debug)]
+pub(crate) struct NotAccepted {
+    /// A clause for the caller.
+    pub(crate) reason: String,
+    /// Whether the message may be delivered all the same.
+    pub(crate) may_be_delivered: bool,
+    /// Maximum bytes of a body that the broker takes, where this one has more.
+    pub(crate) max_bytes: Option<usize>,
+    /// When the caller may call again.
+    pub(crate) retry_after: Duration,
+}
+
+impl From<PublishError> for NotAccepted {
+    fn from(error: PublishError) -> Self {
+        let max_bytes = if let PublishError::TooLarge { limit, .. } = error { Some(limit) } else { None };
+        Self { reason: error.to_string(), may_be_delivered: error.may_be_delivered(), max_bytes, retry_after: error.retry_after() }
+    }
+}
+
+/// Dispatches over RabbitMQ.
 #[derive(Clone)]
-pub(crate) struct Dispatch {
+pub(crate) struct BrokerDispatch {
     pub(crate) publisher: Publisher,
     pub(crate) replies: Replies,
     pub(crate) topology: Topology,
@@ -23,51 +72,38 @@ pub(crate) struct Dispatch {
     pub(crate) key: MessageKey,
 }
 
-/// How long a caller waits, and what then.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Wait {
-    pub(crate) longest: Duration,
-    pub(crate) on_timeout: OnTimeout,
-}
-
-/// What became of a call whose caller waited.
-pub(crate) enum Answer {
-    /// The execution ended in time.
-    Ended(Ending),
-    /// It did not.
-    TimedOut,
-}
-
-impl Dispatch {
-    /// Publishes a call that nobody waits for; `Ok` means confirmed by the broker.
-    pub(crate) async fn accept(&self, envelope: &Envelope, delivery: &Delivery) -> Result<(), PublishError> {
-        self.publish(envelope, delivery).await
+impl Dispatch for BrokerDispatch {
+    async fn publish(&self, envelope: &Envelope, delivery: &Delivery) -> Result<(), NotAccepted> {
+        Ok(self.confirmed(envelope, delivery).await?)
     }
 
-    /// Publishes a call and waits for its outcome.
-    pub(crate) async fn call(&self, mut envelope: Envelope, delivery: &Delivery, wait: Wait) -> Result<Answer, PublishError> {
-        let started = tokio::time::Instant::now();
+    async fn publish_awaited(&self, mut envelope: Envelope, delivery: &Delivery, wait: Wait) -> Result<Pending<'_>, NotAccepted> {
+        let end = tokio::time::Instant::now() + wait.max;
         let mut waiting = self.replies.expect(envelope.execution_id).map_err(|_| self.publisher.no_connection())?;
         envelope.reply_to = Some(waiting.reply_to().to_owned());
         if wait.on_timeout == OnTimeout::Error {
-            envelope.deadline = Some(envelope.received_at / 1000 + i64::try_from(wait.longest.as_millis()).unwrap_or(i64::MAX));
+            envelope.deadline = Some(envelope.received_at / 1000 + i64::try_from(wait.max.as_millis()).unwrap_or(i64::MAX));
         }
-        self.publish(&envelope, delivery).await?;
-        let recorded = self.recorded(envelope.integration_id, envelope.execution_id, waiting.lost());
-        tokio::select! {
-            reply = waiting.reply() => Ok(Answer::Ended(reply.ending)),
-            ending = recorded => Ok(Answer::Ended(ending)),
-            () = tokio::time::sleep_until(started + wait.longest) => Ok(Answer::TimedOut),
-        }
+        self.confirmed(&envelope, delivery).await?;
+        Ok(Box::pin(async move {
+            let recorded = self.recorded(envelope.integration_id, envelope.execution_id, waiting.lost());
+            tokio::select! {
+                reply = waiting.reply() => Answer::Ended(reply.ending),
+                ending = recorded => Answer::Ended(ending),
+                () = tokio::time::sleep_until(end) => Answer::TimedOut,
+            }
+        }))
     }
+}
 
+impl BrokerDispatch {
     /// The outcome out of the store, asked for once the reply can no longer arrive.
     async fn recorded(&self, integration: Uuid, id: ExecutionId, lost: impl Future<Output = ()>) -> Ending {
         lost.await;
         self.store.ending(integration, &id).await
     }
 
-    async fn publish(&self, envelope: &Envelope, delivery: &Delivery) -> Result<(), PublishError> {
+    async fn confirmed(&self, envelope: &Envelope, delivery: &Delivery) -> Result<(), PublishError> {
         let started = std::time::Instant::now();
         let (tenant, snapshot) = (&envelope.tenant, self.snapshot.current());
         let queue = self.topology.queue_of(envelope, delivery, snapshot.tenant_queue(tenant.as_str()));

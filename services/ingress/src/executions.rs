@@ -1,6 +1,6 @@
 //! `GET /{tenant}/{name}/executions/{id}`: where an execution stands, for the API key that called, or one that reads all outcomes.
 
-use crate::authenticate::Authenticated;
+use crate::authenticate::Access;
 use crate::handler::Dependencies;
 use crate::problem::Problem;
 use actix_web::HttpResponse;
@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 
 /// Answers with the recorded outcome, or as for an unknown id where another key called. An id that was issued here and is not recorded is
 /// queued: its tag proves that it was issued. Nothing tells then which key called, and the id cannot be guessed.
-pub(crate) async fn show(call: &Authenticated, text: &str, dependencies: &Dependencies) -> Result<HttpResponse, Problem> {
-    let integration = call.integration.id;
+pub(crate) async fn show(access: &Access, text: &str, dependencies: &Dependencies) -> Result<HttpResponse, Problem> {
+    let integration = access.integration.id;
     let id: ExecutionId = text.parse().map_err(|_| Problem::unknown_execution(text))?;
     if !dependencies.ids.is_issued(&id, integration) {
         return Err(Problem::unknown_execution(text));
@@ -25,7 +25,7 @@ pub(crate) async fn show(call: &Authenticated, text: &str, dependencies: &Depend
         Problem::history_unavailable()
     })?;
     let body = match recorded {
-        Some(outcome) if !call.credential.may_read(outcome.row.caller) => return Err(Problem::unknown_execution(text)),
+        Some(outcome) if !access.credential.may_read(outcome.row.caller) => return Err(Problem::unknown_execution(text)),
         Some(outcome) => {
             let row = &outcome.row;
             let mut body = json!({ "executionId": id, "status": row.status, "attempts": row.attempts });

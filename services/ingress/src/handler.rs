@@ -1,43 +1,33 @@
-//! One request from its first byte to its answer, in the order of the design:
-//! route -> authenticate -> limit -> normalize -> publish (confirmed) -> 202, or await the reply.
+//! One request from its first byte to its response: documents of a tenant, the outcome of an execution, or a [call](crate::call).
 
-use crate::authenticate::{Caller, authenticate, check_hidden, refuse_unknown};
+use crate::authenticate::{authenticate, check_hidden, refuse_unknown};
+use crate::call::{self, Endpoint};
 use crate::checks::CheckCache;
-use crate::client::client_of;
 use crate::cors;
-use crate::dispatch::{Answer, Dispatch, Wait};
+use crate::dispatch::BrokerDispatch;
 use crate::documents::Documents;
 use crate::executions;
-use crate::idempotency::{Known, know, replayed};
 use crate::limit::InFlight;
-use crate::normalize::{check_head, normalize};
-use crate::prefer::Preferences;
+use crate::normalize::check_head;
 use crate::problem::Problem;
 use crate::rate::Rates;
-use crate::receive::{BodyBudget, BodyLimits, receive};
+use crate::receive::BodyBudget;
 use crate::route::Route;
 use crate::trace::Trace;
-use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, X_CONTENT_TYPE_OPTIONS};
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::Method;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use forebay_broker::PublishError;
-use forebay_contract::definition::{Authentication, OnTimeout, Webhook};
-use forebay_contract::envelope::Envelope;
-use forebay_contract::outcome::{Ending, Response};
-use forebay_contract::{ExecutionId, IdIssuer};
+use forebay_contract::IdIssuer;
+use forebay_contract::definition::Authentication;
 use forebay_runtime::forwarding::TrustedProxies;
-use forebay_store::{Integration, Snapshot, SnapshotHandle, Store};
-use std::sync::Arc;
+use forebay_store::{Snapshot, SnapshotHandle, Store};
 use std::time::Duration;
-
-const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 /// Everything that a handler needs, built alike in production and in tests.
 pub(crate) struct Dependencies {
     pub(crate) snapshot: SnapshotHandle,
     pub(crate) store: Store,
-    pub(crate) dispatch: Dispatch,
+    pub(crate) dispatch: BrokerDispatch,
     pub(crate) checks: CheckCache,
     pub(crate) ids: IdIssuer,
     pub(crate) in_flight: InFlight,
@@ -90,13 +80,6 @@ pub(crate) async fn handle(request: HttpRequest, payload: Payload, dependencies:
     response
 }
 
-/// An integration that is called by HTTP.
-#[derive(Clone, Copy)]
-struct Endpoint<'a> {
-    integration: &'a Arc<Integration>,
-    webhook: &'a Webhook,
-}
-
 async fn answer(
     request: &HttpRequest,
     payload: Payload,
@@ -119,143 +102,17 @@ async fn answer(
             if request.method() != Method::GET {
                 return Err(Problem::method_not_allowed(request.method().as_str(), "GET"));
             }
-            let call = authenticate(integration.clone(), webhook, request.headers(), snapshot)?;
-            executions::show(&call, id, dependencies).await
+            let access = authenticate(integration.clone(), webhook, request.headers(), snapshot)?;
+            executions::show(&access, id, dependencies).await
         }
         Route::Call { .. } => {
             if !integration.definition.enabled {
                 return Err(Problem::disabled(&integration.definition.path().to_string()));
             }
             if request.method() == Method::OPTIONS {
-                return Ok(cors::options(request, webhook, &allowed_methods(webhook)));
+                return Ok(cors::options(request, webhook, &endpoint.allowed_methods()));
             }
-            if !webhook.methods.iter().any(|method| method.as_str() == request.method().as_str()) {
-                return Err(Problem::method_not_allowed(request.method().as_str(), &allowed_methods(webhook)));
-            }
-            let caller = Caller::of(integration.clone(), webhook, request.headers(), snapshot)?;
-            accept(request, payload, dependencies, caller, webhook, trace).await
+            call::respond(request, payload, endpoint, trace, snapshot, dependencies).await
         }
     }
-}
-
-async fn accept(
-    request: &HttpRequest,
-    payload: Payload,
-    dependencies: &Dependencies,
-    caller: Caller,
-    webhook: &Webhook,
-    trace: &Trace,
-) -> Result<HttpResponse, Problem> {
-    let _in_flight = dependencies.in_flight.enter(&caller.integration().definition.tenant)?;
-    let mut rate = webhook.rate;
-    let address = || client_of(request, &dependencies.proxies).address;
-    if let Caller::Known(call) = &caller
-        && let Some(rate) = rate.take()
-    {
-        dependencies.rates.admit(call, address, rate)?;
-    }
-    let declared_length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    let limits = BodyLimits { max_bytes: webhook.max_bytes.min(dependencies.max_body_bytes), timeout: dependencies.body_timeout };
-    let mut share = dependencies.bodies.share(caller.integration(), caller.is_known());
-    let body = receive(payload, declared_length, limits, &mut share).await?;
-    let call = &caller.authenticated(&body).await?;
-    share.authenticated();
-    if let Some(rate) = rate {
-        dependencies.rates.admit(call, address, rate)?;
-    }
-    let id =
-        dependencies.ids.issue(call.integration.id).map_err(|_| Problem::internal("No random bytes can be had for an execution id."))?;
-    let mut envelope = normalize(call, webhook, request, body, id, trace.context())?;
-    let checks = dependencies.checks.of(&call.integration, webhook)?;
-    if let Some(checks) = &checks {
-        checks.body(&envelope, webhook.max_bytes).await?;
-    }
-    let path = call.integration.definition.path();
-    let location = |id: ExecutionId| format!("/{path}/executions/{id}");
-    let preferences = Preferences::of(request.headers());
-    let response = webhook.response.filter(|_| !preferences.respond_async);
-    let first = match know(call, webhook, checks.as_deref(), request.headers(), &envelope, dependencies).await? {
-        Known::No => None,
-        Known::First(known) => {
-            envelope.once = Envelope::new_message();
-            Some(known)
-        }
-        Known::Ended(id, ending) if response.is_some() => return Ok(replayed(ended(id, ending, &location(id)))),
-        Known::Running(id) if response.is_some() => return Err(Problem::still_running(id, &location(id))),
-        Known::OfAnotherKey(_) if response.is_some() => return Err(Problem::call_of_another_key()),
-        Known::Ended(id, _) | Known::Running(id) | Known::OfAnotherKey(id) => return Ok(replayed(accepted(id, &location(id)))),
-    };
-    let location = location(id);
-    let not_accepted = async |error: PublishError| {
-        if let Some(known) = first.filter(|_| !error.may_be_delivered()) {
-            // Should this fail, the next call with the key is published under the same id.
-            let _ = dependencies.store.forget_call(&known).await;
-        }
-        Err(Problem::not_accepted(&error))
-    };
-
-    let Some(response) = response else {
-        if let Err(error) = dependencies.dispatch.accept(&envelope, &webhook.delivery).await {
-            return not_accepted(error).await;
-        }
-        let mut answer = accepted(id, &location);
-        if preferences.respond_async {
-            answer.headers_mut().insert(PREFERENCE_APPLIED, HeaderValue::from_static("respond-async"));
-        }
-        return Ok(answer);
-    };
-    let longest = preferences.wait.map_or(response.wait, |preferred| preferred.min(response.wait));
-    let wait = Wait { longest, on_timeout: response.on_timeout };
-    let mut answer = match dependencies.dispatch.call(envelope, &webhook.delivery, wait).await {
-        Err(error) => return not_accepted(error).await,
-        Ok(Answer::Ended(Ending::Expired)) | Ok(Answer::TimedOut) if response.on_timeout == OnTimeout::Error => {
-            Problem::execution_timeout(id, &location, longest).into_response()
-        }
-        Ok(Answer::TimedOut) => accepted(id, &location),
-        Ok(Answer::Ended(ending)) => ended(id, ending, &location),
-    };
-    if let Some(preferred) = preferences.wait {
-        let applied = HeaderValue::try_from(format!("wait={}", preferred.as_secs()));
-        answer.headers_mut().insert(PREFERENCE_APPLIED, applied.unwrap_or_else(|_| HeaderValue::from_static("wait")));
-    }
-    Ok(answer)
-}
-
-/// The answer to a caller who waits for an execution that has ended.
-fn ended(id: ExecutionId, ending: Ending, location: &str) -> HttpResponse {
-    match ending {
-        Ending::Succeeded(response) => respond(id, response),
-        Ending::Failed(error) => Problem::execution_failed(id, location, &error).into_response(),
-        Ending::Expired => Problem::execution_timeout(id, location, Duration::ZERO).into_response(),
-    }
-}
-
-/// Accepted and confirmed by the broker.
-fn accepted(id: ExecutionId, location: &str) -> HttpResponse {
-    let id = id.to_string();
-    // An id is of letters and digits, so it is JSON as it is.
-    let body = format!(r#"{{"executionId":"{id}","status":"queued"}}"#);
-    HttpResponse::Accepted()
-        .insert_header((LOCATION, location))
-        .insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")))
-        .insert_header((crate::EXECUTION_ID_HEADER, id))
-        .body(body)
-}
-
-/// The workflow's own answer.
-fn respond(id: ExecutionId, response: Response) -> HttpResponse {
-    let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::OK);
-    let mut answer = HttpResponse::build(status);
-    for (name, value) in &response.headers {
-        answer.append_header((name.as_str(), value.as_str()));
-    }
-    answer.insert_header((crate::EXECUTION_ID_HEADER, id.to_string()));
-    // A browser must not take the answer of a workflow for another type than its own.
-    answer.insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"));
-    answer.body(response.body)
-}
-
-fn allowed_methods(webhook: &Webhook) -> String {
-    let methods: Vec<&str> = webhook.methods.iter().map(|method| method.as_str()).chain(["OPTIONS"]).collect();
-    methods.join(", ")
 }

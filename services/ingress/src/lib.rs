@@ -4,6 +4,7 @@
 
 mod authenticate;
 mod backlog;
+mod call;
 mod checks;
 mod client;
 mod cors;
@@ -11,7 +12,6 @@ mod dispatch;
 mod documents;
 mod executions;
 mod handler;
-mod idempotency;
 mod limit;
 mod listening;
 mod measure;

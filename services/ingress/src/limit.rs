@@ -15,18 +15,18 @@ pub(crate) struct InFlight {
 }
 
 /// One call under way; dropping it, by an answer or a caller who hangs up, makes room.
-pub(crate) struct Entered(#[expect(dead_code, reason = "its drop makes room")] Share);
+pub(crate) struct InFlightCall(#[expect(dead_code, reason = "its drop makes room")] Share);
 
 impl InFlight {
     pub(crate) fn new(max: usize) -> Self {
         Self { calls: Shares::new(max), max }
     }
 
-    pub(crate) fn enter(&self, tenant: &Name) -> Result<Entered, Problem> {
+    pub(crate) fn enter(&self, tenant: &Name) -> Result<InFlightCall, Problem> {
         let bound = Bound { holder: Holder::Tenant(tenant.clone()), numerator: TENANT_SHARE, denominator: 1 };
         let mut call = self.calls.share([Some(bound), None, None, None]);
         match call.grow(1) {
-            Ok(()) => Ok(Entered(call)),
+            Ok(()) => Ok(InFlightCall(call)),
             Err(Refused::UsedUp) => Err(Problem::too_many(self.max)),
             Err(Refused::Bound(_)) => Err(Problem::too_many_of_tenant(tenant.as_str())),
         }

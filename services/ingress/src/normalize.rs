@@ -1,6 +1,6 @@
 //! From an authenticated HTTP request to an envelope.
 
-use crate::authenticate::Authenticated;
+use crate::authenticate::Access;
 use crate::problem::Problem;
 use actix_web::HttpRequest;
 use actix_web::http::header::HeaderMap;
@@ -47,14 +47,14 @@ pub(crate) fn check_head(request: &HttpRequest) -> Result<(), Problem> {
 
 /// Builds the envelope; the query and the body are checked against the definition.
 pub(crate) fn normalize(
-    call: &Authenticated,
+    access: &Access,
     webhook: &Webhook,
     request: &HttpRequest,
     body: Bytes,
     execution_id: ExecutionId,
     trace: Option<TraceContext>,
 ) -> Result<Envelope, Problem> {
-    let integration = &call.integration;
+    let integration = &access.integration;
     let query_string = request.uri().query().unwrap_or_default();
     let query = read_query(query_string, &webhook.query).map_err(|errors| Problem::query(&errors))?;
     let headers = headers(request.headers());
@@ -68,7 +68,7 @@ pub(crate) fn normalize(
     let envelope = Envelope::new(execution_id, integration.definition.path(), integration.id, integration.version, request, body);
     let Envelope { content_type, content_encoding, body, .. } = &envelope;
     check_body(webhook.reading(), content_type.as_deref(), content_encoding.as_deref(), body).map_err(|error| Problem::body(&error))?;
-    Ok(Envelope { trace, caller: call.credential.caller(), ..envelope })
+    Ok(Envelope { trace, caller: access.credential.caller(), ..envelope })
 }
 
 fn headers(headers: &HeaderMap) -> Vec<(String, String)> {

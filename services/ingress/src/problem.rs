@@ -2,10 +2,10 @@
 
 mod limits;
 
+use crate::dispatch::NotAccepted;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
-use forebay_broker::PublishError;
 use forebay_contract::ExecutionId;
 use forebay_contract::body::{ACCEPTED_ENCODINGS, BodyError};
 use forebay_contract::outcome::ExecutionError;
@@ -179,22 +179,23 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "malformed-body", "Malformed body", detail)
     }
 
-    pub(crate) fn not_accepted(error: &PublishError) -> Self {
-        let fate = match error.may_be_delivered() {
-            true => "It may still be delivered and executed: call again only with care for a second execution.",
-            false => "Nothing was accepted and nothing will be executed; call again.",
+    pub(crate) fn not_accepted(error: &NotAccepted) -> Self {
+        let NotAccepted { reason, may_be_delivered, max_bytes, retry_after } = error;
+        let fate = match (may_be_delivered, max_bytes) {
+            (true, _) => "It may still be delivered and executed: call again only with care for a second execution.",
+            (false, None) => "Nothing was accepted and nothing will be executed; call again.",
+            (false, Some(_)) => "Nothing was accepted and nothing will be executed; send a smaller body.",
         };
-        let detail = format!("The call was not accepted: {error}. {fate}");
-        if let PublishError::TooLarge { limit, .. } = error {
-            let detail =
-                format!("The call was not accepted: {error}. Nothing was accepted and nothing will be executed; send a smaller body.");
-            return Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "Body too large", detail)
-                .with("maxBytes", *limit)
-                .with("mayBeDelivered", false);
-        }
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable", detail)
-            .with("mayBeDelivered", error.may_be_delivered())
-            .with_retry_after(error.retry_after())
+        let detail = format!("The call was not accepted: {reason}. {fate}");
+        let problem = match max_bytes {
+            Some(max_bytes) => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "Body too large", detail).with("maxBytes", *max_bytes)
+            }
+            None => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable", detail).with_retry_after(*retry_after)
+            }
+        };
+        problem.with("mayBeDelivered", *may_be_delivered)
     }
 
     pub(crate) fn history_unavailable() -> Self {

@@ -3,7 +3,7 @@
 //! The generic cell rate algorithm (ITU-T I.371, appendix): one time is kept for each, at which all calls so far would have
 //! arrived had they come evenly. Nothing runs by the clock, and an endpoint without a rate costs nothing.
 
-use crate::authenticate::Authenticated;
+use crate::authenticate::Access;
 use crate::problem::Problem;
 use forebay_contract::definition::{Rate, RateScope};
 use std::collections::HashMap;
@@ -54,14 +54,14 @@ struct Evens {
 
 impl Rates {
     /// Lets the call in and counts it, or says how long the caller has to wait. `address`: of the client, asked for only where it counts.
-    pub(crate) fn admit(&self, call: &Authenticated, address: impl FnOnce() -> Option<IpAddr>, rate: Rate) -> Result<(), Problem> {
+    pub(crate) fn admit(&self, access: &Access, address: impl FnOnce() -> Option<IpAddr>, rate: Rate) -> Result<(), Problem> {
         let counted = match rate.scope {
             RateScope::Endpoint => Counted::All,
-            RateScope::Key => Counted::Key(call.credential.key()),
+            RateScope::Key => Counted::Key(access.credential.key()),
             RateScope::Address => Counted::of_client(address()),
         };
         let mut evens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        evens.admit((call.integration.id, counted), rate, Instant::now()).map_err(|wait| Problem::over_rate(rate, wait))
+        evens.admit((access.integration.id, counted), rate, Instant::now()).map_err(|wait| Problem::over_rate(rate, wait))
     }
 }
 

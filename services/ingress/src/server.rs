@@ -2,7 +2,7 @@
 
 use crate::backlog::LongQueues;
 use crate::checks::CheckCache;
-use crate::dispatch::Dispatch;
+use crate::dispatch::BrokerDispatch;
 use crate::documents::Documents;
 use crate::handler::{Dependencies, handle};
 use crate::limit::InFlight;
@@ -117,7 +117,7 @@ impl Ingress {
         tokio::spawn(long_queues.clone().watch(inspector, topology.clone(), broker_shutdown.clone()));
         let replies = Replies::start(url, settings.worker_name.clone(), topology.clone(), broker_shutdown.clone());
         let dependencies = web::Data::new(Dependencies {
-            dispatch: Dispatch {
+            dispatch: BrokerDispatch {
                 publisher,
                 replies,
                 topology,

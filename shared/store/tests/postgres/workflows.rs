@@ -5,7 +5,7 @@ use crate::samples::{Sample, apply, name};
 use forebay_contract::Secret;
 use forebay_contract::connection::{Connection, ConnectionKind};
 use forebay_contract::outcome::KeptStep;
-use forebay_store::{KeptBatch, KnownCall, Record, SecretKeys, Store, StoreError};
+use forebay_store::{EarlierCall, KeptBatch, Record, Reservation, Reserve, ReservedCall, SecretKeys, Store, StoreError};
 use serde_json::{Value, json};
 use std::time::Duration;
 use uuid::Uuid;
@@ -49,35 +49,88 @@ async fn an_execution_belongs_to_the_message_that_claims_it_first() {
     .await;
 }
 
+/// A call that has its key from now on.
+async fn reserved(store: &Store, call: ReservedCall) -> Reservation {
+    match store.reserve(call).await.unwrap() {
+        Reserve::Reserved(reservation) => reservation,
+        Reserve::Taken(earlier) => panic!("{earlier:?}"),
+    }
+}
+
+async fn earlier(store: &Store, call: ReservedCall) -> EarlierCall {
+    match store.reserve(call).await.unwrap() {
+        Reserve::Reserved(reservation) => panic!("{reservation:?}"),
+        Reserve::Taken(earlier) => earlier,
+    }
+}
+
+fn call_with_key(sample: &Sample, retention: u64, request: u8) -> ReservedCall {
+    ReservedCall {
+        integration_id: sample.integration.id,
+        key_digest: [1; 32],
+        request_digest: [request; 32],
+        execution_id: sample.id(),
+        retention: Duration::from_millis(retention),
+        caller: Some(Uuid::from_u128(request.into())),
+    }
+}
+
 #[tokio::test]
-async fn the_first_call_with_a_key_is_known_until_it_expires_or_is_forgotten() {
+async fn the_first_call_with_a_key_has_it_until_it_expires_or_is_released() {
     with_store(|store, _| async move {
         let sample = Sample::make(&store, "t/n").await;
-        let call = |keep, request: u8| KnownCall {
-            integration_id: sample.integration.id,
-            key_digest: [1; 32],
-            request_digest: [request; 32],
-            execution_id: sample.id(),
-            keep: Duration::from_millis(keep),
-            caller: Some(Uuid::from_u128(request.into())),
-        };
+        let call = |retention, request| call_with_key(&sample, retention, request);
         let first = call(60_000, 2);
-        assert_eq!(store.know_call(&first).await.unwrap(), None);
-        let known = store.know_call(&call(60_000, 2)).await.unwrap().unwrap();
+        let mut reservation = reserved(&store, first).await;
+        let known = earlier(&store, call(60_000, 2)).await;
         assert_eq!((known.execution_id, known.is_same_request), (first.execution_id, true));
-        let of_another = store.know_call(&call(60_000, 3)).await.unwrap().unwrap();
+        let of_another = earlier(&store, call(60_000, 3)).await;
         assert_eq!((of_another.is_same_request, of_another.caller), (false, first.caller), "the caller is that of the first call");
-        store.forget_call(&first).await.unwrap();
+        reservation.release().await.unwrap();
         let short = call(1, 2);
-        assert_eq!(store.know_call(&short).await.unwrap(), None);
+        reservation = reserved(&store, short).await;
+        reservation.retain();
         tokio::time::sleep(Duration::from_millis(20)).await;
-        assert_eq!(store.know_call(&call(60_000, 3)).await.unwrap(), None);
-        // That of another call is not forgotten.
-        store.forget_call(&short).await.unwrap();
-        let now_first = store.know_call(&call(60_000, 4)).await.unwrap().unwrap();
-        assert_eq!(now_first.caller, call(0, 3).caller, "an expired call leaves nothing behind");
+        let next = call(60_000, 3);
+        reserved(&store, next).await.retain();
+        // That of another call is not released.
+        store.release(&short).await.unwrap();
+        assert_eq!(earlier(&store, call(60_000, 4)).await.caller, next.caller, "an expired call leaves nothing behind");
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_reservation_that_is_dropped_is_released_unless_it_is_retained() {
+    with_store(|store, _| async move {
+        let sample = Sample::make(&store, "t/n").await;
+        let call = |request| call_with_key(&sample, 60_000, request);
+        drop(reserved(&store, call(1)).await);
+        let mut next = reserved_in_time(&store, call(2)).await;
+        next.retain();
+        drop(next);
+        // Who hangs up while the store is asked leaves no key behind either.
+        let other = ReservedCall { key_digest: [2; 32], ..call(3) };
+        for wait in [0, 1, 2, 5, 10] {
+            let asked =
+                tokio::time::timeout(Duration::from_millis(wait), store.reserve(ReservedCall { execution_id: sample.id(), ..other }));
+            drop(asked.await);
+        }
+        reserved_in_time(&store, other).await;
+        assert_eq!(earlier(&store, call(4)).await.caller, call(2).caller, "a retained key stays");
+    })
+    .await;
+}
+
+/// Asks until the call has its key, for 10 s.
+async fn reserved_in_time(store: &Store, call: ReservedCall) -> Reservation {
+    for _ in 0..500 {
+        if let Reserve::Reserved(reservation) = store.reserve(call).await.unwrap() {
+            return reservation;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the key of {call:?} is not released");
 }
 
 const OLD: &str = "0123456789abcdef0123456789abcdef";

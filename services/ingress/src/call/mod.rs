@@ -1,0 +1,50 @@
+//! A call from its head to its response. Each stage consumes the one before it, and can be made from nothing else:
+//!
+//! ```text
+//! Received       the endpoint is enabled and takes the method; the call counts as in flight
+//! Authenticated  the body is there, the key or the signature is valid, the rate allows the call
+//! Normalized     the envelope; query, headers, body and schema are valid
+//! Reserved       the idempotency key is this call's; a repeated call is answered here
+//! Published      the broker has confirmed the message
+//! response       202, or the outcome of the execution
+//! ```
+
+mod authenticated;
+mod normalized;
+mod published;
+mod received;
+mod reserved;
+mod response;
+
+use self::authenticated::Authenticated;
+use self::normalized::Normalized;
+use self::published::Published;
+pub(crate) use self::received::Endpoint;
+use self::received::Received;
+use self::reserved::{Reserved, Reserving};
+use crate::handler::Dependencies;
+use crate::problem::Problem;
+use crate::trace::Trace;
+use actix_web::web::Payload;
+use actix_web::{HttpRequest, HttpResponse};
+use forebay_store::Snapshot;
+
+/// Answers a call of an endpoint.
+pub(crate) async fn respond(
+    request: &HttpRequest,
+    payload: Payload,
+    endpoint: Endpoint<'_>,
+    trace: &Trace,
+    snapshot: &Snapshot,
+    dependencies: &Dependencies,
+) -> Result<HttpResponse, Problem> {
+    let received = Received::new(request, endpoint, trace, snapshot, dependencies)?;
+    let authenticated = Authenticated::new(received, payload, dependencies).await?;
+    let normalized = Normalized::new(authenticated, dependencies).await?;
+    let reserved: Reserved<'_> = match Reserving::new(normalized, dependencies).await? {
+        Reserving::Repeated(response) => return Ok(response),
+        Reserving::Reserved(reserved) => reserved,
+    };
+    let published = Published::new(reserved, &dependencies.dispatch).await?;
+    Ok(published.response().await)
+}

@@ -1,0 +1,90 @@
+//! The first stage: a call that its endpoint takes, as far as its head tells.
+
+use crate::authenticate::Caller;
+use crate::dispatch::Wait;
+use crate::handler::Dependencies;
+use crate::limit::InFlightCall;
+use crate::prefer::Preferences;
+use crate::problem::Problem;
+use crate::trace::Trace;
+use actix_web::HttpRequest;
+use forebay_contract::definition::Webhook;
+use forebay_contract::envelope::TraceContext;
+use forebay_store::{Integration, Snapshot};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// An integration that is called by HTTP.
+#[derive(Clone, Copy)]
+pub(crate) struct Endpoint<'r> {
+    pub(crate) integration: &'r Arc<Integration>,
+    pub(crate) webhook: &'r Webhook,
+}
+
+impl Endpoint<'_> {
+    /// The methods that may be used here, with commas between them.
+    pub(crate) fn allowed_methods(self) -> String {
+        let methods: Vec<&str> = self.webhook.methods.iter().map(|method| method.as_str()).chain(["OPTIONS"]).collect();
+        methods.join(", ")
+    }
+}
+
+/// The parts of a call that every stage has.
+pub(super) struct Call<'r> {
+    pub(super) request: &'r HttpRequest,
+    pub(super) endpoint: Endpoint<'r>,
+    pub(super) trace: Option<TraceContext>,
+    pub(super) response_time: ResponseTime,
+    _in_flight: InFlightCall,
+}
+
+/// When the caller gets its response.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum ResponseTime {
+    /// As soon as the call is accepted. `is_preferred`: the caller asked for that.
+    Accepted { is_preferred: bool },
+    /// When the execution has ended, or the time is over. `preferred`: the time that the caller asked for.
+    Ended { wait: Wait, preferred: Option<Duration> },
+}
+
+impl ResponseTime {
+    fn of(webhook: &Webhook, preferences: &Preferences) -> Self {
+        match webhook.response {
+            Some(response) if !preferences.respond_async => {
+                let max = preferences.wait.map_or(response.wait, |preferred| preferred.min(response.wait));
+                Self::Ended { wait: Wait { max, on_timeout: response.on_timeout }, preferred: preferences.wait }
+            }
+            Some(_) | None => Self::Accepted { is_preferred: preferences.respond_async },
+        }
+    }
+}
+
+/// A call whose endpoint is enabled and takes its method.
+pub(super) struct Received<'r> {
+    call: Call<'r>,
+    caller: Caller,
+}
+
+impl<'r> Received<'r> {
+    pub(super) fn new(
+        request: &'r HttpRequest,
+        endpoint: Endpoint<'r>,
+        trace: &Trace,
+        snapshot: &Snapshot,
+        dependencies: &Dependencies,
+    ) -> Result<Self, Problem> {
+        let Endpoint { integration, webhook } = endpoint;
+        if !webhook.methods.iter().any(|method| method.as_str() == request.method().as_str()) {
+            return Err(Problem::method_not_allowed(request.method().as_str(), &endpoint.allowed_methods()));
+        }
+        let caller = Caller::of(integration.clone(), webhook, request.headers(), snapshot)?;
+        let in_flight = dependencies.in_flight.enter(&integration.definition.tenant)?;
+        let response_time = ResponseTime::of(webhook, &Preferences::of(request.headers()));
+        let call = Call { request, endpoint, trace: trace.context(), response_time, _in_flight: in_flight };
+        Ok(Self { call, caller })
+    }
+
+    pub(super) fn into_parts(self) -> (Call<'r>, Caller) {
+        (self.call, self.caller)
+    }
+}
