@@ -15,6 +15,7 @@ mod databases;
 mod delivery;
 mod detection;
 mod documents;
+mod engineering_pages;
 mod examples;
 mod fairness;
 mod files;

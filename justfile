@@ -1,0 +1,28 @@
+# Short names for the scripts. `just` lists them.
+
+default:
+    @just --list
+
+# Builds Forebay and runs it with a private RabbitMQ and PostgreSQL, and the examples.
+run:
+    scripts/run
+
+# Runs every test, or those that the arguments name.
+test *ARGS:
+    scripts/test {{ARGS}}
+
+# Runs every check, or those that the arguments name.
+check *ARGS:
+    scripts/check {{ARGS}}
+
+# Measures: `just bench`, `just bench fairness`.
+bench *ARGS:
+    scripts/bench {{ARGS}}
+
+# Runs load and faults for 20 minutes.
+chaos *ARGS:
+    scripts/chaos {{ARGS}}
+
+# Does what CI does.
+ci:
+    .ci/run

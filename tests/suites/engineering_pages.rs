@@ -1,0 +1,104 @@
+//! The pages for engineers name files, and lists of files: they exist, and the lists are whole.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+/// The files of the checkout, from its top, without what is built or installed.
+fn files() -> BTreeSet<String> {
+    fn collect(folder: &Path, files: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() {
+                if !["target", "node_modules", ".git", ".forebay"].contains(&name.as_str()) {
+                    collect(&path, files);
+                }
+            } else {
+                files.insert(path.strip_prefix(ROOT).unwrap().to_string_lossy().into_owned());
+            }
+        }
+    }
+    let mut files = BTreeSet::new();
+    collect(Path::new(ROOT), &mut files);
+    files
+}
+
+fn page(name: &str) -> String {
+    std::fs::read_to_string(format!("{ROOT}/{name}")).unwrap()
+}
+
+/// What a text has in backticks.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn every_file_that_a_page_for_engineers_names_exists() {
+    let files = files();
+    let pages = files.iter().filter(|file| {
+        ["ARCHITECTURE.md", "CONTRIBUTING.md"].contains(&file.as_str()) || file.starts_with("docs/adr/") || file.starts_with("docs/dev/")
+    });
+    let mut missing = Vec::new();
+    for name in pages {
+        let text = page(name);
+        let is_file = |text: &&str| {
+            let extension = text.rsplit_once('.').map(|(_, extension)| extension);
+            ["rs", "md", "sql", "toml"].map(Some).contains(&extension) && !text.contains([' ', '*'])
+        };
+        for named in quoted(&text).filter(is_file) {
+            let is_there = files.iter().any(|file| file == named || file.ends_with(&format!("/{named}")));
+            if !is_there {
+                missing.push(format!("{name}: {named}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
+#[test]
+fn the_lists_of_files_for_a_new_part_are_whole() {
+    let files = files();
+    let sources: Vec<(&String, String)> = files
+        .iter()
+        .filter(|file| file.starts_with("shared/") || file.starts_with("services/"))
+        .filter(|file| file.ends_with(".rs") && !file.contains("/tests"))
+        .map(|file| (file, page(file)))
+        .collect();
+    let contributing = page("CONTRIBUTING.md");
+    let mut lists = 0;
+    for part in contributing.split("\n### ").skip(1) {
+        let mut lines = part.lines();
+        let title = lines.next().unwrap();
+        let Some(words) = lines.find(|line| !line.is_empty()).filter(|line| line.starts_with("Files with ")) else { continue };
+        let words: Vec<&str> = quoted(words).collect();
+        let listed: BTreeSet<&str> = lines.filter_map(|line| line.strip_prefix("- `")?.split('`').next()).collect();
+        let found: BTreeSet<&str> =
+            sources.iter().filter(|(_, text)| words.iter().any(|word| text.contains(word))).map(|(file, _)| file.as_str()).collect();
+        assert_eq!(listed, found, "{title}: the list in CONTRIBUTING.md, and the files with {words:?}");
+        lists += 1;
+    }
+    assert_eq!(lists, 3);
+}
+
+#[test]
+fn the_page_of_the_log_has_every_field_of_forebay() {
+    let mut fields = BTreeSet::new();
+    for file in files().iter().filter(|file| file.starts_with("shared/") || file.starts_with("services/")) {
+        if !file.ends_with(".rs") || file.contains("/tests") {
+            continue;
+        }
+        for (at, _) in page(file).match_indices("forebay.") {
+            let text = page(file);
+            let field: String = text[at..].chars().take_while(|c| c.is_ascii_lowercase() || *c == '.' || *c == '_').collect();
+            if text[at + field.len()..].starts_with(" = ") {
+                fields.insert(field);
+            }
+        }
+    }
+    let logging = page("docs/dev/logging.md");
+    let listed: BTreeSet<String> =
+        quoted(&logging).filter(|text| text.starts_with("forebay.") && *text != "forebay.").map(str::to_owned).collect();
+    assert_eq!(listed, fields);
+}
