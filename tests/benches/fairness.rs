@@ -26,8 +26,8 @@ const HANGING_WORK: usize = 200;
 /// From the first call of the busy tenant until those of the others are measured: the same load is measured before and during it, and not the
 /// moment in which all its calls come at once.
 const ONSET: Duration = Duration::from_secs(2);
-/// Longest wait for the effect of an asynchronous call.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Maximum wait for the effect of an asynchronous call.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The load of the tenant that is not quiet.
 #[derive(Debug, Clone, Copy)]
@@ -187,14 +187,14 @@ async fn calls(stack: &Arc<Stack>, ingress: &Arc<Process>, sink: &Sink, time: Du
     Figures(figures)
 }
 
-/// When each call had its effect, once all have had it or [`PATIENCE`] is over.
+/// When each call had its effect, once all have had it or [`TIMEOUT`] is over.
 async fn arrivals(sink: &Sink, sent: &[(Kind, String, Instant, Option<Duration>)]) -> HashMap<String, Instant> {
     let expected = |sent: &&(Kind, String, Instant, Option<Duration>)| sent.0 != Kind::Answered && sent.3.is_some();
     let begun = Instant::now();
     loop {
         let arrivals: HashMap<String, Instant> = sink.seen().into_iter().map(|seen| (seen.path, seen.began)).collect();
         let is_complete = sent.iter().filter(expected).all(|(_, id, ..)| arrivals.contains_key(&format!("/{id}")));
-        if is_complete || begun.elapsed() > PATIENCE {
+        if is_complete || begun.elapsed() > TIMEOUT {
             return arrivals;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 const STEADY: Duration = Duration::from_secs(3);
 /// A quiet call without an answer for so long is taken as failing.
 const MAX_SILENCE: Duration = Duration::from_secs(2);
-/// Longest time until quiet calls succeed again.
+/// Maximum time until quiet calls succeed again.
 const MAX_RECOVERY: Duration = Duration::from_secs(90);
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 

@@ -11,8 +11,8 @@ const TICK: Duration = Duration::from_millis(400);
 const SYNCHRONOUS_BURST: u64 = 4;
 /// Calls of an ordered trigger that follow each other without a pause.
 const ORDERED_BURST: u64 = 6;
-const ORDERED_PAUSE: Duration = Duration::from_millis(1500);
-const REPETITION_PAUSE: Duration = Duration::from_millis(300);
+const ORDERED_INTERVAL: Duration = Duration::from_millis(1500);
+const REPETITION_INTERVAL: Duration = Duration::from_millis(300);
 /// Calls with a key that are repeated although they were answered, in percent.
 const REPEATED: u64 = 25;
 /// A partner gives a call up after so many repetitions.
@@ -53,10 +53,10 @@ async fn one_by_one(caller: Caller, endpoint: Endpoint) {
         let answer = caller.call(&endpoint, n).await;
         n += 1;
         if answer.accepted_execution().is_none() {
-            tokio::time::sleep(REPETITION_PAUSE).await;
+            tokio::time::sleep(REPETITION_INTERVAL).await;
         }
         if n % ORDERED_BURST == 0 {
-            tokio::time::sleep(ORDERED_PAUSE).await;
+            tokio::time::sleep(ORDERED_INTERVAL).await;
         }
     }
 }
@@ -72,14 +72,14 @@ async fn with_keys(caller: Caller, endpoint: Endpoint, burst: u64, mut random: R
             if answer.accepted_execution().is_some() {
                 break;
             }
-            tokio::time::sleep(REPETITION_PAUSE).await;
+            tokio::time::sleep(REPETITION_INTERVAL).await;
         }
         if random.is(REPEATED) {
             caller.send(&endpoint, id, Some(&key), body).await;
         }
         n += 1;
         if n % burst == 0 {
-            tokio::time::sleep(ORDERED_PAUSE).await;
+            tokio::time::sleep(ORDERED_INTERVAL).await;
         }
     }
 }

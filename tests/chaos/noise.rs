@@ -14,10 +14,10 @@ use tokio::task::JoinSet;
 const HANGING_CALLS: usize = 120;
 const HANGING_WORK: usize = 200;
 /// Pause between hanging calls: to have many is another noise than to send many at once.
-const HANGING_PAUSE: Duration = Duration::from_millis(10);
+const HANGING_INTERVAL: Duration = Duration::from_millis(10);
 /// Connections of a flood.
 const FLOOD: usize = 8;
-const POISON_PAUSE: Duration = Duration::from_millis(20);
+const POISON_INTERVAL: Duration = Duration::from_millis(20);
 /// Deeper than any parser of a document follows.
 const NESTING: usize = 100_000;
 
@@ -42,7 +42,7 @@ async fn hang(caller: &Caller, effects: &Effects, time: Duration) {
     for endpoint in std::iter::repeat_n(call, HANGING_CALLS).chain(std::iter::repeat_n(work, HANGING_WORK)) {
         let caller = caller.clone();
         tokio::spawn(async move { caller.call(&endpoint, next()).await });
-        tokio::time::sleep(HANGING_PAUSE).await;
+        tokio::time::sleep(HANGING_INTERVAL).await;
     }
     tokio::time::sleep(time).await;
     effects.hang(false);
@@ -76,7 +76,7 @@ async fn poison(caller: &Caller, time: Duration, random: &mut Random) {
         };
         let id = caller.open(endpoint, next());
         caller.send(endpoint, id, None, body).await;
-        tokio::time::sleep(POISON_PAUSE).await;
+        tokio::time::sleep(POISON_INTERVAL).await;
     }
 }
 

@@ -8,8 +8,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 use uuid::Uuid;
 
-/// Longest wait for a condition; far more than it takes, for a machine under load.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Maximum wait for a condition; far more than it takes, for a machine under load.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Asks until the answer is there.
 pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
@@ -22,8 +22,8 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut ask: i
         }
     };
     // Also where one question is never answered.
-    let answer = tokio::time::timeout(PATIENCE, asked_again).await;
-    answer.unwrap_or_else(|_| panic!("not within {PATIENCE:?}: {what}"))
+    let answer = tokio::time::timeout(TIMEOUT, asked_again).await;
+    answer.unwrap_or_else(|_| panic!("not within {TIMEOUT:?}: {what}"))
 }
 
 /// One installation.
@@ -248,7 +248,7 @@ impl Stack {
             if ended.is_some() {
                 return Err(log());
             }
-            assert!(begun.elapsed() < PATIENCE, "{service} is not ready\n{}", log());
+            assert!(begun.elapsed() < TIMEOUT, "{service} is not ready\n{}", log());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -388,7 +388,7 @@ impl Process {
 
     /// Waits until the process has ended.
     pub async fn ended(mut self) -> std::process::ExitStatus {
-        tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("the process ends").unwrap()
+        tokio::time::timeout(TIMEOUT, self.child.wait()).await.expect("the process ends").unwrap()
     }
 
     /// `127.0.0.1:PORT` of the ingress.

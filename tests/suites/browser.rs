@@ -5,15 +5,15 @@ use std::process::Stdio;
 use std::time::Duration;
 use tokio::process::Command;
 
-/// Longest time of one of the scripts, on a machine that does much else.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// Maximum time of one of the scripts, on a machine that does much else.
+const TIMEOUT: Duration = Duration::from_secs(300);
 
 async fn run(stack: &Stack, script: &str, settings: &[(&str, &str)]) {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/browser");
     assert!(std::path::Path::new(folder).join("node_modules").is_dir(), "run `npm ci` in tests/browser, as scripts/test does");
     let mut command = Command::new("node");
     command.arg(script).current_dir(folder).envs(settings.iter().copied()).stdin(Stdio::null()).kill_on_drop(true);
-    let output = tokio::time::timeout(PATIENCE, command.output()).await.expect("the script ends").unwrap();
+    let output = tokio::time::timeout(TIMEOUT, command.output()).await.expect("the script ends").unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(output.status.success(), "{script}\n{}\n{}", text(&output.stdout), text(&output.stderr));
     let log = stack.log_of("dev");

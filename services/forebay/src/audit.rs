@@ -56,9 +56,9 @@ fn row(line: Value) -> Row {
 
 /// Enough to tell lines apart; `--output json` has all of it.
 fn shortened(value: &Value) -> String {
-    const MOST: usize = 60;
+    const MAX_CHARS: usize = 60;
     let text = value.to_string();
-    match text.char_indices().nth(MOST) {
+    match text.char_indices().nth(MAX_CHARS) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text,
     }

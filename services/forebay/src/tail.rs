@@ -10,8 +10,8 @@ use serde_json::Value;
 use std::io::IsTerminal;
 use std::time::Duration;
 
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+const FIRST_DELAY: Duration = Duration::from_secs(1);
+const MAX_DELAY: Duration = Duration::from_secs(15);
 
 /// Until it is ended, or nobody reads any more.
 ///
@@ -25,14 +25,14 @@ pub(crate) async fn tail(output: &Output, api: &Api, tail: Tail) -> Result<(), E
         ("label", tail.label),
     ];
     let has_colour = has_colour();
-    let (mut pause, mut was_open) = (FIRST_PAUSE, false);
+    let (mut pause, mut was_open) = (FIRST_DELAY, false);
     loop {
         match api.follow("executions/live", &query).await {
             Ok(mut response) => {
                 if was_open {
                     note("following again: executions that ended meanwhile are not shown, `forebay executions list` has them");
                 }
-                (was_open, pause) = (true, FIRST_PAUSE);
+                (was_open, pause) = (true, FIRST_DELAY);
                 let mut events = Events::default();
                 while let Ok(Some(piece)) = response.chunk().await {
                     events.push(&piece);
@@ -48,7 +48,7 @@ pub(crate) async fn tail(output: &Output, api: &Api, tail: Tail) -> Result<(), E
             Err(error) => return Err(error),
         }
         tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        pause = (pause * 2).min(MAX_DELAY);
     }
 }
 

@@ -11,7 +11,7 @@ use crate::output::{Output, Row};
 use crate::shown::{second, text};
 
 /// Differences that a row of the listing names; the others are counted.
-const MOST_NAMED: usize = 3;
+const MAX_NAMED: usize = 3;
 
 /// `forebay versions`: the newest first.
 pub(crate) async fn versions(output: &Output, api: &Api, versions: &Versions) -> Result<(), Error> {
@@ -42,9 +42,9 @@ fn row(mut version: Value) -> Row {
 }
 
 fn named(changed: Vec<Difference>) -> String {
-    let mut names: Vec<String> = changed.iter().take(MOST_NAMED).map(Difference::short).collect();
-    if changed.len() > MOST_NAMED {
-        names.push(format!("{} more", changed.len() - MOST_NAMED));
+    let mut names: Vec<String> = changed.iter().take(MAX_NAMED).map(Difference::short).collect();
+    if changed.len() > MAX_NAMED {
+        names.push(format!("{} more", changed.len() - MAX_NAMED));
     }
     names.join(", ")
 }

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use uuid::Uuid;
 
 /// More versions than are in use at once; past it the cache starts over.
-const MOST_VERSIONS: usize = 10_000;
+const MAX_VERSIONS: usize = 10_000;
 /// Larger bodies are checked on a thread that tenants share by turns.
 pub(crate) const LARGE_BODY: usize = 64 * 1024;
 
@@ -48,7 +48,7 @@ impl CheckCache {
         let schema = webhook.schema.as_ref().map(BodySchema::compile).transpose().map_err(|error| broken("schema", error))?;
         let key = webhook.idempotency.key.as_deref().map(KeyMapping::compile).transpose();
         let key = key.map_err(|error| broken("idempotency key", error.to_string()))?;
-        if cache.len() >= MOST_VERSIONS {
+        if cache.len() >= MAX_VERSIONS {
             cache.clear();
         }
         let checks = Arc::new(Checks { rule: webhook.body.clone(), schema, key });

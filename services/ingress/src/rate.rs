@@ -16,7 +16,7 @@ use uuid::Uuid;
 const FEW: usize = 1024;
 
 /// More callers than this are forgotten all at once: who has so many addresses is not bounded by a rate for each of them.
-const MOST: usize = 200_000;
+const MAX_CALLERS: usize = 200_000;
 
 /// Whose calls of an integration are counted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -77,7 +77,7 @@ impl Evens {
         }
         if self.by_caller.insert(caller, next).is_none() && self.by_caller.len() > 2 * self.kept.max(FEW) {
             self.by_caller.retain(|_, even| *even > now);
-            if self.by_caller.len() > MOST {
+            if self.by_caller.len() > MAX_CALLERS {
                 tracing::warn!(callers = self.by_caller.len(), "too many callers are counted for rates; their counts begin again");
                 self.by_caller.clear();
             }
@@ -175,9 +175,9 @@ mod tests {
     #[test]
     fn callers_without_number_are_forgotten_at_once() {
         let (rate, now, mut evens) = (rate(1, Duration::from_secs(86_400)), Instant::now(), Evens::default());
-        for number in 0..3 * MOST as u32 {
+        for number in 0..3 * MAX_CALLERS as u32 {
             evens.admit((Uuid::nil(), Counted::of_client(Some(IpAddr::from(number.to_be_bytes())))), rate, now).unwrap();
         }
-        assert!(evens.by_caller.len() <= 2 * MOST + 1, "{}", evens.by_caller.len());
+        assert!(evens.by_caller.len() <= 2 * MAX_CALLERS + 1, "{}", evens.by_caller.len());
     }
 }

@@ -51,7 +51,7 @@ impl BodyBudget {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BodyLimits {
     pub(crate) max_bytes: usize,
-    /// Longest time for the whole body.
+    /// Maximum time for the whole body.
     pub(crate) timeout: Duration,
 }
 

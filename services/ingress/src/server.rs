@@ -35,7 +35,7 @@ const OBSERVE_EVERY: Duration = Duration::from_millis(500);
 const WRITE_KEY_USES_EVERY: Duration = Duration::from_secs(15);
 /// Idle connections are kept this long.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// Longest wait for the broker before calls are taken: from then on their answer is 503, which tells more than a refused connection.
+/// Maximum wait for the broker before calls are taken: from then on their answer is 503, which tells more than a refused connection.
 const BROKER_WAIT: Duration = Duration::from_secs(5);
 /// How long balancers have, unless it is set, to see that the process stops.
 const LAME_DUCK: Duration = Duration::from_secs(5);

@@ -6,5 +6,5 @@ mod plan;
 mod publish;
 mod server;
 
-pub use plan::MOST_MISSED;
+pub use plan::MAX_MISSED;
 pub use server::{Scheduler, SchedulerError};

@@ -4,9 +4,9 @@ use forebay_contract::ExecutionId;
 use forebay_contract::definition::{MissedRuns, Schedule};
 
 /// With `missed: all`, the most due times that are made up for; older ones are left out.
-pub const MOST_MISSED: usize = 1000;
+pub const MAX_MISSED: usize = 1000;
 /// Runs of one schedule in one claim: the rest follows in the next one, so that a claim stays short.
-const MOST_AT_ONCE: usize = 100;
+const MAX_AT_ONCE: usize = 100;
 /// With `missed: skip`, a run is not missed while it is at most this late: a scheduler that is restarted loses none.
 const LATE_MILLIS: i64 = 10_000;
 
@@ -29,13 +29,13 @@ pub(crate) struct Plan {
 pub(crate) fn plan(schedule: &Schedule, next: i64, now: i64, id_of: impl Fn(i64) -> ExecutionId) -> Plan {
     let timing = &schedule.timing;
     let put_off = |due: i64| due.saturating_add(jitter(schedule, due, &id_of(due)));
-    let mut passed = timing.latest(next, now, MOST_MISSED + 1);
-    let left_out_more = passed.len() > MOST_MISSED;
+    let mut passed = timing.latest(next, now, MAX_MISSED + 1);
+    let left_out_more = passed.len() > MAX_MISSED;
     // Jitter ends before the next due time, so only the last one can still be put off.
     let waiting = passed.pop_if(|last| put_off(*last) > now);
     let count = passed.len();
     let mut runs = match (schedule.missed, waiting) {
-        (MissedRuns::All, _) => passed.split_off(count.saturating_sub(MOST_MISSED)),
+        (MissedRuns::All, _) => passed.split_off(count.saturating_sub(MAX_MISSED)),
         // The one that is put off makes up for those before it.
         (MissedRuns::Once | MissedRuns::Skip, Some(_)) => Vec::new(),
         (MissedRuns::Once, None) => passed.split_off(count.saturating_sub(1)),
@@ -45,8 +45,8 @@ pub(crate) fn plan(schedule: &Schedule, next: i64, now: i64, id_of: impl Fn(i64)
         }
     };
     let left_out = count - runs.len();
-    let later = runs.get(MOST_AT_ONCE).copied();
-    runs.truncate(MOST_AT_ONCE);
+    let later = runs.get(MAX_AT_ONCE).copied();
+    runs.truncate(MAX_AT_ONCE);
     let next = later.or(waiting).or_else(|| timing.next_after(now));
     let wake = if later.is_some() { Some(now) } else { next.map(put_off) };
     Plan { runs, next, wake, left_out, left_out_more }
@@ -124,7 +124,7 @@ mod tests {
             assert_eq!(at.left_out, 0);
             runs += at.runs.len();
         }
-        assert_eq!((runs, at.next), (MOST_MISSED, Some(now + 1000)));
+        assert_eq!((runs, at.next), (MAX_MISSED, Some(now + 1000)));
     }
 
     #[test]

@@ -14,7 +14,7 @@ const MICROS: i64 = 1000;
 /// What tells the id of a due run from other ids that are derived for the same moment.
 const ID_NAME: &str = "schedule";
 /// No further run of a schedule is begun in a claim that has taken as long.
-const LONGEST_CLAIM: Duration = Duration::from_secs(5);
+const MAX_CLAIM: Duration = Duration::from_secs(5);
 
 /// Publishes due runs.
 #[derive(Clone)]
@@ -52,7 +52,7 @@ impl Publishing {
         let began = Instant::now();
         let (mut published, mut handled) = (None, left_out);
         for run in runs {
-            if began.elapsed() > LONGEST_CLAIM {
+            if began.elapsed() > MAX_CLAIM {
                 (next, wake) = (Some(run), Some(now));
                 break;
             }

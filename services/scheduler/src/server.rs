@@ -13,15 +13,15 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Schedules in one claim.
-const MOST_AT_ONCE: u32 = 64;
-/// Longest sleep: what was changed behind our back is noticed then.
-const LONGEST_SLEEP: Duration = Duration::from_secs(5);
+const MAX_AT_ONCE: u32 = 64;
+/// Maximum sleep: what was changed behind our back is noticed then.
+const MAX_SLEEP: Duration = Duration::from_secs(5);
 /// Pause when all that is due is another scheduler's at the moment.
-const SHORTEST_SLEEP: Duration = Duration::from_millis(50);
+const MIN_SLEEP: Duration = Duration::from_millis(50);
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
-const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
+const MAX_BACKOFF: Duration = Duration::from_secs(5);
 /// How often the broker is looked at while it is away.
-const BROKER_PAUSE: Duration = Duration::from_millis(100);
+const BROKER_INTERVAL: Duration = Duration::from_millis(100);
 /// The names of its health checks.
 const BROKER: &str = "scheduler broker";
 const DATABASE: &str = "scheduler database";
@@ -116,7 +116,7 @@ impl Clock {
                 Err(error) => {
                     tracing::warn!(%error, "due runs have to wait; trying again");
                     self.health.set(DATABASE, false, "away");
-                    backoff = (backoff * 2).min(LONGEST_BACKOFF);
+                    backoff = (backoff * 2).min(MAX_BACKOFF);
                     backoff / 2
                 }
             };
@@ -142,14 +142,14 @@ impl Clock {
         self.health.set(BROKER, state == PublisherState::Ready, detail);
         // Nothing is claimed that could not be published.
         if state != PublisherState::Ready {
-            return Ok(BROKER_PAUSE);
+            return Ok(BROKER_INTERVAL);
         }
-        let claimed = self.store.claim_schedules(MOST_AT_ONCE, |due| self.publishing.due(due)).await?;
+        let claimed = self.store.claim_schedules(MAX_AT_ONCE, |due| self.publishing.due(due)).await?;
         self.health.set(DATABASE, true, "connected");
         if claimed > 0 {
             return Ok(Duration::ZERO);
         }
-        let next = self.store.until_next_schedule().await?.unwrap_or(LONGEST_SLEEP);
-        Ok(if next.is_zero() { SHORTEST_SLEEP } else { next.min(LONGEST_SLEEP) })
+        let next = self.store.until_next_schedule().await?.unwrap_or(MAX_SLEEP);
+        Ok(if next.is_zero() { MIN_SLEEP } else { next.min(MAX_SLEEP) })
     }
 }

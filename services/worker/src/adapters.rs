@@ -18,7 +18,7 @@ use uuid::Uuid;
 /// Pause before the connection for replies is asked again; the step's timeout bounds the whole wait.
 const REPLIES_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Longest wait for an answer of the store. An execution that goes on without the checkpoints before a step repeats that step's remote
+/// Maximum wait for an answer of the store. An execution that goes on without the checkpoints before a step repeats that step's remote
 /// call with the same `Idempotency-Key`, should it be delivered again.
 const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 

@@ -19,9 +19,9 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const HEARTBEAT: u16 = 3;
 /// The same for a broker that is not Forebay's own, where nothing waits for it.
 const FOREIGN_HEARTBEAT: u16 = 10;
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const FIRST_DELAY: Duration = Duration::from_millis(100);
 /// Short enough for the first accepted call within 3 seconds of the broker's return.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const MAX_DELAY: Duration = Duration::from_secs(1);
 
 /// A node of the broker.
 #[derive(Clone)]
@@ -122,7 +122,7 @@ async fn connect_to(Address { uri, shown }: &Address, name: &str) -> Result<Conn
 
 /// Connects as soon as the broker is there. `None` when shutdown came first.
 pub(crate) async fn connect_patiently(urls: &str, name: &str, shutdown: &CancellationToken) -> Option<(Connection, Address)> {
-    let mut pause = FIRST_PAUSE;
+    let mut pause = FIRST_DELAY;
     loop {
         let error = tokio::select! {
             () = shutdown.cancelled() => return None,
@@ -134,7 +134,7 @@ pub(crate) async fn connect_patiently(urls: &str, name: &str, shutdown: &Cancell
         tracing::warn!(connection.name = name, error = %chain(&error), "no connection to the broker; trying again");
         tokio::select! {
             () = shutdown.cancelled() => return None,
-            () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(MAX_DELAY),
         }
     }
 }

@@ -83,7 +83,7 @@ pub enum PublishError {
     TooLarge {
         /// Bytes of the body.
         size: usize,
-        /// Most bytes of a body that the broker takes.
+        /// Maximum bytes of a body that the broker takes.
         limit: usize,
     },
     /// The queue does not exist: returned by the broker.

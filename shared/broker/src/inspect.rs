@@ -19,8 +19,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
 
-/// Most unreadable messages that are looked through for one.
-const MOST_SEARCHED: usize = 10_000;
+/// Maximum unreadable messages that are looked through for one.
+const MAX_SEARCHED: usize = 10_000;
 /// Channels over which depths are asked for at once: the broker answers those of one channel one after the other.
 const DEPTH_CHANNELS: usize = 4;
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
@@ -167,7 +167,7 @@ impl Inspector {
     }
 
     async fn settle(&self, channel: &Channel, id: &str, settle: Settle) -> Result<(), SettleError> {
-        for _ in 0..MOST_SEARCHED {
+        for _ in 0..MAX_SEARCHED {
             let Some(message) = self.get(channel).await? else { break };
             let unreadable = described(&message);
             if unreadable.id != id {

@@ -11,12 +11,12 @@ mod error;
 mod inspect;
 mod installation;
 mod lock;
+mod publish_connection;
 mod publisher;
 mod remote;
 mod replies;
 mod signature;
 mod topology;
-mod wire;
 
 pub use codec::{DecodeError, Message, Reply, decode_envelope, encode_envelope, encode_record, encode_reply, encode_unreadable};
 pub use consumer::{Consumers, ConsumersConfig, Delivery, Subscription};

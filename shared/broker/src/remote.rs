@@ -16,7 +16,7 @@ use std::time::Duration;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest short string (AMQP 0-9-1, section 4.2.5.3).
-const LONGEST_NAME: usize = 255;
+const MAX_NAME_LENGTH: usize = 255;
 const PERSISTENT: u8 = 2;
 
 /// A message for somebody else's broker.
@@ -40,7 +40,7 @@ pub struct RemoteMessage {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RemoteError {
     /// A name of more than 255 bytes: not sent.
-    #[error("{0} has more than {LONGEST_NAME} bytes")]
+    #[error("{0} has more than {MAX_NAME_LENGTH} bytes")]
     TooLong(&'static str),
     /// Returned: no queue takes the routing key.
     #[error("no queue takes messages of this exchange and routing key")]
@@ -144,7 +144,7 @@ impl RemotePublisher {
 }
 
 fn short(what: &'static str, text: &str) -> Result<ShortString, RemoteError> {
-    if text.len() > LONGEST_NAME { Err(RemoteError::TooLong(what)) } else { Ok(text.into()) }
+    if text.len() > MAX_NAME_LENGTH { Err(RemoteError::TooLong(what)) } else { Ok(text.into()) }
 }
 
 fn of_lapin(error: &lapin::Error) -> RemoteError {

@@ -16,7 +16,7 @@ pub use notice::{Event, Notice, NoticeEntry};
 /// How long an alert that stays raised is not told again, where its document says nothing.
 pub const DEFAULT_REPEAT: Duration = Duration::from_secs(4 * 3600);
 /// Traffic is known by the minute, and for two days.
-pub const LONGEST_WINDOW: Duration = Duration::from_secs(24 * 3600);
+pub const MAX_WINDOW: Duration = Duration::from_secs(24 * 3600);
 
 /// One alert, checked.
 #[derive(Debug, Clone, PartialEq)]

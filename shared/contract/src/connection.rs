@@ -142,7 +142,7 @@ pub struct DatabaseConnection {
     pub tls: Tls,
     /// Which certificate the server must show.
     pub trust: ServerTrust,
-    /// Most connections of one worker.
+    /// Maximum connections of one worker.
     pub pool: usize,
 }
 
@@ -217,7 +217,7 @@ pub struct AmqpConnection {
     pub trust: ServerTrust,
 }
 
-/// Longest time for one attempt to reach a remote system.
+/// Maximum time for one attempt to reach a remote system.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Connection {

@@ -8,10 +8,10 @@ use std::str::FromStr;
 
 /// The name of a label whose mapping gives a value without one.
 pub const DEFAULT_LABEL: &str = "label";
-/// Most labels of one execution.
-pub const MOST_LABELS: usize = 8;
+/// Maximum labels of one execution.
+pub const MAX_LABELS: usize = 8;
 /// Longest value, in characters; a longer one is cut, where it is stored and where it is searched for.
-const LONGEST_VALUE: usize = 200;
+const MAX_VALUE_CHARS: usize = 200;
 
 /// Why there is no such label.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,7 +29,7 @@ pub enum LabelError {
     #[error("the mapping must give an object of labels, a text or a number, and gave {0}")]
     Shape(&'static str),
     /// Too many.
-    #[error("the mapping gave {0} labels; at most {MOST_LABELS} are kept")]
+    #[error("the mapping gave {0} labels; at most {MAX_LABELS} are kept")]
     Many(usize),
     /// No `=`.
     #[error("'{0}' is not of the form NAME=VALUE, such as workOrder=4711")]
@@ -89,7 +89,7 @@ impl Label {
             Value::Array(_) => return Err(LabelError::Shape("a list")),
             value => vec![(DEFAULT_LABEL, value)],
         };
-        let mut labels = Vec::with_capacity(given.len().min(MOST_LABELS));
+        let mut labels = Vec::with_capacity(given.len().min(MAX_LABELS));
         for (name, value) in given {
             let text = match value {
                 Value::Null => continue,
@@ -101,7 +101,7 @@ impl Label {
             };
             labels.push(Self::new(name, &text)?);
         }
-        if labels.len() > MOST_LABELS {
+        if labels.len() > MAX_LABELS {
             return Err(LabelError::Many(labels.len()));
         }
         Ok(labels)
@@ -111,7 +111,7 @@ impl Label {
 /// The value of a label as it is stored, for a search that names no label.
 #[must_use]
 pub fn label_value(text: &str) -> String {
-    text.chars().take(LONGEST_VALUE).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text.chars().take(MAX_VALUE_CHARS).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 impl fmt::Display for Label {

@@ -30,7 +30,7 @@ pub use causes::{causes, with_causes};
 pub use clock::{show_time, unix_micros};
 pub use duration::{DurationError, format_duration, parse_duration, show_duration};
 pub use id::{ExecutionId, ExecutionIdError, IdIssuer};
-pub use label::{DEFAULT_LABEL, Label, LabelError, MOST_LABELS, label_value};
+pub use label::{DEFAULT_LABEL, Label, LabelError, MAX_LABELS, label_value};
 pub use mail_address::{MailAddress, MailAddressError};
 pub use name::{IntegrationPath, IntegrationPathError, Name, NameError};
 pub use query::{QueryError, read_query};

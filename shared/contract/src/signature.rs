@@ -13,7 +13,7 @@ use std::time::Duration;
 /// Stripe and Standard Webhooks all recommend.
 pub const TOLERANCE: Duration = Duration::from_secs(300);
 /// More signatures in one call than a sender that changes its secret makes.
-const MOST_SIGNATURES: usize = 10;
+const MAX_SIGNATURES: usize = 10;
 
 /// How calls are signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -192,7 +192,7 @@ impl SignatureScheme {
                 (vec![code.and_then(if scheme.encoding == CodeEncoding::Hex { hex } else { base64 })], before)
             }
         };
-        let codes: Option<Vec<Vec<u8>>> = codes.into_iter().take(MOST_SIGNATURES).collect();
+        let codes: Option<Vec<Vec<u8>>> = codes.into_iter().take(MAX_SIGNATURES).collect();
         let codes = codes.filter(|codes| !codes.is_empty()).ok_or_else(|| malformed(self.form()))?;
         Ok(Claim { codes, before, algorithm: self.algorithm(), sender: self.sender() })
     }

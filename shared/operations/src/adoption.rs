@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Longest time after which no service uses a closed broker: it compares, and finishes what it was publishing by then.
+/// Maximum time after which no service uses a closed broker: it compares, and finishes what it was publishing by then.
 const NOTICED_WITHIN: Duration = COMPARE_INTERVAL.saturating_add(Duration::from_secs(5));
 
 /// How the installation stands, seen from this process, and what adopting its settings would change.

@@ -18,7 +18,7 @@ const MISSING_FRESH: Duration = Duration::from_secs(60);
 const STALE: Duration = Duration::from_secs(300);
 /// Queues that are asked for together; what they say is told before the next ones are, after a pause of so many times what that took.
 const TOGETHER: usize = 250;
-const PAUSE: u32 = 3;
+const INTERVAL_FACTOR: u32 = 3;
 
 /// What the broker said last. Cheap to clone.
 #[derive(Clone, Default)]
@@ -80,7 +80,7 @@ impl Depths {
                 Err(error) => return self.forget(&error),
             }
             if chunks.peek().is_some() {
-                tokio::time::sleep(began.elapsed() * PAUSE).await;
+                tokio::time::sleep(began.elapsed() * INTERVAL_FACTOR).await;
             }
         }
         self.known().took = began.elapsed();

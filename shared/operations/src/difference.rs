@@ -4,11 +4,11 @@ use serde_json::{Map, Value, json};
 use similar::{ChangeTag, TextDiff};
 
 /// Longest value on one line, in characters.
-const LONGEST_SHOWN: usize = 100;
+const MAX_SHOWN_LENGTH: usize = 100;
 /// Before each line of a text that is compared.
 const INDENT: &str = "    ";
 /// Texts with more lines than this are shown whole, not compared line by line: comparing costs the product of their lengths.
-const MOST_COMPARED_LINES: usize = 1000;
+const MAX_COMPARED_LINES: usize = 1000;
 
 /// One field that differs.
 #[derive(Debug, Clone, PartialEq)]
@@ -140,7 +140,7 @@ fn shown_whole(sign: char, path: &str, value: &Value) -> Vec<String> {
 
 fn shown(value: &Value) -> String {
     let text = value.to_string();
-    match text.char_indices().nth(LONGEST_SHOWN) {
+    match text.char_indices().nth(MAX_SHOWN_LENGTH) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text,
     }
@@ -158,7 +158,7 @@ pub fn text_differences(before: &str, after: &str) -> Vec<String> {
 fn compare_lines(before: &str, after: &str) -> Vec<String> {
     let (old, new): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
     let line = |sign: char, text: &str| format!("{INDENT}{sign} {text}");
-    if old.len() > MOST_COMPARED_LINES || new.len() > MOST_COMPARED_LINES {
+    if old.len() > MAX_COMPARED_LINES || new.len() > MAX_COMPARED_LINES {
         return old.iter().map(|text| line('-', text)).chain(new.iter().map(|text| line('+', text))).collect();
     }
     let mut lines = Vec::new();

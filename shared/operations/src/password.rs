@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// NIST SP 800-63B-4: at least 15 characters where a password is the only factor, at least 8 where it is one of two. Twelve is between.
-const SHORTEST: usize = 12;
-const LONGEST: usize = 200;
+const MIN_LENGTH: usize = 12;
+const MAX_LENGTH: usize = 200;
 /// Beyond a million guesses, by words, names, passwords of others, patterns of keys, repetitions and dates.
 const WEAKEST: zxcvbn::Score = zxcvbn::Score::Two;
 
@@ -106,8 +106,8 @@ impl Passwords {
 /// [`OperationError::Invalid`]: too short, too long, or one of those that are guessed first.
 fn check(password: &str, words: &[&str]) -> Result<(), OperationError> {
     let length = password.chars().count();
-    if !(SHORTEST..=LONGEST).contains(&length) {
-        return Err(OperationError::Invalid(format!("a password has {SHORTEST} to {LONGEST} characters; this one has {length}")));
+    if !(MIN_LENGTH..=MAX_LENGTH).contains(&length) {
+        return Err(OperationError::Invalid(format!("a password has {MIN_LENGTH} to {MAX_LENGTH} characters; this one has {length}")));
     }
     let words: Vec<&str> = words.iter().copied().chain(["forebay"]).collect();
     if zxcvbn::zxcvbn(password, &words).score() < WEAKEST {
@@ -132,7 +132,7 @@ async fn digest(password: String, _: &Turn<'_>) -> Result<String, OperationError
 
 /// Whether a password is the one of a digest; `None`: of nobody, which takes as long and is never right.
 pub(crate) async fn is_right(password: String, digest: Option<String>, _: &Turn<'_>) -> bool {
-    if password.chars().count() > LONGEST {
+    if password.chars().count() > MAX_LENGTH {
         return false;
     }
     let is_somebody = digest.is_some();

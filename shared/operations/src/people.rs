@@ -13,8 +13,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Longest life of a token: one that nobody remembers must not work for ever.
-const LONGEST_TOKEN: Duration = Duration::from_secs(366 * 86_400);
+/// Maximum life of a token: one that nobody remembers must not work for ever.
+const MAX_TOKEN: Duration = Duration::from_secs(366 * 86_400);
 /// A session ends after this time, whatever is done with it.
 const SESSION_LASTS: Duration = Duration::from_secs(7 * 86_400);
 /// And after this time without a request.
@@ -307,7 +307,7 @@ impl Operations {
         if actor.user_id() != Some(new.user) {
             actor.may_everywhere(Role::Administrator)?;
         }
-        if new.lasts.is_zero() || new.lasts > LONGEST_TOKEN {
+        if new.lasts.is_zero() || new.lasts > MAX_TOKEN {
             return Err(OperationError::Invalid("a token lasts 1s to 366d".to_owned()));
         }
         if new.scopes.is_empty() {

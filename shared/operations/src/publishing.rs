@@ -13,8 +13,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// Longest wait for a connection.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Maximum wait for a connection.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The broker, not compared with the installation yet.
 pub(crate) struct BrokerAccess {
@@ -90,7 +90,7 @@ impl CheckedBroker<'_> {
         let start = || Publisher::start(access.config.clone(), access.topology.clone(), access.shutdown.clone());
         let publisher = access.publisher.get_or_init(start);
         // Not connected after that: publishing says so.
-        let _ = tokio::time::timeout(PATIENCE, publisher.ready()).await;
+        let _ = tokio::time::timeout(TIMEOUT, publisher.ready()).await;
         let queue = access.topology.queue_of(envelope, delivery, None);
         let key = MessageKey::new(&access.check.store.id_key().await?, false);
         let destination = Destination::Queue(queue);

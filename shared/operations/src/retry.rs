@@ -13,7 +13,7 @@ use serde_json::json;
 use std::time::Duration;
 
 /// Between two retries of a search: others need the workers too, and the systems behind them have just failed.
-const PAUSE: Duration = Duration::from_millis(20);
+const PUBLISH_INTERVAL: Duration = Duration::from_millis(20);
 /// What can be retried.
 const RETRYABLE: [ExecutionStatus; 2] = [ExecutionStatus::Failed, ExecutionStatus::Expired];
 
@@ -88,7 +88,7 @@ impl Operations {
                 Err(OperationError::Refused(why)) => batch.refused.push((row.id, why)),
                 Err(error) => return Err(error),
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(PUBLISH_INTERVAL).await;
         }
         Ok(batch)
     }

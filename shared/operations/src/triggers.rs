@@ -8,8 +8,8 @@ use forebay_contract::{IntegrationPath, Name, unix_micros};
 use forebay_store::{Decision, DecisionEffect, DiagnosisRow, Role, TriggerRow};
 use std::time::Duration;
 
-/// Longest time of diagnostics: everything is recorded meanwhile.
-const LONGEST_DIAGNOSIS: Duration = Duration::from_secs(7 * 86_400);
+/// Maximum time of diagnostics: everything is recorded meanwhile.
+const MAX_DIAGNOSIS: Duration = Duration::from_secs(7 * 86_400);
 
 impl Operations {
     /// The triggers that the person sees.
@@ -42,7 +42,7 @@ impl Operations {
     /// [`OperationError::Invalid`]: too long or no time; what the store says.
     pub async fn diagnose(&self, actor: &Actor, path: &IntegrationPath, time: Duration) -> Result<i64, OperationError> {
         let who = actor.may(&path.tenant, Role::Operator)?;
-        if time.is_zero() || time > LONGEST_DIAGNOSIS {
+        if time.is_zero() || time > MAX_DIAGNOSIS {
             return Err(OperationError::Invalid("diagnostics are on for 1s to 7d".to_owned()));
         }
         let until = unix_micros() + i64::try_from(time.as_micros()).unwrap_or_default();

@@ -14,7 +14,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 /// Longest name of who did something, in characters.
-const LONGEST_NAME: usize = 200;
+const MAX_NAME_LENGTH: usize = 200;
 
 /// What somebody acts through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -130,7 +130,7 @@ pub struct AuditFilter {
     pub until: Option<i64>,
     /// Older than this line: the last one of the page before.
     pub before: Option<i64>,
-    /// Most lines.
+    /// Maximum lines.
     pub limit: u32,
 }
 
@@ -213,7 +213,7 @@ pub(crate) async fn write(client: &impl GenericClient, who: &Who, deed: &Deed) -
     let sql = "insert into audit (by_kind, by_name, by_user, tenant, action, target, before, after, client_address)
                values ($1, $2, $3, $4, $5, $6, $7::text::json, $8::text::json, $9)";
     let text = |value: &Option<Value>| value.as_ref().map(Value::to_string);
-    let name: String = storable(&who.name).chars().take(LONGEST_NAME).collect();
+    let name: String = storable(&who.name).chars().take(MAX_NAME_LENGTH).collect();
     client
         .execute(
             sql,

@@ -12,7 +12,7 @@ use tokio::sync::OnceCell;
 /// How to use the database.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
-    /// Most connections of the pool; watching takes one more, watching workers another.
+    /// Maximum connections of the pool; watching takes one more, watching workers another.
     pub max_connections: usize,
     /// What `pg_stat_activity` shows, such as `forebay-worker`.
     pub application_name: String,

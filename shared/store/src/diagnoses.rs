@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use tokio_postgres::error::SqlState;
 use uuid::Uuid;
 
-const LONGEST_NAME: usize = 200;
+const MAX_NAME_LENGTH: usize = 200;
 const OPERATION: &str = "switch diagnostics";
 
 /// An integration whose diagnostics are switched on. Times are microseconds of Unix time.
@@ -49,7 +49,7 @@ impl Store {
         let sql = "insert into diagnostics_windows (integration_id, until_at, switched_by) values ($1, $2, $3)
                    on conflict (integration_id) do update set until_at = excluded.until_at, switched_by = excluded.switched_by,
                        since = case when diagnostics_windows.until_at > now() then diagnostics_windows.since else now() end";
-        let written = transaction.execute(sql, &[&integration, &Timestamp(until), &bounded(&by.name, LONGEST_NAME)]).await;
+        let written = transaction.execute(sql, &[&integration, &Timestamp(until), &bounded(&by.name, MAX_NAME_LENGTH)]).await;
         if let Err(error) = written {
             return Err(match error.code() {
                 Some(code) if *code == SqlState::FOREIGN_KEY_VIOLATION => {

@@ -17,8 +17,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// Most executions that one announcement names: a NOTIFY has fewer than 8000 bytes.
-pub const MOST_ANNOUNCED: usize = 300;
+/// Maximum executions that one announcement names: a NOTIFY has fewer than 8000 bytes.
+pub const MAX_ANNOUNCED: usize = 300;
 /// Announcements that wait for a slow follower; beyond, it is told that it has missed some.
 const WAITING: usize = 64;
 
@@ -88,14 +88,14 @@ impl Follow {
 }
 
 impl Store {
-    /// Tells all who follow that these executions were recorded, at most [`MOST_ANNOUNCED`], and how many more there were.
+    /// Tells all who follow that these executions were recorded, at most [`MAX_ANNOUNCED`], and how many more there were.
     ///
     /// # Errors
     /// What the server says.
     pub async fn announce_outcomes(&self, ids: &[Uuid], left_out: u64) -> Result<(), StoreError> {
         let operation = "announce outcomes";
         let failed = StoreError::during(operation);
-        let named = &ids[..ids.len().min(MOST_ANNOUNCED)];
+        let named = &ids[..ids.len().min(MAX_ANNOUNCED)];
         let left_out = left_out + (ids.len() - named.len()) as u64;
         let bytes: Vec<u8> = named.iter().flat_map(Uuid::as_bytes).copied().collect();
         let client = self.client(operation).await?;

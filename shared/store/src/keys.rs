@@ -26,7 +26,7 @@ const RANDOM_BYTES: usize = 32;
 const HINT_LENGTH: usize = 4;
 /// Bytes of a pasted key.
 const PASTED: std::ops::RangeInclusive<usize> = 16..=512;
-const LONGEST_LABEL: usize = 200;
+const MAX_LABEL_LENGTH: usize = 200;
 
 /// A key to create.
 #[derive(Clone)]
@@ -405,8 +405,8 @@ fn valid_value(value: String) -> Result<String, StoreError> {
 pub(crate) fn valid_label(label: &str) -> Result<String, StoreError> {
     let is_plain = !label.chars().any(char::is_control);
     let label = label.trim();
-    if !is_plain || !(1..=LONGEST_LABEL).contains(&label.chars().count()) {
-        let reason = format!("must have 1 to {LONGEST_LABEL} characters without line breaks");
+    if !is_plain || !(1..=MAX_LABEL_LENGTH).contains(&label.chars().count()) {
+        let reason = format!("must have 1 to {MAX_LABEL_LENGTH} characters without line breaks");
         return Err(StoreError::Invalid { what: "the label", reason });
     }
     Ok(label.to_owned())

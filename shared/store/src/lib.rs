@@ -82,7 +82,7 @@ pub use digests::key_digest;
 pub use durations::{DURATION_BUCKETS, Durations};
 pub use error::StoreError;
 pub use executions::{ExecutionDetail, ExecutionOutcome, ExecutionRow, FinishedExecution, RetryInput};
-pub use follow::{Follow, Followed, MOST_ANNOUNCED, OutcomeWatch};
+pub use follow::{Follow, Followed, MAX_ANNOUNCED, OutcomeWatch};
 pub use keys::{CreatedKey, KeyChange, KeyRow, NewKey};
 pub use listen::WorkerWatch;
 pub use migrations::{MigrationReport, SCHEMA_VERSION};

@@ -23,7 +23,7 @@ pub(crate) const OUTCOMES: &str = "forebay_outcomes";
 /// Where a notification says only that something is new: while one waits, further ones add nothing.
 pub(crate) const ONE_WAKE: usize = 1;
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
-const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
+const MAX_BACKOFF: Duration = Duration::from_secs(1);
 /// How often a silent connection is asked whether it still is one.
 pub(crate) const LIVENESS: Duration = Duration::from_secs(10);
 
@@ -137,7 +137,7 @@ impl Backoff {
 
     pub(crate) async fn pause(&mut self) {
         sleep(self.0).await;
-        self.0 = (self.0 * 2).min(LONGEST_BACKOFF);
+        self.0 = (self.0 * 2).min(MAX_BACKOFF);
     }
 }
 

@@ -27,9 +27,9 @@ pub(crate) const DEFLATE: &str = "deflate";
 const WORTH_DEFLATING: usize = 256;
 /// Bytes of the length that stands before the head.
 const LENGTH_BYTES: usize = 4;
-/// Most bytes of an answer's body in the history; larger ones are cut. Inputs are bounded by the broker.
+/// Maximum bytes of an answer's body in the history; larger ones are cut. Inputs are bounded by the broker.
 const LARGEST_OUTPUT: usize = 32 * 1024 * 1024;
-/// Most bytes of all steps' outputs; beyond, outputs are left out, the largest first.
+/// Maximum bytes of all steps' outputs; beyond, outputs are left out, the largest first.
 const LARGEST_STEPS: usize = 4 * 1024 * 1024;
 
 /// One payload in its stored form.

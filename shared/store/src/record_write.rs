@@ -20,11 +20,11 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 const OPERATION: &str = "record executions";
-/// Most bytes of payloads in one statement.
+/// Maximum bytes of payloads in one statement.
 const PAYLOADS_AT_ONCE: usize = 8 * 1024 * 1024;
-/// Most characters of an error's message; the rest is cut.
-const LONGEST_MESSAGE: usize = 4000;
-const LONGEST_WORD: usize = 200;
+/// Maximum characters of an error's message; the rest is cut.
+const MAX_MESSAGE_CHARS: usize = 4000;
+const MAX_WORD_CHARS: usize = 200;
 /// How often a batch is written again since upkeep attached a partition for it meanwhile: once for each of a batch's days, at worst.
 const TRIES_WHILE_ATTACHED: usize = 8;
 
@@ -249,11 +249,11 @@ async fn upsert(client: &Object, records: &[&Record]) -> Result<Vec<Uuid>, Store
     let skipped: Vec<bool> = records.iter().map(|record| record.skipped).collect();
     let statuses: Vec<&str> = records.iter().map(|record| record.status.as_str()).collect();
     let triggers: Vec<&str> = records.iter().map(|record| record.trigger_kind.as_str()).collect();
-    let workers: Vec<Cow<'_, str>> = records.iter().map(|record| bounded(&record.worker, LONGEST_WORD)).collect();
+    let workers: Vec<Cow<'_, str>> = records.iter().map(|record| bounded(&record.worker, MAX_WORD_CHARS)).collect();
     let errors: Vec<_> = records.iter().map(|record| record.error.as_ref()).collect();
     let codes: Vec<Option<&str>> = errors.iter().map(|error| error.map(|error| error.code.as_str())).collect();
     let steps: Vec<Option<Cow<'_, str>>> =
-        errors.iter().map(|error| error.and_then(|error| error.step.as_deref()).map(|step| bounded(step, LONGEST_WORD))).collect();
+        errors.iter().map(|error| error.and_then(|error| error.step.as_deref()).map(|step| bounded(step, MAX_WORD_CHARS))).collect();
     let messages: Vec<Option<Cow<'_, str>>> = errors.iter().map(|error| error.map(|error| bounded_message(&error.message))).collect();
     let transient: Vec<Option<bool>> = errors.iter().map(|error| error.map(|error| error.transient)).collect();
     let labels: Vec<Option<String>> = records.iter().map(|record| joined(&record.labels)).collect();
@@ -360,7 +360,7 @@ fn is_final(status: ExecutionStatus) -> bool {
 
 /// An error's message as it is stored.
 pub(crate) fn bounded_message(message: &str) -> Cow<'_, str> {
-    let end = message.char_indices().nth(LONGEST_MESSAGE).map_or(message.len(), |(end, _)| end);
+    let end = message.char_indices().nth(MAX_MESSAGE_CHARS).map_or(message.len(), |(end, _)| end);
     bounded(message, end)
 }
 

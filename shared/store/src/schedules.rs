@@ -19,7 +19,7 @@ const MICROS: i64 = 1000;
 /// Publishing takes longer than other work within a transaction: the broker's confirm is waited for.
 const CLAIM_TIMEOUT: &str = "set local idle_in_transaction_session_timeout = '30s'";
 /// When a schedule whose definition this program can't read is looked at again.
-const UNREADABLE_PAUSE: i64 = 60 * 1_000_000;
+const UNREADABLE_INTERVAL: i64 = 60 * 1_000_000;
 
 /// A schedule that has to be looked at now.
 #[derive(Debug, Clone)]
@@ -138,7 +138,7 @@ async fn lock_due(transaction: &Transaction<'_>, most: u32) -> Result<(Vec<DueSc
                     integration.name = name,
                     "a due run has to wait: the definition can't be read"
                 );
-                let wake_at = Some(now.0 + UNREADABLE_PAUSE);
+                let wake_at = Some(now.0 + UNREADABLE_INTERVAL);
                 unreadable.push(ScheduleStep { integration_id: id, next_due_at: Some(next_due_at.0), wake_at, published: None });
             }
         }

@@ -7,7 +7,7 @@ use ring::hmac;
 use sha2::{Digest, Sha256};
 
 /// Shortest text of a key: 16 random bytes as hexadecimal, or more.
-const SHORTEST_KEY: usize = 32;
+const MIN_KEY: usize = 32;
 const KEY_ID_BYTES: usize = 8;
 
 /// The keys of an installation. The first one encrypts; all of them decrypt, so that a new key can be put first and the old one taken
@@ -63,8 +63,8 @@ impl SecretKeys {
     pub fn parse(text: &Secret) -> Result<Self, String> {
         let mut keys = Vec::new();
         for text in text.expose().split(',').map(str::trim) {
-            if text.len() < SHORTEST_KEY {
-                return Err(format!("each key must have at least {SHORTEST_KEY} characters: `openssl rand -hex 32` makes one"));
+            if text.len() < MIN_KEY {
+                return Err(format!("each key must have at least {MIN_KEY} characters: `openssl rand -hex 32` makes one"));
             }
             let bytes = Sha256::digest(text);
             let id_of = Sha256::digest(bytes);

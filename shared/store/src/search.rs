@@ -27,7 +27,7 @@ pub struct Filter {
     pub error: Option<ErrorCode>,
     /// This one.
     pub id: Option<ExecutionId>,
-    /// Most rows.
+    /// Maximum rows.
     pub limit: u32,
     /// Accepted before this one: the last row of the page before.
     pub before: Option<ExecutionId>,

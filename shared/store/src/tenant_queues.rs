@@ -14,13 +14,13 @@ use tokio::sync::OnceCell;
 
 /// The lowest number of a queue that belongs to one tenant; the numbers of queues that tenants share are below.
 pub const FIRST_TENANT_QUEUE: u16 = 1000;
-/// Most tenants with queues of their own: each pair of quorum queues costs the broker memory and throughput.
+/// Maximum tenants with queues of their own: each pair of quorum queues costs the broker memory and throughput.
 pub const MAX_TENANT_QUEUES: u16 = 200;
 
 /// How long an answer of the store holds.
 const ASK_AGAIN_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Longest time for declaring the queues of a tenant at the broker; others that open queues wait meanwhile.
+/// Maximum time for declaring the queues of a tenant at the broker; others that open queues wait meanwhile.
 const DECLARE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Opens queues for tenants that have a backlog, and asks the store seldom. Cheap to clone.

@@ -61,7 +61,7 @@ pub struct TenantRow {
     pub name: Name,
     /// Who may read its documents.
     pub docs: DocsAccess,
-    /// Most bytes of its payloads; `None`: as many as there are.
+    /// Maximum bytes of its payloads; `None`: as many as there are.
     pub payload_bytes: Option<i64>,
     /// How many integrations it has, disabled ones included.
     pub integrations: i64,

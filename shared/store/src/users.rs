@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-const LONGEST_NAME: usize = 200;
+const MAX_NAME_LENGTH: usize = 200;
 
 /// A person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -344,8 +344,8 @@ fn shown(user: &UserRow) -> Value {
 fn valid_name(name: &str) -> Result<String, StoreError> {
     let name = name.trim().to_lowercase();
     let length = name.chars().count();
-    if !(1..=LONGEST_NAME).contains(&length) || name.chars().any(|c| c.is_control() || c.is_whitespace()) {
-        let reason = format!("must have 1 to {LONGEST_NAME} characters without spaces, such as anna or anna@example.com");
+    if !(1..=MAX_NAME_LENGTH).contains(&length) || name.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        let reason = format!("must have 1 to {MAX_NAME_LENGTH} characters without spaces, such as anna or anna@example.com");
         return Err(StoreError::Invalid { what: "the name", reason });
     }
     Ok(name)
@@ -353,8 +353,8 @@ fn valid_name(name: &str) -> Result<String, StoreError> {
 
 fn valid_full_name(name: &str) -> Result<String, StoreError> {
     let name = name.trim();
-    if name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
-        let reason = format!("must have at most {LONGEST_NAME} characters without line breaks");
+    if name.chars().count() > MAX_NAME_LENGTH || name.chars().any(char::is_control) {
+        let reason = format!("must have at most {MAX_NAME_LENGTH} characters without line breaks");
         return Err(StoreError::Invalid { what: "the full name", reason });
     }
     Ok(name.to_owned())

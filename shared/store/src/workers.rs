@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 /// How long a silent worker counts as live, in listings and where exclusive queues are assigned: three heartbeats.
 pub const WORKER_TTL: Duration = Duration::from_secs(6);
-const LONGEST_WORD: usize = 200;
+const MAX_WORD_CHARS: usize = 200;
 
 /// One worker, as it reports itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct WorkerRow {
     pub version: String,
     /// Microseconds of Unix time.
     pub started_at: i64,
-    /// Most executions at once.
+    /// Maximum executions at once.
     pub concurrency: i32,
     /// Executions now.
     pub running: i32,
@@ -73,8 +73,8 @@ impl Store {
                 &statement,
                 &[
                     &worker.id,
-                    &bounded(&worker.name, LONGEST_WORD),
-                    &bounded(&worker.version, LONGEST_WORD),
+                    &bounded(&worker.name, MAX_WORD_CHARS),
+                    &bounded(&worker.version, MAX_WORD_CHARS),
                     &Timestamp(worker.started_at),
                     &worker.concurrency,
                     &worker.running,

@@ -17,8 +17,8 @@ use forebay_contract::{format_duration, unix_micros};
 use std::time::Duration;
 
 /// Longest line that a `log` step writes, in characters.
-const LONGEST_LINE: usize = 2000;
-/// Longest time of a call of another integration whose step sets no timeout.
+const MAX_LINE_LENGTH: usize = 2000;
+/// Maximum time of a call of another integration whose step sets no timeout.
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Execution<'_> {
@@ -98,7 +98,7 @@ impl Execution<'_> {
     }
 
     async fn log(&self, message: &Paced<Template>, level: LogLevel, scope: &Scope, path: &str) -> Result<Done, ExecutionError> {
-        let message = shortened(&self.template("message", message, scope).await?, LONGEST_LINE);
+        let message = shortened(&self.template("message", message, scope).await?, MAX_LINE_LENGTH);
         let (tenant, integration, id) = (&self.envelope.tenant, &self.envelope.integration, &self.envelope.execution_id);
         match level {
             LogLevel::Info => {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
-/// Longest time of one message on one way.
+/// Maximum time of one message on one way.
 pub const TELLING_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A way on which an alert is told.

@@ -6,10 +6,10 @@ use data_encoding::BASE64;
 use forebay_contract::body::{BodyError, BodyKind, Charset, Reading, decode_body, required_boundary, utf16_hint, xml_text};
 use std::time::Duration;
 
-/// Most memory of the value of one body: 24 times the largest body, which the densest JSON needs.
-const MOST_MEMORY: usize = 384 * 1024 * 1024;
+/// Maximum memory of the value of one body: 24 times the largest body, which the densest JSON needs.
+const MAX_MEMORY: usize = 384 * 1024 * 1024;
 /// Processor time; bodies are read at 50 MB/s and more.
-const LONGEST_TIME: Duration = Duration::from_secs(10);
+const MAX_TIME: Duration = Duration::from_secs(10);
 /// Reading recurses over the levels of a value only.
 const STACK_BYTES: usize = 1024 * 1024;
 
@@ -55,7 +55,7 @@ pub(crate) fn read_body_and_raw(
     }
     let name = kind.name();
     let read_as = rule.content_type().or(content_type);
-    let limits = Limits { time: LONGEST_TIME, memory: MOST_MEMORY, stack: STACK_BYTES, ..Limits::default() };
+    let limits = Limits { time: MAX_TIME, memory: MAX_MEMORY, stack: STACK_BYTES, ..Limits::default() };
     let value = metered(&limits, || Ok(read(kind, read_as, &bytes))).unwrap_or_else(|error| Err(beyond_bounds(name, &error)))?;
     Ok(ReadBody { value, raw: raw(&bytes) })
 }

@@ -10,8 +10,8 @@ use futures_util::future::join_all;
 use futures_util::stream::FuturesOrdered;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Most items of one loop: each is at least one step with its record.
-const MOST_ITEMS: usize = 100_000;
+/// Maximum items of one loop: each is at least one step with its record.
+const MAX_ITEMS: usize = 100_000;
 
 impl Execution<'_> {
     /// The output is that of the last step that ran inside; null where none did.
@@ -65,8 +65,8 @@ impl Execution<'_> {
             let message = format!("in: the mapping must give a list, and gave {}; `// []` makes an empty one of null", list.kind());
             return Err(permanent(ErrorCode::Mapping, message));
         };
-        if items.len() > MOST_ITEMS {
-            let message = format!("in: the list has {} items, more than {MOST_ITEMS}; take them in pages", items.len());
+        if items.len() > MAX_ITEMS {
+            let message = format!("in: the list has {} items, more than {MAX_ITEMS}; take them in pages", items.len());
             return Err(permanent(ErrorCode::Limit, message));
         }
         let has_failed = AtomicBool::new(false);

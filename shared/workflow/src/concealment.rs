@@ -14,9 +14,9 @@ use reqwest::Url;
 /// Stands where a part was.
 const CONCEALED: &str = "***";
 /// Shorter paths and words of an address are no secret, and would stand in any text.
-const SHORTEST_OF_ADDRESS: usize = 8;
+const MIN_OF_ADDRESS: usize = 8;
 /// Shorter ones are not worth the name of a secret.
-const SHORTEST_SECRET: usize = 6;
+const MIN_SECRET: usize = 6;
 /// All but what RFC 3986, section 2.3, leaves unreserved.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -80,7 +80,7 @@ impl Concealment {
 
     /// As [`conceal`](Self::conceal), of a text that was cut off at its end: the beginning of a secret that stands there is concealed too.
     pub(crate) fn conceal_cut_off(&self, text: &str) -> String {
-        self.0.iter().fold(text.to_owned(), |text, part| written::replaced(&text, part, CONCEALED, Some(SHORTEST_SECRET)))
+        self.0.iter().fold(text.to_owned(), |text, part| written::replaced(&text, part, CONCEALED, Some(MIN_SECRET)))
     }
 
     /// The failure without what is concealed.
@@ -93,16 +93,16 @@ impl Concealment {
         self.add_word(url.username());
         url.password().iter().for_each(|password| self.add_credentials(url.username(), password));
         let path = url.path().trim_end_matches('/');
-        self.add(path, SHORTEST_OF_ADDRESS);
+        self.add(path, MIN_OF_ADDRESS);
         path.split('/').for_each(|segment| self.add_word(segment));
-        self.add(url.query().unwrap_or_default(), SHORTEST_OF_ADDRESS);
-        url.query_pairs().for_each(|(_, value)| self.add(&value, SHORTEST_SECRET));
+        self.add(url.query().unwrap_or_default(), MIN_OF_ADDRESS);
+        url.query_pairs().for_each(|(_, value)| self.add(&value, MIN_SECRET));
     }
 
     /// A word such as `customers` is an address' own; one with digits or capitals may be a token.
     fn add_word(&mut self, word: &str) {
         if word.chars().any(|c| c.is_ascii_digit() || c.is_ascii_uppercase()) {
-            self.add(word, SHORTEST_OF_ADDRESS);
+            self.add(word, MIN_OF_ADDRESS);
         }
     }
 
@@ -113,7 +113,7 @@ impl Concealment {
     }
 
     fn add_secret(&mut self, secret: &str) {
-        self.add(secret, SHORTEST_SECRET);
+        self.add(secret, MIN_SECRET);
     }
 
     fn add(&mut self, text: &str, shortest: usize) {

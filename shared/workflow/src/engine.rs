@@ -31,17 +31,17 @@ pub type InjectTrace = Arc<dyn Fn() -> Option<(String, Option<String>)> + Send +
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct EngineOptions {
-    /// Most processor time of one mapping or template; it also ends at the execution's deadline. Default 2 s.
+    /// Maximum processor time of one mapping or template; it also ends at the execution's deadline. Default 2 s.
     pub mapping_time: Duration,
-    /// Most memory of one mapping or template, in bytes, and the size of its output as JSON. Default 64 MiB.
+    /// Maximum memory of one mapping or template, in bytes, and the size of its output as JSON. Default 64 MiB.
     pub mapping_memory: usize,
-    /// Most memory of the outputs of `input` and all steps together, in bytes, as if they shared nothing. Default 64 MiB.
+    /// Maximum memory of the outputs of `input` and all steps together, in bytes, as if they shared nothing. Default 64 MiB.
     pub context_memory: usize,
-    /// Longest time of an HTTP step whose definition sets none. Default 30 s.
+    /// Maximum time of an HTTP step whose definition sets none. Default 30 s.
     pub step_timeout: Duration,
-    /// Most bytes of a remote system's answer, before and after its Content-Encoding is undone. Default 8 MiB.
+    /// Maximum bytes of a remote system's answer, before and after its Content-Encoding is undone. Default 8 MiB.
     pub remote_bytes: usize,
-    /// Most bytes of the body of an answer to the caller. Default [`LARGEST_MAX_BYTES`]: it travels in one message of the broker.
+    /// Maximum bytes of the body of an answer to the caller. Default [`LARGEST_MAX_BYTES`]: it travels in one message of the broker.
     pub answer_bytes: usize,
     /// Where steps may connect to. Default: everywhere.
     pub reach: Reach,
@@ -95,7 +95,7 @@ pub struct ExecutionContext {
     pub kept: Vec<KeptStep>,
     /// What earlier attempts did that is not durable yet.
     pub unkept: Vec<KeptStep>,
-    /// Longest `wait` that is waited for in place.
+    /// Maximum `wait` that is waited for in place.
     pub longest_wait_in_place: Duration,
     /// Whether a longer `wait` may put the execution off.
     pub may_be_put_off: bool,

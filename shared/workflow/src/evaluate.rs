@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Longest part of a mapping's error text that goes on to the caller and the history.
-const LONGEST_MESSAGE: usize = 2000;
+const MAX_MESSAGE_CHARS: usize = 2000;
 
 /// A try that took longer gives the thread to others before the next one begins.
 const YIELD_AFTER: Duration = Duration::from_micros(500);
@@ -26,9 +26,9 @@ pub(crate) struct Budget {
     pub tenant: Name,
     /// End of the execution.
     pub deadline: Instant,
-    /// Most processor time of one mapping.
+    /// Maximum processor time of one mapping.
     pub mapping_time: Duration,
-    /// Most memory of one mapping, in bytes.
+    /// Maximum memory of one mapping, in bytes.
     pub mapping_memory: usize,
 }
 
@@ -142,7 +142,7 @@ fn catch<T>(run: impl FnOnce() -> Result<T, MappingError>) -> Result<Result<T, M
 
 fn shortened(part: &str, error: MappingError) -> ExecutionError {
     let mut error = failure::of_mapping(part, error);
-    if let Some((at, _)) = error.message.char_indices().nth(LONGEST_MESSAGE) {
+    if let Some((at, _)) = error.message.char_indices().nth(MAX_MESSAGE_CHARS) {
         error.message.truncate(at);
         error.message.push_str(" ...");
     }

@@ -11,7 +11,7 @@ use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use std::time::Instant;
 
 /// Longest key, in bytes of JSON: ordering keys are held in memory for each waiting execution.
-const LONGEST_KEY: usize = 1024;
+const MAX_KEY_BYTES: usize = 1024;
 
 /// Why a call has no idempotency key although its mapping was to give one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,8 +81,8 @@ async fn output(mapping: &Paced<Mapping>, part: &str, envelope: &Envelope, readi
 
 fn text(key: &Value, part: &str) -> Result<String, ExecutionError> {
     let key = to_json(key);
-    if key.len() > LONGEST_KEY {
-        let message = format!("the key has {} bytes, more than {LONGEST_KEY}; use a part of it that is shorter", key.len());
+    if key.len() > MAX_KEY_BYTES {
+        let message = format!("the key has {} bytes, more than {MAX_KEY_BYTES}; use a part of it that is shorter", key.len());
         return Err(failure::permanent(ErrorCode::Limit, message).in_step(part));
     }
     Ok(String::from_utf8_lossy(&key).into_owned())

@@ -8,8 +8,8 @@ use forebay_contract::Label;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use serde_json::Value as Json;
 
-/// Most memory of what the mapping gives, in bytes.
-const MOST_BYTES: usize = 64 * 1024;
+/// Maximum memory of what the mapping gives, in bytes.
+const MAX_BYTES: usize = 64 * 1024;
 
 impl Execution<'_> {
     /// Evaluates the definition's `label`, where it has one, and keeps the labels with what outlives the run.
@@ -33,8 +33,8 @@ impl Execution<'_> {
         let Some(mapping) = &self.program.label else { return Ok(Vec::new()) };
         let output = mapping.output("", context.value(), &self.budget).await.in_step("label")?;
         let refused = |message: String| failure::permanent(ErrorCode::Mapping, message).in_step("label");
-        if weight::spend(&output, MOST_BYTES).is_none() {
-            return Err(refused(format!("the labels take more than {} KiB together", MOST_BYTES / 1024)));
+        if weight::spend(&output, MAX_BYTES).is_none() {
+            return Err(refused(format!("the labels take more than {} KiB together", MAX_BYTES / 1024)));
         }
         Label::all_of(&Json::from(&output)).map_err(|error| refused(error.to_string()))
     }

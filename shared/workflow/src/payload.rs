@@ -20,8 +20,8 @@ const BYTES: &str = "application/octet-stream";
 /// The mapping that gives a body as it came.
 const RAW: &str = ".request.raw";
 
-/// Most processor time of writing one body, which goes at some 50 MB/s.
-const LONGEST_TIME: Duration = Duration::from_secs(10);
+/// Maximum processor time of writing one body, which goes at some 50 MB/s.
+const MAX_TIME: Duration = Duration::from_secs(10);
 /// Writing recurses over the levels of a value only.
 const STACK_BYTES: usize = 1024 * 1024;
 
@@ -96,7 +96,7 @@ pub(crate) async fn encode_as(output: Value, kind: BodyKind, content_type: Strin
         let bytes = weight::run(weight::is_large(&output), move || to_json(&output)).await?;
         return Ok(Payload { bytes: bytes.into(), content_type });
     }
-    let limits = Limits { time: LONGEST_TIME, stack: STACK_BYTES, ..Limits::default() };
+    let limits = Limits { time: MAX_TIME, stack: STACK_BYTES, ..Limits::default() };
     let aside = weight::is_large(&output);
     let result = weight::run(aside, move || metered(&limits, || Ok(written(&output, &kind, content_type)))).await?;
     result.unwrap_or_else(|error| Err(failure::of_mapping("body", error)))

@@ -16,7 +16,7 @@ pub const HIDDEN: &str = "[redacted]";
 /// What stands in the place of a body that cannot be searched for the fields.
 const UNREADABLE: &str = "[redacted: the body cannot be read as what its Content-Type says]";
 /// Shorter texts are not searched for in messages: they would be found everywhere.
-const SHORTEST_IN_MESSAGES: usize = 4;
+const MIN_IN_MESSAGES: usize = 4;
 
 /// The fields that a definition hides. It learns what it hid, so that messages which repeat it can be told without it.
 pub struct Redaction {
@@ -177,7 +177,7 @@ impl Redaction {
     }
 
     fn learn(&mut self, text: &str) {
-        if text.chars().count() >= SHORTEST_IN_MESSAGES && text != HIDDEN && !self.hidden.iter().any(|known| known == text) {
+        if text.chars().count() >= MIN_IN_MESSAGES && text != HIDDEN && !self.hidden.iter().any(|known| known == text) {
             self.hidden.push(text.to_owned());
         }
     }

@@ -8,13 +8,13 @@ use forebay_contract::{StepVariables, VariableLog, unix_micros};
 use std::time::Instant;
 
 /// Deepest output that is kept: readers of stored JSON stop at 128 levels, of which the record takes a few.
-pub(crate) const DEEPEST_KEPT: usize = 100;
+pub(crate) const MAX_RECORDED_DEPTH: usize = 100;
 
-/// Most memory of the outputs that are kept of one execution: they travel to the store in one record.
-const MOST_KEPT_BYTES: usize = 16 * 1024 * 1024;
+/// Maximum memory of the outputs that are kept of one execution: they travel to the store in one record.
+const MAX_RECORDED_BYTES: usize = 16 * 1024 * 1024;
 
-/// Most steps that are written down of one execution, loops included; failures are, whatever came before.
-const MOST_RECORDS: usize = 1000;
+/// Maximum steps that are written down of one execution, loops included; failures are, whatever came before.
+const MAX_RECORDS: usize = 1000;
 
 pub(crate) struct StepLog {
     keep_outputs: bool,
@@ -47,7 +47,7 @@ pub(crate) enum StepEnd<'a> {
 impl StepLog {
     pub(crate) fn new(keep_outputs: bool, record_variables: bool) -> Self {
         let variables = record_variables.then(Variables::default);
-        Self { keep_outputs, keep_left: MOST_KEPT_BYTES, records: Vec::new(), variables, open: Vec::new() }
+        Self { keep_outputs, keep_left: MAX_RECORDED_BYTES, records: Vec::new(), variables, open: Vec::new() }
     }
 
     /// The number under which a variable's value is recorded; `None`: variables are not recorded.
@@ -82,7 +82,7 @@ impl StepLog {
         };
         let Some(at) = self.open.iter().rposition(|open| open.path == path) else { return status };
         let Open { path, before, started_at, started, note } = self.open.remove(at);
-        if self.records.len() < MOST_RECORDS || status == StepStatus::Failed {
+        if self.records.len() < MAX_RECORDS || status == StepStatus::Failed {
             let took = i64::try_from(started.elapsed().as_micros()).unwrap_or(i64::MAX);
             self.records.push(StepRecord { id: path, status, started_at, took, output, error, note });
             if let Some(variables) = &mut self.variables {
@@ -96,13 +96,13 @@ impl StepLog {
         if !self.keep_outputs {
             return None;
         }
-        if is_deeper(output, DEEPEST_KEPT) {
-            return Some(format!("(not kept: the output nests deeper than {DEEPEST_KEPT} levels)").into());
+        if is_deeper(output, MAX_RECORDED_DEPTH) {
+            return Some(format!("(not kept: the output nests deeper than {MAX_RECORDED_DEPTH} levels)").into());
         }
         match spend(output, self.keep_left) {
             Some(left) => self.keep_left = left,
             None => {
-                let limit = MOST_KEPT_BYTES / (1024 * 1024);
+                let limit = MAX_RECORDED_BYTES / (1024 * 1024);
                 return Some(format!("(not kept: the outputs of this execution take more than {limit} MiB)").into());
             }
         }

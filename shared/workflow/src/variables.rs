@@ -1,15 +1,15 @@
 //! The variables of a run as diagnostics record them: each value once, and by name its number before and after each step.
 
 use crate::mapping::Value;
-use crate::step_log::{DEEPEST_KEPT, is_deeper};
+use crate::step_log::{MAX_RECORDED_DEPTH, is_deeper};
 use crate::weight::spend;
 use forebay_contract::{StepVariables, VariableLog};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Most memory of the values that are recorded of one execution.
-const MOST_BYTES: usize = 4 * 1024 * 1024;
+/// Maximum memory of the values that are recorded of one execution.
+const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// What is recorded so far.
 pub(crate) struct Variables {
@@ -23,14 +23,14 @@ pub(crate) struct Variables {
 
 impl Default for Variables {
     fn default() -> Self {
-        Self { values: Vec::new(), steps: Vec::new(), left: MOST_BYTES, beyond: None }
+        Self { values: Vec::new(), steps: Vec::new(), left: MAX_BYTES, beyond: None }
     }
 }
 
 impl Variables {
     pub(crate) fn number(&mut self, value: &Value) -> u32 {
-        if is_deeper(value, DEEPEST_KEPT) {
-            return self.push(format!("(not recorded: the value nests deeper than {DEEPEST_KEPT} levels)").into());
+        if is_deeper(value, MAX_RECORDED_DEPTH) {
+            return self.push(format!("(not recorded: the value nests deeper than {MAX_RECORDED_DEPTH} levels)").into());
         }
         match spend(value, self.left) {
             Some(left) => {
@@ -38,7 +38,7 @@ impl Variables {
                 self.push(Json::from(value))
             }
             None => {
-                let limit = MOST_BYTES / (1024 * 1024);
+                let limit = MAX_BYTES / (1024 * 1024);
                 let text = format!("(not recorded: the variables of this execution take more than {limit} MiB)");
                 let number = self.beyond.unwrap_or_else(|| self.push(text.into()));
                 self.beyond = Some(number);
@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn what_is_beyond_the_bound_is_told_once_and_costs_nothing_more() {
         let mut variables = Variables::default();
-        let large = Value::string("x".repeat(MOST_BYTES));
+        let large = Value::string("x".repeat(MAX_BYTES));
         assert_eq!(variables.number(&Value::from(1_i64)), 0);
         assert_eq!((variables.number(&large), variables.number(&large)), (1, 1));
         assert_eq!(variables.number(&Value::from(2_i64)), 2);

@@ -16,10 +16,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-/// Most executions that are counted before a retry.
-const MOST_COUNTED: u32 = 100_000;
-/// Most executions of one part of a retry.
-const MOST_RETRIED: u32 = 100;
+/// Maximum executions that are counted before a retry.
+const MAX_COUNTED: u32 = 100_000;
+/// Maximum executions of one part of a retry.
+const MAX_RETRIED: u32 = 100;
 
 /// One run of an integration.
 #[derive(Debug, Serialize, ToSchema)]
@@ -314,15 +314,15 @@ pub(super) async fn retry_many(caller: Caller, body: web::Bytes) -> ApiResult {
     let Many { tenant, integration, status, since, until, label, error, cursor: place, .. } = many;
     let asked = Asked { tenant, integration, status, since, until, label, error, limit: None, cursor: place };
     let part = match many.limit {
-        None => MOST_RETRIED,
-        Some(limit) if (1..=MOST_RETRIED).contains(&limit) => limit,
-        Some(limit) => return Err(Failure::invalid(format!("limit: must be 1 to {MOST_RETRIED}, not {limit}")).into()),
+        None => MAX_RETRIED,
+        Some(limit) if (1..=MAX_RETRIED).contains(&limit) => limit,
+        Some(limit) => return Err(Failure::invalid(format!("limit: must be 1 to {MAX_RETRIED}, not {limit}")).into()),
     };
     let filter = Filter { limit: part, ..asked.filter()? };
     let operations = &caller.state.operations;
     if many.dry_run {
-        let found = operations.count_retryable(&caller.actor, filter, MOST_COUNTED).await?;
-        return ok(Part { found: Some(found), at_least: Some(found == MOST_COUNTED), ..Part::default() });
+        let found = operations.count_retryable(&caller.actor, filter, MAX_COUNTED).await?;
+        return ok(Part { found: Some(found), at_least: Some(found == MAX_COUNTED), ..Part::default() });
     }
     let how = RetryHow { latest: many.latest, from_start: many.from_start };
     let batch = operations.retry_found(&caller.actor, filter, how, asked.place()?.as_ref()).await?;

@@ -14,12 +14,12 @@ use std::time::Duration;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// Most unreadable messages that are looked at.
-const MOST_UNREADABLE: usize = 100;
-/// Most points of a chart.
-const MOST_POINTS: i64 = 2000;
+/// Maximum unreadable messages that are looked at.
+const MAX_UNREADABLE: usize = 100;
+/// Maximum points of a chart.
+const MAX_POINTS: i64 = 2000;
 /// How long the broker has to say how many messages wait.
-const DEPTH_PATIENCE: Duration = Duration::from_secs(10);
+const DEPTH_TIMEOUT: Duration = Duration::from_secs(10);
 const HOUR: i64 = 3_600_000_000;
 
 /// Which figures are asked for.
@@ -70,8 +70,8 @@ pub(super) async fn traffic(caller: Caller, asked: web::Query<Asked>) -> ApiResu
     let step = asked.step.as_deref().map(parse_duration).transpose().map_err(|error| Failure::bad_request(format!("step: {error}")))?;
     let step = step.unwrap_or(Duration::from_secs(60));
     let micros = i64::try_from(step.as_micros()).unwrap_or(i64::MAX);
-    if micros < 60_000_000 || to <= from || (to - from) / micros > MOST_POINTS {
-        let why = format!("from must be before to, step at least 1m, and at most {MOST_POINTS} steps between them");
+    if micros < 60_000_000 || to <= from || (to - from) / micros > MAX_POINTS {
+        let why = format!("from must be before to, step at least 1m, and at most {MAX_POINTS} steps between them");
         return Err(Failure::bad_request(why).into());
     }
     let of = match (&tenant, &asked.integration) {
@@ -117,7 +117,7 @@ fn queue(state: QueueState) -> Queue {
 pub(super) async fn queues(caller: Caller, asked: web::Query<Paged>) -> ApiResult {
     let (tenant, operations) = (asked.tenant()?, &caller.state.operations);
     let triggers = operations.list_triggers(&caller.actor, tenant.as_ref()).await?;
-    let rows = operations.list_queues(&caller.actor, tenant.as_ref(), &triggers, DEPTH_PATIENCE).await?;
+    let rows = operations.list_queues(&caller.actor, tenant.as_ref(), &triggers, DEPTH_TIMEOUT).await?;
     ok(asked.cut(rows, |row| row.name.clone(), queue)?)
 }
 
@@ -130,7 +130,7 @@ pub(super) struct Worker {
     version: String,
     /// Executions now.
     running: i32,
-    /// Most executions at once.
+    /// Maximum executions at once.
     concurrency: i32,
     /// Exclusive queues of which it is the active consumer.
     queues: usize,
@@ -185,7 +185,7 @@ fn unreadable(message: UnreadableMessage) -> Unreadable {
 
 /// `GET /unreadable`: the oldest, at most 100.
 pub(super) async fn list_unreadable(caller: Caller) -> ApiResult {
-    let messages = caller.state.operations.list_unreadable(&caller.actor, MOST_UNREADABLE).await?;
+    let messages = caller.state.operations.list_unreadable(&caller.actor, MAX_UNREADABLE).await?;
     ok(Page { items: messages.into_iter().map(unreadable).collect(), next: None })
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 const USUAL: u32 = 100;
-const MOST: u32 = 1000;
+const MAX_LIMIT: u32 = 1000;
 
 /// Which part of a listing is asked for.
 #[derive(Debug, Default, Deserialize)]
@@ -60,8 +60,8 @@ impl Paged {
 pub(super) fn limit(asked: Option<u32>) -> Result<u32, Failure> {
     match asked {
         None => Ok(USUAL),
-        Some(limit) if (1..=MOST).contains(&limit) => Ok(limit),
-        Some(limit) => Err(Failure::bad_request(format!("limit: must be 1 to {MOST}, not {limit}"))),
+        Some(limit) if (1..=MAX_LIMIT).contains(&limit) => Ok(limit),
+        Some(limit) => Err(Failure::bad_request(format!("limit: must be 1 to {MAX_LIMIT}, not {limit}"))),
     }
 }
 

@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// A petabyte: more than anybody keeps, and a number that JSON has exactly.
-pub(super) const MOST_PAYLOAD_BYTES: i64 = 1_000_000_000_000_000;
+pub(super) const MAX_PAYLOAD_BYTES: i64 = 1_000_000_000_000_000;
 
 /// Somebody who may sign in.
 #[derive(Debug, Serialize, ToSchema)]
@@ -268,7 +268,7 @@ pub(super) async fn update_tenant(caller: Caller, named: web::Path<String>, body
         None => None,
         Some(Value::String(all)) if all == "all" => Some(None),
         Some(number) => match whole::<_, i64>(number) {
-            Ok(Some(bytes)) if (0..=MOST_PAYLOAD_BYTES).contains(&bytes) => Some(u64::try_from(bytes).ok()),
+            Ok(Some(bytes)) if (0..=MAX_PAYLOAD_BYTES).contains(&bytes) => Some(u64::try_from(bytes).ok()),
             _ => return Err(Failure::invalid("payloadBytes: write a whole number of bytes, at most a petabyte, or \"all\"").into()),
         },
     };

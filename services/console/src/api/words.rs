@@ -52,7 +52,7 @@ pub(super) fn narrow(type_name: &str, schema: &mut Value) {
                 (field["minLength"], field["maxLength"], field["pattern"]) = (json!(1), json!(200), json!(r"^[^\s\x00-\x1f\x7f-\x9f]+$"))
             }
             (_, "payloadBytes") => {
-                field["anyOf"] = json!([{ "type": "integer", "minimum": 0, "maximum": super::people::MOST_PAYLOAD_BYTES }, { "const": "all" }, { "type": "null" }]);
+                field["anyOf"] = json!([{ "type": "integer", "minimum": 0, "maximum": super::people::MAX_PAYLOAD_BYTES }, { "const": "all" }, { "type": "null" }]);
             }
             (_, "document") => field["type"] = json!("object"),
             (_, "grants") => {

@@ -16,14 +16,14 @@ use maud::{Markup, html};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 
-/// Most executions that are counted.
-pub(crate) const MOST: u32 = 10_000;
+/// Maximum executions that are counted.
+pub(crate) const MAX_EXECUTIONS: u32 = 10_000;
 /// So many are read at once.
 const PART: u32 = 100;
 /// Retries by search that run at once in this process.
-const MOST_RUNNING: usize = 4;
+const MAX_RUNNING: usize = 4;
 /// Finished ones that are still shown.
-const MOST_SHOWN: usize = 8;
+const MAX_SHOWN: usize = 8;
 /// How long a finished one is shown, in microseconds.
 const SHOWN_FOR: i64 = 5 * 60 * 1_000_000;
 
@@ -64,10 +64,10 @@ impl Bulk {
     fn begin(&self, actor: Actor, operations: Arc<Operations>, filter: Filter, how: RetryHow, found: u32) -> bool {
         let mut jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_running = |job: &Arc<Mutex<Job>>| job.lock().unwrap_or_else(PoisonError::into_inner).ended.is_none();
-        if jobs.iter().filter(|job| is_running(job)).count() >= MOST_RUNNING {
+        if jobs.iter().filter(|job| is_running(job)).count() >= MAX_RUNNING {
             return false;
         }
-        while jobs.len() >= MOST_SHOWN {
+        while jobs.len() >= MAX_SHOWN {
             let Some(place) = jobs.iter().position(|job| !is_running(job)) else { break };
             jobs.remove(place);
         }
@@ -156,7 +156,7 @@ pub(super) async fn submit(caller: Caller, body: web::Bytes) -> PageResult {
     let filter = Filter { limit: PART, ..filter_of(&asked)? };
     let how = RetryHow { latest: sent.has("latest"), from_start: sent.text("from") == "start" };
     let choices = Choices { count: true, latest: how.latest, from_start: how.from_start };
-    let found = caller.state.operations.count_retryable(&caller.actor, filter.clone(), MOST).await?;
+    let found = caller.state.operations.count_retryable(&caller.actor, filter.clone(), MAX_EXECUTIONS).await?;
     if sent.text("action") != "retry" || found == 0 {
         // Counting does nothing, so it has an address.
         return Ok(see_other(&format!("/executions?{}{}", asked.query_string(), choices.query_string())));

@@ -61,7 +61,7 @@ pub(super) fn filter_of(asked: &Asked) -> Result<Filter, PageError> {
 pub(super) async fn list(caller: Caller, asked: web::Query<Asked>, choices: web::Query<Choices>) -> PageResult {
     let (asked, choices) = (asked.into_inner(), choices.into_inner());
     let found = match choices.count {
-        true => Some(caller.state.operations.count_retryable(&caller.actor, filter_of(&asked)?, super::bulk::MOST).await?),
+        true => Some(caller.state.operations.count_retryable(&caller.actor, filter_of(&asked)?, super::bulk::MAX_EXECUTIONS).await?),
         false => None,
     };
     page(&caller, &asked, StatusCode::OK, &html! {}, &Counted { found, choices }).await
@@ -88,7 +88,7 @@ pub(super) async fn page(caller: &Caller, asked: &Asked, status: StatusCode, sai
         @if let Some(running) = caller.state.bulk.notice(&caller.actor) { div id="retrying" data-live { (running) } } @else { div id="retrying" data-live {} }
         (view::executions::filter(asked, &tenants, &names))
         section.card id="list" data-live { (view::executions::list(&rows, asked, has_more)) }
-        @if may_retry { (view::executions::bulk(asked, counted.found, &counted.choices, super::bulk::MOST)) }
+        @if may_retry { (view::executions::bulk(asked, counted.found, &counted.choices, super::bulk::MAX_EXECUTIONS)) }
     };
     let live = form_urlencoded::Serializer::new(String::from("/live?"))
         .append_pair("tenant", &asked.tenant)

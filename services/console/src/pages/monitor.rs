@@ -20,7 +20,7 @@ const LETTERS: usize = 50;
 /// Queues on the page: those in which most waits.
 const QUEUES: usize = 100;
 /// How long the page waits for the broker to say how many messages wait.
-const DEPTH_PATIENCE: Duration = Duration::from_millis(40);
+const DEPTH_TIMEOUT: Duration = Duration::from_millis(40);
 
 /// Spans of the charts: word, minutes in all, minutes a point. Points are as wide as the sums that the store keeps.
 const SPANS: [(&str, u32, u32); 4] = [("1h", 60, 1), ("24h", 1440, 15), ("7d", 10_080, 60), ("30d", 43_200, 360)];
@@ -40,7 +40,7 @@ pub(super) async fn show(caller: Caller, asked: web::Query<Asked>) -> PageResult
     let now = unix_micros();
     let queues = async {
         let triggers = operations.list_triggers(actor, tenant.as_ref()).await?;
-        let queues = operations.list_queues(actor, tenant.as_ref(), &triggers, DEPTH_PATIENCE).await?;
+        let queues = operations.list_queues(actor, tenant.as_ref(), &triggers, DEPTH_TIMEOUT).await?;
         Ok::<_, OperationError>((triggers, queues))
     };
     let (traffic, queues) = tokio::join!(figures(&caller, tenant.as_ref(), None, now, minutes, step), queues);

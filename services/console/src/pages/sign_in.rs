@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 /// How long somebody may take at the provider of single sign-on.
 const BEGUN_LASTS: Duration = Duration::from_secs(900);
 /// When somebody may try again whom too many others were in front of.
-const BUSY_PAUSE: Duration = Duration::from_secs(2);
+const BUSY_INTERVAL: Duration = Duration::from_secs(2);
 /// Characters of the longest name of a user.
 const MAX_NAME: usize = 200;
 /// Where people begin.
@@ -113,7 +113,7 @@ pub(super) async fn sign_in(state: web::Data<State>, request: HttpRequest, body:
         }
         Err(error @ OperationError::Busy) => {
             attempt.was_not_checked();
-            Ok(later(again(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()), BUSY_PAUSE))
+            Ok(later(again(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()), BUSY_INTERVAL))
         }
         Err(error) => {
             attempt.was_not_checked();

@@ -24,7 +24,7 @@ const KEY_LASTS: i64 = 10 * 60 * 1_000_000;
 /// Steps are recorded this long for who wants to see them.
 const RECORDED_FOR: Duration = Duration::from_secs(600);
 /// A new key is known to every ingress within a second.
-const KEY_PATIENCE: Duration = Duration::from_secs(3);
+const KEY_TIMEOUT: Duration = Duration::from_secs(3);
 /// Largest answer that is shown.
 const LARGEST_SHOWN: usize = 1 << 20;
 
@@ -123,7 +123,7 @@ async fn with_own_key(
         reads_all_outcomes: false,
     };
     let key = operations.create_key(&caller.actor, new).await?;
-    let until = Instant::now() + KEY_PATIENCE;
+    let until = Instant::now() + KEY_TIMEOUT;
     let answered = loop {
         let answered = once(caller, url, call, Some(&key.key), scheme).await;
         // Refused before anything was done: the ingress does not know the key yet.

@@ -7,7 +7,7 @@ use similar::{ChangeTag, TextDiff};
 /// Lines that stay the same are shown this far around what changed.
 const AROUND: usize = 3;
 /// Longest comparison; what is longer is shown as two texts.
-const MOST_BYTES: usize = 400_000;
+const MAX_BYTES: usize = 400_000;
 
 /// Two texts compared by lines; what stays the same far from a change is left out.
 #[must_use]
@@ -15,7 +15,7 @@ pub(crate) fn texts(before: &str, after: &str) -> Markup {
     if before == after {
         return html! { p.muted { "Nothing differs." } };
     }
-    if before.len() + after.len() > MOST_BYTES {
+    if before.len() + after.len() > MAX_BYTES {
         return html! { p.muted { "They differ, and are too long to compare here." } };
     }
     let compared = TextDiff::from_lines(before, after);

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 /// Longer texts are cut: a page of megabytes is no help.
-const LONGEST_SHOWN: usize = 100_000;
+const MAX_SHOWN_LENGTH: usize = 100_000;
 /// An object or list that fits into this many characters stays on one line.
 const ONE_LINE: usize = 72;
 
@@ -13,7 +13,7 @@ const ONE_LINE: usize = 72;
 #[must_use]
 pub(crate) fn json(value: &Value) -> Markup {
     let whole = value.to_string();
-    if whole.len() > LONGEST_SHOWN {
+    if whole.len() > MAX_SHOWN_LENGTH {
         return text(&format!("{value:#}"));
     }
     html! { pre.json tabindex="0" { (written(value, 0)) } }
@@ -37,7 +37,7 @@ pub(crate) fn body(bytes: &[u8]) -> Markup {
 /// A text as it is, cut where it is very long.
 #[must_use]
 pub(crate) fn text(whole: &str) -> Markup {
-    let cut = whole.char_indices().nth(LONGEST_SHOWN).map(|(end, _)| end);
+    let cut = whole.char_indices().nth(MAX_SHOWN_LENGTH).map(|(end, _)| end);
     html! {
         pre tabindex="0" { "\n" (&whole[..cut.unwrap_or(whole.len())]) }
         @if let Some(end) = cut { p.hint { (whole.len() - end) " more bytes are not shown; `forebay executions show` has all of it." } }

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 /// Units of width of the drawing; it is stretched to what the page gives.
 const WIDTH: f64 = 1000.0;
 /// The shortest bar that can be seen.
-const SHORTEST: f64 = 4.0;
+const MIN_WIDTH: f64 = 4.0;
 
 /// One bar.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,7 +43,7 @@ pub(crate) fn timeline(lanes: &[Lane]) -> Markup {
 
 fn bar(lane: &Lane, first: i64, whole: f64) -> Markup {
     let begin = (lane.began - first) as f64 / whole * WIDTH;
-    let width = (lane.took as f64 / whole * WIDTH).max(SHORTEST);
+    let width = (lane.took as f64 / whole * WIDTH).max(MIN_WIDTH);
     let begin = begin.min(WIDTH - width).max(0.0);
     html! {
         span.name title=(lane.name) { (lane.name) }

@@ -23,7 +23,7 @@ pub(crate) enum Audit {
         /// To this only, such as t37ed/CreateWorkOrder
         #[arg(long, value_name = "TARGET")]
         target: Option<String>,
-        /// Most lines
+        /// Maximum lines
         #[arg(long, value_name = "N", default_value_t = 50)]
         limit: u32,
     },

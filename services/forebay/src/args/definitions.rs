@@ -104,7 +104,7 @@ pub(crate) enum Tenants {
         /// Who may read /TENANT and /TENANT/openapi.json: open (everybody), key (any API key of the tenant), off (nobody)
         #[arg(long, value_name = "open|key|off", required_unless_present = "payloads")]
         docs: Option<DocsAccess>,
-        /// Most bytes of inputs, outputs and steps that are kept of its executions, such as 20GiB; `all` keeps them as long as the history
+        /// Maximum bytes of inputs, outputs and steps that are kept of its executions, such as 20GiB; `all` keeps them as long as the history
         #[arg(long, value_name = "SIZE|all", value_parser = payloads)]
         payloads: Option<Payloads>,
     },

@@ -74,7 +74,7 @@ pub(crate) enum Executions {
     List {
         #[command(flatten)]
         found: Found,
-        /// Most executions that are listed
+        /// Maximum executions that are listed
         #[arg(long, value_name = "N", default_value_t = 50)]
         limit: u32,
     },

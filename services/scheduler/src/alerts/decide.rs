@@ -13,17 +13,17 @@ use uuid::Uuid;
 
 /// Looks in a row without the condition until an alert is over, and between two messages: a minute, with looks every 15 s.
 const CALM_LOOKS: u32 = 4;
-/// Longest while, as a power of two of the first one: about an hour.
-const MOST_FLAPS: i32 = 6;
+/// Maximum delay, as a power of two of the first one: about an hour.
+const MAX_FLAPS: i32 = 6;
 
 /// How long things last. Microseconds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
     /// How long the condition must not hold until it is over.
     calm: i64,
-    /// Shortest time between two messages.
+    /// Minimum time between two messages.
     gap: i64,
-    /// Shortest time between two messages that remind.
+    /// Minimum time between two messages that remind.
     repeat: i64,
 }
 
@@ -37,12 +37,12 @@ impl Pace {
 
     /// How long the condition must not hold for an alert that came back this often.
     fn calm_of(&self, flaps: i32) -> i64 {
-        self.calm.saturating_mul(1 << flaps.clamp(0, MOST_FLAPS))
+        self.calm.saturating_mul(1 << flaps.clamp(0, MAX_FLAPS))
     }
 
     /// An alert that comes back later than this is another one.
     fn quiet(&self) -> i64 {
-        self.calm_of(MOST_FLAPS)
+        self.calm_of(MAX_FLAPS)
     }
 }
 
@@ -134,7 +134,7 @@ fn flaps(state: &AlertState, now: i64, pace: &Pace) -> i32 {
     let Some(over_at) = state.over_at else { return 0 };
     let quiet_times = now.saturating_sub(over_at).max(0) / pace.quiet().max(1);
     match quiet_times {
-        0 => (state.flaps + 1).min(MOST_FLAPS),
+        0 => (state.flaps + 1).min(MAX_FLAPS),
         times => state.flaps.saturating_sub(i32::try_from(times).unwrap_or(i32::MAX)).max(0),
     }
 }

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Longest time of asking the broker; what is not known then changes nothing.
-const BROKER_PATIENCE: Duration = Duration::from_secs(5);
+/// Maximum time of asking the broker; what is not known then changes nothing.
+const BROKER_TIMEOUT: Duration = Duration::from_secs(5);
 /// One point of traffic for the whole window.
 const ONE_POINT: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -114,7 +114,7 @@ impl Gathering {
             return;
         }
         let queues: Vec<Queue> = asked.iter().map(|(_, queue)| *queue).collect();
-        let depths = match tokio::time::timeout(BROKER_PATIENCE, self.inspector.depths(&queues)).await {
+        let depths = match tokio::time::timeout(BROKER_TIMEOUT, self.inspector.depths(&queues)).await {
             Ok(Ok(depths)) => depths,
             Ok(Err(error)) => return tracing::debug!(%error, "queues cannot be looked at for alerts"),
             Err(_) => return tracing::debug!("queues cannot be looked at for alerts in time"),

@@ -25,12 +25,12 @@ use std::time::Duration;
 use uuid::Uuid;
 
 /// Alerts in one claim; they are looked at all at once.
-const MOST_AT_ONCE: u32 = 16;
+const MAX_AT_ONCE: u32 = 16;
 /// Longer than a look takes with a message that runs into its timeout.
 const LEASE: Duration = Duration::from_secs(60);
 /// Of the time between two looks: how often it is seen whether one has to be made.
 const ROUNDS: u32 = 5;
-const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
+const MIN_INTERVAL: Duration = Duration::from_millis(50);
 
 /// What watches alerts.
 pub(crate) struct Watcher {
@@ -65,11 +65,11 @@ impl Watcher {
 
     /// Watches until shutdown. A look that has begun is finished first.
     pub(crate) async fn run_until(self, shutdown: Shutdown) {
-        let pause = (self.every / ROUNDS).max(SHORTEST_PAUSE);
+        let pause = (self.every / ROUNDS).max(MIN_INTERVAL);
         while !shutdown.is_triggered() {
             match AssertUnwindSafe(self.round()).catch_unwind().await {
                 // There may be more.
-                Ok(Ok(count)) if count >= MOST_AT_ONCE as usize => continue,
+                Ok(Ok(count)) if count >= MAX_AT_ONCE as usize => continue,
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) => tracing::warn!(%error, "alerts cannot be looked at; trying again"),
                 // It is logged already, and the others are still watched.
@@ -84,7 +84,7 @@ impl Watcher {
 
     /// Looks at what is due; how many alerts that were.
     async fn round(&self) -> Result<usize, StoreError> {
-        let due = self.store.claim_alerts(self.me, MOST_AT_ONCE, self.every, LEASE).await?;
+        let due = self.store.claim_alerts(self.me, MAX_AT_ONCE, self.every, LEASE).await?;
         if due.is_empty() {
             return Ok(0);
         }

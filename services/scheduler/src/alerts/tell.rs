@@ -10,10 +10,10 @@ use futures_util::future::join_all;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Longest pause between two attempts, in looks: ten minutes, with looks every 15 s.
+/// Maximum pause between two attempts, in looks: ten minutes, with looks every 15 s.
 const MAX_LOOKS: u32 = 40;
-/// Longest pause that a remote system gets for its `Retry-After`.
-const MAX_ASKED_PAUSE: Duration = Duration::from_secs(600);
+/// Maximum pause that a remote system gets for its `Retry-After`.
+const MAX_REQUESTED_DELAY: Duration = Duration::from_secs(600);
 
 /// What tells.
 pub(crate) struct Teller {
@@ -61,14 +61,14 @@ impl Teller {
 fn pause(every: Duration, attempts: i32, asked: Option<Duration>) -> Duration {
     let looks = 1_u32.checked_shl(attempts.max(0).unsigned_abs()).unwrap_or(MAX_LOOKS).min(MAX_LOOKS);
     // The look itself may come a little early.
-    (every * looks).mul_f64(0.9).max(asked.unwrap_or_default().min(MAX_ASKED_PAUSE))
+    (every * looks).mul_f64(0.9).max(asked.unwrap_or_default().min(MAX_REQUESTED_DELAY))
 }
 
 /// Where the remote system asked for more than the longest pause: what the alert's error says of it.
 fn asked_in_vain(asked: Option<Duration>) -> String {
-    let asked = asked.filter(|asked| *asked > MAX_ASKED_PAUSE);
+    let asked = asked.filter(|asked| *asked > MAX_REQUESTED_DELAY);
     let said = asked
-        .map(|asked| format!("; {}; it is called again after {}, the longest pause", asked_for(asked), show_duration(MAX_ASKED_PAUSE)));
+        .map(|asked| format!("; {}; it is called again after {}, the longest pause", asked_for(asked), show_duration(MAX_REQUESTED_DELAY)));
     said.unwrap_or_default()
 }
 

@@ -16,9 +16,9 @@ use uuid::Uuid;
 const SERIAL_PREFETCH: u16 = 4;
 /// The part of the worker's memory that the deliveries of one queue may fill with the largest bodies that its trigger takes.
 const MEMORY_SHARE: usize = 2;
-const PAUSE: Duration = Duration::from_millis(300);
+const RETRY_INTERVAL: Duration = Duration::from_millis(300);
 /// Longer than a snapshot takes to bring a halt.
-const PAUSE_AFTER_HALT: Duration = Duration::from_secs(1);
+const INTERVAL_AFTER_HALT: Duration = Duration::from_secs(1);
 
 /// Consumes until stopped. A standby subscribes after `delay`, behind the primary.
 pub(crate) async fn serve(
@@ -39,7 +39,7 @@ pub(crate) async fn serve(
     let admission = Admission::Exclusive(Arc::new(Semaphore::new(places)));
     let mut pause = delay;
     while until(&stop, pause).await && until_not_halted(&snapshot, integration, &stop).await {
-        pause = PAUSE;
+        pause = RETRY_INTERVAL;
         let prefetch = prefetch_of(wanted, largest_body(&snapshot.current(), integration), memory_budget());
         let subscription = match consumption.consumers.subscribe(Queue::Trigger(integration), prefetch).await {
             Ok(subscription) => subscription,
@@ -51,7 +51,7 @@ pub(crate) async fn serve(
         match dispatch(&consumption, subscription, keying, &admission, &stop).await {
             End::Stopped => return,
             End::Lost => {}
-            End::Halted => pause = PAUSE_AFTER_HALT,
+            End::Halted => pause = INTERVAL_AFTER_HALT,
         }
     }
 }

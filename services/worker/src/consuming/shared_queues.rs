@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-const PAUSE: Duration = Duration::from_millis(300);
+const RETRY_INTERVAL: Duration = Duration::from_millis(300);
 const DEAD_PREFETCH: u16 = 50;
 /// Deliveries that a worker draws of one queue by each subscription; the last one draws the rest of its places. The next subscription begins
 /// when those before it are used up and the bodies that it may bring fit into memory. So a worker that hangs keeps few deliveries from the
@@ -200,7 +200,7 @@ async fn handle_dead_letter(consumption: &Consumption, delivery: Delivery) -> bo
 async fn pause(stop: &Stop) {
     tokio::select! {
         () = stop.gently.cancelled() => {}
-        () = tokio::time::sleep(PAUSE) => {}
+        () = tokio::time::sleep(RETRY_INTERVAL) => {}
     }
 }
 

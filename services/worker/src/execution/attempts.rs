@@ -23,13 +23,13 @@ use tokio::time::Instant;
 const MAX_REDELIVERIES: u32 = 20;
 /// Bound of the retries within one delivery, well below RabbitMQ's acknowledgement timeout of 30 minutes.
 const RETRY_TIMEOUT: Duration = Duration::from_secs(15 * 60);
-/// Shortest pause for which a retry is worth a message on a delayed queue.
-const MIN_DELAYED_PAUSE: Duration = Duration::from_secs(1);
+/// Minimum pause for which a retry is worth a message on a delayed queue.
+const MIN_DELAY: Duration = Duration::from_secs(1);
 /// Attempts that take longer, and longer pauses before the next one, are recorded; short ones cost no write.
 const SHOWN_AFTER: Duration = Duration::from_secs(1);
-/// Longest `wait` for which an execution that can be deferred keeps its place.
+/// Maximum `wait` for which an execution that can be deferred keeps its place.
 const MAX_SHORT_WAIT: Duration = Duration::from_secs(1);
-/// Longest `wait` on an exclusive queue, where everything behind waits too; together with the execution's own time well below RabbitMQ's
+/// Maximum `wait` on an exclusive queue, where everything behind waits too; together with the execution's own time well below RabbitMQ's
 /// acknowledgement timeout.
 const MAX_WAIT_IN_ORDER: Duration = Duration::from_secs(10 * 60);
 
@@ -207,7 +207,7 @@ impl Next {
     fn after(pause: Option<Pause>, source: Source, give_up_at: Instant) -> Self {
         let Some(pause) = pause else { return Self::End };
         match source.delayed_retry() {
-            Some(shared_queue) if pause.length() >= MIN_DELAYED_PAUSE => Self::Later { shared_queue, pause: pause.length() },
+            Some(shared_queue) if pause.length() >= MIN_DELAY => Self::Later { shared_queue, pause: pause.length() },
             _ if Instant::now() + pause.length() < give_up_at => Self::Here(pause),
             _ => Self::End,
         }

@@ -62,7 +62,7 @@ pub(crate) struct ExecutionParts {
     pub(crate) running: Running,
     /// The worker's name.
     pub(crate) worker: String,
-    /// Longest time of one attempt.
+    /// Maximum time of one attempt.
     pub(crate) execution_timeout: Duration,
 }
 

@@ -1,6 +1,6 @@
 //! Tells who follows the history of what was recorded, a few times a second whatever the load.
 
-use forebay_store::{MOST_ANNOUNCED, Record, Store};
+use forebay_store::{MAX_ANNOUNCED, Record, Store};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -23,7 +23,7 @@ struct Recorded {
 impl Announcer {
     pub(crate) fn add(&self, records: &[Record]) {
         let mut recorded = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = MOST_ANNOUNCED - recorded.ids.len();
+        let room = MAX_ANNOUNCED - recorded.ids.len();
         recorded.ids.extend(records.iter().take(room).map(|record| record.execution_id.unique()));
         recorded.left_out += records.len().saturating_sub(room) as u64;
     }

@@ -23,7 +23,7 @@ const WAITING: usize = 4096;
 const LINGER: Duration = Duration::from_millis(3);
 /// How often the spool is looked at.
 const SPOOL_INTERVAL: Duration = Duration::from_secs(1);
-/// Longest time for a batch while the database still seems to be there.
+/// Maximum time for a batch while the database still seems to be there.
 const STORE_TIMEOUT: Duration = Duration::from_secs(3);
 const SPOOL_PREFETCH: u16 = 200;
 const SPOOL_GATHER: Duration = Duration::from_millis(20);

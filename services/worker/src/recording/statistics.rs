@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 const FLUSH_EVERY: Duration = Duration::from_secs(5);
 const STORE_TIMEOUT: Duration = Duration::from_secs(3);
-/// Most rows that wait for a database that is away; beyond, the oldest minutes are forgotten.
+/// Maximum rows that wait for a database that is away; beyond, the oldest minutes are forgotten.
 const MAX_WAITING: usize = 50_000;
 /// What could not be written for so long is forgotten, in microseconds: it may have been written all the same, its answer lost, and the
 /// store knows for two days only what a worker wrote before.

@@ -4,7 +4,7 @@
 //! is told by the connection's task, so a caller that goes away disturbs nothing.
 //!
 //! ```text
-//! publish(): queue declared -> place in flight -> wire -> result -> publish()
+//! publish(): queue declared -> place in flight -> publish connection -> result -> publish()
 //! ```
 //!
 //! Until the connection's task takes a message it has not been sent: the difference between "not accepted" and "may be
@@ -36,16 +36,16 @@ pub struct PublisherConfig {
     pub name: String,
     /// Channels, each with its own order; at least 1.
     pub channels: usize,
-    /// Longest wait for a confirm.
+    /// Maximum wait for a confirm.
     pub confirm_timeout: Duration,
 }
 
-/// Longest wait of a message that nobody asks after for a connection.
-const POST_PATIENCE: Duration = Duration::from_secs(10);
+/// Maximum wait of a message that nobody asks after for a connection.
+const POST_TIMEOUT: Duration = Duration::from_secs(10);
 /// So long a message is tried again that a queue refuses though it is not full: another leader is elected within seconds.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(3);
-const FIRST_REFUSAL_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_REFUSAL_PAUSE: Duration = Duration::from_millis(400);
+const FIRST_REFUSAL_DELAY: Duration = Duration::from_millis(50);
+const MAX_REFUSAL_DELAY: Duration = Duration::from_millis(400);
 
 /// Where a message goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +104,7 @@ impl Publisher {
         match &*self.session.borrow() {
             None if self.is_refused() => PublisherState::NotOfInstallation,
             None => PublisherState::Away,
-            Some(session) if session.wire.is_blocked() => PublisherState::Blocked,
+            Some(session) if session.publishing.is_blocked() => PublisherState::Blocked,
             Some(_) => PublisherState::Ready,
         }
     }
@@ -148,7 +148,7 @@ impl Publisher {
     /// Finds out why the queue has refused the message, and tries again where that may help.
     async fn after_refusal(&self, order: Option<u64>, queue: Queue, message: &Message) -> Result<(), PublishError> {
         let deadline = Instant::now() + REFUSAL_TIMEOUT.min(self.confirm_timeout);
-        let mut pause = FIRST_REFUSAL_PAUSE;
+        let mut pause = FIRST_REFUSAL_DELAY;
         let mut is_tried_elsewhere = false;
         loop {
             let Some(session) = self.session.borrow().clone() else { return Err(self.no_connection()) };
@@ -163,11 +163,11 @@ impl Publisher {
                 Fullness::Unclear | Fullness::NotFull => {}
             }
             if !session.may_be_starting(queue) {
-                session.wire.renew(order, message);
+                session.publishing.renew(order, message);
                 is_tried_elsewhere = true;
             }
             tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_REFUSAL_PAUSE);
+            pause = (pause * 2).min(MAX_REFUSAL_DELAY);
             let result = self.publish_once(order, &Destination::Queue(queue), message).await;
             if result != Err(PublishError::NotAccepting) {
                 session.end_trouble(queue);
@@ -178,7 +178,7 @@ impl Publisher {
 
     async fn publish_once(&self, order: Option<u64>, destination: &Destination, message: &Message) -> Result<(), PublishError> {
         let session = self.session.borrow().clone().ok_or_else(|| self.no_connection())?;
-        if session.wire.is_blocked() {
+        if session.publishing.is_blocked() {
             return Err(PublishError::Blocked);
         }
         let mut handed_over = false;
@@ -207,7 +207,7 @@ impl Publisher {
         }
         let mut sessions = self.session.clone();
         tokio::spawn(async move {
-            let connected = tokio::time::timeout(POST_PATIENCE, sessions.wait_for(Option::is_some)).await;
+            let connected = tokio::time::timeout(POST_TIMEOUT, sessions.wait_for(Option::is_some)).await;
             match connected {
                 Ok(Ok(session)) => {
                     if let Some(session) = &*session {

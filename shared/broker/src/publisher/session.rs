@@ -5,8 +5,8 @@ use crate::codec::Message;
 use crate::connection::{Address, CONNECT_TIMEOUT, chain};
 use crate::error::{BrokerError, PublishError};
 use crate::lock::locked;
+use crate::publish_connection::{Confirm, PublishConnection};
 use crate::topology::{Declared, Queue, Topology};
-use crate::wire::{Settled, Wire};
 use lapin::Connection;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -26,7 +26,7 @@ const TROUBLE_GAP: Duration = Duration::from_secs(30);
 const TROUBLE_BEFORE_RENEWAL: Duration = Duration::from_secs(10);
 
 pub(super) struct Session {
-    pub(super) wire: Wire,
+    pub(super) publishing: PublishConnection,
     /// For declaring queues.
     pub(super) connection: Connection,
     topology: Topology,
@@ -78,12 +78,13 @@ impl Session {
         let lost = CancellationToken::new();
         let Address { uri, shown: address } = address;
         let channels = u16::try_from(config.channels.max(1)).unwrap_or(u16::MAX - 1);
-        let wire = match tokio::time::timeout(CONNECT_TIMEOUT, Wire::open(uri, &config.name, channels, lost.clone())).await {
-            Ok(opened) => opened.map_err(|source| BrokerError::Publishing { address, source: Box::new(source) })?,
-            Err(_) => return Err(BrokerError::Timeout { address, after: CONNECT_TIMEOUT }),
-        };
+        let publishing =
+            match tokio::time::timeout(CONNECT_TIMEOUT, PublishConnection::open(uri, &config.name, channels, lost.clone())).await {
+                Ok(opened) => opened.map_err(|source| BrokerError::Publishing { address, source: Box::new(source) })?,
+                Err(_) => return Err(BrokerError::Timeout { address, after: CONNECT_TIMEOUT }),
+            };
         let session = Self {
-            wire,
+            publishing,
             connection,
             topology,
             opened: Instant::now(),
@@ -133,15 +134,15 @@ impl Session {
         order: Option<u64>,
         destination: &Destination,
         message: &Message,
-    ) -> Result<Settled, PublishError> {
+    ) -> Result<Confirm, PublishError> {
         if let Destination::Queue(queue) = destination {
             self.declare(*queue).await?;
         }
-        self.wire.send(order, &self.name_of(destination), message).await
+        self.publishing.send(order, &self.name_of(destination), message).await
     }
 
     pub(super) fn post(&self, destination: &Destination, message: &Message) {
-        if !self.wire.post(&self.name_of(destination), message) {
+        if !self.publishing.post(&self.name_of(destination), message) {
             tracing::warn!(messaging.message.id = message.id(), "a reply was not sent: the broker does not take those before it");
         }
     }
@@ -174,7 +175,7 @@ impl Session {
     fn judge(&self, queue: Queue, messages: u64) -> Fullness {
         match locked(&self.declared).get(&queue).map(|declaration| declaration.declared) {
             Some(Declared::OtherArguments) => Fullness::Unclear,
-            Some(Declared::AsWanted) | None => Fullness::of(messages, self.wire.largest_body() as u64, self.topology.limits()),
+            Some(Declared::AsWanted) | None => Fullness::of(messages, self.publishing.largest_body() as u64, self.topology.limits()),
         }
     }
 

@@ -14,8 +14,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// Pause before a broker that is another installation's is looked at again; it logs each look as an error.
-const FOREIGN_PAUSE: Duration = Duration::from_secs(3);
-const RETRY_PAUSE: Duration = Duration::from_millis(200);
+const FOREIGN_INTERVAL: Duration = Duration::from_secs(3);
+const RETRY_INTERVAL: Duration = Duration::from_millis(200);
 /// Connections that work are made anew at most this often.
 const RENEWAL_INTERVAL: Duration = Duration::from_secs(30);
 /// Pause between looks at a connection that is being left.
@@ -63,7 +63,7 @@ impl Supervisor {
             self.sessions.send_replace(Some(opened.session.clone()));
             let session = self.follow(opened, &mut changes).await;
             self.sessions.send_replace(None);
-            session.wire.close();
+            session.publishing.close();
             if shutdown.is_cancelled() {
                 session.lost.cancelled().await;
                 let _ = session.connection.close(200, "shutdown".into()).await;
@@ -84,10 +84,10 @@ impl Supervisor {
             if !self.is_foreign.swap(true, Ordering::Relaxed) {
                 tracing::error!(connection.name = self.config.name, %error, "nothing is published to this broker");
             }
-            return FOREIGN_PAUSE;
+            return FOREIGN_INTERVAL;
         }
         tracing::warn!(connection.name = self.config.name, error = %chain(error), "nothing can be published yet; trying again");
-        RETRY_PAUSE
+        RETRY_INTERVAL
     }
 
     /// Until the connections are lost, or must not be used any longer; the session that was open by then.
@@ -154,10 +154,10 @@ impl Supervisor {
 /// Closes connections that take no new messages, once the broker has spoken about those that they took.
 async fn leave(session: Arc<Session>, patience: Duration) {
     let begun = Instant::now();
-    while !session.wire.is_idle() && begun.elapsed() < patience {
+    while !session.publishing.is_idle() && begun.elapsed() < patience {
         tokio::time::sleep(LEAVING_INTERVAL).await;
     }
-    session.wire.close();
+    session.publishing.close();
     session.lost.cancelled().await;
     // When closing fails, the connection is gone already.
     let _ = session.connection.close(200, "replaced".into()).await;

@@ -5,7 +5,7 @@ use crate::name::Name;
 use serde_json::{Value, json};
 
 /// Integrations that the text names; the JSON names all.
-const MOST_NAMED: usize = 50;
+const MAX_NAMED: usize = 50;
 
 /// What has become of an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -124,13 +124,13 @@ impl Notice {
         if self.entries.is_empty() {
             lines.push("This is a test: nothing has happened.".to_owned());
         }
-        for entry in self.entries.iter().take(MOST_NAMED) {
+        for entry in self.entries.iter().take(MAX_NAMED) {
             lines.push(format!("{}/{} {}: {}", alert.tenant, entry.integration, entry.event.word(), entry.detail));
             let until = if entry.event == Event::Resolved { format!(", resolved {}", rfc3339(self.at)) } else { String::new() };
             lines.push(format!("  raised {}{until}", rfc3339(entry.since)));
         }
-        if self.entries.len() > MOST_NAMED {
-            lines.push(format!("and {} more", self.entries.len() - MOST_NAMED));
+        if self.entries.len() > MAX_NAMED {
+            lines.push(format!("and {} more", self.entries.len() - MAX_NAMED));
         }
         lines.join("\n")
     }

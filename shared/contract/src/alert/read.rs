@@ -1,6 +1,6 @@
 //! From JSON to an [`Alert`].
 
-use super::{Alert, AlertAddress, AlertEmail, AlertWebhook, Condition, DEFAULT_REPEAT, LONGEST_WINDOW, Sending};
+use super::{Alert, AlertAddress, AlertEmail, AlertWebhook, Condition, DEFAULT_REPEAT, MAX_WINDOW, Sending};
 use crate::credential_header::{STORED_IN_CLEAR, is_credential};
 use crate::definition::DefinitionError;
 use crate::fields::{Fields, Origin, Problems, Read, all_of};
@@ -13,7 +13,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 const DEFAULT_WINDOW: Duration = Duration::from_secs(15 * 60);
 const DEFAULT_AT_LEAST: u64 = 1;
-const MOST_RECIPIENTS: usize = 100;
+const MAX_RECIPIENTS: usize = 100;
 
 #[derive(Clone, Copy)]
 enum Kind {
@@ -97,7 +97,7 @@ fn condition(fields: Fields<'_>) -> Read<Condition> {
 fn failure_rate(fields: Fields<'_>) -> Read<Condition> {
     let over = fields.number("over", |percent| (0.0..100.0).contains(&percent), "a number of percent from 0 to below 100");
     let over = fields.required("over", over, "percent of the executions that ended, such as 10");
-    let window = fields.duration("window", MINUTE, LONGEST_WINDOW);
+    let window = fields.duration("window", MINUTE, MAX_WINDOW);
     let at_least = fields.whole("at_least", 1, 1_000_000_000);
     fields.finish();
     Ok(Condition::FailureRate { over: over?, window: window?.unwrap_or(DEFAULT_WINDOW), at_least: at_least?.unwrap_or(DEFAULT_AT_LEAST) })
@@ -185,8 +185,8 @@ fn email(fields: Fields<'_>) -> Read<AlertEmail> {
     let connection = fields.name("connection");
     let to = fields.list_of_texts("to", "addresses, such as [ops@example.com]");
     let to = fields.required("to", to, "a list of addresses, such as [ops@example.com]").and_then(|to| {
-        if to.is_empty() || to.len() > MOST_RECIPIENTS {
-            return Err(fields.problem("to", format!("must hold 1 to {MOST_RECIPIENTS} addresses")));
+        if to.is_empty() || to.len() > MAX_RECIPIENTS {
+            return Err(fields.problem("to", format!("must hold 1 to {MAX_RECIPIENTS} addresses")));
         }
         all_of(to.into_iter().enumerate().map(|(index, address)| recipient(&fields, &format!("to[{index}]"), address)))
     });

@@ -52,7 +52,7 @@ pub fn check_body(reading: Reading<'_>, content_type: Option<&str>, content_enco
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::body::DEEPEST_JSON;
+    use crate::body::MAX_JSON_DEPTH;
     use crate::body::doctype::check_doctype;
     use crate::body::transfer::undo_transfer_encoding;
     use proptest::prelude::*;
@@ -165,8 +165,8 @@ mod tests {
     #[test]
     fn nesting_is_bounded_and_brackets_in_strings_do_not_count() {
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth)).into_bytes();
-        assert_eq!(check(JSON, None, &nested(DEEPEST_JSON), 1 << 20), Ok(()));
-        assert!(check(JSON, None, &nested(DEEPEST_JSON + 1), 1 << 20).is_err());
+        assert_eq!(check(JSON, None, &nested(MAX_JSON_DEPTH), 1 << 20), Ok(()));
+        assert!(check(JSON, None, &nested(MAX_JSON_DEPTH + 1), 1 << 20).is_err());
         assert!(check(JSON, None, &nested(500_000), 1 << 20).is_err());
         let in_string = format!("\"\\\"{}\"", "[".repeat(5000)).into_bytes();
         assert_eq!(check(JSON, None, &in_string, 1 << 20), Ok(()));

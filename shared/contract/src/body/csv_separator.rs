@@ -21,10 +21,10 @@ const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
 /// unit separator of ASCII, stands in no text.
 const NO_SEPARATOR: u8 = 0x1f;
 
-/// Most records that are looked at.
+/// Maximum records that are looked at.
 const SAMPLE_RECORDS: usize = 20;
 
-/// Most bytes that are looked at.
+/// Maximum bytes that are looked at.
 const SAMPLE_BYTES: usize = 64 * 1024;
 
 /// The separator that a first line such as `sep=;` names, and the length of that line with its end.

@@ -5,8 +5,8 @@ use memchr::memmem::Finder;
 use std::fmt;
 use std::sync::LazyLock;
 
-/// Deepest nesting of a JSON body. Parsers and mappings recurse, so depth costs stack; no partner's format comes near.
-pub const DEEPEST_JSON: usize = 512;
+/// Maximum nesting of a JSON body. Parsers and mappings recurse, so depth costs stack; no partner's format comes near.
+pub const MAX_JSON_DEPTH: usize = 512;
 
 /// Half of a surrogate pair in a string: `\ud800` without the other half is not a character, and no text can hold it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,8 +91,8 @@ pub(super) fn check_json(body: &[u8]) -> Result<(), BodyError> {
     if let Some(surrogate) = lone_surrogate(body) {
         return Err(malformed(surrogate.to_string()));
     }
-    if deepest_nesting(body) > DEEPEST_JSON {
-        return Err(malformed(format!("it is nested deeper than {DEEPEST_JSON} levels")));
+    if deepest_nesting(body) > MAX_JSON_DEPTH {
+        return Err(malformed(format!("it is nested deeper than {MAX_JSON_DEPTH} levels")));
     }
     Ok(())
 }
@@ -102,7 +102,7 @@ fn deepest_nesting(json: &[u8]) -> usize {
     // No more brackets than the bound, in strings or not: no need to look closer. Chunks are counted in bytes, which the compiler makes
     // wide instructions of; the two brackets differ in one bit.
     let in_chunk = |chunk: &[u8]| usize::from(chunk.iter().map(|byte| u8::from(*byte | 0x20 == b'{')).sum::<u8>());
-    if json.chunks(usize::from(u8::MAX)).map(in_chunk).sum::<usize>() <= DEEPEST_JSON {
+    if json.chunks(usize::from(u8::MAX)).map(in_chunk).sum::<usize>() <= MAX_JSON_DEPTH {
         return 0;
     }
     let (mut depth, mut deepest, mut in_string, mut escaped) = (0usize, 0, false, false);

@@ -20,13 +20,13 @@ pub use charset::Charset;
 pub use check::check_body;
 pub use csv::{CsvError, CsvField, CsvFields, CsvFormat};
 pub use form::FormFields;
-pub use json::{DEEPEST_JSON, LoneSurrogate, lone_surrogate, utf16_hint};
+pub use json::{LoneSurrogate, MAX_JSON_DEPTH, lone_surrogate, utf16_hint};
 pub use kind::{BodyKind, required_boundary};
 pub use media_type::MediaType;
 pub use multipart::{MultipartError, Part, Parts, multipart_charset};
 pub use rule::{BodyRule, Reading, RuleProblem};
 pub use shown::shown_body;
-pub use xml::{DEEPEST_XML, XmlError, XmlEvents, read_xml, xml_text};
+pub use xml::{MAX_XML_DEPTH, XmlError, XmlEvents, read_xml, xml_text};
 pub use xml_characters::{is_xml_character, is_xml_name};
 
 use flate2::read::{MultiGzDecoder, ZlibDecoder};

@@ -4,8 +4,8 @@ use super::transfer::undo_transfer_encoding;
 use super::{BodyError, BodyKind, Charset, MediaType, xml_text};
 use std::borrow::Cow;
 
-/// Most bytes of the headers of one part.
-const MOST_HEADER_BYTES: usize = 16 * 1024;
+/// Maximum bytes of the headers of one part.
+const MAX_HEADER_BYTES: usize = 16 * 1024;
 
 /// One part.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,7 +160,7 @@ fn split_headers(bytes: &[u8]) -> Result<(&[u8], &[u8]), &'static str> {
     if let Some(content) = bytes.strip_prefix(b"\r\n") {
         return Ok((b"", content));
     }
-    let window = &bytes[..bytes.len().min(MOST_HEADER_BYTES)];
+    let window = &bytes[..bytes.len().min(MAX_HEADER_BYTES)];
     let end = memchr::memmem::find(window, b"\r\n\r\n").ok_or("its headers do not end with an empty line within 16 KiB")?;
     Ok((&bytes[..end], &bytes[end + 4..]))
 }

@@ -109,7 +109,7 @@ impl BodyRule {
 pub struct Reading<'r> {
     /// What holds in the place of what a sender says.
     pub rule: &'r BodyRule,
-    /// Most bytes, before and after a Content-Encoding is undone.
+    /// Maximum bytes, before and after a Content-Encoding is undone.
     pub max_bytes: usize,
 }
 

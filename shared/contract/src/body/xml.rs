@@ -14,9 +14,9 @@ use quick_xml::events::{BytesStart, Event};
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-/// Deepest nesting of elements, the bound that libxml2 also has. In a value an element takes up to two levels (an object in an
-/// array), so this is what [`DEEPEST_JSON`](super::DEEPEST_JSON) is for JSON.
-pub const DEEPEST_XML: usize = 256;
+/// Maximum nesting of elements, the bound that libxml2 also has. In a value an element takes up to two levels (an object in an
+/// array), so this is what [`MAX_JSON_DEPTH`](super::MAX_JSON_DEPTH) is for JSON.
+pub const MAX_XML_DEPTH: usize = 256;
 
 /// Up to so many attributes are compared with one another; more are put into a set.
 const FEW_ATTRIBUTES: usize = 16;
@@ -86,7 +86,7 @@ fn declared_charset(bytes: &[u8]) -> Result<Charset, BodyError> {
 /// Reads `text`, and tells `events` what is in it.
 ///
 /// # Errors
-/// What is not well-formed, a DOCTYPE with declarations, and elements deeper than [`DEEPEST_XML`]. What was before it has been told.
+/// What is not well-formed, a DOCTYPE with declarations, and elements deeper than [`MAX_XML_DEPTH`]. What was before it has been told.
 pub fn read_xml(text: &str, events: &mut impl XmlEvents) -> Result<(), XmlError> {
     let mut reader = Reader::from_str(text);
     let config = reader.config_mut();
@@ -135,8 +135,8 @@ impl Document<'_> {
             Event::Start(start) => {
                 self.open(&start, events)?;
                 self.depth += 1;
-                if self.depth > DEEPEST_XML {
-                    return Err(format!("elements are nested deeper than {DEEPEST_XML} levels"));
+                if self.depth > MAX_XML_DEPTH {
+                    return Err(format!("elements are nested deeper than {MAX_XML_DEPTH} levels"));
                 }
             }
             Event::Empty(start) => {
@@ -369,8 +369,8 @@ mod tests {
     #[test]
     fn depth_is_bounded_and_many_attributes_take_time_in_proportion() {
         let nested = |depth: usize| format!("{}{}", "<a>".repeat(depth), "</a>".repeat(depth));
-        assert_eq!(problem(&nested(DEEPEST_XML)), "");
-        assert!(problem(&nested(DEEPEST_XML + 1)).contains("deeper than"));
+        assert_eq!(problem(&nested(MAX_XML_DEPTH)), "");
+        assert!(problem(&nested(MAX_XML_DEPTH + 1)).contains("deeper than"));
         assert!(problem(&"<a>".repeat(1_000_000)).contains("deeper than"));
         let attributes: String = (0..200_000).map(|n| format!(" a{n}=''")).collect();
         let started = std::time::Instant::now();

@@ -11,7 +11,7 @@ use crate::secret::Secret;
 use http::{HeaderName, Uri};
 use serde_json::Value;
 
-const MOST_POOLED: u64 = 100;
+const MAX_POOLED: u64 = 100;
 const DEFAULT_POOL: usize = 4;
 
 #[derive(Clone, Copy)]
@@ -205,7 +205,7 @@ fn database(fields: Fields<'_>, default_port: u16) -> Read<DatabaseConnection> {
     // A blank password is one that databases accept.
     let password = secret(&fields, "password", true);
     let tls = tls(&fields, &[("require", Tls::Require), ("disable", Tls::Disable)], Tls::Require, &[]);
-    let pool = fields.whole("pool", 1, MOST_POOLED);
+    let pool = fields.whole("pool", 1, MAX_POOLED);
     fields.finish();
     let (tls, trust) = tls?;
     Ok(DatabaseConnection {

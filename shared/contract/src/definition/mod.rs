@@ -39,11 +39,11 @@ pub const DEFAULT_MAX_BYTES: usize = 1024 * 1024;
 /// The largest `max_bytes`: RabbitMQ 4.x refuses messages over 16 MiB, and headers travel beside the body.
 pub const LARGEST_MAX_BYTES: usize = 16 * 1024 * 1024 - 128 * 1024;
 /// The longest `response.wait`.
-pub const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
+pub const MAX_WAIT: Duration = Duration::from_secs(15 * 60);
 /// The longest pause between two attempts. In-process retrying must stay well below RabbitMQ's delivery acknowledgement timeout of 30 minutes.
-pub const LONGEST_BACKOFF: Duration = Duration::from_secs(5 * 60);
+pub const MAX_BACKOFF: Duration = Duration::from_secs(5 * 60);
 /// The most attempts that a definition can ask for.
-pub const MOST_ATTEMPTS: u32 = 20;
+pub const MAX_ATTEMPTS: u32 = 20;
 
 /// One integration as its author wrote it, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -131,7 +131,7 @@ pub struct RetryPolicy {
     pub first: Duration,
     /// What each further pause is multiplied by.
     pub factor: f64,
-    /// Longest pause.
+    /// Maximum pause.
     pub max: Duration,
     /// Whether failures that the same input meets again (a 4xx, a mapping, an assert) are tried again too (`on: any`).
     pub on_any: bool,
@@ -139,7 +139,7 @@ pub struct RetryPolicy {
 
 impl RetryPolicy {
     /// The pause after the given attempt (1 is the first) has failed with `error`; `None` when it is not tried again. A remote system
-    /// that asks for a longer pause gets it, up to [`LONGEST_BACKOFF`].
+    /// that asks for a longer pause gets it, up to [`MAX_BACKOFF`].
     #[must_use]
     pub fn pause_after_error(&self, attempt: u32, error: &ExecutionError) -> Option<Pause> {
         if !error.transient && !self.on_any {
@@ -172,7 +172,7 @@ impl Pause {
     /// At least so long, but for chance: see [`jittered`](Self::jittered).
     #[must_use]
     pub fn length(&self) -> Duration {
-        self.backoff.max(self.asked.unwrap_or_default().min(LONGEST_BACKOFF))
+        self.backoff.max(self.asked.unwrap_or_default().min(MAX_BACKOFF))
     }
 
     /// The time that the remote system asked for, where that is longer than any pause.
@@ -198,7 +198,7 @@ impl Pause {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { attempts: 1, first: Duration::from_secs(1), factor: 2.0, max: LONGEST_BACKOFF, on_any: false }
+        Self { attempts: 1, first: Duration::from_secs(1), factor: 2.0, max: MAX_BACKOFF, on_any: false }
     }
 }
 

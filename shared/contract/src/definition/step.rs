@@ -14,7 +14,7 @@ pub struct Step {
     pub id: String,
     /// The mapping that decides whether the step runs; absent: it runs.
     pub when: Option<String>,
-    /// Longest time of one attempt; absent: its kind's own.
+    /// Maximum time of one attempt; absent: its kind's own.
     pub timeout: Option<Duration>,
     /// How often and how fast the step alone is tried again; absent: once.
     pub retry: Option<RetryPolicy>,

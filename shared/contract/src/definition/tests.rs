@@ -408,7 +408,7 @@ fn a_time_that_the_remote_system_names_is_never_undercut_and_a_long_one_is_cut_s
         assert_eq!(pause.cut_short(), None);
     }
     let long = pause(Some(3600));
-    assert_eq!((long.length(), long.cut_short()), (LONGEST_BACKOFF, Some(Duration::from_secs(3600))));
+    assert_eq!((long.length(), long.cut_short()), (MAX_BACKOFF, Some(Duration::from_secs(3600))));
     assert_eq!(policy.pause_after_error(1, &ExecutionError::permanent(ErrorCode::Remote, "")), None);
     assert_eq!(policy.pause_after_error(9, &failed(None)), None);
 }

@@ -95,7 +95,7 @@ pub struct Webhook {
     pub authentication: Authentication,
     /// Declared query parameters in the order of the file.
     pub query: Vec<QueryParameter>,
-    /// Most bytes of a body, as it travels and after a `Content-Encoding` is undone.
+    /// Maximum bytes of a body, as it travels and after a `Content-Encoding` is undone.
     pub max_bytes: usize,
     /// What holds in the place of what callers say of their bodies.
     pub body: BodyRule,
@@ -305,7 +305,7 @@ impl Delivery {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ResponseWait {
-    /// Longest time the caller waits.
+    /// Maximum time the caller waits.
     pub wait: Duration,
     /// What the caller gets after that.
     pub on_timeout: OnTimeout,

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 /// The zones that came with this program, whatever the machine has: every process and every test gives the same due times.
 static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
 /// After this many years the calendar has shown every day of the year on every day of the week, 2100 without a leap day included.
-const LONGEST_PAUSE_YEARS: i16 = 40;
+const MAX_GAP_YEARS: i16 = 40;
 
 const WORDS: [(&str, &str); 7] = [
     ("@yearly", "0 0 1 1 *"),
@@ -110,7 +110,7 @@ impl Cron {
     /// The first fitting minute from `from` on, as if clocks were never changed.
     pub(super) fn next_on_the_wall(&self, from: DateTime) -> Option<DateTime> {
         let from = whole_minute(from)?;
-        let last_year = from.year().saturating_add(LONGEST_PAUSE_YEARS);
+        let last_year = from.year().saturating_add(MAX_GAP_YEARS);
         let mut date = from.date();
         let mut earliest = from.time();
         while date.year() <= last_year {

@@ -27,12 +27,12 @@ use reader::Reader;
 
 /// The broker refuses a message over 16 MiB (RabbitMQ 4.x); 128 KiB below it are kept free, the most that a header
 /// frame may have, so that a body at the limit is never refused because of what travels with it.
-pub const MOST_BODY_BYTES: u64 = (16 << 20) - (128 << 10);
+pub const BODY_BYTES_LIMIT: u64 = (16 << 20) - (128 << 10);
 /// Lower bound of [`Settings::worker_memory`], in bytes: one execution may take as much.
 const LEAST_MEMORY: u64 = 64 << 20;
 
 /// An attempt must end well below the 30 minutes after which the broker closes the channel of an unacknowledged message.
-pub const LONGEST_EXECUTION: Duration = Duration::from_secs(15 * 60);
+pub const MAX_EXECUTION_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
 const AN_HOUR: Duration = Duration::from_secs(3600);
 const TEN_YEARS: Duration = Duration::from_secs(3650 * 86_400);
@@ -92,7 +92,7 @@ pub struct Settings {
     pub queue_max_bytes: u64,
     /// How long to wait for the broker's confirm.
     pub confirm_timeout: Duration,
-    /// Upper bound of any definition's `body.max_bytes`; at most [`MOST_BODY_BYTES`].
+    /// Upper bound of any definition's `body.max_bytes`; at most [`BODY_BYTES_LIMIT`].
     pub max_body_bytes: usize,
     /// Integrations of one tenant; 1 to 1000000.
     pub max_integrations: usize,
@@ -111,7 +111,7 @@ pub struct Settings {
     /// Time that an ingress goes on accepting calls after a signal to stop, as a part of the drain timeout; `None`: the default of what
     /// the process runs.
     pub lame_duck: Option<Duration>,
-    /// Time of one attempt of an execution; at most [`LONGEST_EXECUTION`].
+    /// Time of one attempt of an execution; at most [`MAX_EXECUTION_TIMEOUT`].
     pub execution_timeout: Duration,
     /// Certificate and key of the ingress; plain HTTP without.
     pub tls: Option<TlsFiles>,
@@ -222,7 +222,7 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
     let queue_max_length = reader.number(&docs::QUEUE_MAX_LENGTH, 1..=1_000_000_000);
     let queue_max_bytes = reader.bytes(&docs::QUEUE_MAX_BYTES, 1..=1 << 50);
     let confirm_timeout = reader.duration(&docs::CONFIRM_TIMEOUT, AN_HOUR);
-    let max_body_bytes = reader.bytes(&docs::MAX_BODY_BYTES, 1..=MOST_BODY_BYTES);
+    let max_body_bytes = reader.bytes(&docs::MAX_BODY_BYTES, 1..=BODY_BYTES_LIMIT);
     let max_integrations = reader.number(&docs::MAX_INTEGRATIONS, 1..=1_000_000);
     let max_keys = reader.number(&docs::MAX_KEYS, 1..=1_000_000);
     let max_connections = reader.number(&docs::MAX_CONNECTIONS, 1..=1_000_000);
@@ -231,7 +231,7 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
     let body_timeout = reader.duration(&docs::BODY_TIMEOUT, AN_HOUR);
     let drain_timeout = reader.duration(&docs::DRAIN_TIMEOUT, AN_HOUR);
     let lame_duck = reader.duration_or_none(&docs::LAME_DUCK, AN_HOUR);
-    let execution_timeout = reader.duration(&docs::EXECUTION_TIMEOUT, LONGEST_EXECUTION);
+    let execution_timeout = reader.duration(&docs::EXECUTION_TIMEOUT, MAX_EXECUTION_TIMEOUT);
     let tls = read_tls(reader);
     let http_workers = reader.number(&docs::HTTP_WORKERS, 1..=1024);
     let log = reader.value(&docs::LOG, log_filter::check);

@@ -13,7 +13,7 @@ const ROUNDS: usize = 21;
 /// Rows of a page.
 const PAGE: u32 = 50;
 /// The most that is counted.
-const MOST: u32 = 10_000;
+const MAX_FOUND: u32 = 10_000;
 
 /// Whose executions are looked for.
 fn whose() -> Outcome<Vec<(&'static str, Filter)>> {
@@ -89,7 +89,7 @@ pub(crate) async fn searches(store: &Store, pages: &mut Pages, issuer: &IdIssuer
             let filter = Filter { tenants: whose.tenants.clone(), integration: whose.integration.clone(), limit: PAGE, ..filter.clone() };
             let found = async || store.list_executions(&filter).await.map(|rows| rows.len());
             pages.ask(&format!("search of {of}: {what}"), ROUNDS, found).await?;
-            let counted = async || store.count_executions(&filter, MOST).await.map(|count| count as usize);
+            let counted = async || store.count_executions(&filter, MAX_FOUND).await.map(|count| count as usize);
             pages.ask(&format!("count of {of}: {what}"), ROUNDS, counted).await?;
         }
     }

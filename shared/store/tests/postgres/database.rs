@@ -7,7 +7,7 @@ use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
 
 /// How long a condition may take before the test fails; generous, since the machine may be busy.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A database of one test's own.
 #[derive(Clone)]
@@ -107,7 +107,7 @@ pub(crate) async fn with_store<F: Future<Output = ()> + Send + 'static>(test: im
 pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) -> Duration {
     let began = Instant::now();
     while !condition().await {
-        assert!(began.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain until {what}");
+        assert!(began.elapsed() < TIMEOUT, "waited {TIMEOUT:?} in vain until {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     began.elapsed()

@@ -1,4 +1,4 @@
-use crate::database::{PATIENCE, until, with_store};
+use crate::database::{TIMEOUT, until, with_store};
 use forebay_store::{Store, WORKER_TTL, WorkerRow};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -52,24 +52,24 @@ async fn a_watcher_wakes_when_a_worker_joins_changes_queues_leaves_and_not_at_ea
     with_store(|store, database| async move {
         let shutdown = CancellationToken::new();
         let mut watch = store.watch_workers(shutdown.clone());
-        timeout(PATIENCE, watch.changed()).await.expect("the first connection counts as a change");
+        timeout(TIMEOUT, watch.changed()).await.expect("the first connection counts as a change");
         let mut one = worker("one");
         store.heartbeat(&one).await.unwrap();
-        timeout(PATIENCE, watch.changed()).await.expect("it has joined");
+        timeout(TIMEOUT, watch.changed()).await.expect("it has joined");
         // The same again, then a change: had the first woken the watcher, two would be seen.
         store.heartbeat(&one).await.unwrap();
         assert!(timeout(Duration::from_millis(200), watch.changed()).await.is_err());
         one.queues = vec![Uuid::new_v4(), Uuid::new_v4()];
         store.heartbeat(&one).await.unwrap();
-        timeout(PATIENCE, watch.changed()).await.expect("it has other queues");
+        timeout(TIMEOUT, watch.changed()).await.expect("it has other queues");
         one.queues.reverse();
         store.heartbeat(&one).await.unwrap();
         assert!(timeout(Duration::from_millis(200), watch.changed()).await.is_err(), "the order of queues means nothing");
 
         database.terminate_sessions().await;
-        timeout(PATIENCE, watch.changed()).await.expect("a new connection may have missed something");
+        timeout(TIMEOUT, watch.changed()).await.expect("a new connection may have missed something");
         until("the pool works again", || async { store.remove_worker(one.id).await.is_ok() }).await;
-        timeout(PATIENCE, watch.changed()).await.expect("it has left");
+        timeout(TIMEOUT, watch.changed()).await.expect("it has left");
         shutdown.cancel();
         assert!(timeout(Duration::from_millis(200), watch.changed()).await.is_err());
     })

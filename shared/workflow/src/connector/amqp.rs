@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Connections of one process to one broker: each publishes one message after the other.
-const MOST_CONNECTIONS: usize = 4;
+const MAX_CONNECTIONS: usize = 4;
 
 #[derive(Clone)]
 pub(super) struct AmqpSessions {
@@ -78,7 +78,7 @@ impl Connectors {
         let is_sent = AtomicBool::new(false);
         let publish = async {
             let make = || AmqpSessions::new(connection, amqp, self.reach());
-            let mut publisher = self.amqp_pools().lease(connection, MOST_CONNECTIONS, make).await?;
+            let mut publisher = self.amqp_pools().lease(connection, MAX_CONNECTIONS, make).await?;
             is_sent.store(true, Ordering::Relaxed);
             publisher.publish(&message).await.map_err(|error| refused(&target, &message, &error))?;
             publisher.done();

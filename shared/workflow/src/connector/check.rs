@@ -17,8 +17,8 @@ use reqwest::{Request, Url};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Longest time of one test.
-const LONGEST: Duration = Duration::from_secs(20);
+/// Maximum time of one test.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(20);
 
 impl Connectors {
     /// Connects and signs in anew, changes nothing, and says what was reached: `PostgreSQL 15.6, database 'crm', as 'forebay'`. A
@@ -41,9 +41,10 @@ impl Connectors {
                 ConnectionKind::Amqp(amqp) => self.test_amqp(&connection, amqp).await,
             }
         };
-        let reached = tokio::time::timeout(LONGEST, reach).await;
+        let reached = tokio::time::timeout(CHECK_TIMEOUT, reach).await;
         let reached = reached.unwrap_or_else(|_| {
-            let message = format!("{target} did not answer within {}; check host, port and what is between", format_duration(LONGEST));
+            let message =
+                format!("{target} did not answer within {}; check host, port and what is between", format_duration(CHECK_TIMEOUT));
             Err(transient(ErrorCode::Timeout, message))
         });
         reached.map_err(|error| Concealment::of(&connection).conceal(&error.message))

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Sessions of one process with one server: each sends one mail after the other.
-const MOST_SESSIONS: usize = 8;
+const MAX_SESSIONS: usize = 8;
 
 /// One mail, rendered.
 #[derive(Debug, Clone, Default)]
@@ -59,7 +59,7 @@ impl Connectors {
         let is_sent = AtomicBool::new(false);
         let send = async {
             let make = || MailSessions::new(connection, smtp, self.reach());
-            let mut session = self.mail_pools().lease(connection, MOST_SESSIONS, make).await?;
+            let mut session = self.mail_pools().lease(connection, MAX_SESSIONS, make).await?;
             is_sent.store(true, Ordering::Relaxed);
             let sent = session.send(&envelope, &bytes).await;
             sent.map_err(|error| refused(&target, &error, "; the mail may have been sent"))?;

@@ -23,7 +23,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-/// Longest wait for the server's word of farewell, which changes nothing.
+/// Maximum wait for the server's word of farewell, which changes nothing.
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// One session. Dropped, it says farewell.

@@ -56,16 +56,16 @@ use std::time::Duration;
 /// The bounds of one step.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// Longest time of the whole step.
+    /// Maximum time of the whole step.
     pub timeout: Duration,
-    /// Most bytes that the remote system may give, about.
+    /// Maximum bytes that the remote system may give, about.
     pub most_bytes: usize,
 }
 
 /// How long a session with a database or broker may be unused. Servers and what is between close them after some minutes or hours.
-const LONGEST_IDLE: Duration = Duration::from_secs(300);
+const MAX_IDLE: Duration = Duration::from_secs(300);
 /// The same with mail and file servers, which often allow only a few sessions of one user.
-const LONGEST_IDLE_OF_FEW: Duration = Duration::from_secs(30);
+const MAX_IDLE_OF_FEW: Duration = Duration::from_secs(30);
 const LOOK_FOR_IDLE: Duration = Duration::from_secs(5);
 
 /// Sessions with remote systems. Clones share them; one is enough for a process.
@@ -102,11 +102,11 @@ impl Connectors {
     fn with_tokens(reach: Reach, tokens: Tokens) -> Self {
         let shared = Shared {
             reach,
-            postgres: Pools::new(LONGEST_IDLE),
-            mysql: Pools::new(LONGEST_IDLE),
-            amqp: Pools::new(LONGEST_IDLE),
-            mail: Pools::new(LONGEST_IDLE_OF_FEW),
-            sftp: Pools::new(LONGEST_IDLE_OF_FEW),
+            postgres: Pools::new(MAX_IDLE),
+            mysql: Pools::new(MAX_IDLE),
+            amqp: Pools::new(MAX_IDLE),
+            mail: Pools::new(MAX_IDLE_OF_FEW),
+            sftp: Pools::new(MAX_IDLE_OF_FEW),
             tokens,
             own_clients: OwnClients::default(),
             closer: Once::new(),

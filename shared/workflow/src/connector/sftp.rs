@@ -19,7 +19,7 @@ use russh_sftp::protocol::{FileAttributes, OpenFlags, StatusCode};
 use std::sync::Arc;
 
 /// Sessions of one process with one server: each does one step after the other.
-const MOST_SESSIONS: usize = 8;
+const MAX_SESSIONS: usize = 8;
 /// A read may give less; none may give more than this with OpenSSH.
 const READ_BYTES: u32 = 255 * 1024;
 /// What an entry of a list takes beside its name, about.
@@ -109,7 +109,7 @@ impl Connectors {
         let make = || SftpSessions::new(connection, sftp, self.reach());
         let leftover = Leftover::none(make());
         let work = async {
-            let session = self.sftp_pools().lease(connection, MOST_SESSIONS, make).await?;
+            let session = self.sftp_pools().lease(connection, MAX_SESSIONS, make).await?;
             session.set_timeout(bounds.timeout);
             // After a failure a file may be open there: the session is not used again.
             let done = act(&target, sftp, &session, action, earlier, &leftover, bounds.most_bytes).await?;

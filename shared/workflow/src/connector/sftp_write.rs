@@ -17,7 +17,7 @@ use uuid::Uuid;
 /// What every server takes (draft-ietf-secsh-filexfer-02, section 3).
 const WRITE_BYTES: usize = 32 * 1024;
 const WRITES_AT_ONCE: usize = 16;
-/// Longest time for taking away what a failed step left.
+/// Maximum time for taking away what a failed step left.
 const CLEANUP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A file to write.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Most steps of a path that are shown.
+/// Maximum steps of a path that are shown.
 const SHOWN_STEPS: usize = 20;
 
 /// A value that cannot be written in a format.

@@ -22,7 +22,7 @@ use std::borrow::Cow;
 /// The value of an XML document.
 ///
 /// # Errors
-/// What is not well-formed, a DOCTYPE with declarations, or elements deeper than [`DEEPEST_XML`](forebay_contract::body::DEEPEST_XML).
+/// What is not well-formed, a DOCTYPE with declarations, or elements deeper than [`MAX_XML_DEPTH`](forebay_contract::body::MAX_XML_DEPTH).
 pub(crate) fn xml_value(text: &str) -> Result<Value, XmlError> {
     let mut tree = Tree { open: Vec::new(), root: Value::NULL };
     read_xml(text, &mut tree)?;

@@ -3,7 +3,7 @@
 use super::place::{Misfit, Place, Step};
 use super::push;
 use crate::mapping::{Value, tick};
-use forebay_contract::body::{DEEPEST_XML, is_xml_character, is_xml_name};
+use forebay_contract::body::{MAX_XML_DEPTH, is_xml_character, is_xml_name};
 use std::collections::HashMap;
 
 /// Bytes of a text that are written at a time.
@@ -46,8 +46,8 @@ struct Writer<'v> {
 
 impl<'v> Writer<'v> {
     fn element(&mut self, name: &str, value: &'v Value, depth: usize) -> Result<(), Misfit> {
-        if depth > DEEPEST_XML {
-            return Err(self.place.misfit(format!("elements are nested deeper than {DEEPEST_XML} levels")));
+        if depth > MAX_XML_DEPTH {
+            return Err(self.place.misfit(format!("elements are nested deeper than {MAX_XML_DEPTH} levels")));
         }
         if !is_xml_name(name) {
             return Err(self.place.misfit("the name cannot be the name of an element"));

@@ -88,7 +88,7 @@ const ABSENT: &[(&str, &str)] = &[
 ];
 
 /// Names longer than this are not compared with those that exist.
-const LONGEST_COMPARED: usize = 64;
+const MAX_COMPARED_LENGTH: usize = 64;
 
 type Definition = Def<&'static str>;
 
@@ -207,7 +207,7 @@ fn explain_function(name: &str, arity: usize) -> String {
         takes.push_str(&count(*last));
         return format!("`{name}` takes {takes}, not {arity}");
     }
-    if name.len() > LONGEST_COMPARED {
+    if name.len() > MAX_COMPARED_LENGTH {
         return "there is no such function".to_string();
     }
     let similar = known.iter().map(|(other, _)| (edits(name, other), *other)).min();

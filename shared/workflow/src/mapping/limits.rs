@@ -11,20 +11,20 @@ use std::time::{Duration, Instant};
 /// dropping what was built.
 pub const STACK_BYTES: usize = 16 * 1024 * 1024;
 
-/// Most levels of arrays and objects in a value: deeper JSON is refused, and a mapping that builds a deeper value is stopped.
+/// Maximum levels of arrays and objects in a value: deeper JSON is refused, and a mapping that builds a deeper value is stopped.
 /// So every recursion over a value is bounded by this.
 pub const MAX_DEPTH: u32 = 1024;
 
 /// The bounds of one run.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Most processor time that the run may use. It does not count while other threads have the cores.
+    /// Maximum processor time that the run may use. It does not count while other threads have the cores.
     pub time: Duration,
     /// When the run stops however little processor time it had.
     pub deadline: Option<Instant>,
-    /// Most memory that the run may hold at a time beyond its input, in bytes; also the size of the largest output as JSON.
+    /// Maximum memory that the run may hold at a time beyond its input, in bytes; also the size of the largest output as JSON.
     pub memory: usize,
-    /// Most stack that the run may use, in bytes; at most a quarter of the thread's stack.
+    /// Maximum stack that the run may use, in bytes; at most a quarter of the thread's stack.
     pub stack: usize,
     /// The run stops soon after this becomes true.
     pub cancel: Option<Arc<AtomicBool>>,

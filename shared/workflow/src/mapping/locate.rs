@@ -13,7 +13,7 @@ use super::shape::offset_of;
 use super::value::{Value, shortened};
 
 /// Parts that are run at most.
-const MOST_RUNS: usize = 300;
+const MAX_RUNS: usize = 300;
 /// A name that no author uses.
 const INPUT: &str = "$forebay_input";
 
@@ -39,7 +39,7 @@ impl Mapping {
         let source = self.source();
         let tokens = Lexer::new(source).lex().ok()?;
         let message = if let MappingError::Failed { message } = error { message.as_str() } else { "" };
-        let mut search = Search { source, message, input, runs_left: MOST_RUNS };
+        let mut search = Search { source, message, input, runs_left: MAX_RUNS };
         let whole = Part { tokens: &tokens, before: String::new() };
         let (part, given) = match error {
             MappingError::Failed { .. } => {

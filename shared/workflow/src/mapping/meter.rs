@@ -40,7 +40,7 @@ pub(super) enum Stop {
 }
 
 struct Run {
-    /// Most processor time.
+    /// Maximum processor time.
     time: Duration,
     deadline: Option<Instant>,
     cancel: Option<Arc<AtomicBool>>,
@@ -94,9 +94,9 @@ struct Meter {
     fuel: Cell<i64>,
     /// The lowest address that the stack may reach (it grows downwards). 0 when nothing runs.
     stack_floor: Cell<usize>,
-    /// Most bytes that the thread may hold, by the count of the allocator.
+    /// Maximum bytes that the thread may hold, by the count of the allocator.
     held_limit: Cell<isize>,
-    /// Most steps that a path may have.
+    /// Maximum steps that a path may have.
     path_steps: Cell<u32>,
 }
 

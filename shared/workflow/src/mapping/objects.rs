@@ -35,8 +35,8 @@ const NAMES: [&str; 16] = [
     "object_16",
 ];
 
-/// Most members of a literal that becomes a call.
-pub(super) const MOST_MEMBERS: usize = NAMES.len();
+/// Maximum members of a literal that becomes a call.
+pub(super) const MAX_MEMBERS: usize = NAMES.len();
 
 /// The call for a literal of `entries`, or the literal as it is where it is no such: `{}`, and a name that is calculated and given no
 /// value (`{"a\(1)"}`), which is evaluated twice.

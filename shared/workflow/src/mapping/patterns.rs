@@ -23,9 +23,9 @@ const SPEED: f64 = if cfg!(debug_assertions) { 0.5e9 } else { 3e9 };
 /// Expressions kept for each thread, and the largest that is kept.
 const KEPT: usize = 32;
 const LARGEST_KEPT: usize = 1 << 14;
-/// Most groups in an expression: each makes every step of a search dearer.
+/// Maximum groups in an expression: each makes every step of a search dearer.
 const MAX_GROUPS: usize = 40;
-const LONGEST_EXPRESSION: usize = 1 << 14;
+const MAX_EXPRESSION_LENGTH: usize = 1 << 14;
 
 struct Expression {
     text: String,
@@ -149,8 +149,8 @@ fn expression(text: &str, flags: &str) -> Result<Rc<Expression>, Error<Value>> {
 }
 
 fn compile(text: &str, flags: &str) -> Result<Expression, Error<Value>> {
-    if text.len() > LONGEST_EXPRESSION {
-        return Err(Error::str(format_args!("a regular expression has at most {LONGEST_EXPRESSION} characters")));
+    if text.len() > MAX_EXPRESSION_LENGTH {
+        return Err(Error::str(format_args!("a regular expression has at most {MAX_EXPRESSION_LENGTH} characters")));
     }
     let (mut global, mut ignore_empty) = (false, false);
     let mut builder = RegexBuilder::new(text);

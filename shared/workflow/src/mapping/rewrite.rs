@@ -17,7 +17,7 @@ use jaq_core::path::{Part, Path};
 use super::objects;
 
 /// Longest string that is left a chain.
-const LONGEST_CHAIN: usize = 16;
+const MAX_CHAIN_LENGTH: usize = 16;
 
 /// Rewrites `term`, which was parsed from `source`.
 pub(super) fn rewrite<'s>(term: Term<&'s str>, source: &str, arena: &'s Arena) -> Term<&'s str> {
@@ -139,7 +139,7 @@ fn balanced_list(mut items: Vec<Term<&str>>) -> Term<&str> {
 }
 
 fn balanced_object<'s>(mut entries: Vec<(Term<&'s str>, Option<Term<&'s str>>)>) -> Term<&'s str> {
-    if entries.len() <= objects::MOST_MEMBERS {
+    if entries.len() <= objects::MAX_MEMBERS {
         return objects::literal(entries);
     }
     let right = entries.split_off(entries.len() / 2);
@@ -147,7 +147,7 @@ fn balanced_object<'s>(mut entries: Vec<(Term<&'s str>, Option<Term<&'s str>>)>)
 }
 
 fn balanced_string<'s>(format: Option<&'s str>, mut parts: Vec<StrPart<&'s str, Term<&'s str>>>) -> Term<&'s str> {
-    if parts.len() <= LONGEST_CHAIN {
+    if parts.len() <= MAX_CHAIN_LENGTH {
         return Term::Str(format, parts);
     }
     let right = parts.split_off(parts.len() / 2);

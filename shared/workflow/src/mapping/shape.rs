@@ -12,16 +12,16 @@ use super::walk::each_term;
 
 /// Longest source of a program or a template, in bytes.
 pub const MAX_SOURCE_BYTES: usize = 64 * 1024;
-/// Most brackets inside one another.
+/// Maximum brackets inside one another.
 const MAX_NESTING: usize = 100;
-/// Most operators and keywords on one way from the outermost expression to an innermost one: how deep a parse can become without
+/// Maximum operators and keywords on one way from the outermost expression to an innermost one: how deep a parse can become without
 /// brackets.
 const MAX_OPERATORS: usize = 2000;
-/// Most parts of one path: jaq recurses over them.
+/// Maximum parts of one path: jaq recurses over them.
 const MAX_PATH_PARTS: usize = 100;
-/// Most names that a program gives to variables, arguments and labels. Those in sight are kept in a list that is dropped recursively.
+/// Maximum names that a program gives to variables, arguments and labels. Those in sight are kept in a list that is dropped recursively.
 const MAX_NAMES: usize = 500;
-/// Most arguments of a definition.
+/// Maximum arguments of a definition.
 const MAX_ARGUMENTS: usize = 32;
 
 /// Where `part`, a slice of `source`, begins in it.

@@ -26,7 +26,7 @@ use scope::{Scope, evaluate};
 use serde_json::{Map, Value as Json, json};
 
 /// Bytes of an example's body, and of what its mappings give together.
-const MOST_BYTES: usize = 64 * 1024 * 1024;
+const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 /// What a trial showed.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -91,7 +91,7 @@ impl StepOutcome {
 /// # Errors
 /// [`Fault`].
 pub async fn try_mapping(source: &str, envelope: &Envelope) -> Result<Json, Fault> {
-    let asked = Asked { reading: Reading::as_sent(MOST_BYTES), wants_raw: names_raw(source) };
+    let asked = Asked { reading: Reading::as_sent(MAX_BYTES), wants_raw: names_raw(source) };
     let scope = scope_of(envelope, asked).await?;
     on_a_stack(|| evaluate("", source, &scope.value()).map(|value| Json::from(&value))).and_then(|ended| ended)
 }
@@ -99,7 +99,7 @@ pub async fn try_mapping(source: &str, envelope: &Envelope) -> Result<Json, Faul
 /// Runs a definition on an envelope. `given`: outputs of steps by path (`lines[3]/price`) or by id.
 pub async fn try_definition(definition: &Definition, envelope: &Envelope, given: &Map<String, Json>) -> Tried {
     let Reading { rule, .. } = definition.trigger.reading(&envelope.request);
-    let asked = Asked { reading: Reading { rule, max_bytes: MOST_BYTES }, wants_raw: wants_raw(definition) };
+    let asked = Asked { reading: Reading { rule, max_bytes: MAX_BYTES }, wants_raw: wants_raw(definition) };
     let scope = match scope_of(envelope, asked).await {
         Ok(scope) => scope,
         Err(fault) => return Tried { fault: Some(fault), ..Tried::default() },
@@ -109,7 +109,7 @@ pub async fn try_definition(definition: &Definition, envelope: &Envelope, given:
 }
 
 async fn scope_of(envelope: &Envelope, asked: Asked<'_>) -> Result<Scope, Fault> {
-    let context = Context::of(envelope, 1, asked, MOST_BYTES).await.map_err(|error| Fault::new("body", error.message))?;
+    let context = Context::of(envelope, 1, asked, MAX_BYTES).await.map_err(|error| Fault::new("body", error.message))?;
     let entries = context.value().entries().into_iter().flatten();
     let mut fixed: Vec<(String, Value)> = entries.map(|(name, value)| (name.to_owned(), value.clone())).collect();
     let body = fixed.iter().find(|(name, _)| name == "body").map_or(Value::NULL, |(_, body)| body.clone());

@@ -135,7 +135,7 @@ fn same_set(before: Option<&Value>, methods: &[String]) -> bool {
 fn query(before: Option<&Value>, sent: &Sent) -> Option<Value> {
     let mut query = Map::new();
     let name_of = |row: usize| sent.text(&format!("parameter_name_{row}")).trim();
-    let rows: Vec<usize> = (0..=MOST_PARAMETERS).filter(|row| !name_of(*row).is_empty()).collect();
+    let rows: Vec<usize> = (0..=MAX_PARAMETERS).filter(|row| !name_of(*row).is_empty()).collect();
     let before = before.and_then(Value::as_object);
     // With as many rows as before, one whose name is new was renamed: what the form does not know of it, such as its description, stays.
     let same_count = before.is_some_and(|before| before.len() == rows.len());
@@ -160,7 +160,7 @@ fn query(before: Option<&Value>, sent: &Sent) -> Option<Value> {
 }
 
 /// Rows that a form is read for.
-pub(crate) const MOST_PARAMETERS: usize = 100;
+pub(crate) const MAX_PARAMETERS: usize = 100;
 
 /// A default in the type of its parameter; what does not fit stays text, and is then told as a problem of the definition.
 fn default(text: &str, kind: &str) -> Option<Value> {

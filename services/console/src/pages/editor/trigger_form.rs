@@ -1,6 +1,6 @@
 //! The form of a definition: its trigger, and what is kept of its executions.
 
-use super::form::MOST_PARAMETERS;
+use super::form::MAX_PARAMETERS;
 use crate::view::field::{Field, option, tick};
 use crate::view::time::at;
 use forebay_contract::definition::{
@@ -180,7 +180,7 @@ fn rate(webhook: &Webhook) -> Markup {
 }
 
 fn parameters(parameters: &[QueryParameter]) -> Markup {
-    let shown = parameters.iter().take(MOST_PARAMETERS).map(Some).chain(std::iter::once(None));
+    let shown = parameters.iter().take(MAX_PARAMETERS).map(Some).chain(std::iter::once(None));
     html! {
         fieldset.field {
             legend { "Query parameters" }

@@ -5,9 +5,7 @@ mod step;
 mod step_remote;
 mod trigger;
 
-use super::{
-    Definition, DefinitionError, Diagnostics, LONGEST_BACKOFF, MOST_ATTEMPTS, OnFailure, Respond, RetryPolicy, Status, Step, Trigger,
-};
+use super::{Definition, DefinitionError, Diagnostics, MAX_ATTEMPTS, MAX_BACKOFF, OnFailure, Respond, RetryPolicy, Status, Step, Trigger};
 use crate::fields::{Fields, Origin, Problems, Read};
 use http::HeaderName;
 use serde_json::Value;
@@ -71,8 +69,8 @@ fn root(fields: Fields<'_>) -> Read<Definition> {
 /// What concerns all steps together, wherever they stand.
 fn check_steps(steps: &[Step], trigger: &Trigger, problems: &Problems) {
     let all = Step::all(steps);
-    if all.len() > step::MOST_STEPS {
-        problems.add("steps", format!("has {} steps; at most {} are allowed", all.len(), step::MOST_STEPS));
+    if all.len() > step::MAX_STEPS {
+        problems.add("steps", format!("has {} steps; at most {} are allowed", all.len(), step::MAX_STEPS));
     }
     let mut seen = HashSet::new();
     for step in &all {
@@ -90,7 +88,7 @@ fn optional_retry(fields: &Fields<'_>) -> Read<Option<RetryPolicy>> {
 
 fn retry(fields: Fields<'_>) -> Read<RetryPolicy> {
     let default = RetryPolicy::default();
-    let attempts = fields.whole("attempts", 1, u64::from(MOST_ATTEMPTS));
+    let attempts = fields.whole("attempts", 1, u64::from(MAX_ATTEMPTS));
     let backoff = fields.object("backoff").and_then(|backoff| backoff.map(|backoff| self::backoff(backoff, default)).transpose());
     let on_any = fields.word("on", &[("transient", false), ("any", true)]);
     fields.finish();
@@ -102,8 +100,8 @@ fn retry(fields: Fields<'_>) -> Read<RetryPolicy> {
 }
 
 fn backoff(fields: Fields<'_>, default: RetryPolicy) -> Read<RetryPolicy> {
-    let first = fields.duration("first", Duration::ZERO, LONGEST_BACKOFF);
-    let max = fields.duration("max", Duration::ZERO, LONGEST_BACKOFF);
+    let first = fields.duration("first", Duration::ZERO, MAX_BACKOFF);
+    let max = fields.duration("max", Duration::ZERO, MAX_BACKOFF);
     let factor = fields.number("factor", |factor| (1.0..=10.0).contains(&factor), "a number from 1 to 10");
     fields.finish();
     Ok(RetryPolicy {

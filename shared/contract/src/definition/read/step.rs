@@ -7,16 +7,16 @@ use crate::fields::{Fields, Problems, Read, all_of};
 use serde_json::Value;
 use std::time::Duration;
 
-pub(super) const MOST_STEPS: usize = 200;
+pub(super) const MAX_STEPS: usize = 200;
 /// Steps are bounded by the execution's own deadline as well.
-const LONGEST_STEP: Duration = Duration::from_secs(15 * 60);
-const MOST_ITEMS_AT_ONCE: u64 = 64;
+const MAX_STEP_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+const MAX_ITEMS_AT_ONCE: u64 = 64;
 /// An ordered trigger waits in its place: longer, and RabbitMQ's delivery acknowledgement timeout of 30 minutes would come into sight.
-const LONGEST_ORDERED_WAIT: Duration = Duration::from_secs(10 * 60);
-/// Longest `wait` of a step.
+const MAX_ORDERED_WAIT: Duration = Duration::from_secs(10 * 60);
+/// Maximum `wait` of a step.
 const MAX_WAIT: Duration = Duration::from_secs(366 * 24 * 3600);
 /// Fields in which steps are nested: switch in each in parallel in ...
-const DEEPEST: usize = 8;
+const MAX_DEPTH: usize = 8;
 
 #[derive(Clone, Copy)]
 enum Kind {
@@ -65,8 +65,8 @@ fn list_of_steps(fields: &Fields<'_>, field: &'static str, depth: usize) -> Read
 }
 
 fn nested_steps(fields: &Fields<'_>, field: &str, items: Vec<Fields<'_>>, depth: usize) -> Read<Vec<Step>> {
-    if depth > DEEPEST {
-        return Err(fields.problem(field, format!("steps are nested more than {DEEPEST} levels deep: use `call` for a part of them")));
+    if depth > MAX_DEPTH {
+        return Err(fields.problem(field, format!("steps are nested more than {MAX_DEPTH} levels deep: use `call` for a part of them")));
     }
     all_of(items.into_iter().map(|item| step(item, depth)))
 }
@@ -78,7 +78,7 @@ fn required_steps(fields: &Fields<'_>, field: &'static str, depth: usize) -> Rea
 fn step(fields: Fields<'_>, depth: usize) -> Read<Step> {
     let id = id(&fields);
     let when = fields.mapping("when");
-    let timeout = fields.duration("timeout", MILLISECOND, LONGEST_STEP);
+    let timeout = fields.duration("timeout", MILLISECOND, MAX_STEP_TIMEOUT);
     let own_retry = optional_retry(&fields);
     let on_error = on_error(&fields, depth);
     let action = match (fields.one_of(&KINDS, "make a step of each"), &id) {
@@ -126,7 +126,7 @@ fn action(fields: &Fields<'_>, kind: Kind, depth: usize) -> Read<(Action, Option
     let action = match kind {
         Kind::Http => {
             let call = object("http")?;
-            let timeout = call.duration("timeout", MILLISECOND, LONGEST_STEP);
+            let timeout = call.duration("timeout", MILLISECOND, MAX_STEP_TIMEOUT);
             let call = http_call(call).map(Action::Http);
             return Ok((call?, timeout?));
         }
@@ -186,7 +186,7 @@ fn case(fields: Fields<'_>, depth: usize) -> Read<Case> {
 
 fn each(fields: Fields<'_>, depth: usize) -> Read<Each> {
     let items = fields.required("in", fields.mapping("in"), "a mapping that gives the list");
-    let parallel = fields.whole("parallel", 1, MOST_ITEMS_AT_ONCE);
+    let parallel = fields.whole("parallel", 1, MAX_ITEMS_AT_ONCE);
     let steps = required_steps(&fields, "steps", depth);
     let output = fields.mapping("output");
     fields.finish();
@@ -257,11 +257,11 @@ fn stop(fields: Fields<'_>) -> Read<Stop> {
 pub(super) fn check_wait(step: &Step, trigger: &Trigger, problems: &Problems) {
     let Action::Wait(wait) = &step.action else { return };
     let is_long = match wait {
-        Wait::For(pause) => *pause > LONGEST_ORDERED_WAIT,
+        Wait::For(pause) => *pause > MAX_ORDERED_WAIT,
         Wait::Until(_) => false,
     };
     if trigger.delivery().is_exclusive() && is_long {
-        let most = crate::format_duration(LONGEST_ORDERED_WAIT);
+        let most = crate::format_duration(MAX_ORDERED_WAIT);
         problems.add(
             "steps",
             format!("the step '{}' waits longer than {most}, which an ordered trigger or one with concurrency cannot: what comes after would wait too; `call` an unordered integration that waits", step.id),

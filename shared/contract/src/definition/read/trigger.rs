@@ -4,8 +4,8 @@ use super::body_rule::body_rule;
 use super::{DAY, MILLISECOND};
 use crate::body::BodyRule;
 use crate::definition::{
-    Authentication, Cors, DEFAULT_MAX_BYTES, Delivery, Idempotency, IdempotencyMatch, LARGEST_MAX_BYTES, LONGEST_WAIT, MissedRuns,
-    OnTimeout, QueryKind, QueryParameter, Rate, RateScope, ResponseWait, Schedule, Trigger, Webhook,
+    Authentication, Cors, DEFAULT_MAX_BYTES, Delivery, Idempotency, IdempotencyMatch, LARGEST_MAX_BYTES, MAX_WAIT, MissedRuns, OnTimeout,
+    QueryKind, QueryParameter, Rate, RateScope, ResponseWait, Schedule, Trigger, Webhook,
 };
 use crate::fields::{Fields, Read, all_of};
 use crate::query::typed_value;
@@ -16,10 +16,10 @@ use http::Method;
 use serde_json::Value;
 use std::time::Duration;
 
-const MOST_KEYS_AT_ONCE: u64 = 1024;
-const MOST_CALLS: u64 = 1_000_000;
-const SHORTEST_EVERY: Duration = Duration::from_secs(1);
-const LONGEST_JITTER: Duration = Duration::from_secs(3600);
+const MAX_KEYS_AT_ONCE: u64 = 1024;
+const MAX_CALLS: u64 = 1_000_000;
+const MIN_EVERY: Duration = Duration::from_secs(1);
+const MAX_JITTER: Duration = Duration::from_secs(3600);
 
 pub(super) fn trigger(fields: &Fields<'_>) -> Read<Trigger> {
     #[derive(Clone, Copy)]
@@ -43,7 +43,7 @@ fn schedule(fields: Fields<'_>) -> Read<Schedule> {
     let is_ordered = fields.boolean("ordered");
     let words = [("skip", MissedRuns::Skip), ("once", MissedRuns::Once), ("all", MissedRuns::All)];
     let missed = fields.word("missed", &words);
-    let jitter = fields.duration("jitter", Duration::ZERO, LONGEST_JITTER);
+    let jitter = fields.duration("jitter", Duration::ZERO, MAX_JITTER);
     let input = fields.any_value("input");
     fields.finish();
     let delivery = if is_ordered?.unwrap_or(false) { Delivery::Serial } else { Delivery::Lane };
@@ -51,7 +51,7 @@ fn schedule(fields: Fields<'_>) -> Read<Schedule> {
 }
 
 fn timing(fields: &Fields<'_>) -> Read<Timing> {
-    let every = fields.duration("every", SHORTEST_EVERY, DAY * 366);
+    let every = fields.duration("every", MIN_EVERY, DAY * 366);
     let (starting, cron, timezone) = (fields.text("starting"), fields.text("cron"), fields.text("timezone"));
     match (every?, cron?, starting?, timezone?) {
         (Some(_), Some(_), ..) => Err(fields.problem_here("has both every and cron: use one of the two")),
@@ -216,7 +216,7 @@ fn idempotency(fields: Fields<'_>) -> Read<Idempotency> {
 
 /// In a stored version, a rate without one of its two parts is no rate: so it was read when it was stored.
 fn rate(fields: Fields<'_>) -> Read<Option<Rate>> {
-    let calls = fields.whole("calls", 1, MOST_CALLS);
+    let calls = fields.whole("calls", 1, MAX_CALLS);
     let per = fields.duration("per", Duration::from_secs(1), DAY);
     let scope = fields.word("scope", &RateScope::ALL);
     if fields.is_stored() && (matches!(calls, Ok(None)) || matches!(per, Ok(None))) {
@@ -244,7 +244,7 @@ fn body(fields: Fields<'_>) -> Read<(usize, Option<Value>, BodyRule)> {
 }
 
 fn delivery(fields: &Fields<'_>) -> Read<Delivery> {
-    let concurrency = fields.whole("concurrency", 1, MOST_KEYS_AT_ONCE);
+    let concurrency = fields.whole("concurrency", 1, MAX_KEYS_AT_ONCE);
     let ordered = ordered(fields);
     match (ordered?, concurrency?) {
         (Some(_), Some(_)) => {
@@ -267,13 +267,13 @@ fn ordered(fields: &Fields<'_>) -> Read<Option<Delivery>> {
 
 fn by_key(fields: Fields<'_>) -> Read<Delivery> {
     let by = fields.required("by", fields.mapping("by"), "a mapping of the ordering key, such as '.body.site'");
-    let concurrency = fields.whole("concurrency", 1, MOST_KEYS_AT_ONCE);
+    let concurrency = fields.whole("concurrency", 1, MAX_KEYS_AT_ONCE);
     fields.finish();
     Ok(Delivery::ByKey { by: by?, concurrency: concurrency?.unwrap_or(16) as usize })
 }
 
 fn response(fields: Fields<'_>) -> Read<ResponseWait> {
-    let wait = fields.duration("wait", MILLISECOND, LONGEST_WAIT);
+    let wait = fields.duration("wait", MILLISECOND, MAX_WAIT);
     let on_timeout = fields.word("on_timeout", &[("error", OnTimeout::Error), ("accepted", OnTimeout::Accepted)]);
     fields.finish();
     Ok(ResponseWait { wait: wait?.unwrap_or(Duration::from_secs(30)), on_timeout: on_timeout?.unwrap_or(OnTimeout::Error) })

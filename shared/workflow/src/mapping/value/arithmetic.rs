@@ -10,7 +10,7 @@ use super::convert::float_of;
 use super::{Array, MEMBER_BYTES, Members, Num, Object, Repr, Text, Value};
 use crate::mapping::meter::{reserve, tick};
 
-/// Most bits of an integer: about 4000 decimal digits. Beyond, an operation fails, for its cost would grow with the square.
+/// Maximum bits of an integer: about 4000 decimal digits. Beyond, an operation fails, for its cost would grow with the square.
 const MAX_INTEGER_BITS: u64 = 13_312;
 
 type Result = ValR<Value>;

@@ -8,7 +8,7 @@ use serde_json::{Number, Value as Json};
 
 use super::{Num, Repr, Value, shortened};
 
-/// Most digits of an integer, and most characters of a decimal number, that are read: more has a cost that grows with the square.
+/// Maximum digits of an integer, and most characters of a decimal number, that are read: more has a cost that grows with the square.
 pub(super) const MAX_NUMBER_CHARACTERS: usize = 4000;
 
 impl From<bool> for Value {

@@ -6,7 +6,7 @@ use crate::mapping::meter::tick;
 use crate::mapping::natives::arguments::{failed, misfit};
 use crate::mapping::value::{Value, number_from_text, text_of};
 
-/// Most decimals, and most digits that an exponent may stand for.
+/// Maximum decimals, and most digits that an exponent may stand for.
 pub(super) const MAX_DIGITS: i64 = 400;
 
 /// A decimal number: `digits` of which the last `scale` stand behind the point.

@@ -30,7 +30,7 @@ use crate::mapping::program::Metered;
 use crate::mapping::value::{Value, described, number_from_text};
 
 /// Longest format, and longest text of a time, in bytes.
-const LONGEST_TEXT: usize = 1000;
+const MAX_TEXT_LENGTH: usize = 1000;
 const SPAN_UNITS: [&str; 8] = ["years", "months", "weeks", "days", "hours", "minutes", "seconds", "milliseconds"];
 
 pub(super) fn functions() -> Vec<Function> {
@@ -83,7 +83,7 @@ fn moment(function: &str, time: &Value, zone: Option<TimeZone>) -> Result<Moment
     }
     let takes = "a time: RFC 3339 text such as \"2026-03-01T09:30:00Z\", or seconds since 1970";
     let written = text(function, takes, time)?.trim();
-    let pieces = (written.len() <= LONGEST_TEXT).then(|| Pieces::parse(written).ok()).flatten();
+    let pieces = (written.len() <= MAX_TEXT_LENGTH).then(|| Pieces::parse(written).ok()).flatten();
     let pieces = pieces.ok_or_else(|| misfit(function, takes, time))?;
     let local = DateTime::from_parts(pieces.date(), pieces.time().unwrap_or_else(Time::midnight));
     let moment = match pieces.to_numeric_offset() {
@@ -119,8 +119,8 @@ fn format_text<'v>(function: &str, format: &'v Value) -> Result<&'v str, Error<V
     // A width can make any text of a few characters.
     let has_width =
         text.split('%').skip(1).any(|part| part.trim_start_matches(['-', '_', '^', '#', '0']).starts_with(|c: char| c.is_ascii_digit()));
-    if text.len() > LONGEST_TEXT || (has_width && function != "parse_date") {
-        return Err(failed(function, format_args!("a format has at most {LONGEST_TEXT} characters, and no widths")));
+    if text.len() > MAX_TEXT_LENGTH || (has_width && function != "parse_date") {
+        return Err(failed(function, format_args!("a format has at most {MAX_TEXT_LENGTH} characters, and no widths")));
     }
     Ok(text)
 }
@@ -130,7 +130,7 @@ fn parse_date(time: &Value, format: &Value, zone_name: &Value) -> ValR<Value> {
     let format = format_text("parse_date", format)?;
     let written = text("parse_date", "a string", time)?;
     tick(16 + format.len());
-    if written.len() > LONGEST_TEXT {
+    if written.len() > MAX_TEXT_LENGTH {
         return Err(failed("parse_date", "the text is too long for a time"));
     }
     let misread = |error: &dyn Display| failed("parse_date", format_args!("{} is not as {format:?}: {error}", described(time)));

@@ -7,7 +7,7 @@ use jiff::fmt::temporal::Pieces;
 use jiff::tz::TimeZone;
 
 use super::moment::{Moment, since_epoch};
-use super::{LONGEST_TEXT, moment, seconds, unfit};
+use super::{MAX_TEXT_LENGTH, moment, seconds, unfit};
 use crate::mapping::meter::tick;
 use crate::mapping::natives::arguments::{failed, misfit, text};
 use crate::mapping::natives::numbers::Decimal;
@@ -18,8 +18,8 @@ const BROKEN_DOWN: &str = "seconds since 1970, or a broken-down time: [year, mon
 
 fn format<'v>(function: &str, value: &'v Value) -> Result<&'v str, Error<Value>> {
     let text = text(function, FORMAT, value)?;
-    if text.len() > LONGEST_TEXT {
-        return Err(failed(function, format_args!("a format of a time has at most {LONGEST_TEXT} characters")));
+    if text.len() > MAX_TEXT_LENGTH {
+        return Err(failed(function, format_args!("a format of a time has at most {MAX_TEXT_LENGTH} characters")));
     }
     tick(16 + text.len());
     Ok(text)
@@ -30,7 +30,7 @@ pub(super) fn strptime(value: &Value, wanted: &Value) -> ValR<Value> {
     let function = "strptime";
     let wanted = format(function, wanted)?;
     let written = text(function, "a string", value)?;
-    if written.len() > LONGEST_TEXT {
+    if written.len() > MAX_TEXT_LENGTH {
         return Err(failed(function, "the text is too long for a time"));
     }
     let misread = |error: &dyn std::fmt::Display| failed(function, format_args!("{value} is not as {wanted:?}: {error}"));
@@ -74,7 +74,7 @@ pub(super) fn fromdateiso8601(value: &Value) -> ValR<Value> {
     let function = "fromdateiso8601";
     let takes = "a time of RFC 3339 such as \"2026-03-01T09:30:00Z\"";
     let written = text(function, takes, value)?;
-    let has_offset = written.len() <= LONGEST_TEXT && Pieces::parse(written).is_ok_and(|pieces| pieces.to_numeric_offset().is_some());
+    let has_offset = written.len() <= MAX_TEXT_LENGTH && Pieces::parse(written).is_ok_and(|pieces| pieces.to_numeric_offset().is_some());
     if !has_offset {
         return Err(misfit(function, takes, value));
     }

@@ -14,48 +14,48 @@
 //! therefore have a channel of their own, so that they put nobody else's in doubt; those of an ordered trigger stay on theirs.
 
 mod channels;
-mod confirms;
+mod confirm;
 mod frames;
 mod handshake;
+mod io_task;
 mod outbox;
-mod settled;
 mod too_large;
-mod traffic;
+mod unconfirmed;
 
 use crate::codec::Message;
 use crate::connection::{addresses, trusting};
 use crate::error::PublishError;
+pub(crate) use confirm::Confirm;
+use confirm::{ConfirmSender, confirm_channel};
 use frames::Malformed;
 use handshake::Opening;
+use io_task::IoTask;
 use lapin::AsyncTcpStream;
 use lapin::tcp::AMQPUriTcpExt;
 use lapin::types::ShortString;
 use lapin::uri::{AMQPScheme, AMQPUri};
 use outbox::{Kind, Outgoing, Publication, Shared};
-pub(crate) use settled::Settled;
-use settled::{Settle, settling};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
-use traffic::Traffic;
 
-/// Most messages sent and not confirmed on one channel. More does not make RabbitMQ faster, and all of them are in doubt when the connection breaks.
+/// Maximum messages sent and not confirmed on one channel. More does not make RabbitMQ faster, and all of them are in doubt when the connection breaks.
 const IN_FLIGHT: usize = 1000;
-/// Most bytes of messages without confirms that wait for the socket: while the broker takes nothing, memory stays flat.
-const MOST_POSTED: usize = 64 * 1024 * 1024;
+/// Maximum bytes of messages without confirms that wait for the socket: while the broker takes nothing, memory stays flat.
+const MAX_PENDING_BYTES: usize = 64 * 1024 * 1024;
 
-/// Most messages sent and not confirmed among those that are larger than any before.
+/// Maximum messages sent and not confirmed among those that are larger than any before.
 const LARGER_IN_FLIGHT: usize = 16;
 
 /// A handle to the connection.
 #[derive(Clone)]
-pub(crate) struct Wire {
+pub(crate) struct PublishConnection {
     outbox: mpsc::UnboundedSender<Outgoing>,
-    /// The places of each slot of the task's channels, of which the last is for messages larger than any before.
-    places: Vec<Arc<Semaphore>>,
+    /// The permits of each slot of the task's channels, of which the last is for messages larger than any before.
+    permits: Vec<Arc<Semaphore>>,
     shared: Arc<Shared>,
 }
 
@@ -104,7 +104,7 @@ impl WireError {
     }
 }
 
-impl Wire {
+impl PublishConnection {
     /// Connects, and opens `channels` with confirms and one without. `ended` is cancelled when the connection ends, for whatever reason.
     pub(crate) async fn open(uri: AMQPUri, name: &str, channels: u16, ended: CancellationToken) -> Result<Self, WireError> {
         let runtime = lapin::runtime::default_runtime()?;
@@ -129,17 +129,17 @@ impl Wire {
         }
         let shared = Arc::new(Shared { blocked: AtomicBool::new(opening.blocked), ..Shared::default() });
         let in_flight = (0..channels).map(|_| IN_FLIGHT).chain([LARGER_IN_FLIGHT]);
-        let places: Vec<_> = in_flight.map(|places| Arc::new(Semaphore::new(places))).collect();
+        let permits: Vec<_> = in_flight.map(|permits| Arc::new(Semaphore::new(permits))).collect();
         let (outbox, inbox) = mpsc::unbounded_channel();
-        let traffic = Traffic::new(opening, tuned, inbox, &places, shared.clone());
+        let io_task = IoTask::new(opening, tuned, inbox, &permits, shared.clone());
         let name = name.to_owned();
         tokio::spawn(async move {
-            if let Err(error) = traffic.run().await {
+            if let Err(error) = io_task.run().await {
                 tracing::warn!(connection.name = name, %error, "the publishing connection was lost");
             }
             ended.cancel();
         });
-        Ok(Self { outbox, places, shared })
+        Ok(Self { outbox, permits, shared })
     }
 
     /// Whether the broker takes no messages at the moment.
@@ -154,18 +154,18 @@ impl Wire {
 
     /// Returns whether the broker has spoken about every message.
     pub(crate) fn is_idle(&self) -> bool {
-        let all = (1..self.places.len()).map(|_| IN_FLIGHT).chain([LARGER_IN_FLIGHT]);
-        self.places.iter().zip(all).all(|(places, all)| places.is_closed() || places.available_permits() == all)
+        let all = (1..self.permits.len()).map(|_| IN_FLIGHT).chain([LARGER_IN_FLIGHT]);
+        self.permits.iter().zip(all).all(|(permits, all)| permits.is_closed() || permits.available_permits() == all)
     }
 
     /// Waits for a place in flight and hands the message over, mandatory and to be confirmed. Messages of the same `order` keep their
     /// order; others take the first channel that has a place, since the fewer channels, the fewer pieces the broker is handed.
-    pub(crate) async fn send(&self, order: Option<u64>, queue: &str, message: &Message) -> Result<Settled, PublishError> {
+    pub(crate) async fn send(&self, order: Option<u64>, queue: &str, message: &Message) -> Result<Confirm, PublishError> {
         self.check_size(message)?;
         let slot = self.slot_of(order, message);
         // The place is given back by the task, when the message is settled.
-        self.places[slot].acquire().await.map_err(|_| PublishError::Unavailable)?.forget();
-        let (result, settled) = settling();
+        self.permits[slot].acquire().await.map_err(|_| PublishError::Unavailable)?.forget();
+        let (result, settled) = confirm_channel();
         let publication = Publication::new(Kind::Call, slot, queue, message, Some(result));
         self.outbox.send(Outgoing::Message(publication)).map_err(|_| PublishError::Unavailable)?;
         Ok(settled)
@@ -178,19 +178,19 @@ impl Wire {
         if self.check_size(message).is_err() {
             return self.post(queue, &message.as_recorded());
         }
-        let larger = self.places.len() - 1;
+        let larger = self.permits.len() - 1;
         if !self.is_larger_than_any(message) || !self.take_place(larger) {
-            return self.hand_over_reply(self.places.len(), queue, message, None);
+            return self.hand_over_reply(self.permits.len(), queue, message, None);
         }
         // With a confirm, so that it is known when the broker refuses it.
-        let (result, settled) = settling();
+        let (result, settled) = confirm_channel();
         if !self.hand_over_reply(larger, queue, message, Some(result)) {
             return false;
         }
-        let (wire, queue, instead) = (self.clone(), queue.to_owned(), message.as_recorded());
+        let (connection, queue, instead) = (self.clone(), queue.to_owned(), message.as_recorded());
         tokio::spawn(async move {
             if let Err(PublishError::TooLarge { .. }) = settled.await {
-                wire.post(&queue, &instead);
+                connection.post(&queue, &instead);
             }
         });
         true
@@ -217,31 +217,31 @@ impl Wire {
     }
 
     fn slot_of(&self, order: Option<u64>, message: &Message) -> usize {
-        let larger = self.places.len() - 1;
+        let larger = self.permits.len() - 1;
         match order {
             Some(order) => (order % larger as u64) as usize,
             None if self.is_larger_than_any(message) => larger,
-            None => self.places[..larger].iter().position(|places| places.available_permits() > 0).unwrap_or_default(),
+            None => self.permits[..larger].iter().position(|permits| permits.available_permits() > 0).unwrap_or_default(),
         }
     }
 
     /// Takes a place of the slot, if one is free. It is given back by the task.
     fn take_place(&self, slot: usize) -> bool {
-        self.places[slot].try_acquire().is_ok_and(|place| {
+        self.permits[slot].try_acquire().is_ok_and(|place| {
             place.forget();
             true
         })
     }
 
     /// `false`: too much waits for the socket already.
-    fn hand_over_reply(&self, slot: usize, queue: &str, message: &Message, result: Option<Settle>) -> bool {
+    fn hand_over_reply(&self, slot: usize, queue: &str, message: &Message, result: Option<ConfirmSender>) -> bool {
         let has_place = result.is_some();
         let publication = Publication::new(Kind::Reply, slot, queue, message, result);
-        let (length, posted) = (publication.length(), &self.shared.posted);
-        if posted.fetch_add(length, Ordering::Relaxed) + length > MOST_POSTED {
-            posted.fetch_sub(length, Ordering::Relaxed);
+        let (length, pending_bytes) = (publication.length(), &self.shared.pending_bytes);
+        if pending_bytes.fetch_add(length, Ordering::Relaxed) + length > MAX_PENDING_BYTES {
+            pending_bytes.fetch_sub(length, Ordering::Relaxed);
             if has_place {
-                self.places[slot].add_permits(1);
+                self.permits[slot].add_permits(1);
             }
             return false;
         }

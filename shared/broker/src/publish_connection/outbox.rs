@@ -1,7 +1,7 @@
 //! Messages from the handle to the task, and the state that both share.
 
+use super::confirm::ConfirmSender;
 use super::frames;
-use super::settled::Settle;
 use crate::codec::Message;
 use bytes::Bytes;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -14,8 +14,8 @@ pub(super) struct Shared {
     /// True while the broker takes no messages.
     pub(super) blocked: AtomicBool,
     /// Bytes of replies that were handed over and wait for the socket.
-    pub(super) posted: AtomicUsize,
-    /// Most bytes of a body that the broker takes, as far as it has said so.
+    pub(super) pending_bytes: AtomicUsize,
+    /// Maximum bytes of a body that the broker takes, as far as it has said so.
     pub(super) limit: AtomicUsize,
     /// Bytes of the largest body that it has taken.
     pub(super) largest: AtomicUsize,
@@ -25,7 +25,7 @@ impl Default for Shared {
     fn default() -> Self {
         Self {
             blocked: AtomicBool::new(false),
-            posted: AtomicUsize::new(0),
+            pending_bytes: AtomicUsize::new(0),
             limit: AtomicUsize::new(usize::MAX),
             largest: AtomicUsize::new(SURELY_TAKEN),
         }
@@ -50,7 +50,7 @@ pub(super) struct Publication {
     pub(super) head: Vec<u8>,
     pub(super) body: Bytes,
     /// Absent on the channel without confirms.
-    pub(super) result: Option<Settle>,
+    pub(super) result: Option<ConfirmSender>,
     pub(super) kind: Kind,
 }
 
@@ -59,12 +59,12 @@ pub(super) struct Publication {
 pub(super) enum Kind {
     /// Mandatory: a queue must take it.
     Call,
-    /// Nobody asks after its return. Its bytes are counted as posted until the task takes it.
+    /// Nobody asks after its return. Its bytes are counted as pending_bytes until the task takes it.
     Reply,
 }
 
 impl Publication {
-    pub(super) fn new(kind: Kind, slot: usize, queue: &str, message: &Message, result: Option<Settle>) -> Self {
+    pub(super) fn new(kind: Kind, slot: usize, queue: &str, message: &Message, result: Option<ConfirmSender>) -> Self {
         // The first channel of a slot has this number.
         let head = frames::publish(slot as u16 + 1, queue, message, kind == Kind::Call);
         Self { slot, id: message.id().to_owned(), head, body: message.body.clone(), result, kind }

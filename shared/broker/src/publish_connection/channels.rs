@@ -5,9 +5,9 @@
 //! So nobody's message is in doubt because of it.
 
 use super::Shared;
-use super::confirms::Confirms;
+use super::confirm::Woken;
 use super::frames;
-use super::settled::Woken;
+use super::unconfirmed::Unconfirmed;
 use lapin::protocol::{AMQPClass, channel, confirm};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use tokio::time::Instant;
 const CHANNELS_OF_SLOT: u16 = 4;
 /// A channel is renewed at most this often.
 const RENEWAL_INTERVAL: Duration = Duration::from_millis(500);
-/// Longest wait of a retiring channel for the broker's word: longer than callers wait by default.
+/// Maximum wait of a retiring channel for the broker's word: longer than callers wait by default.
 const RETIREMENT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Every channel of the connection.
@@ -29,7 +29,7 @@ pub(super) struct Channels {
 pub(super) struct Slot {
     /// The open channel.
     number: u16,
-    confirms: Confirms,
+    confirms: Unconfirmed,
     opened: Instant,
     retiring: Vec<Retiring>,
     /// Numbers for the next channels.
@@ -38,7 +38,7 @@ pub(super) struct Slot {
 
 struct Retiring {
     number: u16,
-    confirms: Confirms,
+    confirms: Unconfirmed,
     since: Instant,
     /// True once the broker was asked to close it.
     is_closing: bool,
@@ -57,15 +57,15 @@ pub(super) enum Role {
 }
 
 impl Channels {
-    /// A slot for each of `places`. Its first channel is open, and has the slot's index plus 1 as its number; the number after those is
+    /// A slot for each of `permits`. Its first channel is open, and has the slot's index plus 1 as its number; the number after those is
     /// that of the channel without confirms.
-    pub(super) fn new(places: &[Arc<Semaphore>], shared: &Arc<Shared>, most_channels: u16) -> Self {
-        let step = places.len() as u16 + 1;
-        let slots = places.iter().zip(1..).map(|(places, first)| {
+    pub(super) fn new(permits: &[Arc<Semaphore>], shared: &Arc<Shared>, most_channels: u16) -> Self {
+        let step = permits.len() as u16 + 1;
+        let slots = permits.iter().zip(1..).map(|(permits, first)| {
             let later = (1..CHANNELS_OF_SLOT).map(|generation| first + generation * step);
             Slot {
                 number: first,
-                confirms: Confirms::new(places.clone(), shared.clone()),
+                confirms: Unconfirmed::new(permits.clone(), shared.clone()),
                 opened: Instant::now(),
                 retiring: Vec::new(),
                 free: later.filter(|number| *number <= most_channels).collect(),
@@ -124,12 +124,12 @@ impl Slot {
     }
 
     /// The messages of the open channel.
-    pub(super) fn confirms(&mut self) -> &mut Confirms {
+    pub(super) fn confirms(&mut self) -> &mut Unconfirmed {
         &mut self.confirms
     }
 
     /// The messages of a channel of this slot.
-    pub(super) fn confirms_of(&mut self, number: u16) -> Option<&mut Confirms> {
+    pub(super) fn confirms_of(&mut self, number: u16) -> Option<&mut Unconfirmed> {
         if number == self.number {
             return Some(&mut self.confirms);
         }
@@ -193,14 +193,14 @@ pub(super) fn open(out: &mut Vec<u8>, number: u16, confirms: bool) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::settled::settling;
+    use super::super::confirm::confirm_channel;
     use super::*;
     use crate::error::PublishError;
     use futures_util::FutureExt;
 
     fn channels(slots: usize) -> Channels {
-        let places: Vec<_> = (0..slots).map(|_| Arc::new(Semaphore::new(0))).collect();
-        Channels::new(&places, &Arc::default(), 2047)
+        let permits: Vec<_> = (0..slots).map(|_| Arc::new(Semaphore::new(0))).collect();
+        Channels::new(&permits, &Arc::default(), 2047)
     }
 
     /// Channel and name of each method.
@@ -234,7 +234,7 @@ mod tests {
     async fn a_renewed_slot_keeps_its_earlier_channel_until_all_is_said_about_it() {
         let (mut channels, mut out, mut woken) = (channels(2), Vec::new(), Woken::default());
         assert_eq!(roles(&channels, 0..=13), ".ooR..........");
-        let (result, settled) = settling();
+        let (result, settled) = confirm_channel();
         channels.slot(0).unwrap().confirms().sent("m1".to_owned(), 1, result);
         channels.slot(0).unwrap().renew(&mut out);
         assert_eq!(methods(&mut out), [], "it was opened just now");
@@ -244,7 +244,7 @@ mod tests {
         assert_eq!(methods(&mut out), [(number, "open"), (number, "select")]);
         assert!(matches!(channels.role_of(1), Role::Retiring(0)) && matches!(channels.role_of(number), Role::Open(0)));
 
-        channels.slot(0).unwrap().confirms_of(1).unwrap().settle(1, false, &Ok(()), &mut woken).unwrap();
+        channels.slot(0).unwrap().confirms_of(1).unwrap().resolve(1, false, &Ok(()), &mut woken).unwrap();
         channels.slot(0).unwrap().heard_of(1, &mut out);
         assert_eq!(settled.now_or_never(), Some(Ok(())));
         assert_eq!(methods(&mut out), [(1, "close")]);
@@ -259,7 +259,7 @@ mod tests {
         let (mut channels, mut out, mut woken) = (channels(1), Vec::new(), Woken::default());
         let mut waiting = Vec::new();
         for _ in 0..2 * CHANNELS_OF_SLOT {
-            let (result, settled) = settling();
+            let (result, settled) = confirm_channel();
             waiting.push(settled);
             channels.slot(0).unwrap().confirms().sent("m".to_owned(), 1, result);
             tokio::time::advance(RENEWAL_INTERVAL).await;

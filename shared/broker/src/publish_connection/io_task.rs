@@ -1,9 +1,9 @@
 //! The task that owns an open connection.
 
 use super::channels::Channels;
+use super::confirm::Woken;
 use super::frames::{self, Frame, HEARTBEAT};
 use super::handshake::Opening;
-use super::settled::Woken;
 use super::{Outgoing, Shared, Tuned, WireError};
 use crate::error::PublishError;
 use futures_util::io::{AsyncRead, AsyncWrite};
@@ -27,7 +27,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How long the broker has for its own goodbye.
 const GOODBYE: Duration = Duration::from_secs(5);
 
-pub(super) struct Traffic<S> {
+pub(super) struct IoTask<S> {
     stream: S,
     tuned: Tuned,
     inbox: mpsc::UnboundedReceiver<Outgoing>,
@@ -42,7 +42,7 @@ pub(super) struct Traffic<S> {
     timer: Interval,
     last_heard: Instant,
     closing: Option<Instant>,
-    /// Callers whose messages were settled and who are not woken yet.
+    /// Callers whose messages were resolved and who are not woken yet.
     woken: Woken,
 }
 
@@ -52,12 +52,12 @@ enum Next {
     Over,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> IoTask<S> {
     pub(super) fn new(
         opened: Opening<S>,
         tuned: Tuned,
         inbox: mpsc::UnboundedReceiver<Outgoing>,
-        places: &[Arc<Semaphore>],
+        permits: &[Arc<Semaphore>],
         shared: Arc<Shared>,
     ) -> Self {
         let look_every = match tuned.heartbeat {
@@ -73,7 +73,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<S> {
             stream,
             tuned,
             inbox,
-            channels: Channels::new(places, &shared, tuned.most_channels),
+            channels: Channels::new(permits, &shared, tuned.most_channels),
             shared,
             outgoing: Vec::with_capacity(FULL),
             sent: 0,
@@ -96,7 +96,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<S> {
             if let Outgoing::Message(publication) = outgoing
                 && let Some(result) = publication.result
             {
-                result.settle(Err(PublishError::Unavailable), &mut woken);
+                result.resolve(Err(PublishError::Unavailable), &mut woken);
             }
         }
         woken.wake();

@@ -1,17 +1,17 @@
 //! Messages on their way to the socket.
 
+use super::super::confirm::Written;
 use super::super::frames;
-use super::super::settled::Written;
 use super::super::{Kind, Publication};
-use super::Traffic;
+use super::IoTask;
 use crate::error::PublishError;
 use futures_util::io::{AsyncRead, AsyncWrite};
 use std::sync::atomic::Ordering;
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> IoTask<S> {
     pub(super) fn publish(&mut self, publication: Publication) {
         if publication.kind == Kind::Reply {
-            self.shared.posted.fetch_sub(publication.length(), Ordering::Relaxed);
+            self.shared.pending_bytes.fetch_sub(publication.length(), Ordering::Relaxed);
         }
         self.write_message(publication);
     }
@@ -34,7 +34,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<S> {
         };
         if let Some(refusal) = refusal {
             slot.confirms().give_back(1);
-            result.settle(Err(refusal), &mut self.woken);
+            result.resolve(Err(refusal), &mut self.woken);
             return;
         }
         let number = slot.number();

@@ -1,18 +1,18 @@
 //! Frames of the broker: what it says of messages, channels and the connection.
 
 use super::super::channels::{self, Role};
-use super::super::confirms::Unseen;
 use super::super::frames::{self, Frame, Malformed};
 use super::super::too_large::TooLarge;
+use super::super::unconfirmed::Unseen;
 use super::super::{Kind, Publication, WireError};
-use super::{Next, Traffic};
+use super::{IoTask, Next};
 use crate::error::PublishError;
 use futures_util::io::{AsyncRead, AsyncWrite};
 use lapin::protocol::constants::{FRAME_BODY, FRAME_HEADER, FRAME_HEARTBEAT, FRAME_METHOD};
 use lapin::protocol::{AMQPClass, basic, channel, connection};
 use std::sync::atomic::Ordering;
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> IoTask<S> {
     pub(super) fn handle(&mut self, frame: &Frame<'_>) -> Result<Next, WireError> {
         if frame.kind == FRAME_HEARTBEAT {
             return Ok(Next::On);
@@ -38,9 +38,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<S> {
 
     fn of_channel(&mut self, number: u16, method: AMQPClass) -> Result<(), WireError> {
         match method {
-            AMQPClass::Basic(basic::AMQPMethod::Ack(ack)) => self.settle(number, ack.delivery_tag, ack.multiple, &Ok(())),
+            AMQPClass::Basic(basic::AMQPMethod::Ack(ack)) => self.resolve(number, ack.delivery_tag, ack.multiple, &Ok(())),
             AMQPClass::Basic(basic::AMQPMethod::Nack(nack)) => {
-                self.settle(number, nack.delivery_tag, nack.multiple, &Err(PublishError::NotAccepting))
+                self.resolve(number, nack.delivery_tag, nack.multiple, &Err(PublishError::NotAccepting))
             }
             AMQPClass::Channel(channel::AMQPMethod::Close(close)) => {
                 self.channel_closed(number, &close);
@@ -59,11 +59,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Traffic<S> {
         }
     }
 
-    fn settle(&mut self, number: u16, tag: u64, multiple: bool, result: &Result<(), PublishError>) -> Result<(), WireError> {
+    fn resolve(&mut self, number: u16, tag: u64, multiple: bool, result: &Result<(), PublishError>) -> Result<(), WireError> {
         let (Role::Open(slot) | Role::Retiring(slot)) = self.channels.role_of(number) else { return Ok(()) };
         let Some(slot) = self.channels.slot(slot) else { return Ok(()) };
         if let Some(confirms) = slot.confirms_of(number) {
-            confirms.settle(tag, multiple, result, &mut self.woken)?;
+            confirms.resolve(tag, multiple, result, &mut self.woken)?;
         }
         slot.heard_of(number, &mut self.outgoing);
         Ok(())

@@ -1,8 +1,8 @@
-//! What became of the messages of one channel: confirms by delivery tag, returns by message id.
+//! The messages of one channel that the broker has not confirmed: confirms by delivery tag, returns by message id.
 
 use super::Shared;
+use super::confirm::{ConfirmSender, Woken};
 use super::frames::Malformed;
-use super::settled::{Settle, Woken};
 use super::too_large::TooLarge;
 use crate::error::PublishError;
 use std::collections::VecDeque;
@@ -11,8 +11,8 @@ use std::sync::atomic::Ordering;
 use tokio::sync::Semaphore;
 
 /// The messages of one channel that wait for the broker's word.
-pub(super) struct Confirms {
-    places: Arc<Semaphore>,
+pub(super) struct Unconfirmed {
+    permits: Arc<Semaphore>,
     shared: Arc<Shared>,
     /// The delivery tag of the first of `pending`.
     first_tag: u64,
@@ -26,23 +26,23 @@ struct Pending {
     id: String,
     /// Bytes of the body.
     size: usize,
-    result: Settle,
+    result: ConfirmSender,
 }
 
 /// A message that was written to a channel which the broker closed before it had looked at the message.
 pub(super) struct Unseen {
     pub(super) id: String,
-    pub(super) result: Settle,
+    pub(super) result: ConfirmSender,
 }
 
-impl Confirms {
-    pub(super) fn new(places: Arc<Semaphore>, shared: Arc<Shared>) -> Self {
-        Self { places, shared, first_tag: 1, pending: VecDeque::new(), returned: Vec::new() }
+impl Unconfirmed {
+    pub(super) fn new(permits: Arc<Semaphore>, shared: Arc<Shared>) -> Self {
+        Self { permits, shared, first_tag: 1, pending: VecDeque::new(), returned: Vec::new() }
     }
 
-    /// The channel that takes the place of this one: the places are the same.
+    /// The channel that takes the place of this one: the permits are the same.
     pub(super) fn successor(&self) -> Self {
-        Self::new(self.places.clone(), self.shared.clone())
+        Self::new(self.permits.clone(), self.shared.clone())
     }
 
     /// Returns whether the broker has spoken about every message.
@@ -51,7 +51,7 @@ impl Confirms {
     }
 
     /// The next message was written, with a body of `size` bytes. The broker counts them as well: that is its delivery tag.
-    pub(super) fn sent(&mut self, id: String, size: usize, result: Settle) {
+    pub(super) fn sent(&mut self, id: String, size: usize, result: ConfirmSender) {
         self.pending.push_back(Some(Pending { id, size, result }));
     }
 
@@ -61,15 +61,15 @@ impl Confirms {
     }
 
     /// Places of messages that are in flight no longer.
-    pub(super) fn give_back(&self, places: usize) {
-        self.places.add_permits(places);
+    pub(super) fn give_back(&self, permits: usize) {
+        self.permits.add_permits(permits);
     }
 
     /// The connection has ended: whatever was written may be delivered, and nothing more is taken.
     pub(super) fn end(&mut self, woken: &mut Woken) {
-        self.places.close();
+        self.permits.close();
         for pending in self.pending.drain(..).flatten() {
-            pending.result.settle(Err(PublishError::Unconfirmed), woken);
+            pending.result.resolve(Err(PublishError::Unconfirmed), woken);
         }
     }
 
@@ -88,7 +88,7 @@ impl Confirms {
         let (mut unseen, mut settled) = (Vec::new(), 0);
         for (place, pending) in pending.into_iter().enumerate() {
             let Some(Pending { id, size, result }) = pending else { continue };
-            let fate = match (refused, refused_at) {
+            let error = match (refused, refused_at) {
                 (Some(_), Some(at)) if place > at => {
                     unseen.push(Unseen { id, result });
                     continue;
@@ -98,14 +98,14 @@ impl Confirms {
                 _ => PublishError::Unconfirmed,
             };
             settled += 1;
-            result.settle(Err(fate), woken);
+            result.resolve(Err(error), woken);
         }
         self.give_back(settled);
         unseen
     }
 
     /// The broker has spoken about `tag`, and with `multiple` about all before it.
-    pub(super) fn settle(
+    pub(super) fn resolve(
         &mut self,
         tag: u64,
         multiple: bool,
@@ -130,7 +130,7 @@ impl Confirms {
             if result.is_ok() && size > self.shared.largest.load(Ordering::Relaxed) {
                 self.shared.largest.store(size, Ordering::Relaxed);
             }
-            waiting.settle(result, woken);
+            waiting.resolve(result, woken);
         }
         while let Some(None) = self.pending.front() {
             self.pending.pop_front();
@@ -143,19 +143,19 @@ impl Confirms {
 
 #[cfg(test)]
 mod tests {
-    use super::super::settled::{Settled, settling};
+    use super::super::confirm::{Confirm, confirm_channel};
     use super::*;
     use futures_util::FutureExt;
 
-    fn channel(messages: usize) -> (Confirms, Vec<Settled>) {
+    fn channel(messages: usize) -> (Unconfirmed, Vec<Confirm>) {
         channel_of(&vec![1; messages])
     }
 
     /// Messages with bodies of these sizes.
-    fn channel_of(sizes: &[usize]) -> (Confirms, Vec<Settled>) {
-        let mut channel = Confirms::new(Arc::new(Semaphore::new(0)), Arc::default());
+    fn channel_of(sizes: &[usize]) -> (Unconfirmed, Vec<Confirm>) {
+        let mut channel = Unconfirmed::new(Arc::new(Semaphore::new(0)), Arc::default());
         let settled = sizes.iter().zip(1..).map(|(size, tag)| {
-            let (result, settled) = settling();
+            let (result, settled) = confirm_channel();
             channel.sent(format!("m{tag}"), *size, result);
             settled
         });
@@ -164,8 +164,8 @@ mod tests {
     }
 
     /// The result of each message so far: `.` nothing, `+` confirmed, `n` refused, `r` returned, `?` in doubt, `L` too large.
-    fn fates(settled: Vec<Settled>) -> String {
-        let fate = |settled: Settled| match settled.now_or_never() {
+    fn results(settled: Vec<Confirm>) -> String {
+        let result = |settled: Confirm| match settled.now_or_never() {
             None => '.',
             Some(Ok(())) => '+',
             Some(Err(PublishError::NotAccepting)) => 'n',
@@ -174,14 +174,14 @@ mod tests {
             Some(Err(PublishError::TooLarge { .. })) => 'L',
             Some(Err(error)) => panic!("{error}"),
         };
-        settled.into_iter().map(fate).collect()
+        settled.into_iter().map(result).collect()
     }
 
     #[test]
     fn confirms_settle_the_messages_of_their_tags() {
         let (ok, nack) = (Ok(()), Err(PublishError::NotAccepting));
         let (one, all_until) = (false, true);
-        // Tag, multiple, result of each confirm; then the fates, the places given back, and the tags that still wait in front.
+        // Tag, multiple, result of each confirm; then the results, the permits given back, and the tags that still wait in front.
         type Case<'a> = (&'a [(u64, bool, &'a Result<(), PublishError>)], &'a str, usize, u64);
         let cases: [Case; 6] = [
             (&[], "......", 0, 1),
@@ -191,13 +191,13 @@ mod tests {
             (&[(2, all_until, &nack), (3, one, &ok), (6, all_until, &ok)], "nn++++", 6, 7),
             (&[(6, one, &ok), (5, one, &ok), (4, all_until, &ok)], "++++++", 6, 7),
         ];
-        for (confirms, expected, places, first_tag) in cases {
+        for (confirms, expected, permits, first_tag) in cases {
             let (mut channel, settled) = channel(6);
             for (tag, multiple, result) in confirms {
-                channel.settle(*tag, *multiple, result, &mut Woken::default()).unwrap();
+                channel.resolve(*tag, *multiple, result, &mut Woken::default()).unwrap();
             }
-            assert_eq!(fates(settled), expected, "{confirms:?}");
-            assert_eq!((channel.places.available_permits(), channel.first_tag), (places, first_tag), "{confirms:?}");
+            assert_eq!(results(settled), expected, "{confirms:?}");
+            assert_eq!((channel.permits.available_permits(), channel.first_tag), (permits, first_tag), "{confirms:?}");
         }
     }
 
@@ -207,15 +207,15 @@ mod tests {
         for id in ["m3", "m1"] {
             channel.returned(Some(id.to_owned()));
         }
-        channel.settle(4, true, &Ok(()), &mut Woken::default()).unwrap();
-        assert_eq!(fates(settled), "r+r+");
+        channel.resolve(4, true, &Ok(()), &mut Woken::default()).unwrap();
+        assert_eq!(results(settled), "r+r+");
         assert!(channel.returned.is_empty());
     }
 
     #[test]
     fn a_channel_that_is_closed_over_a_size_tells_what_stood_before_and_after_it() {
         let refused = Some(TooLarge { size: 90, limit: 50 });
-        // Sizes, tags confirmed before, why the channel was closed; the fates, and the ids that the broker has not looked at.
+        // Sizes, tags confirmed before, why the channel was closed; the results, and the ids that the broker has not looked at.
         type Case<'a> = (&'a [usize], &'a [u64], Option<TooLarge>, &'a str, &'a [&'a str]);
         let cases: [Case; 6] = [
             (&[1, 90, 1, 1], &[], refused, "?L..", &["m3", "m4"]),
@@ -229,12 +229,12 @@ mod tests {
         for (sizes, confirmed, refused, expected, unseen) in cases {
             let (mut channel, settled) = channel_of(sizes);
             for tag in confirmed {
-                channel.settle(*tag, false, &Ok(()), &mut Woken::default()).unwrap();
+                channel.resolve(*tag, false, &Ok(()), &mut Woken::default()).unwrap();
             }
             let again = channel.close(refused, &mut Woken::default());
             assert_eq!(again.iter().map(|unseen| unseen.id.as_str()).collect::<Vec<_>>(), unseen, "{sizes:?}");
-            assert_eq!(channel.places.available_permits(), sizes.len() - unseen.len(), "{sizes:?}");
-            assert_eq!(fates(settled), expected, "{sizes:?}");
+            assert_eq!(channel.permits.available_permits(), sizes.len() - unseen.len(), "{sizes:?}");
+            assert_eq!(results(settled), expected, "{sizes:?}");
             assert_eq!((channel.first_tag, channel.is_empty()), (1, true));
         }
     }
@@ -244,14 +244,14 @@ mod tests {
         let (mut channel, settled) = channel_of(&[1, 1, 90]);
         channel.returned(Some("m2".to_owned()));
         channel.close(Some(TooLarge { size: 90, limit: 50 }), &mut Woken::default());
-        assert_eq!(fates(settled), "?rL");
+        assert_eq!(results(settled), "?rL");
     }
 
     #[test]
     fn the_largest_body_that_was_confirmed_is_known() {
         let (mut channel, _settled) = channel_of(&[1_000_000, 2_000_000, 1]);
-        channel.settle(2, false, &Err(PublishError::NotAccepting), &mut Woken::default()).unwrap();
-        channel.settle(3, true, &Ok(()), &mut Woken::default()).unwrap();
+        channel.resolve(2, false, &Err(PublishError::NotAccepting), &mut Woken::default()).unwrap();
+        channel.resolve(3, true, &Ok(()), &mut Woken::default()).unwrap();
         assert_eq!(channel.shared.largest.load(Ordering::Relaxed), 1_000_000);
     }
 
@@ -259,10 +259,10 @@ mod tests {
     fn a_confirm_of_what_was_not_sent_ends_the_connection() {
         let (mut channel, settled) = channel(2);
         for tag in [0, 3, u64::MAX] {
-            assert!(channel.settle(tag, true, &Ok(()), &mut Woken::default()).is_err(), "{tag}");
+            assert!(channel.resolve(tag, true, &Ok(()), &mut Woken::default()).is_err(), "{tag}");
         }
-        channel.settle(1, false, &Ok(()), &mut Woken::default()).unwrap();
-        assert!(channel.settle(0, false, &Ok(()), &mut Woken::default()).is_err());
-        assert_eq!(fates(settled), "+.");
+        channel.resolve(1, false, &Ok(()), &mut Woken::default()).unwrap();
+        assert!(channel.resolve(0, false, &Ok(()), &mut Woken::default()).is_err());
+        assert_eq!(results(settled), "+.");
     }
 }

@@ -1,7 +1,7 @@
-//! How the connection's task tells callers what became of their messages.
+//! The way of a message's result from the connection's task to its caller.
 //!
 //! Callers wait on the threads of the HTTP server, and to wake a task of another thread is a system call. One read of the
-//! socket settles many messages, so those of one thread are gathered: one caller is woken, and wakes the others of its thread
+//! socket resolves many messages, so those of one thread are gathered: one caller is woken, and wakes the others of its thread
 //! when it runs, which costs nothing there.
 
 use crate::error::PublishError;
@@ -11,14 +11,14 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-/// What became of a message.
-type Fate = Result<(), PublishError>;
+/// Result of publishing a message.
+type PublishResult = Result<(), PublishError>;
 
 /// The caller's side: resolves once the broker has spoken. Dropped before its message is sent, it takes the message back.
-pub(crate) struct Settled(Arc<Mutex<State>>);
+pub(crate) struct Confirm(Arc<Mutex<State>>);
 
 /// The task's side.
-pub(super) struct Settle(Arc<Mutex<State>>);
+pub(super) struct ConfirmSender(Arc<Mutex<State>>);
 
 /// The frames of a message that was written: for the broker, should it close the channel before it has looked at the message.
 #[derive(Debug)]
@@ -35,8 +35,8 @@ enum State {
         /// Present once the message was written. It goes with the caller, so that nobody's message holds no memory.
         written: Option<Written>,
     },
-    /// Settled, and the thread whose other callers this one wakes.
-    Settled(Fate, Option<Arc<Thread>>),
+    /// The result, and the thread whose other callers this one wakes.
+    Done(PublishResult, Option<Arc<Thread>>),
     /// The caller has gone.
     Abandoned,
 }
@@ -54,12 +54,12 @@ thread_local! {
 }
 
 /// Both sides for one message.
-pub(super) fn settling() -> (Settle, Settled) {
+pub(super) fn confirm_channel() -> (ConfirmSender, Confirm) {
     let state = Arc::new(Mutex::new(State::Waiting { caller: None, written: None }));
-    (Settle(state.clone()), Settled(state))
+    (ConfirmSender(state.clone()), Confirm(state))
 }
 
-impl Settle {
+impl ConfirmSender {
     /// Whether nobody waits any longer.
     pub(super) fn is_abandoned(&self) -> bool {
         matches!(*locked(&self.0), State::Abandoned)
@@ -76,19 +76,19 @@ impl Settle {
     pub(super) fn take_written(&self) -> Option<Written> {
         match &mut *locked(&self.0) {
             State::Waiting { written, .. } => written.take(),
-            State::Settled(..) | State::Abandoned => None,
+            State::Done(..) | State::Abandoned => None,
         }
     }
 
     /// The caller is woken with the next [`Woken::wake`].
-    pub(super) fn settle(self, fate: Fate, woken: &mut Woken) {
+    pub(super) fn resolve(self, result: PublishResult, woken: &mut Woken) {
         let mut state = locked(&self.0);
         let State::Waiting { caller, .. } = &mut *state else { return };
         let Some((waker, thread)) = caller.take() else {
-            *state = State::Settled(fate, None);
+            *state = State::Done(result, None);
             return;
         };
-        *state = State::Settled(fate, Some(thread.clone()));
+        *state = State::Done(result, Some(thread.clone()));
         // Still under the caller's lock: who looks or goes now finds itself among those whom it wakes. Else one who has gone could be
         // woken for all, where two connections tell callers of one thread.
         let mut waiting = locked(&thread.0);
@@ -120,18 +120,18 @@ impl Thread {
     }
 }
 
-impl Future for Settled {
-    type Output = Fate;
+impl Future for Confirm {
+    type Output = PublishResult;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Fate> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<PublishResult> {
         let mut state = locked(&self.0);
-        if let State::Settled(fate, thread) = &mut *state {
-            let (fate, thread) = (fate.clone(), thread.take());
+        if let State::Done(result, thread) = &mut *state {
+            let (result, thread) = (result.clone(), thread.take());
             drop(state);
             if let Some(thread) = thread {
                 thread.wake_all();
             }
-            return Poll::Ready(fate);
+            return Poll::Ready(result);
         }
         if let State::Waiting { caller, .. } = &mut *state {
             *caller = Some((cx.waker().clone(), HERE.with(Arc::clone)));
@@ -140,11 +140,11 @@ impl Future for Settled {
     }
 }
 
-impl Drop for Settled {
+impl Drop for Confirm {
     fn drop(&mut self) {
         let before = std::mem::replace(&mut *locked(&self.0), State::Abandoned);
         // It may be the one that was woken for all.
-        if let State::Settled(_, Some(thread)) = before {
+        if let State::Done(_, Some(thread)) = before {
             thread.wake_all();
         }
     }
@@ -167,7 +167,7 @@ mod tests {
         }
     }
 
-    fn waiting(settled: &mut Settled) -> Arc<Count> {
+    fn waiting(settled: &mut Confirm) -> Arc<Count> {
         let count = Arc::new(Count::default());
         assert!(settled.poll_unpin(&mut Context::from_waker(&count.clone().into())).is_pending());
         count
@@ -175,11 +175,11 @@ mod tests {
 
     #[test]
     fn one_caller_of_a_thread_is_woken_and_wakes_the_others() {
-        let (settles, mut callers): (Vec<_>, Vec<_>) = (0..5).map(|_| settling()).unzip();
+        let (settles, mut callers): (Vec<_>, Vec<_>) = (0..5).map(|_| confirm_channel()).unzip();
         let counts: Vec<_> = callers.iter_mut().map(waiting).collect();
         let mut woken = Woken::default();
         for settle in settles {
-            settle.settle(Ok(()), &mut woken);
+            settle.resolve(Ok(()), &mut woken);
         }
         let how_many = || counts.iter().filter(|count| count.0.load(Ordering::Relaxed) > 0).count();
         assert_eq!(how_many(), 0);
@@ -195,12 +195,12 @@ mod tests {
 
     #[test]
     fn a_caller_who_goes_when_it_is_woken_wakes_the_others_all_the_same() {
-        let ((one, first), (two, mut second)) = (settling(), settling());
+        let ((one, first), (two, mut second)) = (confirm_channel(), confirm_channel());
         let mut first = first;
         let counts = [waiting(&mut first), waiting(&mut second)];
         let mut woken = Woken::default();
-        one.settle(Ok(()), &mut woken);
-        two.settle(Err(PublishError::QueueFull), &mut woken);
+        one.resolve(Ok(()), &mut woken);
+        two.resolve(Err(PublishError::QueueFull), &mut woken);
         woken.wake();
         drop(first);
         drop(second);
@@ -209,15 +209,15 @@ mod tests {
 
     #[test]
     fn what_was_settled_before_it_is_asked_for_is_told_at_once() {
-        let (settle, settled) = settling();
-        settle.settle(Err(PublishError::Unroutable), &mut Woken::default());
+        let (settle, settled) = confirm_channel();
+        settle.resolve(Err(PublishError::Unroutable), &mut Woken::default());
         assert_eq!(settled.now_or_never(), Some(Err(PublishError::Unroutable)));
     }
 
     #[test]
     fn what_was_written_is_kept_for_as_long_as_its_caller_waits() {
         let message = || Written { head: vec![1], body: Bytes::from_static(b"body") };
-        let (settle, mut settled) = settling();
+        let (settle, mut settled) = confirm_channel();
         settle.keep(message());
         waiting(&mut settled);
         assert_eq!(settle.take_written().unwrap().body, "body");
@@ -234,10 +234,10 @@ mod tests {
 
     #[test]
     fn a_caller_who_has_gone_is_known() {
-        let (settle, settled) = settling();
+        let (settle, settled) = confirm_channel();
         assert!(!settle.is_abandoned());
         drop(settled);
         assert!(settle.is_abandoned());
-        settle.settle(Ok(()), &mut Woken::default());
+        settle.resolve(Ok(()), &mut Woken::default());
     }
 }

@@ -9,7 +9,7 @@ const PRECONDITION_FAILED: u16 = 406;
 pub(super) struct TooLarge {
     /// Bytes of its body.
     pub(super) size: usize,
-    /// Most bytes of a body that the broker takes.
+    /// Maximum bytes of a body that the broker takes.
     pub(super) limit: usize,
 }
 
