@@ -3,7 +3,7 @@
 use crate::backlog::LongQueues;
 use forebay_broker::{Destination, MessageKey, PublishError, Publisher, Queue, Replies, Topology, encode_envelope, order_of};
 use forebay_contract::ExecutionId;
-use forebay_contract::definition::{Delivery, OnTimeout};
+use forebay_contract::definition::{DispatchPolicy, OnTimeout};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::Ending;
 use forebay_store::{SnapshotHandle, Store, TenantQueueOpener};
@@ -14,10 +14,10 @@ use uuid::Uuid;
 /// Hands calls to the workers, and brings the outcomes.
 pub(crate) trait Dispatch {
     /// Publishes a call that nobody waits for; `Ok`: the broker has confirmed it.
-    async fn publish(&self, envelope: &Envelope, delivery: &Delivery) -> Result<(), NotAccepted>;
+    async fn publish(&self, envelope: &Envelope, policy: &DispatchPolicy) -> Result<(), NotAccepted>;
 
     /// Publishes a call whose caller waits; `Ok`: the broker has confirmed it.
-    async fn publish_awaited(&self, envelope: Envelope, delivery: &Delivery, wait: Wait) -> Result<Pending<'_>, NotAccepted>;
+    async fn publish_awaited(&self, envelope: Envelope, policy: &DispatchPolicy, wait: Wait) -> Result<Pending<'_>, NotAccepted>;
 }
 
 /// The outcome of a published call, or the end of the time for it.
@@ -73,18 +73,18 @@ pub(crate) struct BrokerDispatch {
 }
 
 impl Dispatch for BrokerDispatch {
-    async fn publish(&self, envelope: &Envelope, delivery: &Delivery) -> Result<(), NotAccepted> {
-        Ok(self.confirmed(envelope, delivery).await?)
+    async fn publish(&self, envelope: &Envelope, policy: &DispatchPolicy) -> Result<(), NotAccepted> {
+        Ok(self.confirmed(envelope, policy).await?)
     }
 
-    async fn publish_awaited(&self, mut envelope: Envelope, delivery: &Delivery, wait: Wait) -> Result<Pending<'_>, NotAccepted> {
+    async fn publish_awaited(&self, mut envelope: Envelope, policy: &DispatchPolicy, wait: Wait) -> Result<Pending<'_>, NotAccepted> {
         let end = tokio::time::Instant::now() + wait.max;
         let mut waiting = self.replies.expect(envelope.execution_id).map_err(|_| self.publisher.no_connection())?;
         envelope.reply_to = Some(waiting.reply_to().to_owned());
         if wait.on_timeout == OnTimeout::Error {
             envelope.deadline = Some(envelope.received_at / 1000 + i64::try_from(wait.max.as_millis()).unwrap_or(i64::MAX));
         }
-        self.confirmed(&envelope, delivery).await?;
+        self.confirmed(&envelope, policy).await?;
         Ok(Box::pin(async move {
             let recorded = self.recorded(envelope.integration_id, envelope.execution_id, waiting.lost());
             tokio::select! {
@@ -103,11 +103,11 @@ impl BrokerDispatch {
         self.store.ending(integration, &id).await
     }
 
-    async fn confirmed(&self, envelope: &Envelope, delivery: &Delivery) -> Result<(), PublishError> {
+    async fn confirmed(&self, envelope: &Envelope, policy: &DispatchPolicy) -> Result<(), PublishError> {
         let started = std::time::Instant::now();
         let (tenant, snapshot) = (&envelope.tenant, self.snapshot.current());
-        let queue = self.topology.queue_of(envelope, delivery, snapshot.tenant_queue(tenant.as_str()));
-        let mut result = self.publish_on(queue, envelope, delivery).await;
+        let queue = self.topology.queue_of(envelope, policy, snapshot.tenant_queue(tenant.as_str()));
+        let mut result = self.publish_on(queue, envelope, policy).await;
         let is_full = result == Err(PublishError::QueueFull);
         if (is_full || self.long_queues.contains(queue))
             && self.topology.lanes().any(|shared| shared == queue)
@@ -116,15 +116,15 @@ impl BrokerDispatch {
             if !is_full {
                 self.opener.ask(tenant);
             } else if let Some(own) = self.opener.open(tenant).await {
-                result = self.publish_on(self.topology.queue_of(envelope, delivery, Some(own)), envelope, delivery).await;
+                result = self.publish_on(self.topology.queue_of(envelope, policy, Some(own)), envelope, policy).await;
             }
         }
         crate::measure::publish(&result, started.elapsed());
         result
     }
 
-    async fn publish_on(&self, queue: Queue, envelope: &Envelope, delivery: &Delivery) -> Result<(), PublishError> {
+    async fn publish_on(&self, queue: Queue, envelope: &Envelope, policy: &DispatchPolicy) -> Result<(), PublishError> {
         let message = encode_envelope(envelope, queue.expiry_of(envelope), &self.key);
-        self.publisher.publish(order_of(envelope, delivery), Destination::Queue(queue), message).await
+        self.publisher.publish(order_of(envelope, policy), Destination::Queue(queue), message).await
     }
 }

@@ -85,7 +85,7 @@ impl Publishing {
     /// Publishes one run; `Ok` means confirmed by the broker.
     pub(crate) async fn publish(&self, envelope: &Envelope, schedule: &Schedule) -> Result<(), PublishError> {
         let tenant_queue = self.snapshot.current().tenant_queue(envelope.tenant.as_str());
-        let queue = self.topology.queue_of(envelope, &schedule.delivery, tenant_queue);
+        let queue = self.topology.queue_of(envelope, &schedule.policy, tenant_queue);
         let order = stable_hash(envelope.integration_id.as_bytes());
         let started = Instant::now();
         let result = self.publisher.publish(Some(order), Destination::Queue(queue), encode_envelope(envelope, None, &self.key)).await;

@@ -7,7 +7,7 @@ use crate::store_health::StoreHealth;
 use forebay_broker::{
     Destination, MessageKey, PublishError, Publisher, Queue, Replies, Reply, Topology, encode_envelope, encode_reply, order_of,
 };
-use forebay_contract::definition::{Definition, Delivery};
+use forebay_contract::definition::{Definition, DispatchPolicy};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{Ending, ExecutionError, KeptStep};
 use forebay_contract::{ExecutionId, Name};
@@ -98,7 +98,7 @@ pub(crate) struct PublishedExecutions {
 }
 
 impl PublishedExecutions {
-    async fn publish_on(&self, envelope: &Envelope, policy: &Delivery) -> Result<(), PublishError> {
+    async fn publish_on(&self, envelope: &Envelope, policy: &DispatchPolicy) -> Result<(), PublishError> {
         let tenant_queue = self.snapshot.current().tenant_queue(envelope.tenant.as_str());
         let queue = self.topology.queue_of(envelope, policy, tenant_queue);
         let (order, message) = (order_of(envelope, policy), encode_envelope(envelope, None, &self.key));
@@ -119,7 +119,7 @@ impl ExecutionBroker for PublishedExecutions {
         })
     }
 
-    fn call<'a>(&'a self, mut envelope: Envelope, policy: &'a Delivery) -> PortFuture<'a, Result<CallReply, PublishError>> {
+    fn call<'a>(&'a self, mut envelope: Envelope, policy: &'a DispatchPolicy) -> PortFuture<'a, Result<CallReply, PublishError>> {
         Box::pin(async move {
             let mut waiting = loop {
                 match self.replies.expect(envelope.execution_id) {

@@ -3,7 +3,7 @@
 //! Arguments are the same on every version of RabbitMQ from 3.10 to 4.x.
 
 use crate::installation::Installation;
-use forebay_contract::definition::Delivery;
+use forebay_contract::definition::DispatchPolicy;
 use forebay_contract::envelope::Envelope;
 use lapin::options::QueueDeclareOptions;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
@@ -136,9 +136,9 @@ impl Topology {
     /// The queue on which a call travels to its worker: the trigger's own where its delivery asks for one, else the tenant's shared queue.
     /// `tenant_queue`: the number of the shared queue that belongs to the tenant alone, if it has one.
     #[must_use]
-    pub fn queue_of(&self, envelope: &Envelope, delivery: &Delivery, tenant_queue: Option<u16>) -> Queue {
+    pub fn queue_of(&self, envelope: &Envelope, policy: &DispatchPolicy, tenant_queue: Option<u16>) -> Queue {
         let lane = tenant_queue.unwrap_or_else(|| self.lane_of(envelope.tenant.as_str()));
-        match (delivery.is_exclusive(), envelope.reply_to.is_some()) {
+        match (policy.is_exclusive(), envelope.reply_to.is_some()) {
             (true, _) => Queue::Trigger(envelope.integration_id),
             (false, true) => Queue::Call(lane),
             (false, false) => Queue::Work(lane),
@@ -264,8 +264,8 @@ pub fn stable_hash(bytes: &[u8]) -> u64 {
 
 /// What orders publishing: the calls of one ordered trigger; others need no order.
 #[must_use]
-pub fn order_of(envelope: &Envelope, delivery: &Delivery) -> Option<u64> {
-    delivery.is_ordered().then(|| stable_hash(envelope.integration_id.as_bytes()))
+pub fn order_of(envelope: &Envelope, policy: &DispatchPolicy) -> Option<u64> {
+    policy.is_ordered().then(|| stable_hash(envelope.integration_id.as_bytes()))
 }
 
 #[cfg(test)]

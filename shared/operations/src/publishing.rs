@@ -7,7 +7,7 @@ use forebay_broker::{
     BrokerError, Depth, Destination, Inspector, MessageKey, Publisher, PublisherConfig, Queue, Settle, Topology, UnreadableMessage,
     encode_envelope, order_of,
 };
-use forebay_contract::definition::Delivery;
+use forebay_contract::definition::DispatchPolicy;
 use forebay_contract::envelope::Envelope;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -85,16 +85,16 @@ impl Look {
 
 impl CheckedBroker<'_> {
     /// Publishes an envelope that nobody waits for; `Ok` means confirmed by the broker.
-    pub(crate) async fn publish(&self, envelope: &Envelope, delivery: &Delivery) -> Result<(), OperationError> {
+    pub(crate) async fn publish(&self, envelope: &Envelope, policy: &DispatchPolicy) -> Result<(), OperationError> {
         let Self(access) = self;
         let start = || Publisher::start(access.config.clone(), access.topology.clone(), access.shutdown.clone());
         let publisher = access.publisher.get_or_init(start);
         // Not connected after that: publishing says so.
         let _ = tokio::time::timeout(TIMEOUT, publisher.ready()).await;
-        let queue = access.topology.queue_of(envelope, delivery, None);
+        let queue = access.topology.queue_of(envelope, policy, None);
         let key = MessageKey::new(&access.check.store.id_key().await?, false);
         let destination = Destination::Queue(queue);
-        Ok(publisher.publish(order_of(envelope, delivery), destination, encode_envelope(envelope, None, &key)).await?)
+        Ok(publisher.publish(order_of(envelope, policy), destination, encode_envelope(envelope, None, &key)).await?)
     }
 
     /// Returns an unreadable message to its queue, or discards it.

@@ -128,7 +128,7 @@ impl Operations {
         // The id of a run begins with the time at which it was due.
         let due_at = (row.trigger == TriggerKind::Schedule.as_str()).then(|| id.issued_at_millis());
         let envelope = Envelope { received_at: row.accepted_at, attempts, due_at, caller: row.caller, ..envelope };
-        broker.publish(&envelope, integration.definition.trigger.delivery()).await?;
+        broker.publish(&envelope, integration.definition.trigger.policy()).await?;
         let retried = Retried { id: *id, version, attempt: attempts + 1 };
         self.audit_retry(who, &envelope, &retried, how).await;
         Ok(retried)

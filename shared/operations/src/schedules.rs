@@ -41,7 +41,7 @@ impl Operations {
         let id = ids.issue(integration.id).map_err(no_id)?;
         let due = id.issued_at_millis();
         let envelope = Envelope::of_schedule(id, path.clone(), integration.id, integration.version, schedule, due);
-        broker.publish(&envelope, &schedule.delivery).await?;
+        broker.publish(&envelope, &schedule.policy).await?;
         let deed = Deed {
             tenant: Some(path.tenant.clone()),
             action: "schedule.run",

@@ -356,7 +356,7 @@ async fn write_versions(
     let documents: Vec<String> = changed.iter().map(|(new, _)| new.document.to_string()).collect();
     let sources: Vec<String> = changed.iter().map(|(new, _)| storable(&source_of(new))).collect();
     let kinds: Vec<&str> = changed.iter().map(|(new, _)| triggers::kind(&new.definition.trigger).as_str()).collect();
-    let deliveries: Vec<String> = changed.iter().map(|(new, _)| triggers::policy(new.definition.trigger.delivery())).collect();
+    let deliveries: Vec<String> = changed.iter().map(|(new, _)| triggers::policy(new.definition.trigger.policy())).collect();
     let sql = "insert into integration_versions (integration_id, version, document, source, trigger_kind, delivery, created_by)
                select id, version, document::json, source, trigger_kind, delivery, $7
                from unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::text[])

@@ -10,7 +10,7 @@ use crate::record_write::bounded_message;
 use crate::timestamp::Timestamp;
 use crate::workers::WORKER_TTL;
 use deadpool_postgres::Transaction;
-use forebay_contract::definition::{Delivery, Trigger};
+use forebay_contract::definition::{DispatchPolicy, Trigger};
 use forebay_contract::outcome::ExecutionError;
 use forebay_contract::{ExecutionId, IntegrationPath, Name};
 use serde_json::{Value, json};
@@ -265,7 +265,7 @@ impl Store {
             let (kind, policy) = match (row.get(8), row.get(9)) {
                 (Some(kind), Some(policy)) => (kind, policy),
                 _ => match read_definition(row.get(10)) {
-                    Ok(definition) => (kind(&definition.trigger).as_str().to_owned(), policy(definition.trigger.delivery())),
+                    Ok(definition) => (kind(&definition.trigger).as_str().to_owned(), policy(definition.trigger.policy())),
                     Err(_) => continue,
                 },
             };
@@ -343,11 +343,11 @@ pub(crate) fn kind(trigger: &Trigger) -> TriggerKind {
 }
 
 /// How its calls are handed to workers, as a listing says it.
-pub(crate) fn policy(delivery: &Delivery) -> String {
-    match delivery {
-        Delivery::Lane => "lane".to_owned(),
-        Delivery::Serial => "serial".to_owned(),
-        Delivery::ByKey { concurrency, .. } => format!("by key ({concurrency})"),
-        Delivery::Parallel(concurrency) => format!("parallel {concurrency}"),
+pub(crate) fn policy(policy: &DispatchPolicy) -> String {
+    match policy {
+        DispatchPolicy::Parallel => "lane".to_owned(),
+        DispatchPolicy::Ordered => "serial".to_owned(),
+        DispatchPolicy::OrderedByKey { concurrency, .. } => format!("by key ({concurrency})"),
+        DispatchPolicy::ConcurrencyLimit(concurrency) => format!("parallel {concurrency}"),
     }
 }

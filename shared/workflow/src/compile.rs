@@ -13,7 +13,9 @@ use crate::step::http::{HttpStep, Target};
 use crate::step::sql::{SqlStep, SqlText};
 use crate::step::url::{PathTemplate, UrlTemplate};
 use forebay_contract::Name;
-use forebay_contract::definition::{Action, Definition, Delivery, HttpCall, HttpTarget, OnError, Problem, Respond, Status, Step, Wait};
+use forebay_contract::definition::{
+    Action, Definition, DispatchPolicy, HttpCall, HttpTarget, OnError, Problem, Respond, Status, Step, Wait,
+};
 use std::collections::BTreeSet;
 
 /// Everything of a program that is compiled.
@@ -71,8 +73,8 @@ impl Compiler {
         if let Some(key) = definition.trigger.webhook().and_then(|webhook| webhook.idempotency.key.as_ref()) {
             self.mapping("trigger.webhook.idempotency.key", key);
         }
-        let ordering_key = match definition.trigger.delivery() {
-            Delivery::ByKey { by, .. } => self.mapping("trigger.webhook.ordered.by", by),
+        let ordering_key = match definition.trigger.policy() {
+            DispatchPolicy::OrderedByKey { by, .. } => self.mapping("trigger.webhook.ordered.by", by),
             _ => None,
         };
         let input = definition.input.as_ref().and_then(|source| self.mapping("input", source));

@@ -7,7 +7,7 @@ use super::notice::{copied, empty, facts};
 use super::page::{card, tabs};
 use super::table::head;
 use super::time::{ago, at, span};
-use forebay_contract::definition::{Authentication, Definition, Delivery, OnFailure, Trigger};
+use forebay_contract::definition::{Authentication, Definition, DispatchPolicy, OnFailure, Trigger};
 use forebay_contract::format_duration;
 use forebay_store::ExecutionRow;
 use maud::{Markup, html};
@@ -142,14 +142,14 @@ pub(crate) fn pager(tenant: &str, search: &str, page: usize, all: usize, lines: 
 /// What holds for its calls or runs, in words.
 #[must_use]
 pub(crate) fn rules(definition: &Definition) -> Markup {
-    let delivery = match definition.trigger.delivery() {
-        Delivery::Lane => "At once, on any worker".to_owned(),
-        Delivery::Serial => "Ordered: one after the other".to_owned(),
-        Delivery::ByKey { by, concurrency } => format!("Ordered by {by}, {concurrency} keys at a time"),
-        Delivery::Parallel(most) => format!("{most} at a time in the cluster"),
+    let policy = match definition.trigger.policy() {
+        DispatchPolicy::Parallel => "At once, on any worker".to_owned(),
+        DispatchPolicy::Ordered => "Ordered: one after the other".to_owned(),
+        DispatchPolicy::OrderedByKey { by, concurrency } => format!("Ordered by {by}, {concurrency} keys at a time"),
+        DispatchPolicy::ConcurrencyLimit(most) => format!("{most} at a time in the cluster"),
     };
-    let mut rules = vec![("Delivery", html! { (delivery) })];
-    if definition.trigger.delivery().is_ordered() {
+    let mut rules = vec![("Delivery", html! { (policy) })];
+    if definition.trigger.policy().is_ordered() {
         let after =
             if definition.on_failure == OnFailure::Halt { "The trigger halts until a person decides" } else { "The next one starts" };
         rules.push(("After a final failure", html! { (after) }));

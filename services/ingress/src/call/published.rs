@@ -33,17 +33,17 @@ impl<'r, 'd> Published<'r, 'd> {
     /// A call that was not accepted gives its idempotency key back, unless it may be delivered all the same.
     pub(super) async fn new(reserved: Reserved<'r>, dispatch: &'d impl Dispatch) -> Result<Self, Problem> {
         let Parts { call, envelope, mut reservation, memory } = reserved.into_parts();
-        let (id, delivery) = (envelope.execution_id, &call.endpoint.webhook.delivery);
+        let (id, policy) = (envelope.execution_id, &call.endpoint.webhook.policy);
         // Should the caller hang up from here on, the message may be on its way.
         if let Some(reservation) = &mut reservation {
             reservation.retain();
         }
         let published = match call.response_time {
             ResponseTime::Accepted { is_preferred } => {
-                dispatch.publish(&envelope, delivery).await.map(|()| Outcome::Nothing { is_preferred })
+                dispatch.publish(&envelope, policy).await.map(|()| Outcome::Nothing { is_preferred })
             }
             ResponseTime::Ended { wait, preferred } => {
-                let pending = dispatch.publish_awaited(envelope, delivery, wait).await;
+                let pending = dispatch.publish_awaited(envelope, policy, wait).await;
                 pending.map(|pending| Outcome::Ending { pending, wait, preferred })
             }
         };

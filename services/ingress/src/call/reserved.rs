@@ -116,7 +116,7 @@ async fn repeated(
         // It is queued, or its message never reached the broker.
         None => {
             let again = Envelope { execution_id: id, once: Envelope::new_message(), caller: earlier.caller, ..envelope.clone() };
-            dependencies.dispatch.publish(&again, &webhook.delivery).await.map_err(|error| Problem::not_accepted(&error))?;
+            dependencies.dispatch.publish(&again, &webhook.policy).await.map_err(|error| Problem::not_accepted(&error))?;
             None
         }
     };

@@ -71,7 +71,7 @@ fn section(html: &mut String, tenant: &str, endpoint: Endpoint<'_>) {
         Some(response) => format!("Waits for the outcome, {} at most.", format_duration(response.wait)),
     };
     html.push_str(&format!("<li>{when}</li>\n"));
-    if webhook.delivery.is_ordered() {
+    if webhook.policy.is_ordered() {
         html.push_str("<li>Calls are executed in the order in which they were accepted.</li>\n");
     }
     if let Some(rate) = webhook.rate {

@@ -96,7 +96,7 @@ impl Gathering {
     async fn add_waiting(&self, watched: &[Arc<Integration>], workers: &Workers, facts: &mut HashMap<Uuid, Facts>) {
         let mut asked: Vec<(Uuid, Queue)> = Vec::new();
         for integration in watched {
-            let is_exclusive = integration.definition.trigger.delivery().is_exclusive();
+            let is_exclusive = integration.definition.trigger.policy().is_exclusive();
             let Some(known) = facts.get_mut(&integration.id) else { continue };
             if known.in_hand.is_some() || (!is_exclusive && workers.are_there) {
                 known.waits = Some(false);

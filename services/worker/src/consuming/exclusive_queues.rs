@@ -3,7 +3,7 @@
 use super::admission::Admission;
 use super::dispatcher::{Consumption, End, Keying, Stop, dispatch};
 use forebay_broker::Queue;
-use forebay_contract::definition::{Delivery, LARGEST_MAX_BYTES, Trigger};
+use forebay_contract::definition::{DispatchPolicy, LARGEST_MAX_BYTES, Trigger};
 use forebay_store::{Snapshot, SnapshotHandle};
 use forebay_workflow::memory_budget;
 use std::sync::Arc;
@@ -25,16 +25,16 @@ pub(crate) async fn serve(
     consumption: Consumption,
     snapshot: SnapshotHandle,
     integration: Uuid,
-    policy: Delivery,
+    policy: DispatchPolicy,
     delay: Duration,
     stop: Stop,
 ) {
     let (keying, places, wanted) = match policy {
-        Delivery::Serial => (Keying::Serial, 1, usize::from(SERIAL_PREFETCH)),
+        DispatchPolicy::Ordered => (Keying::Serial, 1, usize::from(SERIAL_PREFETCH)),
         // Those of keys that are under way wait in the worker.
-        Delivery::ByKey { concurrency, .. } => (Keying::ByMapping, concurrency, concurrency * 4),
-        Delivery::Parallel(concurrency) => (Keying::Each, concurrency, concurrency * 2),
-        Delivery::Lane => return,
+        DispatchPolicy::OrderedByKey { concurrency, .. } => (Keying::ByMapping, concurrency, concurrency * 4),
+        DispatchPolicy::ConcurrencyLimit(concurrency) => (Keying::Each, concurrency, concurrency * 2),
+        DispatchPolicy::Parallel => return,
     };
     let admission = Admission::Exclusive(Arc::new(Semaphore::new(places)));
     let mut pause = delay;

@@ -5,7 +5,7 @@ use super::dispatcher::{Consumption, Stop};
 use super::exclusive_queues;
 use crate::execution::Running;
 use crate::measure;
-use forebay_contract::definition::Delivery;
+use forebay_contract::definition::DispatchPolicy;
 use forebay_store::{SnapshotHandle, Store, WORKER_TTL, WorkerRow};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -29,7 +29,7 @@ struct Served {
     role: Role,
     /// Who is the primary: when that changes, a standby goes to the end of the line.
     primary: Uuid,
-    policy: Delivery,
+    policy: DispatchPolicy,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -62,11 +62,11 @@ impl Members {
             if let Some(seen) = self.beat().await {
                 alive = seen;
             }
-            let queues: HashMap<Uuid, Delivery> = snapshot
+            let queues: HashMap<Uuid, DispatchPolicy> = snapshot
                 .current()
                 .integrations()
-                .filter(|integration| integration.definition.trigger.delivery().is_exclusive())
-                .map(|integration| (integration.id, integration.definition.trigger.delivery().clone()))
+                .filter(|integration| integration.definition.trigger.policy().is_exclusive())
+                .map(|integration| (integration.id, integration.definition.trigger.policy().clone()))
                 .collect();
             self.follow(&alive, &queues, &mut served, &mut stopping);
             stopping.retain(|task| !task.is_finished());
@@ -104,13 +104,13 @@ impl Members {
     fn follow(
         &self,
         alive: &[Uuid],
-        queues: &HashMap<Uuid, Delivery>,
+        queues: &HashMap<Uuid, DispatchPolicy>,
         served: &mut HashMap<Uuid, Served>,
         stopping: &mut Vec<JoinHandle<()>>,
     ) {
         let ids: Vec<Uuid> = queues.keys().copied().collect();
         let assigned = assign(alive, &ids);
-        let mut wanted: HashMap<Uuid, (Role, Uuid, &Delivery)> = HashMap::new();
+        let mut wanted: HashMap<Uuid, (Role, Uuid, &DispatchPolicy)> = HashMap::new();
         for (queue, policy) in queues {
             let Some(assigned) = assigned.get(queue) else { continue };
             if assigned.primary == self.me.id {
@@ -136,7 +136,7 @@ impl Members {
         }
     }
 
-    fn serve(&self, queue: Uuid, role: Role, primary: Uuid, policy: Delivery) -> Served {
+    fn serve(&self, queue: Uuid, role: Role, primary: Uuid, policy: DispatchPolicy) -> Served {
         let stop = self.stop.gently.child_token();
         let delay = if role == Role::Primary { Duration::ZERO } else { STANDBY_DELAY };
         let until = Stop { gently: stop.clone(), now: self.stop.now.clone() };
@@ -148,7 +148,7 @@ impl Members {
 
 impl Served {
     /// Whether the subscription can stay: same policy, and not in front of a primary that came after it.
-    fn still_fits(&self, wanted: Option<&(Role, Uuid, &Delivery)>) -> bool {
+    fn still_fits(&self, wanted: Option<&(Role, Uuid, &DispatchPolicy)>) -> bool {
         let Some((role, primary, policy)) = wanted else { return false };
         if **policy != self.policy || self.task.is_finished() {
             return false;

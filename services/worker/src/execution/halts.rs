@@ -5,7 +5,7 @@ use super::outcome::Disposition;
 use super::patience::ASK_AGAIN_INTERVAL;
 use super::ports::ExecutionStore;
 use crate::measure;
-use forebay_contract::definition::{Delivery, OnFailure};
+use forebay_contract::definition::{DispatchPolicy, OnFailure};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use forebay_store::{Decision, SnapshotHandle, TriggerState};
@@ -72,7 +72,7 @@ impl Halts {
     fn passed_halt(&self, envelope: &Envelope) -> Option<Uuid> {
         let snapshot = self.snapshot.current();
         let halt = snapshot.trigger_state(envelope.integration_id)?;
-        let is_strict = *snapshot.integration_by_id(envelope.integration_id)?.definition.trigger.delivery() == Delivery::Serial;
+        let is_strict = *snapshot.integration_by_id(envelope.integration_id)?.definition.trigger.policy() == DispatchPolicy::Ordered;
         let execution = halt.execution_id?;
         (is_strict && halt.decision.is_some() && execution != envelope.execution_id.unique()).then_some(execution)
     }

@@ -8,7 +8,7 @@ use super::ports::{CallReply, Target, Urgency};
 use super::workflows::Workflows;
 use crate::recording::EndRecord;
 use forebay_contract::connection::Connection;
-use forebay_contract::definition::Delivery;
+use forebay_contract::definition::DispatchPolicy;
 use forebay_contract::envelope::{CALL_METHOD, Envelope, Request, TraceContext};
 use forebay_contract::outcome::{Ending, ErrorCode, ExecutionError, KeptStep, Response};
 use forebay_contract::{ExecutionId, Name};
@@ -69,14 +69,14 @@ impl ExecutionHost {
         let integration = self.callee(&call.integration)?;
         let envelope = self.envelope(&integration, &call)?;
         let id = envelope.execution_id;
-        let ending = match (call.wait, integration.definition.trigger.delivery()) {
+        let ending = match (call.wait, integration.definition.trigger.policy()) {
             (false, policy) => {
                 let envelope = Envelope { once: Envelope::new_message(), ..envelope };
                 let published = self.workflows.broker.publish(&envelope, Target::Integration(policy)).await;
                 published.map_err(|error| not_called(&call.integration, &error))?;
                 return Ok(CallEnd::Accepted(id.to_string()));
             }
-            (true, Delivery::Lane) => match self.run_here(envelope).await? {
+            (true, DispatchPolicy::Parallel) => match self.run_here(envelope).await? {
                 Called::Ended(ending) => ending,
                 Called::WaitsUntil(until) => return Ok(CallEnd::Waits(until)),
             },
@@ -133,7 +133,7 @@ impl ExecutionHost {
     }
 
     /// Calls over the integration's own queue, which keeps its order, and waits for the reply.
-    async fn ask(&self, envelope: Envelope, policy: &Delivery) -> Result<Ending, ExecutionError> {
+    async fn ask(&self, envelope: Envelope, policy: &DispatchPolicy) -> Result<Ending, ExecutionError> {
         if let Some(response) = self.response_before(&envelope).await {
             return Ok(Ending::Succeeded(response));
         }

@@ -2,7 +2,7 @@
 
 use crate::recording::{NotRecorded, Recorded};
 use forebay_broker::PublishError;
-use forebay_contract::definition::{Definition, Delivery};
+use forebay_contract::definition::{Definition, DispatchPolicy};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{Ending, ExecutionError, KeptStep};
 use forebay_contract::{ExecutionId, Name};
@@ -80,7 +80,7 @@ pub(crate) trait ExecutionBroker: Send + Sync {
     fn publish<'a>(&'a self, envelope: &'a Envelope, target: Target<'a>) -> PortFuture<'a, Result<(), PublishError>>;
 
     /// Publishes the envelope on the queue of its integration and waits for the reply.
-    fn call<'a>(&'a self, envelope: Envelope, policy: &'a Delivery) -> PortFuture<'a, Result<CallReply, PublishError>>;
+    fn call<'a>(&'a self, envelope: Envelope, policy: &'a DispatchPolicy) -> PortFuture<'a, Result<CallReply, PublishError>>;
 
     /// Sends an outcome to the queue on which the caller waits. An outcome that does not arrive is in the store.
     fn reply(&self, reply_to: &str, id: ExecutionId, ending: &Ending);
@@ -90,7 +90,7 @@ pub(crate) trait ExecutionBroker: Send + Sync {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Target<'a> {
     /// The queue of its integration, for a call that nobody awaits.
-    Integration(&'a Delivery),
+    Integration(&'a DispatchPolicy),
     /// A delayed queue that leads back to this shared queue.
     Delayed {
         /// Number of the shared queue.

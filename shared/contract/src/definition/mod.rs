@@ -24,7 +24,7 @@ pub use step::{
     Redirects, SftpCall, SftpOperation, SqlCall, SqlStatement, Step, Stop, Switch, Wait,
 };
 pub use trigger::{
-    Authentication, Cors, Delivery, Idempotency, IdempotencyMatch, MissedRuns, OnTimeout, QueryKind, QueryParameter, Rate, RateScope,
+    Authentication, Cors, DispatchPolicy, Idempotency, IdempotencyMatch, MissedRuns, OnTimeout, QueryKind, QueryParameter, Rate, RateScope,
     ResponseWait, Schedule, Trigger, Webhook,
 };
 

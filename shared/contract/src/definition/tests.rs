@@ -60,7 +60,7 @@ fn the_designs_example_is_read_whole() {
     let definition = read(WORK_ORDER).unwrap();
     assert_eq!(definition.path().to_string(), "t37ed/CreateWorkOrder");
     assert_eq!(webhook_of(&definition).methods, [Method::POST]);
-    assert_eq!(webhook_of(&definition).delivery, Delivery::Serial);
+    assert_eq!(webhook_of(&definition).policy, DispatchPolicy::Ordered);
     assert_eq!(webhook_of(&definition).query[0].kind, QueryKind::Integer);
     assert_eq!(webhook_of(&definition).query[1].default, Some(json!("TheCompany")));
     assert_eq!(webhook_of(&definition).max_bytes, 2048);
@@ -77,7 +77,7 @@ fn the_shortest_definition_takes_the_defaults() {
     let definition = read("tenant: t\nname: n\ntrigger:\n  webhook:\n").unwrap();
     assert_eq!(webhook_of(&definition).methods, [Method::GET, Method::POST]);
     assert_eq!(webhook_of(&definition).authentication, Authentication::ApiKey);
-    assert_eq!(webhook_of(&definition).delivery, Delivery::Lane);
+    assert_eq!(webhook_of(&definition).policy, DispatchPolicy::Parallel);
     assert_eq!(webhook_of(&definition).response, None);
     assert_eq!(definition.retry, RetryPolicy::default());
     assert!(definition.enabled);
@@ -86,13 +86,13 @@ fn the_shortest_definition_takes_the_defaults() {
 #[test]
 fn every_delivery_can_be_asked_for() {
     let cases = [
-        ("{ ordered: false }", Delivery::Lane),
-        ("{ ordered: true }", Delivery::Serial),
-        ("{ ordered: { by: .body.site } }", Delivery::ByKey { by: ".body.site".into(), concurrency: 16 }),
-        ("{ concurrency: 5 }", Delivery::Parallel(5)),
+        ("{ ordered: false }", DispatchPolicy::Parallel),
+        ("{ ordered: true }", DispatchPolicy::Ordered),
+        ("{ ordered: { by: .body.site } }", DispatchPolicy::OrderedByKey { by: ".body.site".into(), concurrency: 16 }),
+        ("{ concurrency: 5 }", DispatchPolicy::ConcurrencyLimit(5)),
     ];
     for (text, delivery) in cases {
-        assert_eq!(read(&webhook(text)).unwrap().trigger.delivery().clone(), delivery, "{text}");
+        assert_eq!(read(&webhook(text)).unwrap().trigger.policy().clone(), delivery, "{text}");
     }
 }
 

@@ -40,10 +40,10 @@ impl Trigger {
 
     /// How accepted calls or due runs are handed to workers.
     #[must_use]
-    pub fn delivery(&self) -> &Delivery {
+    pub fn policy(&self) -> &DispatchPolicy {
         match self {
-            Self::Webhook(webhook) => &webhook.delivery,
-            Self::Schedule(schedule) => &schedule.delivery,
+            Self::Webhook(webhook) => &webhook.policy,
+            Self::Schedule(schedule) => &schedule.policy,
         }
     }
 
@@ -64,8 +64,8 @@ impl Trigger {
 pub struct Schedule {
     /// When runs are due.
     pub timing: Timing,
-    /// [`Delivery::Lane`]: a run may overlap the one before. [`Delivery::Serial`] (`ordered: true`): never.
-    pub delivery: Delivery,
+    /// [`DispatchPolicy::Parallel`]: a run may overlap the one before. [`DispatchPolicy::Ordered`] (`ordered: true`): never.
+    pub policy: DispatchPolicy,
     /// What becomes of runs that were due while no scheduler ran.
     pub missed: MissedRuns,
     /// Each run is put off by a random time up to this; zero: none.
@@ -100,7 +100,7 @@ pub struct Webhook {
     /// What holds in the place of what callers say of their bodies.
     pub body: BodyRule,
     /// How accepted calls are handed to workers.
-    pub delivery: Delivery,
+    pub policy: DispatchPolicy,
     /// Whether the caller waits for the outcome; absent: 202 at once.
     pub response: Option<ResponseWait>,
     /// Which browser origins may call; absent: none.
@@ -269,35 +269,35 @@ impl QueryKind {
     }
 }
 
-/// How accepted calls are handed to workers: over a shared lane, or over an exclusive queue of the trigger's own.
+/// How accepted calls are handed to workers: over a shared queue, or over an exclusive queue of the trigger's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Delivery {
+pub enum DispatchPolicy {
     /// Any worker, any number at once.
-    Lane,
+    Parallel,
     /// One at a time, in the order of acceptance (`ordered: true`).
-    Serial,
+    Ordered,
     /// One at a time for each key, `concurrency` keys at once (`ordered: { by, concurrency }`).
-    ByKey {
+    OrderedByKey {
         /// The mapping whose output is the key.
         by: String,
         /// Keys at once.
         concurrency: usize,
     },
     /// Without order, at most this many at once in the whole cluster (`concurrency: N`).
-    Parallel(usize),
+    ConcurrencyLimit(usize),
 }
 
-impl Delivery {
+impl DispatchPolicy {
     /// Whether calls travel over the trigger's own exclusive queue.
     #[must_use]
     pub fn is_exclusive(&self) -> bool {
-        *self != Self::Lane
+        *self != Self::Parallel
     }
 
     /// Whether the order of acceptance is kept.
     #[must_use]
     pub fn is_ordered(&self) -> bool {
-        matches!(self, Self::Serial | Self::ByKey { .. })
+        matches!(self, Self::Ordered | Self::OrderedByKey { .. })
     }
 }
 

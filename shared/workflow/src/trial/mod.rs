@@ -20,7 +20,7 @@ use crate::mapping::{Encoding, Value};
 use answer::answer;
 use forebay_contract::Label;
 use forebay_contract::body::Reading;
-use forebay_contract::definition::{Action, Definition, Delivery, Each, Step, Switch};
+use forebay_contract::definition::{Action, Definition, DispatchPolicy, Each, Step, Switch};
 use forebay_contract::envelope::Envelope;
 use scope::{Scope, evaluate};
 use serde_json::{Map, Value as Json, json};
@@ -306,7 +306,7 @@ fn keys(definition: &Definition, scope: &Scope) -> Result<(), Fault> {
     if let Some(key) = definition.trigger.webhook().and_then(|webhook| webhook.idempotency.key.as_ref()) {
         scope.mapping("trigger.webhook.idempotency.key", key)?;
     }
-    if let Delivery::ByKey { by, .. } = definition.trigger.delivery() {
+    if let DispatchPolicy::OrderedByKey { by, .. } = definition.trigger.policy() {
         scope.mapping("trigger.webhook.ordered.by", by)?;
     }
     Ok(())

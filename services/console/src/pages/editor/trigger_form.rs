@@ -4,7 +4,8 @@ use super::form::MAX_PARAMETERS;
 use crate::view::field::{Field, option, tick};
 use crate::view::time::at;
 use forebay_contract::definition::{
-    Authentication, Definition, Delivery, IdempotencyMatch, OnFailure, OnTimeout, QueryParameter, RateScope, Schedule, Trigger, Webhook,
+    Authentication, Definition, DispatchPolicy, IdempotencyMatch, OnFailure, OnTimeout, QueryParameter, RateScope, Schedule, Trigger,
+    Webhook,
 };
 use forebay_contract::signature::{Sender, SignatureScheme};
 use forebay_contract::{format_duration, unix_micros};
@@ -63,8 +64,8 @@ fn of_webhook(webhook: &Webhook, on_failure: OnFailure) -> Markup {
             }
         }
         @if let Some(scheme) = chosen.scheme() { (signed_by(scheme)) }
-        (delivery(&webhook.delivery))
-        @if webhook.delivery.is_ordered() { (on_failure_choice(on_failure)) }
+        (policy(&webhook.policy))
+        @if webhook.policy.is_ordered() { (on_failure_choice(on_failure)) }
         (response(webhook))
         (rate(webhook))
         (parameters(&webhook.query))
@@ -95,20 +96,20 @@ fn signed_by(scheme: &SignatureScheme) -> Markup {
     Field { name: "signed_by", label: "Signed as by", value: chosen, hint, ..Field::default() }.choice(&choices)
 }
 
-fn delivery(delivery: &Delivery) -> Markup {
-    let (by, keys) = match delivery {
-        Delivery::ByKey { by, concurrency } => (by.as_str(), concurrency.to_string()),
+fn policy(policy: &DispatchPolicy) -> Markup {
+    let (by, keys) = match policy {
+        DispatchPolicy::OrderedByKey { by, concurrency } => (by.as_str(), concurrency.to_string()),
         _ => ("", String::new()),
     };
-    let most = if let Delivery::Parallel(most) = delivery { most.to_string() } else { String::new() };
-    let is_by_key = matches!(delivery, Delivery::ByKey { .. });
-    let is_parallel = matches!(delivery, Delivery::Parallel(_));
+    let most = if let DispatchPolicy::ConcurrencyLimit(most) = policy { most.to_string() } else { String::new() };
+    let is_by_key = matches!(policy, DispatchPolicy::OrderedByKey { .. });
+    let is_parallel = matches!(policy, DispatchPolicy::ConcurrencyLimit(_));
     html! {
         fieldset.field {
             legend { "Delivery" }
             div.choice-cards {
-                (option("delivery", "lane", *delivery == Delivery::Lane, "Parallel", "Any worker, any number at a time."))
-                (option("delivery", "serial", *delivery == Delivery::Serial, "Ordered", "One after the other, in the order of acceptance."))
+                (option("delivery", "lane", *policy == DispatchPolicy::Parallel, "Parallel", "Any worker, any number at a time."))
+                (option("delivery", "serial", *policy == DispatchPolicy::Ordered, "Ordered", "One after the other, in the order of acceptance."))
                 (option("delivery", "by_key", is_by_key, "Ordered by key", "In order for each key, several keys at a time."))
                 (option("delivery", "parallel", is_parallel, "Concurrency limit", "Without order, so many at a time in the whole cluster."))
             }
@@ -234,7 +235,7 @@ fn of_schedule(schedule: &Schedule, document: &Value) -> Markup {
             }
         }
         (next_runs(schedule))
-        (tick("run_ordered", "true", schedule.delivery.is_ordered(), "Ordered", "A run never begins before the one before it has ended."))
+        (tick("run_ordered", "true", schedule.policy.is_ordered(), "Ordered", "A run never begins before the one before it has ended."))
         (Field { name: "schedule_input", label: "Input", value: &input, hint: "JSON that the workflow gets as .body.", ..Field::default() }.text(3))
     }
 }
@@ -257,7 +258,7 @@ fn next_runs(schedule: &Schedule) -> Markup {
 }
 
 fn after_failure(definition: &Definition) -> Markup {
-    html! { @if definition.trigger.delivery().is_ordered() { (on_failure_choice(definition.on_failure)) } }
+    html! { @if definition.trigger.policy().is_ordered() { (on_failure_choice(definition.on_failure)) } }
 }
 
 fn kept(definition: &Definition) -> Markup {

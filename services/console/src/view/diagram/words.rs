@@ -1,6 +1,6 @@
 //! What stands in the boxes.
 
-use forebay_contract::definition::{Action, Definition, Delivery, HttpTarget, OnError, SftpOperation, Status, Step, Trigger, Wait};
+use forebay_contract::definition::{Action, Definition, DispatchPolicy, HttpTarget, OnError, SftpOperation, Status, Step, Trigger, Wait};
 use forebay_contract::format_duration;
 
 /// The texts of a box.
@@ -26,24 +26,24 @@ pub(super) fn trigger(definition: &Definition) -> Words {
         Trigger::Webhook(webhook) => {
             let methods: Vec<&str> = webhook.methods.iter().map(|method| method.as_str()).collect();
             let mut about = vec![webhook.authentication.to_string()];
-            about.extend(delivery(&webhook.delivery));
+            about.extend(policy(&webhook.policy));
             about.extend(webhook.response.map(|response| format!("answers in {}", format_duration(response.wait))));
             let title = format!("{} /{}", methods.join(" "), definition.path());
             Words { kind: "webhook", title, about: about.join(" · "), aside: if definition.enabled { "" } else { "OFF" } }
         }
         Trigger::Schedule(schedule) => {
-            let about = delivery(&schedule.delivery).unwrap_or_else(|| "runs may overlap".to_owned());
+            let about = policy(&schedule.policy).unwrap_or_else(|| "runs may overlap".to_owned());
             Words { kind: "schedule", title: schedule.timing.to_string(), about, aside: if definition.enabled { "" } else { "OFF" } }
         }
     }
 }
 
-fn delivery(delivery: &Delivery) -> Option<String> {
-    match delivery {
-        Delivery::Lane => None,
-        Delivery::Serial => Some("ordered".to_owned()),
-        Delivery::ByKey { by, .. } => Some(format!("ordered by {by}")),
-        Delivery::Parallel(most) => Some(format!("{most} at once")),
+fn policy(policy: &DispatchPolicy) -> Option<String> {
+    match policy {
+        DispatchPolicy::Parallel => None,
+        DispatchPolicy::Ordered => Some("ordered".to_owned()),
+        DispatchPolicy::OrderedByKey { by, .. } => Some(format!("ordered by {by}")),
+        DispatchPolicy::ConcurrencyLimit(most) => Some(format!("{most} at once")),
     }
 }
 

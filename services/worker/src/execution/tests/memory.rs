@@ -3,7 +3,7 @@
 use crate::execution::ports::{Batch, CallReply, ExecutionBroker, ExecutionStore, PortFuture, Target, Urgency};
 use crate::recording::{NotRecorded, Recorded};
 use forebay_broker::PublishError;
-use forebay_contract::definition::{Definition, Delivery};
+use forebay_contract::definition::{Definition, DispatchPolicy};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{Ending, ExecutionError, KeptStep};
 use forebay_contract::{ExecutionId, Name};
@@ -150,7 +150,7 @@ impl ExecutionBroker for Memory {
         ready(Ok(()))
     }
 
-    fn call<'a>(&'a self, envelope: Envelope, _: &'a Delivery) -> PortFuture<'a, Result<CallReply, PublishError>> {
+    fn call<'a>(&'a self, envelope: Envelope, _: &'a DispatchPolicy) -> PortFuture<'a, Result<CallReply, PublishError>> {
         let mut state = self.state();
         state.events.push(Event::Called(Box::new(envelope)));
         match state.replies.pop_front() {

@@ -39,7 +39,7 @@ fn root(fields: Fields<'_>) -> Read<Definition> {
     let steps = step::steps(&fields, "steps");
     let respond = fields.object_or_empty("respond").and_then(|fields| fields.map(respond).transpose());
     if let (Ok(Some(OnFailure::Halt)), Ok(trigger)) = (&on_failure, &trigger)
-        && !trigger.delivery().is_ordered()
+        && !trigger.policy().is_ordered()
     {
         fields.problem(
             "on_failure",

@@ -260,7 +260,7 @@ pub(super) fn check_wait(step: &Step, trigger: &Trigger, problems: &Problems) {
         Wait::For(pause) => *pause > MAX_ORDERED_WAIT,
         Wait::Until(_) => false,
     };
-    if trigger.delivery().is_exclusive() && is_long {
+    if trigger.policy().is_exclusive() && is_long {
         let most = crate::format_duration(MAX_ORDERED_WAIT);
         problems.add(
             "steps",

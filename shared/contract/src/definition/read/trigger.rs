@@ -4,8 +4,8 @@ use super::body_rule::body_rule;
 use super::{DAY, MILLISECOND};
 use crate::body::BodyRule;
 use crate::definition::{
-    Authentication, Cors, DEFAULT_MAX_BYTES, Delivery, Idempotency, IdempotencyMatch, LARGEST_MAX_BYTES, MAX_WAIT, MissedRuns, OnTimeout,
-    QueryKind, QueryParameter, Rate, RateScope, ResponseWait, Schedule, Trigger, Webhook,
+    Authentication, Cors, DEFAULT_MAX_BYTES, DispatchPolicy, Idempotency, IdempotencyMatch, LARGEST_MAX_BYTES, MAX_WAIT, MissedRuns,
+    OnTimeout, QueryKind, QueryParameter, Rate, RateScope, ResponseWait, Schedule, Trigger, Webhook,
 };
 use crate::fields::{Fields, Read, all_of};
 use crate::query::typed_value;
@@ -46,8 +46,8 @@ fn schedule(fields: Fields<'_>) -> Read<Schedule> {
     let jitter = fields.duration("jitter", Duration::ZERO, MAX_JITTER);
     let input = fields.any_value("input");
     fields.finish();
-    let delivery = if is_ordered?.unwrap_or(false) { Delivery::Serial } else { Delivery::Lane };
-    Ok(Schedule { timing: timing?, delivery, missed: missed?.unwrap_or(MissedRuns::Once), jitter: jitter?.unwrap_or_default(), input })
+    let policy = if is_ordered?.unwrap_or(false) { DispatchPolicy::Ordered } else { DispatchPolicy::Parallel };
+    Ok(Schedule { timing: timing?, policy, missed: missed?.unwrap_or(MissedRuns::Once), jitter: jitter?.unwrap_or_default(), input })
 }
 
 fn timing(fields: &Fields<'_>) -> Read<Timing> {
@@ -73,7 +73,7 @@ fn webhook(fields: Fields<'_>) -> Read<Webhook> {
     let authentication = authentication(&fields);
     let query = fields.object("query").and_then(|fields| fields.map(query).transpose());
     let body = fields.object("body").and_then(|fields| fields.map(body).transpose());
-    let delivery = delivery(&fields);
+    let policy = policy(&fields);
     let response = fields.object("response").and_then(|fields| fields.map(response).transpose());
     let cors = fields.object("cors").and_then(|fields| fields.map(cors).transpose());
     let idempotency = fields.object("idempotency").and_then(|fields| fields.map(idempotency).transpose());
@@ -94,7 +94,7 @@ fn webhook(fields: Fields<'_>) -> Read<Webhook> {
         query: query?.unwrap_or_default(),
         max_bytes,
         body,
-        delivery: delivery?,
+        policy: policy?,
         response: response?,
         cors: cors?,
         schema,
@@ -243,7 +243,7 @@ fn body(fields: Fields<'_>) -> Read<(usize, Option<Value>, BodyRule)> {
     Ok((max_bytes?.map_or(DEFAULT_MAX_BYTES, |bytes| bytes as usize), schema?, rule?))
 }
 
-fn delivery(fields: &Fields<'_>) -> Read<Delivery> {
+fn policy(fields: &Fields<'_>) -> Read<DispatchPolicy> {
     let concurrency = fields.whole("concurrency", 1, MAX_KEYS_AT_ONCE);
     let ordered = ordered(fields);
     match (ordered?, concurrency?) {
@@ -251,25 +251,27 @@ fn delivery(fields: &Fields<'_>) -> Read<Delivery> {
             Err(fields.problem("concurrency", "is for unordered triggers; for keys at once write ordered: { by, concurrency }"))
         }
         (Some(ordered), None) => Ok(ordered),
-        (None, Some(number)) => Ok(Delivery::Parallel(number as usize)),
-        (None, None) => Ok(Delivery::Lane),
+        (None, Some(number)) => Ok(DispatchPolicy::ConcurrencyLimit(number as usize)),
+        (None, None) => Ok(DispatchPolicy::Parallel),
     }
 }
 
-fn ordered(fields: &Fields<'_>) -> Read<Option<Delivery>> {
+fn ordered(fields: &Fields<'_>) -> Read<Option<DispatchPolicy>> {
     match fields.take("ordered")? {
         None => Ok(None),
         Some(Value::Object(_)) => fields.object("ordered")?.map(by_key).transpose(),
-        Some(Value::Bool(_) | Value::String(_)) => Ok(fields.boolean("ordered")?.filter(|ordered| *ordered).map(|_| Delivery::Serial)),
+        Some(Value::Bool(_) | Value::String(_)) => {
+            Ok(fields.boolean("ordered")?.filter(|ordered| *ordered).map(|_| DispatchPolicy::Ordered))
+        }
         Some(other) => Err(fields.wrong("ordered", "true, false or { by, concurrency }", other)),
     }
 }
 
-fn by_key(fields: Fields<'_>) -> Read<Delivery> {
+fn by_key(fields: Fields<'_>) -> Read<DispatchPolicy> {
     let by = fields.required("by", fields.mapping("by"), "a mapping of the ordering key, such as '.body.site'");
     let concurrency = fields.whole("concurrency", 1, MAX_KEYS_AT_ONCE);
     fields.finish();
-    Ok(Delivery::ByKey { by: by?, concurrency: concurrency?.unwrap_or(16) as usize })
+    Ok(DispatchPolicy::OrderedByKey { by: by?, concurrency: concurrency?.unwrap_or(16) as usize })
 }
 
 fn response(fields: Fields<'_>) -> Read<ResponseWait> {
