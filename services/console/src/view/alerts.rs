@@ -25,7 +25,7 @@ pub(crate) fn list(rows: &[AlertRow], tested: Option<&Tested>, may_test: bool, m
                 div.table.folds {
                     table {
                         caption.unseen { "Alerts" }
-                        (head(&["Alert", "When", "State", "Told last"], Some("Actions")))
+                        (head(&["Alert", "When", "State", "Last notified"], Some("Actions")))
                         tbody { @for row in rows { (line(row, may_test, may_change)) } }
                     }
                 }
@@ -53,7 +53,7 @@ fn line(row: &AlertRow, may_test: bool, may_change: bool) -> Markup {
                     @if let Some(error) = &row.error { span.row { (badge(Tone::Warn, "not sent")) span.small { (error) } } }
                 }
             }
-            td data-label="Told last" { @match row.sent_at { Some(time) => (ago(time)), None => span.muted { "never" } } }
+            td data-label="Last notified" { @match row.sent_at { Some(time) => (ago(time)), None => span.muted { "never" } } }
             td {
                 div.actions {
                     @if may_test {

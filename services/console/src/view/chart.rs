@@ -65,7 +65,7 @@ pub(crate) fn chart(chart: &Chart<'_>) -> Markup {
                 div.scale {
                     @if let (Some(first), Some(last)) = (chart.times.first(), chart.times.last()) { span { (clock(*first)) } span { (clock(*last)) } }
                 }
-                details.small { summary { "Figures" } (table(chart)) }
+                details.small { summary { "Show data" } (table(chart)) }
             }
         }
     }

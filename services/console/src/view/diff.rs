@@ -13,7 +13,7 @@ const MAX_BYTES: usize = 400_000;
 #[must_use]
 pub(crate) fn texts(before: &str, after: &str) -> Markup {
     if before == after {
-        return html! { p.muted { "Nothing differs." } };
+        return html! { p.muted { "No changes." } };
     }
     if before.len() + after.len() > MAX_BYTES {
         return html! { p.muted { "They differ, and are too long to compare here." } };
@@ -64,7 +64,7 @@ mod tests {
         assert!(html.contains("removed: </span>line 10<"), "{html}");
         assert!(html.contains("added: </span>line ten<"), "{html}");
         assert!(html.contains("line 7<") && !html.contains("line 6<") && !html.contains("line 14<"), "{html}");
-        assert!(texts("a", "a").into_string().contains("Nothing differs"));
+        assert!(texts("a", "a").into_string().contains("No changes"));
     }
 
     #[test]

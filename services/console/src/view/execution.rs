@@ -86,13 +86,13 @@ fn summary(row: &ExecutionRow, seen: &Seen<'_>) -> Markup {
         ("Version", version),
         ("Started by", html! { (row.trigger) }),
         ("Accepted", at(row.accepted_at)),
-        ("Waited", html! { (row.started_at.map_or_else(|| "not begun".to_owned(), |started| span(started - row.accepted_at))) }),
-        ("Took", html! { (took(row)) }),
+        ("Queue time", html! { (row.started_at.map_or_else(|| "not begun".to_owned(), |started| span(started - row.accepted_at))) }),
+        ("Duration", html! { (took(row)) }),
         ("Attempts", attempts),
         ("Worker", html! { @if row.worker.is_empty() { "-" } @else { (row.worker) } }),
     ];
     if let Some(status) = row.response_status {
-        known.push(("Answer", html! { code { (status) } }));
+        known.push(("Response", html! { code { (status) } }));
     }
     if !seen.trace.is_empty() {
         known.push(("Trace", html! { a href=(seen.trace) rel="noreferrer" { "Open the trace" } }));

@@ -119,17 +119,17 @@ pub(crate) fn filter(asked: &Asked, tenants: &[String], integrations: &[String])
 pub(crate) fn list(rows: &[ExecutionRow], asked: &Asked, has_more: bool) -> Markup {
     if rows.is_empty() {
         let (title, text) = if asked.is_narrowed() {
-            ("Nothing was found", "No execution fits this search. Take a part of it away, or look further back.")
+            ("Nothing was found", "No execution fits this search. Remove a filter or widen the time range.")
         } else {
             ("No executions yet", "Each call and each run of a schedule becomes an execution. Send one from an integration's Try it page.")
         };
-        return empty(title, text, &html! { a.button href="/integrations" { "To the integrations" } });
+        return empty(title, text, &html! { a.button href="/integrations" { "Back to integrations" } });
     }
     html! {
         div.table.folds {
             table {
                 caption.unseen { "Executions, newest first" }
-                (head(&["State", "Integration", "Accepted", "Took", "Attempts", "Answer", "Labels or error"], Some("Open")))
+                (head(&["State", "Integration", "Received", "Duration", "Attempts", "Response", "Labels or error"], Some("Open")))
                 tbody { @for row in rows { (line(row)) } }
             }
         }
@@ -143,10 +143,10 @@ fn line(row: &ExecutionRow) -> Markup {
         tr {
             td data-label="State" { (state(row)) }
             td data-label="Integration" { a.row-link href=(href) { (row.tenant) "/" (row.integration) } }
-            td data-label="Accepted" { (ago(row.accepted_at)) }
-            td.nowrap data-label="Took" { (took(row)) }
+            td data-label="Received" { (ago(row.accepted_at)) }
+            td.nowrap data-label="Duration" { (took(row)) }
             td data-label="Attempts" { (row.attempts) }
-            td data-label="Answer" { @if let Some(status) = row.response_status { code { (status) } } }
+            td data-label="Response" { @if let Some(status) = row.response_status { code { (status) } } }
             td data-label="Labels or error" {
                 @for label in &row.labels { (badge::tag(label.as_str())) " " }
                 @if let Some(error) = &row.error { span.clip title=(error) { (error) } }

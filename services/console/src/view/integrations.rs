@@ -169,7 +169,7 @@ pub(crate) fn rules(definition: &Definition) -> Markup {
         let answer = webhook
             .response
             .map_or_else(|| "202 as soon as it is safe".to_owned(), |response| format!("Waits up to {}", format_duration(response.wait)));
-        rules.push(("Answer", html! { (answer) }));
+        rules.push(("Response", html! { (answer) }));
         if !webhook.query.is_empty() {
             rules.push(("Query parameters", html! { div.row { @for parameter in &webhook.query { (tag(&format!("{}: {}{}", parameter.name, parameter.kind.as_str(), if parameter.required { ", required" } else { "" }))) } } }));
         }

@@ -66,8 +66,8 @@ pub(crate) fn traffic(figures: &Traffic) -> Markup {
     };
     html! {
         div.grid {
-            (draw("Executions a minute", &format!("{:.0} in all", succeeded + failed), &throughput, Shape::Bars, rate))
-            (draw("Failures a minute", &share, &failures, Shape::Bars, rate))
+            (draw("Executions per minute", &format!("{:.0} total", succeeded + failed), &throughput, Shape::Bars, rate))
+            (draw("Failures per minute", &share, &failures, Shape::Bars, rate))
             (draw("Time taken", &slowest, &latency, Shape::Lines, duration))
         }
     }
@@ -136,6 +136,10 @@ fn share(depth: u64, most: u64) -> Markup {
     html! { svg width="100" height="8" viewBox="0 0 100 8" aria-hidden="true" { rect.bar.tone-busy width=(width.max(if depth > 0 { 2.0 } else { 0.0 })) height="8" rx="2" {} } }
 }
 
+fn needs_attention(count: usize) -> String {
+    if count == 1 { "1 needs attention".to_owned() } else { format!("{count} need attention") }
+}
+
 /// Halted triggers, with what blocks each, and what a person can decide.
 #[must_use]
 pub(crate) fn halted(triggers: &[TriggerRow], may_decide: bool) -> Markup {
@@ -143,7 +147,7 @@ pub(crate) fn halted(triggers: &[TriggerRow], may_decide: bool) -> Markup {
     html! {
         @if !halted.is_empty() {
             section.card id="halted-triggers" {
-                header { h2 { "Halted triggers" } (badge(Tone::Bad, &format!("{} waiting for you", halted.len()))) }
+                header { h2 { "Halted triggers" } (badge(Tone::Bad, &needs_attention(halted.len()))) }
                 div.body { @for trigger in halted { (halt(trigger, may_decide)) } }
             }
         }
@@ -165,9 +169,9 @@ fn halt(trigger: &TriggerRow, may_decide: bool) -> Markup {
                 }
                 @if may_decide {
                     div.actions {
-                        form method="post" action={ "/triggers/" (path) "/resume" } { button.button.small.main type="submit" { "Resume: run it again" } }
+                        form method="post" action={ "/triggers/" (path) "/resume" } { button.button.small.main type="submit" { "Retry and resume" } }
                         form method="post" action={ "/triggers/" (path) "/skip" } {
-                            (asking("small", "Skip it", &format!("Skip the failed execution of {path}? It stays failed, and the ones behind it run.")))
+                            (asking("small", "Skip", &format!("Skip the failed execution of {path}? It stays failed, and the ones behind it run.")))
                         }
                     }
                 }
@@ -276,7 +280,7 @@ mod tests {
             p95: vec![Some(12_000.0), None],
         };
         let html = traffic(&figures).into_string();
-        for words in ["10 in all", "10.0 %", "12 ms p95"] {
+        for words in ["10 total", "10.0 %", "12 ms p95"] {
             assert!(html.contains(words), "{words}\n{html}");
         }
     }

@@ -86,7 +86,7 @@ pub(crate) fn page(frame: &Frame<'_>, head: &Markup, content: &Markup) -> Markup
                     div.side-foot {
                         a.who href="/account" { span.muted { "Signed in as" } br; (frame.who) }
                         div.row {
-                            button.button.small.quiet.needs-script type="button" data-theme-switch { (Icon::Moon.draw()) "Light or dark" }
+                            button.button.small.quiet.needs-script type="button" data-theme-switch { (Icon::Moon.draw()) "Theme" }
                             form method="post" action="/sign-out" { button.button.small.quiet type="submit" { "Sign out" } }
                         }
                     }

@@ -45,12 +45,12 @@ pub(crate) fn users(users: &[User], wrong: &str, new: &NewUser<'_>) -> Markup {
             div.table.folds {
                 table {
                     caption.unseen { "Users" }
-                    (head(&["Name", "May", "State", "Last sign-in"], Some("Actions")))
+                    (head(&["Name", "Roles", "State", "Last sign-in"], Some("Actions")))
                     tbody {
                         @for user in users {
                             tr {
                                 th scope="row" { div { (user.name) @if !user.full_name.is_empty() { " " span.muted.small { (user.full_name) } } } }
-                                td data-label="May" { div.row { @for (tenant, role) in &user.grants { (tag(&format!("{role} in {}", place(tenant)))) } } }
+                                td data-label="Roles" { div.row { @for (tenant, role) in &user.grants { (tag(&format!("{role} in {}", place(tenant)))) } } }
                                 td data-label="State" { @if user.enabled { (badge(Tone::Good, "enabled")) } @else { (badge(Tone::Idle, "disabled")) } }
                                 td data-label="Last sign-in" { @match user.last_sign_in_at { Some(time) => (ago(time)), None => span.muted { "never" } } }
                                 td { (change(user)) }
@@ -315,14 +315,14 @@ pub(crate) fn account(user: &forebay_store::UserRow, grants: &[(String, String)]
         (card("You", &html! {}, &facts(&[
             ("Name", html! { (user.name) }),
             ("Full name", html! { @if user.full_name.is_empty() { "-" } @else { (user.full_name) } }),
-            ("May", html! { div.row { @for (tenant, role) in grants { (tag(&format!("{role} in {}", place(tenant)))) } } }),
+            ("Roles", html! { div.row { @for (tenant, role) in grants { (tag(&format!("{role} in {}", place(tenant)))) } } }),
         ])))
         @if user.has_password {
             (card("Password", &html! {}, &html! {
                 @if !wrong.is_empty() { (notice(Tone::Bad, "Not changed", wrong)) }
                 form.stack method="post" action="/account/password" {
                     div.fields {
-                        (Field { name: "old", label: "Password now", required: true, ..Field::default() }.credential("password", "current-password"))
+                        (Field { name: "old", label: "Current password", required: true, ..Field::default() }.credential("password", "current-password"))
                         (Field { name: "password", label: "New password", hint: "At least 12 characters.", required: true, ..Field::default() }.credential("password", "new-password"))
                     }
                     div.actions { button.button.main type="submit" { "Change password" } }

@@ -13,7 +13,7 @@ pub(crate) fn problem(status: u16, detail: &str) -> Markup {
         409 | 412 => ("Changed by somebody else", "What you changed was changed meanwhile. Load it again, and make your change there."),
         429 => ("Too many tries", "Wait a moment, then try again."),
         503 => ("Not available", "The database or the broker does not answer. What was accepted is safe; try again in a moment."),
-        400..500 => ("Not understood", "The request was not as it should be."),
+        400..500 => ("Bad request", "The request was not as it should be."),
         _ => ("Something went wrong", "It is in the console's log. Try again; if it stays, tell an administrator when it happened."),
     };
     alone(
@@ -23,7 +23,7 @@ pub(crate) fn problem(status: u16, detail: &str) -> Markup {
             p.muted { (advice) }
             p.muted.small { "Status " (status) }
             div.actions {
-                @if status == 401 { a.button.main href="/sign-in" { "Sign in" } } @else { a.button.main href="/integrations" { "To the integrations" } }
+                @if status == 401 { a.button.main href="/sign-in" { "Sign in" } } @else { a.button.main href="/integrations" { "Back to integrations" } }
             }
         },
     )

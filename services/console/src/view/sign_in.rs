@@ -31,8 +31,8 @@ pub(crate) fn setup(name: &str, code: &str, wrong: &str) -> Markup {
     alone(
         "Welcome to Forebay",
         &html! {
-            p { "Nobody can sign in yet. Make the first administrator, who can then invite others." }
-            @if !wrong.is_empty() { (notice(Tone::Bad, "That did not work", wrong)) }
+            p { "Nobody can sign in yet. Create the first administrator, who can then invite others." }
+            @if !wrong.is_empty() { (notice(Tone::Bad, "Could not save", wrong)) }
             form.stack method="post" action="/setup" {
                 (Field {
                     name: "code", label: "Setup code", value: code, hint: "The console has written it to its log.", required: true, ..Field::default()

@@ -59,7 +59,7 @@ fn traffic(points: &[Value], now: Timestamp) -> Vec<String> {
         ]
     };
     let shown = vec![row("5 minutes", &recent, NOW as f64), row("1 hour", &all, 60.0)];
-    rows(&["last", "a minute", "succeeded", "failed", "expired", "worst p50", "worst p95"], shown, "")
+    rows(&["last", "per minute", "succeeded", "failed", "expired", "worst p50", "worst p95"], shown, "")
 }
 
 fn halted(triggers: &[Value]) -> Vec<String> {

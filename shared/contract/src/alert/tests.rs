@@ -64,7 +64,7 @@ fn a_mistake_names_its_path_and_what_was_meant() {
         ("{ failure_rate: { over: 1, window: 2d } }", "when.failure_rate.window: must be from 1m to 1d, not 2d"),
         ("{ failure_rate: { over: 1, at_least: 0 } }", "when.failure_rate.at_least: must be a whole number from 1"),
         ("{ oldest_age: }", "when.oldest_age: is empty: give a value, or remove the field"),
-        ("{ oldest_age: { over: soon } }", "when.oldest_age.over: 'soon' is no duration"),
+        ("{ oldest_age: { over: soon } }", "when.oldest_age.over: 'soon' is not a valid duration"),
         ("{ halted: { for: 1m } }", "when.halted.for: unknown field"),
         ("{ silent: { for: 10s } }", "when.silent.for: must be from 1m to 7d, not 10s"),
     ];

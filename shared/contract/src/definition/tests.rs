@@ -222,7 +222,7 @@ fn a_mistake_in_a_step_names_the_step_and_what_was_meant() {
         ("{ id: a, switch: { cases: [{ when: x }] } }", "steps[0].switch.cases[0].steps: is required"),
         ("{ id: a, each: { in: x, steps: [{ id: a, set: '1' }] } }", "the id 'a' is given to two steps"),
         ("{ id: a, parallel: { left: x } }", "steps[0].parallel.left: must be a list"),
-        ("{ id: a, wait: soon }", "steps[0].wait: 'soon' is no duration"),
+        ("{ id: a, wait: soon }", "steps[0].wait: 'soon' is not a valid duration"),
         ("{ id: a, set: '1', on_error: ignore }", "steps[0].on_error: must be fail, continue or a list of steps"),
     ];
     for (step, expected) in cases {
@@ -320,7 +320,7 @@ fn an_unquoted_number_keeps_its_digits_or_is_refused_where_it_could_be_a_text() 
     let cases = [
         ("concurrency: 0x10", "trigger.webhook.concurrency: must be a whole number from 1 to 1024, not '0x10'"),
         ("concurrency: 5.0", "must be a whole number from 1 to 1024, not 5.0"),
-        ("response: { wait: 030 }", "response.wait: '030' is no duration"),
+        ("response: { wait: 030 }", "response.wait: '030' is not a valid duration"),
         ("query: { a: { type: integer, default: 1.0 } }", "must be of the type integer, not '1.0'"),
         ("idempotency: { key: 007 }", "idempotency.key: '007' is a jq program"),
         ("idempotency: { key: ' ' }", "idempotency.key: is empty"),
