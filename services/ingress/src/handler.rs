@@ -1,4 +1,4 @@
-//! One request from its first byte to its response: documents of a tenant, the outcome of an execution, or a [call](crate::call).
+//! One request from its first byte to its response: documents of a tenant, the outcome of an execution, or a [`call`].
 
 use crate::authenticate::{authenticate, check_hidden, refuse_unknown};
 use crate::call::{self, Endpoint};
