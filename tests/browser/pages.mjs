@@ -61,7 +61,7 @@ try {
   has(await main(), "halted", "the list shows it");
   await looked(page, "integrations");
   await go("/monitor");
-  await page.click("button:has-text('Skip it')");
+  await page.click("button:has-text('Skip')");
   await page.locator("dialog[open] [data-confirm-go]").click();
   await page.waitForFunction(() => !document.getElementById("halted-triggers"));
 

@@ -14,7 +14,7 @@ pub(crate) async fn perform(output: &Output, api: &Api, command: Executions) -> 
     match command {
         Executions::List { found, limit } => {
             let rows = api.list_some("executions", &found.query(), limit).await?.into_iter().map(row).collect();
-            let columns = ["execution", "integration", "status", "accepted", "took", "attempts", "answer", "error"];
+            let columns = ["execution", "integration", "status", "received", "duration", "attempts", "response", "error"];
             output.listing(&columns, rows, "no executions")
         }
         Executions::Show { id } => {

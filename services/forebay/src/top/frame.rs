@@ -105,7 +105,7 @@ fn latest(executions: &[Value]) -> Vec<String> {
             error(execution),
         ]
     });
-    rows(&["accepted", "integration", "status", "took", "execution", "error"], shown.collect(), "none")
+    rows(&["received", "integration", "status", "duration", "execution", "error"], shown.collect(), "none")
 }
 
 #[cfg(test)]
@@ -129,8 +129,8 @@ mod tests {
             latest: Ok(Vec::new()),
         };
         let text = lines(&seen, now).join("\n");
-        assert!(text.contains("5 minutes  2.0       8          2       0        2.0 ms     4.5 ms"), "{text}");
-        assert!(text.contains("1 hour     1.0       58         2       0        2.0 ms     9.0 ms"), "{text}");
+        assert!(text.contains("5 minutes  2.0         8          2       0        2.0 ms     4.5 ms"), "{text}");
+        assert!(text.contains("1 hour     1.0         58         2       0        2.0 ms     9.0 ms"), "{text}");
         assert!(text.contains("work.0  3        42 s"), "{text}");
         assert!(text.contains("t/n      2026-11-24T10:00:00Z"), "{text}");
         assert!(text.contains("WORKERS\n  only for who sees every tenant"), "{text}");
