@@ -10,10 +10,15 @@ use std::collections::HashMap;
 /// The schema itself.
 pub(super) const ROOT: usize = 0;
 
+/// Times that the validator may have compiled one target of references, and once more for each part that looks for what is unevaluated.
+const COPIES: usize = 2;
+
 /// A schema as a graph. Parts that nothing refers to are not in it.
 #[derive(Debug)]
 pub(super) struct Graph {
     pub(super) nodes: Vec<Node>,
+    /// Times that the validator may have compiled one target of references.
+    pub(super) copies: usize,
 }
 
 /// One part of a schema. Numbers are those of other parts.
@@ -73,7 +78,9 @@ impl Graph {
         while let Some((at, part, pointer)) = builder.todo.pop() {
             builder.nodes[at] = builder.node(part, pointer);
         }
-        Self { nodes: builder.nodes }
+        let marks = |node: &&Node| node.unevaluated_properties.is_some() || node.unevaluated_items.is_some();
+        let copies = COPIES + builder.nodes.iter().filter(marks).count();
+        Self { nodes: builder.nodes, copies }
     }
 }
 

@@ -10,9 +10,6 @@ use std::collections::HashMap;
 /// Evaluations that a reference out of the document is taken to cost, for each value below the one it is evaluated against.
 const OUTSIDE: usize = 100;
 
-/// Times that the validator may have compiled one target of references, where nothing looks for what is unevaluated.
-const COPIES: usize = 2;
-
 /// The work is more than what was allowed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TooMuch;
@@ -23,8 +20,6 @@ pub(super) struct Work<'g> {
     /// For each part, true if its own evaluation can evaluate it again.
     recursive: &'g [bool],
     left: usize,
-    /// Times that the validator may have compiled one target of references: once more for each part that looks for what is unevaluated.
-    copies: usize,
     /// Recursive parts that are being evaluated, and the values: they are not entered again.
     active: Vec<(usize, *const Value)>,
     /// Recursive parts and the objects and lists for which it is known whether they are valid.
@@ -43,9 +38,7 @@ enum Find {
 
 impl<'g> Work<'g> {
     pub(super) fn new(graph: &'g Graph, recursive: &'g [bool], allowed: usize) -> Self {
-        let marks = |node: &&Node| node.unevaluated_properties.is_some() || node.unevaluated_items.is_some();
-        let copies = COPIES + graph.nodes.iter().filter(marks).count();
-        Self { graph, recursive, left: allowed, copies, active: Vec::new(), known: HashMap::new(), marking: Vec::new() }
+        Self { graph, recursive, left: allowed, active: Vec::new(), known: HashMap::new(), marking: Vec::new() }
     }
 
     /// Evaluations to find whether the value is valid.
@@ -148,12 +141,12 @@ impl<'g> Work<'g> {
         let key = (target, std::ptr::from_ref(value));
         self.spend(1)?;
         // The validator compiles the first reference to a target apart from the later ones, and guards and remembers it apart.
-        if self.active.iter().filter(|active| **active == key).count() >= self.copies {
+        if self.active.iter().filter(|active| **active == key).count() >= self.graph.copies {
             return Ok(());
         }
         if find == Find::Validity && (value.is_object() || value.is_array()) {
             let known = self.known.entry(key).or_default();
-            if *known >= self.copies {
+            if *known >= self.graph.copies {
                 return Ok(());
             }
             *known += 1;
