@@ -8,11 +8,13 @@ pub struct Line<T> {
     tenants: HashMap<Name, VecDeque<T>>,
     /// Tenants of which an item waits, the next one first.
     order: VecDeque<Name>,
+    /// Items of all tenants.
+    len: usize,
 }
 
 impl<T> Default for Line<T> {
     fn default() -> Self {
-        Self { tenants: HashMap::new(), order: VecDeque::new() }
+        Self { tenants: HashMap::new(), order: VecDeque::new(), len: 0 }
     }
 }
 
@@ -24,6 +26,7 @@ impl<T> Line<T> {
             self.order.push_back(tenant.clone());
         }
         items.push_back(item);
+        self.len += 1;
     }
 
     /// Takes the first item of the next tenant whose first item is wanted. That tenant comes last then.
@@ -34,6 +37,7 @@ impl<T> Line<T> {
         let tenant = self.order.remove(at)?;
         let items = self.tenants.get_mut(&tenant)?;
         let item = items.pop_front()?;
+        self.len -= 1;
         if items.is_empty() {
             self.tenants.remove(&tenant);
         } else {
@@ -51,7 +55,7 @@ impl<T> Line<T> {
     /// Items of all tenants.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.tenants.values().map(VecDeque::len).sum()
+        self.len
     }
 
     /// Items of one tenant.
