@@ -21,7 +21,7 @@ use self::normalized::Normalized;
 use self::published::Published;
 pub(crate) use self::received::Endpoint;
 use self::received::Received;
-use self::reserved::{Reserved, Reserving};
+use self::reserved::Reserving;
 use crate::handler::Dependencies;
 use crate::problem::Problem;
 use crate::trace::Trace;
@@ -41,7 +41,7 @@ pub(crate) async fn respond(
     let received = Received::new(request, endpoint, trace, snapshot, dependencies)?;
     let authenticated = Authenticated::new(received, payload, dependencies).await?;
     let normalized = Normalized::new(authenticated, dependencies).await?;
-    let reserved: Reserved<'_> = match Reserving::new(normalized, dependencies).await? {
+    let reserved = match Reserving::new(normalized, dependencies).await? {
         Reserving::Repeated(response) => return Ok(response),
         Reserving::Reserved(reserved) => reserved,
     };

@@ -12,13 +12,7 @@ use forebay_contract::envelope::Envelope;
 use std::sync::Arc;
 
 /// A call as an envelope that its definition allows.
-pub(super) struct Normalized<'r> {
-    call: Call<'r>,
-    access: Access,
-    envelope: Envelope,
-    checks: Option<Arc<Checks>>,
-    memory: Share,
-}
+pub(super) struct Normalized<'r>(Parts<'r>);
 
 /// The parts of a [`Normalized`] call.
 pub(super) struct Parts<'r> {
@@ -40,11 +34,10 @@ impl<'r> Normalized<'r> {
         if let Some(checks) = &checks {
             checks.body(&envelope, webhook.max_bytes).await?;
         }
-        Ok(Self { call, access, envelope, checks, memory })
+        Ok(Self(Parts { call, access, envelope, checks, memory }))
     }
 
     pub(super) fn into_parts(self) -> Parts<'r> {
-        let Self { call, access, envelope, checks, memory } = self;
-        Parts { call, access, envelope, checks, memory }
+        self.0
     }
 }

@@ -32,18 +32,13 @@ const MAX_KEY_BYTES: usize = 255;
 const STORE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A call that is to be published.
-pub(super) struct Reserved<'r> {
-    call: Call<'r>,
-    envelope: Envelope,
-    /// Absent where the call has no key.
-    reservation: Option<Reservation>,
-    memory: Share,
-}
+pub(super) struct Reserved<'r>(Parts<'r>);
 
 /// The parts of a [`Reserved`] call.
 pub(super) struct Parts<'r> {
     pub(super) call: Call<'r>,
     pub(super) envelope: Envelope,
+    /// Absent where the call has no key.
     pub(super) reservation: Option<Reservation>,
     pub(super) memory: Share,
 }
@@ -61,7 +56,7 @@ impl<'r> Reserving<'r> {
     pub(super) async fn new(normalized: Normalized<'r>, dependencies: &Dependencies) -> Result<Self, Problem> {
         let normalized::Parts { call, access, mut envelope, checks, memory } = normalized.into_parts();
         let Some(key_digest) = key_digest(&call, &access, checks.as_deref(), &envelope).await? else {
-            return Ok(Self::Reserved(Reserved { call, envelope, reservation: None, memory }));
+            return Ok(Self::Reserved(Reserved(Parts { call, envelope, reservation: None, memory })));
         };
         let request = &envelope.request;
         let reserved = ReservedCall {
@@ -76,7 +71,7 @@ impl<'r> Reserving<'r> {
             let earlier = match within_timeout(dependencies.store.reserve(reserved)).await? {
                 Reserve::Reserved(reservation) => {
                     envelope.once = Envelope::new_message();
-                    return Ok(Self::Reserved(Reserved { call, envelope, reservation: Some(reservation), memory }));
+                    return Ok(Self::Reserved(Reserved(Parts { call, envelope, reservation: Some(reservation), memory })));
                 }
                 Reserve::Taken(earlier) => earlier,
             };
@@ -91,8 +86,7 @@ impl<'r> Reserving<'r> {
 
 impl<'r> Reserved<'r> {
     pub(super) fn into_parts(self) -> Parts<'r> {
-        let Self { call, envelope, reservation, memory } = self;
-        Parts { call, envelope, reservation, memory }
+        self.0
     }
 }
 
