@@ -44,7 +44,7 @@ pub(crate) enum Answer {
 pub(crate) struct NotAccepted {
     /// A clause for the caller.
     pub(crate) reason: String,
-    /// Whether the message may be delivered all the same.
+    /// True if the message may be delivered all the same.
     pub(crate) may_be_delivered: bool,
     /// Maximum bytes of a body that the broker takes, where this one has more.
     pub(crate) max_bytes: Option<usize>,

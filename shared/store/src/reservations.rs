@@ -29,7 +29,7 @@ pub struct ReservedCall {
 pub struct EarlierCall {
     /// Its execution.
     pub execution_id: ExecutionId,
-    /// Whether its request was the same.
+    /// True if its request was the same.
     pub is_same_request: bool,
     /// Id of the API key that called; `None`: no API key did, or an earlier version accepted it.
     pub caller: Option<Uuid>,
@@ -61,7 +61,7 @@ impl Reservation {
     /// Releases the key: the call was not accepted.
     ///
     /// # Errors
-    /// What the server says.
+    /// The database is away, or refuses the statement.
     pub async fn release(mut self) -> Result<(), StoreError> {
         self.retain();
         self.store.release(&self.call).await
@@ -94,7 +94,7 @@ impl Store {
     /// no key behind.
     ///
     /// # Errors
-    /// What the server says.
+    /// The database is away, or refuses the statement.
     pub async fn reserve(&self, call: ReservedCall) -> Result<Reserve, StoreError> {
         let store = self.clone();
         // In a task of its own: the server goes on with the statement whoever waits for it, and the answer is what has to be released.
@@ -141,7 +141,7 @@ impl Store {
     /// Releases a key where the execution has it.
     ///
     /// # Errors
-    /// What the server says.
+    /// The database is away, or refuses the statement.
     pub async fn release(&self, call: &ReservedCall) -> Result<(), StoreError> {
         let operation = "release an idempotency key";
         let client = self.client(operation).await?;

@@ -23,7 +23,7 @@ pub(super) struct Published<'r, 'd> {
     _memory: Share,
 }
 
-/// What the caller waits for.
+/// The outcome that the caller waits for.
 enum Outcome<'d> {
     Nothing { is_preferred: bool },
     Ending { pending: Pending<'d>, wait: Wait, preferred: Option<Duration> },

@@ -109,7 +109,7 @@ async fn a_reservation_that_is_dropped_is_released_unless_it_is_retained() {
         let mut next = reserved_in_time(&store, call(2)).await;
         next.retain();
         drop(next);
-        // Who hangs up while the store is asked leaves no key behind either.
+        // A caller that hangs up while the store is asked leaves no key behind either.
         let other = ReservedCall { key_digest: [2; 32], ..call(3) };
         for wait in [0, 1, 2, 5, 10] {
             let asked =

@@ -184,7 +184,7 @@ fn look(meter: &Meter) {
     meter.fuel.set(if meter.stack_floor.get() == 0 { i64::MAX } else { TICKS_PER_LOOK });
 }
 
-/// What is missing for work that takes `seconds` at worst and does not look at the meter; `None` where it may be done.
+/// Returns the time that is left where it is too short for work of `seconds` at worst that does not look at the meter.
 pub(super) fn time_missing(seconds: f64) -> Option<TimeLeft> {
     if seconds <= UNASKED_SECONDS {
         return None;
