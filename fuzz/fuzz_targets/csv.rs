@@ -2,7 +2,8 @@
 #![no_main]
 
 use forebay_contract::body::{Reading, check_body};
-use forebay_workflow::mapping::{CountingAllocator, Limits, Mapping, MappingError, Value};
+use forebay_fairness::CountingAllocator;
+use forebay_mapping::{Limits, Mapping, MappingError, Value};
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
 

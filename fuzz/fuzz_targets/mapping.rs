@@ -1,7 +1,8 @@
 //! Any text as a mapping: it compiles or is refused, and runs to a value, an error or a limit, in time.
 #![no_main]
 
-use forebay_workflow::mapping::{CountingAllocator, Limits, Mapping, MappingError, parse_json, to_json};
+use forebay_fairness::CountingAllocator;
+use forebay_mapping::{Limits, Mapping, MappingError, parse_json, to_json};
 use libfuzzer_sys::fuzz_target;
 use std::time::{Duration, Instant};
 

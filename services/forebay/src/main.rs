@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use forebay_workflow::STACK_BYTES;
-use forebay_workflow::mapping::{CountingAllocator, report_rest};
+use forebay_fairness::STACK_BYTES;
+use forebay_fairness::{CountingAllocator, report_rest};
 
 /// Lets a mapping be stopped before it holds too much memory; over mimalloc, since messages are made on one thread and dropped on another.
 #[global_allocator]

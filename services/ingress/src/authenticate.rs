@@ -8,8 +8,8 @@ use forebay_contract::Name;
 use forebay_contract::definition::{Authentication, Webhook};
 use forebay_contract::signature::Claim;
 use forebay_contract::unix_micros;
+use forebay_fairness::run_fairly;
 use forebay_store::{ApiKey, Integration, SigningKey, Snapshot};
-use forebay_workflow::run_fairly;
 use std::sync::Arc;
 use uuid::Uuid;
 

@@ -8,13 +8,13 @@ use crate::store_health::StoreHealth;
 use forebay_broker::{
     Consumers, ConsumersConfig, Installation, Limits, MessageKey, Publisher, PublisherConfig, PublisherState, Replies, Topology,
 };
+use forebay_connectors::ReachError;
 use forebay_contract::IdIssuer;
 use forebay_contract::unix_micros;
 use forebay_runtime::health::Health;
 use forebay_runtime::settings::Settings;
 use forebay_runtime::shutdown::Shutdown;
 use forebay_store::{Connections, SecretKeys, SnapshotHandle, Store, StoreError, TenantQueueOpener, WorkerRow};
-use forebay_workflow::connector::ReachError;
 use forebay_workflow::{Engine, EngineError, EngineOptions};
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,7 +76,7 @@ impl Worker {
         options.inject = Some(Arc::new(forebay_runtime::telemetry::current_traceparent));
         options.reach = settings.private_addresses.parse().map_err(|error: ReachError| WorkerError::Reach(error.to_string()))?;
         options.tokens = Some(Arc::new(store.clone()));
-        forebay_workflow::set_memory_budget(settings.worker_memory);
+        forebay_fairness::set_memory_budget(settings.worker_memory);
         let engine = Engine::new(options)?;
         let limits = Limits { max_length: settings.queue_max_length, max_bytes: settings.queue_max_bytes };
         let topology = Topology::new(&settings.queue_prefix, settings.lanes, limits, installation);

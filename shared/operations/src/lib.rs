@@ -36,9 +36,9 @@ pub use people::{FirstUser, PersonChange, SignInAttempt, Signed};
 pub use retry::{Batch, Retried, RetryHow};
 
 use forebay_broker::{ConsumersConfig, Inspector, Limits, PublisherConfig, Topology};
+use forebay_connectors::ReachError;
 use forebay_runtime::settings::Settings;
 use forebay_store::{SecretKeys, Store};
-use forebay_workflow::connector::ReachError;
 use forebay_workflow::{Engine, EngineError, EngineOptions};
 use publishing::BrokerAccess;
 use std::sync::Arc;

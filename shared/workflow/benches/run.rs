@@ -6,7 +6,7 @@ use forebay_contract::IdIssuer;
 use forebay_contract::definition::{Definition, documents};
 use forebay_contract::envelope::{Envelope, Request};
 use forebay_contract::outcome::KeptStep;
-use forebay_workflow::mapping::CountingAllocator;
+use forebay_fairness::CountingAllocator;
 use forebay_workflow::{Engine, EngineOptions, ExecutionContext, Program, RunEnd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

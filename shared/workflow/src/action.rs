@@ -1,19 +1,19 @@
 //! What a step does, one kind after the other; loops and branches are in `branches`.
 
-use crate::concealment::Concealment;
-use crate::connector::Earlier;
-use crate::evaluate::Paced;
-use crate::failure::{self, permanent};
 use crate::flow::{Done, Execution, Flow, Scope};
 use crate::host::{CallEnd, OutgoingCall};
-use crate::mapping::{Mapping, Template, Value, to_json};
-use crate::payload;
 use crate::program::{CompiledAction, CompiledCall, CompiledStep, CompiledWait};
 use crate::respond::{self, Answer};
 use crate::step::Caller;
+use forebay_connectors::Earlier;
+use forebay_connectors::concealment::Concealment;
 use forebay_contract::definition::LogLevel;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use forebay_contract::{format_duration, unix_micros};
+use forebay_mapping::Paced;
+use forebay_mapping::failure;
+use forebay_mapping::payload;
+use forebay_mapping::{Mapping, Template, Value, to_json};
 use std::time::Duration;
 
 /// Longest line that a `log` step writes, in characters.
@@ -69,7 +69,7 @@ impl Execution<'_> {
             }
             CompiledAction::Stop { error: None } => Ok(Done::Ends(Flow::Stop)),
             CompiledAction::Stop { error: Some(message) } => {
-                Err(permanent(ErrorCode::Refused, self.template("error", message, scope).await?))
+                Err(ExecutionError::permanent(ErrorCode::Refused, self.template("error", message, scope).await?))
             }
             CompiledAction::Switch(switch) => within(timeout, "switch", self.switch(switch, scope)).await,
             CompiledAction::Each(each) => within(timeout, "each", self.each(each, scope, path)).await,
@@ -94,7 +94,7 @@ impl Execution<'_> {
             Some(message) => self.template("message", message, scope).await?,
             None => format!("assert: the mapping must give true, and gave {}", shortened(&output.to_string(), 200)),
         };
-        Err(permanent(ErrorCode::Refused, message))
+        Err(ExecutionError::permanent(ErrorCode::Refused, message))
     }
 
     async fn log(&self, message: &Paced<Template>, level: LogLevel, scope: &Scope, path: &str) -> Result<Done, ExecutionError> {
@@ -128,7 +128,7 @@ impl Execution<'_> {
                         "until: the mapping must give a time (RFC 3339, or seconds of Unix time), and gave {}",
                         shortened(&output.to_string(), 200)
                     );
-                    permanent(ErrorCode::Mapping, message)
+                    ExecutionError::permanent(ErrorCode::Mapping, message)
                 })?
             }
         };
@@ -142,7 +142,7 @@ impl Execution<'_> {
             let most = format_duration(self.execution.longest_wait_in_place);
             let message =
                 format!("wait: this execution keeps others waiting and may wait {most} at most; `call` an integration that waits");
-            return Err(permanent(ErrorCode::Limit, message));
+            return Err(ExecutionError::permanent(ErrorCode::Limit, message));
         }
         if begun.is_none() {
             self.state().journal.add(path, &output, true);

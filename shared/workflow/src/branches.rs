@@ -1,10 +1,9 @@
 //! Steps that hold steps: `switch`, `each`, `parallel`.
 
-use crate::failure::permanent;
 use crate::flow::{Done, Execution, Flow, Scope};
-use crate::mapping::Value;
 use crate::program::{CompiledBranch, CompiledEach, CompiledSwitch};
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use forebay_mapping::Value;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesOrdered;
@@ -63,11 +62,11 @@ impl Execution<'_> {
         let list = self.mapping("in", &each.items, scope).await?;
         let Some(items) = list.as_array() else {
             let message = format!("in: the mapping must give a list, and gave {}; `// []` makes an empty one of null", list.kind());
-            return Err(permanent(ErrorCode::Mapping, message));
+            return Err(ExecutionError::permanent(ErrorCode::Mapping, message));
         };
         if items.len() > MAX_ITEMS {
             let message = format!("in: the list has {} items, more than {MAX_ITEMS}; take them in pages", items.len());
-            return Err(permanent(ErrorCode::Limit, message));
+            return Err(ExecutionError::permanent(ErrorCode::Limit, message));
         }
         let has_failed = AtomicBool::new(false);
         let of = Loop { each, outer: scope, path, has_failed: &has_failed };

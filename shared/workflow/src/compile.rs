@@ -1,10 +1,6 @@
 //! Compiles a definition: every mapping and template in it, with all problems at once.
 
-use crate::connector::StatementText;
 use crate::context::names_raw;
-use crate::evaluate::Paced;
-use crate::header::{HeaderTemplate, refusal};
-use crate::mapping::{Encoding, Mapping, Template};
 use crate::program::{
     CompiledAction, CompiledBranch, CompiledCall, CompiledCase, CompiledEach, CompiledOnError, CompiledStep, CompiledSwitch, CompiledWait,
 };
@@ -12,10 +8,14 @@ use crate::respond::{CompiledRespond, CompiledStatus};
 use crate::step::http::{HttpStep, Target};
 use crate::step::sql::{SqlStep, SqlText};
 use crate::step::url::{PathTemplate, UrlTemplate};
+use forebay_connectors::StatementText;
 use forebay_contract::Name;
 use forebay_contract::definition::{
     Action, Definition, DispatchPolicy, HttpCall, HttpTarget, OnError, Problem, Respond, Status, Step, Wait,
 };
+use forebay_mapping::Paced;
+use forebay_mapping::header::{HeaderTemplate, refusal};
+use forebay_mapping::{Encoding, Mapping, Template};
 use std::collections::BTreeSet;
 
 /// Everything of a program that is compiled.

@@ -1,13 +1,13 @@
 //! Compiles the steps on mail servers, file servers and brokers.
 
 use crate::compile::Compiler;
-use crate::evaluate::Paced;
-use crate::mapping::{Encoding, Template};
 use crate::step::amqp::AmqpStep;
 use crate::step::email::EmailStep;
 use crate::step::recipients;
 use crate::step::sftp::{Operation, SftpStep};
 use forebay_contract::definition::{AmqpCall, EmailCall, SftpCall, SftpOperation};
+use forebay_mapping::Paced;
+use forebay_mapping::{Encoding, Template};
 
 impl Compiler {
     pub(crate) fn email(&mut self, path: &str, call: &EmailCall) -> Option<EmailStep> {

@@ -1,13 +1,13 @@
 //! What every mapping of one execution sees: the object that jq programs call `.`.
 
-use crate::body::{ReadBody, read_body_and_raw};
-use crate::failure;
-use crate::mapping::Value;
 use crate::variables::Numbers;
-use crate::weight;
 use forebay_contract::body::Reading;
 use forebay_contract::envelope::{Envelope, Request};
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use forebay_mapping::Value;
+use forebay_mapping::body::{ReadBody, read_body_and_raw};
+use forebay_mapping::header::header_values;
+use forebay_mapping::weight;
 use std::panic::catch_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -154,7 +154,7 @@ impl Context {
             let steps = Value::object(steps);
             Value::object(fixed.into_iter().chain([("input", input), ("steps", steps)]))
         });
-        let too_deep = |_| failure::permanent(ErrorCode::Limit, "the output nests too deeply to be kept; build a flatter value");
+        let too_deep = |_| ExecutionError::permanent(ErrorCode::Limit, "the output nests too deeply to be kept; build a flatter value");
         self.value = catch_unwind(build).map_err(too_deep)?;
         Ok(())
     }
@@ -167,7 +167,7 @@ impl Context {
         let limit = self.memory.limit / (1024 * 1024);
         let message =
             format!("the input and the outputs of the steps take more than {limit} MiB together; keep only what later steps need");
-        Err(failure::permanent(ErrorCode::Limit, message))
+        Err(ExecutionError::permanent(ErrorCode::Limit, message))
     }
 }
 
@@ -180,7 +180,7 @@ async fn body_of(envelope: &Envelope, asked: Asked<'_>) -> Result<ReadBody, Exec
         let reading = Reading { rule: &rule, max_bytes };
         read_body_and_raw(reading, content_type.as_deref(), encoding.as_deref(), &bytes, wants_raw)
     };
-    weight::run(aside, read).await?.map_err(|error| failure::permanent(ErrorCode::Body, error.to_string()))
+    weight::run(aside, read).await?.map_err(|error| ExecutionError::permanent(ErrorCode::Body, error.to_string()))
 }
 
 /// `.request`: everything of the call but its declared query parameters.
@@ -189,7 +189,7 @@ fn request(request: &Request, content_type: Option<&str>, raw: Option<Value>) ->
         ("method", Value::string(request.method.as_str())),
         ("path", Value::string(request.path.as_str())),
         ("queryString", Value::string(request.query_string.as_str())),
-        ("headers", headers(request.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())))),
+        ("headers", header_values(request.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())))),
         ("contentType", Value::from(content_type)),
     ];
     Value::object(members.into_iter().chain(raw.map(|raw| ("raw", raw))))
@@ -207,22 +207,6 @@ pub(crate) struct Asked<'r> {
 /// `{raw}`). Without the word `.request` has no such member, however its members are reached (`keys`, `..`, `.[$name]`).
 pub(crate) fn names_raw(source: &str) -> bool {
     source.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == "raw")
-}
-
-/// Headers as an object; the values of a repeated one are joined as RFC 9110, section 5.2, joins them.
-pub(crate) fn headers<'h>(headers: impl Iterator<Item = (&'h str, &'h str)>) -> Value {
-    let mut joined: Vec<(&str, String)> = Vec::with_capacity(headers.size_hint().0);
-    for (name, value) in headers {
-        // Calls have a few dozen headers at most, by the limits of the servers: a search is cheaper than a map.
-        match joined.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, values)) => {
-                values.push_str(", ");
-                values.push_str(value);
-            }
-            None => joined.push((name, value.to_owned())),
-        }
-    }
-    Value::object(joined.into_iter().map(|(name, value)| (name, Value::string(value))))
 }
 
 fn rfc3339(micros: i64) -> Value {

@@ -1,22 +1,23 @@
 //! Runs a program on an envelope: input, steps in order, answer, within a deadline and bounds of memory.
 
-use crate::connector::http_client::client;
-use crate::connector::{Connectors, Reach};
 use crate::context::{Asked, Context};
-use crate::evaluate::Budget;
-use crate::failure::{self, InStep};
 use crate::flow::{Execution, Flow, Scope, State};
 use crate::host::{Host, NoHost};
+use crate::in_step::InStep;
 use crate::journal::Journal;
 use crate::program::Program;
 use crate::respond::{self, Answer};
 use crate::step_log::StepLog;
+use forebay_connectors::http_client::client;
+use forebay_connectors::{Connectors, Reach};
 use forebay_contract::Label;
 use forebay_contract::connection::{Connection, TokenStore};
 use forebay_contract::definition::LARGEST_MAX_BYTES;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{ExecutionError, KeptStep, Response, StepRecord};
 use forebay_contract::{VariableLog, unix_micros};
+use forebay_mapping::Budget;
+use forebay_mapping::failure;
 use futures_util::FutureExt;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
@@ -195,7 +196,7 @@ impl Engine {
             biased;
             () = execution.cancel.cancelled() => Err(failure::withdrawn()),
             () = tokio::time::sleep_until(execution.deadline.into()) => Err(failure::deadline_reached()),
-            result = work => result.unwrap_or_else(|payload| Err(failure::panicked(&*payload))),
+            result = work => result.unwrap_or_else(|payload| Err(forebay_fairness::panicked(&*payload))),
         };
         let mut state = state.into_inner().unwrap_or_else(PoisonError::into_inner);
         let end = match result {

@@ -2,15 +2,15 @@
 
 use crate::context::Context;
 use crate::engine::{Engine, ExecutionContext};
-use crate::evaluate::Budget;
-use crate::failure;
 use crate::journal::Journal;
-use crate::mapping::Value;
 use crate::program::{CompiledOnError, CompiledStep, Program};
 use crate::step_log::{StepEnd, StepLog};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{ExecutionError, KeptStep, Response, StepStatus};
 use forebay_contract::{Label, show_duration};
+use forebay_mapping::Budget;
+use forebay_mapping::Value;
+use forebay_mapping::failure;
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

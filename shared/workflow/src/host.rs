@@ -1,6 +1,5 @@
 //! What a run asks of the process that it runs in.
 
-use crate::failure::permanent;
 use forebay_contract::Name;
 use forebay_contract::connection::Connection;
 use forebay_contract::outcome::{ErrorCode, ExecutionError, KeptStep, Response};
@@ -73,10 +72,10 @@ impl Host for NoHost {
 
     fn call<'a>(&'a self, call: OutgoingCall) -> HostFuture<'a, Result<CallEnd, ExecutionError>> {
         let message = format!("the integration '{}' cannot be called here", call.integration);
-        Box::pin(async move { Err(permanent(ErrorCode::Definition, message)) })
+        Box::pin(async move { Err(ExecutionError::permanent(ErrorCode::Definition, message)) })
     }
 
     fn connection(&self, name: &Name) -> Result<Arc<Connection>, ExecutionError> {
-        Err(permanent(ErrorCode::Connection, format!("there is no connection '{name}' here")))
+        Err(ExecutionError::permanent(ErrorCode::Connection, format!("there is no connection '{name}' here")))
     }
 }

@@ -1,7 +1,7 @@
 //! What an execution has done so far, so that no step with an effect is done twice.
 
-use crate::mapping::{Value, parse_json, to_json};
 use forebay_contract::outcome::KeptStep;
+use forebay_mapping::{Value, parse_json, to_json};
 use std::collections::{BTreeSet, HashMap};
 
 /// Stands after the path of a step that was asked for and whose answer did not come. No id of a step has it.

@@ -2,12 +2,12 @@
 
 use crate::context::{Asked, Context, names_raw};
 use crate::engine::EngineOptions;
-use crate::evaluate::{Budget, Paced};
-use crate::failure::{self, InStep};
-use crate::mapping::{CompileError, Mapping, Value, to_json};
+use crate::in_step::InStep;
 use forebay_contract::body::Reading;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use forebay_mapping::{Budget, Paced};
+use forebay_mapping::{CompileError, Mapping, Value, to_json};
 use std::time::Instant;
 
 /// Longest key, in bytes of JSON: ordering keys are held in memory for each waiting execution.
@@ -83,7 +83,7 @@ fn text(key: &Value, part: &str) -> Result<String, ExecutionError> {
     let key = to_json(key);
     if key.len() > MAX_KEY_BYTES {
         let message = format!("the key has {} bytes, more than {MAX_KEY_BYTES}; use a part of it that is shorter", key.len());
-        return Err(failure::permanent(ErrorCode::Limit, message).in_step(part));
+        return Err(ExecutionError::permanent(ErrorCode::Limit, message).in_step(part));
     }
     Ok(String::from_utf8_lossy(&key).into_owned())
 }

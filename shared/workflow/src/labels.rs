@@ -1,11 +1,11 @@
 //! The labels by which an execution is found. A fault in their mapping costs the execution its labels, never its work.
 
 use crate::context::Context;
-use crate::failure::{self, InStep};
 use crate::flow::Execution;
-use crate::weight;
+use crate::in_step::InStep;
 use forebay_contract::Label;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use forebay_mapping::weight;
 use serde_json::Value as Json;
 
 /// Maximum memory of what the mapping gives, in bytes.
@@ -32,7 +32,7 @@ impl Execution<'_> {
     async fn labels_of(&self, context: &Context) -> Result<Vec<Label>, ExecutionError> {
         let Some(mapping) = &self.program.label else { return Ok(Vec::new()) };
         let output = mapping.output("", context.value(), &self.budget).await.in_step("label")?;
-        let refused = |message: String| failure::permanent(ErrorCode::Mapping, message).in_step("label");
+        let refused = |message: String| ExecutionError::permanent(ErrorCode::Mapping, message).in_step("label");
         if weight::spend(&output, MAX_BYTES).is_none() {
             return Err(refused(format!("the labels take more than {} KiB together", MAX_BYTES / 1024)));
         }

@@ -1,9 +1,7 @@
 //! A definition, compiled: what runs and what the engine asks of it.
 
 use crate::compile::{Parts, compile};
-use crate::evaluate::Paced;
 use crate::key::key;
-use crate::mapping::{Mapping, Template};
 use crate::respond::CompiledRespond;
 use crate::step::amqp::AmqpStep;
 use crate::step::email::EmailStep;
@@ -14,6 +12,8 @@ use forebay_contract::Name;
 use forebay_contract::definition::{Definition, LogLevel, Problem, RetryPolicy};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::ExecutionError;
+use forebay_mapping::Paced;
+use forebay_mapping::{Mapping, Template};
 use std::sync::Arc;
 use std::time::Duration;
 

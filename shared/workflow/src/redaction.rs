@@ -1,13 +1,13 @@
 //! Hides named fields before anything is written down: at any depth of values and bodies, and in headers and query parameters.
 
-use crate::body::read_body;
-use crate::mapping::Value;
-use crate::payload;
 use crate::redaction_text::without_fields;
-use crate::weight;
 use bytes::Bytes;
 use forebay_contract::body::{BodyKind, BodyRule, Reading};
 use forebay_contract::definition::LARGEST_MAX_BYTES;
+use forebay_mapping::Value;
+use forebay_mapping::body::read_body;
+use forebay_mapping::payload;
+use forebay_mapping::weight;
 use percent_encoding::percent_decode_str;
 use serde_json::Value as Json;
 

@@ -1,13 +1,12 @@
 //! The answer to the caller.
 
 use crate::context::Context;
-use crate::evaluate::{Budget, Paced};
-use crate::failure;
-use crate::header::{HeaderTemplate, content_type_of, render_headers, set_content_type};
-use crate::mapping::{Mapping, Value};
-use crate::payload;
 use bytes::Bytes;
 use forebay_contract::outcome::{ErrorCode, ExecutionError, Response};
+use forebay_mapping::header::{HeaderTemplate, content_type_of, render_headers, set_content_type};
+use forebay_mapping::payload;
+use forebay_mapping::{Budget, Paced};
+use forebay_mapping::{Mapping, Value};
 
 /// `respond` of a definition, compiled.
 pub(crate) struct CompiledRespond {
@@ -59,7 +58,7 @@ pub(crate) async fn answer(respond: Option<&CompiledRespond>, answer: Answer<'_>
             payload.bytes.len(),
             answer.most_bytes
         );
-        return Err(failure::permanent(ErrorCode::Limit, message));
+        return Err(ExecutionError::permanent(ErrorCode::Limit, message));
     }
     set_content_type(&mut headers, payload.content_type);
     Ok(Response { status, headers, body: payload.bytes })
@@ -74,6 +73,6 @@ async fn status(status: &CompiledStatus, context: &Value, budget: &Budget) -> Re
     let status = output.as_i64().and_then(|number| u16::try_from(number).ok()).filter(|status| (200..=599).contains(status));
     status.ok_or_else(|| {
         let message = format!("status: the mapping must give a whole number from 200 to 599, and gave {output}");
-        failure::permanent(ErrorCode::Mapping, message)
+        ExecutionError::permanent(ErrorCode::Mapping, message)
     })
 }

@@ -1,10 +1,10 @@
 //! The steps of one run as they are written to the history. It outlives the run's future, so that an interrupted step is told too.
 
-use crate::mapping::Value;
 use crate::variables::{Numbers, Variables};
-use crate::weight::spend;
 use forebay_contract::outcome::{ExecutionError, StepRecord, StepStatus};
 use forebay_contract::{StepVariables, VariableLog, unix_micros};
+use forebay_mapping::Value;
+use forebay_mapping::weight::spend;
 use std::time::Instant;
 
 /// Deepest output that is kept: readers of stored JSON stop at 128 levels, of which the record takes a few.

@@ -1,9 +1,9 @@
 //! The variables of a run as diagnostics record them: each value once, and by name its number before and after each step.
 
-use crate::mapping::Value;
 use crate::step_log::{MAX_RECORDED_DEPTH, is_deeper};
-use crate::weight::spend;
 use forebay_contract::{StepVariables, VariableLog};
+use forebay_mapping::Value;
+use forebay_mapping::weight::spend;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use support::*;
 
 #[global_allocator]
-static ALLOCATOR: forebay_workflow::mapping::CountingAllocator = forebay_workflow::mapping::CountingAllocator::system();
+static ALLOCATOR: forebay_fairness::CountingAllocator = forebay_fairness::CountingAllocator::system();
 
 /// Some tens of milliseconds in a debug build: far beyond the try, far below the full budget.
 const SLOW: &str = "last(range(30000)) + 1";

@@ -5,7 +5,7 @@ use super::answers::answers;
 use super::openapi::rule_text;
 use forebay_contract::definition::{Authentication, IdempotencyMatch, QueryKind, QueryParameter};
 use forebay_contract::format_duration;
-use forebay_workflow::mapping::html_escaped;
+use forebay_mapping::html_escaped;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// Stands for scheme, host and port until the page is sent. No definition can hold it: a NUL is not escaped but replaced.

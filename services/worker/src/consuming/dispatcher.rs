@@ -10,7 +10,7 @@ use forebay_broker::{Consumers, Delivery, Destination, MessageKey, Publisher, Qu
 use forebay_contract::Name;
 use forebay_contract::outcome::ExecutionError;
 use forebay_contract::unix_micros;
-use forebay_workflow::by_turns;
+use forebay_fairness::by_turns;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

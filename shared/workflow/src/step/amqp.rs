@@ -1,13 +1,13 @@
 //! The `amqp` step: renders a message and publishes it.
 
 use super::{Caller, wrong_kind};
-use crate::evaluate::{Budget, Paced};
-use crate::mapping::{Mapping, Template, Value};
-use crate::payload;
-use forebay_broker::RemoteMessage;
+use forebay_connectors::RemoteMessage;
 use forebay_contract::Name;
 use forebay_contract::connection::ConnectionKind;
 use forebay_contract::outcome::ExecutionError;
+use forebay_mapping::payload;
+use forebay_mapping::{Budget, Paced};
+use forebay_mapping::{Mapping, Template, Value};
 use std::time::Duration;
 
 /// An `amqp` step, compiled.

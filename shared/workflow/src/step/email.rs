@@ -2,14 +2,13 @@
 
 use super::recipients::{addresses, one_address};
 use super::{Caller, wrong_kind};
-use crate::connector::{Mail, MailFile};
-use crate::evaluate::{Budget, Paced};
-use crate::failure::permanent;
-use crate::mapping::{Mapping, Piece, Template, Value};
 use data_encoding::BASE64;
+use forebay_connectors::{Mail, MailFile};
 use forebay_contract::Name;
 use forebay_contract::connection::ConnectionKind;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use forebay_mapping::{Budget, Paced};
+use forebay_mapping::{Mapping, Piece, Template, Value};
 use std::time::Duration;
 
 /// An `email` step, compiled.
@@ -81,19 +80,19 @@ async fn pieces(part: &str, template: &Paced<Template>, context: &Value, budget:
 }
 
 fn wrong(part: &str, problem: &str) -> ExecutionError {
-    permanent(ErrorCode::Mapping, format!("{part}: {problem}"))
+    ExecutionError::permanent(ErrorCode::Mapping, format!("{part}: {problem}"))
 }
 
 fn attachments(output: &Value) -> Result<Vec<MailFile>, ExecutionError> {
     let Some(list) = output.as_array() else {
         let message = format!("attachments: the mapping must give a list of files, and gave {}", output.kind());
-        return Err(permanent(ErrorCode::Mapping, message));
+        return Err(ExecutionError::permanent(ErrorCode::Mapping, message));
     };
     list.iter().enumerate().map(|(index, file)| attachment(file, &format!("attachments[{index}]"))).collect()
 }
 
 fn attachment(file: &Value, place: &str) -> Result<MailFile, ExecutionError> {
-    let wrong = |what: &str| permanent(ErrorCode::Mapping, format!("{place}: {what}"));
+    let wrong = |what: &str| ExecutionError::permanent(ErrorCode::Mapping, format!("{place}: {what}"));
     let text = |name: &str| file.get(name).and_then(Value::as_str);
     let filename = text("filename").ok_or_else(|| wrong("needs a text `filename`"))?.to_owned();
     let content_type = text("contentType");

@@ -2,23 +2,22 @@
 
 use super::url::{PathTemplate, UrlTemplate};
 use super::{Caller, wrong_kind};
-use crate::body::read_body;
-use crate::connector::Headers;
-use crate::connector::http_send::{Called, NotFollowed, Sent, send, unreachable};
-use crate::connector::retry_after::{comes_again, retry_after};
-use crate::context::{self, Context};
-use crate::evaluate::{Budget, Paced};
-use crate::failure::{permanent, transient};
-use crate::header::{HeaderTemplate, content_type_of, render_headers, set_content_type};
-use crate::mapping::{Mapping, Template, Value};
-use crate::payload;
-use crate::weight;
+use crate::context::Context;
+use forebay_connectors::Headers;
+use forebay_connectors::http_send::{Called, NotFollowed, Sent, send, unreachable};
+use forebay_connectors::retry_after::{comes_again, retry_after};
 use forebay_contract::Name;
 use forebay_contract::body::{BodyError, BodyRule, Reading};
 use forebay_contract::connection::{Connection, ConnectionKind};
 use forebay_contract::definition::Redirects;
 use forebay_contract::format_duration;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use forebay_mapping::body::read_body;
+use forebay_mapping::header::{HeaderTemplate, content_type_of, header_values, render_headers, set_content_type};
+use forebay_mapping::payload;
+use forebay_mapping::weight;
+use forebay_mapping::{Budget, Paced};
+use forebay_mapping::{Mapping, Template, Value};
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use reqwest::{Request, Response, Url};
@@ -70,7 +69,7 @@ impl HttpStep {
             Ok(result) => result.map_err(|error| target.conceal_in(error)),
             Err(_) => {
                 let message = format!("{target} did not answer within {}; the request may have been carried out", format_duration(timeout));
-                Err(transient(ErrorCode::Timeout, message))
+                Err(ExecutionError::transient(ErrorCode::Timeout, message))
             }
         }
     }
@@ -106,7 +105,7 @@ impl HttpStep {
             body = Some(payload.bytes);
         }
         let reach = caller.engine.connectors().reach();
-        reach.check_url(&url).map_err(|refused| permanent(ErrorCode::Unreachable, refused.to_string()))?;
+        reach.check_url(&url).map_err(|refused| ExecutionError::permanent(ErrorCode::Unreachable, refused.to_string()))?;
         let mut request = Request::new(self.method.clone(), url);
         let set_by_step = headers.iter().map(|(name, _)| name.clone()).collect();
         *request.headers_mut() = caller.headers(headers)?;
@@ -237,7 +236,7 @@ impl Caller<'_> {
 }
 
 fn insert_if_absent(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), ExecutionError> {
-    let unfit = || permanent(ErrorCode::Mapping, format!("headers.{name}: the name or its value cannot be sent"));
+    let unfit = || ExecutionError::permanent(ErrorCode::Mapping, format!("headers.{name}: the name or its value cannot be sent"));
     let name = HeaderName::try_from(name).map_err(|_| unfit())?;
     let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| unfit())?;
     headers.entry(name).or_insert(value);
@@ -247,7 +246,7 @@ fn insert_if_absent(headers: &mut HeaderMap, name: &str, value: &str) -> Result<
 async fn read_bounded(mut response: Response, most_bytes: usize, target: &Called) -> Result<Vec<u8>, ExecutionError> {
     let too_large = || {
         let message = format!("{target} answered with more than {most_bytes} bytes; ask it for less, or for pages");
-        permanent(ErrorCode::Limit, message)
+        ExecutionError::permanent(ErrorCode::Limit, message)
     };
     if response.content_length().is_some_and(|length| length > most_bytes as u64) {
         return Err(too_large());
@@ -282,13 +281,13 @@ async fn body(headers: &HeaderMap, bytes: Vec<u8>, rule: BodyRule, most_bytes: u
     weight::run(aside, read).await?.map_err(|error| match error {
         BodyError::TooLarge(_) => {
             let message = format!("{target} answered with more than {most_bytes} bytes once decompressed; ask it for less, or for pages");
-            permanent(ErrorCode::Limit, message)
+            ExecutionError::permanent(ErrorCode::Limit, message)
         }
         error => {
             let message = format!(
                 "{target} answered with a body that cannot be read: {error}; say how it is to be read, with response: {{ content_type, charset }}"
             );
-            permanent(ErrorCode::Remote, message)
+            ExecutionError::permanent(ErrorCode::Remote, message)
         }
     })
 }
@@ -301,7 +300,7 @@ fn header_text(value: &HeaderValue) -> String {
 
 fn header_object(headers: &HeaderMap) -> Value {
     let texts: Vec<(&str, String)> = headers.iter().map(|(name, value)| (name.as_str(), header_text(value))).collect();
-    context::headers(texts.iter().map(|(name, value)| (*name, value.as_str())))
+    header_values(texts.iter().map(|(name, value)| (*name, value.as_str())))
 }
 
 /// The failure for a status other than 2xx: a 5xx and the statuses that ask to come again are worth another attempt.
@@ -322,5 +321,5 @@ async fn refused(mut response: Response, target: &Called, explained: &str) -> Ex
     if !text.is_empty() {
         message.push_str(&format!(": {text}"));
     }
-    ExecutionError { transient: comes_again(status), retry_after, ..permanent(ErrorCode::Remote, message) }
+    ExecutionError { transient: comes_again(status), retry_after, ..ExecutionError::permanent(ErrorCode::Remote, message) }
 }

@@ -8,10 +8,9 @@ pub(crate) mod sftp;
 pub(crate) mod sql;
 pub(crate) mod url;
 
-use crate::connector::Bounds;
 use crate::engine::Engine;
-use crate::failure::permanent;
 use crate::host::Host;
+use forebay_connectors::Bounds;
 use forebay_contract::connection::Connection;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
@@ -47,5 +46,5 @@ pub(crate) fn wrong_kind(connection: &Connection, wanted: &str) -> ExecutionErro
         connection.name,
         connection.kind.as_str()
     );
-    permanent(ErrorCode::Connection, message)
+    ExecutionError::permanent(ErrorCode::Connection, message)
 }

@@ -3,8 +3,8 @@
 //! Each entry of a list is one address, and literal commas between its parts separate several. What an expression inserts stands
 //! inside one address and adds no syntax to it; an expression that is an entry of its own gives one address, or, as an array, several.
 
-use crate::mapping::{Piece, Template, Value, to_json};
 use forebay_contract::MailAddress;
+use forebay_mapping::{Piece, Template, Value, to_json};
 
 /// A character of an address, or what an expression put there.
 #[derive(Debug, Clone)]
@@ -220,7 +220,7 @@ fn scalar(value: &Value) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mapping::{Encoding, Limits, Template};
+    use forebay_mapping::{Encoding, Limits, Template};
     use proptest::prelude::*;
     use serde_json::{Value as Json, json};
 

@@ -1,14 +1,14 @@
 //! The `sftp` step: renders paths and contents, and works on files.
 
 use super::{Caller, wrong_kind};
-use crate::connector::{Earlier, FileAction, RemotePath, type_of};
-use crate::evaluate::{Budget, Paced};
-use crate::mapping::{Mapping, Template, Value};
-use crate::payload;
+use forebay_connectors::{Earlier, FileAction, RemotePath, type_of};
 use forebay_contract::Name;
 use forebay_contract::body::BodyRule;
 use forebay_contract::connection::ConnectionKind;
 use forebay_contract::outcome::ExecutionError;
+use forebay_mapping::payload;
+use forebay_mapping::{Budget, Paced};
+use forebay_mapping::{Mapping, Template, Value};
 use std::time::Duration;
 
 /// Text and bytes as they are, everything else as JSON.

@@ -1,13 +1,12 @@
 //! The `sql` step: parameters by mappings, statements as written.
 
 use super::{Caller, wrong_kind};
-use crate::connector::{Statement, StatementText};
-use crate::evaluate::{Budget, Paced};
-use crate::failure::permanent;
-use crate::mapping::{Mapping, Value};
+use forebay_connectors::{Statement, StatementText};
 use forebay_contract::Name;
 use forebay_contract::connection::ConnectionKind;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use forebay_mapping::{Budget, Paced};
+use forebay_mapping::{Mapping, Value};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,7 +49,7 @@ impl SqlStep {
                     let list = output.as_array().map(<[Value]>::to_vec);
                     list.ok_or_else(|| {
                         let message = format!("params: the mapping must give a list, one value a parameter, and gave {}", output.kind());
-                        permanent(ErrorCode::Mapping, message)
+                        ExecutionError::permanent(ErrorCode::Mapping, message)
                     })?
                 }
             };

@@ -1,8 +1,7 @@
 //! The address of an `http` step: a template that is known to be an address as far as it can be before it is rendered.
 
-use crate::failure::permanent;
-use crate::mapping::{Encoding, Limits, MappingError, Template, Value};
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use forebay_mapping::{Encoding, Limits, MappingError, Template, Value};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Url;
 
@@ -62,7 +61,7 @@ pub(crate) fn under(base: &str, path: &str) -> Result<Url, ExecutionError> {
 
 /// The address that a template gave.
 pub(crate) fn parse(address: &str) -> Result<Url, ExecutionError> {
-    check(address).map_err(|problem| permanent(ErrorCode::Mapping, format!("url: the address {problem}")))
+    check(address).map_err(|problem| ExecutionError::permanent(ErrorCode::Mapping, format!("url: the address {problem}")))
 }
 
 fn check(address: &str) -> Result<Url, String> {

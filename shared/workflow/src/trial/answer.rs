@@ -2,9 +2,9 @@
 
 use super::fault::Fault;
 use super::scope::Scope;
-use crate::mapping::Encoding;
 use forebay_contract::definition::{Respond, Status};
 use forebay_contract::json::object_of;
+use forebay_mapping::Encoding;
 use serde_json::{Map, Value as Json, json};
 
 /// Statuses whose answers have no body (RFC 9110, sections 15.3.5 and 15.4.5).

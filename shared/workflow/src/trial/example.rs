@@ -92,8 +92,8 @@ impl Example {
 fn check_schema(webhook: &Webhook, content_type: Option<&str>, body: &[u8]) -> Result<(), ExampleError> {
     let Some(schema) = &webhook.schema else { return Ok(()) };
     let schema = BodySchema::compile(schema).map_err(|error| ExampleError::Schema(error.to_string()))?;
-    let value: Value =
-        crate::body_value(webhook.reading(), content_type, None, body).map_err(|error| ExampleError::Body(error.to_string()))?;
+    let value: Value = forebay_mapping::body::body_value(webhook.reading(), content_type, None, body)
+        .map_err(|error| ExampleError::Body(error.to_string()))?;
     match schema.check(&value) {
         Ok(()) => Ok(()),
         Err(SchemaError::Problems(problems)) => {

@@ -1,6 +1,6 @@
 //! What goes wrong in a trial, with its place.
 
-use crate::mapping::{CompileError, Located, Value};
+use forebay_mapping::{CompileError, Located, Value};
 
 /// Why a trial ended early.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,15 +13,15 @@ mod scope;
 pub use example::{Example, ExampleError};
 pub use fault::{Fault, FaultPlace};
 
-use crate::STACK_BYTES;
 use crate::compile::wants_raw;
 use crate::context::{Asked, Context, names_raw};
-use crate::mapping::{Encoding, Value};
 use answer::answer;
 use forebay_contract::Label;
 use forebay_contract::body::Reading;
 use forebay_contract::definition::{Action, Definition, DispatchPolicy, Each, Step, Switch};
 use forebay_contract::envelope::Envelope;
+use forebay_mapping::STACK_BYTES;
+use forebay_mapping::{Encoding, Value};
 use scope::{Scope, evaluate};
 use serde_json::{Map, Value as Json, json};
 

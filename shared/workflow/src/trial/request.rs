@@ -3,12 +3,12 @@
 use super::fault::Fault;
 use super::scope::Scope;
 use crate::action::millis_of;
-use crate::mapping::Encoding;
 use crate::step::url;
 use forebay_contract::definition::{Action, EmailCall, HttpCall, HttpTarget, Redirects, SftpOperation, SqlCall, Wait};
 use forebay_contract::format_duration;
 use forebay_contract::json::object_of;
 use forebay_contract::outcome::ExecutionError;
+use forebay_mapping::Encoding;
 use reqwest::Url;
 use serde_json::{Map, Value, json};
 

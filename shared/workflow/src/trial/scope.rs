@@ -1,8 +1,8 @@
 //! What mappings see in a trial, and how they are evaluated: each is compiled when it is reached.
 
 use super::fault::Fault;
-use crate::mapping::{Encoding, Limits, Mapping, Template, Value};
 use crate::step::recipients::addresses;
+use forebay_mapping::{Encoding, Limits, Mapping, Template, Value};
 use serde_json::Value as Json;
 
 /// The context of a trial.

@@ -2,9 +2,9 @@
 
 use super::*;
 use data_encoding::BASE64;
+use forebay_connectors::{Mail, MailFile};
 use forebay_contract::MailAddress;
 use forebay_tests::{MailServer, ReceivedMail};
-use forebay_workflow::connector::{Mail, MailFile};
 
 fn at(server: &MailServer, fields: Json) -> Arc<Connection> {
     let mut smtp = json!({ "host": "127.0.0.1", "port": server.port(), "tls": "disable", "from": "Forebay <forebay@example.com>" });

@@ -14,10 +14,10 @@ mod sftp;
 mod tls;
 mod types;
 
+use forebay_connectors::{Bounds, Connectors, Reach, Statement, StatementText};
 use forebay_contract::connection::{Connection, ConnectionKind};
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
-use forebay_workflow::connector::{Bounds, Connectors, Reach, Statement, StatementText};
-use forebay_workflow::mapping::{Value, to_json};
+use forebay_mapping::{Value, to_json};
 use forebay_workflow::{ExecutionContext, RunEnd};
 use serde_json::{Value as Json, json};
 use std::sync::Arc;

@@ -1,9 +1,9 @@
 //! Files on a real OpenSSH server.
 
 use super::*;
+use forebay_connectors::{Earlier, FileAction, RemotePath};
 use forebay_contract::body::BodyRule;
 use forebay_tests::FileServer;
-use forebay_workflow::connector::{Earlier, FileAction, RemotePath};
 use std::sync::Mutex;
 
 fn at(server: &FileServer, changes: Json) -> Arc<Connection> {

@@ -1,7 +1,7 @@
 //! A value that is read from a column and written to one of the same type is the same value there: every type, on both databases.
 
 use super::*;
-use forebay_workflow::mapping::parse_json;
+use forebay_mapping::parse_json;
 
 /// The page that lists the types; each line of its tables is made here.
 const DOCS: &str = include_str!("../../../../docs/sql.md");

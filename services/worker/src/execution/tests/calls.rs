@@ -5,7 +5,7 @@ use super::worker::{CALL_ERP, ERP, MAIN, ORDERED, SUB, WORK, Worker, call, fails
 use crate::execution::Disposition;
 use crate::execution::ports::CallReply;
 use forebay_contract::outcome::{Ending, ErrorCode, ExecutionStatus, Response};
-use forebay_workflow::STACK_BYTES;
+use forebay_fairness::STACK_BYTES;
 
 const CALL_SUB: &str = "steps: [{ id: sub, call: { integration: Sub } }]\nrespond: { body: .steps.sub.body }";
 

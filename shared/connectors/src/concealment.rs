@@ -1,0 +1,182 @@
+//! Keeps what an operator wrote into a connection out of texts that remote systems send back: "Cannot POST /services/T0/B0/TOKEN".
+//!
+//! Messages of Forebay itself name a connection and its host, and never hold more of its address. Remote systems repeat what they were
+//! sent, and their words stand in errors, the history and alerts.
+
+mod written;
+
+use data_encoding::BASE64;
+use forebay_contract::connection::{Connection, ConnectionKind, HttpAuthentication, SftpLogin};
+use forebay_contract::outcome::ExecutionError;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use reqwest::Url;
+
+/// Stands where a part was.
+const CONCEALED: &str = "***";
+/// Shorter paths and words of an address are no secret, and would stand in any text.
+const MIN_OF_ADDRESS: usize = 8;
+/// Shorter ones are not worth the name of a secret.
+const MIN_SECRET: usize = 6;
+/// All but what RFC 3986, section 2.3, leaves unreserved.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Texts that are not shown.
+#[derive(Debug, Default)]
+pub struct Concealment(Vec<String>);
+
+impl Concealment {
+    /// Everything of an address after scheme, host and port.
+    pub fn of_url(url: &str) -> Self {
+        let mut concealment = Self::default();
+        concealment.add_url(url);
+        concealment.ordered()
+    }
+
+    /// The secrets of a connection, and its address after scheme, host and port.
+    pub fn of(connection: &Connection) -> Self {
+        let mut concealment = Self::default();
+        match &connection.kind {
+            ConnectionKind::Http(http) => {
+                concealment.add_url(&http.url);
+                http.headers.iter().for_each(|(_, value)| concealment.add_secret(value.expose()));
+                match &http.authentication {
+                    HttpAuthentication::None => {}
+                    HttpAuthentication::Basic { username, password } => concealment.add_credentials(username, password.expose()),
+                    HttpAuthentication::ApiKey { value, .. } => concealment.add_secret(value.expose()),
+                    HttpAuthentication::Bearer(token) => concealment.add_secret(token.expose()),
+                    HttpAuthentication::OAuth2 { token_url, client_id, client_secret, .. } => {
+                        concealment.add_url(token_url);
+                        concealment.add_credentials(client_id, client_secret.expose());
+                        // As the client sends them: RFC 6749, section 2.3.1.
+                        let encoded = |text| utf8_percent_encode(text, RESERVED).to_string();
+                        concealment.add_credentials(&encoded(client_id), &encoded(client_secret.expose()));
+                    }
+                }
+            }
+            ConnectionKind::Postgres(database) | ConnectionKind::Mysql(database) => concealment.add_secret(database.password.expose()),
+            ConnectionKind::Smtp(smtp) => smtp.login.iter().for_each(|(_, password)| concealment.add_secret(password.expose())),
+            ConnectionKind::Sftp(sftp) => match &sftp.login {
+                SftpLogin::Password(password) => concealment.add_secret(password.expose()),
+                SftpLogin::PrivateKey { key, passphrase } => {
+                    concealment.add_secret(key.expose());
+                    passphrase.iter().for_each(|passphrase| concealment.add_secret(passphrase.expose()));
+                }
+            },
+            ConnectionKind::Amqp(amqp) => concealment.add_url(amqp.url.expose()),
+        }
+        concealment.ordered()
+    }
+
+    /// Conceals the value of an `Authorization` too, with or without its scheme: an access token is in no connection.
+    pub fn and_authorization(mut self, value: &str) -> Self {
+        self.add_secret(value.split_once(' ').map_or(value, |(_, credentials)| credentials));
+        self.ordered()
+    }
+
+    /// The text without what is concealed, in whatever way that is written in it.
+    pub fn conceal(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, part| written::replaced(&text, part, CONCEALED, None))
+    }
+
+    /// As [`conceal`](Self::conceal), of a text that was cut off at its end: the beginning of a secret that stands there is concealed too.
+    pub fn conceal_cut_off(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, part| written::replaced(&text, part, CONCEALED, Some(MIN_SECRET)))
+    }
+
+    /// The failure without what is concealed.
+    pub fn conceal_in(&self, error: ExecutionError) -> ExecutionError {
+        ExecutionError { message: self.conceal(&error.message), ..error }
+    }
+
+    fn add_url(&mut self, url: &str) {
+        let Ok(url) = Url::parse(url) else { return };
+        self.add_word(url.username());
+        url.password().iter().for_each(|password| self.add_credentials(url.username(), password));
+        let path = url.path().trim_end_matches('/');
+        self.add(path, MIN_OF_ADDRESS);
+        path.split('/').for_each(|segment| self.add_word(segment));
+        self.add(url.query().unwrap_or_default(), MIN_OF_ADDRESS);
+        url.query_pairs().for_each(|(_, value)| self.add(&value, MIN_SECRET));
+    }
+
+    /// A word such as `customers` is an address' own; one with digits or capitals may be a token.
+    fn add_word(&mut self, word: &str) {
+        if word.chars().any(|c| c.is_ascii_digit() || c.is_ascii_uppercase()) {
+            self.add(word, MIN_OF_ADDRESS);
+        }
+    }
+
+    /// A password, and what HTTP's Basic authentication makes of it.
+    fn add_credentials(&mut self, username: &str, password: &str) {
+        self.add_secret(password);
+        self.add_secret(&BASE64.encode(format!("{username}:{password}").as_bytes()));
+    }
+
+    fn add_secret(&mut self, secret: &str) {
+        self.add(secret, MIN_SECRET);
+    }
+
+    fn add(&mut self, text: &str, shortest: usize) {
+        let decoded = percent_decode_str(text).decode_utf8_lossy().into_owned();
+        for text in [text.to_owned(), decoded] {
+            if text.len() >= shortest && !self.0.contains(&text) {
+                self.0.push(text);
+            }
+        }
+    }
+
+    /// The longest first: a part of another is not left over.
+    fn ordered(mut self) -> Self {
+        self.0.sort_by_key(|part| std::cmp::Reverse(part.len()));
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_address_is_concealed_in_every_form_in_which_it_comes_back_and_other_words_stay() {
+        let concealment = Concealment::of_url("https://hooks.example/services/T0/B0/TOKENxyz1?key=S3CR%20ET&v=1");
+        for (text, expected) in [
+            ("Cannot POST /services/T0/B0/TOKENxyz1/more", "Cannot POST ***/more"),
+            (r#"{"path":"\/services\/T0\/B0\/TOKENxyz1"}"#, r#"{"path":"***"}"#),
+            ("no hook TOKENxyz1 of services", "no hook *** of services"),
+            ("key=S3CR%20ET&v=1, S3CR ET, v=1", "***, ***, v=1"),
+            ("hooks.example", "hooks.example"),
+        ] {
+            assert_eq!(concealment.conceal(text), expected);
+        }
+        assert_eq!(Concealment::of_url("https://erp.example/api/").conceal("/api/orders"), "/api/orders");
+    }
+
+    #[test]
+    fn secrets_of_every_kind_of_connection_are_concealed() {
+        let sign_in = |login: serde_json::Value| json!({ "url": "https://a.example/p/TOKEN-0001?q=TOKEN-0002", "authentication": login });
+        let database = json!({ "host": "h", "database": "d", "username": "u", "password": "TOKEN-0001" });
+        let sftp =
+            |field: &str| json!({ "host": "h", "username": "u", "host_key": "SHA256:x", field: "TOKEN-0001", "passphrase": "TOKEN-0002" });
+        let oauth2 = json!({ "token_url": "https://b.example/TOKEN-0003", "client_id": "c", "client_secret": "TOKEN-0004" });
+        let documents = [
+            ("http", sign_in(json!({ "basic": { "username": "u", "password": "TOKEN-0003" } }))),
+            ("http", sign_in(json!({ "api_key": { "value": "TOKEN-0003" } }))),
+            ("http", sign_in(json!({ "bearer": { "token": "TOKEN-0003" } }))),
+            ("http", sign_in(json!({ "oauth2": oauth2 }))),
+            ("http", json!({ "url": "https://a.example", "headers": { "X": "TOKEN-0001" } })),
+            ("postgres", database.clone()),
+            ("mysql", database),
+            ("smtp", json!({ "host": "h", "from": "a@b.example", "username": "u", "password": "TOKEN-0001" })),
+            ("sftp", sftp("private_key")),
+            ("amqp", json!({ "url": "amqp://u:TOKEN-0001@h/TOKEN-0002?x=TOKEN-0003" })),
+        ];
+        for (kind, fields) in documents {
+            let document = json!({ "tenant": "t", "connection": "c", kind: fields });
+            let concealment = Concealment::of(&Connection::from_value(&document).unwrap());
+            let text = concealment.conceal(&document.to_string().replace("TOKEN", "it says TOKEN"));
+            assert_eq!(text.matches("TOKEN").count(), 0, "{text}");
+            assert!(text.contains("it says ***") && text.contains("\"tenant\":\"t\""), "{text}");
+        }
+    }
+}

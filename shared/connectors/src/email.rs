@@ -1,0 +1,76 @@
+//! Mail by SMTP.
+
+use super::mail_message::{MailFile, Written, written};
+use super::mail_session::{MailSessions, refused};
+use super::{Bounds, Connectors, Target};
+use forebay_contract::MailAddress;
+use forebay_contract::connection::{Connection, ConnectionKind};
+use forebay_contract::format_duration;
+use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use forebay_mapping::Value;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Sessions of one process with one server: each sends one mail after the other.
+const MAX_SESSIONS: usize = 8;
+
+/// One mail, rendered.
+#[derive(Debug, Clone, Default)]
+pub struct Mail {
+    /// Unique; the same for the same mail.
+    pub id: String,
+    /// The sender; absent: the connection's.
+    pub from: Option<MailAddress>,
+    /// The recipients that everybody sees.
+    pub to: Vec<MailAddress>,
+    /// As `to`.
+    pub cc: Vec<MailAddress>,
+    /// As `to`; in no header.
+    pub bcc: Vec<MailAddress>,
+    /// Where answers go.
+    pub reply_to: Option<MailAddress>,
+    /// The subject.
+    pub subject: String,
+    /// The plain text.
+    pub text: Option<String>,
+    /// The HTML text.
+    pub html: Option<String>,
+    /// Files.
+    pub attachments: Vec<MailFile>,
+}
+
+impl Connectors {
+    /// Sends a mail to all of its recipients, or to none where the server refuses one of them. Gives `{ messageId, accepted }`,
+    /// `accepted` being the addresses.
+    ///
+    /// # Errors
+    /// `Mapping` for what makes no mail, `Remote` for what the server refuses: transient with 4xx, for good with 5xx. `Connection`
+    /// where the login is not accepted.
+    pub async fn email(&self, connection: &Arc<Connection>, mail: Mail, bounds: Bounds) -> Result<Value, ExecutionError> {
+        let target = Target::enabled(connection)?;
+        let ConnectionKind::Smtp(smtp) = &connection.kind else { return Err(target.is_no("mail server (smtp)")) };
+        let from = match &mail.from {
+            Some(from) => from.clone(),
+            None => MailAddress::parse(&smtp.from)
+                .map_err(|error| ExecutionError::permanent(ErrorCode::Connection, format!("{target}: its `from`: {error}")))?,
+        };
+        let Written { envelope, bytes, id } = written(&mail, &from)?;
+        let is_sent = AtomicBool::new(false);
+        let send = async {
+            let make = || MailSessions::new(connection, smtp, self.reach());
+            let mut session = self.mail_pools().lease(connection, MAX_SESSIONS, make).await?;
+            is_sent.store(true, Ordering::Relaxed);
+            let sent = session.send(&envelope, &bytes).await;
+            sent.map_err(|error| refused(&target, &error, "; the mail may have been sent"))?;
+            session.done();
+            Ok(())
+        };
+        tokio::time::timeout(bounds.timeout, send).await.unwrap_or_else(|_| {
+            let effect = if is_sent.load(Ordering::Relaxed) { "the mail may have been sent" } else { "nothing was sent" };
+            let within = format_duration(bounds.timeout);
+            Err(ExecutionError::transient(ErrorCode::Timeout, format!("{target} did not take the mail within {within}; {effect}")))
+        })?;
+        let accepted: Vec<_> = envelope.to().iter().map(|address| Value::string(address.to_string())).collect();
+        Ok(Value::object([("messageId", Value::string(id)), ("accepted", Value::array(accepted))]))
+    }
+}

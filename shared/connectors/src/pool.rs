@@ -1,0 +1,132 @@
+//! Sessions with remote systems that are kept for the next step, by connection.
+
+use deadpool::Runtime;
+use deadpool::managed::{Manager, Object, Pool, PoolError, Timeouts};
+use forebay_contract::Name;
+use forebay_contract::connection::Connection;
+use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use std::collections::HashMap;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// The pools of one kind of connection. A pool ends when its connection is changed or was not used for a while.
+pub(super) struct Pools<M: Manager<Error = ExecutionError>> {
+    pools: Mutex<HashMap<(Name, Name), Entry<M>>>,
+    /// How long a session may be unused.
+    idle: Duration,
+}
+
+struct Entry<M: Manager<Error = ExecutionError>> {
+    connection: Arc<Connection>,
+    pool: Pool<M>,
+    used: Instant,
+}
+
+/// A session in use. Dropped before [`done`](Self::done), the session is ended and not given to anybody else: nobody knows what the
+/// remote system is in the middle of.
+pub(super) struct Lease<M: Manager<Error = ExecutionError>> {
+    /// Present until the lease ends.
+    object: Option<Object<M>>,
+}
+
+impl<M: Manager<Error = ExecutionError> + 'static> Pools<M>
+where
+    M::Type: Send,
+{
+    pub(super) fn new(idle: Duration) -> Self {
+        Self { pools: Mutex::default(), idle }
+    }
+
+    /// A session of the connection: one that is unused, a new one, or the next that is given back once there are `most`.
+    ///
+    /// # Errors
+    /// What the manager says of a new session.
+    pub(super) async fn lease(
+        &self,
+        connection: &Arc<Connection>,
+        most: usize,
+        make: impl FnOnce() -> M,
+    ) -> Result<Lease<M>, ExecutionError> {
+        match self.pool(connection, most, make)?.get().await {
+            Ok(object) => Ok(Lease { object: Some(object) }),
+            Err(PoolError::Backend(error)) => Err(error),
+            Err(PoolError::Closed) => Err(ExecutionError::transient(
+                ErrorCode::Unreachable,
+                format!("the connection '{}' was changed while this step waited for it", connection.name),
+            )),
+            Err(error) => Err(ExecutionError::transient(
+                ErrorCode::Internal,
+                format!("the connection '{}' gave no session: {error}", connection.name),
+            )),
+        }
+    }
+
+    fn pool(&self, connection: &Arc<Connection>, most: usize, make: impl FnOnce() -> M) -> Result<Pool<M>, ExecutionError> {
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (connection.tenant.clone(), connection.name.clone());
+        if let Some(entry) = pools.get_mut(&key)
+            && (Arc::ptr_eq(&entry.connection, connection) || entry.connection == *connection)
+        {
+            entry.used = Instant::now();
+            return Ok(entry.pool.clone());
+        }
+        let built = Pool::builder(make()).max_size(most).runtime(Runtime::Tokio1).timeouts(Timeouts::default()).build();
+        let pool = built.map_err(|error| ExecutionError::transient(ErrorCode::Internal, format!("no pool could be made: {error}")))?;
+        let entry = Entry { connection: Arc::clone(connection), pool: pool.clone(), used: Instant::now() };
+        if let Some(before) = pools.insert(key, entry) {
+            before.pool.close();
+        }
+        Ok(pool)
+    }
+
+    /// Ends the sessions that were not used for a while, and forgets pools that have none left.
+    pub(super) fn close_idle(&self) {
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        pools.retain(|_, entry| {
+            entry.pool.retain(|_, metrics| metrics.last_used() < self.idle);
+            entry.used.elapsed() < self.idle || entry.pool.status().size > 0
+        });
+    }
+
+    /// How many sessions there are.
+    pub(super) fn sessions(&self) -> usize {
+        let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        pools.values().map(|entry| entry.pool.status().size).sum()
+    }
+}
+
+impl<M: Manager<Error = ExecutionError>> Lease<M> {
+    /// Gives the session back for others.
+    pub(super) fn done(mut self) {
+        self.object.take();
+    }
+}
+
+impl<M: Manager<Error = ExecutionError>> Drop for Lease<M> {
+    fn drop(&mut self) {
+        if let Some(object) = self.object.take() {
+            drop(Object::take(object));
+        }
+    }
+}
+
+impl<M: Manager<Error = ExecutionError>> Deref for Lease<M> {
+    type Target = M::Type;
+
+    fn deref(&self) -> &M::Type {
+        match &self.object {
+            Some(object) => object,
+            None => unreachable!("only the end of a lease takes its session"),
+        }
+    }
+}
+
+impl<M: Manager<Error = ExecutionError>> DerefMut for Lease<M> {
+    fn deref_mut(&mut self) -> &mut M::Type {
+        match &mut self.object {
+            Some(object) => object,
+            None => unreachable!("only the end of a lease takes its session"),
+        }
+    }
+}

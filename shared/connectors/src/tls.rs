@@ -1,0 +1,117 @@
+//! Which servers a connection trusts, and what a step says when TLS cannot be begun.
+
+use super::Target;
+use forebay_contract::connection::{Connection, ConnectionKind, ServerTrust, SmtpConnection, Tls};
+use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use forebay_tls::{Remedy, TlsFailure, Trusted};
+use rustls::ClientConfig;
+use std::error::Error;
+use std::fmt::Display;
+
+/// What a certificate must be that `trust` names.
+///
+/// # Errors
+/// `Connection`: no authority in it can be read.
+pub(super) fn client_config(target: &Target<'_>, trust: &ServerTrust) -> Result<ClientConfig, ExecutionError> {
+    let trusted = match trust {
+        ServerTrust::Machine => Trusted::ByMachine,
+        ServerTrust::Authority(authorities) => Trusted::ByAuthorities(authorities),
+        ServerTrust::Certificate(sha256) => Trusted::Certificate(sha256),
+    };
+    config_of(target, trusted)
+}
+
+/// The same for a server beside the connection's own, such as that of its access tokens: a certificate is that of one server, but an
+/// authority vouches for this one too.
+pub(super) fn client_config_beside(target: &Target<'_>, trust: &ServerTrust) -> Result<ClientConfig, ExecutionError> {
+    let trusted = match trust {
+        ServerTrust::Authority(authorities) => Trusted::ByMachineOrAuthorities(authorities),
+        ServerTrust::Machine | ServerTrust::Certificate(_) => Trusted::ByMachine,
+    };
+    config_of(target, trusted)
+}
+
+fn config_of(target: &Target<'_>, trusted: Trusted<'_>) -> Result<ClientConfig, ExecutionError> {
+    trusted.client_config().map_err(|error| ExecutionError::permanent(ErrorCode::Connection, format!("{target}: {error}")))
+}
+
+/// The server with which TLS was to begin.
+#[derive(Clone, Copy)]
+pub(super) enum Server<'a> {
+    /// That of an address in a step.
+    OfUrl,
+    /// The connection's own.
+    Of(&'a Connection),
+    /// Another one that the connection needs, such as that of its access tokens.
+    Beside(&'a Connection),
+}
+
+/// The failure where TLS could not be begun: why, and what to do. `named`: how messages name the server. `None`: it was not TLS.
+pub(super) fn refused(named: &impl Display, server: Server<'_>, error: &(dyn Error + 'static)) -> Option<ExecutionError> {
+    let failure = TlsFailure::in_error(error)?;
+    let advice = match &failure {
+        TlsFailure::Certificate(untrusted) => on_certificate(server, untrusted.remedy()),
+        TlsFailure::NotTls => format!("where the port begins in clear text, write {}", in_clear(server)),
+        TlsFailure::Refused(_) | TlsFailure::NothingInCommon | TlsFailure::Broken => "its log may say more".to_owned(),
+    };
+    let message = format!("{named}: TLS could not be begun: {failure}; {advice}");
+    Some(match failure {
+        TlsFailure::Certificate(_) => ExecutionError::permanent(ErrorCode::Unreachable, message),
+        // A balancer answers so while the server behind it is away.
+        TlsFailure::NotTls | TlsFailure::Refused(_) | TlsFailure::NothingInCommon | TlsFailure::Broken => {
+            ExecutionError::transient(ErrorCode::Unreachable, message)
+        }
+    })
+}
+
+fn on_certificate(server: Server<'_>, remedy: Remedy) -> String {
+    let mend = match remedy {
+        Remedy::Trust => "",
+        Remedy::Name => "write the address with a name of the certificate",
+        Remedy::Renew => "give the server one that is valid today, and look at the clock of this machine",
+        Remedy::Replace => "give the server another one",
+    };
+    let (connection, takes_certificate) = match server {
+        Server::OfUrl if remedy == Remedy::Trust => {
+            return "a connection can name the certificate that is trusted (tls.certificate, tls.authority)".to_owned();
+        }
+        Server::OfUrl => return mend.to_owned(),
+        // Its client knows authorities only.
+        Server::Of(connection) => (connection, !matches!(connection.kind, ConnectionKind::Mysql(_))),
+        Server::Beside(connection) => (connection, false),
+    };
+    let name = &connection.name;
+    match (remedy, takes_certificate) {
+        (Remedy::Trust, true) => format!(
+            "if that is the right one, put it or its fingerprint into the connection '{name}' as tls.certificate, or the certificate of \
+             its authority as tls.authority"
+        ),
+        (Remedy::Trust, false) => {
+            format!("if that is the right one, put the certificate of its authority into the connection '{name}' as tls.authority")
+        }
+        (_, true) => format!(
+            "{mend}; or, if that is the right one, put it or its fingerprint into the connection '{name}' as tls.certificate, which is \
+             trusted whatever its name and its dates are"
+        ),
+        (_, false) => mend.to_owned(),
+    }
+}
+
+/// The setting for a server that speaks no TLS, or not from the first byte.
+fn in_clear(server: Server<'_>) -> &'static str {
+    let (Server::Of(connection) | Server::Beside(connection)) = server else { return "`http://`" };
+    match &connection.kind {
+        ConnectionKind::Http(_) => "`http://`",
+        ConnectionKind::Amqp(_) => "`amqp://`",
+        ConnectionKind::Smtp(smtp) if smtp.tls == Tls::Require => mode(smtp, "`tls: starttls`", "`mode: starttls` in `tls`"),
+        ConnectionKind::Smtp(_) | ConnectionKind::Postgres(_) | ConnectionKind::Mysql(_) | ConnectionKind::Sftp(_) => "`tls: disable`",
+    }
+}
+
+/// How the connection writes its mode: as a word, or in the object that names what is trusted.
+pub(super) fn mode(smtp: &SmtpConnection, word: &'static str, in_object: &'static str) -> &'static str {
+    match smtp.trust {
+        ServerTrust::Machine => word,
+        ServerTrust::Authority(_) | ServerTrust::Certificate(_) => in_object,
+    }
+}

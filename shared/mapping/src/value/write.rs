@@ -1,0 +1,192 @@
+//! Values as JSON text.
+
+use std::borrow::Cow;
+
+use super::order::is_nan;
+use super::{Num, Repr, Value};
+use crate::meter::{reserve, tick};
+
+/// Longest text of a value in a message, in bytes, about.
+const SHORTENED_BYTES: usize = 120;
+
+/// Bytes of a string that are written, or read, between two looks at the meter.
+pub(super) const CHUNK_BYTES: usize = 4096;
+
+/// `value` as compact JSON in UTF-8.
+///
+/// It is always valid JSON: nan is written as `null` and the infinities as the largest float, as jq does. A float without a fraction
+/// is written as an integer up to 1e17, as in jq: `10 / 2` is `5`. A number with which nothing was calculated has the digits that it
+/// was read with.
+pub fn to_json(value: &Value) -> Vec<u8> {
+    let mut out = Vec::with_capacity(128);
+    write(value, &mut out, usize::MAX);
+    out
+}
+
+/// What `tostring` gives: a string as it is, everything else as JSON.
+pub(crate) fn text_of(value: &Value) -> String {
+    match value.as_str() {
+        Some(text) => text.to_string(),
+        None => String::from_utf8(to_json(value)).unwrap_or_default(),
+    }
+}
+
+/// The beginning of `value` as JSON, for messages: a value may be large, and a shared value enormous.
+pub(crate) fn shortened(value: &Value) -> String {
+    let mut out = Vec::new();
+    if write(value, &mut out, SHORTENED_BYTES) {
+        return String::from_utf8_lossy(&out).into_owned();
+    }
+    let text = String::from_utf8_lossy(&out);
+    let end = text.char_indices().map(|(start, _)| start).take_while(|start| *start <= SHORTENED_BYTES).last().unwrap_or(0);
+    format!("{}...", &text[..end])
+}
+
+/// Writes `value`, and stops soon after `most` bytes. False when it was cut off.
+fn write(value: &Value, out: &mut Vec<u8>, most: usize) -> bool {
+    tick(1);
+    match &value.repr {
+        Repr::Null => out.extend_from_slice(b"null"),
+        Repr::Bool(true) => out.extend_from_slice(b"true"),
+        Repr::Bool(false) => out.extend_from_slice(b"false"),
+        Repr::Num(number) => write_number(number, out),
+        Repr::Str(text) => return write_string(text, out, most),
+        Repr::Arr(array) => {
+            out.push(b'[');
+            for (index, item) in array.items.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                if !write(item, out, most) || out.len() > most {
+                    return false;
+                }
+            }
+            out.push(b']');
+        }
+        Repr::Obj(object) => {
+            out.push(b'{');
+            for (index, (name, value)) in object.members.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                if !write_string(name, out, most) {
+                    return false;
+                }
+                out.push(b':');
+                if !write(value, out, most) || out.len() > most {
+                    return false;
+                }
+            }
+            out.push(b'}');
+        }
+    }
+    if out.len() * 2 > out.capacity() && out.capacity() > 1 << 16 {
+        // A doubling is near: ask before it happens.
+        reserve(out.capacity() * 2);
+    }
+    true
+}
+
+pub(super) fn write_string(text: &str, out: &mut Vec<u8>, most: usize) -> bool {
+    let whole = text.len() <= most;
+    let text = if whole { text } else { &text[..floor_char_boundary(text, most)] };
+    out.push(b'"');
+    for chunk in text.as_bytes().chunks(CHUNK_BYTES) {
+        if out.capacity() - out.len() < 6 * chunk.len() && text.len() > CHUNK_BYTES {
+            reserve(2 * out.capacity());
+        }
+        tick(chunk.len() / 64);
+        write_escaped(chunk, out);
+    }
+    if whole {
+        out.push(b'"');
+    }
+    whole
+}
+
+fn write_escaped(bytes: &[u8], out: &mut Vec<u8>) {
+    let mut written = 0;
+    for (index, byte) in bytes.iter().enumerate() {
+        if !matches!(byte, 0..=0x1f | b'"' | b'\\' | 0x7f) {
+            continue;
+        }
+        out.extend_from_slice(&bytes[written..index]);
+        written = index + 1;
+        match byte {
+            b'"' => out.extend_from_slice(b"\\\""),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            0x08 => out.extend_from_slice(b"\\b"),
+            0x0c => out.extend_from_slice(b"\\f"),
+            control => {
+                let digit = |value: u8| b"0123456789abcdef"[usize::from(value & 15)];
+                out.extend_from_slice(&[b'\\', b'u', b'0', b'0', digit(control >> 4), digit(*control)]);
+            }
+        }
+    }
+    out.extend_from_slice(&bytes[written..]);
+}
+
+fn floor_char_boundary(text: &str, most: usize) -> usize {
+    (0..=most.min(text.len())).rev().find(|index| text.is_char_boundary(*index)).unwrap_or(0)
+}
+
+fn write_number(number: &Num, out: &mut Vec<u8>) {
+    match number {
+        Num::Dec(text) => out.extend_from_slice(text.as_bytes()),
+        _ => out.extend_from_slice(number_text(number).as_deref().unwrap_or("null").as_bytes()),
+    }
+}
+
+/// `number` as it is written in JSON; `None` for nan, which is written as null.
+pub(super) fn number_text(number: &Num) -> Option<Cow<'_, str>> {
+    Some(match number {
+        Num::Dec(text) => Cow::Borrowed(text),
+        Num::Float(_) if is_nan(number) => return None,
+        Num::Float(float) => {
+            let float = finite(*float).unwrap_or_default();
+            if float.fract() == 0.0 && float.abs() < 1e17 {
+                Cow::Owned((float as i64).to_string())
+            } else {
+                // The shortest digits that read back as the same float.
+                Cow::Owned(serde_json::Number::from_f64(float).map(|number| number.to_string()).unwrap_or_default())
+            }
+        }
+        Num::Int(_) | Num::BigInt(_) => Cow::Owned(number.to_string()),
+    })
+}
+
+/// `float` as JSON can hold it; `None` for nan.
+fn finite(float: f64) -> Option<f64> {
+    if float.is_nan() { None } else { Some(float.clamp(f64::MIN, f64::MAX)) }
+}
+
+/// Bytes of `value` as JSON, without the text being made; it answers to the meter and stops past `most`.
+pub(crate) fn json_size(value: &Value, most: usize) -> usize {
+    tick(1);
+    match &value.repr {
+        Repr::Null | Repr::Bool(_) => 5,
+        Repr::Num(Num::Dec(text)) => text.len(),
+        Repr::Num(Num::BigInt(integer)) => (integer.bits() / 3) as usize + 2,
+        Repr::Num(_) => 20,
+        Repr::Str(text) => text.len() + 2,
+        Repr::Arr(array) => sum(array.items.iter(), most),
+        Repr::Obj(object) => {
+            let names: usize = object.members.keys().map(|name| name.len() + 4).sum();
+            names + sum(object.members.values(), most)
+        }
+    }
+}
+
+fn sum<'v>(values: impl Iterator<Item = &'v Value>, most: usize) -> usize {
+    let mut size: usize = 2;
+    for value in values {
+        size = size.saturating_add(json_size(value, most) + 1);
+        if size > most {
+            break;
+        }
+    }
+    size
+}
