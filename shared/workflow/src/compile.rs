@@ -1,18 +1,11 @@
 //! Compiles a definition: every mapping and template in it, with all problems at once.
 
 use crate::context::names_raw;
-use crate::program::{
-    CompiledAction, CompiledBranch, CompiledCall, CompiledCase, CompiledEach, CompiledOnError, CompiledStep, CompiledSwitch, CompiledWait,
-};
+use crate::program::{CompiledOnError, CompiledStep};
 use crate::respond::{CompiledRespond, CompiledStatus};
-use crate::step::http::{HttpStep, Target};
-use crate::step::sql::{SqlStep, SqlText};
-use crate::step::url::{PathTemplate, UrlTemplate};
-use forebay_connectors::StatementText;
+use crate::steps::kind_of;
 use forebay_contract::Name;
-use forebay_contract::definition::{
-    Action, Definition, DispatchPolicy, HttpCall, HttpTarget, OnError, Problem, Respond, Status, Step, Wait,
-};
+use forebay_contract::definition::{Definition, DispatchPolicy, OnError, Problem, Respond, Status, Step};
 use forebay_mapping::Paced;
 use forebay_mapping::header::{HeaderTemplate, refusal};
 use forebay_mapping::{Encoding, Mapping, Template};
@@ -60,7 +53,8 @@ pub(crate) struct Compiler {
     /// Of all steps so far, those inside of others included.
     step_count: usize,
     reaches_out: bool,
-    waits: bool,
+    /// Whether a step waits.
+    pub(crate) waits: bool,
     /// Whether a step asks whether an earlier attempt may have done it.
     pub(crate) asks_for_earlier: bool,
     /// Whether a text so far names `raw`.
@@ -95,7 +89,12 @@ impl Compiler {
     }
 
     /// Compiles one text: every mapping and template of a definition goes through here.
-    fn text<T, E: ToString>(&mut self, path: &str, source: &str, compile: impl FnOnce(&str) -> Result<T, E>) -> Option<Paced<T>> {
+    pub(crate) fn text<T, E: ToString>(
+        &mut self,
+        path: &str,
+        source: &str,
+        compile: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<Paced<T>> {
         self.wants_raw |= names_raw(source);
         compile(source).map(Paced::new).map_err(|error| self.problem(path, error.to_string())).ok()
     }
@@ -116,6 +115,15 @@ impl Compiler {
         self.text(path, source, |source| Template::compile(source, encoding))
     }
 
+    /// Templates by name.
+    pub(crate) fn templates(&mut self, path: &str, sources: &[(String, String)], encoding: Encoding) -> Vec<(String, Paced<Template>)> {
+        let compiled = sources.iter().filter_map(|(name, source)| {
+            let template = self.template(&format!("{path}.{name}"), source, encoding)?;
+            Some((name.clone(), template))
+        });
+        compiled.collect()
+    }
+
     /// As [`Compiler::optional_mapping`].
     pub(crate) fn optional_template(&mut self, path: &str, source: Option<&String>, encoding: Encoding) -> Option<Option<Paced<Template>>> {
         match source {
@@ -124,7 +132,7 @@ impl Compiler {
         }
     }
 
-    fn steps(&mut self, path: &str, steps: &[Step]) -> Vec<CompiledStep> {
+    pub(crate) fn steps(&mut self, path: &str, steps: &[Step]) -> Vec<CompiledStep> {
         steps.iter().enumerate().filter_map(|(index, step)| self.step(&format!("{path}[{index}]"), step)).collect()
     }
 
@@ -135,103 +143,15 @@ impl Compiler {
             OnError::Continue => CompiledOnError::Continue,
             OnError::Steps(steps) => CompiledOnError::Steps(self.steps(&format!("{path}.on_error"), steps)),
         };
-        let action = self.action(&format!("{path}.{}", step.action.kind()), &step.action);
-        let action = action?;
+        let action = kind_of(&step.action).compile(&format!("{path}.{}", step.action.kind()), self)?;
         self.step_count += 1;
-        self.reaches_out |= action.reaches_out();
+        self.reaches_out |= action.effect().reaches_out();
         self.connections.extend(action.connection().cloned());
-        self.waits |= matches!(action, CompiledAction::Wait(_));
         let (id, kind) = (step.id.clone(), step.action.kind());
         Some(CompiledStep { id, kind, when: when?, timeout: step.timeout, retry: step.retry, on_error, action })
     }
 
-    fn action(&mut self, path: &str, action: &Action) -> Option<CompiledAction> {
-        match action {
-            Action::Http(call) => self.http(path, call).map(CompiledAction::Http),
-            Action::Call(call) => {
-                let body = self.optional_mapping(&format!("{path}.body"), call.body.as_ref());
-                let query = self.optional_mapping(&format!("{path}.query"), call.query.as_ref());
-                let (integration, wait) = (call.integration.clone(), call.wait);
-                Some(CompiledAction::Call(CompiledCall { integration, wait, body: body?, query: query? }))
-            }
-            Action::Set(source) => self.mapping(path, source).map(CompiledAction::Set),
-            Action::Switch(switch) => {
-                let mut cases = Vec::with_capacity(switch.cases.len());
-                for (index, case) in switch.cases.iter().enumerate() {
-                    let when = self.mapping(&format!("{path}.cases[{index}].when"), &case.when);
-                    let steps = self.steps(&format!("{path}.cases[{index}].steps"), &case.steps);
-                    cases.extend(when.map(|when| CompiledCase { when, steps }));
-                }
-                let default = self.steps(&format!("{path}.default"), &switch.default);
-                Some(CompiledAction::Switch(CompiledSwitch { cases, default }))
-            }
-            Action::Each(each) => {
-                let items = self.mapping(&format!("{path}.in"), &each.items);
-                let steps = self.steps(&format!("{path}.steps"), &each.steps);
-                let output = self.optional_mapping(&format!("{path}.output"), each.output.as_ref());
-                Some(CompiledAction::Each(CompiledEach { items: items?, parallel: each.parallel, steps, output: output? }))
-            }
-            Action::Parallel(branches) => {
-                let compiled = branches.iter().map(|branch| {
-                    let steps = self.steps(&format!("{path}.{}", branch.name), &branch.steps);
-                    CompiledBranch { name: branch.name.clone(), steps }
-                });
-                Some(CompiledAction::Parallel(compiled.collect()))
-            }
-            Action::Assert(assertion) => {
-                let that = self.mapping(path, &assertion.that);
-                let message = self.optional_template(&format!("{path}.message"), assertion.message.as_ref(), Encoding::None);
-                Some(CompiledAction::Assert { that: that?, message: message? })
-            }
-            Action::Log(line) => {
-                Some(CompiledAction::Log { message: self.template(path, &line.message, Encoding::None)?, level: line.level })
-            }
-            Action::Wait(Wait::For(pause)) => Some(CompiledAction::Wait(CompiledWait::For(*pause))),
-            Action::Wait(Wait::Until(source)) => {
-                self.mapping(&format!("{path}.until"), source).map(|mapping| CompiledAction::Wait(CompiledWait::Until(mapping)))
-            }
-            Action::Respond(respond) => self.respond(path, respond).map(CompiledAction::Respond),
-            Action::Stop(stop) => {
-                let error = self.optional_template(&format!("{path}.error"), stop.error.as_ref(), Encoding::None)?;
-                Some(CompiledAction::Stop { error })
-            }
-            Action::Sql(call) => {
-                let mut statements = Vec::with_capacity(call.statements.len());
-                for (index, statement) in call.statements.iter().enumerate() {
-                    let place = if call.is_transaction { format!("{path}.transaction[{index}].params") } else { format!("{path}.params") };
-                    let params = self.optional_mapping(&place, statement.params.as_ref());
-                    let (text, reads_only) = (StatementText::new(&statement.text), statement.reads_only);
-                    statements.extend(params.map(|params| SqlText { text, params, reads_only }));
-                }
-                Some(CompiledAction::Sql(SqlStep { connection: call.connection.clone(), statements, is_transaction: call.is_transaction }))
-            }
-            Action::Email(call) => self.email(path, call).map(CompiledAction::Email),
-            Action::Sftp(call) => self.sftp(path, call).map(CompiledAction::Sftp),
-            Action::Amqp(call) => self.amqp(path, call).map(CompiledAction::Amqp),
-        }
-    }
-
-    fn http(&mut self, path: &str, call: &HttpCall) -> Option<HttpStep> {
-        let target = match &call.target {
-            HttpTarget::Url(url) => self.text(&format!("{path}.url"), url, UrlTemplate::compile).map(Target::Url),
-            HttpTarget::Connection { connection, path: source } => {
-                let under = self.text(&format!("{path}.path"), source, PathTemplate::compile);
-                under.map(|path| Target::Connection { connection: connection.clone(), path })
-            }
-        };
-        let mut query = Vec::with_capacity(call.query.len());
-        for (name, source) in &call.query {
-            let template = self.template(&format!("{path}.query.{name}"), source, Encoding::Scalar);
-            query.extend(template.map(|template| (name.clone(), template)));
-        }
-        let headers = self.headers(path, &call.headers, true);
-        let body = self.optional_mapping(&format!("{path}.body"), call.body.as_ref());
-        let (method, accept, has_effect) = (call.method.clone(), call.accept.clone(), !call.is_safe());
-        let (redirects, response) = (call.redirects, call.response.clone());
-        Some(HttpStep { method, target: target?, query, headers, body: body?, accept, redirects, response, has_effect })
-    }
-
-    fn respond(&mut self, path: &str, respond: &Respond) -> Option<CompiledRespond> {
+    pub(crate) fn respond(&mut self, path: &str, respond: &Respond) -> Option<CompiledRespond> {
         let status = match &respond.status {
             Status::Fixed(status) => Some(CompiledStatus::Fixed(*status)),
             Status::Mapping(source) => self.mapping(&format!("{path}.status"), source).map(CompiledStatus::Mapping),
@@ -241,7 +161,7 @@ impl Compiler {
         Some(CompiledRespond { status: status?, headers, body: body? })
     }
 
-    fn headers(&mut self, path: &str, headers: &[(String, String)], in_request: bool) -> Vec<HeaderTemplate> {
+    pub(crate) fn headers(&mut self, path: &str, headers: &[(String, String)], in_request: bool) -> Vec<HeaderTemplate> {
         let mut compiled: Vec<HeaderTemplate> = Vec::with_capacity(headers.len());
         for (written, source) in headers {
             let name = written.to_ascii_lowercase();

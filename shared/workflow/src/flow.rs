@@ -5,6 +5,8 @@ use crate::engine::{Engine, ExecutionContext};
 use crate::journal::Journal;
 use crate::program::{CompiledOnError, CompiledStep, Program};
 use crate::step_log::{StepEnd, StepLog};
+use crate::steps::{Effect, StepRun};
+use forebay_connectors::concealment::Concealment;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{ExecutionError, KeptStep, Response, StepStatus};
 use forebay_contract::{Label, show_duration};
@@ -59,10 +61,32 @@ pub(crate) enum Flow {
     Wait(i64),
 }
 
+impl Flow {
+    /// Of two lists that ran at once: a `stop` ends the workflow, whatever waits; of two waits the earlier one.
+    pub(crate) fn sooner(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Stop, _) | (_, Self::Stop) => Self::Stop,
+            (Self::Wait(one), Self::Wait(other)) => Self::Wait(one.min(other)),
+            (Self::Next, other) => other,
+            (one, Self::Next) => one,
+        }
+    }
+}
+
 /// What one attempt of a step gave.
 pub(crate) enum Done {
     Output(Value),
     Ends(Flow),
+}
+
+impl Done {
+    /// What a step that holds steps gave: its output once all of them have run.
+    pub(crate) fn of(flow: Flow, output: impl FnOnce() -> Value) -> Self {
+        match flow {
+            Flow::Next => Self::Output(output()),
+            ends => Self::Ends(ends),
+        }
+    }
 }
 
 pub(crate) type Steps<'s> = Pin<Box<dyn Future<Output = Result<Flow, ExecutionError>> + Send + 's>>;
@@ -143,7 +167,7 @@ impl Execution<'_> {
         {
             return Ok(None);
         }
-        let reaches_out = step.action.reaches_out();
+        let reaches_out = step.action.effect().reaches_out();
         if reaches_out && let Some(output) = self.state().journal.output(path) {
             return Ok(Some(Done::Output(output)));
         }
@@ -152,7 +176,7 @@ impl Execution<'_> {
             let error = match self.act(step, scope, path).await {
                 Ok(done) => {
                     if reaches_out && let Done::Output(output) = &done {
-                        self.state().journal.add(path, output, step.action.has_effect());
+                        self.state().journal.add(path, output, step.action.effect() == Effect::Writes);
                     }
                     return Ok(Some(done));
                 }
@@ -177,6 +201,21 @@ impl Execution<'_> {
         }
     }
 
+    /// One attempt. What a remote system repeats of the connection's secrets is in no error.
+    async fn act(&self, step: &CompiledStep, scope: &mut Scope, path: &str) -> Result<Done, ExecutionError> {
+        if step.action.effect() == Effect::Writes {
+            self.keep_before_effect().await;
+        }
+        let error = match step.action.run(StepRun { execution: self, path, timeout: step.timeout }, scope).await {
+            Ok(done) => return Ok(done),
+            Err(error) => error,
+        };
+        match step.action.connection().map(|name| self.execution.host.connection(name)) {
+            Some(Ok(connection)) => Err(Concealment::of(&connection).conceal_in(error)),
+            Some(Err(_)) | None => Err(error),
+        }
+    }
+
     /// Makes durable what must be before the next effect begins. What is not goes back, also when the run is broken off meanwhile.
     pub(crate) async fn keep_before_effect(&self) {
         let Some(steps) = self.state().journal.take_urgent() else { return };
@@ -194,8 +233,8 @@ impl Execution<'_> {
         };
         let described = [("code", Value::string(error.code.as_str())), ("message", Value::string(error.message.as_str()))];
         let output = Value::object([("error", Value::object(described))]);
-        if step.action.reaches_out() {
-            self.state().journal.add(path, &output, step.action.has_effect());
+        if step.action.effect().reaches_out() {
+            self.state().journal.add(path, &output, step.action.effect() == Effect::Writes);
         }
         self.add_step(scope, &step.id, output.clone())?;
         scope.last = Some(output);

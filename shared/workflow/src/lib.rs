@@ -3,11 +3,8 @@
 //! A [`Program`] is a definition, compiled once and shared; an [`Engine`] runs programs on envelopes, each [`Run`] within a
 //! deadline and bounds of memory and stack. What a tenant writes into a mapping can end its own execution only.
 
-mod action;
 mod alert;
-mod branches;
 mod compile;
-mod compile_remote;
 mod context;
 mod engine;
 mod flow;
@@ -20,8 +17,8 @@ mod program;
 mod redaction;
 mod redaction_text;
 mod respond;
-mod step;
 mod step_log;
+mod steps;
 pub mod trial;
 mod variables;
 

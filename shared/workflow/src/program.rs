@@ -3,17 +3,13 @@
 use crate::compile::{Parts, compile};
 use crate::key::key;
 use crate::respond::CompiledRespond;
-use crate::step::amqp::AmqpStep;
-use crate::step::email::EmailStep;
-use crate::step::http::{HttpStep, Target};
-use crate::step::sftp::SftpStep;
-use crate::step::sql::SqlStep;
+use crate::steps::CompiledKind;
 use forebay_contract::Name;
-use forebay_contract::definition::{Definition, LogLevel, Problem, RetryPolicy};
+use forebay_contract::definition::{Definition, Problem, RetryPolicy};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::ExecutionError;
+use forebay_mapping::Mapping;
 use forebay_mapping::Paced;
-use forebay_mapping::{Mapping, Template};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,114 +36,13 @@ pub(crate) struct CompiledStep {
     pub timeout: Option<Duration>,
     pub retry: Option<RetryPolicy>,
     pub on_error: CompiledOnError,
-    pub action: CompiledAction,
+    pub action: Box<dyn CompiledKind>,
 }
 
 pub(crate) enum CompiledOnError {
     Fail,
     Continue,
     Steps(Vec<CompiledStep>),
-}
-
-pub(crate) enum CompiledAction {
-    Http(HttpStep),
-    Sql(SqlStep),
-    Email(EmailStep),
-    Sftp(SftpStep),
-    Amqp(AmqpStep),
-    Call(CompiledCall),
-    Set(Paced<Mapping>),
-    Switch(CompiledSwitch),
-    Each(CompiledEach),
-    Parallel(Vec<CompiledBranch>),
-    Assert { that: Paced<Mapping>, message: Option<Paced<Template>> },
-    Log { message: Paced<Template>, level: LogLevel },
-    Wait(CompiledWait),
-    Respond(CompiledRespond),
-    Stop { error: Option<Paced<Template>> },
-}
-
-impl CompiledAction {
-    /// The connection that it works by.
-    pub(crate) fn connection(&self) -> Option<&Name> {
-        match self {
-            Self::Http(call) => match &call.target {
-                Target::Connection { connection, .. } => Some(connection),
-                Target::Url(_) => None,
-            },
-            Self::Sql(call) => Some(&call.connection),
-            Self::Email(call) => Some(&call.connection),
-            Self::Sftp(call) => Some(&call.connection),
-            Self::Amqp(call) => Some(&call.connection),
-            Self::Call(_)
-            | Self::Set(_)
-            | Self::Switch(_)
-            | Self::Each(_)
-            | Self::Parallel(_)
-            | Self::Assert { .. }
-            | Self::Log { .. }
-            | Self::Wait(_)
-            | Self::Respond(_)
-            | Self::Stop { .. } => None,
-        }
-    }
-}
-
-pub(crate) struct CompiledCall {
-    pub integration: Name,
-    pub wait: bool,
-    pub body: Option<Paced<Mapping>>,
-    pub query: Option<Paced<Mapping>>,
-}
-
-pub(crate) struct CompiledSwitch {
-    pub cases: Vec<CompiledCase>,
-    pub default: Vec<CompiledStep>,
-}
-
-pub(crate) struct CompiledCase {
-    pub when: Paced<Mapping>,
-    pub steps: Vec<CompiledStep>,
-}
-
-pub(crate) struct CompiledEach {
-    pub items: Paced<Mapping>,
-    pub parallel: usize,
-    pub steps: Vec<CompiledStep>,
-    pub output: Option<Paced<Mapping>>,
-}
-
-pub(crate) struct CompiledBranch {
-    pub name: String,
-    pub steps: Vec<CompiledStep>,
-}
-
-pub(crate) enum CompiledWait {
-    For(Duration),
-    Until(Paced<Mapping>),
-}
-
-impl CompiledAction {
-    /// Whether the output comes from outside, so that doing it again may give another one. It is kept, once it is there.
-    pub(crate) fn reaches_out(&self) -> bool {
-        match self {
-            Self::Http(_) | Self::Sql(_) | Self::Email(_) | Self::Sftp(_) | Self::Amqp(_) | Self::Call(_) => true,
-            // The time and random numbers come from outside too.
-            Self::Set(mapping) => !mapping.program().is_deterministic(),
-            _ => false,
-        }
-    }
-
-    /// Whether doing it again would do something again: what was kept is made durable before it begins.
-    pub(crate) fn has_effect(&self) -> bool {
-        match self {
-            Self::Http(call) => call.has_effect,
-            Self::Sql(call) => call.has_effect(),
-            Self::Sftp(call) => call.has_effect(),
-            Self::Email(_) | Self::Amqp(_) | Self::Call(_) => true,
-            _ => false,
-        }
-    }
 }
 
 impl Program {

@@ -2,7 +2,7 @@
 
 mod words;
 
-use forebay_contract::definition::{Action, Definition, OnError, Places, Step};
+use forebay_contract::definition::{Definition, InnerSteps, OnError, Places, Step};
 use forebay_contract::outcome::{StepRecord, StepStatus};
 use maud::{Markup, html};
 use std::collections::HashMap;
@@ -94,22 +94,11 @@ struct Pen<'a> {
 impl Pen<'_> {
     fn step(&self, path: &str, step: &Step) -> Drawn {
         let node = self.node(path, "step", &words::step(step), Some(&step.id));
-        let inner = |field: &str, steps: &[Step]| self.sequence(&format!("{path}.{field}"), steps);
-        let drawn = match &step.action {
-            Action::Each(each) => framed(node, inner("each.steps", &each.steps)),
-            Action::Switch(switch) => {
-                let mut branches: Vec<(String, Drawn)> = Vec::new();
-                for (index, case) in switch.cases.iter().enumerate() {
-                    branches.push((case.when.clone(), inner(&format!("switch.cases[{index}].steps"), &case.steps)));
-                }
-                branches.push(("else".to_owned(), inner("switch.default", &switch.default)));
-                forked(node, branches)
-            }
-            Action::Parallel(all) => {
-                let branches = all.iter().map(|branch| (branch.name.clone(), inner(&format!("parallel.{}", branch.name), &branch.steps)));
-                forked(node, branches.collect())
-            }
-            _ => node,
+        let sequence = |list: &InnerSteps<'_>| self.sequence(&format!("{path}.{}", list.place), list.steps);
+        let drawn = match &step.action.inner()[..] {
+            [] => node,
+            [only] if only.label.is_none() => framed(node, sequence(only)),
+            lists => forked(node, lists.iter().map(|list| (list.label.clone().unwrap_or_default(), sequence(list))).collect()),
         };
         match &step.on_error {
             OnError::Steps(steps) => with_fault(drawn, self.sequence(&format!("{path}.on_error"), steps)),

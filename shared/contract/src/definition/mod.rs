@@ -7,7 +7,7 @@ mod document;
 mod places;
 mod published;
 mod read;
-mod step;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod trigger;
@@ -19,9 +19,9 @@ pub use places::{Place, Places};
 pub use published::DOCUMENT_SCHEMA;
 #[cfg(test)]
 pub(crate) use published::tests as published_tests;
-pub use step::{
-    Action, AmqpCall, Assertion, Branch, Case, Each, EmailCall, HttpCall, HttpTarget, IntegrationCall, LogLevel, LogLine, OnError,
-    Redirects, SftpCall, SftpOperation, SqlCall, SqlStatement, Step, Stop, Switch, Wait,
+pub use steps::{
+    Action, AmqpCall, Assertion, Branch, Case, Each, EmailCall, HttpCall, HttpTarget, InnerSteps, IntegrationCall, LogLevel, LogLine,
+    OnError, Parallel, Redirects, Set, SftpCall, SftpOperation, SqlCall, SqlStatement, Step, Stop, Switch, Wait,
 };
 pub use trigger::{
     Authentication, Cors, DispatchPolicy, Idempotency, IdempotencyMatch, MissedRuns, OnTimeout, QueryKind, QueryParameter, Rate, RateScope,

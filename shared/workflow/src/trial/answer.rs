@@ -11,7 +11,7 @@ use serde_json::{Map, Value as Json, json};
 const WITHOUT_BODY: [u64; 2] = [204, 304];
 
 /// `{ status, headers, body }`.
-pub(super) fn answer(part: &str, respond: Option<&Respond>, scope: &Scope) -> Result<Json, Fault> {
+pub(crate) fn answer(part: &str, respond: Option<&Respond>, scope: &Scope) -> Result<Json, Fault> {
     let last = || Json::from(scope.last.as_ref().unwrap_or(&scope.input));
     let Some(respond) = respond else { return Ok(object_of([("status", json!(200)), ("headers", json!({})), ("body", last())])) };
     let status = match &respond.status {

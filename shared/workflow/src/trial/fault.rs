@@ -31,23 +31,23 @@ pub struct FaultPlace {
 }
 
 impl Fault {
-    pub(super) fn new(part: &str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(part: &str, message: impl Into<String>) -> Self {
         Self { part: part.to_owned(), message: message.into(), source: String::new(), place: None }
     }
 
-    pub(super) fn compile(part: &str, source: &str, error: CompileError) -> Self {
+    pub(crate) fn compile(part: &str, source: &str, error: CompileError) -> Self {
         let place = FaultPlace { line: error.line, column: error.column, snippet: error.snippet, value: None };
         Self { part: part.to_owned(), message: error.message, source: source.to_owned(), place: Some(place) }
     }
 
     /// At a place of a mapping or template; where none can be told, at the whole of it.
-    pub(super) fn at(part: &str, source: &str, located: Option<Located>, message: impl Into<String>) -> Self {
+    pub(crate) fn at(part: &str, source: &str, located: Option<Located>, message: impl Into<String>) -> Self {
         let place = FaultPlace::from(located.unwrap_or_else(|| Located::whole(source)));
         Self { part: part.to_owned(), message: message.into(), source: source.to_owned(), place: Some(place) }
     }
 
     /// A mapping or template gave what does not fit.
-    pub(super) fn gave(part: &str, source: &str, value: &Value, message: impl Into<String>) -> Self {
+    pub(crate) fn gave(part: &str, source: &str, value: &Value, message: impl Into<String>) -> Self {
         Self::at(part, source, Some(Located::whole(source).with(value)), message)
     }
 }

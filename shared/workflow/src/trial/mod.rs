@@ -15,15 +15,19 @@ pub use fault::{Fault, FaultPlace};
 
 use crate::compile::wants_raw;
 use crate::context::{Asked, Context, names_raw};
-use answer::answer;
+use crate::steps::{TrialStep, kind_of};
+pub(crate) use answer::answer;
 use forebay_contract::Label;
+use forebay_contract::Name;
 use forebay_contract::body::Reading;
-use forebay_contract::definition::{Action, Definition, DispatchPolicy, Each, Step, Switch};
+use forebay_contract::definition::{Definition, DispatchPolicy, Step};
 use forebay_contract::envelope::Envelope;
 use forebay_mapping::STACK_BYTES;
-use forebay_mapping::{Encoding, Value};
-use scope::{Scope, evaluate};
-use serde_json::{Map, Value as Json, json};
+use forebay_mapping::Value;
+pub(crate) use request::Rendering;
+pub(crate) use scope::Scope;
+use scope::evaluate;
+use serde_json::{Map, Value as Json};
 
 /// Bytes of an example's body, and of what its mappings give together.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
@@ -128,21 +132,39 @@ fn on_a_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Fault> {
 
 /// How a list of steps, or one, came to its end.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Flow {
+pub(crate) enum Flow {
     Next,
     /// A `stop` ended the workflow well.
     Stop,
 }
 
 /// What a step gave.
-enum Done {
+pub(crate) enum Done {
     Output(Value),
     /// It was not run; this is what it would send.
     Request(Json),
     Stops,
 }
 
-struct Trial<'a> {
+impl Done {
+    /// What a step that holds steps gave: `output`, unless a `stop` ended the workflow.
+    pub(crate) fn of(flow: Flow, output: Value) -> Self {
+        match flow {
+            Flow::Next => Self::Output(output),
+            Flow::Stop => Self::Stops,
+        }
+    }
+
+    /// The request of a step that works by a connection.
+    pub(crate) fn request_by(connection: &Name, rest: Map<String, Json>) -> Self {
+        let mut request = Map::from_iter([("connection".to_owned(), connection.as_str().into())]);
+        request.extend(rest);
+        Self::Request(Json::Object(request))
+    }
+}
+
+/// A trial under way.
+pub(crate) struct Trial<'a> {
     given: &'a Map<String, Json>,
     tried: Tried,
     /// The answer of a `respond` step.
@@ -150,6 +172,11 @@ struct Trial<'a> {
 }
 
 impl Trial<'_> {
+    /// Takes the answer of a `respond` step.
+    pub(crate) fn answer_early(&mut self, answer: Json) {
+        self.early = Some(answer);
+    }
+
     fn run(mut self, definition: &Definition, scope: Scope) -> Tried {
         self.tried.fault = self.all(definition, scope).err();
         self.tried
@@ -171,7 +198,8 @@ impl Trial<'_> {
         labelled
     }
 
-    fn steps(&mut self, path: &str, steps: &[Step], scope: &mut Scope) -> Result<Flow, Fault> {
+    /// Runs a list of steps. `path` is that of the list, such as `steps[2].each.steps`.
+    pub(crate) fn steps(&mut self, path: &str, steps: &[Step], scope: &mut Scope) -> Result<Flow, Fault> {
         for (index, step) in steps.iter().enumerate() {
             if self.step(&format!("{path}[{index}]"), step, scope)? == Flow::Stop {
                 return Ok(Flow::Stop);
@@ -188,7 +216,8 @@ impl Trial<'_> {
             return Ok(Flow::Next);
         }
         let place = self.tried.steps.len();
-        match self.act(&format!("{path}.{}", step.action.kind()), &step.action, scope, &step.id)? {
+        let part = format!("{path}.{}", step.action.kind());
+        match kind_of(&step.action).run_trial(TrialStep { part: &part, id: &step.id }, scope, self)? {
             Done::Output(output) => {
                 // A step that holds steps stands before them.
                 self.ended(step, scope, StepOutcome::Ran, output.clone(), None);
@@ -216,88 +245,6 @@ impl Trial<'_> {
         self.tried.steps.push(TriedStep { path, kind, outcome, output: Json::from(&output), request });
         scope.add_step(&step.id, output);
     }
-
-    fn act(&mut self, part: &str, action: &Action, scope: &mut Scope, id: &str) -> Result<Done, Fault> {
-        Ok(Done::Output(match action {
-            Action::Set(source) => scope.mapping(part, source)?,
-            Action::Assert(assertion) => {
-                let output = scope.mapping(&format!("{part}.that"), &assertion.that)?;
-                if output.as_bool() != Some(true) {
-                    let message = match &assertion.message {
-                        Some(source) => scope.template(&format!("{part}.message"), source, Encoding::None)?,
-                        None => format!("the mapping must give true, and gave {output}"),
-                    };
-                    return Err(Fault::gave(&format!("{part}.that"), &assertion.that, &output, message));
-                }
-                output
-            }
-            Action::Log(line) => Value::string(scope.template(&format!("{part}.message"), &line.message, Encoding::None)?),
-            Action::Respond(respond) => {
-                let answer = answer(part, Some(respond), scope)?;
-                let output = Value::from(&json!({ "status": answer["status"] }));
-                self.early = Some(answer);
-                output
-            }
-            Action::Stop(stop) => match &stop.error {
-                Some(error) => {
-                    let part = format!("{part}.error");
-                    return Err(Fault::at(&part, error, None, scope.template(&part, error, Encoding::None)?));
-                }
-                None => return Ok(Done::Stops),
-            },
-            Action::Switch(switch) => return self.switch(part, switch, scope),
-            Action::Each(each) => return self.each(part, each, scope, id),
-            Action::Parallel(branches) => {
-                let (mut outputs, mut ends, mut inner) = (Vec::with_capacity(branches.len()), Flow::Next, Vec::new());
-                for branch in branches {
-                    let mut scope = Scope { last: None, ..scope.clone() };
-                    if self.steps(&format!("{part}.{}", branch.name), &branch.steps, &mut scope)? == Flow::Stop {
-                        ends = Flow::Stop;
-                    }
-                    outputs.push((branch.name.clone(), scope.last.unwrap_or(Value::NULL)));
-                    inner.extend(scope.steps);
-                }
-                inner.into_iter().for_each(|(id, output)| scope.add_step(&id, output));
-                return Ok(done(ends, Value::object(outputs)));
-            }
-            action => return request::request(part, action, scope).map(Done::Request),
-        }))
-    }
-
-    fn switch(&mut self, part: &str, switch: &Switch, scope: &mut Scope) -> Result<Done, Fault> {
-        let (mut path, mut chosen) = (format!("{part}.default"), &switch.default);
-        for (index, case) in switch.cases.iter().enumerate() {
-            if scope.mapping(&format!("{part}.cases[{index}].when"), &case.when)?.is_truthy() {
-                (path, chosen) = (format!("{part}.cases[{index}].steps"), &case.steps);
-                break;
-            }
-        }
-        let before = scope.last.take();
-        let flow = self.steps(&path, chosen, scope)?;
-        let output = std::mem::replace(&mut scope.last, before);
-        Ok(done(flow, output.unwrap_or(Value::NULL)))
-    }
-
-    fn each(&mut self, part: &str, each: &Each, scope: &Scope, id: &str) -> Result<Done, Fault> {
-        let items = scope.mapping(&format!("{part}.in"), &each.items)?;
-        let Some(items) = items.as_array() else {
-            let message = format!("the mapping must give a list, and gave {}; `// []` makes an empty one of null", items.kind());
-            return Err(Fault::gave(&format!("{part}.in"), &each.items, &items, message));
-        };
-        let (mut outputs, mut ends) = (Vec::with_capacity(items.len()), Flow::Next);
-        for (index, item) in items.iter().enumerate() {
-            let mut inner = scope.of_item(id, index, item.clone());
-            if self.steps(&format!("{part}.steps"), &each.steps, &mut inner)? == Flow::Stop {
-                ends = Flow::Stop;
-                continue;
-            }
-            outputs.push(match &each.output {
-                Some(source) => inner.mapping(&format!("{part}.output"), source)?,
-                None => inner.last.unwrap_or(Value::NULL),
-            });
-        }
-        Ok(done(ends, Value::array(outputs)))
-    }
 }
 
 /// The mappings that run before the workflow; they see no `.input`.
@@ -316,10 +263,6 @@ fn labels(definition: &Definition, scope: &Scope) -> Result<Vec<Label>, Fault> {
     let Some(source) = &definition.label else { return Ok(Vec::new()) };
     let output = scope.json("label", source)?;
     Label::all_of(&output).map_err(|error| Fault::new("label", error.to_string()))
-}
-
-fn done(flow: Flow, output: Value) -> Done {
-    if flow == Flow::Stop { Done::Stops } else { Done::Output(output) }
 }
 
 #[cfg(test)]

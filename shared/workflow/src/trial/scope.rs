@@ -1,37 +1,37 @@
 //! What mappings see in a trial, and how they are evaluated: each is compiled when it is reached.
 
 use super::fault::Fault;
-use crate::step::recipients::addresses;
+use crate::steps::recipients::addresses;
 use forebay_mapping::{Encoding, Limits, Mapping, Template, Value};
 use serde_json::Value as Json;
 
 /// The context of a trial.
 #[derive(Clone)]
-pub(super) struct Scope {
+pub(crate) struct Scope {
     /// Everything but `input` and `steps`.
-    pub(super) fixed: Vec<(String, Value)>,
-    pub(super) input: Value,
-    pub(super) steps: Vec<(String, Value)>,
+    pub(crate) fixed: Vec<(String, Value)>,
+    pub(crate) input: Value,
+    pub(crate) steps: Vec<(String, Value)>,
     /// The output of the last step that ran.
-    pub(super) last: Option<Value>,
+    pub(crate) last: Option<Value>,
     /// What stands before the ids of steps in paths: empty, or such as `lines[3]/`.
-    pub(super) prefix: String,
+    pub(crate) prefix: String,
 }
 
 impl Scope {
-    pub(super) fn value(&self) -> Value {
+    pub(crate) fn value(&self) -> Value {
         let steps = Value::object(self.steps.clone());
         let own = [("input".to_owned(), self.input.clone()), ("steps".to_owned(), steps)];
         Value::object(self.fixed.iter().cloned().chain(own))
     }
 
-    pub(super) fn add_step(&mut self, id: &str, output: Value) {
+    pub(crate) fn add_step(&mut self, id: &str, output: Value) {
         self.steps.retain(|(known, _)| known != id);
         self.steps.push((id.to_owned(), output));
     }
 
     /// The scope of one item of the loop `id`.
-    pub(super) fn of_item(&self, id: &str, index: usize, item: Value) -> Self {
+    pub(crate) fn of_item(&self, id: &str, index: usize, item: Value) -> Self {
         let mut scope = self.clone();
         scope.fixed.retain(|(name, _)| name != "item" && name != "index");
         scope.fixed.extend([("item".to_owned(), item), ("index".to_owned(), Value::from(index))]);
@@ -40,23 +40,23 @@ impl Scope {
         scope
     }
 
-    pub(super) fn mapping(&self, part: &str, source: &str) -> Result<Value, Fault> {
+    pub(crate) fn mapping(&self, part: &str, source: &str) -> Result<Value, Fault> {
         evaluate(part, source, &self.value())
     }
 
     /// For what is shown only.
-    pub(super) fn json(&self, part: &str, source: &str) -> Result<Json, Fault> {
+    pub(crate) fn json(&self, part: &str, source: &str) -> Result<Json, Fault> {
         self.mapping(part, source).map(|value| Json::from(&value))
     }
 
-    pub(super) fn template(&self, part: &str, source: &str, encoding: Encoding) -> Result<String, Fault> {
+    pub(crate) fn template(&self, part: &str, source: &str, encoding: Encoding) -> Result<String, Fault> {
         let template = Template::compile(source, encoding).map_err(|error| Fault::compile(part, source, error))?;
         let input = self.value();
         template.render(&input, &Limits::default()).map_err(|error| Fault::at(part, source, template.locate(&input), error.to_string()))
     }
 
     /// What a template of addresses stands for.
-    pub(super) fn addresses(&self, part: &str, source: &str) -> Result<Vec<String>, Fault> {
+    pub(crate) fn addresses(&self, part: &str, source: &str) -> Result<Vec<String>, Fault> {
         let template = Template::compile(source, Encoding::HeaderValue).map_err(|error| Fault::compile(part, source, error))?;
         let input = self.value();
         let pieces = template.pieces(&input, &Limits::default());
@@ -67,7 +67,7 @@ impl Scope {
 }
 
 /// Compiles and runs one mapping.
-pub(super) fn evaluate(part: &str, source: &str, input: &Value) -> Result<Value, Fault> {
+pub(crate) fn evaluate(part: &str, source: &str, input: &Value) -> Result<Value, Fault> {
     let mapping = Mapping::compile(source).map_err(|error| Fault::compile(part, source, error))?;
     mapping.run(input, &Limits::default()).map_err(|error| Fault::at(part, source, mapping.locate(input, &error), error.to_string()))
 }

@@ -2,6 +2,7 @@ use super::*;
 use forebay_contract::IdIssuer;
 use forebay_contract::definition::documents;
 use forebay_contract::envelope::Request;
+use serde_json::json;
 use uuid::Uuid;
 
 fn envelope(body: &str) -> Envelope {

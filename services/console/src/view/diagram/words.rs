@@ -1,6 +1,6 @@
 //! What stands in the boxes.
 
-use forebay_contract::definition::{Action, Definition, DispatchPolicy, HttpTarget, OnError, SftpOperation, Status, Step, Trigger, Wait};
+use forebay_contract::definition::{Definition, DispatchPolicy, OnError, Status, Step, Trigger};
 use forebay_contract::format_duration;
 
 /// The texts of a box.
@@ -67,7 +67,7 @@ pub(super) fn answer(definition: &Definition) -> Option<Words> {
 }
 
 pub(super) fn step(step: &Step) -> Words {
-    let mut about = action(&step.action);
+    let mut about = step.action.summary();
     if let Some(when) = &step.when {
         about = format!("if {when}");
     }
@@ -77,42 +77,4 @@ pub(super) fn step(step: &Step) -> Words {
         _ => "",
     };
     Words { kind: step.action.kind(), title: step.id.clone(), about, aside }
-}
-
-fn action(action: &Action) -> String {
-    match action {
-        Action::Http(call) => match &call.target {
-            HttpTarget::Url(url) => format!("{} {url}", call.method),
-            HttpTarget::Connection { connection, path } => format!("{} {connection} {path}", call.method),
-        },
-        Action::Sql(call) => {
-            let first = call.statements.first().map(|statement| statement.text.trim()).unwrap_or_default();
-            format!("{}: {}", call.connection, first.split_whitespace().collect::<Vec<_>>().join(" "))
-        }
-        Action::Email(call) => format!("to {}", call.to.join(", ")),
-        Action::Sftp(call) => match &call.operation {
-            SftpOperation::List { path, .. } => format!("list {path}"),
-            SftpOperation::Get { path, .. } => format!("get {path}"),
-            SftpOperation::Put { path, .. } => format!("put {path}"),
-            SftpOperation::Move { path, to, .. } => format!("move {path} to {to}"),
-            SftpOperation::Delete { path } => format!("delete {path}"),
-        },
-        Action::Amqp(call) => format!("{}: {} {}", call.connection, call.exchange, call.routing_key),
-        Action::Call(call) => format!("{}{}", call.integration, if call.wait { "" } else { ", without waiting" }),
-        Action::Set(source) => source.clone(),
-        Action::Switch(_) => "the first that holds".to_owned(),
-        Action::Each(each) => {
-            format!("in {}{}", each.items, if each.parallel > 1 { format!(" · {} at once", each.parallel) } else { String::new() })
-        }
-        Action::Parallel(branches) => format!("{} branches at once", branches.len()),
-        Action::Assert(assertion) => assertion.that.clone(),
-        Action::Log(line) => line.message.clone(),
-        Action::Wait(Wait::For(duration)) => format!("for {}", format_duration(*duration)),
-        Action::Wait(Wait::Until(source)) => format!("until {source}"),
-        Action::Respond(respond) => match &respond.status {
-            Status::Fixed(status) => format!("answers {status} and goes on"),
-            Status::Mapping(source) => format!("answers {source} and goes on"),
-        },
-        Action::Stop(stop) => stop.error.clone().map_or_else(|| "ends well".to_owned(), |error| format!("fails: {error}")),
-    }
 }

@@ -4,14 +4,14 @@ use crate::body::BodyRule;
 use crate::fields::{Fields, Read};
 
 /// The fields `content_type`, `charset` and `separator`.
-pub(super) fn body_rule(fields: &Fields<'_>) -> Read<BodyRule> {
+pub(in crate::definition) fn body_rule(fields: &Fields<'_>) -> Read<BodyRule> {
     let content_type = fields.text("content_type");
     let rule = body_rule_of(fields, content_type.as_ref().ok().and_then(Option::as_deref));
     content_type.and(rule)
 }
 
 /// As [`body_rule`], where the content type has been read.
-pub(super) fn body_rule_of(fields: &Fields<'_>, content_type: Option<&str>) -> Read<BodyRule> {
+pub(in crate::definition) fn body_rule_of(fields: &Fields<'_>, content_type: Option<&str>) -> Read<BodyRule> {
     // A tab is blank.
     let (charset, separator) = (fields.text("charset"), fields.text_or_blank("separator"));
     let (charset, separator) = (charset?, separator?);

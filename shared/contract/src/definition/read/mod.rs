@@ -1,10 +1,11 @@
 //! From JSON to a [`Definition`], field by field in the order of the design's example.
 
 mod body_rule;
-mod step;
-mod step_remote;
 mod trigger;
 
+pub(super) use body_rule::{body_rule, body_rule_of};
+
+use super::steps;
 use super::{Definition, DefinitionError, Diagnostics, MAX_ATTEMPTS, MAX_BACKOFF, OnFailure, Respond, RetryPolicy, Status, Step, Trigger};
 use crate::fields::{Fields, Origin, Problems, Read};
 use http::HeaderName;
@@ -12,7 +13,7 @@ use serde_json::Value;
 use std::collections::HashSet;
 use std::time::Duration;
 
-const MILLISECOND: Duration = Duration::from_millis(1);
+pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
 /// Each field of each payload is compared with all of them.
 const MAX_REDACTED: usize = 100;
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -36,7 +37,7 @@ fn root(fields: Fields<'_>) -> Read<Definition> {
     };
     let input = fields.mapping("input");
     let label = fields.mapping("label");
-    let steps = step::steps(&fields, "steps");
+    let steps = steps::steps(&fields, "steps");
     let respond = fields.object_or_empty("respond").and_then(|fields| fields.map(respond).transpose());
     if let (Ok(Some(OnFailure::Halt)), Ok(trigger)) = (&on_failure, &trigger)
         && !trigger.policy().is_ordered()
@@ -69,8 +70,8 @@ fn root(fields: Fields<'_>) -> Read<Definition> {
 /// What concerns all steps together, wherever they stand.
 fn check_steps(steps: &[Step], trigger: &Trigger, problems: &Problems) {
     let all = Step::all(steps);
-    if all.len() > step::MAX_STEPS {
-        problems.add("steps", format!("has {} steps; at most {} are allowed", all.len(), step::MAX_STEPS));
+    if all.len() > steps::MAX_STEPS {
+        problems.add("steps", format!("has {} steps; at most {} are allowed", all.len(), steps::MAX_STEPS));
     }
     let mut seen = HashSet::new();
     for step in &all {
@@ -78,11 +79,11 @@ fn check_steps(steps: &[Step], trigger: &Trigger, problems: &Problems) {
             problems
                 .add("steps", format!("the id '{}' is given to two steps; ids are unique in a workflow, inner steps included", step.id));
         }
-        step::check_wait(step, trigger, problems);
+        step.action.check(&step.id, trigger, problems);
     }
 }
 
-fn optional_retry(fields: &Fields<'_>) -> Read<Option<RetryPolicy>> {
+pub(super) fn optional_retry(fields: &Fields<'_>) -> Read<Option<RetryPolicy>> {
     fields.object("retry")?.map(retry).transpose()
 }
 
@@ -132,14 +133,14 @@ fn diagnostics(fields: Fields<'_>) -> Read<Diagnostics> {
 }
 
 /// Templates of headers, by name.
-fn headers(fields: &Fields<'_>) -> Read<Vec<(String, String)>> {
+pub(super) fn headers(fields: &Fields<'_>) -> Read<Vec<(String, String)>> {
     let headers = fields.texts("headers")?;
     let wrong = headers.iter().filter(|(name, _)| name.parse::<HeaderName>().is_err());
     let reported = wrong.map(|(name, _)| fields.problem("headers", format!("'{name}' is no header name"))).last();
     reported.map_or(Ok(headers), Err)
 }
 
-fn respond(fields: Fields<'_>) -> Read<Respond> {
+pub(super) fn respond(fields: Fields<'_>) -> Read<Respond> {
     let status = status(&fields);
     let headers = headers(&fields);
     let body = fields.mapping("body");

@@ -1,28 +1,32 @@
 //! The `http` step: renders a request, sends it, and reads the answer as `{ status, headers, body }`.
 
-use super::url::{PathTemplate, UrlTemplate};
-use super::{Caller, wrong_kind};
-use crate::context::Context;
+mod url;
+
+use super::{CompiledKind, Effect, StepFuture, StepKind, StepRun, TrialStep, wrong_kind};
+use crate::compile::Compiler;
+use crate::flow::{Done, Scope};
+use crate::trial::{self, Fault, Rendering, Trial};
 use forebay_connectors::Headers;
 use forebay_connectors::http_send::{Called, NotFollowed, Sent, send, unreachable};
 use forebay_connectors::retry_after::{comes_again, retry_after};
 use forebay_contract::Name;
 use forebay_contract::body::{BodyError, BodyRule, Reading};
 use forebay_contract::connection::{Connection, ConnectionKind};
-use forebay_contract::definition::Redirects;
+use forebay_contract::definition::{HttpCall, HttpTarget, Redirects};
 use forebay_contract::format_duration;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use forebay_mapping::Paced;
 use forebay_mapping::body::read_body;
 use forebay_mapping::header::{HeaderTemplate, content_type_of, header_values, render_headers, set_content_type};
 use forebay_mapping::payload;
 use forebay_mapping::weight;
-use forebay_mapping::{Budget, Paced};
-use forebay_mapping::{Mapping, Template, Value};
+use forebay_mapping::{Encoding, Mapping, Template, Value};
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use reqwest::{Request, Response, Url};
+use serde_json::{Map, Value as Json};
 use std::sync::Arc;
-use std::time::Duration;
+use url::{PathTemplate, UrlTemplate};
 
 /// Bytes of an answer that are read in one piece of work.
 const YIELD_AFTER_BYTES: usize = 128 * 1024;
@@ -31,41 +35,104 @@ const YIELD_AFTER_BYTES: usize = 128 * 1024;
 const SHOWN_CHARACTERS: usize = 200;
 
 /// An `http` step, compiled.
-pub(crate) struct HttpStep {
-    pub method: Method,
-    pub target: Target,
+struct HttpStep {
+    method: Method,
+    target: Target,
     /// Values are rendered as plain text and encoded whole.
-    pub query: Vec<(String, Paced<Template>)>,
-    pub headers: Vec<HeaderTemplate>,
-    pub body: Option<Paced<Mapping>>,
+    query: Vec<(String, Paced<Template>)>,
+    headers: Vec<HeaderTemplate>,
+    body: Option<Paced<Mapping>>,
     /// Statuses beside 2xx that are no failure.
-    pub accept: Vec<u16>,
+    accept: Vec<u16>,
     /// What holds in the place of what the remote system says of its response's body.
-    pub response: BodyRule,
-    pub redirects: Redirects,
-    /// Whether a repetition may do something again.
-    pub has_effect: bool,
+    response: BodyRule,
+    redirects: Redirects,
+    effect: Effect,
 }
 
 /// Where a call goes.
-pub(crate) enum Target {
+enum Target {
     Url(Paced<UrlTemplate>),
     Connection { connection: Name, path: Paced<PathTemplate> },
 }
 
+impl StepKind for HttpCall {
+    fn compile(&self, path: &str, compiler: &mut Compiler) -> Option<Box<dyn CompiledKind>> {
+        let target = match &self.target {
+            HttpTarget::Url(url) => compiler.text(&format!("{path}.url"), url, UrlTemplate::compile).map(Target::Url),
+            HttpTarget::Connection { connection, path: source } => {
+                let under = compiler.text(&format!("{path}.path"), source, PathTemplate::compile);
+                under.map(|path| Target::Connection { connection: connection.clone(), path })
+            }
+        };
+        let query = compiler.templates(&format!("{path}.query"), &self.query, Encoding::Scalar);
+        let headers = compiler.headers(path, &self.headers, true);
+        let body = compiler.optional_mapping(&format!("{path}.body"), self.body.as_ref());
+        let (method, accept, effect) =
+            (self.method.clone(), self.accept.clone(), if self.is_safe() { Effect::Reads } else { Effect::Writes });
+        let (redirects, response) = (self.redirects, self.response.clone());
+        Some(Box::new(HttpStep { method, target: target?, query, headers, body: body?, accept, redirects, response, effect }))
+    }
+
+    fn run_trial(&self, step: TrialStep<'_>, scope: &mut trial::Scope, _trial: &mut Trial<'_>) -> Result<trial::Done, Fault> {
+        let render = Rendering { part: step.part, scope };
+        let mut request = Map::from_iter([("method".to_owned(), Json::from(self.method.as_str()))]);
+        match &self.target {
+            HttpTarget::Url(source) => {
+                let address = render.template("url", source, Encoding::Url)?;
+                is_address(&render, "url", source, &address, url::parse(&address))?;
+                request.insert("url".to_owned(), address.into());
+            }
+            HttpTarget::Connection { connection, path: source } => {
+                let path = render.template("path", source, Encoding::Url)?;
+                is_address(&render, "path", source, &path, url::under("http://connection", path.trim_start_matches('/')))?;
+                request.insert("connection".to_owned(), Json::from(connection.as_str()));
+                request.insert("path".to_owned(), path.into());
+            }
+        }
+        request.insert("query".to_owned(), render.texts("query", &self.query, Encoding::Scalar)?);
+        request.insert("headers".to_owned(), render.texts("headers", &self.headers, Encoding::HeaderValue)?);
+        match self.redirects {
+            Redirects::Error => {}
+            Redirects::FollowAsGet => drop(request.insert("redirects".to_owned(), Json::from("follow_as_get"))),
+        }
+        if self.body.is_some() {
+            request.insert("body".to_owned(), render.optional("body", self.body.as_ref())?);
+        }
+        Ok(trial::Done::Request(request.into()))
+    }
+}
+
+/// The text of a template has to be an address.
+fn is_address(render: &Rendering<'_>, field: &str, source: &str, text: &str, parsed: Result<Url, ExecutionError>) -> Result<(), Fault> {
+    let part = format!("{}.{field}", render.part);
+    parsed.map(drop).map_err(|error| Fault::gave(&part, source, &text.into(), error.message))
+}
+
+impl CompiledKind for HttpStep {
+    fn effect(&self) -> Effect {
+        self.effect
+    }
+
+    fn connection(&self) -> Option<&Name> {
+        match &self.target {
+            Target::Connection { connection, .. } => Some(connection),
+            Target::Url(_) => None,
+        }
+    }
+
+    fn run<'r>(&'r self, step: StepRun<'r>, scope: &'r mut Scope) -> StepFuture<'r> {
+        Box::pin(async move { self.send(step, scope).await.map(Done::Output) })
+    }
+}
+
 impl HttpStep {
     /// Sends the request and gives the step's output. A status other than 2xx is a failure.
-    pub(crate) async fn run(
-        &self,
-        caller: Caller<'_>,
-        timeout: Option<Duration>,
-        context: &Context,
-        budget: &Budget,
-    ) -> Result<Value, ExecutionError> {
-        let call = self.call(caller, context.value(), budget).await?;
+    async fn send(&self, step: StepRun<'_>, scope: &Scope) -> Result<Value, ExecutionError> {
+        let call = self.call(step, scope).await?;
         let target = call.called();
-        let timeout = timeout.unwrap_or(caller.engine.options().step_timeout);
-        match tokio::time::timeout(timeout, self.exchange(caller, call, &target)).await {
+        let timeout = step.timeout.unwrap_or(step.engine().options().step_timeout);
+        match tokio::time::timeout(timeout, self.exchange(step, call, &target)).await {
             Ok(result) => result.map_err(|error| target.conceal_in(error)),
             Err(_) => {
                 let message = format!("{target} did not answer within {}; the request may have been carried out", format_duration(timeout));
@@ -74,28 +141,29 @@ impl HttpStep {
         }
     }
 
-    async fn url(&self, caller: Caller<'_>, context: &Value, budget: &Budget) -> Result<(Url, Option<Under>), ExecutionError> {
-        let context = context.clone();
+    async fn url(&self, step: StepRun<'_>, scope: &Scope) -> Result<(Url, Option<Under>), ExecutionError> {
+        let (context, budget) = (scope.context.value().clone(), step.budget());
         match &self.target {
             Target::Url(url) => {
                 let address = url.evaluate("url", budget, move |url, limits| url.render(&context, limits)).await?;
-                Ok((super::url::parse(&address)?, None))
+                Ok((url::parse(&address)?, None))
             }
             Target::Connection { connection, path } => {
-                let connection = caller.host.connection(connection)?;
+                let connection = step.connection(connection)?;
                 let ConnectionKind::Http(http) = &connection.kind else { return Err(wrong_kind(&connection, "http")) };
                 let path = path.evaluate("path", budget, move |path, limits| path.render(&context, limits)).await?;
-                let url = super::url::under(&http.url, &path)?;
+                let url = url::under(&http.url, &path)?;
                 Ok((url, Some(Under { connection, path })))
             }
         }
     }
 
-    async fn call(&self, caller: Caller<'_>, context: &Value, budget: &Budget) -> Result<Call, ExecutionError> {
-        let (mut url, under) = self.url(caller, context, budget).await?;
+    async fn call(&self, step: StepRun<'_>, scope: &Scope) -> Result<Call, ExecutionError> {
+        let (context, budget) = (scope.context.value(), step.budget());
+        let (mut url, under) = self.url(step, scope).await?;
         for (name, value) in &self.query {
             let value = value.text(&format!("query.{name}"), context, budget).await?;
-            super::url::add_query(&mut url, name, &value);
+            url::add_query(&mut url, name, &value);
         }
         let mut headers = render_headers(&self.headers, context, budget).await?;
         let mut body = None;
@@ -104,11 +172,11 @@ impl HttpStep {
             set_content_type(&mut headers, payload.content_type);
             body = Some(payload.bytes);
         }
-        let reach = caller.engine.connectors().reach();
+        let reach = step.engine().connectors().reach();
         reach.check_url(&url).map_err(|refused| ExecutionError::permanent(ErrorCode::Unreachable, refused.to_string()))?;
         let mut request = Request::new(self.method.clone(), url);
         let set_by_step = headers.iter().map(|(name, _)| name.clone()).collect();
-        *request.headers_mut() = caller.headers(headers)?;
+        *request.headers_mut() = step.headers(headers)?;
         let expects_body = [Method::POST, Method::PUT, Method::PATCH].contains(&self.method);
         if body.is_none() && expects_body {
             // Some servers answer 411 without it; the client leaves it out.
@@ -118,11 +186,11 @@ impl HttpStep {
         Ok(Call { request, set_by_step, under })
     }
 
-    async fn exchange(&self, caller: Caller<'_>, call: Call, target: &Called) -> Result<Value, ExecutionError> {
-        let (Sent { response, not_followed }, is_renewed) = call.send(caller, self.redirects, target).await?;
+    async fn exchange(&self, step: StepRun<'_>, call: Call, target: &Called) -> Result<Value, ExecutionError> {
+        let (Sent { response, not_followed }, is_renewed) = call.send(step, self.redirects, target).await?;
         let (status, headers) = (response.status(), response.headers().clone());
         if !status.is_success() && !self.accept.contains(&status.as_u16()) {
-            let explained = not_followed.map(|not_followed| self.explain(caller, &not_followed));
+            let explained = not_followed.map(|not_followed| self.explain(step, &not_followed));
             let mut error = refused(response, target, explained.as_deref().unwrap_or_default()).await;
             if is_renewed && status == StatusCode::UNAUTHORIZED {
                 error.message.push_str("; the token was a new one, and may have been ended by another that was fetched meanwhile");
@@ -130,7 +198,7 @@ impl HttpStep {
             }
             return Err(error);
         }
-        let most_bytes = caller.engine.options().remote_bytes;
+        let most_bytes = step.engine().options().remote_bytes;
         let bytes = if self.method == Method::HEAD { Vec::new() } else { read_bounded(response, most_bytes, target).await? };
         let body = body(&headers, bytes, self.response.clone(), most_bytes, target).await?;
         Ok(Value::object([("status", Value::from(i64::from(status.as_u16()))), ("headers", header_object(&headers)), ("body", body)]))
@@ -139,8 +207,8 @@ impl HttpStep {
 
 impl HttpStep {
     /// Why a redirect was not followed, and where to write what instead.
-    fn explain(&self, caller: Caller<'_>, not_followed: &NotFollowed) -> String {
-        let is_alert = caller.host.tells_alert();
+    fn explain(&self, step: StepRun<'_>, not_followed: &NotFollowed) -> String {
+        let is_alert = step.host().tells_alert();
         let field = match &self.target {
             Target::Url(_) if is_alert => "send.webhook.url".to_owned(),
             Target::Url(_) => "url".to_owned(),
@@ -180,8 +248,8 @@ impl Call {
 
     /// Sends it with the headers of its connection. A token that is refused may have been withdrawn before its end: the call is
     /// made once more with a new one, since a 401 says that nothing was carried out. Gives also whether it was.
-    async fn send(self, caller: Caller<'_>, rule: Redirects, target: &Called) -> Result<(Sent, bool), ExecutionError> {
-        let (client, connectors) = (caller.engine.client(), caller.engine.connectors());
+    async fn send(self, step: StepRun<'_>, rule: Redirects, target: &Called) -> Result<(Sent, bool), ExecutionError> {
+        let (client, connectors) = (step.engine().client(), step.engine().connectors());
         let Some(Under { connection, .. }) = &self.under else {
             return Ok((send(client, self.request, rule, target).await?, false));
         };
@@ -212,7 +280,7 @@ fn with(mut request: Request, authorization: &Headers, set_by_step: &[String]) -
     request
 }
 
-impl Caller<'_> {
+impl StepRun<'_> {
     /// The definition's headers, then those that it does not set itself.
     fn headers(self, rendered: Vec<(String, String)>) -> Result<HeaderMap, ExecutionError> {
         let mut headers = HeaderMap::with_capacity(rendered.len() + 3);
@@ -223,8 +291,8 @@ impl Caller<'_> {
         if headers.contains_key("traceparent") {
             return Ok(headers);
         }
-        let of_envelope = || self.envelope.trace.as_ref().map(|trace| (trace.traceparent.clone(), trace.tracestate.clone()));
-        let trace = self.engine.options().inject.as_ref().and_then(|inject| inject()).or_else(of_envelope);
+        let of_envelope = || self.envelope().trace.as_ref().map(|trace| (trace.traceparent.clone(), trace.tracestate.clone()));
+        let trace = self.engine().options().inject.as_ref().and_then(|inject| inject()).or_else(of_envelope);
         if let Some((traceparent, tracestate)) = trace {
             insert_if_absent(&mut headers, "traceparent", &traceparent)?;
             if let Some(tracestate) = tracestate {

@@ -1,0 +1,56 @@
+//! The `amqp` step: one message to publish.
+
+use super::{InnerSteps, StepFields, StepKind};
+use crate::fields::Read;
+use crate::name::Name;
+
+/// One message to publish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AmqpCall {
+    /// The connection.
+    pub connection: Name,
+    /// Template of the exchange; empty: the default exchange.
+    pub exchange: String,
+    /// Template of the routing key.
+    pub routing_key: String,
+    /// Templates of headers, by name.
+    pub headers: Vec<(String, String)>,
+    /// Media type of the body; absent: JSON.
+    pub content_type: Option<String>,
+    /// Mapping of the body; absent: `.input`.
+    pub body: Option<String>,
+}
+
+impl StepKind for AmqpCall {
+    fn read(step: &StepFields<'_>) -> Read<Self> {
+        let fields = step.object("amqp")?;
+        let connection = fields.name("connection");
+        let (exchange, routing_key) = (fields.text_or_blank("exchange"), fields.text_or_blank("routing_key"));
+        let headers = fields.texts("headers");
+        let content_type = fields.text("content_type");
+        let body = fields.mapping("body");
+        if let (Ok(exchange), Ok(routing_key)) = (&exchange, &routing_key)
+            && [exchange, routing_key].iter().all(|text| text.as_ref().is_none_or(String::is_empty))
+        {
+            fields.problem("routing_key", "is required with the default exchange: the queue's name");
+        }
+        fields.finish();
+        Ok(Self {
+            connection: connection?,
+            exchange: exchange?.unwrap_or_default(),
+            routing_key: routing_key?.unwrap_or_default(),
+            headers: headers?,
+            content_type: content_type?,
+            body: body?,
+        })
+    }
+
+    fn inner(&self) -> Vec<InnerSteps<'_>> {
+        Vec::new()
+    }
+
+    fn summary(&self) -> String {
+        format!("{}: {} {}", self.connection, self.exchange, self.routing_key)
+    }
+}

@@ -1,0 +1,38 @@
+//! The `assert` step: a condition that must hold.
+
+use super::{InnerSteps, StepFields, StepKind};
+use crate::fields::Read;
+use serde_json::Value;
+
+/// A condition that must hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Assertion {
+    /// A mapping.
+    pub that: String,
+    /// Template of what is said when it does not hold.
+    pub message: Option<String>,
+}
+
+impl StepKind for Assertion {
+    fn read(step: &StepFields<'_>) -> Read<Self> {
+        let fields = step.fields();
+        if !matches!(fields.take("assert")?, Some(Value::Object(_))) {
+            let that = fields.required("assert", fields.mapping("assert"), "a mapping that must be true")?;
+            return Ok(Self { that, message: None });
+        }
+        let fields = fields.required("assert", fields.object("assert"), "")?;
+        let that = fields.required("that", fields.mapping("that"), "a mapping that must be true");
+        let message = fields.text("message");
+        fields.finish();
+        Ok(Self { that: that?, message: message? })
+    }
+
+    fn inner(&self) -> Vec<InnerSteps<'_>> {
+        Vec::new()
+    }
+
+    fn summary(&self) -> String {
+        self.that.clone()
+    }
+}

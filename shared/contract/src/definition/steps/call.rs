@@ -1,0 +1,38 @@
+//! The `call` step: a call of another integration of the tenant.
+
+use super::{InnerSteps, StepFields, StepKind};
+use crate::fields::Read;
+use crate::name::Name;
+
+/// A call of another integration of the tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct IntegrationCall {
+    /// Its name.
+    pub integration: Name,
+    /// Whether the step ends with its outcome, or once it is accepted.
+    pub wait: bool,
+    /// Mapping of its body, as JSON; absent: `.input`.
+    pub body: Option<String>,
+    /// Mapping of its declared query parameters, an object; absent: none.
+    pub query: Option<String>,
+}
+
+impl StepKind for IntegrationCall {
+    fn read(step: &StepFields<'_>) -> Read<Self> {
+        let fields = step.object("call")?;
+        let integration = fields.name("integration");
+        let wait = fields.boolean("wait");
+        let (body, query) = (fields.mapping("body"), fields.mapping("query"));
+        fields.finish();
+        Ok(Self { integration: integration?, wait: wait?.unwrap_or(true), body: body?, query: query? })
+    }
+
+    fn inner(&self) -> Vec<InnerSteps<'_>> {
+        Vec::new()
+    }
+
+    fn summary(&self) -> String {
+        format!("{}{}", self.integration, if self.wait { "" } else { ", without waiting" })
+    }
+}

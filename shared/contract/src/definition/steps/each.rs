@@ -1,0 +1,40 @@
+//! The `each` step: a loop.
+
+use super::{InnerSteps, Step, StepFields, StepKind};
+use crate::fields::Read;
+
+const MAX_ITEMS_AT_ONCE: u64 = 64;
+
+/// A loop. Its steps see `.item` and `.index`; their outputs are theirs alone.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Each {
+    /// Mapping that gives the list.
+    pub items: String,
+    /// Items at once.
+    pub parallel: usize,
+    /// What runs for each.
+    pub steps: Vec<Step>,
+    /// Mapping of what is collected of each; absent: the last output.
+    pub output: Option<String>,
+}
+
+impl StepKind for Each {
+    fn read(step: &StepFields<'_>) -> Read<Self> {
+        let fields = step.object("each")?;
+        let items = fields.required("in", fields.mapping("in"), "a mapping that gives the list");
+        let parallel = fields.whole("parallel", 1, MAX_ITEMS_AT_ONCE);
+        let steps = step.required_steps(&fields, "steps");
+        let output = fields.mapping("output");
+        fields.finish();
+        Ok(Self { items: items?, parallel: parallel?.unwrap_or(1) as usize, steps: steps?, output: output? })
+    }
+
+    fn inner(&self) -> Vec<InnerSteps<'_>> {
+        vec![InnerSteps { place: "steps".to_owned(), label: None, steps: &self.steps }]
+    }
+
+    fn summary(&self) -> String {
+        format!("in {}{}", self.items, if self.parallel > 1 { format!(" · {} at once", self.parallel) } else { String::new() })
+    }
+}

@@ -1,0 +1,84 @@
+//! The `email` step: one mail.
+
+use super::{InnerSteps, StepFields, StepKind};
+use crate::fields::{Fields, Read};
+use crate::name::Name;
+use serde_json::Value;
+
+/// One mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EmailCall {
+    /// The connection.
+    pub connection: Name,
+    /// Template of the sender; absent: the connection's.
+    pub from: Option<String>,
+    /// Templates of addresses, each one address, or several with commas between them in the literal text; an expression alone may
+    /// give an array of addresses.
+    pub to: Vec<String>,
+    /// As `to`.
+    pub cc: Vec<String>,
+    /// As `to`.
+    pub bcc: Vec<String>,
+    /// Template of an address.
+    pub reply_to: Option<String>,
+    /// Template.
+    pub subject: String,
+    /// Template of the plain text.
+    pub text: Option<String>,
+    /// Template of the HTML text; what is inserted is escaped.
+    pub html: Option<String>,
+    /// Mapping that gives a list of `{ filename, contentType, text | base64 }`.
+    pub attachments: Option<String>,
+}
+
+impl StepKind for EmailCall {
+    fn read(step: &StepFields<'_>) -> Read<Self> {
+        let fields = step.object("email")?;
+        let connection = fields.name("connection");
+        let (from, reply_to, subject) = (fields.text("from"), fields.text("reply_to"), fields.text_or_blank("subject"));
+        let (text, html) = (fields.text_or_blank("text"), fields.text_or_blank("html"));
+        let (to, cc, bcc) = (addresses(&fields, "to"), addresses(&fields, "cc"), addresses(&fields, "bcc"));
+        if let (Ok(to), Ok(cc), Ok(bcc)) = (&to, &cc, &bcc)
+            && to.is_empty()
+            && cc.is_empty()
+            && bcc.is_empty()
+        {
+            fields.problem("to", "is required: an address or a list of addresses");
+        }
+        let attachments = fields.mapping("attachments");
+        if let (Ok(None), Ok(None)) = (&text, &html) {
+            fields.problem("text", "is required, or html");
+        }
+        fields.finish();
+        Ok(Self {
+            connection: connection?,
+            from: from?,
+            to: to?,
+            cc: cc?,
+            bcc: bcc?,
+            reply_to: reply_to?,
+            subject: subject?.unwrap_or_default(),
+            text: text?,
+            html: html?,
+            attachments: attachments?,
+        })
+    }
+
+    fn inner(&self) -> Vec<InnerSteps<'_>> {
+        Vec::new()
+    }
+
+    fn summary(&self) -> String {
+        format!("to {}", self.to.join(", "))
+    }
+}
+
+fn addresses(fields: &Fields<'_>, field: &'static str) -> Read<Vec<String>> {
+    match fields.take(field)? {
+        None => Ok(Vec::new()),
+        Some(Value::String(_)) => Ok(fields.text(field)?.into_iter().collect()),
+        Some(Value::Array(_)) => Ok(fields.list_of_texts(field, "addresses, such as [ops@example.com]")?.unwrap_or_default()),
+        Some(other) => Err(fields.wrong(field, "an address or a list of addresses", other)),
+    }
+}

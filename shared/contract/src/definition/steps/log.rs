@@ -1,0 +1,48 @@
+//! The `log` step: a line in the log.
+
+use super::{InnerSteps, StepFields, StepKind};
+use crate::fields::Read;
+use serde_json::Value;
+
+/// A line in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LogLine {
+    /// Template.
+    pub message: String,
+    /// How loud.
+    pub level: LogLevel,
+}
+
+/// How loud a log line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogLevel {
+    /// To follow.
+    Info,
+    /// To look at.
+    Warn,
+    /// To act on.
+    Error,
+}
+
+impl StepKind for LogLine {
+    fn read(step: &StepFields<'_>) -> Read<Self> {
+        let fields = step.fields();
+        if !matches!(fields.take("log")?, Some(Value::Object(_))) {
+            return Ok(Self { message: fields.required("log", fields.text("log"), "a message")?, level: LogLevel::Info });
+        }
+        let fields = fields.required("log", fields.object("log"), "")?;
+        let message = fields.required("message", fields.text("message"), "");
+        let level = fields.word("level", &[("info", LogLevel::Info), ("warn", LogLevel::Warn), ("error", LogLevel::Error)]);
+        fields.finish();
+        Ok(Self { message: message?, level: level?.unwrap_or(LogLevel::Info) })
+    }
+
+    fn inner(&self) -> Vec<InnerSteps<'_>> {
+        Vec::new()
+    }
+
+    fn summary(&self) -> String {
+        self.message.clone()
+    }
+}

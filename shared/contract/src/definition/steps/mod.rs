@@ -1,0 +1,220 @@
+//! Steps: what a workflow does.
+//!
+//! Each kind of step is a file of this folder, which says what a definition writes and reads it, and a line of the registry below. What
+//! the kind does is a file of the same name in `shared/workflow/src/steps`.
+
+mod amqp;
+mod assert;
+mod call;
+mod each;
+mod email;
+mod http;
+mod log;
+mod parallel;
+mod read;
+mod respond;
+mod set;
+mod sftp;
+mod sql;
+mod stop;
+mod switch;
+mod wait;
+
+pub use amqp::AmqpCall;
+pub use assert::Assertion;
+pub use call::IntegrationCall;
+pub use each::Each;
+pub use email::EmailCall;
+pub use http::{HttpCall, HttpTarget, Redirects};
+pub use log::{LogLevel, LogLine};
+pub use parallel::{Branch, Parallel};
+pub(super) use read::{MAX_STEPS, steps};
+pub use set::Set;
+pub use sftp::{SftpCall, SftpOperation};
+pub use sql::{SqlCall, SqlStatement};
+pub use stop::Stop;
+pub use switch::{Case, Switch};
+pub use wait::Wait;
+
+use super::{Respond, RetryPolicy, Trigger};
+use crate::fields::{Fields, Problems, Read};
+use read::StepFields;
+use std::time::Duration;
+
+/// One step of a workflow.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Step {
+    /// Unique in the workflow, inner steps included; `.steps.<id>` is its output.
+    pub id: String,
+    /// The mapping that decides whether the step runs; absent: it runs.
+    pub when: Option<String>,
+    /// Maximum time of one attempt; absent: its kind's own.
+    pub timeout: Option<Duration>,
+    /// How often and how fast the step alone is tried again; absent: once.
+    pub retry: Option<RetryPolicy>,
+    /// What its failure does, once it is not tried again.
+    pub on_error: OnError,
+    /// What it does.
+    pub action: Action,
+}
+
+/// What a step's failure does.
+#[derive(Debug, Clone, PartialEq)]
+pub enum OnError {
+    /// The execution fails.
+    Fail,
+    /// The next step runs; the output is `{ error: { code, message } }`.
+    Continue,
+    /// These steps run, then the step after; the output is `{ error: { code, message } }`.
+    Steps(Vec<Step>),
+}
+
+/// A kind of step, as a definition writes it.
+trait StepKind: Sized {
+    /// Reads the field that makes a step this kind.
+    fn read(step: &StepFields<'_>) -> Read<Self>;
+
+    /// The lists of steps inside; their places are those under the kind's field.
+    fn inner(&self) -> Vec<InnerSteps<'_>>;
+
+    /// What it does, on one line, in the words of the definition.
+    fn summary(&self) -> String;
+
+    /// Reports what does not fit to the trigger. `id` is the step's.
+    fn check(&self, _id: &str, _trigger: &Trigger, _problems: &Problems) {}
+
+    /// Whether the field of a stored version holds nothing that says what to do.
+    fn is_left_empty(_fields: &Fields<'_>) -> bool {
+        false
+    }
+}
+
+/// An entry of the registry.
+#[derive(Clone, Copy)]
+struct Kind {
+    read: fn(&StepFields<'_>) -> Read<Action>,
+    is_left_empty: fn(&Fields<'_>) -> bool,
+}
+
+/// Makes [`Action`] and the registry of kinds from lines of the field that makes a step this kind, and its type.
+macro_rules! step_kinds {
+    ($($(#[$doc:meta])* $field:literal => $variant:ident($content:ty),)*) => {
+        /// What a step does.
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum Action {
+            $($(#[$doc])* $variant($content),)*
+        }
+
+        const KINDS: &[(&str, Kind)] = &[$(
+            ($field, Kind {
+                read: |step| <$content as StepKind>::read(step).map(Action::$variant),
+                is_left_empty: <$content as StepKind>::is_left_empty,
+            }),
+        )*];
+
+        impl Action {
+            /// The field of a definition that makes a step this kind.
+            #[must_use]
+            pub fn kind(&self) -> &'static str {
+                match self {
+                    $(Self::$variant(_) => $field,)*
+                }
+            }
+
+            /// What it does, on one line, in the words of the definition.
+            #[must_use]
+            pub fn summary(&self) -> String {
+                match self {
+                    $(Self::$variant(content) => content.summary(),)*
+                }
+            }
+
+            fn inner_of_kind(&self) -> Vec<InnerSteps<'_>> {
+                match self {
+                    $(Self::$variant(content) => content.inner(),)*
+                }
+            }
+
+            /// Reports what does not fit to the trigger. `id` is the step's.
+            pub(super) fn check(&self, id: &str, trigger: &Trigger, problems: &Problems) {
+                match self {
+                    $(Self::$variant(content) => content.check(id, trigger, problems),)*
+                }
+            }
+        }
+    };
+}
+
+step_kinds! {
+    /// Calls an HTTP service; output `{ status, headers, body }`.
+    "http" => Http(HttpCall),
+    /// Runs SQL; output `{ rows, affected }`, or a list of these for a transaction.
+    "sql" => Sql(SqlCall),
+    /// Sends mail; output `{ messageId, accepted }`.
+    "email" => Email(EmailCall),
+    /// Works on files of an SFTP server; output by its operation.
+    "sftp" => Sftp(SftpCall),
+    /// Publishes a message; output `{ messageId }`.
+    "amqp" => Amqp(AmqpCall),
+    /// Calls another integration of the tenant; output `{ executionId, status, headers, body }`, or `{ executionId }` without a wait.
+    "call" => Call(IntegrationCall),
+    /// Computes a value; its output is the mapping's.
+    "set" => Set(Set),
+    /// Runs the steps of the first case whose `when` is true; output: that of the last of them.
+    "switch" => Switch(Switch),
+    /// Runs steps for each item of a list; output: the list of what they gave, in the list's order.
+    "each" => Each(Each),
+    /// Runs branches at once and joins them; output: an object of what each branch gave.
+    "parallel" => Parallel(Parallel),
+    /// Fails for good unless the mapping is true; output `true`.
+    "assert" => Assert(Assertion),
+    /// Writes to the log; output: the message.
+    "log" => Log(LogLine),
+    /// Waits; output `{ until }`, RFC 3339.
+    "wait" => Wait(Wait),
+    /// Answers the caller while the workflow goes on; output `{ status }`.
+    "respond" => Respond(Respond),
+    /// Ends the workflow.
+    "stop" => Stop(Stop),
+}
+
+/// A list of steps inside of a step.
+#[derive(Debug, Clone)]
+pub struct InnerSteps<'a> {
+    /// What stands before each step in a path, such as `switch.cases[0].steps`.
+    pub place: String,
+    /// What tells this list from the others of the step, such as a case's condition; absent: it is the only list.
+    pub label: Option<String>,
+    /// The list.
+    pub steps: &'a [Step],
+}
+
+impl Action {
+    /// The lists of steps inside.
+    #[must_use]
+    pub fn inner(&self) -> Vec<InnerSteps<'_>> {
+        let mut lists = self.inner_of_kind();
+        for list in &mut lists {
+            list.place = format!("{}.{}", self.kind(), list.place);
+        }
+        lists
+    }
+}
+
+impl Step {
+    /// All steps of a list with those inside of them, in the order of the file.
+    pub fn all(steps: &[Self]) -> Vec<&Self> {
+        let mut all = Vec::with_capacity(steps.len());
+        for step in steps {
+            all.push(step);
+            for inner in step.action.inner() {
+                all.extend(Self::all(inner.steps));
+            }
+            if let OnError::Steps(inner) = &step.on_error {
+                all.extend(Self::all(inner));
+            }
+        }
+        all
+    }
+}

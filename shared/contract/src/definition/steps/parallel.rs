@@ -1,0 +1,56 @@
+//! The `parallel` step: branches that run at once.
+
+use super::read::is_identifier;
+use super::{InnerSteps, Step, StepFields, StepKind};
+use crate::fields::{Fields, Read, all_of};
+
+/// Branches that run at once and are joined.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Parallel {
+    /// At least one.
+    pub branches: Vec<Branch>,
+}
+
+/// One branch of a `parallel`.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Branch {
+    /// The member of the output.
+    pub name: String,
+    /// What runs.
+    pub steps: Vec<Step>,
+}
+
+impl StepKind for Parallel {
+    fn read(step: &StepFields<'_>) -> Read<Self> {
+        let fields = step.object("parallel")?;
+        let names = fields.names();
+        if names.is_empty() {
+            return Err(fields.problem_here("needs at least one branch: a name with a list of steps"));
+        }
+        let branches = all_of(names.into_iter().map(|name| branch(&fields, name, step)))?;
+        Ok(Self { branches })
+    }
+
+    fn inner(&self) -> Vec<InnerSteps<'_>> {
+        let of_branch = self.branches.iter().map(|branch| InnerSteps {
+            place: branch.name.clone(),
+            label: Some(branch.name.clone()),
+            steps: &branch.steps,
+        });
+        of_branch.collect()
+    }
+
+    fn summary(&self) -> String {
+        format!("{} branches at once", self.branches.len())
+    }
+}
+
+fn branch(fields: &Fields<'_>, name: String, step: &StepFields<'_>) -> Read<Branch> {
+    if !is_identifier(&name) {
+        fields.problem(&name, "must begin with a letter or _ and go on with letters, digits and _");
+    }
+    let steps = step.steps_of(fields, &name, fields.list_of(&name)?)?;
+    Ok(Branch { name, steps })
+}

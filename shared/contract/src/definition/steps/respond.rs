@@ -1,0 +1,23 @@
+//! The `respond` step: answers the caller while the workflow goes on.
+
+use super::super::read::respond;
+use super::super::{Respond, Status};
+use super::{InnerSteps, StepFields, StepKind};
+use crate::fields::Read;
+
+impl StepKind for Respond {
+    fn read(step: &StepFields<'_>) -> Read<Self> {
+        respond(step.object_or_empty("respond")?)
+    }
+
+    fn inner(&self) -> Vec<InnerSteps<'_>> {
+        Vec::new()
+    }
+
+    fn summary(&self) -> String {
+        match &self.status {
+            Status::Fixed(status) => format!("answers {status} and goes on"),
+            Status::Mapping(source) => format!("answers {source} and goes on"),
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The `set` step: computes a value.
+
+use super::{InnerSteps, StepFields, StepKind};
+use crate::fields::Read;
+
+/// A value to compute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Set {
+    /// The mapping that gives it.
+    pub source: String,
+}
+
+impl StepKind for Set {
+    fn read(step: &StepFields<'_>) -> Read<Self> {
+        let fields = step.fields();
+        Ok(Self { source: fields.required("set", fields.mapping("set"), "a mapping")? })
+    }
+
+    fn inner(&self) -> Vec<InnerSteps<'_>> {
+        Vec::new()
+    }
+
+    fn summary(&self) -> String {
+        self.source.clone()
+    }
+}

@@ -1,0 +1,137 @@
+//! The `sftp` step: one operation on a file server.
+
+use super::super::read::body_rule_of;
+use super::{InnerSteps, StepFields, StepKind};
+use crate::body::BodyRule;
+use crate::fields::Read;
+use crate::name::Name;
+
+/// One operation on an SFTP server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SftpCall {
+    /// The connection.
+    pub connection: Name,
+    /// What to do.
+    pub operation: SftpOperation,
+}
+
+/// Paths are templates; a path that is not absolute is under the connection's folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SftpOperation {
+    /// Lists a folder: `[{ name, path, size, modifiedAt, isFolder }]`, by name; with `nameBase64` where the name is not UTF-8.
+    List {
+        /// The folder.
+        path: String,
+        /// Template of a pattern of names with `*` and `?`.
+        pattern: Option<String>,
+    },
+    /// Reads a file: `{ name, path, size, body }`, the body as its type says.
+    Get {
+        /// The file.
+        path: String,
+        /// What holds in the place of the media type that the name's ending tells.
+        rule: BodyRule,
+    },
+    /// Writes a file, first under a name of its own and then renamed unless told otherwise: `{ path, size }`.
+    Put {
+        /// The file.
+        path: String,
+        /// Mapping of the content.
+        body: String,
+        /// Its media type; absent: by the name's ending.
+        content_type: Option<String>,
+        /// Whether it replaces a file that is there; default: true.
+        overwrite: bool,
+        /// Whether it is written under another name first; default: true.
+        rename: bool,
+    },
+    /// Renames a file: `{ path }`.
+    Move {
+        /// The file.
+        path: String,
+        /// Its new path.
+        to: String,
+        /// Whether it replaces a file that is there; default: true.
+        overwrite: bool,
+    },
+    /// Removes a file: `{ deleted }`, false where there was none.
+    Delete {
+        /// The file.
+        path: String,
+    },
+}
+
+impl StepKind for SftpCall {
+    fn read(step: &StepFields<'_>) -> Read<Self> {
+        #[derive(Clone, Copy, PartialEq)]
+        enum Kind {
+            List,
+            Get,
+            Put,
+            Move,
+            Delete,
+        }
+        let fields = step.object("sftp")?;
+        let kinds = [("list", Kind::List), ("get", Kind::Get), ("put", Kind::Put), ("move", Kind::Move), ("delete", Kind::Delete)];
+        let connection = fields.name("connection");
+        let kind = fields.exactly_one_of(&kinds, "make a step of each");
+        let only_with = |field: &'static str, wanted: &[Kind], operation: &str| {
+            if let Ok(kind) = kind
+                && fields.has_key(field)
+                && !wanted.contains(&kind)
+            {
+                fields.problem(field, format!("belongs to {operation}"));
+            }
+        };
+        only_with("pattern", &[Kind::List], "list");
+        only_with("to", &[Kind::Move], "move");
+        only_with("body", &[Kind::Put], "put");
+        only_with("content_type", &[Kind::Put, Kind::Get], "get and put");
+        only_with("overwrite", &[Kind::Put, Kind::Move], "put and move");
+        only_with("rename", &[Kind::Put], "put");
+        only_with("charset", &[Kind::Get], "get; for put it is a part of content_type");
+        only_with("separator", &[Kind::Get], "get");
+        let (pattern, to, content_type, body) =
+            (fields.text("pattern"), fields.text("to"), fields.text("content_type"), fields.mapping("body"));
+        let get_type = content_type.as_ref().ok().and_then(Option::as_deref).filter(|_| matches!(kind, Ok(Kind::Get)));
+        let rule = body_rule_of(&fields, get_type);
+        let is_on = |field| fields.boolean(field).map(|given| given.unwrap_or(true));
+        let (overwrite, rename) = (is_on("overwrite"), is_on("rename"));
+        let path = |field| fields.required(field, fields.text(field), "a path");
+        let operation = kind.and_then(|kind| match kind {
+            Kind::List => Ok(SftpOperation::List {
+                path: fields.required("list", fields.text_or_blank("list"), "a folder; '' is the connection's own")?,
+                pattern: pattern?,
+            }),
+            Kind::Get => Ok(SftpOperation::Get { path: path("get")?, rule: content_type.and(rule)? }),
+            Kind::Put => Ok(SftpOperation::Put {
+                path: path("put")?,
+                body: fields.required("body", body, "a mapping of the content")?,
+                content_type: content_type?,
+                overwrite: overwrite?,
+                rename: rename?,
+            }),
+            Kind::Move => {
+                Ok(SftpOperation::Move { path: path("move")?, to: fields.required("to", to, "the new path")?, overwrite: overwrite? })
+            }
+            Kind::Delete => Ok(SftpOperation::Delete { path: path("delete")? }),
+        });
+        fields.finish();
+        Ok(Self { connection: connection?, operation: operation? })
+    }
+
+    fn inner(&self) -> Vec<InnerSteps<'_>> {
+        Vec::new()
+    }
+
+    fn summary(&self) -> String {
+        match &self.operation {
+            SftpOperation::List { path, .. } => format!("list {path}"),
+            SftpOperation::Get { path, .. } => format!("get {path}"),
+            SftpOperation::Put { path, .. } => format!("put {path}"),
+            SftpOperation::Move { path, to, .. } => format!("move {path} to {to}"),
+            SftpOperation::Delete { path } => format!("delete {path}"),
+        }
+    }
+}

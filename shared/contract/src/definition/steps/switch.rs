@@ -1,0 +1,59 @@
+//! The `switch` step: a choice.
+
+use super::{InnerSteps, Step, StepFields, StepKind};
+use crate::fields::{Fields, Read, all_of};
+
+/// A choice.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Switch {
+    /// In the order in which they are tried; at least one.
+    pub cases: Vec<Case>,
+    /// The steps when no case holds.
+    pub default: Vec<Step>,
+}
+
+/// One case of a choice.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Case {
+    /// A mapping.
+    pub when: String,
+    /// What runs then.
+    pub steps: Vec<Step>,
+}
+
+impl StepKind for Switch {
+    fn read(step: &StepFields<'_>) -> Read<Self> {
+        let fields = step.object("switch")?;
+        let cases = match fields.required("cases", fields.list("cases"), "a list of { when, steps }") {
+            Ok(cases) if cases.is_empty() => Err(fields.problem("cases", "is empty: give a list of { when, steps }")),
+            Ok(cases) => all_of(cases.into_iter().map(|fields| case(fields, step))),
+            Err(reported) => Err(reported),
+        };
+        let default = step.optional_steps(&fields, "default");
+        fields.finish();
+        Ok(Self { cases: cases?, default: default?.unwrap_or_default() })
+    }
+
+    fn inner(&self) -> Vec<InnerSteps<'_>> {
+        let cases = self.cases.iter().enumerate().map(|(index, case)| InnerSteps {
+            place: format!("cases[{index}].steps"),
+            label: Some(case.when.clone()),
+            steps: &case.steps,
+        });
+        let default = InnerSteps { place: "default".to_owned(), label: Some("else".to_owned()), steps: &self.default };
+        cases.chain([default]).collect()
+    }
+
+    fn summary(&self) -> String {
+        "the first that holds".to_owned()
+    }
+}
+
+fn case(fields: Fields<'_>, step: &StepFields<'_>) -> Read<Case> {
+    let when = fields.required("when", fields.mapping("when"), "a mapping");
+    let steps = step.required_steps(&fields, "steps");
+    fields.finish();
+    Ok(Case { when: when?, steps: steps? })
+}

@@ -1,0 +1,68 @@
+//! The `wait` step: a pause.
+
+use super::super::Trigger;
+use super::super::read::MILLISECOND;
+use super::{InnerSteps, StepFields, StepKind};
+use crate::duration::format_duration;
+use crate::fields::{Problems, Read};
+use serde_json::Value;
+use std::time::Duration;
+
+/// An ordered trigger waits in its place: longer, and RabbitMQ's delivery acknowledgement timeout of 30 minutes would come into sight.
+const MAX_ORDERED_WAIT: Duration = Duration::from_secs(10 * 60);
+
+/// Maximum `wait` of a step.
+const MAX_WAIT: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// A pause.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wait {
+    /// From when the step is reached.
+    For(Duration),
+    /// Mapping that gives a time: RFC 3339, or seconds of Unix time.
+    Until(String),
+}
+
+impl StepKind for Wait {
+    fn read(step: &StepFields<'_>) -> Read<Self> {
+        let fields = step.fields();
+        if !matches!(fields.take("wait")?, Some(Value::Object(_))) {
+            return fields.required("wait", fields.duration("wait", MILLISECOND, MAX_WAIT), "how long, such as 15m").map(Wait::For);
+        }
+        let fields = fields.required("wait", fields.object("wait"), "")?;
+        let wait = match (fields.duration("for", MILLISECOND, MAX_WAIT), fields.mapping("until")) {
+            (Ok(Some(pause)), Ok(None)) => Ok(Wait::For(pause)),
+            (Ok(None), Ok(Some(until))) => Ok(Wait::Until(until)),
+            (Err(reported), _) | (_, Err(reported)) => Err(reported),
+            _ => Err(fields.problem_here("needs one of for (such as 15m) and until (a mapping that gives a time)")),
+        };
+        fields.finish();
+        wait
+    }
+
+    fn inner(&self) -> Vec<InnerSteps<'_>> {
+        Vec::new()
+    }
+
+    fn summary(&self) -> String {
+        match self {
+            Self::For(pause) => format!("for {}", format_duration(*pause)),
+            Self::Until(source) => format!("until {source}"),
+        }
+    }
+
+    /// An ordered execution that waits holds up all that come after it.
+    fn check(&self, id: &str, trigger: &Trigger, problems: &Problems) {
+        let is_long = match self {
+            Self::For(pause) => *pause > MAX_ORDERED_WAIT,
+            Self::Until(_) => false,
+        };
+        if trigger.policy().is_exclusive() && is_long {
+            let most = format_duration(MAX_ORDERED_WAIT);
+            problems.add(
+                "steps",
+                format!("the step '{id}' waits longer than {most}, which an ordered trigger or one with concurrency cannot: what comes after would wait too; `call` an unordered integration that waits"),
+            );
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! What each kind of step does: how it is compiled and run, and what a trial shows of it. A kind is a file or a folder of its own, and a
+//! line of [`kind_of`].
+//!
+//! The fields of a kind and their reader are the file of the same name in `shared/contract/src/definition/steps`.
+
+mod amqp;
+mod assert;
+mod call;
+mod each;
+mod email;
+mod http;
+mod log;
+mod parallel;
+mod respond;
+mod set;
+mod sftp;
+mod sql;
+mod stop;
+mod switch;
+mod wait;
+
+pub(crate) use email::recipients;
+
+use crate::compile::Compiler;
+use crate::engine::Engine;
+use crate::flow::{Done, Execution, Scope};
+use crate::host::Host;
+use crate::trial::{self, Fault, Trial};
+use forebay_connectors::Bounds;
+use forebay_contract::connection::Connection;
+use forebay_contract::definition::Action;
+use forebay_contract::envelope::Envelope;
+use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use forebay_contract::{Name, format_duration};
+use forebay_mapping::{Budget, Mapping, Paced, Template, Value};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a definition writes for one kind of step.
+pub(crate) trait StepKind {
+    /// Compiles the mappings and templates. `path` is that of the kind's field, such as `steps[1].http`. `None`: problems were added.
+    fn compile(&self, path: &str, compiler: &mut Compiler) -> Option<Box<dyn CompiledKind>>;
+
+    /// Runs the step in a trial. A step that reaches out of the process is not run: this renders what it would send.
+    ///
+    /// # Errors
+    /// The mapping or template that failed.
+    fn run_trial(&self, step: TrialStep<'_>, scope: &mut trial::Scope, trial: &mut Trial<'_>) -> Result<trial::Done, Fault>;
+}
+
+/// The kind of a step: the registry.
+pub(crate) fn kind_of(action: &Action) -> &dyn StepKind {
+    match action {
+        Action::Http(call) => call,
+        Action::Sql(call) => call,
+        Action::Email(call) => call,
+        Action::Sftp(call) => call,
+        Action::Amqp(call) => call,
+        Action::Call(call) => call,
+        Action::Set(set) => set,
+        Action::Switch(switch) => switch,
+        Action::Each(each) => each,
+        Action::Parallel(parallel) => parallel,
+        Action::Assert(assertion) => assertion,
+        Action::Log(line) => line,
+        Action::Wait(wait) => wait,
+        Action::Respond(respond) => respond,
+        Action::Stop(stop) => stop,
+    }
+}
+
+/// A compiled step. No method has a default: a kind that forgets its effect does not compile.
+pub(crate) trait CompiledKind: Send + Sync {
+    /// What a repetition does.
+    fn effect(&self) -> Effect;
+
+    /// The connection that it works by. Its secrets are hidden in the step's errors.
+    fn connection(&self) -> Option<&Name>;
+
+    /// One attempt.
+    fn run<'r>(&'r self, step: StepRun<'r>, scope: &'r mut Scope) -> StepFuture<'r>;
+}
+
+/// One attempt of a step.
+pub(crate) type StepFuture<'r> = Pin<Box<dyn Future<Output = Result<Done, ExecutionError>> + Send + 'r>>;
+
+/// What a repetition of a step does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// It gives the same output again, or it only holds other steps.
+    None,
+    /// It may give another output: the output comes from outside, so it is stored once it is there.
+    Reads,
+    /// It does something again: stored outputs are made durable before it begins, and its own is stored.
+    Writes,
+}
+
+impl Effect {
+    /// Whether the output comes from outside, so that it is stored.
+    pub(crate) fn reaches_out(self) -> bool {
+        self != Self::None
+    }
+}
+
+/// One attempt of a step: what it needs beside its own fields.
+#[derive(Clone, Copy)]
+pub(crate) struct StepRun<'a> {
+    pub execution: &'a Execution<'a>,
+    /// The step's id, in a loop with the item before it: `lines[3]/price`.
+    pub path: &'a str,
+    /// The step's own; absent: its kind's.
+    pub timeout: Option<Duration>,
+}
+
+impl<'a> StepRun<'a> {
+    fn engine(self) -> &'a Engine {
+        self.execution.engine
+    }
+
+    fn host(self) -> &'a dyn Host {
+        &*self.execution.execution.host
+    }
+
+    fn envelope(self) -> &'a Envelope {
+        self.execution.envelope
+    }
+
+    fn budget(self) -> &'a Budget {
+        &self.execution.budget
+    }
+
+    /// A connection of the tenant.
+    fn connection(self, name: &Name) -> Result<Arc<Connection>, ExecutionError> {
+        self.host().connection(name)
+    }
+
+    /// Tells a repetition of this step from another step.
+    fn idempotency_key(self) -> String {
+        format!("{}/{}", self.envelope().execution_id, self.path)
+    }
+
+    /// The bounds of a call of a remote system.
+    fn bounds(self) -> Bounds {
+        let options = self.engine().options();
+        Bounds { timeout: self.timeout.unwrap_or(options.step_timeout), most_bytes: options.remote_bytes }
+    }
+
+    /// The output of a mapping.
+    async fn mapping(self, part: &str, mapping: &Paced<Mapping>, scope: &Scope) -> Result<Value, ExecutionError> {
+        mapping.output(part, scope.context.value(), self.budget()).await
+    }
+
+    /// The text of a template.
+    async fn template(self, part: &str, template: &Paced<Template>, scope: &Scope) -> Result<String, ExecutionError> {
+        template.text(part, scope.context.value(), self.budget()).await
+    }
+}
+
+/// Bounds what has no timeout of its own. `fails`: how a step of the kind fails.
+async fn within<T>(
+    timeout: Option<Duration>,
+    kind: &str,
+    fails: fn(ErrorCode, String) -> ExecutionError,
+    work: impl Future<Output = Result<T, ExecutionError>>,
+) -> Result<T, ExecutionError> {
+    let Some(timeout) = timeout else { return work.await };
+    match tokio::time::timeout(timeout, work).await {
+        Ok(result) => result,
+        Err(_) => {
+            let message = format!("{kind}: it did not end within the step's timeout of {}", format_duration(timeout));
+            Err(fails(ErrorCode::Timeout, message))
+        }
+    }
+}
+
+/// A step of a trial.
+#[derive(Clone, Copy)]
+pub(crate) struct TrialStep<'a> {
+    /// The path of the kind's field, such as `steps[1].http`.
+    pub part: &'a str,
+    pub id: &'a str,
+}
+
+/// A step names a connection of another kind.
+fn wrong_kind(connection: &Connection, wanted: &str) -> ExecutionError {
+    let message = format!(
+        "the connection '{}' is of the kind {}; this step needs one of the kind {wanted}",
+        connection.name,
+        connection.kind.as_str()
+    );
+    ExecutionError::permanent(ErrorCode::Connection, message)
+}
+
+fn shortened(text: &str, max_chars: usize) -> String {
+    match text.char_indices().nth(max_chars) {
+        Some((at, _)) => format!("{} ...", &text[..at]),
+        None => text.to_owned(),
+    }
+}

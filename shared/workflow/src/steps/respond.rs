@@ -1,0 +1,46 @@
+//! The `respond` step: answers the caller while the workflow goes on.
+
+use super::{CompiledKind, Effect, StepFuture, StepKind, StepRun, TrialStep};
+use crate::compile::Compiler;
+use crate::flow::{Done, Scope};
+use crate::respond::{self, Answer, CompiledRespond};
+use crate::trial::{self, Fault, Trial};
+use forebay_contract::Name;
+use forebay_contract::definition::Respond;
+use forebay_mapping::Value;
+use serde_json::json;
+
+impl StepKind for Respond {
+    fn compile(&self, path: &str, compiler: &mut Compiler) -> Option<Box<dyn CompiledKind>> {
+        compiler.respond(path, self).map(|respond| Box::new(respond) as _)
+    }
+
+    fn run_trial(&self, step: TrialStep<'_>, scope: &mut trial::Scope, trial: &mut Trial<'_>) -> Result<trial::Done, Fault> {
+        let answer = trial::answer(step.part, Some(self), scope)?;
+        let output = Value::from(&json!({ "status": answer["status"] }));
+        trial.answer_early(answer);
+        Ok(trial::Done::Output(output))
+    }
+}
+
+impl CompiledKind for CompiledRespond {
+    fn effect(&self) -> Effect {
+        Effect::None
+    }
+
+    fn connection(&self) -> Option<&Name> {
+        None
+    }
+
+    fn run<'r>(&'r self, step: StepRun<'r>, scope: &'r mut Scope) -> StepFuture<'r> {
+        Box::pin(async move {
+            let most_bytes = step.engine().options().answer_bytes;
+            let answer = Answer { context: &scope.context, last_output: scope.last.as_ref(), most_bytes };
+            let response = respond::answer(Some(self), answer, step.budget()).await?;
+            let output = Value::object([("status", Value::from(i64::from(response.status)))]);
+            step.host().answer(&response);
+            step.execution.state().answered = Some(response);
+            Ok(Done::Output(output))
+        })
+    }
+}

@@ -1,0 +1,106 @@
+//! The `wait` step: waits in place where the time is short, else the execution goes on later.
+
+use super::{CompiledKind, Effect, StepFuture, StepKind, StepRun, TrialStep, shortened};
+use crate::compile::Compiler;
+use crate::flow::{Done, Flow, Scope};
+use crate::trial::{self, Fault, Trial};
+use forebay_contract::definition::Wait;
+use forebay_contract::json::object_of;
+use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use forebay_contract::{Name, format_duration, unix_micros};
+use forebay_mapping::{Mapping, Paced, Value};
+use serde_json::json;
+use std::time::Duration;
+
+const NO_TIME: &str = "the mapping must give a time (RFC 3339, or seconds of Unix time), and gave";
+
+enum CompiledWait {
+    For(Duration),
+    Until(Paced<Mapping>),
+}
+
+impl StepKind for Wait {
+    fn compile(&self, path: &str, compiler: &mut Compiler) -> Option<Box<dyn CompiledKind>> {
+        compiler.waits = true;
+        Some(Box::new(match self {
+            Self::For(pause) => CompiledWait::For(*pause),
+            Self::Until(source) => CompiledWait::Until(compiler.mapping(&format!("{path}.until"), source)?),
+        }))
+    }
+
+    fn run_trial(&self, step: TrialStep<'_>, scope: &mut trial::Scope, _trial: &mut Trial<'_>) -> Result<trial::Done, Fault> {
+        let source = match self {
+            Self::For(pause) => return Ok(trial::Done::Request(json!({ "for": format_duration(*pause) }))),
+            Self::Until(source) => source,
+        };
+        let part = format!("{}.until", step.part);
+        let output = scope.mapping(&part, source)?;
+        if millis_of(&output).is_none() {
+            return Err(Fault::gave(&part, source, &output, format!("{NO_TIME} {}", output.kind())));
+        }
+        Ok(trial::Done::Request(object_of([("until", serde_json::Value::from(&output))])))
+    }
+}
+
+impl CompiledKind for CompiledWait {
+    fn effect(&self) -> Effect {
+        Effect::None
+    }
+
+    fn connection(&self) -> Option<&Name> {
+        None
+    }
+
+    fn run<'r>(&'r self, step: StepRun<'r>, scope: &'r mut Scope) -> StepFuture<'r> {
+        Box::pin(self.wait(step, scope))
+    }
+}
+
+impl CompiledWait {
+    /// Until when is written down when the step is first reached, so that a later attempt waits no longer.
+    async fn wait(&self, step: StepRun<'_>, scope: &Scope) -> Result<Done, ExecutionError> {
+        let (state, execution) = (|| step.execution.state(), step.execution.execution);
+        let begun = state().journal.output(step.path).and_then(|output| output.get("until").and_then(millis_of));
+        let now = unix_micros() / 1000;
+        let until = match (begun, self) {
+            (Some(until), _) => until,
+            (None, Self::For(pause)) => now.saturating_add(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX)),
+            (None, Self::Until(mapping)) => {
+                let output = step.mapping("until", mapping, scope).await?;
+                millis_of(&output).ok_or_else(|| {
+                    let message = format!("until: {NO_TIME} {}", shortened(&output.to_string(), 200));
+                    ExecutionError::permanent(ErrorCode::Mapping, message)
+                })?
+            }
+        };
+        let output = Value::object([("until", time_of(until))]);
+        let left = Duration::from_millis(u64::try_from(until - now).unwrap_or_default());
+        if left <= execution.longest_wait_in_place {
+            tokio::time::sleep(left).await;
+            return Ok(Done::Output(output));
+        }
+        if !execution.may_be_put_off {
+            let most = format_duration(execution.longest_wait_in_place);
+            let message =
+                format!("wait: this execution keeps others waiting and may wait {most} at most; `call` an integration that waits");
+            return Err(ExecutionError::permanent(ErrorCode::Limit, message));
+        }
+        if begun.is_none() {
+            state().journal.add(step.path, &output, true);
+        }
+        Ok(Done::Ends(Flow::Wait(until)))
+    }
+}
+
+/// Milliseconds of Unix time, of RFC 3339 or of seconds.
+fn millis_of(value: &Value) -> Option<i64> {
+    if let Some(text) = value.as_str() {
+        return Some(text.parse::<jiff::Timestamp>().ok()?.as_millisecond());
+    }
+    let seconds = value.as_f64().filter(|seconds| seconds.is_finite() && seconds.abs() < 1e11)?;
+    Some((seconds * 1000.0) as i64)
+}
+
+fn time_of(millis: i64) -> Value {
+    jiff::Timestamp::from_millisecond(millis).map_or(Value::NULL, |time| Value::string(time.to_string()))
+}
