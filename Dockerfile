@@ -16,8 +16,9 @@ COPY --from=build /forebay /usr/local/bin/forebay
 USER 10001
 # The defaults are loopback addresses, which nobody outside of the container reaches.
 ENV FOREBAY_HTTP_LISTEN=0.0.0.0:8080 \
-    FOREBAY_CONSOLE_LISTEN=0.0.0.0:8081 \
-    FOREBAY_ADMIN_LISTEN=0.0.0.0:9464
+    FOREBAY_CONSOLE_LISTEN=0.0.0.0:8081
 EXPOSE 8080 8081 9464
 HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=6 CMD ["forebay", "health"]
-ENTRYPOINT ["forebay"]
+# The address of the management port is not in ENV above: beside the former name, FOREBAY_ADMIN_LISTEN, which works for one more
+# release, it would be a second value, and the command refuses two that differ.
+ENTRYPOINT ["/bin/sh", "-c", "export FOREBAY_MANAGEMENT_LISTEN=\"${FOREBAY_MANAGEMENT_LISTEN:-${FOREBAY_ADMIN_LISTEN:-0.0.0.0:9464}}\"; exec forebay \"$@\"", "forebay"]

@@ -79,7 +79,7 @@ and puts \`forebay\` into the PATH. Then call an example, and see what became of
 The console is at $(console_address): sign in as $developer, with the password in
 $developer_password
 
-Health is at http://$FOREBAY_ADMIN_LISTEN/readyz, metrics at http://$FOREBAY_ADMIN_LISTEN/metrics.
+Health is at http://$FOREBAY_MANAGEMENT_LISTEN/readyz, metrics at http://$FOREBAY_MANAGEMENT_LISTEN/metrics.
 Ctrl-C stops it.
 
 NEXT

@@ -116,7 +116,7 @@ impl Stack {
             .env("FOREBAY_AMQP_URL", setting("FOREBAY_AMQP_URL", "amqp://guest:guest@127.0.0.1:5672/%2f"))
             .env("FOREBAY_DATABASE_URL", &self.database_url)
             .env("FOREBAY_QUEUE_PREFIX", &self.prefix)
-            .env("FOREBAY_LANES", "1")
+            .env("FOREBAY_SHARED_QUEUES", "1")
             // The remote systems of tests are on this machine.
             .env("FOREBAY_PRIVATE_ADDRESSES", "allow")
             .env("FOREBAY_LAME_DUCK", "0s")
@@ -232,7 +232,7 @@ impl Stack {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(&file).unwrap();
         let earlier = log.metadata().unwrap().len() as usize;
         let mut command = self.prepare(&[service]);
-        command.env("FOREBAY_HTTP_LISTEN", &http).env("FOREBAY_CONSOLE_LISTEN", &console).env("FOREBAY_ADMIN_LISTEN", &admin);
+        command.env("FOREBAY_HTTP_LISTEN", &http).env("FOREBAY_CONSOLE_LISTEN", &console).env("FOREBAY_MANAGEMENT_LISTEN", &admin);
         command.stdout(log.try_clone().unwrap()).stderr(log);
         command.envs(settings.iter().copied());
         let [url, console, admin] = [http, console, admin].map(|address| format!("http://{address}"));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// Looks often, so that an alert is over after 1.2 s without its condition.
 async fn scheduler(stack: &Stack) -> Process {
-    stack.start_with("scheduler", &[("FOREBAY_ALERTS_EVERY", "300ms")]).await
+    stack.start_with("scheduler", &[("FOREBAY_ALERT_INTERVAL", "300ms")]).await
 }
 
 /// An alert that is sent to the sink.

@@ -262,3 +262,17 @@ async fn completions_are_right_for_each_shell() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn former_names_of_settings_work_with_a_warning() {
+    let stack = Stack::new().await;
+    let process = stack.start_with("scheduler", &[("FOREBAY_LANES", "1")]).await;
+    let log = stack.log_of("scheduler");
+    let warning = "use FOREBAY_SHARED_QUEUES (--shared-queues) instead of FOREBAY_LANES (--lanes)";
+    assert_eq!(log.matches(warning).count(), 1, "{log}");
+    let management = process.admin_address();
+    let (code, output, error) = stack.command_ends(&["health", "--admin-listen", management]).await;
+    assert_eq!(code, 0, "{output}{error}");
+    let (code, _, error) = stack.command_ends_with(&["installation", "show"], &[("FOREBAY_LANES", "2")]).await;
+    assert!(code == 2 && error.contains("FOREBAY_SHARED_QUEUES is set too, with another value: remove FOREBAY_LANES"), "{code} {error}");
+}

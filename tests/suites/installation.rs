@@ -125,7 +125,7 @@ async fn no_verb_says_yes_with_another_prefix_number_of_queues_or_broker() {
     let mut wrong = vec![
         (("FOREBAY_QUEUE_PREFIX", "other."), "FOREBAY_QUEUE_PREFIX is \"other.\" here"),
         (("FOREBAY_QUEUE_PREFIX", ""), "FOREBAY_QUEUE_PREFIX is \"\" here"),
-        (("FOREBAY_LANES", "7"), "FOREBAY_LANES is 7 here, and 1"),
+        (("FOREBAY_SHARED_QUEUES", "7"), "FOREBAY_SHARED_QUEUES is 7 here, and 1"),
     ];
     match &other {
         Some(other) => wrong.push((("FOREBAY_AMQP_URL", other.url.as_str()), "is not this installation's")),
@@ -385,7 +385,7 @@ async fn an_adoption_whose_earlier_mark_cannot_be_removed_is_done_with_a_warning
     let Some((_user, url)) = LimitedUser::new(&stack, &mark) else {
         return skip("a broker's user who may not delete the mark");
     };
-    let settings = [("FOREBAY_AMQP_URL", url.as_str()), ("FOREBAY_LANES", "2")];
+    let settings = [("FOREBAY_AMQP_URL", url.as_str()), ("FOREBAY_SHARED_QUEUES", "2")];
     let (code, output, error) = stack.command_ends_with(&["installation", "adopt", "--yes"], &settings).await;
     assert!(code == 0 && output.starts_with("adopted"), "{code} {output} {error}");
     assert!(error.contains("warning: adopted; the earlier mark could not be removed") && error.contains("ACCESS_REFUSED"), "{error}");

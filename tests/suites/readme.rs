@@ -98,11 +98,11 @@ async fn the_commands_of_the_readme_work_as_they_are_typed() {
         ("FOREBAY_DATABASE_URL", stack.database_url()),
         ("FOREBAY_QUEUE_PREFIX", stack.queue_prefix()),
         ("FOREBAY_AMQP_URL", &broker),
-        ("FOREBAY_LANES", "1"),
+        ("FOREBAY_SHARED_QUEUES", "1"),
         ("FOREBAY_SECRET_KEY", "0123456789abcdef0123456789abcdef"),
         ("FOREBAY_HTTP_LISTEN", process.address()),
         ("FOREBAY_CONSOLE_LISTEN", console),
-        ("FOREBAY_ADMIN_LISTEN", "127.0.0.1:9464"),
+        ("FOREBAY_MANAGEMENT_LISTEN", "127.0.0.1:9464"),
     ];
     let all = "make_developer; load_examples; make_token; write_shell_file; print_next";
     let said = checkout.prepare(all, &settings).await;

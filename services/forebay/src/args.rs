@@ -191,8 +191,8 @@ pub(crate) enum Installation {
     Show,
     /// Makes the broker, queue prefix and number of shared queues of this command's settings the installation's
     ///
-    /// For a broker that has replaced the earlier one or was emptied, and for a change of FOREBAY_QUEUE_PREFIX or FOREBAY_LANES: let the
-    /// workers empty the queues, stop all services, adopt, start the services with the same settings. Where queues of this broker would be
+    /// For a broker that has replaced the earlier one or was emptied, and for a change of FOREBAY_QUEUE_PREFIX or FOREBAY_SHARED_QUEUES: let
+    /// the workers empty the queues, stop all services, adopt, start the services with the same settings. Where queues of this broker would be
     /// read no more, no service may use it for about 15 seconds, and messages in such a queue refuse the change.
     Adopt {
         /// Do not ask
@@ -265,7 +265,11 @@ pub(crate) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<(Cli
     let is_dev = matches!(cli.command, Command::Dev);
     // A developer's services are on private addresses. Anywhere else the operator says what may be reached.
     let of_dev = |name: &str| (is_dev && name == PRIVATE_ADDRESSES).then(|| "allow".to_owned());
-    let given = |name: &str| flags.get(name).cloned().or_else(|| settings::environment(name));
+    let given = |name: &str| match flags.get(name) {
+        Some(value) => Some(value.clone()),
+        None if is_replaced_by_flag(name, &flags) => None,
+        None => settings::environment(name),
+    };
     let settings = Settings::read(|name| given(name).or_else(|| of_dev(name)));
     Ok((cli, settings.map_err(ReadError::Settings)?))
 }
@@ -302,7 +306,7 @@ pub(crate) fn command() -> clap::Command {
         command = command.mut_subcommand(verb, |verb| show(verb, "FOREBAY_DATABASE_URL"));
     }
     for verb in ["installation", "schedules", "executions", "top", "unreadable"] {
-        for setting in ["FOREBAY_AMQP_URL", "FOREBAY_QUEUE_PREFIX", "FOREBAY_LANES"] {
+        for setting in ["FOREBAY_AMQP_URL", "FOREBAY_QUEUE_PREFIX", "FOREBAY_SHARED_QUEUES"] {
             command = command.mut_subcommand(verb, |verb| show(verb, setting));
         }
     }
@@ -313,7 +317,7 @@ pub(crate) fn command() -> clap::Command {
         command = command.mut_subcommand(verb, |verb| show(verb, PRIVATE_ADDRESSES));
     }
     command = command.mut_subcommand("invoke", |verb| show(verb, "FOREBAY_HTTP_LISTEN"));
-    command = command.mut_subcommand("health", |verb| show(verb, "FOREBAY_ADMIN_LISTEN"));
+    command = command.mut_subcommand("health", |verb| show(verb, "FOREBAY_MANAGEMENT_LISTEN"));
     command.args(SETTINGS.iter().flat_map(|doc| setting_args(doc, false)))
 }
 
@@ -321,15 +325,27 @@ fn show(verb: clap::Command, env: &str) -> clap::Command {
     verb.args(SETTINGS.iter().filter(|doc| doc.env == env).flat_map(|doc| setting_args(doc, true)))
 }
 
-/// The flag of a setting and, of a secret, the one that names a file.
+/// True for one name of a renamed setting when a flag gives the other: a flag goes before the environment under both names.
+fn is_replaced_by_flag(name: &str, flags: &HashMap<&'static str, String>) -> bool {
+    SETTINGS.iter().any(|doc| {
+        doc.former.is_some_and(|former| {
+            (name == doc.env && flags.contains_key(former.env)) || (name == former.env && flags.contains_key(doc.env))
+        })
+    })
+}
+
+/// The flag of a setting; of a secret also the one that names a file, and of a renamed setting also the former one, which no help shows.
 fn setting_args(doc: &'static settings::SettingDoc, shown: bool) -> impl Iterator<Item = Arg> {
     // Read by `Settings`, not by clap: so one place decides what a variable means, and no secret gets into the help.
-    let arg = move |env, flag, value_name, help: String| {
-        Arg::new(env).long(flag).value_name(value_name).help(help).help_heading("Settings").global(true).hide(!shown)
+    let arg = |env, flag, value_name, help: String| {
+        Arg::new(env).long(flag).value_name(value_name).help(help).help_heading("Settings").global(true)
     };
-    let value = arg(doc.env, doc.flag, doc.value_name, format!("{} [env: {}] [default: {}]", doc.help, doc.env, doc.default));
-    let file = doc.file.map(|file| arg(file.env, file.flag, "PATH", format!("file that holds {} [env: {}]", doc.env, file.env)));
-    std::iter::once(value).chain(file)
+    let value = arg(doc.env, doc.flag, doc.value_name, format!("{} [env: {}] [default: {}]", doc.help, doc.env, doc.default)).hide(!shown);
+    let file =
+        doc.file.map(|file| arg(file.env, file.flag, "PATH", format!("file that holds {} [env: {}]", doc.env, file.env)).hide(!shown));
+    let former =
+        doc.former.map(|former| arg(former.env, former.flag, doc.value_name, format!("deprecated: use --{}", doc.flag)).hide(true));
+    std::iter::once(value).chain(file).chain(former)
 }
 
 /// Values of the flags by the name of their variable. A flag may stand before or after the verb.
@@ -338,7 +354,7 @@ fn setting_flags(matches: &ArgMatches) -> HashMap<&'static str, String> {
     let mut level = Some(matches);
     while let Some(matches) = level {
         for doc in SETTINGS {
-            for env in std::iter::once(doc.env).chain(doc.file.map(|file| file.env)) {
+            for env in doc.variables() {
                 if let Ok(Some(value)) = matches.try_get_one::<String>(env) {
                     flags.insert(env, value.clone());
                 }
@@ -388,10 +404,21 @@ mod tests {
     }
 
     #[test]
+    fn the_former_flag_of_a_setting_is_taken_and_goes_before_the_environment() {
+        let flags = setting_flags(&parse("forebay keys list --lanes 2").unwrap());
+        assert_eq!(flags.get("FOREBAY_LANES").map(String::as_str), Some("2"));
+        assert!(is_replaced_by_flag("FOREBAY_SHARED_QUEUES", &flags));
+        assert!(!is_replaced_by_flag("FOREBAY_LANES", &flags) && !is_replaced_by_flag("FOREBAY_ADMIN_LISTEN", &flags));
+    }
+
+    #[test]
     fn help_of_dev_lists_every_setting_with_its_default() {
         let help = parse("forebay dev --help").unwrap_err().to_string();
         for doc in SETTINGS {
             assert!(help.contains(&format!("--{}", doc.flag)) && help.contains(doc.env), "{}", doc.env);
+            if let Some(former) = doc.former {
+                assert!(!help.contains(former.env) && !help.contains(&format!("--{} ", former.flag)), "{}", former.env);
+            }
         }
         assert!(help.contains("[default: 127.0.0.1:8080]"), "{help}");
     }

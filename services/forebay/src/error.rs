@@ -3,7 +3,7 @@
 use forebay_console::ConsoleError;
 use forebay_ingress::IngressError;
 use forebay_operations::{BuildError, OperationError};
-use forebay_runtime::admin::AdminError;
+use forebay_runtime::management::ManagementError;
 use forebay_runtime::metrics::MetricsError;
 use forebay_runtime::settings::SettingsError;
 use forebay_runtime::shutdown::ShutdownError;
@@ -80,9 +80,9 @@ pub enum Error {
     /// Signals cannot be heard.
     #[error(transparent)]
     Shutdown(#[from] ShutdownError),
-    /// The admin port cannot be served.
+    /// The management port cannot be served.
     #[error(transparent)]
-    Admin(#[from] AdminError),
+    Management(#[from] ManagementError),
     /// The ingress cannot start or failed.
     #[error(transparent)]
     Ingress(#[from] IngressError),

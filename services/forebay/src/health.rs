@@ -13,8 +13,8 @@ use crate::output::Output;
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// `forebay health`.
-pub(crate) async fn health(output: &Output, admin: SocketAddr) -> Result<(), Error> {
-    let address = reachable(admin);
+pub(crate) async fn health(output: &Output, management: SocketAddr) -> Result<(), Error> {
+    let address = reachable(management);
     let answer = match tokio::time::timeout(TIMEOUT, ask(address)).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(source)) => return Err(Error::Io { doing: format!("no answer from http://{address}/readyz"), source }),

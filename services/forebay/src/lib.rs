@@ -97,7 +97,7 @@ async fn perform(cli: Cli, settings: Settings) -> Result<(), Error> {
         Command::Scheduler => services::run(services::Services::Scheduler, &settings).await,
         Command::Console => services::run(services::Services::Console, &settings).await,
         Command::Migrate => services::migrate(&output, &settings).await,
-        Command::Health => health::health(&output, settings.admin_listen).await,
+        Command::Health => health::health(&output, settings.management_listen).await,
         Command::Installation { command } => installation::perform(&output, &settings, command).await,
         Command::Apply(apply) => apply::apply(&output, &api().await?, &apply).await,
         Command::Diff(paths) => apply::diff(&output, &api().await?, &paths).await,

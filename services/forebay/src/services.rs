@@ -4,9 +4,9 @@ use forebay_broker::Installation;
 use forebay_console::Console;
 use forebay_ingress::Ingress;
 use forebay_operations::InstallationCheck;
-use forebay_runtime::admin::Admin;
 use forebay_runtime::health::Health;
-use forebay_runtime::settings::{Settings, unknown_variables};
+use forebay_runtime::management::ManagementServer;
+use forebay_runtime::settings::{DeprecatedName, Settings, unknown_variables};
 use forebay_runtime::shutdown::Shutdown;
 use forebay_runtime::{metrics, panics, telemetry};
 use forebay_scheduler::Scheduler;
@@ -110,15 +110,16 @@ async fn migrated(store: &Store, settings: &Settings) -> Result<MigrationReport,
 async fn serve(services: Services, settings: &Settings) -> Result<(), Error> {
     let metrics = metrics::install()?;
     warn_of_unknown_variables();
+    warn_of_deprecated_names(&settings.deprecated_names);
     let shutdown = Shutdown::on_signals(settings.drain_timeout)?;
     let health = Health::new();
     health.expect(DEFINITIONS);
     health.expect(SERVICES);
-    let admin = Admin::bind(settings.admin_listen, health.clone(), metrics).await?;
-    let admin_address = admin.local_addr();
+    let management = ManagementServer::bind(settings.management_listen, health.clone(), metrics).await?;
+    let management_address = management.local_addr();
     // Outlives the shutdown's start: probes are answered, and definitions are fresh, while the services drain.
     let ended = CancellationToken::new();
-    let admin = tokio::spawn(admin.run_until(ended.clone().cancelled_owned()));
+    let management = tokio::spawn(management.run_until(ended.clone().cancelled_owned()));
     let _ends_with_this = ended.clone().drop_guard();
 
     if services != Services::Ingress {
@@ -152,11 +153,11 @@ async fn serve(services: Services, settings: &Settings) -> Result<(), Error> {
     let built = build(services, settings, store, watched, &health, &installation).await?;
     // By now each service expects its own checks. Before, the process would seem ready with nothing but its definitions.
     health.set(SERVICES, true, "built");
-    announce(services, &built, settings, &admin_address.to_string())?;
+    announce(services, &built, settings, &management_address.to_string())?;
     let result = drain_together(built, &shutdown).await;
     ended.cancel();
     // Its end is bounded, and a panic there is logged already.
-    let _ = admin.await;
+    let _ = management.await;
     result
 }
 
@@ -241,8 +242,8 @@ fn spawn<E: Into<Error>>(
 }
 
 /// For the person who started `forebay dev`; other processes say it in their logs.
-fn announce(services: Services, built: &Built, settings: &Settings, admin: &str) -> Result<(), Error> {
-    tracing::info!(services = services.name(), admin.address = admin, "started");
+fn announce(services: Services, built: &Built, settings: &Settings, management: &str) -> Result<(), Error> {
+    tracing::info!(services = services.name(), admin.address = management, "started");
     if services != Services::Dev {
         return Ok(());
     }
@@ -253,7 +254,22 @@ fn announce(services: Services, built: &Built, settings: &Settings, admin: &str)
         .as_ref()
         .map(|console| format!("console  {}\n", console.setup_url().unwrap_or_else(|| console.url().to_owned())))
         .unwrap_or_default();
-    write(&format!("{calls}{console}health   http://{admin}/readyz\nmetrics  http://{admin}/metrics"))
+    write(&format!("{calls}{console}health   http://{management}/readyz\nmetrics  http://{management}/metrics"))
+}
+
+/// The former name of a setting works for one release.
+fn warn_of_deprecated_names(names: &[DeprecatedName]) {
+    for name in names {
+        tracing::warn!(
+            variable = name.used.env,
+            replacement = name.env,
+            "this setting is deprecated and will not work in the next release: use {} (--{}) instead of {} (--{})",
+            name.env,
+            name.flag,
+            name.used.env,
+            name.used.flag,
+        );
+    }
 }
 
 /// A misspelled setting would otherwise do nothing, silently.

@@ -98,7 +98,7 @@ impl Ingress {
 
         let broker_shutdown = CancellationToken::new();
         let limits = Limits { max_length: settings.queue_max_length, max_bytes: settings.queue_max_bytes };
-        let topology = Topology::new(&settings.queue_prefix, settings.lanes, limits, installation);
+        let topology = Topology::new(&settings.queue_prefix, settings.shared_queue_count, limits, installation);
         let url = settings.amqp_url.expose().to_owned();
         let publisher_config = PublisherConfig {
             url: url.clone(),

@@ -74,7 +74,7 @@ impl Scheduler {
         let (ids, key) = (IdIssuer::new(&installation_key), MessageKey::new(&installation_key, false));
         let broker_shutdown = CancellationToken::new();
         let limits = Limits { max_length: settings.queue_max_length, max_bytes: settings.queue_max_bytes };
-        let topology = Topology::new(&settings.queue_prefix, settings.lanes, limits, installation);
+        let topology = Topology::new(&settings.queue_prefix, settings.shared_queue_count, limits, installation);
         let config = PublisherConfig {
             url: settings.amqp_url.expose().to_owned(),
             name: format!("{} scheduler", settings.worker_name),

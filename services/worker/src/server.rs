@@ -79,7 +79,7 @@ impl Worker {
         forebay_fairness::set_memory_budget(settings.worker_memory);
         let engine = Engine::new(options)?;
         let limits = Limits { max_length: settings.queue_max_length, max_bytes: settings.queue_max_bytes };
-        let topology = Topology::new(&settings.queue_prefix, settings.lanes, limits, installation);
+        let topology = Topology::new(&settings.queue_prefix, settings.shared_queue_count, limits, installation);
         let broker_shutdown = CancellationToken::new();
         let url = settings.amqp_url.expose().to_owned();
         let name = format!("{} worker", settings.worker_name);

@@ -35,7 +35,7 @@ impl InstallationCheck {
         Self {
             store,
             queue_prefix: settings.queue_prefix.clone(),
-            shared_queues: settings.lanes,
+            shared_queues: settings.shared_queue_count,
             url: settings.amqp_url.expose().to_owned(),
             name: name.to_owned(),
             installation: Installation::unknown(),
@@ -144,7 +144,7 @@ impl InstallationCheck {
             wrong.push(differs("FOREBAY_QUEUE_PREFIX", &format!("{:?}", self.queue_prefix), &format!("{:?}", place.queue_prefix)));
         }
         if place.shared_queues != self.shared_queues {
-            wrong.push(differs("FOREBAY_LANES", &self.shared_queues.to_string(), &place.shared_queues.to_string()));
+            wrong.push(differs("FOREBAY_SHARED_QUEUES", &self.shared_queues.to_string(), &place.shared_queues.to_string()));
         }
         if wrong.is_empty() {
             self.installation.set_mark(&Installation::mark_name(&place.queue_prefix, place.mark));

@@ -83,7 +83,7 @@ impl Operations {
         let keys = settings.secret_key.as_ref().map(SecretKeys::parse).transpose().map_err(BuildError::SecretKey)?;
         let limits = Limits { max_length: settings.queue_max_length, max_bytes: settings.queue_max_bytes };
         let check = InstallationCheck::new(settings, store.clone(), name);
-        let topology = Topology::new(&settings.queue_prefix, settings.lanes, limits, check.installation().clone());
+        let topology = Topology::new(&settings.queue_prefix, settings.shared_queue_count, limits, check.installation().clone());
         let url = settings.amqp_url.expose().to_owned();
         let config = PublisherConfig {
             url: url.clone(),

@@ -45,7 +45,7 @@ impl Health {
         });
     }
 
-    /// Reports a check such as `broker` or `store`. `detail` is shown to whoever asks the admin port: no secrets.
+    /// Reports a check such as `broker` or `store`. `detail` is public on the management port: no secrets.
     /// A change between ok and not ok is logged.
     pub fn set(&self, name: &str, ok: bool, detail: impl Into<String>) {
         self.report_check(name, Check { ok, detail: detail.into(), weight: Weight::Required });

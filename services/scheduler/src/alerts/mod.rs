@@ -56,7 +56,7 @@ impl Watcher {
         options.reach = settings.private_addresses.parse().map_err(|error: ReachError| SchedulerError::Reach(error.to_string()))?;
         options.tokens = Some(Arc::new(store.clone()));
         let keys = settings.secret_key.as_ref().map(SecretKeys::parse).transpose().map_err(SchedulerError::SecretKey)?;
-        let (engine, every) = (Engine::new(options)?, settings.alerts_every);
+        let (engine, every) = (Engine::new(options)?, settings.alert_interval);
         let connections = Arc::new(Connections::new(snapshot.clone(), keys));
         let broker = ConsumersConfig { url: settings.amqp_url.expose().to_owned(), name: format!("{} alerts", settings.worker_name) };
         let gathering = Gathering { store: store.clone(), snapshot, inspector: Inspector::new(broker, topology.clone()), topology };

@@ -42,6 +42,29 @@ pub struct SettingDoc {
     pub secret: bool,
     /// Where a file that holds the value is named instead; `None`: the setting is no secret.
     pub file: Option<FileSource>,
+    /// The name that the setting had in the release before; `None`: the same.
+    pub former: Option<FormerName>,
+}
+
+/// A name of a setting that works for one more release, with a warning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FormerName {
+    /// The environment variable, such as `FOREBAY_LANES`.
+    pub env: &'static str,
+    /// The long flag without its dashes, such as `lanes`.
+    pub flag: &'static str,
+}
+
+impl SettingDoc {
+    /// Returns every environment variable that gives the setting: its own, the one that names a file, and the former one.
+    pub fn variables(&self) -> impl Iterator<Item = &'static str> + use<> {
+        [Some(self.env), self.file.map(|file| file.env), self.former.map(|former| former.env)].into_iter().flatten()
+    }
+
+    /// Returns the same setting under its former name, to speak of a value that was given by that name.
+    pub(super) fn under(&self, former: FormerName) -> Self {
+        Self { env: former.env, flag: former.flag, ..*self }
+    }
 }
 
 /// The setting that names the file of a secret.
@@ -60,12 +83,17 @@ const fn setting(
     default: SettingDefault,
     help: &'static str,
 ) -> SettingDoc {
-    SettingDoc { env, flag, value_name, default, help, secret: false, file: None }
+    SettingDoc { env, flag, value_name, default, help, secret: false, file: None, former: None }
 }
 
 /// Not to be shown; `env` and `flag` name a file that holds it.
 const fn secret(doc: SettingDoc, env: &'static str, flag: &'static str) -> SettingDoc {
     SettingDoc { secret: true, file: Some(FileSource { env, flag }), ..doc }
+}
+
+/// A setting that had the names `env` and `flag` in the release before.
+const fn renamed(doc: SettingDoc, env: &'static str, flag: &'static str) -> SettingDoc {
+    SettingDoc { former: Some(FormerName { env, flag }), ..doc }
 }
 
 macro_rules! settings_table {
@@ -92,7 +120,7 @@ settings_table! {
     OIDC_CLIENT_ID = setting("FOREBAY_OIDC_CLIENT_ID", "oidc-client-id", "TEXT", Unset, "what the console is called at that provider");
     OIDC_CLIENT_SECRET = secret(setting("FOREBAY_OIDC_CLIENT_SECRET", "oidc-client-secret", "TEXT", Unset, "the console's secret at that provider; a public client has none"), "FOREBAY_OIDC_CLIENT_SECRET_FILE", "oidc-client-secret-file");
     OIDC_NAME = setting("FOREBAY_OIDC_NAME", "oidc-name", "TEXT", Text("single sign-on"), "what the sign-in page calls that provider");
-    ADMIN_LISTEN = setting("FOREBAY_ADMIN_LISTEN", "admin-listen", "IP:PORT", Text("127.0.0.1:9464"), "address of /livez, /readyz and /metrics");
+    MANAGEMENT_LISTEN = renamed(setting("FOREBAY_MANAGEMENT_LISTEN", "management-listen", "IP:PORT", Text("127.0.0.1:9464"), "address of the management port: /livez, /readyz and /metrics"), "FOREBAY_ADMIN_LISTEN", "admin-listen");
     QUEUE_PREFIX = setting("FOREBAY_QUEUE_PREFIX", "queue-prefix", "TEXT", Text(""), "put before the name of every queue, so that several stacks share a broker; up to 64 of A-Z a-z 0-9 . _ -");
     SECRET_KEY = secret(setting("FOREBAY_SECRET_KEY", "secret-key", "TEXT", Unset, "key that encrypts what is stored secretly: connections, signing keys, access tokens, hidden payloads; 32 characters or more, the same for every process. Several with commas: the first encrypts, each decrypts"), "FOREBAY_SECRET_KEY_FILE", "secret-key-file");
     TRUSTED_PROXIES = setting("FOREBAY_TRUSTED_PROXIES", "trusted-proxies", "CIDR,...", Unset, "proxies whose Forwarded and X-Forwarded-* headers say who calls, such as 10.0.0.1 or 10.0.0.0/8; from any other address these headers do not count");
@@ -101,7 +129,7 @@ settings_table! {
     WORKER_MEMORY = setting("FOREBAY_WORKER_MEMORY", "worker-memory", "SIZE", Computed("half of the memory that the process may use"), "bytes that a worker may hold before executions that hold many of them wait for others to end; one tenant gets at most half of them");
     WORKER_NAME = setting("FOREBAY_WORKER_NAME", "worker-name", "TEXT", Computed("hostname-pid"), "name of this process among the others; must differ between running processes");
     UNSIGNED_MESSAGES = setting("FOREBAY_UNSIGNED_MESSAGES", "unsigned-messages", "refuse|accept", Text("refuse"), "what a worker does with messages that carry no proof of this installation; accept while an older version still publishes, or has left some");
-    LANES = setting("FOREBAY_LANES", "lanes", "N", Text("4"), "shared queues of each kind (work, call); the same for every process of a stack");
+    SHARED_QUEUES = renamed(setting("FOREBAY_SHARED_QUEUES", "shared-queues", "N", Text("4"), "number of shared queues of each kind (work, call); the same for every process of a stack"), "FOREBAY_LANES", "lanes");
     PUBLISHER_CHANNELS = setting("FOREBAY_PUBLISHER_CHANNELS", "publisher-channels", "N", Text("6"), "broker channels that publish, 1 to 32");
     MAX_IN_FLIGHT = setting("FOREBAY_MAX_IN_FLIGHT", "max-in-flight", "N", Text("10000"), "calls an ingress has admitted and not yet answered; more are refused, and one tenant gets at most four fifths of them");
     QUEUE_MAX_LENGTH = setting("FOREBAY_QUEUE_MAX_LENGTH", "queue-max-length", "N", Text("1000000"), "messages in one queue, above which calls are refused");
@@ -127,7 +155,7 @@ settings_table! {
     PRIVATE_ADDRESSES = setting("FOREBAY_PRIVATE_ADDRESSES", "private-addresses", "deny|allow|CIDR,...", Text("deny"), "private addresses that steps and alerts may reach, such as 10.1.0.0/16; forebay dev allows all unless told otherwise");
     RETENTION = setting("FOREBAY_RETENTION", "retention", "DURATION", Text("30d"), "time that the history of executions is kept");
     AUDIT_RETENTION = setting("FOREBAY_AUDIT_RETENTION", "audit-retention", "DURATION", Text("730d"), "time that the audit log is kept; the console deletes what is older");
-    ALERTS_EVERY = setting("FOREBAY_ALERTS_EVERY", "alerts-every", "DURATION", Text("15s"), "how often each alert is looked at; what is told of one comes four looks apart at least");
+    ALERT_INTERVAL = renamed(setting("FOREBAY_ALERT_INTERVAL", "alert-interval", "DURATION", Text("15s"), "time between two evaluations of an alert rule; notifications of one rule are at least four evaluations apart"), "FOREBAY_ALERTS_EVERY", "alerts-every");
 }
 
 #[cfg(test)]
@@ -140,6 +168,10 @@ mod tests {
             let stem = doc.env.strip_prefix("FOREBAY_").unwrap_or(doc.env);
             assert_eq!(doc.flag, stem.to_lowercase().replace('_', "-"));
             assert!(!doc.help.ends_with('.'), "{}", doc.env);
+            if let Some(former) = doc.former {
+                let stem = former.env.strip_prefix("FOREBAY_").unwrap_or(former.env);
+                assert_eq!(former.flag, stem.to_lowercase().replace('_', "-"));
+            }
             let file = doc.file.map(|file| (file.env.to_owned(), file.flag.to_owned()));
             assert_eq!(file, doc.secret.then(|| (format!("{}_FILE", doc.env), format!("{}-file", doc.flag))));
         }
@@ -147,10 +179,11 @@ mod tests {
 
     #[test]
     fn no_setting_is_listed_twice() {
-        let mut names: Vec<_> = SETTINGS.iter().map(|doc| doc.env).collect();
+        let mut names: Vec<_> = SETTINGS.iter().flat_map(SettingDoc::variables).collect();
+        let listed = names.len();
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), SETTINGS.len());
+        assert_eq!(names.len(), listed);
         assert_eq!(SETTINGS.len(), 48);
     }
 }

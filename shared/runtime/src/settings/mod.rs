@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use docs::{FileSource, SETTINGS, SettingDefault, SettingDoc};
+pub use docs::{FileSource, FormerName, SETTINGS, SettingDefault, SettingDoc};
 pub use error::{SettingProblem, SettingsError};
 pub use forebay_contract::Secret;
 pub use names::{UnknownVariable, unknown_variables};
@@ -24,6 +24,8 @@ pub use size::{format_bytes, parse_bytes};
 
 use crate::forwarding::TrustedProxies;
 use reader::Reader;
+
+pub use reader::DeprecatedName;
 
 /// The broker refuses a message over 16 MiB (RabbitMQ 4.x); 128 KiB below it are kept free, the most that a header
 /// frame may have, so that a body at the limit is never refused because of what travels with it.
@@ -59,8 +61,8 @@ pub struct Settings {
     pub trace_url: Option<String>,
     /// Single sign-on to the console.
     pub oidc: Option<Oidc>,
-    /// Where health and metrics are served.
-    pub admin_listen: SocketAddr,
+    /// Where the management port listens: health and metrics.
+    pub management_listen: SocketAddr,
     /// Stands before every queue name; `[A-Za-z0-9._-]{0,64}`.
     pub queue_prefix: String,
     /// Encrypts what is stored secretly: one key, or several with commas between them, of which the first encrypts.
@@ -80,8 +82,8 @@ pub struct Settings {
     pub unsigned_messages: bool,
     /// Name of this process among the others; 1 to 128 visible ASCII characters.
     pub worker_name: String,
-    /// Shared queues of each kind; 1 to 64.
-    pub lanes: u16,
+    /// Number of shared queues of each kind; 1 to 64.
+    pub shared_queue_count: u16,
     /// Broker channels that publish; 1 to 32.
     pub publisher_channels: usize,
     /// Admitted and unanswered calls of one ingress process; 1 to 1000000.
@@ -129,8 +131,10 @@ pub struct Settings {
     pub retention: Duration,
     /// Time that the audit log is kept.
     pub audit_retention: Duration,
-    /// How often each alert is looked at.
-    pub alerts_every: Duration,
+    /// Time between two evaluations of an alert rule.
+    pub alert_interval: Duration,
+    /// Settings that were given under a former name: the process warns of each.
+    pub deprecated_names: Vec<DeprecatedName>,
 }
 
 /// PEM files for TLS. They are opened by whoever listens, not when the settings are read.
@@ -199,7 +203,7 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
     let ingress_internal_url = reader.url(&docs::INGRESS_INTERNAL_URL, &["http", "https"]);
     let trace_url = reader.value(&docs::TRACE_URL, names::trace_url);
     let oidc = read_oidc(reader);
-    let admin_listen = reader.address(&docs::ADMIN_LISTEN);
+    let management_listen = reader.address(&docs::MANAGEMENT_LISTEN);
     let queue_prefix = reader.value(&docs::QUEUE_PREFIX, names::queue_prefix).unwrap_or_default();
     let secret_key = reader.value(&docs::SECRET_KEY, |text| Ok(Secret::new(text)));
     let trusted_proxies = reader.value(&docs::TRUSTED_PROXIES, TrustedProxies::parse);
@@ -216,7 +220,7 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
         _ => Err("write refuse or accept".to_owned()),
     });
     let worker_name = reader.value(&docs::WORKER_NAME, names::worker_name);
-    let lanes = reader.number(&docs::LANES, 1..=64);
+    let shared_queue_count = reader.number(&docs::SHARED_QUEUES, 1..=64);
     let publisher_channels = reader.number(&docs::PUBLISHER_CHANNELS, 1..=32);
     let max_in_flight = reader.number(&docs::MAX_IN_FLIGHT, 1..=1_000_000);
     let queue_max_length = reader.number(&docs::QUEUE_MAX_LENGTH, 1..=1_000_000_000);
@@ -245,7 +249,7 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
     let private_addresses = reader.any(&docs::PRIVATE_ADDRESSES);
     let retention = reader.duration(&docs::RETENTION, TEN_YEARS);
     let audit_retention = reader.duration(&docs::AUDIT_RETENTION, TEN_YEARS);
-    let alerts_every = reader.duration(&docs::ALERTS_EVERY, AN_HOUR);
+    let alert_interval = reader.duration(&docs::ALERT_INTERVAL, AN_HOUR);
 
     Some(Settings {
         amqp_url: amqp_url?,
@@ -257,7 +261,7 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
         ingress_internal_url,
         trace_url,
         oidc,
-        admin_listen: admin_listen?,
+        management_listen: management_listen?,
         queue_prefix,
         secret_key,
         trusted_proxies: trusted_proxies.unwrap_or_default(),
@@ -266,7 +270,7 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
         unsigned_messages: unsigned_messages?,
         worker_memory: worker_memory.unwrap_or_else(|| crate::memory::limit() / 2),
         worker_name: worker_name.unwrap_or_else(names::default_worker_name),
-        lanes: lanes?,
+        shared_queue_count: shared_queue_count?,
         publisher_channels: publisher_channels?,
         max_in_flight: max_in_flight?,
         queue_max_length: queue_max_length?,
@@ -291,7 +295,8 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
         private_addresses: private_addresses?,
         retention: retention?,
         audit_retention: audit_retention?,
-        alerts_every: alerts_every?,
+        alert_interval: alert_interval?,
+        deprecated_names: reader.deprecated(),
     })
 }
 

@@ -1,6 +1,6 @@
 //! Names: of this process, of queues, and of variables that are no setting.
 
-use super::docs::SETTINGS;
+use super::docs::{SETTINGS, SettingDoc};
 
 /// A variable that looks like a setting of Forebay and is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub struct UnknownVariable {
 /// Finds the variables among `names` that start with `FOREBAY_` and are neither a setting nor in `also_known`
 /// (variables of the client commands and scripts): a misspelled setting would otherwise do nothing, silently.
 pub fn unknown_variables(names: impl IntoIterator<Item = String>, also_known: &[&str]) -> Vec<UnknownVariable> {
-    let is_setting = |name: &str| SETTINGS.iter().any(|doc| doc.env == name || doc.file.is_some_and(|file| file.env == name));
+    let is_setting = |name: &str| SETTINGS.iter().flat_map(SettingDoc::variables).any(|variable| variable == name);
     let is_known = |name: &str| is_setting(name) || also_known.contains(&name);
     let mut unknown: Vec<UnknownVariable> = names
         .into_iter()
@@ -76,7 +76,15 @@ mod tests {
 
     #[test]
     fn a_misspelled_variable_is_found_with_what_was_meant() {
-        let names = ["PATH", "FOREBAY_LOG", "FOREBAY_SECRET_KEY_FILE", "FOREBAY_HTTP_LISTNE", "FOREBAY_WHATEVER_ELSE", "FOREBAY_TEST_ONLY"];
+        let names = [
+            "PATH",
+            "FOREBAY_LOG",
+            "FOREBAY_LANES",
+            "FOREBAY_SECRET_KEY_FILE",
+            "FOREBAY_HTTP_LISTNE",
+            "FOREBAY_WHATEVER_ELSE",
+            "FOREBAY_TEST_ONLY",
+        ];
         let unknown = unknown_variables(names.map(str::to_owned), &["FOREBAY_TEST_ONLY"]);
         let found: Vec<_> = unknown.iter().map(|u| (u.name.as_str(), u.meant)).collect();
         assert_eq!(found, [("FOREBAY_HTTP_LISTNE", Some("FOREBAY_HTTP_LISTEN")), ("FOREBAY_WHATEVER_ELSE", None)]);

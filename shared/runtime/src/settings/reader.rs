@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use forebay_contract::{format_duration, parse_duration};
 
-use super::docs::{SettingDefault, SettingDoc};
+use super::docs::{FormerName, SettingDefault, SettingDoc};
 use super::error::SettingProblem;
 use super::redacted_url::RedactedUrl;
 use super::size::{format_bytes, parse_bytes};
@@ -17,15 +17,32 @@ const MAX_SECRET_BYTES: usize = 64 * 1024;
 pub(super) struct Reader<'a> {
     source: &'a dyn Fn(&str) -> Option<String>,
     problems: Vec<SettingProblem>,
+    deprecated: Vec<DeprecatedName>,
+}
+
+/// A setting that was given under its former name, which works for one more release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeprecatedName {
+    /// The variable and flag that were used.
+    pub used: FormerName,
+    /// The variable to use instead.
+    pub env: &'static str,
+    /// The flag to use instead, without its dashes.
+    pub flag: &'static str,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(source: &'a dyn Fn(&str) -> Option<String>) -> Self {
-        Self { source, problems: Vec::new() }
+        Self { source, problems: Vec::new(), deprecated: Vec::new() }
     }
 
     pub(super) fn into_problems(self) -> Vec<SettingProblem> {
         self.problems
+    }
+
+    /// Returns the former names that gave a value so far.
+    pub(super) fn deprecated(&self) -> Vec<DeprecatedName> {
+        self.deprecated.clone()
     }
 
     pub(super) fn problem(&mut self, doc: &SettingDoc, value: &str, reason: impl Into<String>) {
@@ -35,7 +52,7 @@ impl<'a> Reader<'a> {
     /// The given value, or the content of the named file. An empty value counts as not given: compose files and charts write `NAME=` for
     /// "unset".
     pub(super) fn given(&mut self, doc: &SettingDoc) -> Option<String> {
-        let value = self.text(doc.env);
+        let value = self.text_by_either_name(doc);
         let Some((file, path)) = doc.file.and_then(|file| Some((file, self.text(file.env)?))) else { return value };
         let mut problem = |reason| self.problems.push(SettingProblem::of_file(&file, &path, reason));
         if value.is_some() {
@@ -48,6 +65,27 @@ impl<'a> Reader<'a> {
                 problem(reason);
                 None
             }
+        }
+    }
+
+    /// The value of the variable, or of the former one. Both with different values are a problem: one of them is a mistake.
+    fn text_by_either_name(&mut self, doc: &SettingDoc) -> Option<String> {
+        let value = self.text(doc.env);
+        let Some((former, old)) = doc.former.and_then(|former| Some((former, self.text(former.env)?))) else { return value };
+        if value.as_ref().is_some_and(|value| *value != old) {
+            let reason = format!("{} is set too, with another value: remove {}, which is deprecated", doc.env, former.env);
+            self.problem(&doc.under(former), &old, reason);
+            return value;
+        }
+        self.deprecated.push(DeprecatedName { used: former, env: doc.env, flag: doc.flag });
+        Some(old)
+    }
+
+    /// The setting under the name by which it was given, for a problem of its value.
+    fn as_given(&self, doc: &SettingDoc) -> SettingDoc {
+        match doc.former {
+            Some(former) if self.text(doc.env).is_none() && self.text(former.env).is_some() => doc.under(former),
+            _ => *doc,
         }
     }
 
@@ -71,7 +109,7 @@ impl<'a> Reader<'a> {
         match if is_text { parse(&text) } else { Err("has bytes that are not UTF-8".to_owned()) } {
             Ok(value) => Some(value),
             Err(reason) => {
-                self.problem(doc, &text, reason);
+                self.problem(&self.as_given(doc), &text, reason);
                 None
             }
         }

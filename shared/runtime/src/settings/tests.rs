@@ -19,10 +19,10 @@ fn an_empty_source_gives_the_defaults_of_the_table() {
     assert_eq!(settings.database_url.expose(), "postgres://postgres@127.0.0.1:5432/forebay");
     assert_eq!(settings.http_listen.to_string(), "127.0.0.1:8080");
     assert_eq!(settings.console_listen.to_string(), "127.0.0.1:8081");
-    assert_eq!(settings.admin_listen.to_string(), "127.0.0.1:9464");
+    assert_eq!(settings.management_listen.to_string(), "127.0.0.1:9464");
     assert_eq!(settings.queue_prefix, "");
     assert_eq!(settings.secret_key, None);
-    assert_eq!((settings.worker_concurrency, settings.lanes, settings.publisher_channels), (256, 4, 6));
+    assert_eq!((settings.worker_concurrency, settings.shared_queue_count, settings.publisher_channels), (256, 4, 6));
     assert_eq!(settings.max_in_flight, 10_000);
     assert_eq!((settings.queue_max_length, settings.queue_max_bytes), (1_000_000, 1 << 30));
     assert_eq!(settings.confirm_timeout, Duration::from_secs(10));
@@ -40,8 +40,8 @@ fn an_empty_source_gives_the_defaults_of_the_table() {
 
 #[test]
 fn an_empty_value_counts_as_not_given() {
-    let settings = read(&[("FOREBAY_SECRET_KEY", ""), ("FOREBAY_LANES", ""), ("OTEL_EXPORTER_OTLP_ENDPOINT", "")]).unwrap();
-    assert_eq!((settings.secret_key, settings.lanes, settings.otlp_endpoint), (None, 4, None));
+    let settings = read(&[("FOREBAY_SECRET_KEY", ""), ("FOREBAY_SHARED_QUEUES", ""), ("OTEL_EXPORTER_OTLP_ENDPOINT", "")]).unwrap();
+    assert_eq!((settings.secret_key, settings.shared_queue_count, settings.otlp_endpoint), (None, 4, None));
 }
 
 #[test]
@@ -106,13 +106,13 @@ fn given_values_are_read_in_their_units() {
 fn all_problems_are_told_at_once_in_the_order_of_the_table() {
     let error = read(&[
         ("FOREBAY_RETENTION", "a month"),
-        ("FOREBAY_LANES", "many"),
+        ("FOREBAY_SHARED_QUEUES", "many"),
         ("FOREBAY_TLS_KEY", "/k.pem"),
         ("FOREBAY_HTTP_LISTEN", "8080"),
     ])
     .unwrap_err();
     let names: Vec<_> = error.problems().iter().map(|problem| problem.env).collect();
-    assert_eq!(names, ["FOREBAY_HTTP_LISTEN", "FOREBAY_LANES", "FOREBAY_TLS_KEY", "FOREBAY_RETENTION"]);
+    assert_eq!(names, ["FOREBAY_HTTP_LISTEN", "FOREBAY_SHARED_QUEUES", "FOREBAY_TLS_KEY", "FOREBAY_RETENTION"]);
     assert_eq!(error.to_string().lines().count(), 4);
 }
 
@@ -152,9 +152,41 @@ fn every_default_in_the_table_is_asked_for_and_reads() {
         })
     })
     .unwrap();
-    let names = |doc: &SettingDoc| [Some(doc.env), doc.file.map(|file| file.env)];
-    let listed: std::collections::BTreeSet<_> = SETTINGS.iter().flat_map(names).flatten().map(str::to_owned).collect();
+    let listed: std::collections::BTreeSet<_> = SETTINGS.iter().flat_map(SettingDoc::variables).map(str::to_owned).collect();
     assert_eq!(asked.into_inner(), listed);
+}
+
+#[test]
+fn a_former_name_gives_the_setting_and_is_reported_with_its_replacement() {
+    let settings = read(&[("FOREBAY_LANES", "7"), ("FOREBAY_ADMIN_LISTEN", "127.0.0.1:1"), ("FOREBAY_ALERTS_EVERY", "1s")]).unwrap();
+    assert_eq!(settings.shared_queue_count, 7);
+    assert_eq!(settings.management_listen.to_string(), "127.0.0.1:1");
+    assert_eq!(settings.alert_interval, Duration::from_secs(1));
+    let names: Vec<_> = settings.deprecated_names.iter().map(|name| (name.used.env, name.env, name.flag)).collect();
+    assert_eq!(
+        names,
+        [
+            ("FOREBAY_ADMIN_LISTEN", "FOREBAY_MANAGEMENT_LISTEN", "management-listen"),
+            ("FOREBAY_LANES", "FOREBAY_SHARED_QUEUES", "shared-queues"),
+            ("FOREBAY_ALERTS_EVERY", "FOREBAY_ALERT_INTERVAL", "alert-interval"),
+        ]
+    );
+    assert!(read(&[("FOREBAY_SHARED_QUEUES", "7"), ("FOREBAY_LANES", "")]).unwrap().deprecated_names.is_empty());
+}
+
+#[test]
+fn both_names_of_a_setting_must_give_the_same_value() {
+    let same = read(&[("FOREBAY_LANES", "7"), ("FOREBAY_SHARED_QUEUES", "7")]).unwrap();
+    assert_eq!((same.shared_queue_count, same.deprecated_names.len()), (7, 1));
+    assert_eq!(
+        problem_of(&[("FOREBAY_LANES", "7"), ("FOREBAY_SHARED_QUEUES", "8")]),
+        "FOREBAY_LANES (--lanes) is \"7\": FOREBAY_SHARED_QUEUES is set too, with another value: remove FOREBAY_LANES, which is deprecated"
+    );
+}
+
+#[test]
+fn a_wrong_value_is_reported_under_the_name_that_gave_it() {
+    assert_eq!(problem("FOREBAY_LANES", "0"), "FOREBAY_LANES (--lanes) is \"0\": write a whole number from 1 to 64");
 }
 
 /// A file with this text.

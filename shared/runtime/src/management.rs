@@ -1,4 +1,4 @@
-//! The admin port: `/livez`, `/readyz` and `/metrics`.
+//! The management port: `/livez`, `/readyz` and `/metrics`.
 //!
 //! Apart from the port of the ingress, so that probes answer while callers fill that one, and outsiders see neither.
 
@@ -29,36 +29,36 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 /// At the end, answers that are under way get this long.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
-/// Why the admin port cannot be served.
+/// Error of serving the management port.
 #[derive(Debug, thiserror::Error)]
-pub enum AdminError {
+pub enum ManagementError {
     /// The address is in use, not of this machine, or not allowed.
-    #[error("cannot listen on {addr} for health and metrics: free it or set FOREBAY_ADMIN_LISTEN to another address")]
+    #[error("cannot listen on {addr} for health and metrics: free it or set FOREBAY_MANAGEMENT_LISTEN to another address")]
     Bind {
-        /// The address that was asked for.
+        /// The address of the settings.
         addr: SocketAddr,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: std::io::Error,
     },
 }
 
-/// The admin server, bound and not yet serving.
+/// The server of the management port, bound and not yet serving.
 #[derive(Debug)]
-pub struct Admin {
+pub struct ManagementServer {
     listener: TcpListener,
     local_addr: SocketAddr,
     health: Health,
     metrics: Metrics,
 }
 
-impl Admin {
-    /// Binds `addr`; port 0 takes any free port, told by [`Admin::local_addr`].
+impl ManagementServer {
+    /// Binds `addr`; port 0 takes any free port; see [`ManagementServer::local_addr`].
     ///
     /// # Errors
-    /// [`AdminError::Bind`].
-    pub async fn bind(addr: SocketAddr, health: Health, metrics: Metrics) -> Result<Self, AdminError> {
-        let bind_error = |source| AdminError::Bind { addr, source };
+    /// [`ManagementError::Bind`].
+    pub async fn bind(addr: SocketAddr, health: Health, metrics: Metrics) -> Result<Self, ManagementError> {
+        let bind_error = |source| ManagementError::Bind { addr, source };
         let listener = TcpListener::bind(addr).await.map_err(bind_error)?;
         let local_addr = listener.local_addr().map_err(bind_error)?;
         Ok(Self { listener, local_addr, health, metrics })
@@ -84,7 +84,7 @@ impl Admin {
                 Ok((stream, _peer)) => serve(stream, &connections, self.health.clone(), self.metrics.clone()),
                 Err(error) => {
                     // Out of file descriptors, most often: a pause lets other parts give some back.
-                    tracing::warn!(error = %error, "cannot accept on the admin port");
+                    tracing::warn!(error = %error, "cannot accept on the management port");
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }
@@ -104,7 +104,7 @@ fn serve(stream: TcpStream, connections: &GracefulShutdown, health: Health, metr
     let connection = connections.watch(connection);
     tokio::spawn(async move {
         if let Err(error) = connection.await {
-            tracing::debug!(error = %error, "admin connection ended early");
+            tracing::debug!(error = %error, "connection of the management port ended early");
         }
     });
 }
@@ -148,7 +148,7 @@ mod tests {
 
     async fn call(addr: SocketAddr, request_line: &str) -> String {
         let mut stream = TcpStream::connect(addr).await.unwrap();
-        let request = format!("{request_line} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n");
+        let request = format!("{request_line} HTTP/1.1\r\nhost: management\r\nconnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
@@ -158,9 +158,9 @@ mod tests {
     async fn start() -> (SocketAddr, Health, CancellationToken, tokio::task::JoinHandle<()>) {
         let health = Health::new();
         let metrics = crate::metrics::install().unwrap();
-        let admin = Admin::bind("127.0.0.1:0".parse().unwrap(), health.clone(), metrics).await.unwrap();
-        let (addr, stop) = (admin.local_addr(), CancellationToken::new());
-        let task = tokio::spawn(admin.run_until(stop.clone().cancelled_owned()));
+        let server = ManagementServer::bind("127.0.0.1:0".parse().unwrap(), health.clone(), metrics).await.unwrap();
+        let (addr, stop) = (server.local_addr(), CancellationToken::new());
+        let task = tokio::spawn(server.run_until(stop.clone().cancelled_owned()));
         (addr, health, stop, task)
     }
 
@@ -184,10 +184,10 @@ mod tests {
     #[tokio::test]
     async fn metrics_are_served_in_the_form_of_prometheus() {
         let (addr, _health, _stop, _task) = start().await;
-        metrics::counter!(crate::metric_names::PUBLISH_TOTAL, "result" => "admin-test").increment(1);
+        metrics::counter!(crate::metric_names::PUBLISH_TOTAL, "result" => "management-test").increment(1);
         let answer = call(addr, "GET /metrics").await;
         assert!(answer.contains("content-type: text/plain; version=0.0.4"), "{answer}");
-        assert!(answer.contains("forebay_publish_total{result=\"admin-test\"} 1"), "{answer}");
+        assert!(answer.contains("forebay_publish_total{result=\"management-test\"} 1"), "{answer}");
     }
 
     #[tokio::test]
@@ -204,7 +204,7 @@ mod tests {
     async fn after_shutdown_the_port_is_free_although_a_connection_idles() {
         let (addr, _health, stop, task) = start().await;
         let mut idle = TcpStream::connect(addr).await.unwrap();
-        idle.write_all(b"GET /livez HTTP/1.1\r\nhost: admin\r\n\r\n").await.unwrap();
+        idle.write_all(b"GET /livez HTTP/1.1\r\nhost: management\r\n\r\n").await.unwrap();
         idle.read_u8().await.unwrap();
         stop.cancel();
         tokio::time::timeout(Duration::from_secs(5), task).await.unwrap().unwrap();
@@ -214,7 +214,7 @@ mod tests {
     #[tokio::test]
     async fn an_address_in_use_is_named_with_what_to_do() {
         let (addr, health, _stop, _task) = start().await;
-        let error = Admin::bind(addr, health, crate::metrics::install().unwrap()).await.unwrap_err().to_string();
-        assert!(error.contains(&addr.to_string()) && error.contains("FOREBAY_ADMIN_LISTEN"), "{error}");
+        let error = ManagementServer::bind(addr, health, crate::metrics::install().unwrap()).await.unwrap_err().to_string();
+        assert!(error.contains(&addr.to_string()) && error.contains("FOREBAY_MANAGEMENT_LISTEN"), "{error}");
     }
 }
