@@ -32,5 +32,5 @@ pub(crate) fn publish(result: &Result<(), PublishError>, took: Duration) {
 
 pub(crate) fn told(channel: Channel, arrived: bool) {
     let result = if arrived { "sent" } else { "failed" };
-    metrics::counter!(names::ALERTS_TOLD_TOTAL, "channel" => channel.as_str(), "result" => result).increment(1);
+    metrics::counter!(names::ALERT_NOTIFICATIONS_TOTAL, "channel" => channel.as_str(), "result" => result).increment(1);
 }

@@ -45,7 +45,18 @@ metrics_table! {
     describe_counter   SCHEDULER_PUBLISHED_TOTAL = "forebay_scheduler_published_total", Count, "Runs published; labels tenant, integration";
     describe_counter   SCHEDULER_FAILED_TOTAL = "forebay_scheduler_failed_total", Count, "Publishes of a due run that failed and are tried again; label result";
     describe_histogram SCHEDULER_LAG_SECONDS = "forebay_scheduler_lag_seconds", Seconds, "Time from a due time, its jitter included, to the broker's confirm";
-    describe_counter   ALERTS_TOLD_TOTAL = "forebay_alerts_told_total", Count, "Attempts to send a message of an alert; labels channel, result";
+    describe_counter   ALERT_NOTIFICATIONS_TOTAL = "forebay_alert_notifications_total", Count, "Attempts to send a notification of an alert rule; labels channel, result";
     describe_counter   REPLIES_TOTAL = "forebay_replies_total", Count, "Replies sent to waiting calls; label result";
     describe_counter   PANICS_TOTAL = "forebay_panics_total", Count, "Panics in this process, caught ones included";
 }
+
+/// A metric that is exported under the name that it had in the release before as well.
+pub(crate) struct FormerName {
+    /// The name of today.
+    pub(crate) name: &'static str,
+    /// The name before.
+    pub(crate) former: &'static str,
+}
+
+/// The former names that are still exported. A name stays here for one release.
+pub(crate) const FORMER_NAMES: &[FormerName] = &[FormerName { name: ALERT_NOTIFICATIONS_TOTAL, former: "forebay_alerts_told_total" }];

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
-use crate::metric_names;
+use crate::metric_names::{self, FormerName};
 
 /// Buckets of every duration, in seconds: 0.5 ms to 60 s.
 pub const DURATION_BUCKETS: [f64; 16] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
@@ -45,8 +45,30 @@ impl Metrics {
     /// The text that Prometheus reads (`text/plain; version=0.0.4`).
     #[must_use]
     pub fn render(&self) -> String {
-        self.handle.render()
+        with_former_names(&self.handle.render(), metric_names::FORMER_NAMES)
     }
+}
+
+/// Repeats the lines of each renamed metric under its former name, behind all others.
+fn with_former_names(text: &str, renamed: &[FormerName]) -> String {
+    let mut all = text.to_owned();
+    for FormerName { name, former } in renamed {
+        for line in text.lines() {
+            if let Some((before, after)) = split_at_metric(line, name) {
+                let deprecated = if before == "# HELP " { &format!(" Deprecated: use {name}.") } else { "" };
+                all.push_str(&format!("{before}{former}{deprecated}{after}\n"));
+            }
+        }
+    }
+    all
+}
+
+/// Splits a line of the metric `name` into the text before the name and the text after it; `None`: a line of another metric.
+fn split_at_metric<'a>(line: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
+    let comment = ["# HELP ", "# TYPE "].into_iter().find(|comment| line.starts_with(comment)).unwrap_or_default();
+    let (before, rest) = line.split_at(comment.len());
+    let after = rest.strip_prefix(name)?;
+    after.starts_with(['{', ' ']).then_some((before, after))
 }
 
 /// Makes the `metrics` macros of the process count, and starts one thread that keeps their memory small. May be called
@@ -110,11 +132,30 @@ mod tests {
     }
 
     #[test]
+    fn a_renamed_metric_is_exported_under_its_former_name_too() {
+        let metrics = install().unwrap();
+        metrics::counter!(metric_names::ALERT_NOTIFICATIONS_TOTAL, "channel" => "former", "result" => "sent").increment(2);
+        let text = metrics.render();
+        for name in ["forebay_alert_notifications_total", "forebay_alerts_told_total"] {
+            assert!(text.contains(&format!("\n# TYPE {name} counter\n")), "{text}");
+            assert!(text.contains(&format!("\n{name}{{channel=\"former\",result=\"sent\"}} 2\n")), "{text}");
+        }
+        assert!(text.contains("# HELP forebay_alerts_told_total Deprecated: use forebay_alert_notifications_total. Attempts"), "{text}");
+    }
+
+    #[test]
+    fn only_the_lines_of_a_renamed_metric_are_repeated() {
+        let text = "a_total 1\na_total_other 2\n";
+        assert_eq!(with_former_names(text, &[FormerName { name: "a_total", former: "b_total" }]), format!("{text}b_total 1\n"));
+    }
+
+    #[test]
     fn metric_names_are_unique_and_follow_the_conventions_of_prometheus() {
-        let mut names = metric_names::ALL.to_vec();
+        let former = metric_names::FORMER_NAMES.iter().map(|name| name.former);
+        let mut names: Vec<_> = metric_names::ALL.iter().copied().chain(former).collect();
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), metric_names::ALL.len());
+        assert_eq!(names.len(), metric_names::ALL.len() + metric_names::FORMER_NAMES.len());
         assert!(names.iter().all(|name| name.starts_with("forebay_")));
     }
 }
