@@ -139,7 +139,7 @@ async fn a_trigger_that_nobody_calls_is_told_until_somebody_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_oldest_age_is_the_integrations_own_whatever_shares_its_lane() {
+async fn the_oldest_age_is_the_integrations_own_whatever_shares_its_queue() {
     let (stack, sink, slow) = (Stack::new().await, Sink::start(Duration::ZERO).await, Sink::start(Duration::from_secs(8)).await);
     let call = |name: &str, step: &str| {
         format!("tenant: t1\nname: {name}\ntrigger: {{ webhook: {{ authentication: none }} }}\nsteps: [{{ id: a, {step} }}]\n")

@@ -1,6 +1,7 @@
 //! Looking at queues: depth, the age of what waits, messages that nobody can read.
 
 use forebay_broker::{ConsumersConfig, Depth, Inspector, Installation, Limits, Queue, Settle, SettleError, Topology, UnreadableMessage};
+use forebay_contract::SharedQueueNumber;
 use forebay_tests::{Sink, Stack, eventually};
 use lapin::options::BasicPublishOptions;
 use lapin::types::{AMQPValue, FieldTable};
@@ -25,12 +26,16 @@ async fn the_depth_of_a_queue_is_what_waits_and_its_age_is_what_the_worker_has_i
     stack.apply(&yaml).await;
     let id = stack.command_json(&["triggers", "list"]).await[0]["integrationId"].as_str().unwrap().parse().unwrap();
     let (inspector, trigger) = (inspector(&stack), Queue::Trigger(id));
-    assert_eq!(inspector.depths(&[trigger, Queue::Work(0)]).await.unwrap(), [None, None], "queues that nobody has used do not exist");
+    assert_eq!(
+        inspector.depths(&[trigger, Queue::Work(SharedQueueNumber::new(0))]).await.unwrap(),
+        [None, None],
+        "queues that nobody has used do not exist"
+    );
     let ingress = stack.start("ingress").await;
     for _ in 0..3 {
         assert_eq!(stack.post(&ingress, "/t1/slow", "{}").await.status, 202);
     }
-    let depths = inspector.depths(&[Queue::Retry { lane: 0, delay: 1000 }, trigger]).await.unwrap();
+    let depths = inspector.depths(&[Queue::Retry { shared_queue: SharedQueueNumber::new(0), delay: 1000 }, trigger]).await.unwrap();
     assert_eq!(depths, [None, Some(Depth { ready: 3, consumers: 0 })]);
 
     let _worker = stack.start("worker").await;
@@ -68,10 +73,11 @@ async fn only_one(inspector: &Inspector, is_other: impl Fn(&UnreadableMessage) -
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unreadable_message_is_looked_at_returned_as_it_was_and_discarded() {
     let stack = Stack::new().await;
-    let (inspector, home) = (inspector(&stack), topology(&stack).name(Queue::Work(0)));
+    let (inspector, home) = (inspector(&stack), topology(&stack).name(Queue::Work(SharedQueueNumber::new(0))));
     assert!(inspector.unreadable(10).await.unwrap().is_empty());
     let _worker = stack.start("worker").await;
-    eventually("the lane is there", || async { inspector.depths(&[Queue::Work(0)]).await.unwrap()[0] }).await;
+    eventually("the shared queue is there", || async { inspector.depths(&[Queue::Work(SharedQueueNumber::new(0))]).await.unwrap()[0] })
+        .await;
     let connection = Connection::connect(&stack.broker_url(), ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
     let mut headers = FieldTable::default();

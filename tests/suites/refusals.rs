@@ -3,6 +3,7 @@
 use crate::seen::{LIMITS, Seen, message, publisher};
 use crate::services;
 use forebay_broker::{Destination, PublishError, Queue};
+use forebay_contract::SharedQueueNumber;
 use forebay_tests::{Proxy, Stack, eventually};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -14,7 +15,7 @@ async fn a_refusal_of_a_queue_that_is_not_full_is_told_as_such_and_disturbs_no_o
     let proxy = Proxy::start(&stack.broker_url()).await.unwrap();
     let (publisher, _end) = publisher(&stack, proxy.url.clone(), LIMITS).await;
     let seen = Seen::new(&stack).await;
-    let refusing = || Destination::Queue(Queue::Work(0));
+    let refusing = || Destination::Queue(Queue::Work(SharedQueueNumber::new(0)));
     let policy = format!("refuse-{}", stack.queue_prefix().trim_end_matches('.'));
     services(&format!("rabbitmqctl set_policy {policy} ^{}work {{\"max-length\":1}}", stack.queue_prefix())).await;
     let connections = proxy.connections();

@@ -27,7 +27,7 @@ impl LongQueues {
 
     /// Looks at the queues that tenants share, until shutdown.
     pub(crate) async fn watch(self, inspector: Inspector, topology: Topology, shutdown: CancellationToken) {
-        let queues: Vec<Queue> = topology.lanes().collect();
+        let queues: Vec<Queue> = topology.shared_queues().collect();
         while shutdown.run_until_cancelled(tokio::time::sleep(LOOK_INTERVAL)).await.is_some() {
             match inspector.depths(&queues).await {
                 Ok(depths) => {

@@ -110,7 +110,7 @@ impl BrokerDispatch {
         let mut result = self.publish_on(queue, envelope, policy).await;
         let is_full = result == Err(PublishError::QueueFull);
         if (is_full || self.long_queues.contains(queue))
-            && self.topology.lanes().any(|shared| shared == queue)
+            && self.topology.shared_queues().any(|shared| shared == queue)
             && !self.topology.is_alone(tenant.as_str(), snapshot.tenants())
         {
             if !is_full {

@@ -150,7 +150,7 @@ impl Worker {
         for kind in &kinds {
             tokio::spawn(kind.backlog.clone().follow(self.broker_shutdown.clone()));
         }
-        let shared = serve_all(self.consumption.clone(), kinds, self.topology.shared_queues(), self.snapshot.clone(), stop.clone());
+        let shared = serve_all(self.consumption.clone(), kinds, self.topology.shared_queue_numbers(), self.snapshot.clone(), stop.clone());
         let mut tasks = vec![tokio::spawn(shared)];
         tasks.push(tokio::spawn(serve_dead(self.consumption.clone(), stop.clone())));
         let me = WorkerRow {

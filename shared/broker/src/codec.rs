@@ -159,7 +159,7 @@ pub enum DecodeError {
     Newer(u32),
 }
 
-/// An envelope as a persistent message. `expires_in`: the broker drops it from a lane after that time.
+/// An envelope as a persistent message. `expires_in`: the broker drops it from a shared queue after that time.
 #[must_use]
 pub fn encode_envelope(envelope: &Envelope, expires_in: Option<Duration>, key: &MessageKey) -> Message {
     let mut headers = FieldTable::default();

@@ -3,6 +3,7 @@
 //! Arguments are the same on every version of RabbitMQ from 3.10 to 4.x.
 
 use crate::installation::Installation;
+use forebay_contract::SharedQueueNumber;
 use forebay_contract::definition::DispatchPolicy;
 use forebay_contract::envelope::Envelope;
 use lapin::options::QueueDeclareOptions;
@@ -14,22 +15,22 @@ use uuid::Uuid;
 /// A queue that Forebay declares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Queue {
-    /// Shared lane of calls that nobody waits for.
-    Work(u16),
-    /// Shared lane of calls whose callers wait.
-    Call(u16),
+    /// Shared queue of calls that nobody waits for.
+    Work(SharedQueueNumber),
+    /// Shared queue of calls whose callers wait.
+    Call(SharedQueueNumber),
     /// A trigger's own queue, with a single active consumer.
     Trigger(Uuid),
-    /// Messages that expired in a lane or were redelivered too often.
+    /// Messages that expired in a shared queue or were redelivered too often.
     Dead,
     /// Outcomes that could not be stored while the database was away.
     Outcomes,
     /// Messages that are no envelope of a version that is understood.
     Unreadable,
-    /// Delayed retry of a lane's work: back to the lane after this many milliseconds.
+    /// Delayed retry: messages return to their shared queue of work after this many milliseconds.
     Retry {
-        /// The work lane to which messages return.
-        lane: u16,
+        /// The shared queue of work to which messages return.
+        shared_queue: SharedQueueNumber,
         /// Milliseconds.
         delay: u32,
     },
@@ -69,7 +70,7 @@ pub(crate) enum Declared {
 #[derive(Debug, Clone)]
 pub struct Topology {
     prefix: String,
-    lanes: u16,
+    shared_queue_count: u16,
     limits: Limits,
     installation: Installation,
 }
@@ -80,14 +81,15 @@ pub const RETRY_DELAYS: [u32; 11] = [1, 2, 5, 10, 30, 60, 120, 300, 3600, 21_600
 /// Past this many redeliveries a quorum queue drops or dead-letters a message. An exclusive queue must do neither,
 /// and `-1` drops at the first nack on RabbitMQ 3.x, so the count is set out of reach.
 const NEVER: i64 = 1_000_000_000;
-const LANE_DELIVERY_LIMIT: i64 = 20;
+const SHARED_QUEUE_DELIVERY_LIMIT: i64 = 20;
 
 impl Topology {
-    /// `prefix` keeps several stacks on one broker apart; `lanes` is the number of lanes of each kind, at least 1.
+    /// `prefix` keeps several stacks on one broker apart; `shared_queue_count` is the number of shared queues of each
+    /// kind, at least 1.
     /// Connections are used only where the broker is the installation's.
     #[must_use]
-    pub fn new(prefix: &str, lanes: u16, limits: Limits, installation: Installation) -> Self {
-        Self { prefix: prefix.to_owned(), lanes: lanes.max(1), limits, installation }
+    pub fn new(prefix: &str, shared_queue_count: u16, limits: Limits, installation: Installation) -> Self {
+        Self { prefix: prefix.to_owned(), shared_queue_count: shared_queue_count.max(1), limits, installation }
     }
 
     /// The limits of every queue that is declared as it should be.
@@ -105,13 +107,13 @@ impl Topology {
     pub fn name(&self, queue: Queue) -> String {
         let prefix = &self.prefix;
         match queue {
-            Queue::Work(lane) => format!("{prefix}work.{lane}"),
-            Queue::Call(lane) => format!("{prefix}call.{lane}"),
+            Queue::Work(number) => format!("{prefix}work.{number}"),
+            Queue::Call(number) => format!("{prefix}call.{number}"),
             Queue::Trigger(id) => format!("{prefix}trigger.{id}"),
             Queue::Dead => format!("{prefix}dead"),
             Queue::Outcomes => format!("{prefix}outcomes"),
             Queue::Unreadable => format!("{prefix}unreadable"),
-            Queue::Retry { lane, delay } => format!("{prefix}retry.{delay}.{lane}"),
+            Queue::Retry { shared_queue, delay } => format!("{prefix}retry.{delay}.{shared_queue}"),
         }
     }
 
@@ -120,41 +122,40 @@ impl Topology {
         format!("{}reply.{instance}.{}", self.prefix, Uuid::new_v4())
     }
 
-    /// The lane of a tenant: always the same one, so that a tenant's flood fills one lane and not all.
+    /// Returns the shared queue of a tenant: always the same one, so that a tenant's flood fills one queue and not all.
     #[must_use]
-    pub fn lane_of(&self, tenant: &str) -> u16 {
-        (stable_hash(tenant.as_bytes()) % u64::from(self.lanes)) as u16
+    pub fn shared_queue_of(&self, tenant: &str) -> SharedQueueNumber {
+        SharedQueueNumber::new((stable_hash(tenant.as_bytes()) % u64::from(self.shared_queue_count)) as u16)
     }
 
     /// Returns whether no other of these tenants shares the tenant's queue.
     #[must_use]
     pub fn is_alone<'a>(&self, tenant: &str, mut tenants: impl Iterator<Item = &'a str>) -> bool {
-        let lane = self.lane_of(tenant);
-        tenants.all(|other| other == tenant || self.lane_of(other) != lane)
+        let shared_queue = self.shared_queue_of(tenant);
+        tenants.all(|other| other == tenant || self.shared_queue_of(other) != shared_queue)
     }
 
     /// The queue on which a call travels to its worker: the trigger's own where its delivery asks for one, else the tenant's shared queue.
-    /// `tenant_queue`: the number of the shared queue that belongs to the tenant alone, if it has one.
+    /// `tenant_queue`: the shared queue that belongs to the tenant alone, if it has one.
     #[must_use]
-    pub fn queue_of(&self, envelope: &Envelope, policy: &DispatchPolicy, tenant_queue: Option<u16>) -> Queue {
-        let lane = tenant_queue.unwrap_or_else(|| self.lane_of(envelope.tenant.as_str()));
+    pub fn queue_of(&self, envelope: &Envelope, policy: &DispatchPolicy, tenant_queue: Option<SharedQueueNumber>) -> Queue {
+        let number = tenant_queue.unwrap_or_else(|| self.shared_queue_of(envelope.tenant.as_str()));
         match (policy.is_exclusive(), envelope.reply_to.is_some()) {
             (true, _) => Queue::Trigger(envelope.integration_id),
-            (false, true) => Queue::Call(lane),
-            (false, false) => Queue::Work(lane),
+            (false, true) => Queue::Call(number),
+            (false, false) => Queue::Work(number),
         }
     }
 
-    /// The number of shared queues of each kind: calls and work.
-    #[must_use]
-    pub fn shared_queues(&self) -> u16 {
-        self.lanes
+    /// Returns the numbers of the shared queues that tenants share: each is the number of a queue of calls and of a queue of work.
+    pub fn shared_queue_numbers(&self) -> impl Iterator<Item = SharedQueueNumber> + Clone + use<> {
+        SharedQueueNumber::range(0, self.shared_queue_count)
     }
 
-    /// Every shared lane, calls first.
-    pub fn lanes(&self) -> impl Iterator<Item = Queue> + use<> {
-        let lanes = self.lanes;
-        (0..lanes).map(Queue::Call).chain((0..lanes).map(Queue::Work))
+    /// Returns every queue that tenants share, calls first.
+    pub fn shared_queues(&self) -> impl Iterator<Item = Queue> + use<> {
+        let numbers = self.shared_queue_numbers();
+        numbers.clone().map(Queue::Call).chain(numbers.map(Queue::Work))
     }
 
     fn arguments(&self, queue: Queue) -> FieldTable {
@@ -167,7 +168,7 @@ impl Topology {
         set("x-max-length-bytes", AMQPValue::LongLongInt(clamp(self.limits.max_bytes)));
         match queue {
             Queue::Work(_) | Queue::Call(_) => {
-                set("x-delivery-limit", AMQPValue::LongLongInt(LANE_DELIVERY_LIMIT));
+                set("x-delivery-limit", AMQPValue::LongLongInt(SHARED_QUEUE_DELIVERY_LIMIT));
                 set("x-dead-letter-exchange", text(""));
                 set("x-dead-letter-routing-key", text(&self.name(Queue::Dead)));
                 set("x-dead-letter-strategy", text("at-least-once"));
@@ -179,11 +180,11 @@ impl Topology {
             Queue::Dead | Queue::Outcomes | Queue::Unreadable => {
                 set("x-delivery-limit", AMQPValue::LongLongInt(NEVER));
             }
-            Queue::Retry { lane, delay } => {
+            Queue::Retry { shared_queue, delay } => {
                 set("x-message-ttl", AMQPValue::LongLongInt(i64::from(delay)));
                 set("x-delivery-limit", AMQPValue::LongLongInt(NEVER));
                 set("x-dead-letter-exchange", text(""));
-                set("x-dead-letter-routing-key", text(&self.name(Queue::Work(lane))));
+                set("x-dead-letter-routing-key", text(&self.name(Queue::Work(shared_queue))));
                 set("x-dead-letter-strategy", text("at-least-once"));
             }
         }
@@ -279,17 +280,18 @@ mod tests {
     #[test]
     fn names_carry_the_prefix() {
         let topology = topology();
-        assert_eq!(topology.name(Queue::Work(3)), "acme.work.3");
-        assert_eq!(topology.name(Queue::Call(0)), "acme.call.0");
+        assert_eq!(topology.name(Queue::Work(SharedQueueNumber::new(3))), "acme.work.3");
+        assert_eq!(topology.name(Queue::Call(SharedQueueNumber::new(0))), "acme.call.0");
         assert_eq!(topology.name(Queue::Trigger(Uuid::nil())), "acme.trigger.00000000-0000-0000-0000-000000000000");
         assert_eq!(topology.name(Queue::Dead), "acme.dead");
     }
 
     #[test]
-    fn a_tenants_lane_is_fixed_and_tenants_spread_over_all_lanes() {
+    fn a_tenants_shared_queue_is_fixed_and_tenants_spread_over_all_shared_queues() {
         let topology = topology();
-        assert_eq!(topology.lane_of("t37ed"), topology.lane_of("t37ed"));
-        let used: std::collections::HashSet<u16> = (0..100).map(|n| topology.lane_of(&format!("tenant-{n}"))).collect();
+        assert_eq!(topology.shared_queue_of("t37ed"), topology.shared_queue_of("t37ed"));
+        let used: std::collections::HashSet<SharedQueueNumber> =
+            (0..100).map(|n| topology.shared_queue_of(&format!("tenant-{n}"))).collect();
         assert_eq!(used.len(), 4);
     }
 

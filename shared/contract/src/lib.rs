@@ -22,6 +22,7 @@ mod query;
 pub mod schedule;
 pub mod schema;
 mod secret;
+mod shared_queue;
 pub mod signature;
 mod variables;
 
@@ -35,4 +36,5 @@ pub use mail_address::{MailAddress, MailAddressError};
 pub use name::{IntegrationPath, IntegrationPathError, Name, NameError};
 pub use query::{QueryError, read_query};
 pub use secret::Secret;
+pub use shared_queue::SharedQueueNumber;
 pub use variables::{StepVariables, VariableLog};

@@ -6,7 +6,7 @@ use crate::definitions::visible;
 use crate::error::OperationError;
 use forebay_broker::{Queue, Settle, UnreadableMessage};
 use forebay_contract::Name;
-use forebay_store::{Activity, Deed, Role, TrafficOf, TrafficPoint, TrafficQuery, TriggerRow, WORKER_TTL, WorkerRow};
+use forebay_store::{Activity, Deed, Role, SHARED_QUEUE_POLICY, TrafficOf, TrafficPoint, TrafficQuery, TriggerRow, WORKER_TTL, WorkerRow};
 use serde_json::json;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use uuid::Uuid;
 /// One queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueState {
-    /// The integration whose own queue it is; `None`: a lane, which many share.
+    /// The integration whose own queue it is; `None`: a shared queue.
     pub integration: Option<(Name, Name)>,
     /// Its name at the broker.
     pub name: String,
@@ -69,7 +69,7 @@ impl Operations {
         Ok(self.store.live_workers(WORKER_TTL).await?)
     }
 
-    /// The queues of these triggers that have their own, and the lanes for who sees every tenant. The triggers are the person's own: they
+    /// The queues of these triggers that have their own, and for a person who sees every tenant the shared queues. The triggers are the person's own: they
     /// come of [`Self::list_triggers`]. How many wait is at most
     /// a few seconds old; it is not known where the broker is away, or has not answered within `patience`.
     ///
@@ -90,14 +90,14 @@ impl Operations {
         type Named = (Option<(Name, Name)>, Queue, Option<String>);
         let mut named: Vec<Named> = Vec::new();
         for row in triggers {
-            if row.policy == "lane" {
+            if row.policy == SHARED_QUEUE_POLICY {
                 continue;
             }
             let (Ok(tenant), Ok(name)) = (row.tenant.parse(), row.name.parse()) else { continue };
             named.push((Some((tenant, name)), Queue::Trigger(row.integration_id), row.worker.clone()));
         }
         if tenant.is_none() && actor.may_everywhere(Role::Viewer).is_ok() {
-            named.extend(self.topology.lanes().map(|queue| (None, queue, None)));
+            named.extend(self.topology.shared_queues().map(|queue| (None, queue, None)));
             for (_, number) in self.store.tenant_queues().await? {
                 named.extend([Queue::Call(number), Queue::Work(number)].map(|queue| (None, queue, None)));
             }

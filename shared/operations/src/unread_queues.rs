@@ -3,6 +3,7 @@
 use crate::error::OperationError;
 use crate::installation::InstallationCheck;
 use forebay_broker::{ConsumersConfig, Depth, Inspector, Installation, Limits, Queue, RETRY_DELAYS, Topology};
+use forebay_contract::SharedQueueNumber;
 use forebay_store::BrokerPlace;
 use std::time::Duration;
 
@@ -27,11 +28,11 @@ impl UnreadQueues {
         let is_renamed = earlier.queue_prefix != new.queue_prefix;
         let first = if is_renamed { 0 } else { new.shared_queues };
         let (mut delayed, mut others) = (Vec::new(), Vec::new());
-        let tenants: Vec<u16> =
+        let tenants: Vec<SharedQueueNumber> =
             if is_renamed { check.store.tenant_queues().await?.into_iter().map(|(_, number)| number).collect() } else { Vec::new() };
-        for lane in (first..earlier.shared_queues).chain(tenants) {
-            delayed.extend(RETRY_DELAYS.map(|seconds| Queue::Retry { lane, delay: seconds * 1000 }));
-            others.extend([Queue::Call(lane), Queue::Work(lane)]);
+        for number in SharedQueueNumber::range(first, earlier.shared_queues).chain(tenants) {
+            delayed.extend(RETRY_DELAYS.map(|seconds| Queue::Retry { shared_queue: number, delay: seconds * 1000 }));
+            others.extend([Queue::Call(number), Queue::Work(number)]);
         }
         if is_renamed {
             others.extend(check.store.integrations_ever().await?.into_iter().map(Queue::Trigger));

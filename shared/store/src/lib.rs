@@ -103,7 +103,7 @@ pub use tenant_queues::{FIRST_TENANT_QUEUE, MAX_TENANT_QUEUES, TenantQueueOpener
 pub use tenants::{DocsAccess, TenantRow};
 pub use tokens::{CreatedToken, NewToken, TokenRow};
 pub use traffic::{Counts, TrafficCount};
-pub use triggers::{Decision, DecisionEffect, TriggerPhase, TriggerRow, TriggerState};
+pub use triggers::{Decision, DecisionEffect, SHARED_QUEUE_POLICY, TriggerPhase, TriggerRow, TriggerState};
 pub use users::{NewPassword, NewUser, UserChange, UserRow};
 pub use versions::{StoredVersion, Which};
 pub use watch::{SnapshotHandle, WatchOptions};

@@ -5,8 +5,8 @@ use crate::digests::{PastedDigests, key_digest};
 use crate::signing::SigningKey;
 use crate::tenants::DocsAccess;
 use crate::triggers::TriggerState;
-use forebay_contract::Name;
 use forebay_contract::definition::Definition;
+use forebay_contract::{Name, SharedQueueNumber};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -87,7 +87,7 @@ pub struct Snapshot {
     pub(crate) docs: Arc<HashMap<Arc<str>, DocsAccess>>,
     pub(crate) connections: Arc<HashMap<(Name, Name), Arc<SealedConnection>>>,
     pub(crate) diagnoses: Arc<HashMap<Uuid, i64>>,
-    pub(crate) tenant_queues: Arc<HashMap<Arc<str>, u16>>,
+    pub(crate) tenant_queues: Arc<HashMap<Arc<str>, SharedQueueNumber>>,
     pub(crate) generation: u64,
 }
 
@@ -181,12 +181,12 @@ impl Snapshot {
 
     /// The number of the shared queues that belong to this tenant alone; `None`: it shares queues with others.
     #[must_use]
-    pub fn tenant_queue(&self, tenant: &str) -> Option<u16> {
+    pub fn tenant_queue(&self, tenant: &str) -> Option<SharedQueueNumber> {
         self.tenant_queues.get(tenant).copied()
     }
 
     /// The numbers of all shared queues that belong to one tenant, in no order.
-    pub fn tenant_queues(&self) -> impl Iterator<Item = u16> + '_ {
+    pub fn tenant_queues(&self) -> impl Iterator<Item = SharedQueueNumber> + '_ {
         self.tenant_queues.values().copied()
     }
 

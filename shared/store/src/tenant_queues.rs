@@ -4,7 +4,7 @@ use crate::connection::Store;
 use crate::error::StoreError;
 use crate::listen::{self, Part};
 use deadpool_postgres::Transaction;
-use forebay_contract::Name;
+use forebay_contract::{Name, SharedQueueNumber};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
 
 /// The lowest number of a queue that belongs to one tenant; the numbers of queues that tenants share are below.
-pub const FIRST_TENANT_QUEUE: u16 = 1000;
+pub const FIRST_TENANT_QUEUE: SharedQueueNumber = SharedQueueNumber::new(1000);
 /// Maximum tenants with queues of their own: each pair of quorum queues costs the broker memory and throughput.
 pub const MAX_TENANT_QUEUES: u16 = 200;
 
@@ -32,19 +32,22 @@ pub struct TenantQueueOpener {
 }
 
 /// Declares the shared queues of a number at the broker; `false`: that failed.
-type Declare = dyn Fn(u16) -> BoxFuture<'static, bool> + Send + Sync;
+type Declare = dyn Fn(SharedQueueNumber) -> BoxFuture<'static, bool> + Send + Sync;
 
 /// A question to the store, and its answer once it is there.
 #[derive(Clone)]
 struct Asked {
     at: Instant,
-    number: Arc<OnceCell<Option<u16>>>,
+    number: Arc<OnceCell<Option<SharedQueueNumber>>>,
 }
 
 impl TenantQueueOpener {
     /// Nothing is asked yet. `declare` declares the shared queues of a number at the broker, and returns `false` when that fails.
     #[must_use]
-    pub fn new<D: Future<Output = bool> + Send + 'static>(store: Store, declare: impl Fn(u16) -> D + Send + Sync + 'static) -> Self {
+    pub fn new<D: Future<Output = bool> + Send + 'static>(
+        store: Store,
+        declare: impl Fn(SharedQueueNumber) -> D + Send + Sync + 'static,
+    ) -> Self {
         Self { store, declare: Arc::new(move |number| declare(number).boxed()), asked: Arc::default() }
     }
 
@@ -55,7 +58,7 @@ impl TenantQueueOpener {
     }
 
     /// The number of the tenant's queues, which are opened where there are none; `None`: it has none, as the store said a moment ago.
-    pub async fn open(&self, tenant: &Name) -> Option<u16> {
+    pub async fn open(&self, tenant: &Name) -> Option<SharedQueueNumber> {
         let number = {
             let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
             asked.retain(|_, asked| asked.at.elapsed() < ASK_AGAIN_INTERVAL);
@@ -65,10 +68,10 @@ impl TenantQueueOpener {
         *number.get_or_init(|| self.open_now(tenant)).await
     }
 
-    async fn open_now(&self, tenant: &Name) -> Option<u16> {
+    async fn open_now(&self, tenant: &Name) -> Option<SharedQueueNumber> {
         match self.store.open_tenant_queue(tenant, |number| (self.declare)(number)).await {
             Ok(Some(number)) => {
-                tracing::info!(forebay.tenant = %tenant, queue = number, "the tenant has a backlog: it has queues of its own");
+                tracing::info!(forebay.tenant = %tenant, queue = number.get(), "the tenant has a backlog: it has queues of its own");
                 Some(number)
             }
             Ok(None) => {
@@ -95,7 +98,11 @@ impl Store {
     ///
     /// # Errors
     /// Those of the database, and [`StoreError::NotDeclared`] when `declare` returns `false` or takes more than 5 s.
-    pub async fn open_tenant_queue<D>(&self, tenant: &Name, declare: impl FnOnce(u16) -> D) -> Result<Option<u16>, StoreError>
+    pub async fn open_tenant_queue<D>(
+        &self,
+        tenant: &Name,
+        declare: impl FnOnce(SharedQueueNumber) -> D,
+    ) -> Result<Option<SharedQueueNumber>, StoreError>
     where
         D: Future<Output = bool>,
     {
@@ -111,8 +118,8 @@ impl Store {
         }
         let open = "insert into tenant_queues (tenant, number)
                     select $1, coalesce(max(number) + 1, $2) from tenant_queues having count(*) < $3 returning number";
-        let (first, most) = (i32::from(FIRST_TENANT_QUEUE), i64::from(MAX_TENANT_QUEUES));
-        let Some(row) = transaction.query_opt(open, &[&tenant.as_str(), &first, &most]).await.map_err(failed)? else {
+        let (first, max) = (i32::from(FIRST_TENANT_QUEUE.get()), i64::from(MAX_TENANT_QUEUES));
+        let Some(row) = transaction.query_opt(open, &[&tenant.as_str(), &first, &max]).await.map_err(failed)? else {
             return Ok(None);
         };
         let opened = number(row.get(0))?;
@@ -128,7 +135,7 @@ impl Store {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn tenant_queues(&self) -> Result<Vec<(Name, u16)>, StoreError> {
+    pub async fn tenant_queues(&self) -> Result<Vec<(Name, SharedQueueNumber)>, StoreError> {
         let operation = "list the queues of tenants";
         let client = self.client(operation).await?;
         let sql = "select tenant, number from tenant_queues order by number";
@@ -138,11 +145,11 @@ impl Store {
 }
 
 /// The number of each tenant's own queues.
-pub(crate) async fn load(transaction: &Transaction<'_>) -> Result<HashMap<Arc<str>, u16>, StoreError> {
+pub(crate) async fn load(transaction: &Transaction<'_>) -> Result<HashMap<Arc<str>, SharedQueueNumber>, StoreError> {
     let rows = transaction.query("select tenant, number from tenant_queues", &[]).await.map_err(StoreError::during("load a snapshot"))?;
     rows.iter().map(|row| Ok((row.get::<_, &str>(0).into(), number(row.get(1))?))).collect()
 }
 
-fn number(stored: i32) -> Result<u16, StoreError> {
-    u16::try_from(stored).map_err(|_| StoreError::Damaged { what: "number of a tenant's queue" })
+fn number(stored: i32) -> Result<SharedQueueNumber, StoreError> {
+    u16::try_from(stored).map(SharedQueueNumber::new).map_err(|_| StoreError::Damaged { what: "number of a tenant's queue" })
 }

@@ -99,6 +99,9 @@ impl TriggerPhase {
     }
 }
 
+/// The policy of a trigger whose calls go to shared queues, as [`TriggerRow::policy`] has it: stored, and shown by the API.
+pub const SHARED_QUEUE_POLICY: &str = "lane";
+
 /// One trigger in a listing.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct TriggerRow {
@@ -110,7 +113,7 @@ pub struct TriggerRow {
     pub integration_id: Uuid,
     /// What it waits for.
     pub kind: String,
-    /// How its calls are handed to workers: `lane`, `serial`, `by key (N)` or `parallel N`.
+    /// How its calls are handed to workers: [`SHARED_QUEUE_POLICY`], `serial`, `by key (N)` or `parallel N`.
     pub policy: String,
     /// Whether it accepts calls.
     pub enabled: bool,
@@ -345,7 +348,7 @@ pub(crate) fn kind(trigger: &Trigger) -> TriggerKind {
 /// How its calls are handed to workers, as a listing says it.
 pub(crate) fn policy(policy: &DispatchPolicy) -> String {
     match policy {
-        DispatchPolicy::Parallel => "lane".to_owned(),
+        DispatchPolicy::Parallel => SHARED_QUEUE_POLICY.to_owned(),
         DispatchPolicy::Ordered => "serial".to_owned(),
         DispatchPolicy::OrderedByKey { concurrency, .. } => format!("by key ({concurrency})"),
         DispatchPolicy::ConcurrencyLimit(concurrency) => format!("parallel {concurrency}"),

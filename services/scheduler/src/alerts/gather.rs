@@ -91,8 +91,8 @@ impl Gathering {
         Ok(facts)
     }
 
-    /// Whether messages wait that no worker has in hand. An integration's own queue tells by itself. A lane is shared: while workers live
-    /// they have its first messages in hand; without any, what waits in it is everybody's.
+    /// Adds whether messages wait that no worker has in hand. Those in an integration's own queue are the integration's. Of a shared queue
+    /// that is not known: while workers live, they have its first messages in hand; without workers, its messages count for every integration.
     async fn add_waiting(&self, watched: &[Arc<Integration>], workers: &Workers, facts: &mut HashMap<Uuid, Facts>) {
         let mut asked: Vec<(Uuid, Queue)> = Vec::new();
         for integration in watched {
@@ -105,7 +105,7 @@ impl Gathering {
             } else {
                 let tenant = integration.definition.tenant.as_str();
                 let own = self.snapshot.current().tenant_queue(tenant);
-                for number in [self.topology.lane_of(tenant)].into_iter().chain(own) {
+                for number in [self.topology.shared_queue_of(tenant)].into_iter().chain(own) {
                     asked.extend([Queue::Work(number), Queue::Call(number)].map(|queue| (integration.id, queue)));
                 }
             }

@@ -4,7 +4,7 @@ use super::backlog::{Backlog, Relief, Waits};
 use super::places::{Claimant, Place, Places};
 use crate::execution::{Delivered, SharedQueue};
 use forebay_broker::{Destination, MessageKey, Publisher, encode_envelope};
-use forebay_contract::Name;
+use forebay_contract::{Name, SharedQueueNumber};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -54,7 +54,7 @@ impl Admission {
     }
 
     /// Resolves with the number of the shared queue to which the delivery is to be moved before it begins.
-    pub(crate) async fn relief(&self, relief: Option<Relief>) -> u16 {
+    pub(crate) async fn relief(&self, relief: Option<Relief>) -> SharedQueueNumber {
         match (self, relief) {
             (Self::Shared(shared), Some(relief)) => relief.moved_from(shared.queue.number).await,
             (Self::Shared(_) | Self::Exclusive(_), _) => std::future::pending().await,
@@ -62,7 +62,7 @@ impl Admission {
     }
 
     /// Moves a delivery that has not begun to this queue of its tenant. `false`: it was not moved.
-    pub(crate) async fn relocate(&self, delivered: &Delivered, number: u16) -> bool {
+    pub(crate) async fn relocate(&self, delivered: &Delivered, number: SharedQueueNumber) -> bool {
         match self {
             Self::Exclusive(_) => false,
             Self::Shared(shared) => shared.relocate(delivered, number).await,
@@ -86,7 +86,7 @@ impl Waiting {
 }
 
 impl SharedAdmission {
-    async fn relocate(&self, delivered: &Delivered, number: u16) -> bool {
+    async fn relocate(&self, delivered: &Delivered, number: SharedQueueNumber) -> bool {
         let envelope = &delivered.envelope;
         let queue = SharedQueue { number, ..self.queue }.at_broker();
         let message = encode_envelope(envelope, queue.expiry_of(envelope), &self.key);

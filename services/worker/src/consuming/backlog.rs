@@ -5,7 +5,7 @@
 //! its calls are published there.
 
 use forebay_broker::Topology;
-use forebay_contract::Name;
+use forebay_contract::{Name, SharedQueueNumber};
 use forebay_store::{SnapshotHandle, TenantQueueOpener};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +19,7 @@ const MAX_WAITING: usize = 32;
 const REVIEW_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The number of a shared queue to which a tenant's messages are to be moved; `None`: they stay.
-type MoveTo = Option<u16>;
+type MoveTo = Option<SharedQueueNumber>;
 
 /// Deliveries that wait, of one kind of shared queue (calls or work). Cheap to clone.
 #[derive(Clone)]
@@ -102,7 +102,7 @@ fn locked(tenants: &Tenants) -> MutexGuard<'_, HashMap<Name, TenantBacklog>> {
 
 impl Relief {
     /// Resolves with the number of the shared queue to which the delivery is to be moved, when that is another than `queue`.
-    pub(crate) async fn moved_from(mut self, queue: u16) -> u16 {
+    pub(crate) async fn moved_from(mut self, queue: SharedQueueNumber) -> SharedQueueNumber {
         let is_another = |move_to: &MoveTo| move_to.is_some_and(|number| number != queue);
         if let Ok(move_to) = self.0.wait_for(is_another).await
             && let Some(number) = *move_to

@@ -7,9 +7,9 @@ use super::admission::Admission;
 use super::in_hand::{Held, InHand};
 use crate::execution::{Delivered, Disposition, Executions, SharedQueue, Source};
 use forebay_broker::{Consumers, Delivery, Destination, MessageKey, Publisher, Queue, Subscription};
-use forebay_contract::Name;
 use forebay_contract::outcome::ExecutionError;
 use forebay_contract::unix_micros;
+use forebay_contract::{Name, SharedQueueNumber};
 use forebay_fairness::by_turns;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -241,7 +241,7 @@ enum Next {
     /// It has not begun, and must not.
     Leave,
     /// It has not begun, and goes to the shared queue of this number.
-    Move(u16),
+    Move(SharedQueueNumber),
 }
 
 /// An event that counts only for an execution that has not begun.

@@ -1,5 +1,5 @@
 //! What this worker has in hand of each queue: queues are first in, first out, so the oldest of it is the oldest of the queue. Shared
-//! lanes hold messages of many integrations, so the oldest of each integration is known as well.
+//! shared queues hold messages of many integrations, so the oldest of each integration is known as well.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -7,6 +7,7 @@ use super::in_hand::QueueInHand;
 use super::places::Places;
 use crate::execution::{Disposition, SharedQueue};
 use forebay_broker::{Delivery, Queue};
+use forebay_contract::SharedQueueNumber;
 use forebay_fairness::free_memory;
 use forebay_store::SnapshotHandle;
 use std::collections::HashSet;
@@ -41,12 +42,19 @@ pub(crate) struct Kind {
 }
 
 /// Consumes the shared queues of both kinds until stopped: those that tenants share, and those of single tenants as they are opened.
-pub(crate) async fn serve_all(consumption: Consumption, kinds: [Kind; 2], shared: u16, mut snapshot: SnapshotHandle, stop: Stop) {
-    let mut served: HashSet<u16> = HashSet::new();
+/// `shared`: the numbers of the queues that tenants share.
+pub(crate) async fn serve_all(
+    consumption: Consumption,
+    kinds: [Kind; 2],
+    shared: impl Iterator<Item = SharedQueueNumber> + Clone,
+    mut snapshot: SnapshotHandle,
+    stop: Stop,
+) {
+    let mut served: HashSet<SharedQueueNumber> = HashSet::new();
     let mut serving = JoinSet::new();
     loop {
         let current = snapshot.current();
-        for number in (0..shared).chain(current.tenant_queues()) {
+        for number in shared.clone().chain(current.tenant_queues()) {
             if served.insert(number) {
                 for kind in kinds.clone() {
                     serving.spawn(serve(consumption.clone(), kind, number, stop.clone()));
@@ -63,7 +71,7 @@ pub(crate) async fn serve_all(consumption: Consumption, kinds: [Kind; 2], shared
 }
 
 /// Consumes one shared queue until stopped: by one subscription, and by further ones while those before them are used up.
-async fn serve(consumption: Consumption, kind: Kind, number: u16, stop: Stop) {
+async fn serve(consumption: Consumption, kind: Kind, number: SharedQueueNumber, stop: Stop) {
     let queue = SharedQueue { number, is_awaited: kind.is_awaited };
     let in_hand = consumption.in_hand.queue(&consumption.publisher.name_of(queue.at_broker()));
     let Kind { places, backlog, count, .. } = kind;

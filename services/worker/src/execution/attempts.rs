@@ -9,7 +9,7 @@ use crate::recording::Recording;
 use forebay_contract::definition::Pause;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{Ending, ErrorCode, ExecutionError};
-use forebay_contract::{show_duration, unix_micros};
+use forebay_contract::{SharedQueueNumber, show_duration, unix_micros};
 use forebay_store::SnapshotHandle;
 use forebay_workflow::{Engine, ExecutionContext, Host, Program, RunEnd, asked_for};
 use std::pin::Pin;
@@ -200,7 +200,7 @@ enum Next {
     /// Another attempt in this delivery.
     Here(Pause),
     /// Another attempt by a later delivery.
-    Later { shared_queue: u16, pause: Duration },
+    Later { shared_queue: SharedQueueNumber, pause: Duration },
 }
 
 impl Next {

@@ -9,7 +9,7 @@ use crate::recording::{Recording, stored_count};
 use forebay_broker::RETRY_DELAYS;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{ExecutionError, ExecutionStatus};
-use forebay_contract::unix_micros;
+use forebay_contract::{SharedQueueNumber, unix_micros};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ impl Deferral {
     pub(crate) async fn retry_after(
         &self,
         delivered: &Delivered,
-        shared_queue: u16,
+        shared_queue: SharedQueueNumber,
         pause: Duration,
         (error, attempts, ran): (ExecutionError, u32, Ran),
     ) -> Disposition {
@@ -40,7 +40,14 @@ impl Deferral {
     }
 
     /// Defers an execution that waits, by hops of which none is too long: a wait of days is a few of them.
-    pub(crate) async fn resume_at(&self, delivered: &Delivered, shared_queue: u16, until: i64, attempts: u32, ran: Ran) -> Disposition {
+    pub(crate) async fn resume_at(
+        &self,
+        delivered: &Delivered,
+        shared_queue: SharedQueueNumber,
+        until: i64,
+        attempts: u32,
+        ran: Ran,
+    ) -> Disposition {
         let envelope = Envelope { resumes: true, ..delivered.envelope.clone() };
         let target = Target::Delayed { shared_queue, delay: hop_until(until) };
         self.defer(delivered, &envelope, target, &ran, Shown { status: ExecutionStatus::Running, attempts, error: None }).await

@@ -1,6 +1,7 @@
 //! A message that was delivered to this worker.
 
 use forebay_broker::Queue;
+use forebay_contract::SharedQueueNumber;
 use forebay_contract::envelope::Envelope;
 use tokio_util::sync::CancellationToken;
 
@@ -41,7 +42,7 @@ pub(crate) enum Source {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SharedQueue {
     /// Its number.
-    pub(crate) number: u16,
+    pub(crate) number: SharedQueueNumber,
     /// Whether its callers wait for outcomes: retries are made in process then.
     pub(crate) is_awaited: bool,
 }
@@ -64,7 +65,7 @@ impl Source {
     }
 
     /// The number of the shared queue to which a retry may return after a delay.
-    pub(crate) fn delayed_retry(self) -> Option<u16> {
+    pub(crate) fn delayed_retry(self) -> Option<SharedQueueNumber> {
         match self {
             Self::SharedQueue(SharedQueue { number, is_awaited: false }) => Some(number),
             Self::SharedQueue(_) | Self::ExclusiveQueue { .. } | Self::Call { .. } => None,

@@ -2,7 +2,7 @@
 
 use super::checkpoints::Checkpoints;
 use forebay_contract::outcome::{Ending, ExecutionError, KeptStep, Response, StepRecord};
-use forebay_contract::{Label, VariableLog};
+use forebay_contract::{Label, SharedQueueNumber, VariableLog};
 use forebay_workflow::{Run, RunEnd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub(crate) enum Attempted {
         /// The failure.
         error: ExecutionError,
         /// The shared queue to which it returns.
-        shared_queue: u16,
+        shared_queue: SharedQueueNumber,
         /// The pause before it.
         pause: Duration,
         /// Attempts so far, those of earlier deliveries included.

@@ -5,7 +5,7 @@ use forebay_broker::PublishError;
 use forebay_contract::definition::{Definition, DispatchPolicy};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{Ending, ExecutionError, KeptStep};
-use forebay_contract::{ExecutionId, Name};
+use forebay_contract::{ExecutionId, Name, SharedQueueNumber};
 use forebay_store::{FinishedExecution, Record, StoreError};
 use std::pin::Pin;
 use uuid::Uuid;
@@ -94,7 +94,7 @@ pub(crate) enum Target<'a> {
     /// A delayed queue that leads back to this shared queue.
     Delayed {
         /// Number of the shared queue.
-        shared_queue: u16,
+        shared_queue: SharedQueueNumber,
         /// Seconds.
         delay: u32,
     },

@@ -19,6 +19,7 @@ mod supervise;
 use crate::codec::Message;
 use crate::error::PublishError;
 use crate::topology::{Queue, Topology};
+use forebay_contract::SharedQueueNumber;
 use session::{Fullness, Session};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -126,7 +127,7 @@ impl Publisher {
     }
 
     /// Declares both shared queues of a number, so that they can be consumed. `false`: there is no connection, or the broker refuses.
-    pub async fn declare_shared(self, number: u16) -> bool {
+    pub async fn declare_shared(self, number: SharedQueueNumber) -> bool {
         let Some(session) = self.session.borrow().clone() else { return false };
         session.declare(Queue::Call(number)).await.is_ok() && session.declare(Queue::Work(number)).await.is_ok()
     }

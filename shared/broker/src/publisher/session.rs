@@ -94,8 +94,8 @@ impl Session {
             renewal: Notify::new(),
             lost,
         };
-        // The lanes and what they dead-letter to are there before the first call is.
-        for queue in [Queue::Dead].into_iter().chain(session.topology.lanes()) {
+        // The shared queues and their dead-letter queue are declared before the first call.
+        for queue in [Queue::Dead].into_iter().chain(session.topology.shared_queues()) {
             session.ensure_declared(queue).await.map_err(|source| BrokerError::Lost { doing: "declaring queues", source })?;
         }
         Ok(session)

@@ -5,10 +5,10 @@ use crate::execution::attempts::Running;
 use crate::execution::ports::{CallReply, Urgency};
 use crate::execution::{Delivered, Disposition, ExecutionParts, Executions, SharedQueue, Source};
 use crate::recording::Statistics;
-use forebay_contract::IdIssuer;
 use forebay_contract::definition::{Definition, documents};
 use forebay_contract::envelope::{Envelope, Request};
 use forebay_contract::outcome::{Ending, ErrorCode, ExecutionError, ExecutionStatus, Response};
+use forebay_contract::{IdIssuer, SharedQueueNumber};
 use forebay_store::{Connections, Decision, Integration, Record, Snapshot, SnapshotHandle, TriggerPhase, TriggerState};
 use forebay_workflow::{Engine, EngineOptions};
 use serde_json::Map;
@@ -25,8 +25,8 @@ pub(super) const ERP: Uuid = Uuid::from_u128(2);
 /// The id of `acme/Sub`, which runs in the place of its caller.
 pub(super) const SUB: Uuid = Uuid::from_u128(3);
 
-pub(super) const WORK: Source = Source::SharedQueue(SharedQueue { number: 0, is_awaited: false });
-pub(super) const CALL: Source = Source::SharedQueue(SharedQueue { number: 0, is_awaited: true });
+pub(super) const WORK: Source = Source::SharedQueue(SharedQueue { number: SharedQueueNumber::new(0), is_awaited: false });
+pub(super) const CALL: Source = Source::SharedQueue(SharedQueue { number: SharedQueueNumber::new(0), is_awaited: true });
 pub(super) const ORDERED: Source = Source::ExclusiveQueue { is_ordered: true };
 
 /// An ordered trigger that halts on a failure.
