@@ -9,7 +9,7 @@ use forebay_broker::{
 };
 use forebay_contract::definition::{Definition, DispatchPolicy};
 use forebay_contract::envelope::Envelope;
-use forebay_contract::outcome::{Ending, ExecutionError, KeptStep};
+use forebay_contract::outcome::{Checkpoint, Ending, ExecutionError};
 use forebay_contract::{ExecutionId, Name};
 use forebay_store::{FinishedExecution, Record, SnapshotHandle, Store, StoreError};
 use std::time::Duration;
@@ -54,13 +54,13 @@ impl ExecutionStore for StoredExecutions {
         self.ask(async move { Ok(self.store.execution(integration, id).await?.and_then(|outcome| outcome.ending())) })
     }
 
-    fn checkpoints<'a>(&'a self, id: &'a ExecutionId) -> PortFuture<'a, Result<(Vec<KeptStep>, u32), StoreError>> {
-        self.ask(self.store.kept_steps(id))
+    fn checkpoints<'a>(&'a self, id: &'a ExecutionId) -> PortFuture<'a, Result<(Vec<Checkpoint>, u32), StoreError>> {
+        self.ask(self.store.checkpoints(id))
     }
 
     fn add_checkpoints<'a>(&'a self, batch: Batch<'a>) -> PortFuture<'a, Result<(), StoreError>> {
         let Batch { id, integration, number, steps, is_sealed } = batch;
-        self.ask(self.store.keep_steps(id, integration, number, steps, is_sealed))
+        self.ask(self.store.add_checkpoints(id, integration, number, steps, is_sealed))
     }
 
     fn can_seal(&self) -> bool {

@@ -211,9 +211,9 @@ impl Ending {
     }
 }
 
-/// What a step gave, kept so that no later attempt repeats the step.
+/// The stored output of a step, so that no later attempt repeats the step.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeptStep {
+pub struct Checkpoint {
     /// The step's id; inside a loop with the item before it, such as `lines[3]/send`.
     pub path: String,
     /// Its output as JSON.

@@ -120,7 +120,7 @@ impl Operations {
         };
         let integration = self.store.integration(&path).await?;
         if how.from_start {
-            self.store.forget_kept_steps(id).await?;
+            self.store.delete_checkpoints(id).await?;
         }
         let version = if how.latest { integration.version } else { row.version };
         let envelope = Envelope::new(*id, path, integration.id, version, input.request, input.body);

@@ -1,5 +1,5 @@
-//! Outputs of steps, kept so that no later attempt of their execution repeats the steps. They end with the execution, unless it
-//! fails: then a retry by hand needs them as long as the history is kept.
+//! Checkpoints: stored outputs of steps, so that no later attempt of an execution repeats the steps. They are deleted when the execution
+//! ends; those of a failed execution stay as long as its history, for a retry by a person.
 
 use crate::connection::Store;
 use crate::error::StoreError;
@@ -9,18 +9,18 @@ use crate::seal::SecretKeys;
 use crate::sealed;
 use crate::timestamp::Timestamp;
 use forebay_contract::ExecutionId;
-use forebay_contract::outcome::KeptStep;
+use forebay_contract::outcome::Checkpoint;
 use uuid::Uuid;
 
-/// Before the number of a batch in the kind of a payload.
-pub(crate) const KEPT: &str = "kept/";
+/// The prefix of the kind of a payload that is a batch of checkpoints; the number of the batch follows.
+const KIND_PREFIX: &str = "kept/";
 
-/// The kind of a batch.
+/// Returns the kind of the payload of a batch.
 pub(crate) fn kind(batch: u32) -> String {
-    format!("{KEPT}{batch:06}")
+    format!("{KIND_PREFIX}{batch:06}")
 }
 
-/// A batch as it is stored; `None`: it must be encrypted, and there is no key.
+/// Returns a batch as it is stored; `None`: it must be encrypted, and there is no key.
 pub(crate) fn packed_for(
     sealed: bool,
     keys: Option<&SecretKeys>,
@@ -36,22 +36,22 @@ pub(crate) fn packed_for(
 }
 
 impl Store {
-    /// Keeps a batch of outputs; its number tells it from the execution's others. Writing the same again changes nothing. `sealed`: they are
-    /// encrypted, and not kept where there is no key.
+    /// Stores a batch of checkpoints under its number among those of the execution. Storing it again changes nothing. `sealed`: they are
+    /// encrypted, and not stored where there is no key.
     ///
     /// # Errors
-    /// What the server says.
-    pub async fn keep_steps(
+    /// Those of the database.
+    pub async fn add_checkpoints(
         &self,
         id: &ExecutionId,
         integration: Uuid,
         batch: u32,
-        steps: &[KeptStep],
+        steps: &[Checkpoint],
         sealed: bool,
     ) -> Result<(), StoreError> {
-        let operation = "keep steps";
+        let operation = "store checkpoints";
         let failed = StoreError::during(operation);
-        let (kind, packed) = (kind(batch), Packer::new().kept(steps));
+        let (kind, packed) = (kind(batch), Packer::new().checkpoints(steps));
         let Some(packed) = packed_for(sealed, self.secret_keys.as_deref(), id.unique(), &kind, packed)? else { return Ok(()) };
         let client = self.client(operation).await?;
         let sql = "insert into execution_payloads (execution_id, accepted_at, kind, encoding, content, integration_id, needed)
@@ -64,24 +64,24 @@ impl Store {
         Ok(())
     }
 
-    /// Forgets everything that is kept of an execution: it begins from its start.
+    /// Deletes the checkpoints of an execution: its next attempt begins from its start.
     ///
     /// # Errors
-    /// What the server says.
-    pub async fn forget_kept_steps(&self, id: &ExecutionId) -> Result<(), StoreError> {
-        let operation = "forget kept steps";
+    /// Those of the database.
+    pub async fn delete_checkpoints(&self, id: &ExecutionId) -> Result<(), StoreError> {
+        let operation = "delete checkpoints";
         let client = self.client(operation).await?;
         let sql = "delete from execution_payloads where execution_id = $1 and accepted_at = $2 and kind like 'kept/%'";
         client.execute(sql, &[&id.unique(), &Timestamp(accepted_at(id))]).await.map_err(StoreError::during(operation))?;
         Ok(())
     }
 
-    /// Everything that is kept, and the number that the next batch gets.
+    /// Returns the checkpoints of an execution, and the number of its next batch.
     ///
     /// # Errors
-    /// What the server says.
-    pub async fn kept_steps(&self, id: &ExecutionId) -> Result<(Vec<KeptStep>, u32), StoreError> {
-        let operation = "read kept steps";
+    /// Those of the database.
+    pub async fn checkpoints(&self, id: &ExecutionId) -> Result<(Vec<Checkpoint>, u32), StoreError> {
+        let operation = "read checkpoints";
         let failed = StoreError::during(operation);
         let client = self.client(operation).await?;
         let sql = "select kind, encoding, content from execution_payloads
@@ -90,10 +90,10 @@ impl Store {
         let rows = client.query(&statement, &[&id.unique(), &Timestamp(accepted_at(id))]).await.map_err(failed)?;
         let (mut steps, mut next) = (Vec::new(), 0);
         for row in rows {
-            let batch = row.get::<_, &str>(0).strip_prefix(KEPT).and_then(|number| number.parse::<u32>().ok());
-            next = batch.ok_or(StoreError::Damaged { what: "kept steps" })? + 1;
+            let batch = row.get::<_, &str>(0).strip_prefix(KIND_PREFIX).and_then(|number| number.parse::<u32>().ok());
+            next = batch.ok_or(StoreError::Damaged { what: "checkpoints" })? + 1;
             let (encoding, content) = sealed::open(self.secret_keys.as_deref(), id.unique(), row.get(0), row.get(1), row.get(2))?;
-            steps.append(&mut payload::read_kept(encoding, content)?);
+            steps.append(&mut payload::read_checkpoints(encoding, content)?);
         }
         Ok((steps, next))
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use flate2::{Compress, Compression, FlushCompress, Status, read::DeflateDecoder};
 use forebay_contract::VariableLog;
 use forebay_contract::envelope::Request;
-use forebay_contract::outcome::{KeptStep, StepRecord};
+use forebay_contract::outcome::{Checkpoint, StepRecord};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::borrow::Cow;
@@ -88,7 +88,7 @@ impl Packer {
     }
 
     /// For each step: the path's length, the path, the output's length, the output.
-    pub(crate) fn kept(&mut self, steps: &[KeptStep]) -> Packed {
+    pub(crate) fn checkpoints(&mut self, steps: &[Checkpoint]) -> Packed {
         let mut content = Vec::new();
         for part in steps.iter().flat_map(|step| [step.path.as_bytes(), &step.output]) {
             content.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
@@ -179,8 +179,8 @@ pub(crate) fn read_variables(encoding: &str, content: Vec<u8>) -> Result<Variabl
     read_json(&unpack(encoding, content)?)
 }
 
-pub(crate) fn read_kept(encoding: &str, content: Vec<u8>) -> Result<Vec<KeptStep>, StoreError> {
-    let damaged = || StoreError::Damaged { what: "kept steps" };
+pub(crate) fn read_checkpoints(encoding: &str, content: Vec<u8>) -> Result<Vec<Checkpoint>, StoreError> {
+    let damaged = || StoreError::Damaged { what: "checkpoints" };
     let content = unpack(encoding, content)?;
     let (mut left, mut parts) = (content.as_slice(), Vec::new());
     while let Some((length, rest)) = left.split_first_chunk::<LENGTH_BYTES>() {
@@ -189,7 +189,7 @@ pub(crate) fn read_kept(encoding: &str, content: Vec<u8>) -> Result<Vec<KeptStep
         left = rest;
     }
     let step = |pair: &[&[u8]]| match pair {
-        [path, output] => Ok(KeptStep { path: String::from_utf8_lossy(path).into_owned(), output: output.to_vec() }),
+        [path, output] => Ok(Checkpoint { path: String::from_utf8_lossy(path).into_owned(), output: output.to_vec() }),
         _ => Err(damaged()),
     };
     parts.chunks(2).map(step).collect()
@@ -265,12 +265,12 @@ mod tests {
 
     #[test]
     fn kept_steps_are_read_back_byte_for_byte() {
-        let step = |path: &str, output: &[u8]| KeptStep { path: path.to_owned(), output: output.to_vec() };
+        let step = |path: &str, output: &[u8]| Checkpoint { path: path.to_owned(), output: output.to_vec() };
         for steps in [vec![], vec![step("a", b"1"), step("lines[3]/b", &[0, 255]), step("", b"")], vec![step("a", &[b'x'; 10_000])]] {
-            let packed = Packer::new().kept(&steps);
-            assert_eq!(read_kept(packed.encoding, packed.content).unwrap(), steps);
+            let packed = Packer::new().checkpoints(&steps);
+            assert_eq!(read_checkpoints(packed.encoding, packed.content).unwrap(), steps);
         }
-        assert!(read_kept(IDENTITY, vec![0, 0, 0, 9, 1]).is_err());
+        assert!(read_checkpoints(IDENTITY, vec![0, 0, 0, 9, 1]).is_err());
     }
 
     #[test]

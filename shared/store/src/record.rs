@@ -3,7 +3,7 @@
 use crate::timestamp::Timestamp;
 use bytes::Bytes;
 use forebay_contract::envelope::Request;
-use forebay_contract::outcome::{ExecutionError, ExecutionStatus, KeptStep, Response, StepRecord};
+use forebay_contract::outcome::{Checkpoint, ExecutionError, ExecutionStatus, Response, StepRecord};
 use forebay_contract::{ExecutionId, Label, VariableLog};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -102,18 +102,18 @@ pub struct Record {
     pub labels: Vec<Label>,
     /// The status of the answer.
     pub response_status: Option<u16>,
-    /// The steps as they went; kept when there are any.
+    /// The steps as they went; stored when there are any.
     pub steps: Vec<StepRecord>,
-    /// Outputs that a retry by hand needs, and the number of their batch.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kept: Option<KeptBatch>,
-    /// Whether outputs are kept of it that end with it.
-    #[serde(default)]
-    pub ends_kept: bool,
-    /// Whether the answer is kept for its caller, or for who repeats the call.
+    /// Checkpoints that a retry by a person needs and that are not stored yet.
+    #[serde(default, rename = "kept", skip_serializing_if = "Option::is_none")]
+    pub checkpoints: Option<CheckpointBatch>,
+    /// Whether checkpoints are stored that are deleted with this record.
+    #[serde(default, rename = "ends_kept")]
+    pub ends_checkpoints: bool,
+    /// Whether the response is stored for its caller, and for a repetition of the call.
     #[serde(default)]
     pub is_served: bool,
-    /// Whether what is kept for later attempts is encrypted.
+    /// Whether the checkpoints are encrypted.
     #[serde(default)]
     pub seals: bool,
     /// The call as it came, for a later retry, where fields of [`input`](Self::input) are hidden; stored encrypted, or not at all.
@@ -131,8 +131,9 @@ pub struct Record {
     pub input: Option<StoredRequest>,
     /// The answer, where diagnostics or a caller ask for it.
     pub output: Option<StoredResponse>,
-    /// How long payloads are kept, from acceptance on; `None`: as long as the history.
-    pub keep: Option<Duration>,
+    /// Retention of the payloads, from the time of receipt; `None`: as long as the history.
+    #[serde(rename = "keep")]
+    pub retention: Option<Duration>,
     /// Whether its failure halts its trigger.
     pub halted: bool,
     /// Whether no message of the execution is left: the record ends it, whichever attempt is recorded as running.
@@ -173,8 +174,8 @@ impl Record {
             labels: Vec::new(),
             response_status: None,
             steps: Vec::new(),
-            kept: None,
-            ends_kept: false,
+            checkpoints: None,
+            ends_checkpoints: false,
             is_served: false,
             seals: false,
             retry_input: None,
@@ -183,7 +184,7 @@ impl Record {
             redeliveries: 0,
             input: None,
             output: None,
-            keep: None,
+            retention: None,
             halted: false,
             is_abandoned: false,
             skipped: false,
@@ -193,28 +194,28 @@ impl Record {
     }
 }
 
-/// A batch of kept outputs.
+/// A batch of checkpoints.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeptBatch {
+pub struct CheckpointBatch {
     /// Its number.
     pub number: u32,
     /// Path and output of each step.
     steps: Vec<(String, String)>,
 }
 
-impl KeptBatch {
+impl CheckpointBatch {
     /// A batch.
     #[must_use]
-    pub fn new(number: u32, steps: &[KeptStep]) -> Self {
+    pub fn new(number: u32, steps: &[Checkpoint]) -> Self {
         // Outputs are JSON, which is UTF-8.
-        let text = |step: &KeptStep| (step.path.clone(), String::from_utf8_lossy(&step.output).into_owned());
+        let text = |step: &Checkpoint| (step.path.clone(), String::from_utf8_lossy(&step.output).into_owned());
         Self { number, steps: steps.iter().map(text).collect() }
     }
 
     /// The steps.
     #[must_use]
-    pub fn steps(&self) -> Vec<KeptStep> {
-        self.steps.iter().map(|(path, output)| KeptStep { path: path.clone(), output: output.clone().into_bytes() }).collect()
+    pub fn steps(&self) -> Vec<Checkpoint> {
+        self.steps.iter().map(|(path, output)| Checkpoint { path: path.clone(), output: output.clone().into_bytes() }).collect()
     }
 }
 

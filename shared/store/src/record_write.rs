@@ -1,8 +1,8 @@
 //! Writing records: the hot path of a worker.
 
+use crate::checkpoints;
 use crate::connection::{OpenTransaction, Store};
 use crate::error::StoreError;
-use crate::kept;
 use crate::payload::{ANSWER, INPUT, OUTPUT, Packed, Packer, RETRY, STEPS, VARIABLES};
 use crate::record::{Record, accepted_at};
 use crate::seal::SecretKeys;
@@ -62,7 +62,7 @@ const INSERT_PAYLOADS: &str = "
 const DELETE_PAYLOADS: &str = "delete from execution_payloads
     where execution_id = any($1) and accepted_at >= $2 and accepted_at <= $3 and kind not like 'kept/%'";
 
-/// The same of outputs that were kept for later attempts, of executions for which there will be none.
+/// Deletes the checkpoints of executions that have no later attempt.
 const DELETE_KEPT: &str = "delete from execution_payloads
     where execution_id = any($1) and accepted_at >= $2 and accepted_at <= $3 and kind like 'kept/%'";
 
@@ -122,7 +122,7 @@ impl Store {
         // Statements that are joined are sent in their order.
         let ((), written) = tokio::try_join!(biased; run(client, "begin"), upsert(client, records))?;
         let stored_before: Vec<&Record> = records.iter().copied().filter(|record| may_be_stored(record)).collect();
-        let ending: Vec<&Record> = records.iter().copied().filter(|record| record.ends_kept).collect();
+        let ending: Vec<&Record> = records.iter().copied().filter(|record| record.ends_checkpoints).collect();
         let payloads: Vec<&Payload> = payloads.iter().filter(|payload| written.binary_search(&payload.execution).is_ok()).collect();
         let chunks = chunks(&payloads);
         let (first, others) = chunks.split_first().map_or((&[][..], &[][..]), |(first, others)| (*first, others));
@@ -178,7 +178,7 @@ fn pack(records: &[&Record], keys: Option<&SecretKeys>) -> Result<Vec<Payload>, 
         }
         let packer = packer.get_or_insert_with(Packer::new);
         let accepted_at = accepted_at(&record.execution_id);
-        let expires_at = record.keep.map(|keep| accepted_at.saturating_add(Timestamp::micros(keep)));
+        let expires_at = record.retention.map(|retention| accepted_at.saturating_add(Timestamp::micros(retention)));
         let execution = record.execution_id.unique();
         let payload = |kind: Cow<'static, str>, packed| Payload {
             execution,
@@ -211,9 +211,9 @@ fn pack(records: &[&Record], keys: Option<&SecretKeys>) -> Result<Vec<Payload>, 
             let sealed = sealed::seal(keys, execution, ANSWER, packer.output(answer))?;
             payloads.push(Payload { needed: true, ..payload(ANSWER.into(), sealed) });
         }
-        if let Some(batch) = &record.kept {
-            let (kind, packed) = (kept::kind(batch.number), packer.kept(&batch.steps()));
-            if let Some(packed) = kept::packed_for(record.seals, keys, execution, &kind, packed)? {
+        if let Some(batch) = &record.checkpoints {
+            let (kind, packed) = (checkpoints::kind(batch.number), packer.checkpoints(&batch.steps()));
+            if let Some(packed) = checkpoints::packed_for(record.seals, keys, execution, &kind, packed)? {
                 payloads.push(Payload { needed: true, expires_at: None, ..payload(kind.into(), packed) });
             }
         }
@@ -224,12 +224,12 @@ fn pack(records: &[&Record], keys: Option<&SecretKeys>) -> Result<Vec<Payload>, 
 /// Whether the execution may have a row already, and with it payloads that this record must replace.
 fn may_be_stored(record: &Record) -> bool {
     // A batch whose outcome was unknown is written again as it was: its payloads are then in the way.
-    has_payloads(record) || record.ends_kept || record.attempts > 1 || record.redeliveries > 0
+    has_payloads(record) || record.ends_checkpoints || record.attempts > 1 || record.redeliveries > 0
 }
 
 fn has_payloads(record: &Record) -> bool {
     let shown = record.input.is_some() || record.output.is_some() || !record.steps.is_empty() || record.variables.is_some();
-    shown || record.kept.is_some() || record.retry_input.is_some() || record.answer.is_some()
+    shown || record.checkpoints.is_some() || record.retry_input.is_some() || record.answer.is_some()
 }
 
 /// Writes the rows; the ids of those that were written, sorted.

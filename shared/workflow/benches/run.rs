@@ -5,7 +5,7 @@ use bytes::Bytes;
 use forebay_contract::IdIssuer;
 use forebay_contract::definition::{Definition, documents};
 use forebay_contract::envelope::{Envelope, Request};
-use forebay_contract::outcome::KeptStep;
+use forebay_contract::outcome::Checkpoint;
 use forebay_fairness::CountingAllocator;
 use forebay_workflow::{Engine, EngineOptions, ExecutionContext, Program, RunEnd};
 use std::sync::Arc;
@@ -101,13 +101,13 @@ async fn resumed(engine: &Engine, envelope: &Envelope) -> Result<(), Failure> {
     let calls = "steps: [{ id: a, http: { method: POST, url: 'http://127.0.0.1:1/a' } }, { id: b, http: { method: POST, url: 'http://127.0.0.1:1/b' } }, { id: c, set: .steps.a.status }]";
     let program = program(calls)?;
     let output = format!(r#"{{"status":200,"headers":{{}},"body":{{"text":"{}"}}}}"#, "x".repeat(1000)).into_bytes();
-    let kept: Vec<KeptStep> = ["a", "b"].map(|path| KeptStep { path: path.to_owned(), output: output.clone() }).to_vec();
+    let kept: Vec<Checkpoint> = ["a", "b"].map(|path| Checkpoint { path: path.to_owned(), output: output.clone() }).to_vec();
     let mut best = Duration::MAX;
     for _ in 0..30 {
         let started = Instant::now();
         for _ in 0..ROUNDS {
             let mut execution = ExecutionContext::once(Instant::now() + Duration::from_secs(60));
-            execution.kept = kept.clone();
+            execution.checkpoints = kept.clone();
             let run = engine.run(&program, envelope, execution).await;
             if !matches!(run.end, RunEnd::Succeeded(_)) {
                 return Err(format!("{:?}", run.end).into());

@@ -8,7 +8,7 @@ use forebay_contract::alert::{Alert, AlertAddress, Notice};
 use forebay_contract::connection::Connection;
 use forebay_contract::definition::{Definition, Problem};
 use forebay_contract::envelope::{Envelope, Request};
-use forebay_contract::outcome::{ErrorCode, ExecutionError, KeptStep, Response};
+use forebay_contract::outcome::{Checkpoint, ErrorCode, ExecutionError, Response};
 use forebay_contract::{ExecutionId, Name};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -135,8 +135,8 @@ fn email(alert: &Alert) -> Value {
 struct Telling(FindConnection);
 
 impl Host for Telling {
-    fn keep<'a>(&'a self, steps: &'a [KeptStep]) -> HostFuture<'a, bool> {
-        NoHost.keep(steps)
+    fn store_checkpoints<'a>(&'a self, steps: &'a [Checkpoint]) -> HostFuture<'a, bool> {
+        NoHost.store_checkpoints(steps)
     }
 
     fn answer(&self, _response: &Response) {}

@@ -21,7 +21,7 @@ pub(crate) struct Parts {
     /// Whether a step waits.
     pub waits: bool,
     /// Whether a later attempt may find outputs that an earlier one kept. The output of the only step ends the execution.
-    pub keeps_steps: bool,
+    pub uses_checkpoints: bool,
     /// Whether mappings see `.request.raw`: see [`names_raw`].
     pub wants_raw: bool,
     /// The connections by which steps work.
@@ -75,9 +75,9 @@ impl Compiler {
         let label = definition.label.as_ref().and_then(|source| self.mapping("label", source));
         let steps = self.steps("steps", &definition.steps);
         let respond = definition.respond.as_ref().and_then(|respond| self.respond("respond", respond));
-        let keeps_steps = self.waits || self.asks_for_earlier || self.reaches_out && self.step_count > 1;
+        let uses_checkpoints = self.waits || self.asks_for_earlier || self.reaches_out && self.step_count > 1;
         let connections = std::mem::take(&mut self.connections);
-        Parts { ordering_key, input, label, steps, respond, waits: self.waits, keeps_steps, wants_raw: self.wants_raw, connections }
+        Parts { ordering_key, input, label, steps, respond, waits: self.waits, uses_checkpoints, wants_raw: self.wants_raw, connections }
     }
 
     pub(crate) fn problem(&mut self, path: impl Into<String>, message: impl Into<String>) {

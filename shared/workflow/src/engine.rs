@@ -14,7 +14,7 @@ use forebay_contract::Label;
 use forebay_contract::connection::{Connection, TokenStore};
 use forebay_contract::definition::LARGEST_MAX_BYTES;
 use forebay_contract::envelope::Envelope;
-use forebay_contract::outcome::{ExecutionError, KeptStep, Response, StepRecord};
+use forebay_contract::outcome::{Checkpoint, ExecutionError, Response, StepRecord};
 use forebay_contract::{VariableLog, unix_micros};
 use forebay_mapping::Budget;
 use forebay_mapping::failure;
@@ -92,10 +92,10 @@ pub struct ExecutionContext {
     pub deadline: Instant,
     /// Cancelled: the execution ends at once, as failed with [`Crashed`](forebay_contract::outcome::ErrorCode::Crashed).
     pub cancel: CancellationToken,
-    /// What earlier attempts did that is durable.
-    pub kept: Vec<KeptStep>,
-    /// What earlier attempts did that is not durable yet.
-    pub unkept: Vec<KeptStep>,
+    /// The stored checkpoints of earlier attempts.
+    pub checkpoints: Vec<Checkpoint>,
+    /// Checkpoints of earlier attempts that are not stored yet.
+    pub unstored: Vec<Checkpoint>,
     /// Maximum `wait` that is waited for in place.
     pub longest_wait_in_place: Duration,
     /// Whether a longer `wait` may put the execution off.
@@ -116,8 +116,8 @@ impl ExecutionContext {
             is_redelivered: false,
             deadline,
             cancel,
-            kept: Vec::new(),
-            unkept: Vec::new(),
+            checkpoints: Vec::new(),
+            unstored: Vec::new(),
             longest_wait_in_place: Duration::MAX,
             may_be_put_off: false,
             diagnosed: false,
@@ -139,8 +139,8 @@ pub struct Run {
     pub end: RunEnd,
     /// The answer of a `respond` step, which the host has had already.
     pub answered: Option<Response>,
-    /// Outputs that a later attempt would need and that are not durable yet.
-    pub unkept: Vec<KeptStep>,
+    /// Checkpoints that a later attempt would need and that are not stored yet.
+    pub unstored: Vec<Checkpoint>,
     /// What the definition's `label` gave; empty where it has none or its mapping failed, which is said in the log.
     pub labels: Vec<Label>,
     /// The steps that were reached, in order; outputs where the definition's diagnostics ask for them.
@@ -160,7 +160,7 @@ pub enum RunEnd {
     Succeeded(Response),
     /// The workflow, or the run of it, failed.
     Failed(ExecutionError),
-    /// A `wait` defers the execution until this time, in milliseconds of Unix time. What is `unkept` must be stored before.
+    /// A `wait` defers the execution until this time, in milliseconds of Unix time. The `unstored` checkpoints must be stored before.
     WaitsUntil(i64),
 }
 
@@ -181,7 +181,7 @@ impl Engine {
     /// nothing of the run goes on then, but a remote system may already have been called.
     pub async fn run(&self, program: &Program, envelope: &Envelope, mut execution: ExecutionContext) -> Run {
         let (started_at, started) = (unix_micros(), Instant::now());
-        let journal = Journal::new(std::mem::take(&mut execution.kept), std::mem::take(&mut execution.unkept));
+        let journal = Journal::new(std::mem::take(&mut execution.checkpoints), std::mem::take(&mut execution.unstored));
         let log = StepLog::new(program.definition().diagnostics.steps || execution.diagnosed, execution.diagnosed);
         let state = Mutex::new(State { log, journal, answered: None, labels: Vec::new() });
         let budget = Budget {
@@ -211,7 +211,7 @@ impl Engine {
             labels: state.labels,
             steps,
             variables,
-            unkept: state.journal.into_unkept(),
+            unstored: state.journal.into_unstored(),
             started_at,
             ended_at: started_at.saturating_add(took),
         }

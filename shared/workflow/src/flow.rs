@@ -1,4 +1,4 @@
-//! Runs lists of steps: each step with its condition, its retries, what it kept and what its failure does.
+//! Runs lists of steps: each step with its condition, its retries, its checkpoint and its error handling.
 
 use crate::context::Context;
 use crate::engine::{Engine, ExecutionContext};
@@ -8,7 +8,7 @@ use crate::step_log::{StepEnd, StepLog};
 use crate::steps::{Effect, StepRun};
 use forebay_connectors::concealment::Concealment;
 use forebay_contract::envelope::Envelope;
-use forebay_contract::outcome::{ExecutionError, KeptStep, Response, StepStatus};
+use forebay_contract::outcome::{Checkpoint, ExecutionError, Response, StepStatus};
 use forebay_contract::{Label, show_duration};
 use forebay_mapping::Budget;
 use forebay_mapping::Value;
@@ -204,7 +204,7 @@ impl Execution<'_> {
     /// One attempt. What a remote system repeats of the connection's secrets is in no error.
     async fn act(&self, step: &CompiledStep, scope: &mut Scope, path: &str) -> Result<Done, ExecutionError> {
         if step.action.effect() == Effect::Writes {
-            self.keep_before_effect().await;
+            self.store_before_effect().await;
         }
         let error = match step.action.run(StepRun { execution: self, path, timeout: step.timeout }, scope).await {
             Ok(done) => return Ok(done),
@@ -216,11 +216,12 @@ impl Execution<'_> {
         }
     }
 
-    /// Makes durable what must be before the next effect begins. What is not goes back, also when the run is broken off meanwhile.
-    pub(crate) async fn keep_before_effect(&self) {
+    /// Stores the checkpoints that must be durable before the next effect begins. Those that were not stored return to the journal, also
+    /// when the run is cancelled meanwhile.
+    pub(crate) async fn store_before_effect(&self) {
         let Some(steps) = self.state().journal.take_urgent() else { return };
         let mut taken = Taken { state: self.state, steps };
-        if self.execution.host.keep(&taken.steps).await {
+        if self.execution.host.store_checkpoints(&taken.steps).await {
             taken.steps.clear();
         }
     }
@@ -242,10 +243,10 @@ impl Execution<'_> {
     }
 }
 
-/// Steps on their way to the host; those that do not arrive return to the journal.
+/// Checkpoints on their way to the host; those that were not stored return to the journal.
 struct Taken<'a> {
     state: &'a Mutex<State>,
-    steps: Vec<KeptStep>,
+    steps: Vec<Checkpoint>,
 }
 
 impl Drop for Taken<'_> {

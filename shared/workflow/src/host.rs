@@ -2,7 +2,7 @@
 
 use forebay_contract::Name;
 use forebay_contract::connection::Connection;
-use forebay_contract::outcome::{ErrorCode, ExecutionError, KeptStep, Response};
+use forebay_contract::outcome::{Checkpoint, ErrorCode, ExecutionError, Response};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -11,9 +11,9 @@ pub type HostFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The process around one execution: its store, its broker, its connections.
 pub trait Host: Send + Sync {
-    /// Makes outputs durable, before the next step with an effect begins. `false`: it could not be done now; the run goes on, and what
-    /// was not kept is asked for again before the next effect.
-    fn keep<'a>(&'a self, steps: &'a [KeptStep]) -> HostFuture<'a, bool>;
+    /// Stores checkpoints, before the next step with an effect begins. Returns `false` when that failed: the run goes on, and stores them
+    /// before the next effect.
+    fn store_checkpoints<'a>(&'a self, steps: &'a [Checkpoint]) -> HostFuture<'a, bool>;
 
     /// Answers the caller while the workflow goes on.
     fn answer(&self, response: &Response);
@@ -38,7 +38,7 @@ pub trait Host: Send + Sync {
 pub struct OutgoingCall {
     /// The integration.
     pub integration: Name,
-    /// The step, as [`KeptStep::path`] names it: the same step of the same execution makes the same call.
+    /// The step, as [`Checkpoint::path`] names it: the same step of the same execution makes the same call.
     pub path: String,
     /// The body, JSON.
     pub body: Vec<u8>,
@@ -59,12 +59,12 @@ pub enum CallEnd {
     Waits(i64),
 }
 
-/// A host that keeps nothing and knows nobody, for runs outside of a worker.
+/// A host without a store, a broker and connections, for runs outside of a worker.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoHost;
 
 impl Host for NoHost {
-    fn keep<'a>(&'a self, _steps: &'a [KeptStep]) -> HostFuture<'a, bool> {
+    fn store_checkpoints<'a>(&'a self, _steps: &'a [Checkpoint]) -> HostFuture<'a, bool> {
         Box::pin(async { true })
     }
 

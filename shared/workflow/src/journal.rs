@@ -1,30 +1,30 @@
-//! What an execution has done so far, so that no step with an effect is done twice.
+//! The journal of an execution: the outputs of its steps so far, so that no step with an effect is done twice.
 
-use forebay_contract::outcome::KeptStep;
+use forebay_contract::outcome::Checkpoint;
 use forebay_mapping::{Value, parse_json, to_json};
 use std::collections::{BTreeSet, HashMap};
 
-/// Stands after the path of a step that was asked for and whose answer did not come. No id of a step has it.
+/// Follows the path of a step that was begun and whose result is unknown. No id of a step contains it.
 const IN_DOUBT: char = '?';
 
 /// Outputs of steps that reach out, by path. Pure steps are computed again.
 pub(crate) struct Journal {
     done: HashMap<String, Vec<u8>>,
-    unkept: Vec<KeptStep>,
+    unstored: Vec<Checkpoint>,
     /// Steps that were begun and may have been done.
     in_doubt: BTreeSet<String>,
-    /// Whether something among the unkept changed the world: only then is keeping worth a write.
+    /// Whether a step with an effect is among the unstored ones: only then they are worth a write.
     is_urgent: bool,
 }
 
 impl Journal {
-    /// What earlier attempts and deliveries did: `kept` is durable, `unkept` is not yet.
-    pub(crate) fn new(kept: Vec<KeptStep>, unkept: Vec<KeptStep>) -> Self {
-        let in_doubt = kept.iter().chain(&unkept).filter_map(|step| Some(step.path.strip_suffix(IN_DOUBT)?.to_owned())).collect();
-        let is_output = |step: &KeptStep| !step.path.ends_with(IN_DOUBT);
-        let unkept: Vec<KeptStep> = unkept.into_iter().filter(is_output).collect();
-        let done = kept.into_iter().filter(is_output).chain(unkept.iter().cloned()).map(|step| (step.path, step.output)).collect();
-        Self { done, in_doubt, is_urgent: !unkept.is_empty(), unkept }
+    /// Takes the checkpoints of earlier attempts and deliveries: `stored` are durable, `unstored` are not yet.
+    pub(crate) fn new(stored: Vec<Checkpoint>, unstored: Vec<Checkpoint>) -> Self {
+        let in_doubt = stored.iter().chain(&unstored).filter_map(|step| Some(step.path.strip_suffix(IN_DOUBT)?.to_owned())).collect();
+        let is_output = |step: &Checkpoint| !step.path.ends_with(IN_DOUBT);
+        let unstored: Vec<Checkpoint> = unstored.into_iter().filter(is_output).collect();
+        let done = stored.into_iter().filter(is_output).chain(unstored.iter().cloned()).map(|step| (step.path, step.output)).collect();
+        Self { done, in_doubt, is_urgent: !unstored.is_empty(), unstored }
     }
 
     /// Whether an earlier attempt of the step may have done it.
@@ -41,7 +41,7 @@ impl Journal {
         }
     }
 
-    /// What the step gave before, if it did.
+    /// Returns the output of the step in an earlier attempt; `None`: it has none.
     pub(crate) fn output(&self, path: &str) -> Option<Value> {
         if self.done.is_empty() {
             return None;
@@ -52,30 +52,30 @@ impl Journal {
     pub(crate) fn add(&mut self, path: &str, output: &Value, has_effect: bool) {
         self.is_urgent |= has_effect;
         self.in_doubt.remove(path);
-        self.unkept.push(KeptStep { path: path.to_owned(), output: to_json(output) });
+        self.unstored.push(Checkpoint { path: path.to_owned(), output: to_json(output) });
     }
 
-    /// What must be durable before the next effect.
-    pub(crate) fn take_urgent(&mut self) -> Option<Vec<KeptStep>> {
+    /// Takes the checkpoints that must be stored before the next effect; `None`: there are none.
+    pub(crate) fn take_urgent(&mut self) -> Option<Vec<Checkpoint>> {
         if !self.is_urgent {
             return None;
         }
         self.is_urgent = false;
-        Some(std::mem::take(&mut self.unkept))
+        Some(std::mem::take(&mut self.unstored))
     }
 
-    /// Keeping failed.
-    pub(crate) fn put_back(&mut self, mut steps: Vec<KeptStep>) {
-        steps.append(&mut self.unkept);
-        self.unkept = steps;
+    /// Takes back checkpoints that could not be stored.
+    pub(crate) fn put_back(&mut self, mut steps: Vec<Checkpoint>) {
+        steps.append(&mut self.unstored);
+        self.unstored = steps;
         self.is_urgent = true;
     }
 
-    /// What is not durable at the end of the run.
-    pub(crate) fn into_unkept(mut self) -> Vec<KeptStep> {
-        let in_doubt = self.in_doubt.into_iter().map(|path| KeptStep { path: format!("{path}{IN_DOUBT}"), output: b"null".to_vec() });
-        self.unkept.extend(in_doubt);
-        self.unkept
+    /// Returns the checkpoints that are not stored at the end of the run.
+    pub(crate) fn into_unstored(mut self) -> Vec<Checkpoint> {
+        let in_doubt = self.in_doubt.into_iter().map(|path| Checkpoint { path: format!("{path}{IN_DOUBT}"), output: b"null".to_vec() });
+        self.unstored.extend(in_doubt);
+        self.unstored
     }
 }
 
@@ -91,21 +91,21 @@ mod tests {
         }
         first.doubt("refused", false);
         first.add("done", &Value::NULL, true);
-        let unkept = first.into_unkept();
-        let paths: Vec<&str> = unkept.iter().map(|step| step.path.as_str()).collect();
+        let unstored = first.into_unstored();
+        let paths: Vec<&str> = unstored.iter().map(|step| step.path.as_str()).collect();
         assert_eq!(paths, ["done", "gone?"]);
-        for (kept, unkept) in [(unkept.clone(), Vec::new()), (Vec::new(), unkept)] {
-            let mut second = Journal::new(kept, unkept);
+        for (stored, unstored) in [(unstored.clone(), Vec::new()), (Vec::new(), unstored)] {
+            let mut second = Journal::new(stored, unstored);
             assert!(second.is_in_doubt("gone") && !second.is_in_doubt("refused") && !second.is_in_doubt("done"));
             assert!(second.output("gone").is_none() && second.output("gone?").is_none() && second.output("done").is_some());
             second.doubt("gone", false);
-            assert!(second.into_unkept().iter().all(|step| step.path == "done"));
+            assert!(second.into_unstored().iter().all(|step| step.path == "done"));
         }
     }
 
     #[test]
     fn what_is_in_doubt_alone_is_no_reason_to_write_before_an_effect() {
-        let mut journal = Journal::new(Vec::new(), vec![KeptStep { path: "gone?".to_owned(), output: b"null".to_vec() }]);
+        let mut journal = Journal::new(Vec::new(), vec![Checkpoint { path: "gone?".to_owned(), output: b"null".to_vec() }]);
         assert!(journal.take_urgent().is_none());
     }
 }

@@ -22,7 +22,7 @@ pub struct Program {
     pub(crate) steps: Vec<CompiledStep>,
     pub(crate) respond: Option<CompiledRespond>,
     waits: bool,
-    keeps_steps: bool,
+    uses_checkpoints: bool,
     /// Whether mappings see `.request.raw`.
     pub(crate) wants_raw: bool,
     connections: Arc<[Name]>,
@@ -51,9 +51,10 @@ impl Program {
     /// # Errors
     /// Every problem, each with the path of its field, such as `steps[1].set: line 1, column 5: ...`.
     pub fn compile(definition: Arc<Definition>) -> Result<Self, Vec<Problem>> {
-        let Parts { ordering_key, input, label, steps, respond, waits, keeps_steps, wants_raw, connections } = compile(&definition, false)?;
+        let Parts { ordering_key, input, label, steps, respond, waits, uses_checkpoints, wants_raw, connections } =
+            compile(&definition, false)?;
         let connections = connections.into_iter().collect();
-        Ok(Self { definition, ordering_key, input, label, steps, respond, waits, keeps_steps, wants_raw, connections })
+        Ok(Self { definition, ordering_key, input, label, steps, respond, waits, uses_checkpoints, wants_raw, connections })
     }
 
     /// Checks a definition that is to be stored: that it compiles, and that what is written in it can do what it is for.
@@ -72,8 +73,8 @@ impl Program {
 
     /// Whether a later attempt may find outputs of steps that earlier ones kept.
     #[must_use]
-    pub fn keeps_steps(&self) -> bool {
-        self.keeps_steps
+    pub fn uses_checkpoints(&self) -> bool {
+        self.uses_checkpoints
     }
 
     /// The connections by which its steps work, by name, each once.

@@ -6,7 +6,7 @@ mod support;
 
 use forebay_contract::Name;
 use forebay_contract::connection::Connection;
-use forebay_contract::outcome::{ErrorCode, ExecutionError, KeptStep, Response, StepStatus};
+use forebay_contract::outcome::{Checkpoint, ErrorCode, ExecutionError, Response, StepStatus};
 use forebay_workflow::{CallEnd, Host, HostFuture, NoHost, OutgoingCall, RunEnd};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
@@ -23,14 +23,14 @@ fn parsed(text: &str) -> Value {
 struct Witness {
     /// Keeping never ends.
     is_stuck: bool,
-    kept: Mutex<Vec<Vec<String>>>,
+    stored: Mutex<Vec<Vec<String>>>,
     answered: Mutex<Vec<u16>>,
     called: Mutex<Vec<(String, String)>>,
 }
 
 impl Host for Witness {
-    fn keep<'a>(&'a self, steps: &'a [KeptStep]) -> HostFuture<'a, bool> {
-        self.kept.lock().unwrap().push(steps.iter().map(|step| step.path.clone()).collect());
+    fn store_checkpoints<'a>(&'a self, steps: &'a [Checkpoint]) -> HostFuture<'a, bool> {
+        self.stored.lock().unwrap().push(steps.iter().map(|step| step.path.clone()).collect());
         let is_stuck = self.is_stuck;
         Box::pin(async move { if is_stuck { std::future::pending().await } else { true } })
     }
@@ -239,11 +239,11 @@ async fn outputs_are_kept_before_the_next_effect_and_at_no_other_time() {
     let mut execution = once();
     execution.host = witness.clone();
     let run = engine().run(&program, &envelope("{}"), execution).await;
-    assert_eq!(*witness.kept.lock().unwrap(), [["a", "read"]]);
-    assert_eq!(run.unkept.iter().map(|step| step.path.as_str()).collect::<Vec<_>>(), ["b"]);
-    assert!(program.keeps_steps());
+    assert_eq!(*witness.stored.lock().unwrap(), [["a", "read"]]);
+    assert_eq!(run.unstored.iter().map(|step| step.path.as_str()).collect::<Vec<_>>(), ["b"]);
+    assert!(program.uses_checkpoints());
     let single = format!("steps: [{{ id: a, http: {{ method: POST, url: 'http://{}/a' }} }}]", server.address);
-    assert!(!support::program(&single).keeps_steps());
+    assert!(!support::program(&single).uses_checkpoints());
 }
 
 #[tokio::test]
@@ -252,7 +252,7 @@ async fn what_was_kept_is_not_done_again() {
     let program = program(&FIVE_CALLS.replace("ADDRESS", &server.address));
     let mut execution = once();
     let output = br#"{"status": 200, "headers": {}, "body": 1}"#.to_vec();
-    execution.kept = ["a", "read"].map(|path| KeptStep { path: path.to_owned(), output: output.clone() }).to_vec();
+    execution.checkpoints = ["a", "read"].map(|path| Checkpoint { path: path.to_owned(), output: output.clone() }).to_vec();
     let run = engine().run(&program, &envelope("{}"), execution).await;
     let called: Vec<String> = server.got().into_iter().map(|got| got.target).collect();
     assert_eq!(called, ["/b"]);
@@ -269,11 +269,11 @@ async fn a_long_wait_puts_the_execution_off_and_ends_when_its_time_has_come() {
     let now = forebay_contract::unix_micros() / 1000;
     assert!((3_590_000..=3_600_000).contains(&(until - now)), "{until}");
     assert_eq!(run.steps.last().unwrap().status, StepStatus::Waiting);
-    execution.kept = run.unkept.clone();
+    execution.checkpoints = run.unstored.clone();
     let again = engine().run(&program(steps), &envelope("{}"), execution.clone()).await;
     assert_eq!(again.end, RunEnd::WaitsUntil(until));
-    let past = KeptStep { path: "later".into(), output: br#"{"until": "2020-01-01T00:00:00Z"}"#.to_vec() };
-    execution.kept = vec![past];
+    let past = Checkpoint { path: "later".into(), output: br#"{"until": "2020-01-01T00:00:00Z"}"#.to_vec() };
+    execution.checkpoints = vec![past];
     assert_eq!(text(engine().run(&program(steps), &envelope("{}"), execution).await), "2");
 }
 
@@ -304,7 +304,7 @@ async fn a_failure_after_an_effect_leaves_what_a_later_attempt_needs() {
     let mut execution = once();
     execution.host = witness.clone();
     let run = engine().run(&program, &envelope("{}"), execution).await;
-    assert_eq!(*witness.kept.lock().unwrap(), [["a", "read"]]);
+    assert_eq!(*witness.stored.lock().unwrap(), [["a", "read"]]);
     assert_eq!(error(run).step.as_deref(), Some("b"));
 }
 
@@ -314,7 +314,7 @@ async fn what_was_being_kept_when_the_run_was_broken_off_is_not_forgotten() {
     let mut execution = within(Duration::from_millis(500));
     execution.host = Arc::new(Witness { is_stuck: true, ..Witness::default() });
     let run = engine().run(&program(&FIVE_CALLS.replace("ADDRESS", &server.address)), &envelope("{}"), execution).await;
-    assert_eq!(run.unkept.iter().map(|step| step.path.as_str()).collect::<Vec<_>>(), ["a", "read"]);
+    assert_eq!(run.unstored.iter().map(|step| step.path.as_str()).collect::<Vec<_>>(), ["a", "read"]);
     assert_eq!(error(run).code, ErrorCode::Timeout);
 }
 
@@ -329,6 +329,6 @@ fn a_program_keeps_steps_where_one_reaches_out_before_another_or_waits() {
         ("steps: [{ id: a, wait: 1h }]", true),
     ];
     for (steps, expected) in cases {
-        assert_eq!(program(steps).keeps_steps(), expected, "{steps}");
+        assert_eq!(program(steps).uses_checkpoints(), expected, "{steps}");
     }
 }

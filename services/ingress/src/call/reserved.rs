@@ -64,7 +64,7 @@ impl<'r> Reserving<'r> {
             key_digest,
             request_digest: digest([request.method.as_bytes(), request.query_string.as_bytes(), &envelope.body]),
             execution_id: envelope.execution_id,
-            retention: call.endpoint.webhook.idempotency.keep,
+            retention: call.endpoint.webhook.idempotency.retention,
             caller: envelope.caller,
         };
         loop {

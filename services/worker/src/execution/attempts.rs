@@ -117,10 +117,10 @@ impl Attempts {
         let give_up_at = Instant::now() + RETRY_TIMEOUT;
         let is_diagnosed = self.is_diagnosed(delivered);
         let mut attempt = progress.attempts + 1;
-        let (mut first_started_at, mut unkept) = (None, Vec::new());
+        let (mut first_started_at, mut unstored) = (None, Vec::new());
         loop {
             let mut context = self.context(program, delivered, checkpoints, host.clone());
-            (context.attempt, context.diagnosed, context.unkept) = (attempt, is_diagnosed, std::mem::take(&mut unkept));
+            (context.attempt, context.diagnosed, context.unstored) = (attempt, is_diagnosed, std::mem::take(&mut unstored));
             let running = self.running.begin();
             let run = std::pin::pin!(self.engine.run(program, &delivered.envelope, context));
             let run = self.shown_while_running(&delivered.envelope, attempt, run).await;
@@ -154,7 +154,7 @@ impl Attempts {
                         let error = waiting(&error, checkpoints.are_sealed(), pause.length(), wait);
                         self.recording.waiting(&delivered.envelope, attempt, started_at, (error, ran.labels));
                     }
-                    unkept = ran.unkept;
+                    unstored = ran.unstored;
                     tokio::select! {
                         () = delivered.lost.cancelled() => return Attempted::Lost,
                         () = tokio::time::sleep(wait) => attempt += 1,
@@ -184,7 +184,7 @@ impl Attempts {
         let mut context = ExecutionContext::once((Instant::now() + self.execution_timeout + extra).into_std());
         context.is_redelivered = delivered.redelivered;
         context.cancel = delivered.lost.clone();
-        context.kept = checkpoints.steps();
+        context.checkpoints = checkpoints.steps();
         context.longest_wait_in_place = longest_wait;
         context.may_be_put_off = may_be_deferred;
         context.host = host;

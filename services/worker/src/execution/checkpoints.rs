@@ -4,7 +4,7 @@ use super::delivered::Delivered;
 use super::patience::{ask_until_answered, log_unavailable};
 use super::ports::{Batch, ExecutionStore};
 use forebay_contract::ExecutionId;
-use forebay_contract::outcome::KeptStep;
+use forebay_contract::outcome::Checkpoint;
 use forebay_workflow::Program;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,14 +18,14 @@ pub(crate) struct Checkpoints {
     integration: Uuid,
     is_sealed: bool,
     next_batch: AtomicU32,
-    steps: Mutex<Vec<KeptStep>>,
+    steps: Mutex<Vec<Checkpoint>>,
 }
 
 impl Checkpoints {
     /// The checkpoints of earlier deliveries; `None`: the delivery was lost before the store answered.
     pub(crate) async fn load(store: &Arc<dyn ExecutionStore>, delivered: &Delivered, program: &Program) -> Option<Self> {
         let envelope = &delivered.envelope;
-        let (steps, next_batch) = match delivered.is_repeated() && program.keeps_steps() {
+        let (steps, next_batch) = match delivered.is_repeated() && program.uses_checkpoints() {
             true => {
                 let ask = || async { log_unavailable(envelope, store.checkpoints(&envelope.execution_id).await) };
                 ask_until_answered(&delivered.lost, ask).await?
@@ -43,7 +43,7 @@ impl Checkpoints {
     }
 
     /// All outputs that are durable.
-    pub(crate) fn steps(&self) -> Vec<KeptStep> {
+    pub(crate) fn steps(&self) -> Vec<Checkpoint> {
         self.steps.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -58,7 +58,7 @@ impl Checkpoints {
     }
 
     /// Stores outputs; `false`: the store did not take them in time.
-    pub(crate) async fn add(&self, steps: &[KeptStep]) -> bool {
+    pub(crate) async fn add(&self, steps: &[Checkpoint]) -> bool {
         // Taken before the write: branches store at the same time. The number of a write that fails stays unused.
         let number = self.next_batch.fetch_add(1, Ordering::Relaxed);
         let batch = Batch { id: &self.id, integration: self.integration, number, steps, is_sealed: self.is_sealed };
@@ -75,7 +75,7 @@ impl Checkpoints {
     }
 
     /// Stores outputs, however long the store is away. `false`: the delivery was lost meanwhile.
-    pub(crate) async fn add_durably(&self, steps: &[KeptStep], lost: &CancellationToken) -> bool {
+    pub(crate) async fn add_durably(&self, steps: &[Checkpoint], lost: &CancellationToken) -> bool {
         steps.is_empty() || ask_until_answered(lost, || async { self.add(steps).await.then_some(()) }).await.is_some()
     }
 }

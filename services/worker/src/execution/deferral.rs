@@ -54,7 +54,7 @@ impl Deferral {
     }
 
     async fn defer(&self, delivered: &Delivered, envelope: &Envelope, target: Target<'_>, ran: &Ran, shown: Shown) -> Disposition {
-        if !ran.checkpoints.add_durably(&ran.unkept, &delivered.lost).await {
+        if !ran.checkpoints.add_durably(&ran.unstored, &delivered.lost).await {
             return Disposition::Leave;
         }
         if let Err(error) = self.broker.publish(envelope, target).await {

@@ -10,7 +10,7 @@ use crate::recording::EndRecord;
 use forebay_contract::connection::Connection;
 use forebay_contract::definition::DispatchPolicy;
 use forebay_contract::envelope::{CALL_METHOD, Envelope, Request, TraceContext};
-use forebay_contract::outcome::{Ending, ErrorCode, ExecutionError, KeptStep, Response};
+use forebay_contract::outcome::{Checkpoint, Ending, ErrorCode, ExecutionError, Response};
 use forebay_contract::{ExecutionId, Name};
 use forebay_store::Integration;
 use forebay_workflow::{CallEnd, Host, HostFuture, OutgoingCall, Program};
@@ -173,7 +173,7 @@ impl ExecutionHost {
         match attempted {
             Attempted::Lost => Err(caller_lost()),
             Attempted::WaitsUntil { until, ran, .. } => {
-                let is_stored = ran.checkpoints.add_durably(&ran.unkept, &self.lost).await;
+                let is_stored = ran.checkpoints.add_durably(&ran.unstored, &self.lost).await;
                 if is_stored { Ok(Called::WaitsUntil(until)) } else { Err(caller_lost()) }
             }
             // A called integration has no queue of its own to return to: it is retried in its caller's place, and then fails.
@@ -243,7 +243,7 @@ fn caller_lost() -> ExecutionError {
 }
 
 impl Host for ExecutionHost {
-    fn keep<'a>(&'a self, steps: &'a [KeptStep]) -> HostFuture<'a, bool> {
+    fn store_checkpoints<'a>(&'a self, steps: &'a [Checkpoint]) -> HostFuture<'a, bool> {
         Box::pin(self.checkpoints.add(steps))
     }
 

@@ -1,7 +1,7 @@
 //! Results of running an execution, each with exactly what it has.
 
 use super::checkpoints::Checkpoints;
-use forebay_contract::outcome::{Ending, ExecutionError, KeptStep, Response, StepRecord};
+use forebay_contract::outcome::{Checkpoint, Ending, ExecutionError, Response, StepRecord};
 use forebay_contract::{Label, SharedQueueNumber, VariableLog};
 use forebay_workflow::{Run, RunEnd};
 use std::sync::Arc;
@@ -75,8 +75,8 @@ pub(crate) struct Ran {
     pub(crate) ended_at: i64,
     /// The response of a `respond` step, which the caller has had already.
     pub(crate) answered: Option<Response>,
-    /// Outputs that a later attempt needs and that are not durable yet.
-    pub(crate) unkept: Vec<KeptStep>,
+    /// Checkpoints that a later attempt needs and that are not stored yet.
+    pub(crate) unstored: Vec<Checkpoint>,
     /// The outputs that are durable.
     pub(crate) checkpoints: Arc<Checkpoints>,
 }
@@ -84,8 +84,8 @@ pub(crate) struct Ran {
 impl Ran {
     /// The parts of a run.
     pub(super) fn of(run: Run, started_at: i64, checkpoints: Arc<Checkpoints>) -> (RunEnd, Self) {
-        let Run { end, answered, unkept, labels, steps, variables, started_at: _, ended_at } = run;
-        (end, Self { steps, labels, variables, started_at, ended_at, answered, unkept, checkpoints })
+        let Run { end, answered, unstored, labels, steps, variables, started_at: _, ended_at } = run;
+        (end, Self { steps, labels, variables, started_at, ended_at, answered, unstored, checkpoints })
     }
 }
 

@@ -4,7 +4,7 @@ use crate::recording::{NotRecorded, Recorded};
 use forebay_broker::PublishError;
 use forebay_contract::definition::{Definition, DispatchPolicy};
 use forebay_contract::envelope::Envelope;
-use forebay_contract::outcome::{Ending, ExecutionError, KeptStep};
+use forebay_contract::outcome::{Checkpoint, Ending, ExecutionError};
 use forebay_contract::{ExecutionId, Name, SharedQueueNumber};
 use forebay_store::{FinishedExecution, Record, StoreError};
 use std::pin::Pin;
@@ -26,7 +26,7 @@ pub(crate) trait ExecutionStore: Send + Sync {
     fn ending<'a>(&'a self, integration: Uuid, id: &'a ExecutionId) -> PortFuture<'a, Result<Option<Ending>, StoreError>>;
 
     /// The checkpoints of an execution, and the number of its next batch.
-    fn checkpoints<'a>(&'a self, id: &'a ExecutionId) -> PortFuture<'a, Result<(Vec<KeptStep>, u32), StoreError>>;
+    fn checkpoints<'a>(&'a self, id: &'a ExecutionId) -> PortFuture<'a, Result<(Vec<Checkpoint>, u32), StoreError>>;
 
     /// Stores a batch of checkpoints.
     fn add_checkpoints<'a>(&'a self, batch: Batch<'a>) -> PortFuture<'a, Result<(), StoreError>>;
@@ -60,7 +60,7 @@ pub(crate) struct Batch<'a> {
     /// The number of the batch.
     pub(crate) number: u32,
     /// The outputs.
-    pub(crate) steps: &'a [KeptStep],
+    pub(crate) steps: &'a [Checkpoint],
     /// Whether they are encrypted.
     pub(crate) is_sealed: bool,
 }

@@ -11,7 +11,7 @@ use forebay_contract::definition::Definition;
 use forebay_contract::envelope::{Envelope, TraceContext};
 use forebay_contract::outcome::{Ending, ExecutionError, ExecutionStatus};
 use forebay_contract::{Label, Name, unix_micros};
-use forebay_store::{FinishedExecution, KeptBatch, Record, StoredRequest, StoredResponse, TriggerKind};
+use forebay_store::{CheckpointBatch, FinishedExecution, Record, StoredRequest, StoredResponse, TriggerKind};
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
@@ -171,7 +171,7 @@ impl Recording {
             is_served: envelope.once.is_some() || may_be_asked_for_later(envelope),
             input: keeps_input.then(|| stored_request(envelope)),
             // What a retry by hand needs is kept as long as the history is, and an answer as long as repeated calls get it.
-            keep: diagnostics.keep.filter(|_| !has_failed).map(|keep| keep.max(known_for(envelope, end.definition))),
+            retention: diagnostics.retention.filter(|_| !has_failed).map(|retention| retention.max(known_for(envelope, end.definition))),
             halted: end.halts,
             ..self.empty_record(envelope)
         };
@@ -204,8 +204,8 @@ fn add_run(record: &mut Record, ran: Ran, keeps_outputs: bool) {
     if !keeps_outputs {
         record.steps.iter_mut().for_each(|step| step.output = None);
     }
-    record.kept = (has_failed && !ran.unkept.is_empty()).then(|| KeptBatch::new(next_batch, &ran.unkept));
-    record.ends_kept = !has_failed && next_batch > 0;
+    record.checkpoints = (has_failed && !ran.unstored.is_empty()).then(|| CheckpointBatch::new(next_batch, &ran.unstored));
+    record.ends_checkpoints = !has_failed && next_batch > 0;
 }
 
 /// A count as it is stored.
@@ -216,7 +216,7 @@ pub(crate) fn stored_count(count: u32) -> i32 {
 /// How long the call's idempotency key is known; zero: it may have none.
 fn known_for(envelope: &Envelope, definition: Option<&Definition>) -> Duration {
     let webhook = definition.and_then(|definition| definition.trigger.webhook()).filter(|_| envelope.once.is_some());
-    webhook.map_or(Duration::ZERO, |webhook| webhook.idempotency.keep)
+    webhook.map_or(Duration::ZERO, |webhook| webhook.idempotency.retention)
 }
 
 /// Whether the caller may come back for the answer: not when it had one in time.

@@ -221,9 +221,9 @@ pub struct Diagnostics {
     pub output: bool,
     /// Keep each step's output.
     pub steps: bool,
-    /// How long payloads are kept; absent: as long as the installation keeps history. Those of a failed execution are kept that
+    /// Retention of payloads (`keep`); absent: as long as the installation keeps history. Those of a failed execution are kept that
     /// long too, and those of a call with an idempotency key at least as long as the key is known.
-    pub keep: Option<Duration>,
+    pub retention: Option<Duration>,
     /// Names of fields whose values are written down nowhere in clear, in capital or small letters.
     pub redact: Vec<String>,
 }

@@ -170,12 +170,12 @@ pub struct Idempotency {
     /// When a call with a known key is a repetition.
     pub matched_by: IdempotencyMatch,
     /// How long a key is known after its first call.
-    pub keep: Duration,
+    pub retention: Duration,
 }
 
 impl Default for Idempotency {
     fn default() -> Self {
-        Self { key: None, matched_by: IdempotencyMatch::Request, keep: Duration::from_secs(24 * 3600) }
+        Self { key: None, matched_by: IdempotencyMatch::Request, retention: Duration::from_secs(24 * 3600) }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::pages::Pages;
 use bytes::Bytes;
 use forebay_contract::definition::{Definition, documents};
 use forebay_contract::envelope::Request;
-use forebay_contract::outcome::{ExecutionStatus, KeptStep};
+use forebay_contract::outcome::{Checkpoint, ExecutionStatus};
 use forebay_contract::{ExecutionId, IdIssuer, Label};
 use forebay_store::{NewDefinition, Record, Store, StoreOptions, StoredRequest, TriggerKind, WatchOptions};
 use std::error::Error;
@@ -153,14 +153,14 @@ async fn records(store: &Store, issuer: &IdIssuer, integration: Uuid) -> Outcome
 /// What a workflow with several effects pays for each but the last, and what a resume costs.
 async fn kept(store: &Store, issuer: &IdIssuer, integration: Uuid) -> Outcome<()> {
     let (mut keeping, mut reading) = (Vec::new(), Vec::new());
-    let step = KeptStep { path: "send".to_owned(), output: format!("\"{}\"", "x".repeat(1000)).into_bytes() };
+    let step = Checkpoint { path: "send".to_owned(), output: format!("\"{}\"", "x".repeat(1000)).into_bytes() };
     for _ in 0..300 {
         let id = issuer.issue(integration)?;
         let began = Instant::now();
-        store.keep_steps(&id, integration, 0, std::slice::from_ref(&step), false).await?;
+        store.add_checkpoints(&id, integration, 0, std::slice::from_ref(&step), false).await?;
         keeping.push(began.elapsed());
         let began = Instant::now();
-        store.kept_steps(&id).await?;
+        store.checkpoints(&id).await?;
         reading.push(began.elapsed());
     }
     say("keep one output of 1 kB", &mut keeping);

@@ -3,10 +3,10 @@
 use crate::database::{Database, with_store};
 use crate::samples::{Sample, name, request};
 use bytes::Bytes;
-use forebay_contract::outcome::{ExecutionStatus, KeptStep};
+use forebay_contract::outcome::{Checkpoint, ExecutionStatus};
 use forebay_contract::{Secret, StepVariables, VariableLog};
 use forebay_store::{
-    Filter, Followed, KeptBatch, Record, RetryInput, SecretKeys, Store, StoreOptions, StoredRequest, StoredResponse, WatchOptions,
+    CheckpointBatch, Filter, Followed, Record, RetryInput, SecretKeys, Store, StoreOptions, StoredRequest, StoredResponse, WatchOptions,
 };
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -39,9 +39,9 @@ async fn what_is_hidden_is_for_programs_only_and_is_stored_encrypted() {
         let store = store_with_key(&database).await;
         let sample = Sample::make(&store, "t/n").await;
         let (failed, answered) = (sample.id(), sample.id());
-        let step = KeptStep { path: "a".to_owned(), output: b"\"hunter2\"".to_vec() };
-        store.keep_steps(&failed, sample.integration.id, 0, std::slice::from_ref(&step), true).await.unwrap();
-        let kept = Some(KeptBatch::new(1, std::slice::from_ref(&step)));
+        let step = Checkpoint { path: "a".to_owned(), output: b"\"hunter2\"".to_vec() };
+        store.add_checkpoints(&failed, sample.integration.id, 0, std::slice::from_ref(&step), true).await.unwrap();
+        let checkpoints = Some(CheckpointBatch::new(1, std::slice::from_ref(&step)));
         let served = Record {
             output: Some(answer("hidden")),
             answer: Some(answer("hunter2")),
@@ -49,12 +49,12 @@ async fn what_is_hidden_is_for_programs_only_and_is_stored_encrypted() {
             seals: true,
             ..sample.record(answered)
         };
-        store.record(&[Record { kept, ..hidden(sample.failed_record(failed)) }, served]).await.unwrap();
+        store.record(&[Record { checkpoints, ..hidden(sample.failed_record(failed)) }, served]).await.unwrap();
 
         let detail = store.execution_detail(&failed).await.unwrap().unwrap();
         assert_eq!(detail.input.unwrap().body, "hidden");
         assert_eq!(store.retry_input(&failed).await.unwrap(), RetryInput::Whole(Box::new(request("hunter2"))));
-        assert_eq!(store.kept_steps(&failed).await.unwrap(), (vec![step.clone(), step], 2));
+        assert_eq!(store.checkpoints(&failed).await.unwrap(), (vec![step.clone(), step], 2));
         let shown = store.execution_detail(&answered).await.unwrap().unwrap().output.unwrap();
         let told = store.execution(sample.integration.id, &answered).await.unwrap().unwrap().output.unwrap();
         assert_eq!((shown.body, told.body), (Bytes::from("hidden"), Bytes::from("hunter2")));
@@ -72,8 +72,8 @@ async fn without_a_key_what_is_hidden_is_not_kept() {
     with_store(|store, database| async move {
         let sample = Sample::make(&store, "t/n").await;
         let (id, succeeded) = (sample.id(), sample.id());
-        let step = KeptStep { path: "a".to_owned(), output: b"1".to_vec() };
-        store.keep_steps(&id, sample.integration.id, 0, &[step], true).await.unwrap();
+        let step = Checkpoint { path: "a".to_owned(), output: b"1".to_vec() };
+        store.add_checkpoints(&id, sample.integration.id, 0, &[step], true).await.unwrap();
         let shown = Record { input: Some(StoredRequest { redacted: true, ..request("hidden") }), ..sample.record(succeeded) };
         store.record(&[hidden(sample.failed_record(id)), shown]).await.unwrap();
         assert_eq!(store.retry_input(&id).await.unwrap(), RetryInput::Redacted);
@@ -148,7 +148,10 @@ async fn payloads_over_a_budget_go_the_oldest_first_and_last_what_a_retry_needs(
         ];
         store.record(&records).await.unwrap();
         let running = sample.id_at(now - DAY);
-        store.keep_steps(&running, sample.integration.id, 0, &[KeptStep { path: "a".into(), output: b"1".to_vec() }], false).await.unwrap();
+        store
+            .add_checkpoints(&running, sample.integration.id, 0, &[Checkpoint { path: "a".into(), output: b"1".to_vec() }], false)
+            .await
+            .unwrap();
 
         assert_eq!(store.maintain(now, MONTH).await.unwrap().over_budget, 0, "nobody has a budget");
         store.set_tenant_payload_bytes(&name("t"), Some(u64::MAX), "ann").await.unwrap();
@@ -172,7 +175,7 @@ async fn payloads_over_a_budget_go_the_oldest_first_and_last_what_a_retry_needs(
         assert_eq!(store.maintain(now, MONTH).await.unwrap().over_budget, 2);
         assert_eq!((input_of(failed).await, input_of(recent).await), (false, false));
         assert!(input_of(foreign).await, "another tenant's stay");
-        assert_eq!(store.kept_steps(&running).await.unwrap().0.len(), 1, "what a running execution keeps stays");
+        assert_eq!(store.checkpoints(&running).await.unwrap().0.len(), 1, "what a running execution keeps stays");
         assert_eq!(database.count("execution_payloads").await, 2);
         store.set_tenant_payload_bytes(&name("t"), None, "ann").await.unwrap();
         assert_eq!(store.maintain(now, MONTH).await.unwrap().over_budget, 0);

@@ -79,9 +79,9 @@ async fn payloads_whose_keep_has_passed_are_deleted() {
     with_store(|store, database| async move {
         let sample = Sample::make(&store, "t/n").await;
         let now = sample.id().issued_at_millis() * 1000;
-        let keep = |seconds| Some(Duration::from_secs(seconds));
-        let short = Record { input: Some(request("x")), keep: keep(3600), ..sample.record(sample.id()) };
-        let long = Record { input: Some(request("x")), keep: keep(14 * 86_400), ..sample.record(sample.id()) };
+        let retention = |seconds| Some(Duration::from_secs(seconds));
+        let short = Record { input: Some(request("x")), retention: retention(3600), ..sample.record(sample.id()) };
+        let long = Record { input: Some(request("x")), retention: retention(14 * 86_400), ..sample.record(sample.id()) };
         let failed = sample.failed_record(sample.id());
         store.record(&[short, long, failed]).await.unwrap();
         assert_eq!(maintain_at(&store, now).await.payloads_deleted, 0);

@@ -238,7 +238,7 @@ async fn an_expired_payload_is_not_shown() {
         let sample = Sample::make(&store, "t/n").await;
         let (expired, kept) = (sample.id(), sample.id());
         let with_steps = |id| Record { steps: steps(), ..sample.failed_record(id) };
-        store.record(&[Record { keep: Some(Duration::ZERO), ..with_steps(expired) }, with_steps(kept)]).await.unwrap();
+        store.record(&[Record { retention: Some(Duration::ZERO), ..with_steps(expired) }, with_steps(kept)]).await.unwrap();
         let expired = store.execution_detail(&expired).await.unwrap().unwrap();
         assert!(expired.input.is_none() && expired.steps.is_empty());
         let kept = store.execution_detail(&kept).await.unwrap().unwrap();

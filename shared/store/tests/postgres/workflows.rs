@@ -4,14 +4,14 @@ use crate::database::with_store;
 use crate::samples::{Sample, apply, name};
 use forebay_contract::Secret;
 use forebay_contract::connection::{Connection, ConnectionKind};
-use forebay_contract::outcome::KeptStep;
-use forebay_store::{EarlierCall, KeptBatch, Record, Reservation, Reserve, ReservedCall, SecretKeys, Store, StoreError};
+use forebay_contract::outcome::Checkpoint;
+use forebay_store::{CheckpointBatch, EarlierCall, Record, Reservation, Reserve, ReservedCall, SecretKeys, Store, StoreError};
 use serde_json::{Value, json};
 use std::time::Duration;
 use uuid::Uuid;
 
-fn step(path: &str, output: &str) -> KeptStep {
-    KeptStep { path: path.to_owned(), output: output.as_bytes().to_vec() }
+fn step(path: &str, output: &str) -> Checkpoint {
+    Checkpoint { path: path.to_owned(), output: output.as_bytes().to_vec() }
 }
 
 #[tokio::test]
@@ -19,17 +19,17 @@ async fn kept_steps_stay_over_a_failure_and_end_with_a_success() {
     with_store(|store, _| async move {
         let sample = Sample::make(&store, "t/n").await;
         let id = sample.id();
-        assert_eq!(store.kept_steps(&id).await.unwrap(), (vec![], 0));
+        assert_eq!(store.checkpoints(&id).await.unwrap(), (vec![], 0));
         for _ in 0..2 {
-            store.keep_steps(&id, sample.integration.id, 0, &[step("a", "1"), step("b", "2")], false).await.unwrap();
+            store.add_checkpoints(&id, sample.integration.id, 0, &[step("a", "1"), step("b", "2")], false).await.unwrap();
         }
-        let failed = Record { kept: Some(KeptBatch::new(1, &[step("c", "3")])), ..sample.failed_record(id) };
+        let failed = Record { checkpoints: Some(CheckpointBatch::new(1, &[step("c", "3")])), ..sample.failed_record(id) };
         for _ in 0..2 {
             store.record(std::slice::from_ref(&failed)).await.unwrap();
         }
-        assert_eq!(store.kept_steps(&id).await.unwrap(), (vec![step("a", "1"), step("b", "2"), step("c", "3")], 2));
-        store.record(&[Record { attempts: 2, ends_kept: true, ..sample.record(id) }]).await.unwrap();
-        assert_eq!(store.kept_steps(&id).await.unwrap(), (vec![], 0));
+        assert_eq!(store.checkpoints(&id).await.unwrap(), (vec![step("a", "1"), step("b", "2"), step("c", "3")], 2));
+        store.record(&[Record { attempts: 2, ends_checkpoints: true, ..sample.record(id) }]).await.unwrap();
+        assert_eq!(store.checkpoints(&id).await.unwrap(), (vec![], 0));
     })
     .await;
 }

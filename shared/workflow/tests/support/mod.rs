@@ -5,7 +5,7 @@ use bytes::Bytes;
 use forebay_contract::connection::Connection;
 use forebay_contract::definition::{Definition, documents};
 use forebay_contract::envelope::{Envelope, Request};
-use forebay_contract::outcome::{ExecutionError, KeptStep, Response};
+use forebay_contract::outcome::{Checkpoint, ExecutionError, Response};
 use forebay_contract::{IdIssuer, Name};
 use forebay_workflow::{CallEnd, Engine, EngineOptions, ExecutionContext, Host, HostFuture, NoHost, OutgoingCall, Program, Run, RunEnd};
 use http_body_util::{BodyExt, Full};
@@ -117,8 +117,8 @@ pub async fn json_answer(rest: &str) -> serde_json::Value {
 pub struct Known(pub Arc<Connection>);
 
 impl Host for Known {
-    fn keep<'a>(&'a self, steps: &'a [KeptStep]) -> HostFuture<'a, bool> {
-        NoHost.keep(steps)
+    fn store_checkpoints<'a>(&'a self, steps: &'a [Checkpoint]) -> HostFuture<'a, bool> {
+        NoHost.store_checkpoints(steps)
     }
 
     fn answer(&self, response: &Response) {

@@ -263,7 +263,7 @@ fn after_failure(definition: &Definition) -> Markup {
 
 fn kept(definition: &Definition) -> Markup {
     let diagnostics = &definition.diagnostics;
-    let keep = diagnostics.keep.map(format_duration).unwrap_or_default();
+    let keep = diagnostics.retention.map(format_duration).unwrap_or_default();
     let attempts = definition.retry.attempts.to_string();
     html! {
         fieldset.field {

@@ -5,7 +5,7 @@ use crate::recording::{NotRecorded, Recorded};
 use forebay_broker::PublishError;
 use forebay_contract::definition::{Definition, DispatchPolicy};
 use forebay_contract::envelope::Envelope;
-use forebay_contract::outcome::{Ending, ExecutionError, KeptStep};
+use forebay_contract::outcome::{Checkpoint, Ending, ExecutionError};
 use forebay_contract::{ExecutionId, Name};
 use forebay_store::{FinishedExecution, Record, StoreError};
 use std::collections::{HashMap, VecDeque};
@@ -32,7 +32,7 @@ pub(super) struct State {
     pub(super) claims: HashMap<ExecutionId, i64>,
     pub(super) finished: Option<FinishedExecution>,
     pub(super) endings: HashMap<Uuid, Ending>,
-    pub(super) checkpoints: (Vec<KeptStep>, u32),
+    pub(super) checkpoints: (Vec<Checkpoint>, u32),
     pub(super) definitions: HashMap<i32, Definition>,
     pub(super) can_seal: bool,
     /// Number of questions to the store that fail before it is back.
@@ -86,7 +86,7 @@ impl ExecutionStore for Memory {
         ready(self.ask(|state| state.endings.get(&integration).cloned()))
     }
 
-    fn checkpoints<'a>(&'a self, _: &'a ExecutionId) -> PortFuture<'a, Result<(Vec<KeptStep>, u32), StoreError>> {
+    fn checkpoints<'a>(&'a self, _: &'a ExecutionId) -> PortFuture<'a, Result<(Vec<Checkpoint>, u32), StoreError>> {
         ready(self.ask(|state| state.checkpoints.clone()))
     }
 

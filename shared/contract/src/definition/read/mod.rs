@@ -115,7 +115,7 @@ fn backoff(fields: Fields<'_>, default: RetryPolicy) -> Read<RetryPolicy> {
 
 fn diagnostics(fields: Fields<'_>) -> Read<Diagnostics> {
     let (input, output, steps) = (fields.boolean("input"), fields.boolean("output"), fields.boolean("steps"));
-    let keep = fields.duration("keep", MILLISECOND, DAY * 3650);
+    let retention = fields.duration("keep", MILLISECOND, DAY * 3650);
     let redact = fields.list_of_texts("redact", "names of fields, such as [password]");
     if let Ok(Some(names)) = &redact
         && names.len() > MAX_REDACTED
@@ -127,7 +127,7 @@ fn diagnostics(fields: Fields<'_>) -> Read<Diagnostics> {
         input: input?.unwrap_or(false),
         output: output?.unwrap_or(false),
         steps: steps?.unwrap_or(false),
-        keep: keep?,
+        retention: retention?,
         redact: redact?.unwrap_or_default(),
     })
 }

@@ -207,11 +207,11 @@ fn default_value(fields: &Fields<'_>, kind: QueryKind, text: &str) -> Read<Value
 
 fn idempotency(fields: Fields<'_>) -> Read<Idempotency> {
     let key = fields.mapping("key");
-    let keep = fields.duration("keep", Duration::from_secs(1), DAY * 30);
+    let retention = fields.duration("keep", Duration::from_secs(1), DAY * 30);
     let matched_by = fields.word("match", &[("request", IdempotencyMatch::Request), ("key", IdempotencyMatch::Key)]);
     fields.finish();
     let usual = Idempotency::default();
-    Ok(Idempotency { key: key?, matched_by: matched_by?.unwrap_or(usual.matched_by), keep: keep?.unwrap_or(usual.keep) })
+    Ok(Idempotency { key: key?, matched_by: matched_by?.unwrap_or(usual.matched_by), retention: retention?.unwrap_or(usual.retention) })
 }
 
 /// In a stored version, a rate without one of its two parts is no rate: so it was read when it was stored.
