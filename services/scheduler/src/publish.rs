@@ -60,7 +60,7 @@ impl Publishing {
             let path = integration.definition.path();
             let envelope = Envelope::of_schedule(id, path, integration.id, integration.version, schedule, run);
             // It may be published again under the same id.
-            let envelope = Envelope { once: Envelope::new_message(), ..envelope };
+            let envelope = Envelope { claim_token: Some(Envelope::new_claim_token()), ..envelope };
             if let Err(error) = self.publish(&envelope, schedule).await {
                 let pause = i64::try_from(error.retry_after().as_millis()).unwrap_or(i64::MAX);
                 tracing::warn!(

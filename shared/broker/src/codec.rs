@@ -41,8 +41,8 @@ struct Call<'a> {
     deadline: Option<i64>,
     #[serde(default, skip_serializing_if = "is_zero")]
     attempts: u32,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    once: Option<i64>,
+    #[serde(default, rename = "once", skip_serializing_if = "Option::is_none")]
+    claim_token: Option<i64>,
     #[serde(default, skip_serializing_if = "is_false")]
     resumes: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -173,7 +173,7 @@ pub fn encode_envelope(envelope: &Envelope, expires_in: Option<Duration>, key: &
         received_at: envelope.received_at,
         deadline: envelope.deadline,
         attempts: envelope.attempts,
-        once: envelope.once,
+        claim_token: envelope.claim_token,
         resumes: envelope.resumes,
         due_at: envelope.due_at,
         call_depth: envelope.call_depth,
@@ -259,7 +259,7 @@ pub fn decode_envelope(properties: &BasicProperties, body: Bytes, key: &MessageK
         reply_to: properties.reply_to().as_ref().map(|name| name.as_str().to_owned()),
         trace,
         attempts: call.attempts,
-        once: call.once,
+        claim_token: call.claim_token,
         resumes: call.resumes,
         due_at: call.due_at,
         call_depth: call.call_depth,
@@ -413,7 +413,7 @@ mod tests {
             reply_to: Some("reply.x".into()),
             trace: Some(TraceContext { traceparent: "00-1-2-01".into(), tracestate: None }),
             attempts: 2,
-            once: Some(-5),
+            claim_token: Some(-5),
             resumes: true,
             due_at: Some(1_700_000_000_000),
             call_depth: 3,

@@ -105,10 +105,10 @@ pub struct Envelope {
     pub trace: Option<TraceContext>,
     /// Attempts before this message: more than 0 after a delayed retry.
     pub attempts: u32,
-    /// Set where this execution may be published more than once (a repeated call, a due run, a call by another execution): a random
-    /// number of this message ([`Envelope::new_message`]), which claims the execution in the store before it runs.
-    pub once: Option<i64>,
-    /// Whether the execution was put off by a `wait`, and goes on with what it kept.
+    /// The token with which this message claims its execution in the store before it runs ([`Envelope::new_claim_token`]). Set where an
+    /// execution may be published more than once: a repeated call, a due run, a call by another execution.
+    pub claim_token: Option<i64>,
+    /// Whether the execution was deferred by a `wait`, and resumes from its checkpoints.
     pub resumes: bool,
     /// Milliseconds of Unix time at which a scheduled run was due; absent: it was called.
     pub due_at: Option<i64>,
@@ -145,7 +145,7 @@ impl Envelope {
             reply_to: None,
             trace: None,
             attempts: 0,
-            once: None,
+            claim_token: None,
             resumes: false,
             due_at: None,
             call_depth: 0,
@@ -182,12 +182,12 @@ impl Envelope {
         Some(Duration::from_millis(u64::try_from(deadline - unix_micros() / 1000).unwrap_or_default()))
     }
 
-    /// A number for [`Envelope::once`].
+    /// Returns a random [claim token](Envelope::claim_token).
     #[must_use]
-    pub fn new_message() -> Option<i64> {
+    pub fn new_claim_token() -> i64 {
         let mut bytes = [0; 8];
-        // Without random bytes the time tells messages apart as well as it can.
-        getrandom::fill(&mut bytes).map_or_else(|_| Some(unix_micros()), |()| Some(i64::from_be_bytes(bytes)))
+        // Without random bytes, messages differ by their time at least.
+        getrandom::fill(&mut bytes).map_or_else(|_| unix_micros(), |()| i64::from_be_bytes(bytes))
     }
 }
 

@@ -70,7 +70,7 @@ impl<'r> Reserving<'r> {
         loop {
             let earlier = match within_timeout(dependencies.store.reserve(reserved)).await? {
                 Reserve::Reserved(reservation) => {
-                    envelope.once = Envelope::new_message();
+                    envelope.claim_token = Some(Envelope::new_claim_token());
                     return Ok(Self::Reserved(Reserved(Parts { call, envelope, reservation: Some(reservation), memory })));
                 }
                 Reserve::Taken(earlier) => earlier,
@@ -109,7 +109,8 @@ async fn repeated(
         Some(ending) => ending,
         // It is queued, or its message never reached the broker.
         None => {
-            let again = Envelope { execution_id: id, once: Envelope::new_message(), caller: earlier.caller, ..envelope.clone() };
+            let again =
+                Envelope { execution_id: id, claim_token: Some(Envelope::new_claim_token()), caller: earlier.caller, ..envelope.clone() };
             dependencies.dispatch.publish(&again, &webhook.policy).await.map_err(|error| Problem::not_accepted(&error))?;
             None
         }

@@ -55,7 +55,7 @@ impl Claims {
     pub(crate) async fn claim(&self, delivered: &Delivered) -> Claim {
         let envelope = &delivered.envelope;
         self.halts.clear_passed(delivered).await;
-        if let Some(token) = envelope.once {
+        if let Some(token) = envelope.claim_token {
             let ask = || async { log_unavailable(envelope, self.store.claim(&envelope.execution_id, token).await) };
             match ask_until_answered(&delivered.lost, ask).await {
                 Some(true) => {}

@@ -71,7 +71,7 @@ impl ExecutionHost {
         let id = envelope.execution_id;
         let ending = match (call.wait, integration.definition.trigger.policy()) {
             (false, policy) => {
-                let envelope = Envelope { once: Envelope::new_message(), ..envelope };
+                let envelope = Envelope { claim_token: Some(Envelope::new_claim_token()), ..envelope };
                 let published = self.workflows.broker.publish(&envelope, Target::Integration(policy)).await;
                 published.map_err(|error| not_called(&call.integration, &error))?;
                 return Ok(CallEnd::Accepted(id.to_string()));
@@ -80,7 +80,7 @@ impl ExecutionHost {
                 Called::Ended(ending) => ending,
                 Called::WaitsUntil(until) => return Ok(CallEnd::Waits(until)),
             },
-            (true, policy) => self.ask(Envelope { once: Envelope::new_message(), ..envelope }, policy).await?,
+            (true, policy) => self.ask(Envelope { claim_token: Some(Envelope::new_claim_token()), ..envelope }, policy).await?,
         };
         match ending {
             Ending::Succeeded(response) => Ok(CallEnd::Answered(id.to_string(), response)),

@@ -168,7 +168,7 @@ impl Recording {
             status: ending.status(),
             attempts: stored_count(attempts),
             redeliveries: stored_count(end.redeliveries),
-            is_served: envelope.once.is_some() || may_be_asked_for_later(envelope),
+            is_served: envelope.claim_token.is_some() || may_be_asked_for_later(envelope),
             input: keeps_input.then(|| stored_request(envelope)),
             // What a retry by hand needs is kept as long as the history is, and an answer as long as repeated calls get it.
             retention: diagnostics.retention.filter(|_| !has_failed).map(|retention| retention.max(known_for(envelope, end.definition))),
@@ -215,7 +215,7 @@ pub(crate) fn stored_count(count: u32) -> i32 {
 
 /// How long the call's idempotency key is known; zero: it may have none.
 fn known_for(envelope: &Envelope, definition: Option<&Definition>) -> Duration {
-    let webhook = definition.and_then(|definition| definition.trigger.webhook()).filter(|_| envelope.once.is_some());
+    let webhook = definition.and_then(|definition| definition.trigger.webhook()).filter(|_| envelope.claim_token.is_some());
     webhook.map_or(Duration::ZERO, |webhook| webhook.idempotency.retention)
 }
 

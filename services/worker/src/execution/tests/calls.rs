@@ -91,7 +91,7 @@ async fn a_call_that_is_not_awaited_is_published_and_the_caller_goes_on() {
     });
     let published = published.unwrap();
     assert_eq!((published.integration_id, published.reply_to.as_deref()), (ERP, None));
-    assert!(published.once.is_some(), "a repetition publishes it again: the called execution is claimed");
+    assert!(published.claim_token.is_some(), "a repetition publishes it again: the called execution is claimed");
     assert_eq!(worker.end().status, ExecutionStatus::Succeeded);
 }
 

@@ -42,9 +42,9 @@ async fn a_redelivered_message_runs_only_where_no_end_of_it_is_recorded_or_a_per
 #[tokio::test]
 async fn another_message_of_the_same_execution_is_acknowledged_and_does_not_run() {
     let worker = Worker::new(SET);
-    let first = Envelope { once: Some(1), ..call() };
+    let first = Envelope { claim_token: Some(1), ..call() };
     assert_eq!(worker.deliver(&first, WORK).await, Disposition::Acknowledge);
-    assert_eq!(worker.deliver(&Envelope { once: Some(2), ..first.clone() }, WORK).await, Disposition::Acknowledge);
+    assert_eq!(worker.deliver(&Envelope { claim_token: Some(2), ..first.clone() }, WORK).await, Disposition::Acknowledge);
     assert_eq!(worker.ends().len(), 1);
     // The same message again may ask again.
     worker.execute(&delivered(&first, WORK)).await;
@@ -55,13 +55,13 @@ async fn another_message_of_the_same_execution_is_acknowledged_and_does_not_run(
 async fn a_claim_waits_for_a_store_that_is_away() {
     let worker = Worker::new(SET);
     worker.memory.state().store_is_away_for = 3;
-    assert_eq!(worker.deliver(&Envelope { once: Some(1), ..call() }, WORK).await, Disposition::Acknowledge);
+    assert_eq!(worker.deliver(&Envelope { claim_token: Some(1), ..call() }, WORK).await, Disposition::Acknowledge);
     assert_eq!(worker.end().status, ExecutionStatus::Succeeded);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_delivery_that_is_lost_while_the_store_is_away_is_left() {
-    for envelope in [Envelope { once: Some(1), ..call() }, Envelope { version: 7, ..call() }] {
+    for envelope in [Envelope { claim_token: Some(1), ..call() }, Envelope { version: 7, ..call() }] {
         let worker = Worker::new(SET);
         worker.memory.state().store_is_away_for = usize::MAX;
         let delivered = delivered(&envelope, WORK);

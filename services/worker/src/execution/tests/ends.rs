@@ -195,6 +195,6 @@ async fn a_halt_that_was_not_ended_before_its_worker_stopped_is_ended_by_the_nex
     // The message of another claim says nothing of the halt.
     let other = worker();
     other.memory.state().claims.insert(envelope.execution_id, 1);
-    other.deliver(&Envelope { once: Some(2), ..envelope.clone() }, ORDERED).await;
+    other.deliver(&Envelope { claim_token: Some(2), ..envelope.clone() }, ORDERED).await;
     assert_eq!(other.events(), []);
 }
