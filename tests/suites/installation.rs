@@ -93,7 +93,7 @@ async fn put(stack: &Stack) {
 
 async fn put_unreadable(stack: &Stack) -> String {
     put(stack).await;
-    eventually("the message is put aside", || async {
+    eventually("the message is unreadable", || async {
         Some(stack.command_json(&["unreadable", "list"]).await[0]["id"].as_str()?.to_owned())
     })
     .await
@@ -155,7 +155,7 @@ async fn no_verb_says_yes_with_another_prefix_number_of_queues_or_broker() {
     assert!(code == 5 && error.contains("127.0.0.1:1"), "{code} {error}");
 
     for verb in verbs {
-        // What was returned is put aside again, under another id.
+        // The returned message is unreadable again, under another id.
         let again = eventually("the message is there", || async {
             Some(stack.command_json(&["unreadable", "list"]).await[0]["id"].as_str()?.to_owned())
         });

@@ -38,14 +38,14 @@ async fn put(stack: &Stack, message: &Message) {
 }
 
 #[tokio::test]
-async fn a_message_that_somebody_else_wrote_is_put_aside_and_runs_nothing() {
+async fn a_message_that_somebody_else_wrote_is_unreadable_and_runs_nothing() {
     let stack = Stack::new().await;
     stack.apply("tenant: t1\nname: work\ntrigger: { webhook: { methods: [POST], authentication: none } }").await;
     let (ingress, _worker) = (stack.start("ingress").await, stack.start("worker").await);
     assert_eq!(stack.post(&ingress, "/t1/work", "1").await.status, 202);
     stack.ended("work", 1).await;
     put(&stack, &forged(&stack).await).await;
-    let aside = eventually("the message is put aside", || async { unreadable(&stack).await.pop() }).await;
+    let aside = eventually("the message is unreadable", || async { unreadable(&stack).await.pop() }).await;
     assert!(aside["reason"].as_str().unwrap().contains("no valid proof that this installation wrote it"), "{aside}");
     assert_eq!(stack.post(&ingress, "/t1/work", "2").await.status, 202);
     assert_eq!(stack.ended("work", 2).await.len(), 2);

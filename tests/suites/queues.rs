@@ -1,6 +1,8 @@
 //! Looking at queues: depth, the age of what waits, messages that nobody can read.
 
-use forebay_broker::{ConsumersConfig, Depth, Inspector, Installation, Limits, Queue, Settle, SettleError, Topology, UnreadableMessage};
+use forebay_broker::{
+    ConsumersConfig, Depth, Inspector, Installation, Limits, Queue, Topology, UnreadableAction, UnreadableError, UnreadableMessage,
+};
 use forebay_contract::SharedQueueNumber;
 use forebay_tests::{Sink, Stack, eventually};
 use lapin::options::BasicPublishOptions;
@@ -35,7 +37,7 @@ async fn the_depth_of_a_queue_is_what_waits_and_its_age_is_what_the_worker_has_i
     for _ in 0..3 {
         assert_eq!(stack.post(&ingress, "/t1/slow", "{}").await.status, 202);
     }
-    let depths = inspector.depths(&[Queue::Retry { shared_queue: SharedQueueNumber::new(0), delay: 1000 }, trigger]).await.unwrap();
+    let depths = inspector.depths(&[Queue::Delayed { shared_queue: SharedQueueNumber::new(0), delay: 1000 }, trigger]).await.unwrap();
     assert_eq!(depths, [None, Some(Depth { ready: 3, consumers: 0 })]);
 
     let _worker = stack.start("worker").await;
@@ -101,13 +103,13 @@ async fn an_unreadable_message_is_looked_at_returned_as_it_was_and_discarded() {
     assert!(first.reason.contains("is missing"), "{}", first.reason);
     assert_eq!(only_one(&inspector, |_| true).await, expected, "looking at it leaves it there");
 
-    inspector.settle_unreadable(&first.id, Settle::Return).await.unwrap();
+    inspector.resolve_unreadable(&first.id, UnreadableAction::Return).await.unwrap();
     // The worker still cannot read it, and puts it aside again.
     let second = only_one(&inspector, |message| message.id != first.id).await;
     assert_eq!(UnreadableMessage { id: first.id.clone(), ..second.clone() }, expected);
-    let unknown = inspector.settle_unreadable(&first.id, Settle::Discard).await.unwrap_err();
-    assert!(matches!(unknown, SettleError::NotFound), "{unknown}");
-    inspector.settle_unreadable(&second.id, Settle::Discard).await.unwrap();
+    let unknown = inspector.resolve_unreadable(&first.id, UnreadableAction::Discard).await.unwrap_err();
+    assert!(matches!(unknown, UnreadableError::NotFound), "{unknown}");
+    inspector.resolve_unreadable(&second.id, UnreadableAction::Discard).await.unwrap();
     assert!(inspector.unreadable(10).await.unwrap().is_empty());
 }
 

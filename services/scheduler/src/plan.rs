@@ -28,31 +28,31 @@ pub(crate) struct Plan {
 /// `next`: the earliest due time that has not been handled. `id_of` gives the execution id of a due time, from which its jitter follows.
 pub(crate) fn plan(schedule: &Schedule, next: i64, now: i64, id_of: impl Fn(i64) -> ExecutionId) -> Plan {
     let timing = &schedule.timing;
-    let put_off = |due: i64| due.saturating_add(jitter(schedule, due, &id_of(due)));
+    let delayed = |due: i64| due.saturating_add(jitter(schedule, due, &id_of(due)));
     let mut passed = timing.latest(next, now, MAX_MISSED + 1);
     let left_out_more = passed.len() > MAX_MISSED;
-    // Jitter ends before the next due time, so only the last one can still be put off.
-    let waiting = passed.pop_if(|last| put_off(*last) > now);
+    // Jitter ends before the next due time, so only the last one can still be delayed.
+    let waiting = passed.pop_if(|last| delayed(*last) > now);
     let count = passed.len();
     let mut runs = match (schedule.missed, waiting) {
         (MissedRuns::All, _) => passed.split_off(count.saturating_sub(MAX_MISSED)),
-        // The one that is put off makes up for those before it.
+        // The delayed run stands for those before it.
         (MissedRuns::Once | MissedRuns::Skip, Some(_)) => Vec::new(),
         (MissedRuns::Once, None) => passed.split_off(count.saturating_sub(1)),
         (MissedRuns::Skip, None) => {
             let last = passed.split_off(count.saturating_sub(1));
-            last.into_iter().filter(|last| now - put_off(*last) <= LATE_MILLIS).collect()
+            last.into_iter().filter(|last| now - delayed(*last) <= LATE_MILLIS).collect()
         }
     };
     let left_out = count - runs.len();
     let later = runs.get(MAX_AT_ONCE).copied();
     runs.truncate(MAX_AT_ONCE);
     let next = later.or(waiting).or_else(|| timing.next_after(now));
-    let wake = if later.is_some() { Some(now) } else { next.map(put_off) };
+    let wake = if later.is_some() { Some(now) } else { next.map(delayed) };
     Plan { runs, next, wake, left_out, left_out_more }
 }
 
-/// How long a run is put off, in milliseconds: less than the jitter, and never to the next due time. The same in every process.
+/// Returns the delay of a run, in milliseconds: less than the jitter, and never to the next due time. The same in every process.
 pub(crate) fn jitter(schedule: &Schedule, due: i64, id: &ExecutionId) -> i64 {
     let longest = i64::try_from(schedule.jitter.as_millis()).unwrap_or(i64::MAX);
     if longest == 0 {

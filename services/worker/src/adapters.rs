@@ -112,7 +112,7 @@ impl ExecutionBroker for PublishedExecutions {
             match target {
                 Target::Integration(policy) => self.publish_on(envelope, policy).await,
                 Target::Delayed { shared_queue, delay } => {
-                    let queue = Queue::Retry { shared_queue, delay: delay * 1000 };
+                    let queue = Queue::Delayed { shared_queue, delay: delay * 1000 };
                     self.publisher.publish(None, Destination::Queue(queue), encode_envelope(envelope, None, &self.key)).await
                 }
             }

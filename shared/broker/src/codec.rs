@@ -20,7 +20,7 @@ const TRANSIENT: u8 = 1;
 const REPLY: &str = "forebay-reply";
 /// Largest reply header: RabbitMQ closes a connection over a header frame of more than 128 KiB, and with it everybody's replies.
 const LARGEST_REPLY_HEAD: usize = 48 * 1024;
-/// Why a message was put aside.
+/// The reason for which a message is unreadable.
 pub(crate) const UNREADABLE_REASON: &str = "forebay-reason";
 /// The queue that it came from.
 pub(crate) const UNREADABLE_FROM: &str = "forebay-from";
@@ -118,7 +118,7 @@ impl Message {
         Self { properties: self.properties.clone().with_headers(headers), body: Bytes::new() }
     }
 
-    /// The message, to be put aside with the reason. `from`: the queue at the broker to which it belongs.
+    /// Returns the message as it goes to the `unreadable` queue, with the reason. `from`: the queue at the broker to which it belongs.
     #[must_use]
     pub fn as_unreadable(&self, from: &str, reason: &str) -> Self {
         encode_unreadable(&self.properties, self.body.clone(), from, reason)
@@ -321,7 +321,7 @@ pub fn encode_record(id: &ExecutionId, body: Vec<u8>, key: &MessageKey) -> Messa
     Message { properties, body: body.into() }
 }
 
-/// A message as it came, with the reason why it is put aside. It gets an id of its own, since its own may be that of others.
+/// Returns a message as it came, with the reason for which it is unreadable. It gets a new id, since another message may have the same id.
 #[must_use]
 pub fn encode_unreadable(properties: &BasicProperties, body: Bytes, from: &str, reason: &str) -> Message {
     let mut headers = properties.headers().clone().unwrap_or_default();

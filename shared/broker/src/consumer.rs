@@ -229,12 +229,12 @@ impl Delivery {
         Ok(&self.body)
     }
 
-    /// The properties, for a message that is put aside as it came.
+    /// Returns the properties, for an unreadable message.
     pub(crate) fn properties(&self) -> &BasicProperties {
         &self.properties
     }
 
-    /// The message as it came, to be put aside with the reason.
+    /// Returns the message as it goes to the `unreadable` queue, with the reason.
     #[must_use]
     pub fn as_unreadable(&self, reason: &str) -> crate::Message {
         crate::codec::encode_unreadable(self.properties(), self.body.clone(), &self.queue, reason)

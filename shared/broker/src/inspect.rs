@@ -1,7 +1,7 @@
-//! Looking at queues: how many messages wait, and which were put aside as unreadable, with what a person decides of those.
+//! The state of queues: how many messages wait, and which messages are unreadable, with the actions of a person on these.
 //!
-//! The age of what waits is not to be had from the broker over AMQP: looking at the first message would take it out of its turn. Workers
-//! know it, since they have the first messages of each queue in hand, and tell it with their heartbeat.
+//! AMQP does not tell the age of waiting messages: reading the first message would take it out of its turn. Workers have the first messages of
+//! each queue in hand, and report their age with the heartbeat.
 
 use crate::codec::{UNREADABLE_FROM, UNREADABLE_ID, UNREADABLE_REASON};
 use crate::connection::connect;
@@ -19,13 +19,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
 
-/// Maximum unreadable messages that are looked through for one.
+/// Maximum unreadable messages among which one is searched.
 const MAX_SEARCHED: usize = 10_000;
 /// Channels over which depths are asked for at once: the broker answers those of one channel one after the other.
 const DEPTH_CHANNELS: usize = 4;
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How a queue stands.
+/// The state of a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Depth {
     /// Messages that wait; those that workers have in hand are not among them.
@@ -37,7 +37,7 @@ pub struct Depth {
 /// A message that no worker could read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnreadableMessage {
-    /// Tells it from the others.
+    /// Its id among the unreadable messages.
     pub id: String,
     /// Why it could not be read; empty where that is not known.
     pub reason: String,
@@ -53,24 +53,24 @@ pub struct UnreadableMessage {
     pub body: Bytes,
 }
 
-/// What a person decides of an unreadable message.
+/// The action of a person on an unreadable message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Settle {
-    /// Back to the queue that it came from, as it was: for a worker that can read it by now.
+pub enum UnreadableAction {
+    /// Returns it to the queue that it came from, as it was: for a worker that can read it by now.
     Return,
-    /// It is deleted.
+    /// Deletes it.
     Discard,
 }
 
-/// Why an unreadable message was not settled.
+/// Error of an action on an unreadable message.
 #[derive(Debug, thiserror::Error)]
-pub enum SettleError {
+pub enum UnreadableError {
     /// It is not there, or somebody else has it in hand at the moment.
-    #[error("there is no such unreadable message; it may have been settled, or somebody else looks at it right now")]
+    #[error("there is no such unreadable message; it may have been returned or discarded, or somebody else reads it right now")]
     NotFound,
-    /// It was put aside by a Forebay that did not write down where it came from.
+    /// An earlier version moved it here and did not store where it came from.
     #[error("it is not known which queue the message came from: it can only be discarded")]
-    Homeless,
+    UnknownQueue,
     /// The queue that it came from is full or gone; the message stays where it is.
     #[error("the queue {0} did not take the message; it stays unreadable")]
     Refused(String),
@@ -79,7 +79,7 @@ pub enum SettleError {
     Broker(#[from] BrokerError),
 }
 
-/// Looks at queues over a connection of its own, made when it is first needed. Cheap to clone.
+/// Reads the state of queues over a connection of its own, made when it is first needed. Cheap to clone.
 #[derive(Clone)]
 pub struct Inspector {
     config: Arc<ConsumersConfig>,
@@ -88,13 +88,13 @@ pub struct Inspector {
 }
 
 impl Inspector {
-    /// No connection is made yet.
+    /// Returns an inspector without a connection.
     #[must_use]
     pub fn new(config: ConsumersConfig, topology: Topology) -> Self {
         Self { config: Arc::new(config), topology, connection: Arc::default() }
     }
 
-    /// Sees whether the broker is the installation's, as known by now.
+    /// Checks that the broker is the installation's.
     ///
     /// # Errors
     /// [`BrokerError::NotOfInstallation`]; when the broker cannot be asked.
@@ -102,14 +102,14 @@ impl Inspector {
         let connection = self.connected(None).await?;
         let verified = self.topology.installation().verify(&connection, &self.config.url).await;
         if verified.is_err() {
-            // The broker has closed a channel of it, or it leads to another broker than it should.
+            // The broker has closed a channel of it, or it is a connection to another broker.
             let mut known = self.connection.lock().await;
             known.take_if(|known| Arc::ptr_eq(known, &connection));
         }
         verified
     }
 
-    /// How the queues stand, in their order; `None`: the queue does not exist yet, so nothing waits in it.
+    /// Returns the state of the queues, in their order; `None`: the queue does not exist yet, so nothing waits in it.
     ///
     /// # Errors
     /// When the broker cannot be asked.
@@ -125,7 +125,7 @@ impl Inspector {
         for queue in queues {
             match self.topology.found(&channel, *queue).await {
                 Ok(queue) => depths.push(Some(Depth { ready: queue.message_count(), consumers: queue.consumer_count() })),
-                // The broker closes the channel with that.
+                // The broker has closed the channel.
                 Err(error) if is_not_found(&error) => {
                     depths.push(None);
                     channel = self.channel().await?;
@@ -137,7 +137,7 @@ impl Inspector {
         Ok(depths)
     }
 
-    /// The oldest unreadable messages, at most `limit`. They stay where they are.
+    /// Returns the oldest unreadable messages, at most `limit`. They stay in their queue.
     ///
     /// # Errors
     /// When the broker cannot be asked.
@@ -149,45 +149,45 @@ impl Inspector {
         {
             messages.push(described(&message));
         }
-        // What was taken and not acknowledged returns with that.
+        // Messages that were taken and not acknowledged return when the channel closes.
         close(&channel).await;
         Ok(messages)
     }
 
-    /// Returns or discards one unreadable message. A returned one is confirmed by the broker before it goes from here: should the
-    /// connection be lost in between, it is there twice.
+    /// Returns or discards one unreadable message. The broker confirms a returned message before it is deleted here: if the
+    /// connection is lost in between, the message exists twice.
     ///
     /// # Errors
-    /// [`SettleError`].
-    pub async fn settle_unreadable(&self, id: &str, settle: Settle) -> Result<(), SettleError> {
+    /// [`UnreadableError`].
+    pub async fn resolve_unreadable(&self, id: &str, action: UnreadableAction) -> Result<(), UnreadableError> {
         let channel = self.channel().await?;
-        let settled = self.settle(&channel, id, settle).await;
+        let resolved = self.resolve(&channel, id, action).await;
         close(&channel).await;
-        settled
+        resolved
     }
 
-    async fn settle(&self, channel: &Channel, id: &str, settle: Settle) -> Result<(), SettleError> {
+    async fn resolve(&self, channel: &Channel, id: &str, action: UnreadableAction) -> Result<(), UnreadableError> {
         for _ in 0..MAX_SEARCHED {
             let Some(message) = self.get(channel).await? else { break };
             let unreadable = described(&message);
             if unreadable.id != id {
                 continue;
             }
-            if settle == Settle::Return {
-                let home = unreadable.from.ok_or(SettleError::Homeless)?;
-                send_home(channel, &home, &message, unreadable.message_id.as_deref()).await?;
+            if action == UnreadableAction::Return {
+                let queue = unreadable.from.ok_or(UnreadableError::UnknownQueue)?;
+                send_back(channel, &queue, &message, unreadable.message_id.as_deref()).await?;
             }
-            let lost = |source| SettleError::Broker(BrokerError::Lost { doing: "acknowledging an unreadable message", source });
+            let lost = |source| UnreadableError::Broker(BrokerError::Lost { doing: "acknowledging an unreadable message", source });
             return message.delivery.ack(BasicAckOptions::default()).await.map(drop).map_err(lost);
         }
-        Err(SettleError::NotFound)
+        Err(UnreadableError::NotFound)
     }
 
     async fn get(&self, channel: &Channel) -> Result<Option<BasicGetMessage>, BrokerError> {
         let name = self.topology.name(Queue::Unreadable);
         match channel.basic_get(short(&name), BasicGetOptions::default()).await {
             Ok(message) => Ok(message),
-            // Nothing was ever put aside. The queue is there from then on: the broker logs an error each time that it is not.
+            // No message was ever unreadable. The queue is declared: the broker logs an error for each question about a missing queue.
             Err(error) if is_not_found(&error) => {
                 let connection = self.connected(None).await?;
                 let declared = self.topology.declare(&connection, Queue::Unreadable).await;
@@ -197,7 +197,7 @@ impl Inspector {
         }
     }
 
-    /// On a new connection, where the one at hand opens none: lapin 4.12 never opens a channel by a number whose earlier channel the broker
+    /// Opens a channel; on a new connection where the present one opens none: lapin 4.12 never opens a channel by a number whose earlier channel the broker
     /// has closed, as it does where a queue is missing, and after 2047 channels the numbers come again.
     async fn channel(&self) -> Result<Channel, BrokerError> {
         let known = self.connected(None).await?;
@@ -222,20 +222,20 @@ impl Inspector {
     }
 }
 
-async fn send_home(channel: &Channel, home: &str, message: &BasicGetMessage, id: Option<&str>) -> Result<(), SettleError> {
-    let lost = |source| SettleError::Broker(BrokerError::Lost { doing: "returning an unreadable message", source });
+async fn send_back(channel: &Channel, queue: &str, message: &BasicGetMessage, id: Option<&str>) -> Result<(), UnreadableError> {
+    let lost = |source| UnreadableError::Broker(BrokerError::Lost { doing: "returning an unreadable message", source });
     channel.confirm_select(ConfirmSelectOptions::default()).await.map_err(lost)?;
     let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
     let properties = as_it_was(&message.delivery.properties, id);
-    let confirm = channel.basic_publish(short(""), short(home), options, &message.delivery.data, properties).await.map_err(lost)?;
+    let confirm = channel.basic_publish(short(""), short(queue), options, &message.delivery.data, properties).await.map_err(lost)?;
     match tokio::time::timeout(CONFIRM_TIMEOUT, confirm).await {
         Ok(Ok(Confirmation::Ack(None))) => Ok(()),
         Ok(Err(source)) => Err(lost(source)),
-        Ok(Ok(_)) | Err(_) => Err(SettleError::Refused(home.to_owned())),
+        Ok(Ok(_)) | Err(_) => Err(UnreadableError::Refused(queue.to_owned())),
     }
 }
 
-/// The properties that it had before it was put aside.
+/// Returns the properties that the message had before it was moved to the unreadable queue.
 fn as_it_was(properties: &BasicProperties, id: Option<&str>) -> BasicProperties {
     let mut headers = FieldTable::default();
     for (name, value) in properties.headers().iter().flat_map(FieldTable::inner) {

@@ -21,7 +21,7 @@ mod topology;
 pub use codec::{DecodeError, Message, Reply, decode_envelope, encode_envelope, encode_record, encode_reply, encode_unreadable};
 pub use consumer::{Consumers, ConsumersConfig, Delivery, Subscription};
 pub use error::{BrokerError, PublishError};
-pub use inspect::{Depth, Inspector, Settle, SettleError, UnreadableMessage};
+pub use inspect::{Depth, Inspector, UnreadableAction, UnreadableError, UnreadableMessage};
 pub use installation::Installation;
 pub use publisher::{Destination, Publisher, PublisherConfig, PublisherState};
 pub use remote::{RemoteError, RemoteMessage, RemotePublisher, endpoint};

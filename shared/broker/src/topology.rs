@@ -27,8 +27,8 @@ pub enum Queue {
     Outcomes,
     /// Messages that are no envelope of a version that is understood.
     Unreadable,
-    /// Delayed retry: messages return to their shared queue of work after this many milliseconds.
-    Retry {
+    /// Deferred executions: messages return to their shared queue of work after this many milliseconds.
+    Delayed {
         /// The shared queue of work to which messages return.
         shared_queue: SharedQueueNumber,
         /// Milliseconds.
@@ -43,7 +43,7 @@ impl Queue {
     pub fn expiry_of(self, envelope: &Envelope) -> Option<Duration> {
         match self {
             Self::Call(_) => envelope.time_to_begin(),
-            Self::Work(_) | Self::Trigger(_) | Self::Dead | Self::Outcomes | Self::Unreadable | Self::Retry { .. } => None,
+            Self::Work(_) | Self::Trigger(_) | Self::Dead | Self::Outcomes | Self::Unreadable | Self::Delayed { .. } => None,
         }
     }
 }
@@ -113,7 +113,7 @@ impl Topology {
             Queue::Dead => format!("{prefix}dead"),
             Queue::Outcomes => format!("{prefix}outcomes"),
             Queue::Unreadable => format!("{prefix}unreadable"),
-            Queue::Retry { shared_queue, delay } => format!("{prefix}retry.{delay}.{shared_queue}"),
+            Queue::Delayed { shared_queue, delay } => format!("{prefix}retry.{delay}.{shared_queue}"),
         }
     }
 
@@ -180,7 +180,7 @@ impl Topology {
             Queue::Dead | Queue::Outcomes | Queue::Unreadable => {
                 set("x-delivery-limit", AMQPValue::LongLongInt(NEVER));
             }
-            Queue::Retry { shared_queue, delay } => {
+            Queue::Delayed { shared_queue, delay } => {
                 set("x-message-ttl", AMQPValue::LongLongInt(i64::from(delay)));
                 set("x-delivery-limit", AMQPValue::LongLongInt(NEVER));
                 set("x-dead-letter-exchange", text(""));

@@ -252,6 +252,6 @@ pub enum StepStatus {
     Failed,
     /// Its `when` said no.
     Skipped,
-    /// The execution is put off until a time.
+    /// The execution is deferred until a time.
     Waiting,
 }

@@ -1,7 +1,7 @@
 //! Why something was not done, sorted by what the person can do about it.
 
 use crate::actor::Denied;
-use forebay_broker::{BrokerError, PublishError, SettleError};
+use forebay_broker::{BrokerError, PublishError, UnreadableError};
 use forebay_contract::Name;
 use forebay_contract::definition::Problem;
 use forebay_store::{KeyRow, StoreError};
@@ -61,12 +61,12 @@ impl From<BrokerError> for OperationError {
     }
 }
 
-impl From<SettleError> for OperationError {
-    fn from(error: SettleError) -> Self {
+impl From<UnreadableError> for OperationError {
+    fn from(error: UnreadableError) -> Self {
         match error {
-            SettleError::Broker(error) => error.into(),
-            SettleError::NotFound => Self::NotFound("this message".to_owned()),
-            other @ (SettleError::Homeless | SettleError::Refused(_)) => Self::Refused(other.to_string()),
+            UnreadableError::Broker(error) => error.into(),
+            UnreadableError::NotFound => Self::NotFound("this message".to_owned()),
+            other @ (UnreadableError::UnknownQueue | UnreadableError::Refused(_)) => Self::Refused(other.to_string()),
         }
     }
 }

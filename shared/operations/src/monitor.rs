@@ -4,7 +4,7 @@ use crate::Operations;
 use crate::actor::{Actor, Visible};
 use crate::definitions::visible;
 use crate::error::OperationError;
-use forebay_broker::{Queue, Settle, UnreadableMessage};
+use forebay_broker::{Queue, UnreadableAction, UnreadableMessage};
 use forebay_contract::Name;
 use forebay_store::{Activity, Deed, Role, SHARED_QUEUE_POLICY, TrafficOf, TrafficPoint, TrafficQuery, TriggerRow, WORKER_TTL, WorkerRow};
 use serde_json::json;
@@ -126,12 +126,12 @@ impl Operations {
     ///
     /// # Errors
     /// What the broker says.
-    pub async fn settle_unreadable(&self, actor: &Actor, id: &str, settle: Settle) -> Result<(), OperationError> {
+    pub async fn resolve_unreadable(&self, actor: &Actor, id: &str, action: UnreadableAction) -> Result<(), OperationError> {
         let who = actor.may_everywhere(Role::Operator)?;
-        self.broker.checked().await?.settle_unreadable(id, settle).await?;
-        let action = match settle {
-            Settle::Return => "message.return",
-            Settle::Discard => "message.discard",
+        self.broker.checked().await?.resolve_unreadable(id, action).await?;
+        let action = match action {
+            UnreadableAction::Return => "message.return",
+            UnreadableAction::Discard => "message.discard",
         };
         let deed = Deed { tenant: None, action, target: id.to_owned(), before: Some(json!({ "id": id })), after: None };
         self.audit(who, &deed).await;

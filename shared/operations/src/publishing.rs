@@ -4,8 +4,8 @@
 use crate::error::OperationError;
 use crate::installation::InstallationCheck;
 use forebay_broker::{
-    BrokerError, Depth, Destination, Inspector, MessageKey, Publisher, PublisherConfig, Queue, Settle, Topology, UnreadableMessage,
-    encode_envelope, order_of,
+    BrokerError, Depth, Destination, Inspector, MessageKey, Publisher, PublisherConfig, Queue, Topology, UnreadableAction,
+    UnreadableMessage, encode_envelope, order_of,
 };
 use forebay_contract::definition::DispatchPolicy;
 use forebay_contract::envelope::Envelope;
@@ -98,8 +98,8 @@ impl CheckedBroker<'_> {
     }
 
     /// Returns an unreadable message to its queue, or discards it.
-    pub(crate) async fn settle_unreadable(&self, id: &str, settle: Settle) -> Result<(), OperationError> {
-        Ok(self.0.inspector.settle_unreadable(id, settle).await?)
+    pub(crate) async fn resolve_unreadable(&self, id: &str, action: UnreadableAction) -> Result<(), OperationError> {
+        Ok(self.0.inspector.resolve_unreadable(id, action).await?)
     }
 
     /// The oldest unreadable messages, at most `limit`.

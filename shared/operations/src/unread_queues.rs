@@ -31,7 +31,7 @@ impl UnreadQueues {
         let tenants: Vec<SharedQueueNumber> =
             if is_renamed { check.store.tenant_queues().await?.into_iter().map(|(_, number)| number).collect() } else { Vec::new() };
         for number in SharedQueueNumber::range(first, earlier.shared_queues).chain(tenants) {
-            delayed.extend(RETRY_DELAYS.map(|seconds| Queue::Retry { shared_queue: number, delay: seconds * 1000 }));
+            delayed.extend(RETRY_DELAYS.map(|seconds| Queue::Delayed { shared_queue: number, delay: seconds * 1000 }));
             others.extend([Queue::Call(number), Queue::Work(number)]);
         }
         if is_renamed {

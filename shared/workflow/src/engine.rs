@@ -97,9 +97,9 @@ pub struct ExecutionContext {
     /// Checkpoints of earlier attempts that are not stored yet.
     pub unstored: Vec<Checkpoint>,
     /// Maximum `wait` that is waited for in place.
-    pub longest_wait_in_place: Duration,
-    /// Whether a longer `wait` may put the execution off.
-    pub may_be_put_off: bool,
+    pub max_wait_in_place: Duration,
+    /// Whether a longer `wait` may defer the execution.
+    pub may_be_deferred: bool,
     /// Whether every variable is recorded before and after each step, and every output.
     pub diagnosed: bool,
     /// The process around it.
@@ -118,8 +118,8 @@ impl ExecutionContext {
             cancel,
             checkpoints: Vec::new(),
             unstored: Vec::new(),
-            longest_wait_in_place: Duration::MAX,
-            may_be_put_off: false,
+            max_wait_in_place: Duration::MAX,
+            may_be_deferred: false,
             diagnosed: false,
             host,
         }
@@ -239,7 +239,7 @@ impl Engine {
 }
 
 impl Execution<'_> {
-    /// The answer, or until when it is put off.
+    /// The response, or the time until which it is deferred.
     async fn execute(&self) -> Result<RunEnd, ExecutionError> {
         let (options, program) = (self.engine.options(), self.program);
         let reading = program.definition().trigger.reading(&self.envelope.request);

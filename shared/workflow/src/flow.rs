@@ -57,7 +57,7 @@ pub(crate) enum Flow {
     Next,
     /// A `stop` ended the workflow well.
     Stop,
-    /// It is put off until this time, in milliseconds of Unix time.
+    /// It is deferred until this time, in milliseconds of Unix time.
     Wait(i64),
 }
 

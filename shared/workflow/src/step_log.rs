@@ -39,7 +39,7 @@ struct Open {
 pub(crate) enum StepEnd<'a> {
     Succeeded(&'a Value),
     Skipped,
-    /// The execution is put off until the step can go on.
+    /// The execution is deferred until the step can go on.
     Waits,
     Failed(&'a ExecutionError),
 }

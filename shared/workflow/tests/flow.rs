@@ -263,7 +263,7 @@ async fn what_was_kept_is_not_done_again() {
 async fn a_long_wait_puts_the_execution_off_and_ends_when_its_time_has_come() {
     let steps = "steps: [{ id: a, set: 1 }, { id: later, wait: 1h }, { id: b, set: 2 }]";
     let mut execution = once();
-    (execution.longest_wait_in_place, execution.may_be_put_off) = (Duration::from_millis(100), true);
+    (execution.max_wait_in_place, execution.may_be_deferred) = (Duration::from_millis(100), true);
     let run = engine().run(&program(steps), &envelope("{}"), execution.clone()).await;
     let RunEnd::WaitsUntil(until) = run.end else { panic!("{:?}", run.end) };
     let now = forebay_contract::unix_micros() / 1000;

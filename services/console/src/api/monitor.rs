@@ -5,7 +5,7 @@ use super::{ApiResult, Deleted, ok};
 use crate::auth::Caller;
 use crate::failure::Failure;
 use actix_web::web;
-use forebay_broker::{Settle, UnreadableMessage};
+use forebay_broker::{UnreadableAction, UnreadableMessage};
 use forebay_contract::{IntegrationPath, parse_duration, unix_micros};
 use forebay_operations::QueueState;
 use forebay_store::{TrafficOf, TrafficPoint, TrafficQuery, WorkerRow};
@@ -199,12 +199,12 @@ pub(super) struct Returned {
 
 /// `POST /unreadable/{id}/return`.
 pub(super) async fn return_unreadable(caller: Caller, id: web::Path<String>) -> ApiResult {
-    caller.state.operations.settle_unreadable(&caller.actor, &id, Settle::Return).await?;
+    caller.state.operations.resolve_unreadable(&caller.actor, &id, UnreadableAction::Return).await?;
     ok(Returned { id: id.into_inner(), returned: true })
 }
 
 /// `POST /unreadable/{id}/discard`.
 pub(super) async fn discard_unreadable(caller: Caller, id: web::Path<String>) -> ApiResult {
-    caller.state.operations.settle_unreadable(&caller.actor, &id, Settle::Discard).await?;
+    caller.state.operations.resolve_unreadable(&caller.actor, &id, UnreadableAction::Discard).await?;
     ok(Deleted { deleted: true })
 }

@@ -7,7 +7,7 @@ use crate::view::integrations::address;
 use crate::view::monitor::{DeadLetter, Queue, Traffic};
 use crate::view::page::Section;
 use actix_web::web;
-use forebay_broker::Settle;
+use forebay_broker::UnreadableAction;
 use forebay_contract::{IntegrationPath, Name, unix_micros};
 use forebay_operations::OperationError;
 use forebay_store::{Decision, Role, TrafficOf, TrafficPoint, TrafficQuery};
@@ -160,12 +160,12 @@ pub(super) async fn skip(caller: Caller, at: At) -> PageResult {
 
 /// `POST /dead-letters/{id}/return`.
 pub(super) async fn return_letter(caller: Caller, id: web::Path<String>) -> PageResult {
-    caller.state.operations.settle_unreadable(&caller.actor, &id, Settle::Return).await?;
+    caller.state.operations.resolve_unreadable(&caller.actor, &id, UnreadableAction::Return).await?;
     Ok(see_other("/monitor"))
 }
 
 /// `POST /dead-letters/{id}/discard`.
 pub(super) async fn discard_letter(caller: Caller, id: web::Path<String>) -> PageResult {
-    caller.state.operations.settle_unreadable(&caller.actor, &id, Settle::Discard).await?;
+    caller.state.operations.resolve_unreadable(&caller.actor, &id, UnreadableAction::Discard).await?;
     Ok(see_other("/monitor"))
 }

@@ -134,7 +134,7 @@ pub(crate) async fn dispatch(
                 let envelope = match delivery.envelope(&consumption.key) {
                     Ok(envelope) => envelope,
                     Err(error) => {
-                        if !put_aside(&consumption.publisher, delivery, &error.to_string()).await {
+                        if !move_to_unreadable(&consumption.publisher, delivery, &error.to_string()).await {
                             end = End::Lost;
                             break;
                         }
@@ -282,17 +282,18 @@ async fn key_of(executions: &Executions, keying: Keying, number: u64, delivered:
     }
 }
 
-/// A message that can never be executed goes to the `unreadable` queue, so that it neither is lost nor blocks.
-pub(crate) async fn put_aside(publisher: &Publisher, delivery: Delivery, reason: &str) -> bool {
+/// Moves a message that can never be executed to the `unreadable` queue, so that it is neither lost nor blocks its queue. `false`: it was
+/// not moved.
+pub(crate) async fn move_to_unreadable(publisher: &Publisher, delivery: Delivery, reason: &str) -> bool {
     tracing::error!(
         messaging.message.id = delivery.message_id(),
         reason,
-        "a message cannot be executed; it is put aside on the 'unreadable' queue"
+        "a message cannot be executed; it is moved to the queue `unreadable`"
     );
-    let aside = delivery.as_unreadable(reason);
-    let put_aside = publisher.publish(None, Destination::Queue(Queue::Unreadable), aside).await.is_ok();
-    if put_aside {
+    let unreadable = delivery.as_unreadable(reason);
+    let is_moved = publisher.publish(None, Destination::Queue(Queue::Unreadable), unreadable).await.is_ok();
+    if is_moved {
         delivery.ack();
     }
-    put_aside
+    is_moved
 }

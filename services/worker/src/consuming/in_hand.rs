@@ -151,7 +151,7 @@ mod tests {
         let (hands, a, b) = (InHand::default(), Uuid::from_u128(1), Uuid::from_u128(2));
         let (work, call) = (hands.queue("work.0"), hands.queue("call.0"));
         let (first, _second) = (work.hold(10, a, 10, 0), work.hold(20, b, 20, 0));
-        // Accepted long ago, and put off until now.
+        // Received long ago, and deferred until now.
         let _resumed = work.hold(5, b, 40, 0);
         let _call = call.hold(30, a, 30, 0);
         assert_eq!(hands.oldest_of(), [(a, 10), (b, 20)]);

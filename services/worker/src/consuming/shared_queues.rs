@@ -2,7 +2,7 @@
 
 use super::admission::{Admission, SharedAdmission};
 use super::backlog::Backlog;
-use super::dispatcher::{Consumption, Keying, Stop, dispatch, put_aside};
+use super::dispatcher::{Consumption, Keying, Stop, dispatch, move_to_unreadable};
 use super::in_hand::QueueInHand;
 use super::places::Places;
 use crate::execution::{Disposition, SharedQueue};
@@ -194,7 +194,7 @@ pub(crate) async fn serve_dead(consumption: Consumption, stop: Stop) {
 async fn handle_dead_letter(consumption: &Consumption, delivery: Delivery) -> bool {
     let envelope = match delivery.envelope(&consumption.key) {
         Ok(envelope) => envelope,
-        Err(error) => return put_aside(&consumption.publisher, delivery, &error.to_string()).await,
+        Err(error) => return move_to_unreadable(&consumption.publisher, delivery, &error.to_string()).await,
     };
     let reason = delivery.death_reason();
     let disposition = consumption.executions.dead_letter(&envelope, reason.as_deref(), delivery.redeliveries()).await;

@@ -185,8 +185,8 @@ impl Attempts {
         context.is_redelivered = delivered.redelivered;
         context.cancel = delivered.lost.clone();
         context.checkpoints = checkpoints.steps();
-        context.longest_wait_in_place = longest_wait;
-        context.may_be_put_off = may_be_deferred;
+        context.max_wait_in_place = longest_wait;
+        context.may_be_deferred = may_be_deferred;
         context.host = host;
         context
     }

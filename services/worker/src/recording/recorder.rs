@@ -157,8 +157,8 @@ pub(crate) struct RecordDestination {
 }
 
 impl RecordDestination {
-    /// Where each record of the batch is now: in the store, superseded, or put aside since it never will be in the store. `None`: the
-    /// database is away, or refuses a record that the broker does not take either.
+    /// Writes a batch, and returns for each record whether it is stored or superseded. A record that the database refuses is moved to the
+    /// `unreadable` queue and counts as stored. `None`: the database is away, or it refuses a record that the broker does not take either.
     async fn write(&self, records: &[Record]) -> Option<Vec<Recorded>> {
         let recorded = |is_stored| if is_stored { Recorded::Stored } else { Recorded::Superseded };
         match self.ask(records).await {
@@ -171,7 +171,7 @@ impl RecordDestination {
                 None
             }
             Err(_) => {
-                // One record that the database refuses must not hold back the others.
+                // One record that the database refuses must not delay the others.
                 let mut written = Vec::with_capacity(records.len());
                 for record in records {
                     match self.ask(std::slice::from_ref(record)).await {
@@ -179,7 +179,7 @@ impl RecordDestination {
                             measure::recorded(1);
                             written.extend(stored.into_iter().map(recorded));
                         }
-                        Err(error) if !error.is_unavailable() && put_aside(self, record, &error).await => {
+                        Err(error) if !error.is_unavailable() && move_to_unreadable(self, record, &error).await => {
                             written.push(Recorded::Stored);
                         }
                         Err(_) => return None,
@@ -199,19 +199,19 @@ impl RecordDestination {
     }
 }
 
-/// Whether the broker took it.
-async fn put_aside(destination: &RecordDestination, record: &Record, error: &StoreError) -> bool {
+/// Moves a record that the database refuses to the `unreadable` queue. `false`: the broker did not take it.
+async fn move_to_unreadable(destination: &RecordDestination, record: &Record, error: &StoreError) -> bool {
     let publisher = &destination.publisher;
-    tracing::error!(forebay.execution.id = %record.execution_id, %error, "the database refuses an outcome; it is put aside on the 'unreadable' queue");
-    let aside = destination.message(record).as_unreadable(&publisher.name_of(Queue::Outcomes), &error.to_string());
-    let published = publisher.publish(None, Destination::Queue(Queue::Unreadable), aside).await;
+    tracing::error!(forebay.execution.id = %record.execution_id, %error, "the database refuses an outcome; it is moved to the queue `unreadable`");
+    let unreadable = destination.message(record).as_unreadable(&publisher.name_of(Queue::Outcomes), &error.to_string());
+    let published = publisher.publish(None, Destination::Queue(Queue::Unreadable), unreadable).await;
     if let Err(error) = &published {
-        tracing::error!(forebay.execution.id = %record.execution_id, %error, "the refused outcome could not be put aside");
+        tracing::error!(forebay.execution.id = %record.execution_id, %error, "the refused outcome could not be moved to the queue `unreadable`");
     }
     published.is_ok()
 }
 
-/// Writes spooled outcomes to the store whenever it is there.
+/// Writes spooled outcomes to the store while it answers.
 pub(crate) async fn drain_spool(destination: RecordDestination, consumers: Consumers, shutdown: CancellationToken) {
     while !shutdown.is_cancelled() {
         if destination.health.ask(&destination.store, STORE_TIMEOUT, destination.store.ping()).await.is_ok()
@@ -248,9 +248,9 @@ async fn write_spooled(destination: &RecordDestination, deliveries: Vec<Delivery
         match record.and_then(|body| serde_json::from_slice::<Record>(body).map_err(|error| error.to_string())) {
             Ok(record) => records.push(record),
             Err(error) => {
-                tracing::error!(messaging.message.id = delivery.message_id(), %error, "a spooled outcome cannot be read; it is put aside");
-                let aside = delivery.as_unreadable(&error);
-                if destination.publisher.publish(None, Destination::Queue(Queue::Unreadable), aside).await.is_err() {
+                tracing::error!(messaging.message.id = delivery.message_id(), %error, "a spooled outcome cannot be read; it is moved to the queue `unreadable`");
+                let unreadable = delivery.as_unreadable(&error);
+                if destination.publisher.publish(None, Destination::Queue(Queue::Unreadable), unreadable).await.is_err() {
                     return false;
                 }
             }

@@ -68,7 +68,7 @@ pub struct Schedule {
     pub policy: DispatchPolicy,
     /// What becomes of runs that were due while no scheduler ran.
     pub missed: MissedRuns,
-    /// Each run is put off by a random time up to this; zero: none.
+    /// Each run is delayed by a random time up to this; zero: not delayed.
     pub jitter: Duration,
     /// What the workflow gets as `.body`.
     pub input: Value,

@@ -57,7 +57,7 @@ impl CompiledKind for CompiledWait {
 }
 
 impl CompiledWait {
-    /// Until when is written down when the step is first reached, so that a later attempt waits no longer.
+    /// Waits until a time that is recorded when the step is first reached: in place where that is soon, else the execution is deferred.
     async fn wait(&self, step: StepRun<'_>, scope: &Scope) -> Result<Done, ExecutionError> {
         let (state, execution) = (|| step.execution.state(), step.execution.execution);
         let begun = state().journal.output(step.path).and_then(|output| output.get("until").and_then(millis_of));
@@ -75,14 +75,14 @@ impl CompiledWait {
         };
         let output = Value::object([("until", time_of(until))]);
         let left = Duration::from_millis(u64::try_from(until - now).unwrap_or_default());
-        if left <= execution.longest_wait_in_place {
+        if left <= execution.max_wait_in_place {
             tokio::time::sleep(left).await;
             return Ok(Done::Output(output));
         }
-        if !execution.may_be_put_off {
-            let most = format_duration(execution.longest_wait_in_place);
+        if !execution.may_be_deferred {
+            let max = format_duration(execution.max_wait_in_place);
             let message =
-                format!("wait: this execution keeps others waiting and may wait {most} at most; `call` an integration that waits");
+                format!("wait: this execution keeps others waiting and may wait {max} at most; `call` an integration that waits");
             return Err(ExecutionError::permanent(ErrorCode::Limit, message));
         }
         if begun.is_none() {
