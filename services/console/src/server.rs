@@ -237,7 +237,7 @@ impl Console {
 /// Deletes what is older than the audit log is kept.
 async fn keep_audit(state: web::Data<State>, retention: Duration) {
     loop {
-        match state.operations.store().forget_audit(unix_micros(), retention).await {
+        match state.operations.store().delete_old_audit_entries(unix_micros(), retention).await {
             Ok(0) => {}
             Ok(lines) => tracing::info!(lines, "old lines of the audit log were deleted"),
             Err(error) => tracing::warn!(error = with_causes(&error), "old lines of the audit log are deleted later"),

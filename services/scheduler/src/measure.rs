@@ -30,7 +30,7 @@ pub(crate) fn publish(result: &Result<(), PublishError>, took: Duration) {
     }
 }
 
-pub(crate) fn told(channel: Channel, arrived: bool) {
-    let result = if arrived { "sent" } else { "failed" };
+pub(crate) fn notified(channel: Channel, is_sent: bool) {
+    let result = if is_sent { "sent" } else { "failed" };
     metrics::counter!(names::ALERT_NOTIFICATIONS_TOTAL, "channel" => channel.as_str(), "result" => result).increment(1);
 }

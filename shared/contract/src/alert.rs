@@ -6,12 +6,12 @@ use crate::name::{IntegrationPath, Name};
 use serde_json::Value;
 use std::time::Duration;
 
-mod notice;
+mod notification;
 mod read;
 #[cfg(test)]
 mod tests;
 
-pub use notice::{Event, Notice, NoticeEntry};
+pub use notification::{Event, Notification, NotificationEntry};
 
 /// How long an alert that stays raised is not told again, where its document says nothing.
 pub const DEFAULT_REPEAT: Duration = Duration::from_secs(4 * 3600);
@@ -83,7 +83,7 @@ impl Condition {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Sending {
-    /// A POST of JSON, see [`Notice::to_json`].
+    /// A POST of JSON, see [`Notification::to_json`].
     pub webhook: Option<AlertWebhook>,
     /// A mail.
     pub email: Option<AlertEmail>,

@@ -1,7 +1,7 @@
-//! Who does something, and whether it may.
+//! The actor of an operation: a principal and its roles.
 
 use forebay_contract::Name;
-use forebay_store::{Grants, Role, Scope, TokenRow, UserRow, Who, WhoKind};
+use forebay_store::{Grants, Principal, PrincipalKind, Role, Scope, TokenRow, UserRow};
 use std::net::IpAddr;
 use uuid::Uuid;
 
@@ -32,7 +32,7 @@ pub enum Denied {
 pub struct Actor {
     /// Private: it is given by the checks alone, and every function of the store that changes something asks for it. So nothing is
     /// changed by somebody who was not checked.
-    who: Who,
+    principal: Principal,
     grants: Grants,
 }
 
@@ -74,41 +74,45 @@ impl Actor {
     /// A person who is signed in.
     #[must_use]
     pub fn user(user: &UserRow) -> Self {
-        let who = Who { kind: WhoKind::User, name: user.name.clone(), user: Some(user.id), address: None };
-        Self { who, grants: user.grants.clone() }
+        let principal = Principal { kind: PrincipalKind::User, name: user.name.clone(), user: Some(user.id), address: None };
+        Self { principal, grants: user.grants.clone() }
     }
 
     /// A program with a person's token: what the token says, and never more than the person has now.
     #[must_use]
     pub fn token(token: &TokenRow, owner: &UserRow) -> Self {
-        let who =
-            Who { kind: WhoKind::Token, name: format!("{} (token {})", owner.name, token.label), user: Some(owner.id), address: None };
-        Self { who, grants: owner.grants.narrowed(&token.scopes, token.role) }
+        let principal = Principal {
+            kind: PrincipalKind::Token,
+            name: format!("{} (token {})", owner.name, token.label),
+            user: Some(owner.id),
+            address: None,
+        };
+        Self { principal, grants: owner.grants.narrowed(&token.scopes, token.role) }
     }
 
     /// The person at a machine that reaches the database, who could change it without asking.
     #[must_use]
     pub fn host(name: &str) -> Self {
-        Self { who: Who::from(name), grants: Grants::everywhere(Role::Administrator) }
+        Self { principal: Principal::from(name), grants: Grants::everywhere(Role::Administrator) }
     }
 
     /// The same, with the address from which the request came, for the audit log.
     #[must_use]
     pub fn at(mut self, address: Option<IpAddr>) -> Self {
-        self.who.address = address;
+        self.principal.address = address;
         self
     }
 
     /// The user behind it; `None`: the person at the host.
     #[must_use]
     pub fn user_id(&self) -> Option<Uuid> {
-        self.who.user
+        self.principal.user
     }
 
     /// Whether it is a program with a token.
     #[must_use]
     pub fn is_token(&self) -> bool {
-        self.who.kind == WhoKind::Token
+        self.principal.kind == PrincipalKind::Token
     }
 
     /// Refuses programs with a token.
@@ -120,14 +124,14 @@ impl Actor {
     }
 
     /// For what everybody may do with what is their own.
-    pub(crate) fn who(&self) -> &Who {
-        &self.who
+    pub(crate) fn principal(&self) -> &Principal {
+        &self.principal
     }
 
     /// For people.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.who.name
+        &self.principal.name
     }
 
     /// What it may do.
@@ -142,25 +146,25 @@ impl Actor {
         self.grants.role_in(tenant) >= Some(role)
     }
 
-    /// Who does it, if it may.
+    /// Returns the principal, if it has at least this role in the tenant.
     ///
     /// # Errors
     /// [`Denied`].
-    pub fn may(&self, tenant: &Name, needed: Role) -> Result<&Who, Denied> {
+    pub fn may(&self, tenant: &Name, needed: Role) -> Result<&Principal, Denied> {
         match self.grants.role_in(tenant) {
             None => Err(Denied::Unknown { tenant: tenant.clone() }),
             Some(role) if role < needed => Err(Denied::Role { needed, scope: tenant.to_string() }),
-            Some(_) => Ok(&self.who),
+            Some(_) => Ok(&self.principal),
         }
     }
 
-    /// Who does it, if it may in every tenant: for what belongs to none.
+    /// Returns the principal, if it has at least this role in all tenants: for the parts of an installation that belong to no tenant.
     ///
     /// # Errors
     /// [`Denied::Role`].
-    pub fn may_everywhere(&self, needed: Role) -> Result<&Who, Denied> {
+    pub fn may_everywhere(&self, needed: Role) -> Result<&Principal, Denied> {
         match self.grants.role_everywhere() {
-            Some(role) if role >= needed => Ok(&self.who),
+            Some(role) if role >= needed => Ok(&self.principal),
             _ => Err(Denied::Role { needed, scope: "every tenant".to_owned() }),
         }
     }

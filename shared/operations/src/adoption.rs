@@ -15,7 +15,7 @@ use crate::error::OperationError;
 use crate::installation::{COMPARE_INTERVAL, InstallationCheck};
 use crate::unread_queues::UnreadQueues;
 use forebay_broker::{BrokerError, Installation};
-use forebay_store::{BrokerPlace, Deed, Role, WORKER_TTL, Who};
+use forebay_store::{AuditEvent, BrokerPlace, Principal, Role, WORKER_TTL};
 use serde_json::{Value, json};
 use std::time::Duration;
 use uuid::Uuid;
@@ -96,18 +96,18 @@ impl InstallationCheck {
     /// [`OperationError::Refused`]: workers run with the other settings, or messages wait in queues that would be read no more; what the
     /// store and the broker say. The settings from before count again then; the message says so where they could not be restored.
     pub async fn adopt(&self, actor: &Actor, adoption: &Adoption) -> Result<Adopted, OperationError> {
-        let who = actor.may_everywhere(Role::Administrator)?;
+        let principal = actor.may_everywhere(Role::Administrator)?;
         let Some(stored) = adoption.stored.as_ref().filter(|_| !adoption.agrees()) else {
-            return self.replace(adoption, adoption.stored.as_ref(), who).await;
+            return self.replace(adoption, adoption.stored.as_ref(), principal).await;
         };
         refuse_workers(adoption.live_workers)?;
         if !adoption.is_move() {
             // The queues are at another broker.
-            return self.replace(adoption, Some(stored), who).await;
+            return self.replace(adoption, Some(stored), principal).await;
         }
         let unread = UnreadQueues::of_move(self, stored, &adoption.here).await?;
         if unread.is_empty() {
-            return self.replace(adoption, Some(stored), who).await;
+            return self.replace(adoption, Some(stored), principal).await;
         }
         if adoption.is_marked {
             unread.refuse_messages().await?;
@@ -116,11 +116,11 @@ impl InstallationCheck {
         let closed = BrokerPlace { mark: Uuid::new_v4(), ..stored.clone() };
         Installation::mark_broker(&self.url, &self.name, &closed_of(&closed)).await?;
         let moved = async {
-            self.close(adoption, stored, &closed, who).await?;
+            self.close(adoption, stored, &closed, principal).await?;
             tokio::time::sleep(NOTICED_WITHIN).await;
             unread.refuse_messages().await?;
             refuse_workers(self.store.live_workers(WORKER_TTL).await?.len())?;
-            self.replace(adoption, Some(&closed), who).await
+            self.replace(adoption, Some(&closed), principal).await
         };
         match moved.await {
             Ok(adopted) => Ok(adopted),
@@ -129,9 +129,15 @@ impl InstallationCheck {
     }
 
     /// Makes every service stop using the broker, as soon as it compares or connects.
-    async fn close(&self, adoption: &Adoption, stored: &BrokerPlace, closed: &BrokerPlace, who: &Who) -> Result<(), OperationError> {
-        let deed = deed("installation.close", adoption, closed);
-        self.store.replace_broker_place(closed, Some(stored), who, &deed).await?;
+    async fn close(
+        &self,
+        adoption: &Adoption,
+        stored: &BrokerPlace,
+        closed: &BrokerPlace,
+        principal: &Principal,
+    ) -> Result<(), OperationError> {
+        let event = audit_event("installation.close", adoption, closed);
+        self.store.replace_broker_place(closed, Some(stored), principal, &event).await?;
         Ok(self.remove_marks(stored).await?)
     }
 
@@ -151,10 +157,15 @@ impl InstallationCheck {
         }
     }
 
-    async fn replace(&self, adoption: &Adoption, instead_of: Option<&BrokerPlace>, who: &Who) -> Result<Adopted, OperationError> {
+    async fn replace(
+        &self,
+        adoption: &Adoption,
+        instead_of: Option<&BrokerPlace>,
+        principal: &Principal,
+    ) -> Result<Adopted, OperationError> {
         let here = &adoption.here;
         Installation::mark_broker(&self.url, &self.name, &mark_of(here)).await?;
-        self.store.replace_broker_place(here, instead_of, who, &deed("installation.adopt", adoption, here)).await?;
+        self.store.replace_broker_place(here, instead_of, principal, &audit_event("installation.adopt", adoption, here)).await?;
         // It is done from here on, whatever fails.
         let is_here = adoption.is_marked || adoption.is_closed;
         let removed = match instead_of.filter(|_| is_here) {
@@ -194,8 +205,8 @@ fn told(error: &BrokerError) -> String {
     forebay_contract::with_causes(error)
 }
 
-fn deed(action: &'static str, adoption: &Adoption, after: &BrokerPlace) -> Deed {
-    Deed {
+fn audit_event(action: &'static str, adoption: &Adoption, after: &BrokerPlace) -> AuditEvent {
+    AuditEvent {
         tenant: None,
         action,
         target: adoption.broker.clone(),

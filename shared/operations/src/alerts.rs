@@ -5,7 +5,7 @@ use crate::actor::{Actor, Visible};
 use crate::definitions::visible;
 use crate::difference::{Difference, differences};
 use crate::error::OperationError;
-use forebay_contract::alert::{Alert, Notice};
+use forebay_contract::alert::{Alert, Notification};
 use forebay_contract::connection::Connection;
 use forebay_contract::definition::Problem;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
@@ -106,8 +106,8 @@ impl Operations {
         let planned = self.plan_alerts(actor, alerts).await?;
         for (new, planned) in alerts.iter().zip(&planned) {
             if planned.change != Change::Unchanged {
-                let who = actor.may(&new.alert.tenant, Role::Developer)?;
-                self.store.put_alert(&new.alert, &new.document, None, who).await?;
+                let principal = actor.may(&new.alert.tenant, Role::Developer)?;
+                self.store.put_alert(&new.alert, &new.document, None, principal).await?;
             }
         }
         Ok(planned)
@@ -119,8 +119,8 @@ impl Operations {
     /// [`OperationError::Problems`]; [`StoreError::Changed`]; what the store says.
     pub async fn save_alert(&self, actor: &Actor, document: &Value, expected: Option<i32>) -> Result<IntegrationPath, OperationError> {
         let NewAlert { alert, document } = NewAlert::read(document.clone()).map_err(OperationError::Problems)?;
-        let who = actor.may(&alert.tenant, Role::Developer)?;
-        self.store.put_alert(&alert, &document, expected, who).await?;
+        let principal = actor.may(&alert.tenant, Role::Developer)?;
+        self.store.put_alert(&alert, &document, expected, principal).await?;
         Ok(IntegrationPath { tenant: alert.tenant, name: alert.name })
     }
 
@@ -129,8 +129,8 @@ impl Operations {
     /// # Errors
     /// What the store says.
     pub async fn delete_alert(&self, actor: &Actor, path: &IntegrationPath, expected: Option<i32>) -> Result<(), OperationError> {
-        let who = actor.may(&path.tenant, Role::Developer)?;
-        Ok(self.store.delete_alert(&path.tenant, &path.name, expected, who).await?)
+        let principal = actor.may(&path.tenant, Role::Developer)?;
+        Ok(self.store.delete_alert(&path.tenant, &path.name, expected, principal).await?)
     }
 
     /// Sends a message that is marked as a test on every way of the alert, such as `webhook`; those ways. What one of them does is no
@@ -146,11 +146,11 @@ impl Operations {
             let missing = || ExecutionError::permanent(ErrorCode::Connection, format!("there is no connection '{name}'"));
             connections.get(name).cloned().ok_or_else(missing)
         });
-        let notice = Notice { number: 0, at: unix_micros(), entries: Vec::new() };
-        let id = IdIssuer::new(&self.store.id_key().await?).derive(row.id, notice.at / 1000, "alert test");
+        let notification = Notification { number: 0, at: unix_micros(), entries: Vec::new() };
+        let id = IdIssuer::new(&self.store.id_key().await?).derive(row.id, notification.at / 1000, "alert test");
         let (mut sent, mut problems) = (Vec::new(), Vec::new());
         for channel in Channel::of(&row.alert) {
-            match self.engine.tell(&row.alert, channel, &notice, id, find.clone()).await {
+            match self.engine.notify(&row.alert, channel, &notification, id, find.clone()).await {
                 Ok(()) => sent.push(channel.as_str()),
                 Err(error) => problems.push(format!("{}: {}", channel.as_str(), error.message)),
             }

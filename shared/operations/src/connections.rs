@@ -146,8 +146,8 @@ impl Operations {
         let planned = self.plan_connections(actor, connections).await?;
         for (new, planned) in connections.iter().zip(&planned) {
             if planned.change != Change::Unchanged {
-                let who = actor.may(&new.connection.tenant, Role::Developer)?;
-                self.store.put_connection(&new.connection, &new.document, keys, None, who).await?;
+                let principal = actor.may(&new.connection.tenant, Role::Developer)?;
+                self.store.put_connection(&new.connection, &new.document, keys, None, principal).await?;
             }
         }
         Ok(planned)
@@ -174,8 +174,8 @@ impl Operations {
         if let Some((stored, fields)) = kept {
             refuse_elsewhere(&stored, &fields, &new.connection)?;
         }
-        let who = actor.may(&new.connection.tenant, Role::Developer)?;
-        self.store.put_connection(&new.connection, &new.document, self.keys()?, Some(expected), who).await?;
+        let principal = actor.may(&new.connection.tenant, Role::Developer)?;
+        self.store.put_connection(&new.connection, &new.document, self.keys()?, Some(expected), principal).await?;
         Ok(IntegrationPath { tenant: new.connection.tenant, name: new.connection.name })
     }
 
@@ -199,8 +199,8 @@ impl Operations {
     /// # Errors
     /// What the store says.
     pub async fn enable_connection(&self, actor: &Actor, path: &IntegrationPath, enabled: bool) -> Result<(), OperationError> {
-        let who = actor.may(&path.tenant, Role::Developer)?;
-        Ok(self.store.enable_connection(&path.tenant, &path.name, enabled, self.keys()?, who).await?)
+        let principal = actor.may(&path.tenant, Role::Developer)?;
+        Ok(self.store.enable_connection(&path.tenant, &path.name, enabled, self.keys()?, principal).await?)
     }
 
     /// Deletes a connection, if its revision is still `expected`; steps that use it fail from then on.
@@ -208,8 +208,8 @@ impl Operations {
     /// # Errors
     /// What the store says.
     pub async fn delete_connection(&self, actor: &Actor, path: &IntegrationPath, expected: Option<i32>) -> Result<(), OperationError> {
-        let who = actor.may(&path.tenant, Role::Developer)?;
-        Ok(self.store.delete_connection(&path.tenant, &path.name, expected, who).await?)
+        let principal = actor.may(&path.tenant, Role::Developer)?;
+        Ok(self.store.delete_connection(&path.tenant, &path.name, expected, principal).await?)
     }
 }
 

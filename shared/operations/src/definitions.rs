@@ -138,12 +138,12 @@ impl Operations {
     /// A tenant in which the person may not change definitions; what the store says.
     pub async fn apply(&self, actor: &Actor, definitions: &[NewDefinition]) -> Result<Vec<Applied>, OperationError> {
         let Some(first) = definitions.first() else { return Ok(Vec::new()) };
-        let who = actor.may(&first.definition.tenant, Role::Developer)?;
+        let principal = actor.may(&first.definition.tenant, Role::Developer)?;
         for new in definitions {
             actor.may(&new.definition.tenant, Role::Developer)?;
         }
         self.store.check_sizes(definitions)?;
-        Ok(self.store.apply(definitions, who).await?)
+        Ok(self.store.apply(definitions, principal).await?)
     }
 
     /// Makes a definition the current version, if that is still `expected`; 0: there must be none yet.
@@ -151,9 +151,9 @@ impl Operations {
     /// # Errors
     /// [`StoreError::Changed`](forebay_store::StoreError::Changed); as for [`Self::apply`].
     pub async fn save(&self, actor: &Actor, definition: &NewDefinition, expected: i32) -> Result<Applied, OperationError> {
-        let who = actor.may(&definition.definition.tenant, Role::Developer)?;
+        let principal = actor.may(&definition.definition.tenant, Role::Developer)?;
         self.store.check_sizes(std::slice::from_ref(definition))?;
-        Ok(self.store.apply_over(definition, expected, who).await?)
+        Ok(self.store.apply_over(definition, expected, principal).await?)
     }
 
     /// An older version's definition becomes the newest version. `to`: absent: the one before the current. `expected`: the version that
@@ -168,9 +168,9 @@ impl Operations {
         to: Option<i32>,
         expected: Option<i32>,
     ) -> Result<RolledBack, OperationError> {
-        let who = actor.may(&path.tenant, Role::Developer)?;
+        let principal = actor.may(&path.tenant, Role::Developer)?;
         let back = self.back(path, to).await?;
-        let applied = self.store.apply_over(&back.definition, expected.unwrap_or(back.newest), who).await?;
+        let applied = self.store.apply_over(&back.definition, expected.unwrap_or(back.newest), principal).await?;
         Ok(RolledBack { applied, same_as: back.same_as })
     }
 

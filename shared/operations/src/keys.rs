@@ -38,9 +38,9 @@ impl Operations {
     /// [`OperationError::KeyKnown`] where the value is one of a key of this tenant: that one can be granted more. Of another tenant's keys
     /// nothing is told. Else as [`Store::create_key`](forebay_store::Store::create_key).
     pub async fn create_key(&self, actor: &Actor, new: NewKey) -> Result<CreatedKey, OperationError> {
-        let who = actor.may(&new.tenant, Role::Developer)?;
+        let principal = actor.may(&new.tenant, Role::Developer)?;
         let (tenant, value, signs, wanted) = (new.tenant.clone(), new.value.clone(), new.signs, new.integrations.clone());
-        match self.store.create_key(new, who).await {
+        match self.store.create_key(new, principal).await {
             Err(StoreError::KeyExists) => {
                 let known = match value {
                     Some(value) => self.store.key_of_value(&tenant, &value, signs).await?,
@@ -59,8 +59,8 @@ impl Operations {
     /// As [`Store::update_key`](forebay_store::Store::update_key).
     pub async fn update_key(&self, actor: &Actor, id: Uuid, change: KeyChange, expected: Option<i32>) -> Result<KeyRow, OperationError> {
         let tenant = self.key(actor, id).await?.tenant;
-        let who = actor.may(&tenant, Role::Developer)?;
-        Ok(self.store.update_key(id, change, expected, who).await?)
+        let principal = actor.may(&tenant, Role::Developer)?;
+        Ok(self.store.update_key(id, change, expected, principal).await?)
     }
 
     /// Deletes a key, if its revision is still `expected`; it opens nothing any more.
@@ -69,7 +69,7 @@ impl Operations {
     /// [`OperationError::NotFound`]; what the store says.
     pub async fn delete_key(&self, actor: &Actor, id: Uuid, expected: Option<i32>) -> Result<(), OperationError> {
         let tenant = self.key(actor, id).await?.tenant;
-        let who = actor.may(&tenant, Role::Developer)?;
-        Ok(self.store.delete_key(id, expected, who).await?)
+        let principal = actor.may(&tenant, Role::Developer)?;
+        Ok(self.store.delete_key(id, expected, principal).await?)
     }
 }

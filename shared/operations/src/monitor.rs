@@ -6,7 +6,9 @@ use crate::definitions::visible;
 use crate::error::OperationError;
 use forebay_broker::{Queue, UnreadableAction, UnreadableMessage};
 use forebay_contract::Name;
-use forebay_store::{Activity, Deed, Role, SHARED_QUEUE_POLICY, TrafficOf, TrafficPoint, TrafficQuery, TriggerRow, WORKER_TTL, WorkerRow};
+use forebay_store::{
+    Activity, AuditEvent, Role, SHARED_QUEUE_POLICY, TrafficOf, TrafficPoint, TrafficQuery, TriggerRow, WORKER_TTL, WorkerRow,
+};
 use serde_json::json;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -127,14 +129,14 @@ impl Operations {
     /// # Errors
     /// What the broker says.
     pub async fn resolve_unreadable(&self, actor: &Actor, id: &str, action: UnreadableAction) -> Result<(), OperationError> {
-        let who = actor.may_everywhere(Role::Operator)?;
+        let principal = actor.may_everywhere(Role::Operator)?;
         self.broker.checked().await?.resolve_unreadable(id, action).await?;
         let action = match action {
             UnreadableAction::Return => "message.return",
             UnreadableAction::Discard => "message.discard",
         };
-        let deed = Deed { tenant: None, action, target: id.to_owned(), before: Some(json!({ "id": id })), after: None };
-        self.audit(who, &deed).await;
+        let event = AuditEvent { tenant: None, action, target: id.to_owned(), before: Some(json!({ "id": id })), after: None };
+        self.audit(principal, &event).await;
         Ok(())
     }
 }

@@ -5,8 +5,8 @@ use crate::actor::{Actor, Denied, Visible};
 use crate::error::OperationError;
 use crate::password::{Waiting, is_right};
 use forebay_store::{
-    AuditFilter, AuditRow, CreatedToken, Deed, Grants, NewPassword, NewToken, NewUser, Role, Seen, StoreError, TokenRow, UserChange,
-    UserRow, Who, WhoKind, key_digest,
+    AuditEntry, AuditEvent, AuditFilter, CreatedToken, Grants, NewPassword, NewToken, NewUser, Principal, PrincipalKind, Role, Seen,
+    StoreError, TokenRow, UserChange, UserRow, key_digest,
 };
 use serde_json::json;
 use std::net::IpAddr;
@@ -61,7 +61,7 @@ pub struct PersonChange {
 
 /// A new session.
 pub struct Signed {
-    /// Who.
+    /// The principal.
     pub user: UserRow,
     /// What the browser keeps; only its digest is stored.
     pub session: String,
@@ -134,9 +134,10 @@ impl Operations {
     /// `by`: how the person has proved who it is.
     async fn open_session(&self, user: UserRow, by: &'static str, address: Option<IpAddr>) -> Result<Signed, OperationError> {
         let session = random_text()?;
-        let who = Who { kind: WhoKind::User, name: user.name.clone(), user: Some(user.id), address };
-        let deed = Deed { tenant: None, action: "session.open", target: user.name.clone(), before: None, after: Some(json!({ "by": by })) };
-        self.store.open_session(user.id, &key_digest(&session), SESSION_LASTS, SESSION_IDLE, &who, &deed).await?;
+        let principal = Principal { kind: PrincipalKind::User, name: user.name.clone(), user: Some(user.id), address };
+        let event =
+            AuditEvent { tenant: None, action: "session.open", target: user.name.clone(), before: None, after: Some(json!({ "by": by })) };
+        self.store.open_session(user.id, &key_digest(&session), SESSION_LASTS, SESSION_IDLE, &principal, &event).await?;
         Ok(Signed { user, session, lasts: SESSION_LASTS })
     }
 
@@ -147,10 +148,10 @@ impl Operations {
         why: &'static str,
         address: Option<IpAddr>,
     ) -> Result<(), OperationError> {
-        let who = Who { kind: WhoKind::Anonymous, name: String::new(), user: None, address };
+        let principal = Principal { kind: PrincipalKind::Anonymous, name: String::new(), user: None, address };
         let after = json!({ "by": by, "reason": why });
-        let deed = Deed { tenant: None, action: "session.refuse", target: name, before: None, after: Some(after) };
-        Ok(self.store.record_deed(&who, &deed).await?)
+        let event = AuditEvent { tenant: None, action: "session.refuse", target: name, before: None, after: Some(after) };
+        Ok(self.store.record_audit_event(&principal, &event).await?)
     }
 
     /// The person of a session; `None`: sign in again.
@@ -202,8 +203,8 @@ impl Operations {
         let digest = self.passwords.digest(new, &[&user.name, &user.full_name]).await?;
         let password = NewPassword { digest, is_reset: false };
         let change = UserChange { password: Some(password), ..UserChange::default() };
-        let user = self.store.update_user(id, change, None, actor.who()).await?;
-        self.open_session(user, "password change", actor.who().address).await
+        let user = self.store.update_user(id, change, None, actor.principal()).await?;
+        self.open_session(user, "password change", actor.principal().address).await
     }
 
     /// Everybody.
@@ -238,13 +239,13 @@ impl Operations {
         password: Option<String>,
         grants: Grants,
     ) -> Result<UserRow, OperationError> {
-        let who = actor.may_everywhere(Role::Administrator)?;
+        let principal = actor.may_everywhere(Role::Administrator)?;
         actor.must_be_person()?;
         let password = match password {
             Some(password) => Some(self.passwords.digest(password, &[&name, &full_name]).await?),
             None => None,
         };
-        Ok(self.store.create_user(NewUser { name, full_name, password, grants }, who).await?)
+        Ok(self.store.create_user(NewUser { name, full_name, password, grants }, principal).await?)
     }
 
     /// Changes a person, if its revision is still `expected`. A new password is a reset: the person's sessions and tokens end. A token may
@@ -260,7 +261,7 @@ impl Operations {
         change: PersonChange,
         expected: Option<i32>,
     ) -> Result<UserRow, OperationError> {
-        let who = actor.may_everywhere(Role::Administrator)?;
+        let principal = actor.may_everywhere(Role::Administrator)?;
         if change.password.is_some() || change.grants.is_some() || change.enabled == Some(true) {
             actor.must_be_person()?;
         }
@@ -273,7 +274,7 @@ impl Operations {
             None => None,
         };
         let change = UserChange { full_name: change.full_name, enabled: change.enabled, grants: change.grants, password };
-        Ok(self.store.update_user(id, change, expected, who).await?)
+        Ok(self.store.update_user(id, change, expected, principal).await?)
     }
 
     /// Deletes a person with its sessions and tokens.
@@ -281,8 +282,8 @@ impl Operations {
     /// # Errors
     /// As for [`Self::update_user`].
     pub async fn delete_user(&self, actor: &Actor, id: Uuid, expected: Option<i32>) -> Result<(), OperationError> {
-        let who = actor.may_everywhere(Role::Administrator)?;
-        Ok(self.store.delete_user(id, expected, who).await?)
+        let principal = actor.may_everywhere(Role::Administrator)?;
+        Ok(self.store.delete_user(id, expected, principal).await?)
     }
 
     /// One's own tokens; an administrator of everything sees all.
@@ -313,7 +314,7 @@ impl Operations {
         if new.scopes.is_empty() {
             return Err(OperationError::Invalid("a token holds somewhere: give a tenant, or * for all".to_owned()));
         }
-        Ok(self.store.create_token(new, actor.who()).await?)
+        Ok(self.store.create_token(new, actor.principal()).await?)
     }
 
     /// Deletes a token; it opens nothing any more.
@@ -325,14 +326,14 @@ impl Operations {
         if !is_seen {
             return Err(StoreError::NotFound { what: format!("the token {id}") }.into());
         }
-        Ok(self.store.delete_token(id, actor.who()).await?)
+        Ok(self.store.delete_token(id, actor.principal()).await?)
     }
 
     /// Lines of the audit log: of the tenants that the person administers, and of what belongs to none for who administers all.
     ///
     /// # Errors
     /// A tenant that the person does not administer; what the store says.
-    pub async fn list_audit(&self, actor: &Actor, filter: AuditFilter) -> Result<Vec<AuditRow>, OperationError> {
+    pub async fn list_audit(&self, actor: &Actor, filter: AuditFilter) -> Result<Vec<AuditEntry>, OperationError> {
         let tenants = match filter.tenants {
             Some(tenants) => {
                 for tenant in &tenants {

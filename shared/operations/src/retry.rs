@@ -8,7 +8,7 @@ use crate::publishing::CheckedBroker;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::ExecutionStatus;
 use forebay_contract::{ExecutionId, IntegrationPath};
-use forebay_store::{Deed, ExecutionRow, Filter, RetryInput, Role, TriggerKind, Who};
+use forebay_store::{AuditEvent, ExecutionRow, Filter, Principal, RetryInput, Role, TriggerKind};
 use serde_json::json;
 use std::time::Duration;
 
@@ -104,7 +104,7 @@ impl Operations {
         let refused = |text: String| OperationError::Refused(format!("{id} is not tried again: {text}"));
         let path: IntegrationPath =
             format!("{}/{}", row.tenant, row.integration).parse().map_err(|_| refused("its integration cannot be named".to_owned()))?;
-        let who = actor.may(&path.tenant, Role::Operator)?;
+        let principal = actor.may(&path.tenant, Role::Operator)?;
         if !RETRYABLE.contains(&row.status) {
             return Err(refused(format!("it is {}, and only failed or expired ones are", row.status)));
         }
@@ -130,26 +130,26 @@ impl Operations {
         let envelope = Envelope { received_at: row.accepted_at, attempts, due_at, caller: row.caller, ..envelope };
         broker.publish(&envelope, integration.definition.trigger.policy()).await?;
         let retried = Retried { id: *id, version, attempt: attempts + 1 };
-        self.audit_retry(who, &envelope, &retried, how).await;
+        self.audit_retry(principal, &envelope, &retried, how).await;
         Ok(retried)
     }
 
     /// It runs by now: that its line cannot be written is for the log, not a failure of the retry.
-    async fn audit_retry(&self, who: &Who, envelope: &Envelope, retried: &Retried, how: RetryHow) {
-        let deed = Deed {
+    async fn audit_retry(&self, principal: &Principal, envelope: &Envelope, retried: &Retried, how: RetryHow) {
+        let event = AuditEvent {
             tenant: Some(envelope.tenant.clone()),
             action: "execution.retry",
             target: retried.id.to_string(),
             before: None,
             after: Some(json!({ "version": retried.version, "attempt": retried.attempt, "fromStart": how.from_start })),
         };
-        self.audit(who, &deed).await;
+        self.audit(principal, &event).await;
     }
 
     /// Writes the line of something that has happened at the broker.
-    pub(crate) async fn audit(&self, who: &Who, deed: &Deed) {
-        if let Err(error) = self.store.record_deed(who, deed).await {
-            tracing::error!(%error, audit.action = deed.action, audit.target = deed.target, audit.by = who.name, "a line of the audit log is lost");
+    pub(crate) async fn audit(&self, principal: &Principal, event: &AuditEvent) {
+        if let Err(error) = self.store.record_audit_event(principal, event).await {
+            tracing::error!(%error, audit.action = event.action, audit.target = event.target, audit.by = principal.name, "an entry of the audit log is lost");
         }
     }
 }

@@ -20,9 +20,9 @@ impl Operations {
     /// # Errors
     /// Those of the store.
     pub async fn rotate(self: &Arc<Self>, actor: &Actor) -> Result<(usize, Rotation), OperationError> {
-        let who = actor.may_everywhere(Role::Administrator)?;
+        let principal = actor.may_everywhere(Role::Administrator)?;
         let keys = self.keys()?;
-        let resealed = self.store.reseal_connections(keys, who).await?;
+        let resealed = self.store.reseal_connections(keys, principal).await?;
         if let Some(runner) = self.store.begin_rotation(keys).await? {
             self.store.count_resealed(runner, resealed).await?;
             let operations = self.clone();

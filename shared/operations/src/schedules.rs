@@ -6,7 +6,7 @@ use crate::definitions::visible;
 use crate::error::OperationError;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::{ExecutionId, IdIssuer, IntegrationPath, Name};
-use forebay_store::{Deed, Role, ScheduleRow};
+use forebay_store::{AuditEvent, Role, ScheduleRow};
 use serde_json::json;
 
 impl Operations {
@@ -27,7 +27,7 @@ impl Operations {
     /// # Errors
     /// [`OperationError::Refused`]: it has no schedule, or is disabled; what the broker and the store say.
     pub async fn run_now(&self, actor: &Actor, path: &IntegrationPath) -> Result<ExecutionId, OperationError> {
-        let who = actor.may(&path.tenant, Role::Operator)?;
+        let principal = actor.may(&path.tenant, Role::Operator)?;
         let integration = self.store.integration(path).await?;
         let Some(schedule) = integration.definition.trigger.schedule() else {
             return Err(OperationError::Refused(format!("{path} has no schedule: it is started by calls")));
@@ -42,14 +42,14 @@ impl Operations {
         let due = id.issued_at_millis();
         let envelope = Envelope::of_schedule(id, path.clone(), integration.id, integration.version, schedule, due);
         broker.publish(&envelope, &schedule.policy).await?;
-        let deed = Deed {
+        let event = AuditEvent {
             tenant: Some(path.tenant.clone()),
             action: "schedule.run",
             target: path.to_string(),
             before: None,
             after: Some(json!({ "executionId": id.to_string() })),
         };
-        self.audit(who, &deed).await;
+        self.audit(principal, &event).await;
         Ok(id)
     }
 }

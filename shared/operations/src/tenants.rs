@@ -19,13 +19,13 @@ impl Operations {
         Ok(rows)
     }
 
-    /// Who may read the documentation of a tenant's webhooks.
+    /// Sets the readers of the documentation of a tenant's webhooks.
     ///
     /// # Errors
     /// What the store says.
     pub async fn set_tenant_docs(&self, actor: &Actor, tenant: &Name, docs: DocsAccess) -> Result<(), OperationError> {
-        let who = actor.may(tenant, Role::Administrator)?;
-        Ok(self.store.set_tenant_docs(tenant, docs, who).await?)
+        let principal = actor.may(tenant, Role::Administrator)?;
+        Ok(self.store.set_tenant_docs(tenant, docs, principal).await?)
     }
 
     /// How many bytes of payloads are kept of a tenant; `None`: all.
@@ -33,7 +33,7 @@ impl Operations {
     /// # Errors
     /// What the store says.
     pub async fn set_tenant_payload_bytes(&self, actor: &Actor, tenant: &Name, bytes: Option<u64>) -> Result<(), OperationError> {
-        let who = actor.may(tenant, Role::Administrator)?;
-        Ok(self.store.set_tenant_payload_bytes(tenant, bytes, who).await?)
+        let principal = actor.may(tenant, Role::Administrator)?;
+        Ok(self.store.set_tenant_payload_bytes(tenant, bytes, principal).await?)
     }
 }

@@ -28,10 +28,10 @@ impl Operations {
     /// # Errors
     /// What the store says.
     pub async fn decide(&self, actor: &Actor, path: &IntegrationPath, decision: Decision) -> Result<DecisionEffect, OperationError> {
-        let who = actor.may(&path.tenant, Role::Operator)?;
+        let principal = actor.may(&path.tenant, Role::Operator)?;
         let effect = match decision {
-            Decision::Resume => self.store.resume_trigger(path, who).await?,
-            Decision::Skip => self.store.skip_trigger(path, who).await?,
+            Decision::Resume => self.store.resume_trigger(path, principal).await?,
+            Decision::Skip => self.store.skip_trigger(path, principal).await?,
         };
         Ok(effect)
     }
@@ -41,12 +41,12 @@ impl Operations {
     /// # Errors
     /// [`OperationError::Invalid`]: too long or no time; what the store says.
     pub async fn diagnose(&self, actor: &Actor, path: &IntegrationPath, time: Duration) -> Result<i64, OperationError> {
-        let who = actor.may(&path.tenant, Role::Operator)?;
+        let principal = actor.may(&path.tenant, Role::Operator)?;
         if time.is_zero() || time > MAX_DIAGNOSIS {
             return Err(OperationError::Invalid("diagnostics are on for 1s to 7d".to_owned()));
         }
         let until = unix_micros() + i64::try_from(time.as_micros()).unwrap_or_default();
-        self.store.diagnose(self.store.integration(path).await?.id, until, who).await?;
+        self.store.diagnose(self.store.integration(path).await?.id, until, principal).await?;
         Ok(until)
     }
 
@@ -55,8 +55,8 @@ impl Operations {
     /// # Errors
     /// What the store says.
     pub async fn end_diagnosis(&self, actor: &Actor, path: &IntegrationPath) -> Result<bool, OperationError> {
-        let who = actor.may(&path.tenant, Role::Operator)?;
-        Ok(self.store.end_diagnosis(self.store.integration(path).await?.id, who).await?)
+        let principal = actor.may(&path.tenant, Role::Operator)?;
+        Ok(self.store.end_diagnosis(self.store.integration(path).await?.id, principal).await?)
     }
 
     /// Where diagnostics are on.

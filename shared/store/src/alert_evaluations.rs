@@ -1,4 +1,4 @@
-//! What the scheduler that watches alerts reads and writes: one of them at a time has an alert, for as long as its claim lasts.
+//! The state of alert rules that the scheduler reads and writes. One scheduler at a time has a rule, for the time of its claim.
 
 use crate::alerts::read_alert;
 use crate::connection::Store;
@@ -6,50 +6,50 @@ use crate::error::StoreError;
 use crate::record_write::bounded_message;
 use crate::timestamp::Timestamp;
 use deadpool_postgres::GenericClient;
-use forebay_contract::alert::{Alert, Notice};
+use forebay_contract::alert::{Alert, Notification};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-/// An alert that has to be looked at. Times are microseconds of Unix time.
+/// An alert rule that is due for an evaluation. Times are microseconds of Unix time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DueAlert {
     /// Its id.
     pub id: Uuid,
-    /// What it is.
+    /// The rule.
     pub alert: Alert,
-    /// Counts changes.
+    /// Counts changes of the rule.
     pub revision: i32,
     /// The database's clock.
     pub now: i64,
-    /// Messages so far.
+    /// Notifications so far.
     pub number: i64,
-    /// When the last one was written.
-    pub told_at: Option<i64>,
-    /// When the last one that reminded was written.
+    /// The time at which the last notification was written.
+    pub notified_at: Option<i64>,
+    /// The time at which the last notification that reminds was written.
     pub reminded_at: Option<i64>,
-    /// The message that has not arrived everywhere.
-    pub pending: Option<Notice>,
-    /// The ways on which it has.
+    /// The notification that has not been sent on every channel.
+    pub pending: Option<Notification>,
+    /// The channels on which it has been sent.
     pub delivered: Vec<String>,
-    /// How often it was tried.
+    /// Attempts to send it.
     pub attempts: i32,
-    /// When it is tried again.
+    /// The time of the next attempt.
     pub try_at: Option<i64>,
-    /// How it stands for each integration that it was looked at for.
+    /// The state for each integration.
     pub states: Vec<AlertState>,
 }
 
-/// Whether an alert is raised for an integration.
+/// The state of an alert for an integration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AlertPhase {
-    /// It is not.
+    /// It is not raised.
     Clear,
-    /// It is.
+    /// It is raised.
     Raised,
-    /// It was, and that it is no more has not been told.
+    /// Its condition does not hold any more, and no notification has said so.
     Over,
 }
 
@@ -68,60 +68,60 @@ impl AlertPhase {
     }
 }
 
-/// How an alert stands for one integration. Times are microseconds of Unix time.
+/// The state of an alert rule for one integration. Times are microseconds of Unix time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AlertState {
     /// The integration.
     pub integration: Uuid,
-    /// Whether it is raised.
+    /// The phase.
     pub phase: AlertPhase,
-    /// When it was first looked at.
+    /// The time of its first evaluation.
     pub watched_since: i64,
-    /// Since when messages wait that no worker has in hand; `None`: none do.
+    /// The time since which messages wait that no worker has in hand; `None`: none wait.
     pub waiting_since: Option<i64>,
-    /// When it was raised last.
+    /// The time at which it was raised last.
     pub raised_at: Option<i64>,
-    /// It is raised, and its condition does not hold since then.
+    /// The time since which it is raised and its condition does not hold.
     pub clear_since: Option<i64>,
-    /// When it was put into a message that it is raised.
-    pub told_at: Option<i64>,
-    /// When it was over last.
+    /// The time of the notification that it is raised.
+    pub notified_at: Option<i64>,
+    /// The time at which it was resolved last.
     pub over_at: Option<i64>,
-    /// How often it came back soon after it was over.
+    /// How often the condition returned soon after the alert was resolved.
     pub flaps: i32,
-    /// The figures, as a sentence.
+    /// The measured values, as a sentence.
     pub detail: String,
 }
 
-/// What a look at an alert gave.
+/// The result of an evaluation.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct AlertLook {
+pub struct AlertEvaluation {
     /// States that are new or have changed.
     pub changed: Vec<AlertState>,
     /// Integrations that are not watched any more.
     pub forgotten: Vec<Uuid>,
-    /// The message to send, with whether it reminds; `None`: none is written now.
-    pub notice: Option<(Notice, bool)>,
+    /// The notification to send, with whether it reminds; `None`: none is due.
+    pub notification: Option<(Notification, bool)>,
 }
 
-/// What became of sending a message.
+/// The result of sending a notification.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Telling {
-    /// The message.
+pub struct NotificationResult {
+    /// The number of the notification.
     pub number: i64,
-    /// All ways on which it has arrived.
+    /// All channels on which it has been sent.
     pub delivered: Vec<String>,
-    /// Why it has not on the others, and how long until it is tried again; `None`: it has arrived everywhere.
+    /// The error of the other channels, and the time until the next attempt; `None`: it has been sent on every channel.
     pub failed: Option<(String, Duration)>,
 }
 
 impl Store {
-    /// Takes up to `most` alerts that have to be looked at; each is looked at again after `every`. Nobody else gets them until they are
-    /// [released](Store::release_alert), or for `lease`: whoever died loses them with that.
+    /// Claims up to `max` rules that are due; each is due again after `interval`. No other scheduler gets them until they are
+    /// [released](Store::release_alert), or for `lease`, in case this one ends.
     ///
     /// # Errors
     /// What the server says.
-    pub async fn claim_alerts(&self, me: Uuid, most: u32, every: Duration, lease: Duration) -> Result<Vec<DueAlert>, StoreError> {
+    pub async fn claim_alerts(&self, me: Uuid, max: u32, interval: Duration, lease: Duration) -> Result<Vec<DueAlert>, StoreError> {
         let operation = "claim alerts";
         let failed = StoreError::during(operation);
         let client = self.client(operation).await?;
@@ -135,7 +135,7 @@ impl Store {
                    returning a.id, a.document::text, a.revision, now(), a.number, a.told_at, a.reminded_at, a.pending::text, a.delivered,
                        a.attempts, a.try_at, a.tenant, a.name";
         let statement = client.prepare_cached(sql).await.map_err(failed)?;
-        let parameters = (i64::from(most), lease.as_secs_f64(), every.as_secs_f64());
+        let parameters = (i64::from(max), lease.as_secs_f64(), interval.as_secs_f64());
         let rows = client.query(&statement, &[&me, &parameters.0, &parameters.1, &parameters.2]).await.map_err(failed)?;
         let mut due = Vec::with_capacity(rows.len());
         for row in &rows {
@@ -143,7 +143,7 @@ impl Store {
                 Ok(alert) => due.push(alert),
                 Err(error) => {
                     let (tenant, name): (&str, &str) = (row.get(11), row.get(12));
-                    tracing::error!(alert.tenant = tenant, alert.name = name, %error, "an alert is not watched: it can't be read");
+                    tracing::error!(alert.tenant = tenant, alert.name = name, %error, "an alert rule is not evaluated: it cannot be read");
                 }
             }
         }
@@ -154,12 +154,13 @@ impl Store {
         Ok(due)
     }
 
-    /// Writes what a look gave, before anything is sent; `false`: the alert was changed or is another's by now, and nothing was written.
+    /// Stores the result of an evaluation, before anything is sent. `false`: the rule was changed, or another scheduler has claimed it, and
+    /// nothing was stored.
     ///
     /// # Errors
     /// What the server says; then nothing is written.
-    pub async fn save_alert_look(&self, me: Uuid, due: &DueAlert, look: &AlertLook) -> Result<bool, StoreError> {
-        let operation = "write a look at an alert";
+    pub async fn save_alert_evaluation(&self, me: Uuid, due: &DueAlert, evaluation: &AlertEvaluation) -> Result<bool, StoreError> {
+        let operation = "store the evaluation of an alert rule";
         let failed = StoreError::during(operation);
         let mut client = self.client(operation).await?;
         let transaction = client.transaction().await.map_err(failed)?;
@@ -167,41 +168,44 @@ impl Store {
         if transaction.query_opt(sql, &[&due.id, &me, &due.revision]).await.map_err(failed)?.is_none() {
             return Ok(false);
         }
-        if let Some((notice, reminds)) = &look.notice {
+        if let Some((notification, reminds)) = &evaluation.notification {
             let sql = "update alert_rules set number = $2, told_at = $3, reminded_at = case when $4 then $3 else reminded_at end,
                            pending = $5::text::json, delivered = '{}', attempts = 0, try_at = null
                        where id = $1";
-            let pending = notice.to_stored().to_string();
-            transaction.execute(sql, &[&due.id, &notice.number, &Timestamp(notice.at), reminds, &pending]).await.map_err(failed)?;
+            let pending = notification.to_stored().to_string();
+            transaction
+                .execute(sql, &[&due.id, &notification.number, &Timestamp(notification.at), reminds, &pending])
+                .await
+                .map_err(failed)?;
         }
         let sql = "delete from alert_states where rule_id = $1 and integration_id = any($2)";
-        transaction.execute(sql, &[&due.id, &look.forgotten]).await.map_err(failed)?;
-        for state in &look.changed {
+        transaction.execute(sql, &[&due.id, &evaluation.forgotten]).await.map_err(failed)?;
+        for state in &evaluation.changed {
             write_state(&transaction, due.id, state).await?;
         }
         transaction.commit().await.map_err(failed)?;
         Ok(true)
     }
 
-    /// Writes what became of sending a message.
+    /// Stores the result of sending a notification.
     ///
     /// # Errors
     /// What the server says; then the message is sent again, under the same number.
-    pub async fn record_telling(&self, id: Uuid, telling: &Telling) -> Result<(), StoreError> {
-        let operation = "write what became of a message";
+    pub async fn record_notification(&self, id: Uuid, result: &NotificationResult) -> Result<(), StoreError> {
+        let operation = "store the result of a notification";
         let client = self.client(operation).await?;
         let sql = "update alert_rules set delivered = $3, pending = case when $4::text is null then null else pending end,
                        attempts = case when $4 is null then 0 else attempts + 1 end, try_at = now() + $5 * interval '1 second',
                        sent_at = case when $4 is null then now() else sent_at end, error = $4,
                        error_at = case when $4 is null then null else now() end
                    where id = $1 and number = $2 and pending is not null";
-        let error = telling.failed.as_ref().map(|(error, _)| bounded_message(error));
-        let pause = telling.failed.as_ref().map(|(_, pause)| pause.as_secs_f64());
-        let written = client.execute(sql, &[&id, &telling.number, &telling.delivered, &error, &pause]).await;
+        let error = result.failed.as_ref().map(|(error, _)| bounded_message(error));
+        let pause = result.failed.as_ref().map(|(_, pause)| pause.as_secs_f64());
+        let written = client.execute(sql, &[&id, &result.number, &result.delivered, &error, &pause]).await;
         written.map(drop).map_err(StoreError::during(operation))
     }
 
-    /// Gives an alert back that was claimed.
+    /// Releases a claimed rule.
     ///
     /// # Errors
     /// What the server says; then it is free when the claim has ended.
@@ -238,9 +242,9 @@ fn due_alert(row: &Row) -> Result<DueAlert, StoreError> {
         revision: row.get(2),
         now: row.get::<_, Timestamp>(3).0,
         number: row.get(4),
-        told_at: time(5),
+        notified_at: time(5),
         reminded_at: time(6),
-        pending: pending.as_ref().and_then(Notice::from_stored),
+        pending: pending.as_ref().and_then(Notification::from_stored),
         delivered: row.get(8),
         attempts: row.get(9),
         try_at: time(10),
@@ -263,7 +267,7 @@ async fn read_states(client: &impl GenericClient, due: &[DueAlert]) -> Result<Ha
             waiting_since: time(4),
             raised_at: time(5),
             clear_since: time(6),
-            told_at: time(7),
+            notified_at: time(7),
             over_at: time(8),
             flaps: row.get(9),
             detail: row.get(10),
@@ -292,7 +296,7 @@ async fn write_state(client: &impl GenericClient, rule: Uuid, state: &AlertState
                 &time(state.waiting_since),
                 &time(state.raised_at),
                 &time(state.clear_since),
-                &time(state.told_at),
+                &time(state.notified_at),
                 &time(state.over_at),
                 &state.flaps,
                 &bounded_message(&state.detail),

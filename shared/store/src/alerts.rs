@@ -1,6 +1,6 @@
-//! Alerts: who is told when something is wrong, and how each of them stands.
+//! Alert rules: conditions of integrations and the receivers of notifications.
 
-use crate::audit::{self, Deed, Who};
+use crate::audit::{self, AuditEvent, Principal};
 use crate::connection::Store;
 use crate::definitions::read_name;
 use crate::error::StoreError;
@@ -14,36 +14,36 @@ use std::collections::HashMap;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-/// An alert as it is stored, and how it stands. Times are microseconds of Unix time.
+/// A stored alert rule with its state. Times are microseconds of Unix time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AlertRow {
     /// Its id.
     pub id: Uuid,
-    /// What it is.
+    /// The rule.
     pub alert: Alert,
-    /// What it was read from.
+    /// The document of the rule.
     pub document: Value,
     /// Counts changes.
     pub revision: i32,
-    /// When it was made.
+    /// Time of its creation.
     pub created_at: i64,
-    /// When it was changed last.
+    /// Time of its last change.
     pub updated_at: i64,
     /// The integrations for which it is raised, by name.
     pub raised: Vec<RaisedRow>,
-    /// Messages that were written so far.
+    /// Notifications that were written so far.
     pub messages: i64,
-    /// When a message arrived everywhere last.
+    /// The time at which a notification was sent on every channel last.
     pub sent_at: Option<i64>,
-    /// Whether a message has not arrived everywhere yet.
+    /// Whether a notification has not been sent on every channel yet.
     pub is_pending: bool,
-    /// How often that was tried.
+    /// Attempts to send it.
     pub attempts: i32,
-    /// When it is tried again.
+    /// The time of the next attempt.
     pub try_at: Option<i64>,
-    /// Why the last attempt failed; `None`: it did not.
+    /// The error of the last attempt; `None`: it succeeded.
     pub error: Option<String>,
-    /// When it failed.
+    /// The time of that error.
     pub error_at: Option<i64>,
 }
 
@@ -52,21 +52,21 @@ pub struct AlertRow {
 pub struct RaisedRow {
     /// The integration.
     pub integration: Name,
-    /// Since when.
+    /// The time at which it was raised.
     pub since: i64,
-    /// When that was put into a message last; `None`: not yet.
-    pub told_at: Option<i64>,
-    /// The figures, as a sentence.
+    /// The time of the last notification about it; `None`: there was none.
+    pub notified_at: Option<i64>,
+    /// The measured values, as a sentence.
     pub detail: String,
 }
 
 impl Store {
-    /// Creates or replaces an alert. `document` is what `alert` was read from. `expected`: the revision that the change was made from;
-    /// 0: there must be none yet. Another condition, or being enabled again, begins anew: what was raised is forgotten.
+    /// Creates or replaces an alert rule. `document`: the document of `alert`. `expected`: the revision from which the change was made; 0:
+    /// there must be no rule yet. A new condition, and enabling the rule again, delete its states.
     ///
     /// # Errors
     /// [`StoreError::Changed`], or what the server says.
-    pub async fn put_alert(&self, alert: &Alert, document: &Value, expected: Option<i32>, by: &Who) -> Result<Uuid, StoreError> {
+    pub async fn put_alert(&self, alert: &Alert, document: &Value, expected: Option<i32>, by: &Principal) -> Result<Uuid, StoreError> {
         let operation = "write an alert";
         let failed = StoreError::during(operation);
         let mut client = self.client(operation).await?;
@@ -78,7 +78,7 @@ impl Store {
             return Err(changed());
         }
         let id = before.as_ref().map_or_else(Uuid::new_v4, |before| before.id);
-        // A claim of the alert as it was ends with this: the scheduler that has it writes nothing more.
+        // The change ends a claim of the rule: the scheduler that has it stores nothing more.
         let sql = "insert into alert_rules (id, tenant, name, document, enabled) values ($1, $2, $3, $4::text::json, $5)
                    on conflict (tenant, name) do update set document = excluded.document, enabled = excluded.enabled,
                        revision = alert_rules.revision + 1, updated_at = now(), look_at = now(), try_at = null, claimed_until = null
@@ -87,7 +87,7 @@ impl Store {
             .execute(sql, &[&id, &tenant.as_str(), &name.as_str(), &document.to_string(), &alert.enabled])
             .await
             .map_err(failed)?;
-        // Another one made it meanwhile.
+        // Another caller created it meanwhile.
         if written == 0 {
             return Err(changed());
         }
@@ -97,13 +97,13 @@ impl Store {
             transaction.execute(sql, &[&id]).await.map_err(failed)?;
         }
         let action = if before.is_some() { "alert.update" } else { "alert.create" };
-        let deed = deed(action, tenant, name, before.map(|before| shown(&before.alert)), Some(shown(alert)));
-        audit::write(&transaction, by, &deed).await?;
+        let event = audit_event(action, tenant, name, before.map(|before| shown(&before.alert)), Some(shown(alert)));
+        audit::write(&transaction, by, &event).await?;
         transaction.commit().await.map_err(failed)?;
         Ok(id)
     }
 
-    /// All alerts, or those of some tenants, by tenant and name. Alerts that this program can't read are left out.
+    /// Returns all alert rules, or those of some tenants, by tenant and name. Rules that this version cannot read are left out.
     ///
     /// # Errors
     /// What the server says.
@@ -124,7 +124,7 @@ impl Store {
         Ok(alerts)
     }
 
-    /// One alert.
+    /// Returns one alert rule.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::UnreadableDefinition`], or what the server says.
@@ -135,11 +135,11 @@ impl Store {
         found.pop().ok_or_else(|| not_found(tenant, name))
     }
 
-    /// Deletes an alert. `expected`: the revision that was looked at.
+    /// Deletes an alert rule. `expected`: the revision of which the caller knows.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Changed`], or what the server says.
-    pub async fn delete_alert(&self, tenant: &Name, name: &Name, expected: Option<i32>, by: &Who) -> Result<(), StoreError> {
+    pub async fn delete_alert(&self, tenant: &Name, name: &Name, expected: Option<i32>, by: &Principal) -> Result<(), StoreError> {
         let operation = "delete an alert";
         let failed = StoreError::during(operation);
         let mut client = self.client(operation).await?;
@@ -149,7 +149,7 @@ impl Store {
             return Err(StoreError::Changed { what: format!("the alert {tenant}/{name}") });
         }
         transaction.execute("delete from alert_rules where id = $1", &[&before.id]).await.map_err(failed)?;
-        audit::write(&transaction, by, &deed("alert.delete", tenant, name, Some(shown(&before.alert)), None)).await?;
+        audit::write(&transaction, by, &audit_event("alert.delete", tenant, name, Some(shown(&before.alert)), None)).await?;
         transaction.commit().await.map_err(failed)
     }
 }
@@ -157,7 +157,7 @@ impl Store {
 const COLUMNS: &str =
     "id, document::text, revision, created_at, updated_at, number, sent_at, pending is not null, attempts, try_at, error, error_at";
 
-/// Reads [`COLUMNS`], without what is raised.
+/// Reads [`COLUMNS`], without the raised integrations.
 fn alert_row(row: &Row) -> Result<AlertRow, StoreError> {
     let time = |place: usize| row.get::<_, Option<Timestamp>>(place).map(|time| time.0);
     let (alert, document) = read_alert(row.get(1))?;
@@ -179,7 +179,7 @@ fn alert_row(row: &Row) -> Result<AlertRow, StoreError> {
     })
 }
 
-/// A stored document as the alert that it was when it was stored.
+/// Returns the rule of a stored document.
 pub(crate) fn read_alert(text: &str) -> Result<(Alert, Value), StoreError> {
     let document = read_json(text.as_bytes()).map_err(|_| StoreError::Damaged { what: "alert" })?;
     let alert = Alert::from_stored(&document).map_err(|source| StoreError::UnreadableDefinition { source })?;
@@ -204,7 +204,7 @@ async fn add_raised(client: &impl GenericClient, alerts: &mut [AlertRow]) -> Res
         raised.entry(row.get(0)).or_default().push(RaisedRow {
             integration: read_name(row.get(1))?,
             since: row.get::<_, Timestamp>(2).0,
-            told_at: row.get::<_, Option<Timestamp>>(3).map(|time| time.0),
+            notified_at: row.get::<_, Option<Timestamp>>(3).map(|time| time.0),
             detail: row.get(4),
         });
     }
@@ -218,11 +218,11 @@ fn not_found(tenant: &Name, name: &Name) -> StoreError {
     StoreError::NotFound { what: format!("the alert {tenant}/{name}") }
 }
 
-fn deed(action: &'static str, tenant: &Name, name: &Name, before: Option<Value>, after: Option<Value>) -> Deed {
-    Deed { tenant: Some(tenant.clone()), action, target: format!("{tenant}/{name}"), before, after }
+fn audit_event(action: &'static str, tenant: &Name, name: &Name, before: Option<Value>, after: Option<Value>) -> AuditEvent {
+    AuditEvent { tenant: Some(tenant.clone()), action, target: format!("{tenant}/{name}"), before, after }
 }
 
-/// What the audit log shows of an alert. An address may hold what only its owner should know, as those of chat systems do.
+/// Returns the rule as the audit log shows it. An address may hold a secret, as those of chat systems do.
 fn shown(alert: &Alert) -> Value {
     let send = [("webhook", alert.send.webhook.is_some()), ("email", alert.send.email.is_some())];
     let send: Vec<&str> = send.into_iter().filter(|(_, is_there)| *is_there).map(|(way, _)| way).collect();

@@ -1,4 +1,4 @@
-//! Who did what: written in the transaction of the change itself, so that there is no change without its line.
+//! The audit log: an entry is written in the transaction of its change, so that there is no change without an entry.
 
 use crate::connection::Store;
 use crate::definitions::{read_name, storable};
@@ -13,12 +13,12 @@ use std::net::IpAddr;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Longest name of who did something, in characters.
+/// Maximum length of the name of a principal, in characters.
 const MAX_NAME_LENGTH: usize = 200;
 
-/// What somebody acts through.
+/// The kind of a principal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum WhoKind {
+pub enum PrincipalKind {
     /// A person who is signed in.
     User,
     /// A program with a person's API token.
@@ -27,14 +27,14 @@ pub enum WhoKind {
     Host,
     /// Forebay itself.
     System,
-    /// Somebody who has not said who it is, or could not prove it.
+    /// A caller without a name or a proof of it.
     Anonymous,
 }
 
-impl WhoKind {
+impl PrincipalKind {
     const ALL: [Self; 5] = [Self::User, Self::Token, Self::Host, Self::System, Self::Anonymous];
 
-    /// The word used in the API and the store.
+    /// Returns the word in the API and the store.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -51,12 +51,12 @@ impl WhoKind {
     }
 }
 
-/// Somebody who changes something.
+/// The user, program or process that makes a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Who {
-    /// Through what.
-    pub kind: WhoKind,
-    /// For people, such as `anna`, `anna (token CI)` or `root@build-1`.
+pub struct Principal {
+    /// Its kind.
+    pub kind: PrincipalKind,
+    /// Its name for people, such as `anna`, `anna (token CI)` or `root@build-1`.
     pub name: String,
     /// The user, where there is one.
     pub user: Option<Uuid>,
@@ -64,110 +64,111 @@ pub struct Who {
     pub address: Option<IpAddr>,
 }
 
-impl From<&Who> for Who {
-    fn from(who: &Who) -> Self {
-        who.clone()
+impl From<&Principal> for Principal {
+    fn from(principal: &Principal) -> Self {
+        principal.clone()
     }
 }
 
-/// Somebody at a machine that reaches the database.
-impl From<&str> for Who {
+/// The command on a machine that reaches the database.
+impl From<&str> for Principal {
     fn from(name: &str) -> Self {
-        Self { kind: WhoKind::Host, name: name.to_owned(), user: None, address: None }
+        Self { kind: PrincipalKind::Host, name: name.to_owned(), user: None, address: None }
     }
 }
 
-/// One change. Holds no secret.
+/// One change, as the audit log records it. Holds no secret.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Deed {
-    /// The tenant that it concerns; `None`: the whole installation.
+pub struct AuditEvent {
+    /// The tenant; `None`: the whole installation.
     pub tenant: Option<Name>,
     /// A stable word, such as `key.create`.
     pub action: &'static str,
-    /// What was changed, such as `t37ed/CreateWorkOrder`.
+    /// The changed thing, such as `t37ed/CreateWorkOrder`.
     pub target: String,
-    /// What it was before; `None`: it was not, or that does not matter.
+    /// The state before; `None`: there was none, or it does not matter.
     pub before: Option<Value>,
-    /// What it is now.
+    /// The state after; `None`: there is none, or it does not matter.
     pub after: Option<Value>,
 }
 
-/// One line of the audit log.
+/// One entry of the audit log.
 #[derive(Debug, Clone, PartialEq)]
-pub struct AuditRow {
-    /// Counts up; gaps are no sign of anything.
+pub struct AuditEntry {
+    /// Increases with each entry; there are gaps.
     pub id: i64,
     /// Microseconds of Unix time.
     pub at: i64,
-    /// Who.
-    pub who: Who,
-    /// The tenant that it concerns.
+    /// The principal that made the change.
+    pub principal: Principal,
+    /// The tenant; `None`: the whole installation.
     pub tenant: Option<Name>,
-    /// What was done, a stable word.
+    /// The action, such as `key.create`.
     pub action: String,
-    /// To what.
+    /// The changed thing, such as `t37ed/CreateWorkOrder`.
     pub target: String,
-    /// What it was before.
+    /// The state before.
     pub before: Option<Value>,
-    /// What it became.
+    /// The state after.
     pub after: Option<Value>,
 }
 
-/// Which lines of the audit log are asked for.
+/// A filter of the audit log.
 #[derive(Debug, Clone, Default)]
 pub struct AuditFilter {
-    /// Of these tenants; `None`: all, and what belongs to no tenant.
+    /// Of these tenants; `None`: all, and those of no tenant.
     pub tenants: Option<Vec<Name>>,
-    /// By somebody of this name.
+    /// By the principal of this name.
     pub by: Option<String>,
     /// An action, or its first word: `key` finds `key.create`.
     pub action: Option<String>,
-    /// To exactly this.
+    /// Of exactly this target.
     pub target: Option<String>,
     /// At this time or later, in microseconds of Unix time.
     pub since: Option<i64>,
     /// Before this time.
     pub until: Option<i64>,
-    /// Older than this line: the last one of the page before.
+    /// Before the entry of this id: the last one of the page before.
     pub before: Option<i64>,
-    /// Maximum lines.
+    /// Maximum entries.
     pub limit: u32,
 }
 
 impl Store {
-    /// Writes a deed that changed nothing in the database, such as a retry.
+    /// Writes an event that changes nothing in the database, such as a retry.
     ///
     /// # Errors
     /// What the server says.
-    pub async fn record_deed(&self, who: &Who, deed: &Deed) -> Result<(), StoreError> {
+    pub async fn record_audit_event(&self, principal: &Principal, event: &AuditEvent) -> Result<(), StoreError> {
         let client = self.client("write the audit log").await?;
-        write(&client, who, deed).await
+        write(&client, principal, event).await
     }
 
-    /// Deletes lines that are older than `retention`, and says so in a line; how many. Several processes may call it at once: one does it.
+    /// Deletes entries that are older than `retention`, writes an entry about it, and returns their number. Several processes may call it
+    /// at the same time: one of them deletes.
     ///
     /// # Errors
-    /// Those of the database. Deleted lines stay deleted.
-    pub async fn forget_audit(&self, now: i64, retention: Duration) -> Result<u64, StoreError> {
-        let mut client = self.client("forget old lines of the audit log").await?;
+    /// Those of the database. Deleted entries stay deleted.
+    pub async fn delete_old_audit_entries(&self, now: i64, retention: Duration) -> Result<u64, StoreError> {
+        let mut client = self.client("delete old entries of the audit log").await?;
         let before = Timestamp(now.saturating_sub(Timestamp::micros(retention)));
         let statement =
             format!("delete from audit where id = any(array(select id from audit where at < $1 order by id limit {ROWS_AT_ONCE}))");
         let deleted = delete_all(&mut client, &statement, before).await?.unwrap_or_default();
         if deleted > 0 {
-            let who = Who { kind: WhoKind::System, name: "retention".to_owned(), user: None, address: None };
+            let principal = Principal { kind: PrincipalKind::System, name: "retention".to_owned(), user: None, address: None };
             let after = json!({ "lines": deleted, "before": before.to_rfc3339() });
-            let deed = Deed { tenant: None, action: "audit.forget", target: "*".to_owned(), before: None, after: Some(after) };
-            write(&client, &who, &deed).await?;
+            let event = AuditEvent { tenant: None, action: "audit.forget", target: "*".to_owned(), before: None, after: Some(after) };
+            write(&client, &principal, &event).await?;
         }
         Ok(deleted)
     }
 
-    /// Lines of the audit log, the newest first.
+    /// Returns entries of the audit log, the newest first.
     ///
     /// # Errors
     /// What the server says.
-    pub async fn list_audit(&self, filter: &AuditFilter) -> Result<Vec<AuditRow>, StoreError> {
+    pub async fn list_audit(&self, filter: &AuditFilter) -> Result<Vec<AuditEntry>, StoreError> {
         let operation = "list the audit log";
         let client = self.client(operation).await?;
         let sql = "select id, at, by_kind, by_name, by_user, tenant, action, target, before::text, after::text, client_address
@@ -178,21 +179,26 @@ impl Store {
                        and ($7::bigint is null or id < $7)
                    order by id desc limit $8";
         let tenants = filter.tenants.as_ref().map(|tenants| tenants.iter().map(Name::as_str).collect::<Vec<_>>());
-        // As they are stored: a NUL would be refused by the server.
+        // As they are stored: the server would refuse a NUL.
         let [by, action, target] = [&filter.by, &filter.action, &filter.target].map(|text| text.as_deref().map(storable));
         let (since, until) = (filter.since.map(Timestamp), filter.until.map(Timestamp));
         let rows = client
             .query(sql, &[&tenants, &by, &action, &target, &since, &until, &filter.before, &i64::from(filter.limit)])
             .await
             .map_err(StoreError::during(operation))?;
-        let mut lines = Vec::with_capacity(rows.len());
+        let mut entries = Vec::with_capacity(rows.len());
         for row in rows {
             let value = |text: Option<&str>| text.map(|text| read_json(text.as_bytes())).transpose();
-            let damaged = |_| StoreError::Damaged { what: "line of the audit log" };
-            lines.push(AuditRow {
+            let damaged = |_| StoreError::Damaged { what: "entry of the audit log" };
+            entries.push(AuditEntry {
                 id: row.get(0),
                 at: row.get::<_, Timestamp>(1).0,
-                who: Who { kind: WhoKind::of_word(row.get(2))?, name: row.get(3), user: row.get(4), address: address(row.get(10)) },
+                principal: Principal {
+                    kind: PrincipalKind::of_word(row.get(2))?,
+                    name: row.get(3),
+                    user: row.get(4),
+                    address: address(row.get(10)),
+                },
                 tenant: row.get::<_, Option<&str>>(5).map(read_name).transpose()?,
                 action: row.get(6),
                 target: row.get(7),
@@ -200,7 +206,7 @@ impl Store {
                 after: value(row.get(9)).map_err(damaged)?,
             });
         }
-        Ok(lines)
+        Ok(entries)
     }
 }
 
@@ -208,25 +214,25 @@ fn address(text: Option<&str>) -> Option<IpAddr> {
     text.and_then(|text| text.parse().ok())
 }
 
-/// Writes a line, within the transaction of the change where there is one.
-pub(crate) async fn write(client: &impl GenericClient, who: &Who, deed: &Deed) -> Result<(), StoreError> {
+/// Writes an entry, in the transaction of the change where there is one.
+pub(crate) async fn write(client: &impl GenericClient, principal: &Principal, event: &AuditEvent) -> Result<(), StoreError> {
     let sql = "insert into audit (by_kind, by_name, by_user, tenant, action, target, before, after, client_address)
                values ($1, $2, $3, $4, $5, $6, $7::text::json, $8::text::json, $9)";
     let text = |value: &Option<Value>| value.as_ref().map(Value::to_string);
-    let name: String = storable(&who.name).chars().take(MAX_NAME_LENGTH).collect();
+    let name: String = storable(&principal.name).chars().take(MAX_NAME_LENGTH).collect();
     client
         .execute(
             sql,
             &[
-                &who.kind.as_str(),
+                &principal.kind.as_str(),
                 &name,
-                &who.user,
-                &deed.tenant.as_ref().map(Name::as_str),
-                &deed.action,
-                &storable(&deed.target),
-                &text(&deed.before),
-                &text(&deed.after),
-                &who.address.map(|address| address.to_string()),
+                &principal.user,
+                &event.tenant.as_ref().map(Name::as_str),
+                &event.action,
+                &storable(&event.target),
+                &text(&event.before),
+                &text(&event.after),
+                &principal.address.map(|address| address.to_string()),
             ],
         )
         .await

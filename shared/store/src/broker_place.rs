@@ -1,6 +1,6 @@
 //! Where the installation's messages travel, the same for every process: stored once, compared by each.
 
-use crate::audit::{Deed, Who, write};
+use crate::audit::{AuditEvent, Principal, write};
 use crate::connection::Store;
 use crate::error::StoreError;
 use deadpool_postgres::Transaction;
@@ -61,8 +61,8 @@ impl Store {
         &self,
         place: &BrokerPlace,
         instead_of: Option<&BrokerPlace>,
-        who: &Who,
-        deed: &Deed,
+        principal: &Principal,
+        event: &AuditEvent,
     ) -> Result<(), StoreError> {
         let mut client = self.client(REGISTER).await?;
         let transaction = client.transaction().await.map_err(StoreError::during(REGISTER))?;
@@ -70,7 +70,7 @@ impl Store {
             return Err(StoreError::Changed { what: "the installation's broker".to_owned() });
         }
         save(&transaction, place).await?;
-        write(&transaction, who, deed).await?;
+        write(&transaction, principal, event).await?;
         transaction.commit().await.map_err(StoreError::during(REGISTER))
     }
 

@@ -1,6 +1,6 @@
 //! Connections: named credentials, stored encrypted.
 
-use crate::audit::{self, Deed, Who};
+use crate::audit::{self, AuditEvent, Principal};
 use crate::caps::Counted;
 use crate::connection::Store;
 use crate::definitions::read_name;
@@ -99,7 +99,7 @@ impl Store {
         document: &Value,
         keys: &SecretKeys,
         expected: Option<i32>,
-        by: &Who,
+        by: &Principal,
     ) -> Result<Uuid, StoreError> {
         self.write_connection(connection, document, keys, expected, Some(by)).await
     }
@@ -111,7 +111,7 @@ impl Store {
         document: &Value,
         keys: &SecretKeys,
         expected: Option<i32>,
-        by: Option<&Who>,
+        by: Option<&Principal>,
     ) -> Result<Uuid, StoreError> {
         let failed = StoreError::during(OPERATION);
         let mut client = self.client(OPERATION).await?;
@@ -157,7 +157,7 @@ impl Store {
             let earlier = known.and_then(|known| known.document(keys).ok());
             let (told_before, after) = audited(earlier.as_ref(), document);
             let told_before = told_before.or_else(|| before.as_ref().map(ConnectionRow::shown));
-            audit::write(&transaction, by, &deed(action, &connection.tenant, &connection.name, told_before, Some(after))).await?;
+            audit::write(&transaction, by, &audit_event(action, &connection.tenant, &connection.name, told_before, Some(after))).await?;
         }
         listen::announce_change(&transaction).await?;
         transaction.commit().await.map_err(failed)?;
@@ -217,7 +217,7 @@ impl Store {
         name: &Name,
         enabled: bool,
         keys: &SecretKeys,
-        by: &Who,
+        by: &Principal,
     ) -> Result<(), StoreError> {
         let revision = self.connection_listed(tenant, name).await?.revision;
         let mut document = self.connection_document(tenant, name, keys).await?;
@@ -230,7 +230,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Changed`], or what the server says.
-    pub async fn delete_connection(&self, tenant: &Name, name: &Name, expected: Option<i32>, by: &Who) -> Result<(), StoreError> {
+    pub async fn delete_connection(&self, tenant: &Name, name: &Name, expected: Option<i32>, by: &Principal) -> Result<(), StoreError> {
         let operation = "delete a connection";
         let failed = StoreError::during(operation);
         let mut client = self.client(operation).await?;
@@ -242,7 +242,7 @@ impl Store {
         }
         let sql = "delete from connections where tenant = $1 and name = $2";
         transaction.execute(sql, &[&tenant.as_str(), &name.as_str()]).await.map_err(failed)?;
-        audit::write(&transaction, by, &deed("connection.delete", tenant, name, Some(before.shown()), None)).await?;
+        audit::write(&transaction, by, &audit_event("connection.delete", tenant, name, Some(before.shown()), None)).await?;
         listen::announce_change(&transaction).await?;
         transaction.commit().await.map_err(failed)
     }
@@ -252,7 +252,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`SealedConnection::open`], or what the server says; what was encrypted anew until then stays so.
-    pub async fn reseal_connections(&self, keys: &SecretKeys, by: &Who) -> Result<usize, StoreError> {
+    pub async fn reseal_connections(&self, keys: &SecretKeys, by: &Principal) -> Result<usize, StoreError> {
         let client = self.client(OPERATION).await?;
         let rows = client.query("select tenant, name, sealed_by from connections", &[]).await.map_err(StoreError::during(OPERATION))?;
         drop(client);
@@ -270,8 +270,8 @@ impl Store {
         resealed += self.reseal_signing_keys(keys).await?;
         resealed += usize::from(self.reseal_digest_key(keys).await?);
         let after = json!({ "reencrypted": resealed });
-        let deed = Deed { tenant: None, action: "connection.rotate", target: "*".to_owned(), before: None, after: Some(after) };
-        self.record_deed(by, &deed).await?;
+        let event = AuditEvent { tenant: None, action: "connection.rotate", target: "*".to_owned(), before: None, after: Some(after) };
+        self.record_audit_event(by, &event).await?;
         Ok(resealed)
     }
 }
@@ -334,8 +334,8 @@ fn audited(before: Option<&Value>, after: &Value) -> (Option<Value>, Value) {
     (before.map(|_| shown(earlier)), after)
 }
 
-fn deed(action: &'static str, tenant: &Name, name: &Name, before: Option<Value>, after: Option<Value>) -> Deed {
-    Deed { tenant: Some(tenant.clone()), action, target: format!("{tenant}/{name}"), before, after }
+fn audit_event(action: &'static str, tenant: &Name, name: &Name, before: Option<Value>, after: Option<Value>) -> AuditEvent {
+    AuditEvent { tenant: Some(tenant.clone()), action, target: format!("{tenant}/{name}"), before, after }
 }
 
 /// What the audit log shows of a connection: nothing that was encrypted.

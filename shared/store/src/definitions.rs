@@ -1,6 +1,6 @@
 //! Integrations and their immutable versions.
 
-use crate::audit::{self, Deed, Who};
+use crate::audit::{self, AuditEvent, Principal};
 use crate::caps::Counted;
 use crate::connection::Store;
 use crate::error::StoreError;
@@ -70,7 +70,7 @@ pub struct IntegrationRow {
     pub description: String,
     /// When it got its current version, in microseconds of Unix time.
     pub updated_at: i64,
-    /// Who applied that.
+    /// The principal that applied it.
     pub updated_by: String,
 }
 
@@ -89,7 +89,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::DefinedTwice`], [`StoreError::TooMany`], or what the server says; then nothing is applied.
-    pub async fn apply(&self, definitions: &[NewDefinition], by: impl Into<Who>) -> Result<Vec<Applied>, StoreError> {
+    pub async fn apply(&self, definitions: &[NewDefinition], by: impl Into<Principal>) -> Result<Vec<Applied>, StoreError> {
         self.apply_each(definitions, None, &by.into()).await
     }
 
@@ -97,12 +97,12 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Changed`], and as for [`Store::apply`].
-    pub async fn apply_over(&self, definition: &NewDefinition, expected: i32, by: &Who) -> Result<Applied, StoreError> {
+    pub async fn apply_over(&self, definition: &NewDefinition, expected: i32, by: &Principal) -> Result<Applied, StoreError> {
         let applied = self.apply_each(std::slice::from_ref(definition), Some(expected), by).await?;
         applied.into_iter().next().ok_or(StoreError::Damaged { what: "definition" })
     }
 
-    async fn apply_each(&self, definitions: &[NewDefinition], expected: Option<i32>, by: &Who) -> Result<Vec<Applied>, StoreError> {
+    async fn apply_each(&self, definitions: &[NewDefinition], expected: Option<i32>, by: &Principal) -> Result<Vec<Applied>, StoreError> {
         refuse_repeats(definitions)?;
         let operation = "apply definitions";
         let failed = StoreError::during(operation);
@@ -265,17 +265,17 @@ async fn write_audit(
     stored: &HashMap<IntegrationPath, Current>,
     definitions: &[NewDefinition],
     applied: &[Applied],
-    by: &Who,
+    by: &Principal,
 ) -> Result<(), StoreError> {
     for (new, one) in changed(definitions, applied) {
-        let deed = Deed {
+        let event = AuditEvent {
             tenant: Some(one.path.tenant.clone()),
             action: if one.change == Change::Created { "integration.create" } else { "integration.update" },
             target: one.path.to_string(),
             before: stored.get(&one.path).map(|current| json!({ "version": current.version })),
             after: Some(json!({ "version": one.version, "enabled": new.definition.enabled })),
         };
-        audit::write(transaction, by, &deed).await?;
+        audit::write(transaction, by, &event).await?;
     }
     Ok(())
 }
@@ -290,7 +290,7 @@ fn is_same_document(current: &str, document: &Value) -> bool {
     current == text || read_json(current.as_bytes()).is_ok_and(|stored| stored == *document)
 }
 
-/// Comments and layout are part of a version. Who gives a definition as JSON alone says nothing about them.
+/// Comments and layout are part of a version. A definition that is given as JSON alone has none.
 fn is_same_source(current: &str, new: &NewDefinition) -> bool {
     new.source.trim().is_empty() || is_same_text(current, &new.source)
 }

@@ -1,6 +1,6 @@
 //! Diagnostics that a person switches on for a time: meanwhile everything of an integration's executions is recorded.
 
-use crate::audit::{self, Deed, Who};
+use crate::audit::{self, AuditEvent, Principal};
 use crate::connection::Store;
 use crate::definitions::read_name;
 use crate::error::StoreError;
@@ -29,7 +29,7 @@ pub struct DiagnosisRow {
     pub until: i64,
     /// When they were switched on.
     pub since: i64,
-    /// Who did it last.
+    /// The principal that did it last.
     pub by: String,
 }
 
@@ -39,7 +39,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`]: there is no such integration.
-    pub async fn diagnose(&self, integration: Uuid, until: i64, by: impl Into<Who>) -> Result<(), StoreError> {
+    pub async fn diagnose(&self, integration: Uuid, until: i64, by: impl Into<Principal>) -> Result<(), StoreError> {
         let by = by.into();
         let failed = StoreError::during(OPERATION);
         let mut client = self.client(OPERATION).await?;
@@ -67,7 +67,7 @@ impl Store {
     ///
     /// # Errors
     /// What the server says.
-    pub async fn end_diagnosis(&self, integration: Uuid, by: impl Into<Who>) -> Result<bool, StoreError> {
+    pub async fn end_diagnosis(&self, integration: Uuid, by: impl Into<Principal>) -> Result<bool, StoreError> {
         let by = by.into();
         let failed = StoreError::during(OPERATION);
         let mut client = self.client(OPERATION).await?;
@@ -117,7 +117,7 @@ async fn until_of(transaction: &Transaction<'_>, integration: Uuid) -> Result<Op
 async fn write_deed(
     transaction: &Transaction<'_>,
     integration: Uuid,
-    by: &Who,
+    by: &Principal,
     before: Option<i64>,
     after: Option<i64>,
 ) -> Result<(), StoreError> {
@@ -127,8 +127,8 @@ async fn write_deed(
     let target = format!("{tenant}/{}", row.get::<_, &str>(1));
     let until = |time: i64| json!({ "until": Timestamp(time).to_rfc3339() });
     let action = if after.is_some() { "diagnostics.on" } else { "diagnostics.off" };
-    let deed = Deed { tenant: Some(tenant), action, target, before: before.map(until), after: after.map(until) };
-    audit::write(transaction, by, &deed).await
+    let event = AuditEvent { tenant: Some(tenant), action, target, before: before.map(until), after: after.map(until) };
+    audit::write(transaction, by, &event).await
 }
 
 /// Until when each integration is diagnosed; those whose time has passed are left to whoever reads the clock.

@@ -35,7 +35,7 @@ impl Store {
         let failed = StoreError::during(operation);
         let client = self.client(operation).await?;
         let keys = keys(credential)?;
-        // Who has another credential neither reads it nor takes it away.
+        // A request with another credential neither reads nor removes it.
         let sql = "select content, sealed_by from flashes where id = $1 and expires_at > now()";
         let Some(row) = client.query_opt(sql, &[&id]).await.map_err(failed)? else { return Ok(None) };
         let Ok(text) = keys.open_for("what is shown once", id.as_bytes(), row.get(0), row.get(1)) else { return Ok(None) };

@@ -1,6 +1,6 @@
 //! API keys. Only a digest of a key is stored (see `digests`). Of a signing key its text is, encrypted.
 
-use crate::audit::{self, Deed, Who};
+use crate::audit::{self, AuditEvent, Principal};
 use crate::caps::Counted;
 use crate::connection::Store;
 use crate::definitions::read_name;
@@ -126,7 +126,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Invalid`] for a label or value that can't be used, [`StoreError::UnknownIntegrations`], [`StoreError::KeyExists`],
     /// [`StoreError::TooMany`], or what the server says.
-    pub async fn create_key(&self, new: NewKey, by: &Who) -> Result<CreatedKey, StoreError> {
+    pub async fn create_key(&self, new: NewKey, by: &Principal) -> Result<CreatedKey, StoreError> {
         let operation = "create a key";
         let failed = StoreError::during(operation);
         let label = valid_label(&new.label)?;
@@ -172,7 +172,7 @@ impl Store {
         self.caps.check(&transaction, Counted::Keys, &new.tenant).await?;
         grants::replace(&transaction, id, &integrations).await?;
         let created = read(&transaction, id).await?;
-        audit::write(&transaction, by, &deed("key.create", &created, None, Some(shown(&created)))).await?;
+        audit::write(&transaction, by, &audit_event("key.create", &created, None, Some(shown(&created)))).await?;
         listen::announce_change(&transaction).await?;
         transaction.commit().await.map_err(failed)?;
         Ok(CreatedKey { id, key })
@@ -232,7 +232,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Changed`], [`StoreError::Invalid`], [`StoreError::UnknownIntegrations`], or what the server
     /// says.
-    pub async fn update_key(&self, id: Uuid, change: KeyChange, expected: Option<i32>, by: &Who) -> Result<KeyRow, StoreError> {
+    pub async fn update_key(&self, id: Uuid, change: KeyChange, expected: Option<i32>, by: &Principal) -> Result<KeyRow, StoreError> {
         let operation = "update a key";
         let failed = StoreError::during(operation);
         let label = change.label.as_deref().map(valid_label).transpose()?;
@@ -251,7 +251,7 @@ impl Store {
             grants::replace(&transaction, id, &integrations).await?;
         }
         let after = read(&transaction, id).await?;
-        audit::write(&transaction, by, &deed("key.update", &before, Some(shown(&before)), Some(shown(&after)))).await?;
+        audit::write(&transaction, by, &audit_event("key.update", &before, Some(shown(&before)), Some(shown(&after)))).await?;
         listen::announce_change(&transaction).await?;
         transaction.commit().await.map_err(failed)?;
         Ok(after)
@@ -261,7 +261,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Changed`], or what the server says.
-    pub async fn delete_key(&self, id: Uuid, expected: Option<i32>, by: &Who) -> Result<(), StoreError> {
+    pub async fn delete_key(&self, id: Uuid, expected: Option<i32>, by: &Principal) -> Result<(), StoreError> {
         let operation = "delete a key";
         let failed = StoreError::during(operation);
         let mut client = self.client(operation).await?;
@@ -269,7 +269,7 @@ impl Store {
         listen::next_generation(&transaction, Part::Keys).await?;
         let before = read_expected(&transaction, id, expected).await?;
         transaction.execute("delete from api_keys where id = $1", &[&id]).await.map_err(failed)?;
-        audit::write(&transaction, by, &deed("key.delete", &before, Some(shown(&before)), None)).await?;
+        audit::write(&transaction, by, &audit_event("key.delete", &before, Some(shown(&before)), None)).await?;
         listen::announce_change(&transaction).await?;
         transaction.commit().await.map_err(failed)
     }
@@ -351,8 +351,8 @@ fn key_row(row: &Row) -> Result<KeyRow, StoreError> {
     })
 }
 
-fn deed(action: &'static str, key: &KeyRow, before: Option<Value>, after: Option<Value>) -> Deed {
-    Deed { tenant: Some(key.tenant.clone()), action, target: format!("{}/{}", key.tenant, key.label), before, after }
+fn audit_event(action: &'static str, key: &KeyRow, before: Option<Value>, after: Option<Value>) -> AuditEvent {
+    AuditEvent { tenant: Some(key.tenant.clone()), action, target: format!("{}/{}", key.tenant, key.label), before, after }
 }
 
 /// What the audit log shows of a key.

@@ -8,7 +8,7 @@
 //! PostgreSQL 15 or newer, reached directly or through a pooler in session mode: LISTEN needs a session.
 
 mod activity;
-mod alert_looks;
+mod alert_evaluations;
 mod alerts;
 mod audit;
 mod broker_place;
@@ -67,9 +67,9 @@ mod watch;
 mod workers;
 
 pub use activity::Activity;
-pub use alert_looks::{AlertLook, AlertPhase, AlertState, DueAlert, Telling};
+pub use alert_evaluations::{AlertEvaluation, AlertPhase, AlertState, DueAlert, NotificationResult};
 pub use alerts::{AlertRow, RaisedRow};
-pub use audit::{AuditFilter, AuditRow, Deed, Who, WhoKind};
+pub use audit::{AuditEntry, AuditEvent, AuditFilter, Principal, PrincipalKind};
 pub use broker_place::BrokerPlace;
 pub use budget::PayloadUsage;
 pub use caps::Caps;

@@ -1,6 +1,6 @@
-//! Who is signed in. Only the SHA-256 digest of a session's cookie is stored.
+//! Sessions of people who are signed in. Only the SHA-256 digest of a session's cookie is stored.
 
-use crate::audit::{self, Deed, Who};
+use crate::audit::{self, AuditEvent, Principal};
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::users::{USER_COLUMNS, UserRow, user_row};
@@ -30,8 +30,8 @@ impl Store {
         digest: &[u8; 32],
         lasts: Duration,
         idle: Duration,
-        who: &Who,
-        deed: &Deed,
+        principal: &Principal,
+        event: &AuditEvent,
     ) -> Result<(), StoreError> {
         let operation = "open a session";
         let failed = StoreError::during(operation);
@@ -42,7 +42,7 @@ impl Store {
         let sql = "insert into sessions (digest, user_id, expires_at) values ($1, $2, now() + $3 * interval '1 second')";
         transaction.execute(sql, &[&digest.as_slice(), &user, &lasts.as_secs_f64()]).await.map_err(failed)?;
         transaction.execute("update users set last_sign_in_at = now() where id = $1", &[&user]).await.map_err(failed)?;
-        audit::write(&transaction, who, deed).await?;
+        audit::write(&transaction, principal, event).await?;
         transaction.commit().await.map_err(failed)
     }
 

@@ -119,7 +119,7 @@ impl Snapshot {
         Some(integrations)
     }
 
-    /// Who may read the documents that are made of the tenant's definitions.
+    /// The readers of the documents that are made of the tenant's definitions.
     #[must_use]
     pub fn docs_access(&self, tenant: &str) -> DocsAccess {
         self.docs.get(tenant).copied().unwrap_or_default()

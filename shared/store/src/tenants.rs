@@ -1,6 +1,6 @@
 //! What an operator sets for a whole tenant.
 
-use crate::audit::{self, Deed, Who};
+use crate::audit::{self, AuditEvent, Principal};
 use crate::connection::Store;
 use crate::definitions::{read_name, storable};
 use crate::error::StoreError;
@@ -13,7 +13,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// Who may read the documents that are made of a tenant's definitions.
+/// The readers of the documents that are made of a tenant's definitions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum DocsAccess {
     /// Everybody.
@@ -59,7 +59,7 @@ impl FromStr for DocsAccess {
 pub struct TenantRow {
     /// The tenant.
     pub name: Name,
-    /// Who may read its documents.
+    /// The readers of its documents.
     pub docs: DocsAccess,
     /// Maximum bytes of its payloads; `None`: as many as there are.
     pub payload_bytes: Option<i64>,
@@ -90,7 +90,7 @@ impl Store {
     ///
     /// # Errors
     /// What the server says.
-    pub async fn set_tenant_payload_bytes(&self, tenant: &Name, bytes: Option<u64>, by: impl Into<Who>) -> Result<(), StoreError> {
+    pub async fn set_tenant_payload_bytes(&self, tenant: &Name, bytes: Option<u64>, by: impl Into<Principal>) -> Result<(), StoreError> {
         let operation = "change a tenant";
         let by = by.into();
         let failed = StoreError::during(operation);
@@ -105,14 +105,14 @@ impl Store {
                        changed_at = now()";
         let docs = DocsAccess::default().as_str();
         transaction.execute(sql, &[&tenant.as_str(), &docs, &bytes, &storable(&by.name)]).await.map_err(failed)?;
-        let deed = Deed {
+        let event = AuditEvent {
             tenant: Some(tenant.clone()),
             action: "tenant.payloads",
             target: tenant.to_string(),
             before: Some(json!({ "payloadBytes": before })),
             after: Some(json!({ "payloadBytes": bytes })),
         };
-        audit::write(&transaction, &by, &deed).await?;
+        audit::write(&transaction, &by, &event).await?;
         transaction.commit().await.map_err(failed)
     }
 
@@ -120,7 +120,7 @@ impl Store {
     ///
     /// # Errors
     /// What the server says.
-    pub async fn set_tenant_docs(&self, tenant: &Name, docs: DocsAccess, by: impl Into<Who>) -> Result<(), StoreError> {
+    pub async fn set_tenant_docs(&self, tenant: &Name, docs: DocsAccess, by: impl Into<Principal>) -> Result<(), StoreError> {
         let operation = "change a tenant";
         let by = by.into();
         let failed = StoreError::during(operation);
@@ -132,14 +132,14 @@ impl Store {
         let sql = "insert into tenants (name, docs, changed_by) values ($1, $2, $3)
                    on conflict (name) do update set docs = excluded.docs, changed_by = excluded.changed_by, changed_at = now()";
         transaction.execute(sql, &[&tenant.as_str(), &docs.as_str(), &storable(&by.name)]).await.map_err(failed)?;
-        let deed = Deed {
+        let event = AuditEvent {
             tenant: Some(tenant.clone()),
             action: "tenant.docs",
             target: tenant.to_string(),
             before: Some(json!({ "docs": before })),
             after: Some(json!({ "docs": docs.as_str() })),
         };
-        audit::write(&transaction, &by, &deed).await?;
+        audit::write(&transaction, &by, &event).await?;
         listen::announce_change(&transaction).await?;
         transaction.commit().await.map_err(failed)
     }

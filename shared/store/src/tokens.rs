@@ -1,6 +1,6 @@
 //! API tokens: a person's rights, or fewer, for a program, until they expire. Only the SHA-256 digest of a token is stored.
 
-use crate::audit::{self, Deed, Who};
+use crate::audit::{self, AuditEvent, Principal};
 use crate::connection::Store;
 use crate::digests::key_digest;
 use crate::error::StoreError;
@@ -81,7 +81,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`] for its owner, [`StoreError::Invalid`], or what the server says.
-    pub async fn create_token(&self, new: NewToken, by: &Who) -> Result<CreatedToken, StoreError> {
+    pub async fn create_token(&self, new: NewToken, by: &Principal) -> Result<CreatedToken, StoreError> {
         let operation = "create a token";
         let failed = StoreError::during(operation);
         let label = valid_label(&new.label)?;
@@ -101,8 +101,9 @@ impl Store {
             .await
             .map_err(failed)?;
         let after = json!({ "id": id, "owner": owner, "label": label, "role": new.role.as_str(), "tenants": scopes, "seconds": lasts });
-        let deed = Deed { tenant: None, action: "token.create", target: format!("{owner}/{label}"), before: None, after: Some(after) };
-        audit::write(&transaction, by, &deed).await?;
+        let event =
+            AuditEvent { tenant: None, action: "token.create", target: format!("{owner}/{label}"), before: None, after: Some(after) };
+        audit::write(&transaction, by, &event).await?;
         transaction.commit().await.map_err(failed)?;
         Ok(CreatedToken { id, token })
     }
@@ -125,7 +126,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`], or what the server says.
-    pub async fn delete_token(&self, id: Uuid, by: &Who) -> Result<(), StoreError> {
+    pub async fn delete_token(&self, id: Uuid, by: &Principal) -> Result<(), StoreError> {
         let operation = "delete a token";
         let failed = StoreError::during(operation);
         let mut client = self.client(operation).await?;
@@ -136,8 +137,9 @@ impl Store {
         };
         let (owner, label): (String, String) = (row.get(0), row.get(1));
         let before = json!({ "id": id, "owner": owner, "label": label });
-        let deed = Deed { tenant: None, action: "token.delete", target: format!("{owner}/{label}"), before: Some(before), after: None };
-        audit::write(&transaction, by, &deed).await?;
+        let event =
+            AuditEvent { tenant: None, action: "token.delete", target: format!("{owner}/{label}"), before: Some(before), after: None };
+        audit::write(&transaction, by, &event).await?;
         transaction.commit().await.map_err(failed)
     }
 

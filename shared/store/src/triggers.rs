@@ -1,6 +1,6 @@
 //! Triggers that stop at a failure until a person decides.
 
-use crate::audit::{self, Deed, Who};
+use crate::audit::{self, AuditEvent, Principal};
 use crate::connection::Store;
 use crate::definitions::read_definition;
 use crate::error::StoreError;
@@ -173,7 +173,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::NotHalted`], or what the server says.
-    pub async fn resume_trigger(&self, path: &IntegrationPath, by: impl Into<Who>) -> Result<DecisionEffect, StoreError> {
+    pub async fn resume_trigger(&self, path: &IntegrationPath, by: impl Into<Principal>) -> Result<DecisionEffect, StoreError> {
         self.decide(path, Decision::Resume, &by.into()).await
     }
 
@@ -181,11 +181,11 @@ impl Store {
     ///
     /// # Errors
     /// As for [`Store::resume_trigger`].
-    pub async fn skip_trigger(&self, path: &IntegrationPath, by: impl Into<Who>) -> Result<DecisionEffect, StoreError> {
+    pub async fn skip_trigger(&self, path: &IntegrationPath, by: impl Into<Principal>) -> Result<DecisionEffect, StoreError> {
         self.decide(path, Decision::Skip, &by.into()).await
     }
 
-    async fn decide(&self, path: &IntegrationPath, decision: Decision, by: &Who) -> Result<DecisionEffect, StoreError> {
+    async fn decide(&self, path: &IntegrationPath, decision: Decision, by: &Principal) -> Result<DecisionEffect, StoreError> {
         let operation = "decide about a trigger";
         let failed = StoreError::during(operation);
         let issuer = self.issuer().await?;
@@ -202,14 +202,14 @@ impl Store {
         let Some(halted) = written else { return Err(StoreError::NotHalted { path: path.clone() }) };
         let execution = halted.get::<_, Option<Uuid>>(0).map(|unique| issuer.restore(unique, id));
         let error: Option<Value> = halted.get::<_, Option<&str>>(1).and_then(|error| serde_json::from_str(error).ok());
-        let deed = Deed {
+        let event = AuditEvent {
             tenant: Some(path.tenant.clone()),
             action: if decision == Decision::Resume { "trigger.resume" } else { "trigger.skip" },
             target: path.to_string(),
             before: Some(json!({ "executionId": execution.map(|execution| execution.to_string()), "error": error })),
             after: None,
         };
-        audit::write(&transaction, by, &deed).await?;
+        audit::write(&transaction, by, &event).await?;
         let effect = match execution {
             Some(execution) if has_been_settled(&transaction, &execution).await.map_err(failed)? => {
                 clear(&transaction, id, execution.unique()).await.map_err(failed)?;

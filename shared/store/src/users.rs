@@ -1,6 +1,6 @@
 //! People who sign in.
 
-use crate::audit::{self, Deed, Who};
+use crate::audit::{self, AuditEvent, Principal};
 use crate::connection::Store;
 use crate::error::{StoreError, is_unique_violation};
 use crate::roles::{Grants, Role, Scope};
@@ -105,8 +105,8 @@ impl Store {
         if exists.get(0) {
             return Err(StoreError::Exists { what: "an administrator".to_owned() });
         }
-        let who = Who { kind: audit::WhoKind::System, name: "first run".to_owned(), user: None, address };
-        let user = insert(&transaction, NewUser { grants: Grants::everywhere(Role::Administrator), ..new }, &who).await?;
+        let principal = Principal { kind: audit::PrincipalKind::System, name: "first run".to_owned(), user: None, address };
+        let user = insert(&transaction, NewUser { grants: Grants::everywhere(Role::Administrator), ..new }, &principal).await?;
         transaction.commit().await.map_err(failed)?;
         Ok(user)
     }
@@ -115,7 +115,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Exists`], [`StoreError::Invalid`], or what the server says.
-    pub async fn create_user(&self, new: NewUser, by: &Who) -> Result<UserRow, StoreError> {
+    pub async fn create_user(&self, new: NewUser, by: &Principal) -> Result<UserRow, StoreError> {
         let operation = "create a user";
         let failed = StoreError::during(operation);
         let mut client = self.client(operation).await?;
@@ -179,8 +179,8 @@ impl Store {
             return Ok(None);
         };
         let user = read(&transaction, row.get(0)).await?;
-        let who = Who { kind: audit::WhoKind::User, name: user.name.clone(), user: Some(user.id), address };
-        audit::write(&transaction, &who, &deed("user.link", &user.name, None, Some(json!({ "subject": subject })))).await?;
+        let principal = Principal { kind: audit::PrincipalKind::User, name: user.name.clone(), user: Some(user.id), address };
+        audit::write(&transaction, &principal, &audit_event("user.link", &user.name, None, Some(json!({ "subject": subject })))).await?;
         transaction.commit().await.map_err(failed)?;
         Ok(Some(user))
     }
@@ -190,7 +190,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Changed`], [`StoreError::LastAdministrator`], [`StoreError::Invalid`], or what the server
     /// says.
-    pub async fn update_user(&self, id: Uuid, change: UserChange, expected: Option<i32>, by: &Who) -> Result<UserRow, StoreError> {
+    pub async fn update_user(&self, id: Uuid, change: UserChange, expected: Option<i32>, by: &Principal) -> Result<UserRow, StoreError> {
         let operation = "change a user";
         let failed = StoreError::during(operation);
         let mut client = self.client(operation).await?;
@@ -207,7 +207,7 @@ impl Store {
     ///
     /// # Errors
     /// As for [`Store::update_user`].
-    pub async fn delete_user(&self, id: Uuid, expected: Option<i32>, by: &Who) -> Result<(), StoreError> {
+    pub async fn delete_user(&self, id: Uuid, expected: Option<i32>, by: &Principal) -> Result<(), StoreError> {
         let operation = "delete a user";
         let failed = StoreError::during(operation);
         let mut client = self.client(operation).await?;
@@ -215,16 +215,16 @@ impl Store {
         let before = read_expected(&transaction, id, expected).await?;
         transaction.execute("delete from users where id = $1", &[&id]).await.map_err(failed)?;
         refuse_without_administrator(&transaction).await?;
-        audit::write(&transaction, by, &deed("user.delete", &before.name, Some(shown(&before)), None)).await?;
+        audit::write(&transaction, by, &audit_event("user.delete", &before.name, Some(shown(&before)), None)).await?;
         transaction.commit().await.map_err(failed)
     }
 }
 
-fn deed(action: &'static str, name: &str, before: Option<Value>, after: Option<Value>) -> Deed {
-    Deed { tenant: None, action, target: name.to_owned(), before, after }
+fn audit_event(action: &'static str, name: &str, before: Option<Value>, after: Option<Value>) -> AuditEvent {
+    AuditEvent { tenant: None, action, target: name.to_owned(), before, after }
 }
 
-async fn insert(transaction: &Transaction<'_>, new: NewUser, by: &Who) -> Result<UserRow, StoreError> {
+async fn insert(transaction: &Transaction<'_>, new: NewUser, by: &Principal) -> Result<UserRow, StoreError> {
     let failed = StoreError::during("create a user");
     let name = valid_name(&new.name)?;
     let full_name = valid_full_name(&new.full_name)?;
@@ -237,11 +237,11 @@ async fn insert(transaction: &Transaction<'_>, new: NewUser, by: &Who) -> Result
     })?;
     write_grants(transaction, id, &new.grants).await?;
     let user = read(transaction, id).await?;
-    audit::write(transaction, by, &deed("user.create", &user.name, None, Some(shown(&user)))).await?;
+    audit::write(transaction, by, &audit_event("user.create", &user.name, None, Some(shown(&user)))).await?;
     Ok(user)
 }
 
-async fn change_user(transaction: &Transaction<'_>, before: &UserRow, change: UserChange, by: &Who) -> Result<(), StoreError> {
+async fn change_user(transaction: &Transaction<'_>, before: &UserRow, change: UserChange, by: &Principal) -> Result<(), StoreError> {
     let failed = StoreError::during("change a user");
     let full_name = change.full_name.as_deref().map(valid_full_name).transpose()?;
     let password = change.password.as_ref().map(|password| password.digest.as_str());
@@ -263,7 +263,7 @@ async fn change_user(transaction: &Transaction<'_>, before: &UserRow, change: Us
             after["tokensEnded"] = ended.into();
         }
     }
-    audit::write(transaction, by, &deed("user.update", &before.name, Some(shown(before)), Some(after))).await
+    audit::write(transaction, by, &audit_event("user.update", &before.name, Some(shown(before)), Some(after))).await
 }
 
 /// Whoever has locked everybody out cannot be let in by anybody.

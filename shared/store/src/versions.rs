@@ -23,7 +23,7 @@ pub struct StoredVersion {
     pub source: String,
     /// Microseconds of Unix time.
     pub created_at: i64,
-    /// Who applied it.
+    /// The principal that applied it.
     pub created_by: String,
 }
 

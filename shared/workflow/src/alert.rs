@@ -4,7 +4,7 @@ use crate::engine::{Engine, ExecutionContext, RunEnd};
 use crate::host::{CallEnd, Host, HostFuture, NoHost, OutgoingCall};
 use crate::program::Program;
 use bytes::Bytes;
-use forebay_contract::alert::{Alert, AlertAddress, Notice};
+use forebay_contract::alert::{Alert, AlertAddress, Notification};
 use forebay_contract::connection::Connection;
 use forebay_contract::definition::{Definition, Problem};
 use forebay_contract::envelope::{Envelope, Request};
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// Maximum time of one message on one way.
-pub const TELLING_TIMEOUT: Duration = Duration::from_secs(15);
+pub const NOTIFICATION_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A way on which an alert is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -49,16 +49,16 @@ impl Channel {
 pub type FindConnection = Arc<dyn Fn(&Name) -> Result<Arc<Connection>, ExecutionError> + Send + Sync>;
 
 impl Engine {
-    /// Sends a notice on one way. `id`: the same for the same notice, so that who gets it twice can tell (`Idempotency-Key`,
+    /// Sends a notification on one way. `id`: the same for the same notification, so that who gets it twice can tell (`Idempotency-Key`,
     /// `Message-ID`).
     ///
     /// # Errors
     /// Why it was not sent, or may not have been.
-    pub async fn tell(
+    pub async fn notify(
         &self,
         alert: &Alert,
         channel: Channel,
-        notice: &Notice,
+        notification: &Notification,
         id: ExecutionId,
         connections: FindConnection,
     ) -> Result<(), ExecutionError> {
@@ -73,10 +73,10 @@ impl Engine {
             query: serde_json::Map::new(),
             headers: vec![("content-type".to_owned(), "application/json".to_owned())],
         };
-        let body = Bytes::from(notice.to_json(alert).to_string());
+        let body = Bytes::from(notification.to_json(alert).to_string());
         let envelope = Envelope::new(id, alert.path(), Uuid::nil(), 1, request, body);
-        let mut context = ExecutionContext::once(Instant::now() + TELLING_TIMEOUT * 2);
-        context.host = Arc::new(Telling(connections));
+        let mut context = ExecutionContext::once(Instant::now() + NOTIFICATION_TIMEOUT * 2);
+        context.host = Arc::new(NotificationResult(connections));
         match self.run(&program, &envelope, context).await.end {
             RunEnd::Succeeded(_) => Ok(()),
             RunEnd::Failed(error) => Err(error),
@@ -95,7 +95,7 @@ fn with_definition<T>(
     channel: Channel,
     read: impl FnOnce(Definition) -> Result<T, Vec<Problem>>,
 ) -> Result<T, Vec<Problem>> {
-    let mut step = json!({ "id": channel.as_str(), "timeout": format!("{}s", TELLING_TIMEOUT.as_secs()) });
+    let mut step = json!({ "id": channel.as_str(), "timeout": format!("{}s", NOTIFICATION_TIMEOUT.as_secs()) });
     match channel {
         Channel::Webhook => step["http"] = http(alert),
         Channel::Email => step["email"] = email(alert),
@@ -132,9 +132,9 @@ fn email(alert: &Alert) -> Value {
 }
 
 /// The process around an alert: it has connections, and nothing else.
-struct Telling(FindConnection);
+struct NotificationResult(FindConnection);
 
-impl Host for Telling {
+impl Host for NotificationResult {
     fn store_checkpoints<'a>(&'a self, steps: &'a [Checkpoint]) -> HostFuture<'a, bool> {
         NoHost.store_checkpoints(steps)
     }
@@ -145,7 +145,7 @@ impl Host for Telling {
         NoHost.call(call)
     }
 
-    fn tells_alert(&self) -> bool {
+    fn is_notification(&self) -> bool {
         true
     }
 

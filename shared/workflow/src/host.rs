@@ -28,7 +28,7 @@ pub trait Host: Send + Sync {
     fn connection(&self, name: &Name) -> Result<Arc<Connection>, ExecutionError>;
 
     /// Whether the steps are those of an alert, whose fields have other names.
-    fn tells_alert(&self) -> bool {
+    fn is_notification(&self) -> bool {
         false
     }
 }

@@ -22,7 +22,7 @@ mod steps;
 pub mod trial;
 mod variables;
 
-pub use alert::{Channel, FindConnection, TELLING_TIMEOUT, check_alert};
+pub use alert::{Channel, FindConnection, NOTIFICATION_TIMEOUT, check_alert};
 pub use engine::{Engine, EngineError, EngineOptions, ExecutionContext, InjectTrace, Run, RunEnd};
 pub use flow::asked_for;
 pub use host::{CallEnd, Host, HostFuture, NoHost, OutgoingCall};

@@ -4,7 +4,7 @@
 
 mod support;
 
-use forebay_contract::alert::{Alert, Notice};
+use forebay_contract::alert::{Alert, Notification};
 use forebay_contract::connection::Connection;
 use forebay_contract::outcome::ErrorCode;
 use forebay_workflow::{Channel, Engine, ExecutionContext, Run};
@@ -142,7 +142,7 @@ async fn a_redirect_names_the_field_in_which_the_address_is_written() {
     let error = error(run_with(&engine(), &host, CALL).await);
     let advice = "put the final address into the url of the connection 'erp' and the step's path, or set `redirects: follow_as_get`";
     assert!(error.message.contains(advice), "{error}");
-    let notice = Notice { number: 1, at: 0, entries: Vec::new() };
+    let notification = Notification { number: 1, at: 0, entries: Vec::new() };
     for (webhook, field) in [
         (json!({ "url": format!("http://{}/hook", server.address) }), "send.webhook.url"),
         (json!({ "connection": "erp", "path": "/hook" }), "the url of the connection 'erp' and send.webhook.path"),
@@ -150,7 +150,8 @@ async fn a_redirect_names_the_field_in_which_the_address_is_written() {
         let alert = json!({ "tenant": "t37ed", "alert": "a", "when": { "halted": {} }, "send": { "webhook": webhook } });
         let (alert, connection) = (Alert::from_value(&alert).unwrap(), host.0.clone());
         let id = envelope("{}").execution_id;
-        let told = engine().tell(&alert, Channel::Webhook, &notice, id, Arc::new(move |_| Ok(connection.clone()))).await.unwrap_err();
+        let told =
+            engine().notify(&alert, Channel::Webhook, &notification, id, Arc::new(move |_| Ok(connection.clone()))).await.unwrap_err();
         assert!(told.message.contains(&format!("put the final address into {field}")) && !told.message.contains("follow_as_get"), "{told}");
     }
 }

@@ -233,7 +233,7 @@ fn alert(row: AlertRow) -> Alert {
         json!({
             "integration": raised.integration.as_str(),
             "since": rfc3339(raised.since),
-            "toldAt": raised.told_at.map(rfc3339),
+            "toldAt": raised.notified_at.map(rfc3339),
             "detail": raised.detail,
         })
     });

@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use forebay_contract::parse_duration;
 use forebay_operations::PersonChange;
-use forebay_store::{AuditFilter, AuditRow, DocsAccess, Grants, NewToken, Role, Scope, TenantRow, TokenRow, UserRow};
+use forebay_store::{AuditEntry, AuditFilter, DocsAccess, Grants, NewToken, Role, Scope, TenantRow, TokenRow, UserRow};
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -303,13 +303,13 @@ pub(super) struct Line {
     after: Value,
 }
 
-fn line(row: AuditRow) -> Line {
+fn line(row: AuditEntry) -> Line {
     Line {
         id: row.id,
         at: rfc3339(row.at),
-        by: row.who.name,
-        by_kind: row.who.kind.as_str().to_owned(),
-        address: row.who.address.map(|address| address.to_string()),
+        by: row.principal.name,
+        by_kind: row.principal.kind.as_str().to_owned(),
+        address: row.principal.address.map(|address| address.to_string()),
         tenant: row.tenant.map(|tenant| tenant.to_string()),
         action: row.action,
         target: row.target,

@@ -224,9 +224,9 @@ pub(super) async fn audit(caller: Caller, asked: web::Query<view::people::Asked>
         .map(|row| view::people::Entry {
             id: row.id,
             at: row.at,
-            who: row.who.name,
-            through: row.who.kind.as_str().to_owned(),
-            address: row.who.address.map(|address| address.to_string()).unwrap_or_default(),
+            who: row.principal.name,
+            through: row.principal.kind.as_str().to_owned(),
+            address: row.principal.address.map(|address| address.to_string()).unwrap_or_default(),
             action: row.action,
             target: with_tenant(row.tenant.as_ref(), row.target),
             before: row.before,

@@ -116,8 +116,8 @@ impl Gathering {
         let queues: Vec<Queue> = asked.iter().map(|(_, queue)| *queue).collect();
         let depths = match tokio::time::timeout(BROKER_TIMEOUT, self.inspector.depths(&queues)).await {
             Ok(Ok(depths)) => depths,
-            Ok(Err(error)) => return tracing::debug!(%error, "queues cannot be looked at for alerts"),
-            Err(_) => return tracing::debug!("queues cannot be looked at for alerts in time"),
+            Ok(Err(error)) => return tracing::debug!(%error, "the state of queues is not known for alert rules"),
+            Err(_) => return tracing::debug!("the state of queues is not known in time for alert rules"),
         };
         for ((id, _), depth) in asked.iter().zip(depths) {
             let waits = depth.is_some_and(|depth| depth.ready > 0);

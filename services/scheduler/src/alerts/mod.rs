@@ -1,15 +1,15 @@
-//! Watches alerts: looks at each of them every few seconds, and tells who has to be told. Any number of schedulers may do it at once:
-//! each alert is claimed by one of them for a look. Where it stands is stored before anything is sent, so that a restart repeats nothing.
+//! Evaluates alert rules and sends notifications. Several schedulers share the rules: one scheduler at a time claims a rule. The states are
+//! stored before anything is sent, so that a restart repeats no notification.
 
 mod decide;
 mod gather;
+mod notify;
 mod observe;
-mod tell;
 
 use crate::SchedulerError;
 use crate::alerts::decide::{Pace, decide};
 use crate::alerts::gather::Gathering;
-use crate::alerts::tell::Teller;
+use crate::alerts::notify::Notifier;
 use forebay_broker::{ConsumersConfig, Inspector, Topology};
 use forebay_connectors::ReachError;
 use forebay_contract::IdIssuer;
@@ -24,27 +24,27 @@ use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Alerts in one claim; they are looked at all at once.
-const MAX_AT_ONCE: u32 = 16;
-/// Longer than a look takes with a message that runs into its timeout.
+/// Alert rules in one claim; they are evaluated at the same time.
+const MAX_CLAIMED: u32 = 16;
+/// Longer than an evaluation with a notification that runs into its timeout.
 const LEASE: Duration = Duration::from_secs(60);
-/// Of the time between two looks: how often it is seen whether one has to be made.
-const ROUNDS: u32 = 5;
+/// How often due rules are claimed within an interval.
+const ROUNDS_PER_INTERVAL: u32 = 5;
 const MIN_INTERVAL: Duration = Duration::from_millis(50);
 
-/// What watches alerts.
+/// Evaluates alert rules.
 pub(crate) struct Watcher {
     store: Store,
     gathering: Gathering,
-    teller: Teller,
-    /// How often each alert is looked at.
-    every: Duration,
-    /// This process among the schedulers.
+    notifier: Notifier,
+    /// Time between two evaluations of a rule.
+    interval: Duration,
+    /// The id of this process among the schedulers.
     me: Uuid,
 }
 
 impl Watcher {
-    /// Nothing is looked at yet. It reaches what a worker with these settings reaches.
+    /// Builds the watcher. It may reach the same addresses as a worker with these settings.
     pub(crate) fn build(
         settings: &Settings,
         store: Store,
@@ -56,23 +56,23 @@ impl Watcher {
         options.reach = settings.private_addresses.parse().map_err(|error: ReachError| SchedulerError::Reach(error.to_string()))?;
         options.tokens = Some(Arc::new(store.clone()));
         let keys = settings.secret_key.as_ref().map(SecretKeys::parse).transpose().map_err(SchedulerError::SecretKey)?;
-        let (engine, every) = (Engine::new(options)?, settings.alert_interval);
+        let (engine, interval) = (Engine::new(options)?, settings.alert_interval);
         let connections = Arc::new(Connections::new(snapshot.clone(), keys));
         let broker = ConsumersConfig { url: settings.amqp_url.expose().to_owned(), name: format!("{} alerts", settings.worker_name) };
         let gathering = Gathering { store: store.clone(), snapshot, inspector: Inspector::new(broker, topology.clone()), topology };
-        Ok(Self { store, gathering, teller: Teller { engine, connections, ids, every }, every, me: Uuid::new_v4() })
+        Ok(Self { store, gathering, notifier: Notifier { engine, connections, ids, interval }, interval, me: Uuid::new_v4() })
     }
 
-    /// Watches until shutdown. A look that has begun is finished first.
+    /// Evaluates rules until shutdown. An evaluation that has begun is finished first.
     pub(crate) async fn run_until(self, shutdown: Shutdown) {
-        let pause = (self.every / ROUNDS).max(MIN_INTERVAL);
+        let pause = (self.interval / ROUNDS_PER_INTERVAL).max(MIN_INTERVAL);
         while !shutdown.is_triggered() {
             match AssertUnwindSafe(self.round()).catch_unwind().await {
                 // There may be more.
-                Ok(Ok(count)) if count >= MAX_AT_ONCE as usize => continue,
+                Ok(Ok(count)) if count >= MAX_CLAIMED as usize => continue,
                 Ok(Ok(_)) => {}
-                Ok(Err(error)) => tracing::warn!(%error, "alerts cannot be looked at; trying again"),
-                // It is logged already, and the others are still watched.
+                Ok(Err(error)) => tracing::warn!(%error, "alert rules cannot be evaluated; trying again"),
+                // The panic is logged already, and the other rules are evaluated.
                 Err(_) => {}
             }
             tokio::select! {
@@ -82,35 +82,35 @@ impl Watcher {
         }
     }
 
-    /// Looks at what is due; how many alerts that were.
+    /// Evaluates the rules that are due, and returns their number.
     async fn round(&self) -> Result<usize, StoreError> {
-        let due = self.store.claim_alerts(self.me, MAX_AT_ONCE, self.every, LEASE).await?;
+        let due = self.store.claim_alerts(self.me, MAX_CLAIMED, self.interval, LEASE).await?;
         if due.is_empty() {
             return Ok(0);
         }
         let workers = self.gathering.workers().await?;
-        let looks = join_all(due.iter().map(async |due| {
-            let looked = self.look(due, &workers).await;
-            looked.and(self.store.release_alert(self.me, due.id).await)
+        let evaluations = join_all(due.iter().map(async |due| {
+            let evaluated = self.evaluate(due, &workers).await;
+            evaluated.and(self.store.release_alert(self.me, due.id).await)
         }));
-        looks.await.into_iter().collect::<Result<Vec<()>, _>>()?;
+        evaluations.await.into_iter().collect::<Result<Vec<()>, _>>()?;
         Ok(due.len())
     }
 
-    async fn look(&self, due: &DueAlert, workers: &gather::Workers) -> Result<(), StoreError> {
+    async fn evaluate(&self, due: &DueAlert, workers: &gather::Workers) -> Result<(), StoreError> {
         let observations = self.gathering.observe(due, workers).await?;
-        let look = decide(due, &observations, &Pace::new(self.every, due.alert.repeat));
-        let is_new = look.notice.is_some() || !look.changed.is_empty() || !look.forgotten.is_empty();
-        if is_new && !self.store.save_alert_look(self.me, due, &look).await? {
+        let evaluation = decide(due, &observations, &Pace::new(self.interval, due.alert.repeat));
+        let is_new = evaluation.notification.is_some() || !evaluation.changed.is_empty() || !evaluation.forgotten.is_empty();
+        if is_new && !self.store.save_alert_evaluation(self.me, due, &evaluation).await? {
             return Ok(());
         }
-        let telling = match (&look.notice, &due.pending) {
-            (Some((notice, _)), _) => self.teller.tell(due, notice, &[], 0).await,
+        let result = match (&evaluation.notification, &due.pending) {
+            (Some((notification, _)), _) => self.notifier.notify(due, notification, &[], 0).await,
             (None, Some(pending)) if due.try_at.is_none_or(|at| at <= due.now) => {
-                self.teller.tell(due, pending, &due.delivered, due.attempts).await
+                self.notifier.notify(due, pending, &due.delivered, due.attempts).await
             }
             _ => return Ok(()),
         };
-        self.store.record_telling(due.id, &telling).await
+        self.store.record_notification(due.id, &result).await
     }
 }

@@ -1,4 +1,4 @@
-//! From facts of an integration to whether an alert's condition holds. No I/O.
+//! The observation of an integration: from facts to whether the condition of an alert rule holds. No I/O.
 
 use super::decide::Observation;
 use forebay_contract::alert::Condition;
@@ -6,24 +6,24 @@ use forebay_contract::{format_duration, unix_micros};
 use forebay_store::{AlertState, Counts, Integration, TriggerState};
 use std::time::Duration;
 
-/// What is known of one integration. Times are microseconds of Unix time.
+/// The facts about one integration. Times are microseconds of Unix time.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Facts {
     /// The database's clock.
     pub(crate) now: i64,
-    /// What ended in the window.
+    /// Executions that ended in the window.
     pub(crate) counts: Counts,
-    /// When the last recorded execution was accepted.
+    /// The time at which the last recorded execution was received.
     pub(crate) last_accepted: Option<i64>,
-    /// Since when the oldest that workers have in hand is under way.
+    /// The time at which the oldest execution in the hands of workers was received.
     pub(crate) in_hand: Option<i64>,
-    /// Whether messages wait that no worker has in hand; `None`: it is not known.
+    /// Whether messages wait that no worker has in hand; `None`: that is not known.
     pub(crate) waits: Option<bool>,
     /// The halt of its trigger.
     pub(crate) halt: Option<TriggerState>,
 }
 
-/// What is seen of an integration that is watched. `state`: how it stood at the last look.
+/// Observes an integration that is watched. `state`: its state at the evaluation before.
 pub(crate) fn observe(condition: &Condition, integration: &Integration, facts: &Facts, state: Option<&AlertState>) -> Observation {
     let waiting_since = match facts.waits {
         Some(true) => state.and_then(|state| state.waiting_since).or(Some(facts.now)),
@@ -130,8 +130,8 @@ mod tests {
     fn state(watched_since: i64, waiting_since: Option<i64>) -> AlertState {
         let (phase, detail) = (AlertPhase::Clear, String::new());
         let integration = Uuid::from_u128(1);
-        let (raised_at, clear_since, told_at, over_at) = (None, None, None, None);
-        AlertState { integration, phase, watched_since, waiting_since, raised_at, clear_since, told_at, over_at, flaps: 0, detail }
+        let (raised_at, clear_since, notified_at, over_at) = (None, None, None, None);
+        AlertState { integration, phase, watched_since, waiting_since, raised_at, clear_since, notified_at, over_at, flaps: 0, detail }
     }
 
     fn seen(condition: Condition, facts: Facts, state: Option<&AlertState>) -> (Option<bool>, String) {

@@ -117,16 +117,16 @@ fn all_mistakes_are_told_at_once() {
 #[test]
 fn a_notice_says_what_happened_to_programs_and_people() {
     let alert = read(&format!("{}description: Orders of ACME\n", with("{ silent: { for: 30m } }", HOOK))).unwrap();
-    let entry = |name: &str, event| NoticeEntry {
+    let entry = |name: &str, event| NotificationEntry {
         integration: name.parse().unwrap(),
         event,
         since: 1_700_000_000_000_000,
         detail: "none since then".to_owned(),
     };
     let entries = vec![entry("A", Event::Resolved), entry("B", Event::Raised), entry("C", Event::Raised)];
-    let notice = Notice { number: 7, at: 1_700_000_060_999_999, entries };
-    assert_eq!(notice.subject(&alert), "[Forebay] t/a raised: B and 1 more");
-    let body = notice.to_json(&alert);
+    let notification = Notification { number: 7, at: 1_700_000_060_999_999, entries };
+    assert_eq!(notification.subject(&alert), "[Forebay] t/a raised: B and 1 more");
+    let body = notification.to_json(&alert);
     let expected = json!({ "integration": "A", "event": "resolved", "since": "2023-11-14T22:13:20Z", "detail": "none since then" });
     assert_eq!(body["integrations"][0], expected);
     assert_eq!((&body["event"], &body["number"], &body["condition"]), (&json!("raised"), &json!(7), &json!("silent")));
@@ -140,9 +140,9 @@ t/B raised: none since then
   raised 2023-11-14T22:13:20Z
 t/C raised: none since then
   raised 2023-11-14T22:13:20Z";
-    assert_eq!(notice.text(&alert), text);
-    assert_eq!(Notice::from_stored(&notice.to_stored()), Some(notice));
-    let test = Notice { number: 0, at: 0, entries: Vec::new() };
+    assert_eq!(notification.text(&alert), text);
+    assert_eq!(Notification::from_stored(&notification.to_stored()), Some(notification));
+    let test = Notification { number: 0, at: 0, entries: Vec::new() };
     assert_eq!(test.subject(&alert), "[Forebay] t/a test");
     assert!(test.text(&alert).contains("This is a test"));
 }

@@ -1,8 +1,8 @@
 use crate::database::with_store;
 use crate::samples::{Sample, apply, name};
-use forebay_contract::alert::{Alert, Event, Notice, NoticeEntry};
+use forebay_contract::alert::{Alert, Event, Notification, NotificationEntry};
 use forebay_contract::definition::documents;
-use forebay_store::{AlertLook, AlertPhase, AlertState, AuditFilter, DueAlert, Store, StoreError, Telling, Who};
+use forebay_store::{AlertEvaluation, AlertPhase, AlertState, AuditFilter, DueAlert, NotificationResult, Principal, Store, StoreError};
 use serde_json::Value;
 use std::time::Duration;
 use uuid::Uuid;
@@ -20,7 +20,7 @@ fn alert(path: &str, more: &str) -> (Alert, Value) {
 
 async fn put(store: &Store, path: &str, more: &str, expected: Option<i32>) -> Result<Uuid, StoreError> {
     let (alert, document) = alert(path, more);
-    store.put_alert(&alert, &document, expected, &Who::from("anna")).await
+    store.put_alert(&alert, &document, expected, &Principal::from("anna")).await
 }
 
 async fn claim(store: &Store, me: Uuid) -> Vec<DueAlert> {
@@ -40,16 +40,17 @@ fn raised(integration: Uuid) -> AlertState {
         waiting_since: Some(1_700_000_000_000_002),
         raised_at: Some(1_700_000_000_000_003),
         clear_since: Some(1_700_000_000_000_004),
-        told_at: Some(1_700_000_000_000_005),
+        notified_at: Some(1_700_000_000_000_005),
         over_at: Some(1_700_000_000_000_006),
         flaps: 3,
         detail: "it is so".to_owned(),
     }
 }
 
-fn notice(number: i64) -> Notice {
-    let entry = NoticeEntry { integration: name("n"), event: Event::Raised, since: 1_700_000_000_000_003, detail: "it is so".to_owned() };
-    Notice { number, at: 1_700_000_000_000_007, entries: vec![entry] }
+fn notification(number: i64) -> Notification {
+    let entry =
+        NotificationEntry { integration: name("n"), event: Event::Raised, since: 1_700_000_000_000_003, detail: "it is so".to_owned() };
+    Notification { number, at: 1_700_000_000_000_007, entries: vec![entry] }
 }
 
 #[tokio::test]
@@ -70,10 +71,10 @@ async fn an_alert_is_stored_listed_by_tenant_changed_by_one_at_a_time_and_delete
         assert_eq!(paths(None).await, ["t/a", "u/b"]);
         assert_eq!(paths(Some(&[name("u")])).await, ["u/b"]);
         assert!(paths(Some(&[])).await.is_empty());
-        let who = Who::from("anna");
-        assert!(matches!(store.delete_alert(&name("t"), &name("a"), Some(1), &who).await, Err(StoreError::Changed { .. })));
-        store.delete_alert(&name("t"), &name("a"), Some(2), &who).await.unwrap();
-        assert!(matches!(store.delete_alert(&name("t"), &name("a"), None, &who).await, Err(StoreError::NotFound { .. })));
+        let principal = Principal::from("anna");
+        assert!(matches!(store.delete_alert(&name("t"), &name("a"), Some(1), &principal).await, Err(StoreError::Changed { .. })));
+        store.delete_alert(&name("t"), &name("a"), Some(2), &principal).await.unwrap();
+        assert!(matches!(store.delete_alert(&name("t"), &name("a"), None, &principal).await, Err(StoreError::NotFound { .. })));
         assert!(matches!(store.alert(&name("t"), &name("a")).await, Err(StoreError::NotFound { .. })));
         let lines = store.list_audit(&AuditFilter { target: Some("t/a".to_owned()), limit: 10, ..AuditFilter::default() }).await.unwrap();
         let actions: Vec<&str> = lines.iter().map(|line| line.action.as_str()).collect();
@@ -112,9 +113,9 @@ async fn one_scheduler_has_an_alert_until_it_gives_it_back_or_dies() {
         client.batch_execute("update alert_rules set look_at = now(), claimed_until = now() - interval '1 second'").await.unwrap();
         let taken = claim(&store, other).await;
         assert_eq!(taken.len(), 2);
-        let look = AlertLook { notice: Some((notice(1), false)), ..AlertLook::default() };
-        assert!(!store.save_alert_look(one, &taken[0], &look).await.unwrap(), "it is not dead, and does not have it any more");
-        assert!(store.save_alert_look(other, &taken[0], &look).await.unwrap());
+        let evaluation = AlertEvaluation { notification: Some((notification(1), false)), ..AlertEvaluation::default() };
+        assert!(!store.save_alert_evaluation(one, &taken[0], &evaluation).await.unwrap(), "it is not dead, and does not have it any more");
+        assert!(store.save_alert_evaluation(other, &taken[0], &evaluation).await.unwrap());
     })
     .await;
 }
@@ -127,10 +128,11 @@ async fn where_an_alert_stands_and_what_has_to_be_sent_is_there_for_the_next_loo
         let me = Uuid::new_v4();
         let due = claim(&store, me).await.remove(0);
         assert_eq!((due.number, due.pending.clone(), due.states.len()), (0, None, 0));
-        let look = AlertLook { changed: vec![raised(integration)], forgotten: Vec::new(), notice: Some((notice(1), true)) };
-        assert!(store.save_alert_look(me, &due, &look).await.unwrap());
+        let evaluation =
+            AlertEvaluation { changed: vec![raised(integration)], forgotten: Vec::new(), notification: Some((notification(1), true)) };
+        assert!(store.save_alert_evaluation(me, &due, &evaluation).await.unwrap());
         let failed = Some(("webhook: \0 refused".to_owned(), Duration::from_secs(30)));
-        store.record_telling(due.id, &Telling { number: 1, delivered: vec!["email".to_owned()], failed }).await.unwrap();
+        store.record_notification(due.id, &NotificationResult { number: 1, delivered: vec!["email".to_owned()], failed }).await.unwrap();
         let listed = store.alert(&name("t"), &name("a")).await.unwrap();
         assert_eq!((listed.is_pending, listed.attempts, listed.messages, listed.sent_at), (true, 1, 1, None));
         assert!(listed.error.unwrap().ends_with("refused") && listed.try_at > listed.error_at && listed.error_at.is_some());
@@ -140,20 +142,20 @@ async fn where_an_alert_stands_and_what_has_to_be_sent_is_there_for_the_next_loo
         due_again(&database).await;
         let next = claim(&store, me).await.remove(0);
         assert_eq!(next.states, [raised(integration)]);
-        assert_eq!((next.pending, next.delivered, next.attempts, next.number), (Some(notice(1)), vec!["email".to_owned()], 1, 1));
-        assert_eq!((next.told_at, next.reminded_at), (Some(notice(1).at), Some(notice(1).at)));
-        let arrived = Telling { number: 1, delivered: vec!["email".to_owned(), "webhook".to_owned()], failed: None };
-        store.record_telling(due.id, &Telling { number: 0, ..arrived.clone() }).await.unwrap();
+        assert_eq!((next.pending, next.delivered, next.attempts, next.number), (Some(notification(1)), vec!["email".to_owned()], 1, 1));
+        assert_eq!((next.notified_at, next.reminded_at), (Some(notification(1).at), Some(notification(1).at)));
+        let arrived = NotificationResult { number: 1, delivered: vec!["email".to_owned(), "webhook".to_owned()], failed: None };
+        store.record_notification(due.id, &NotificationResult { number: 0, ..arrived.clone() }).await.unwrap();
         assert!(store.alert(&name("t"), &name("a")).await.unwrap().is_pending, "that was another message");
-        store.record_telling(due.id, &arrived).await.unwrap();
+        store.record_notification(due.id, &arrived).await.unwrap();
         let listed = store.alert(&name("t"), &name("a")).await.unwrap();
         assert_eq!((listed.is_pending, listed.attempts, listed.error, listed.sent_at.is_some()), (false, 0, None, true));
         store.release_alert(me, due.id).await.unwrap();
 
         due_again(&database).await;
         let last = claim(&store, me).await.remove(0);
-        let forget = AlertLook { forgotten: vec![integration], ..AlertLook::default() };
-        assert!(store.save_alert_look(me, &last, &forget).await.unwrap());
+        let forget = AlertEvaluation { forgotten: vec![integration], ..AlertEvaluation::default() };
+        assert!(store.save_alert_evaluation(me, &last, &forget).await.unwrap());
         assert!(store.alert(&name("t"), &name("a")).await.unwrap().raised.is_empty());
     })
     .await;
@@ -166,12 +168,13 @@ async fn an_alert_that_is_changed_ends_the_claim_and_another_condition_begins_an
         put(&store, "t/a", "", None).await.unwrap();
         let me = Uuid::new_v4();
         let due = claim(&store, me).await.remove(0);
-        let look = AlertLook { changed: vec![raised(integration)], forgotten: Vec::new(), notice: Some((notice(1), false)) };
-        assert!(store.save_alert_look(me, &due, &look).await.unwrap());
+        let evaluation =
+            AlertEvaluation { changed: vec![raised(integration)], forgotten: Vec::new(), notification: Some((notification(1), false)) };
+        assert!(store.save_alert_evaluation(me, &due, &evaluation).await.unwrap());
         put(&store, "t/a", "repeat: 1h\n", None).await.unwrap();
-        assert!(!store.save_alert_look(me, &due, &look).await.unwrap(), "what was looked at is not there any more");
+        assert!(!store.save_alert_evaluation(me, &due, &evaluation).await.unwrap(), "what was looked at is not there any more");
         let kept = claim(&store, me).await.remove(0);
-        assert_eq!((kept.states.len(), kept.pending), (1, Some(notice(1))), "it is the same condition");
+        assert_eq!((kept.states.len(), kept.pending), (1, Some(notification(1))), "it is the same condition");
         put(&store, "t/a", "when: { silent: { for: 1h } }\n", None).await.unwrap();
         let anew = claim(&store, me).await.remove(0);
         assert_eq!((anew.states.len(), anew.pending, anew.number), (0, None, 1));

@@ -12,7 +12,7 @@ async fn applying_creates_then_changes_nothing_then_makes_a_new_version() {
         assert_eq!((again.id, again.version, again.change), (first.id, 1, Change::Unchanged), "the end of a text is no change");
         let commented = apply(&store, "t/n", "# another comment\n").await;
         assert_eq!((commented.id, commented.version, commented.change), (first.id, 2, Change::Updated));
-        // Who gives a definition without its text says nothing about comments.
+        // A definition that is given without its text has no comments.
         let bare = NewDefinition { source: String::new(), ..definition("t/n", "") };
         let bare = store.apply(&[bare], "test").await.unwrap().remove(0);
         assert_eq!((bare.version, bare.change), (2, Change::Unchanged));

@@ -11,7 +11,7 @@ async fn what_is_shown_once_is_read_once_by_whom_it_is_for_and_by_nobody_in_the_
         let id = store.put_flash(&mine, b"the key is hunter2".to_vec(), MINUTE).await.unwrap();
         let row = database.client().await.query_one("select f::text, content from flashes f", &[]).await.unwrap();
         assert!(!row.get::<_, Vec<u8>>(1).windows(7).any(|part| part == b"hunter2"));
-        // Who has another credential neither reads it nor takes it away.
+        // A request with another credential neither reads nor removes it.
         assert_eq!(store.take_flash(&other, id).await.unwrap(), None);
         assert_eq!(store.take_flash(&mine, id).await.unwrap().as_deref(), Some(b"the key is hunter2".as_slice()));
         assert_eq!(store.take_flash(&mine, id).await.unwrap(), None);

@@ -1,5 +1,5 @@
 use crate::database::with_store;
-use forebay_store::{BrokerPlace, Deed, StoreError, Who};
+use forebay_store::{AuditEvent, BrokerPlace, Principal, StoreError};
 use std::sync::atomic::{AtomicU32, Ordering};
 use uuid::Uuid;
 
@@ -32,12 +32,12 @@ async fn of_services_that_start_at_once_one_registers_and_marks_the_broker() {
 async fn a_place_is_replaced_by_who_knows_the_present_one() {
     with_store(|store, _| async move {
         let (first, second) = (place("a."), place(""));
-        let deed = Deed { tenant: None, action: "installation.adopt", target: "broker".to_owned(), before: None, after: None };
-        let who = Who::from("ada@host");
-        store.replace_broker_place(&first, None, &who, &deed).await.unwrap();
-        let late = store.replace_broker_place(&second, None, &who, &deed).await;
+        let event = AuditEvent { tenant: None, action: "installation.adopt", target: "broker".to_owned(), before: None, after: None };
+        let principal = Principal::from("ada@host");
+        store.replace_broker_place(&first, None, &principal, &event).await.unwrap();
+        let late = store.replace_broker_place(&second, None, &principal, &event).await;
         assert!(matches!(late, Err(StoreError::Changed { .. })), "{late:?}");
-        store.replace_broker_place(&second, Some(&first), &who, &deed).await.unwrap();
+        store.replace_broker_place(&second, Some(&first), &principal, &event).await.unwrap();
         assert_eq!(store.broker_place().await.unwrap(), Some(second), "an empty prefix is one");
     })
     .await;

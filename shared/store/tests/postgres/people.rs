@@ -1,8 +1,8 @@
 use crate::database::with_store;
 use crate::samples::{apply, name};
 use forebay_store::{
-    AuditFilter, Deed, Grants, KeyChange, NewKey, NewPassword, NewToken, NewUser, Role, Scope, Seen, Store, StoreError, UserChange,
-    UserRow, Who, WhoKind, key_digest,
+    AuditEvent, AuditFilter, Grants, KeyChange, NewKey, NewPassword, NewToken, NewUser, Principal, PrincipalKind, Role, Scope, Seen, Store,
+    StoreError, UserChange, UserRow, key_digest,
 };
 use std::time::Duration;
 
@@ -16,12 +16,12 @@ async fn first(store: &Store) -> UserRow {
     store.create_first_user(new_user("Root", Grants::default()), None).await.unwrap()
 }
 
-fn who() -> Who {
-    Who { kind: WhoKind::User, name: "root".to_owned(), user: None, address: None }
+fn principal() -> Principal {
+    Principal { kind: PrincipalKind::User, name: "root".to_owned(), user: None, address: None }
 }
 
-fn opened() -> Deed {
-    Deed { tenant: None, action: "session.open", target: "anna".to_owned(), before: None, after: None }
+fn opened() -> AuditEvent {
+    AuditEvent { tenant: None, action: "session.open", target: "anna".to_owned(), before: None, after: None }
 }
 
 #[tokio::test]
@@ -33,7 +33,7 @@ async fn only_the_first_user_is_made_without_another_one() {
         assert_eq!((user.name.as_str(), user.grants.role_everywhere()), ("root", Some(Role::Administrator)));
         let again = store.create_first_user(new_user("mallory", Grants::default()), None).await;
         assert!(matches!(again, Err(StoreError::Exists { .. })), "{again:?}");
-        assert!(matches!(store.create_user(new_user("ROOT", Grants::default()), &who()).await, Err(StoreError::Exists { .. })));
+        assert!(matches!(store.create_user(new_user("ROOT", Grants::default()), &principal()).await, Err(StoreError::Exists { .. })));
     })
     .await;
 }
@@ -43,17 +43,17 @@ async fn nobody_is_locked_out_and_an_edit_of_an_old_state_is_refused() {
     with_store(|store, _| async move {
         let root = first(&store).await;
         let weaker = UserChange { grants: Some(Grants::everywhere(Role::Viewer)), ..UserChange::default() };
-        assert!(matches!(store.update_user(root.id, weaker.clone(), None, &who()).await, Err(StoreError::LastAdministrator)));
+        assert!(matches!(store.update_user(root.id, weaker.clone(), None, &principal()).await, Err(StoreError::LastAdministrator)));
         let disabled = UserChange { enabled: Some(false), ..UserChange::default() };
-        assert!(matches!(store.update_user(root.id, disabled, None, &who()).await, Err(StoreError::LastAdministrator)));
-        assert!(matches!(store.delete_user(root.id, None, &who()).await, Err(StoreError::LastAdministrator)));
+        assert!(matches!(store.update_user(root.id, disabled, None, &principal()).await, Err(StoreError::LastAdministrator)));
+        assert!(matches!(store.delete_user(root.id, None, &principal()).await, Err(StoreError::LastAdministrator)));
 
-        let other = store.create_user(new_user("anna", Grants::everywhere(Role::Administrator)), &who()).await.unwrap();
-        let root = store.update_user(root.id, weaker.clone(), Some(root.revision), &who()).await.unwrap();
+        let other = store.create_user(new_user("anna", Grants::everywhere(Role::Administrator)), &principal()).await.unwrap();
+        let root = store.update_user(root.id, weaker.clone(), Some(root.revision), &principal()).await.unwrap();
         assert_eq!(root.grants.role_everywhere(), Some(Role::Viewer));
-        assert!(matches!(store.update_user(root.id, weaker, Some(1), &who()).await, Err(StoreError::Changed { .. })));
-        assert!(matches!(store.delete_user(other.id, None, &who()).await, Err(StoreError::LastAdministrator)));
-        store.delete_user(root.id, Some(root.revision), &who()).await.unwrap();
+        assert!(matches!(store.update_user(root.id, weaker, Some(1), &principal()).await, Err(StoreError::Changed { .. })));
+        assert!(matches!(store.delete_user(other.id, None, &principal()).await, Err(StoreError::LastAdministrator)));
+        store.delete_user(root.id, Some(root.revision), &principal()).await.unwrap();
         assert_eq!(store.list_users().await.unwrap().len(), 1);
     })
     .await;
@@ -65,20 +65,20 @@ async fn a_session_ends_by_time_by_idleness_by_sign_out_and_by_a_new_password() 
         let user = first(&store).await;
         let digest = key_digest("cookie");
         let is_open = async |idle: Duration| store.session_user(&digest, idle, Seen::Now).await.unwrap().is_some();
-        store.open_session(user.id, &digest, HOUR, HOUR, &who(), &opened()).await.unwrap();
+        store.open_session(user.id, &digest, HOUR, HOUR, &principal(), &opened()).await.unwrap();
         assert!(is_open(HOUR).await);
         assert!(!is_open(Duration::ZERO).await, "idle for longer than it may be");
         store.close_session(&digest).await.unwrap();
         assert!(!is_open(HOUR).await);
 
-        store.open_session(user.id, &digest, Duration::ZERO, HOUR, &who(), &opened()).await.unwrap();
+        store.open_session(user.id, &digest, Duration::ZERO, HOUR, &principal(), &opened()).await.unwrap();
         assert!(!is_open(HOUR).await, "its time is over");
         store.close_session(&digest).await.unwrap();
 
-        store.open_session(user.id, &digest, HOUR, HOUR, &who(), &opened()).await.unwrap();
+        store.open_session(user.id, &digest, HOUR, HOUR, &principal(), &opened()).await.unwrap();
         let password =
             UserChange { password: Some(NewPassword { digest: "$argon2id$other".to_owned(), is_reset: false }), ..UserChange::default() };
-        store.update_user(user.id, password, None, &who()).await.unwrap();
+        store.update_user(user.id, password, None, &principal()).await.unwrap();
         assert!(!is_open(HOUR).await, "a new password signs everybody out");
     })
     .await;
@@ -90,7 +90,7 @@ async fn a_token_is_stored_as_a_digest_and_works_until_it_ends() {
         let user = first(&store).await;
         let scopes = vec![Scope::Tenant(name("t"))];
         let new = NewToken { user: user.id, label: "CI".to_owned(), role: Role::Operator, scopes, lasts: HOUR };
-        let created = store.create_token(new.clone(), &who()).await.unwrap();
+        let created = store.create_token(new.clone(), &principal()).await.unwrap();
         let stored: String = database.client().await.query_one("select t::text from api_tokens t", &[]).await.unwrap().get(0);
         assert!(!stored.contains(&created.token), "{stored}");
         let (token, owner) = store.token(&key_digest(&created.token)).await.unwrap().unwrap();
@@ -98,9 +98,9 @@ async fn a_token_is_stored_as_a_digest_and_works_until_it_ends() {
         assert_eq!(token.scopes, new.scopes);
         assert!(store.list_tokens(Some(user.id)).await.unwrap()[0].last_used_at.is_some());
 
-        let ended = store.create_token(NewToken { lasts: Duration::ZERO, ..new }, &who()).await.unwrap();
+        let ended = store.create_token(NewToken { lasts: Duration::ZERO, ..new }, &principal()).await.unwrap();
         assert!(store.token(&key_digest(&ended.token)).await.unwrap().is_none());
-        store.delete_token(created.id, &who()).await.unwrap();
+        store.delete_token(created.id, &principal()).await.unwrap();
         assert!(store.token(&key_digest(&created.token)).await.unwrap().is_none());
     })
     .await;
@@ -121,16 +121,16 @@ async fn every_change_is_in_the_audit_log_with_before_and_after_and_no_secret() 
             signs: false,
             reads_all_outcomes: false,
         };
-        let created = store.create_key(key, &who()).await.unwrap();
+        let created = store.create_key(key, &principal()).await.unwrap();
         let change = KeyChange { label: Some("ACME Inc".to_owned()), ..KeyChange::default() };
-        store.update_key(created.id, change, Some(1), &who()).await.unwrap();
+        store.update_key(created.id, change, Some(1), &principal()).await.unwrap();
         first(&store).await;
 
         let of_tenant = AuditFilter { tenants: Some(vec![name("t")]), limit: 10, ..AuditFilter::default() };
         let lines = store.list_audit(&of_tenant).await.unwrap();
         let actions: Vec<&str> = lines.iter().map(|line| line.action.as_str()).collect();
         assert_eq!(actions, ["key.update", "key.create", "integration.create"]);
-        assert_eq!(lines[0].who, who());
+        assert_eq!(lines[0].principal, principal());
         assert_eq!(lines[0].before.as_ref().unwrap()["label"], "ACME");
         assert_eq!(lines[0].after.as_ref().unwrap()["label"], "ACME Inc");
 
@@ -151,12 +151,12 @@ async fn old_lines_of_the_audit_log_go_and_a_line_says_so() {
     with_store(|store, database| async move {
         first(&store).await;
         for name in ["anna", "bert"] {
-            store.create_user(new_user(name, Grants::default()), &who()).await.unwrap();
+            store.create_user(new_user(name, Grants::default()), &principal()).await.unwrap();
         }
         database.client().await.execute("update audit set at = now() - interval '2 hours' where target <> 'bert'", &[]).await.unwrap();
         let now = database.client().await.query_one("select (extract(epoch from now()) * 1000000)::bigint", &[]).await.unwrap().get(0);
-        assert_eq!(store.forget_audit(now, HOUR).await.unwrap(), 2);
-        assert_eq!(store.forget_audit(now, HOUR).await.unwrap(), 0);
+        assert_eq!(store.delete_old_audit_entries(now, HOUR).await.unwrap(), 2);
+        assert_eq!(store.delete_old_audit_entries(now, HOUR).await.unwrap(), 0);
         let lines = store.list_audit(&AuditFilter { limit: 10, ..AuditFilter::default() }).await.unwrap();
         let told: Vec<(&str, &str)> = lines.iter().map(|line| (line.action.as_str(), line.target.as_str())).collect();
         assert_eq!(told, [("audit.forget", "*"), ("user.create", "bert")]);

@@ -11,14 +11,14 @@ const START: i64 = 1_700_000_000 * SECOND;
 const YES: Option<bool> = Some(true);
 const NO: Option<bool> = Some(false);
 
-/// An alert on some integrations, as the store would have it between looks.
+/// A rule on some integrations, as it is stored between evaluations.
 struct Watch {
     due: DueAlert,
     pace: Pace,
     names: Vec<Name>,
-    /// Whether messages arrive.
+    /// Whether notifications arrive.
     arrives: bool,
-    told: Vec<Notice>,
+    notifications: Vec<Notification>,
 }
 
 impl Watch {
@@ -32,7 +32,7 @@ impl Watch {
             revision: 1,
             now: START,
             number: 0,
-            told_at: None,
+            notified_at: None,
             reminded_at: None,
             pending: None,
             delivered: Vec::new(),
@@ -41,16 +41,16 @@ impl Watch {
             states: Vec::new(),
         };
         let names = (0..integrations).map(|number| format!("I{number}").parse().unwrap()).collect();
-        Self { due, pace, names, arrives: true, told: Vec::new() }
+        Self { due, pace, names, arrives: true, notifications: Vec::new() }
     }
 
-    /// One look, 15 s after the one before; what is told.
-    fn look(&mut self, holds: &[Option<bool>]) -> Vec<(usize, Event)> {
+    /// Evaluates 15 s after the evaluation before, and returns the events of the notification.
+    fn evaluate(&mut self, holds: &[Option<bool>]) -> Vec<(usize, Event)> {
         let watched: Vec<_> = holds.iter().map(|holds| (*holds, true)).collect();
-        self.look_at(&watched)
+        self.evaluate_observed(&watched)
     }
 
-    fn look_at(&mut self, holds: &[(Option<bool>, bool)]) -> Vec<(usize, Event)> {
+    fn evaluate_observed(&mut self, holds: &[(Option<bool>, bool)]) -> Vec<(usize, Event)> {
         let observations: Vec<Observation> = holds
             .iter()
             .enumerate()
@@ -63,25 +63,25 @@ impl Watch {
                 is_watched: *is_watched,
             })
             .collect();
-        let look = decide(&self.due, &observations, &self.pace);
-        self.due.states.retain(|state| !look.forgotten.contains(&state.integration));
-        for changed in look.changed {
+        let evaluation = decide(&self.due, &observations, &self.pace);
+        self.due.states.retain(|state| !evaluation.forgotten.contains(&state.integration));
+        for changed in evaluation.changed {
             self.due.states.retain(|state| state.integration != changed.integration);
             self.due.states.push(changed);
         }
         let mut events = Vec::new();
-        if let Some((notice, reminds)) = look.notice {
+        if let Some((notification, reminds)) = evaluation.notification {
             assert!(self.due.pending.is_none(), "one message at a time");
-            assert_eq!(notice.number, self.due.number + 1);
-            (self.due.number, self.due.told_at) = (notice.number, Some(notice.at));
+            assert_eq!(notification.number, self.due.number + 1);
+            (self.due.number, self.due.notified_at) = (notification.number, Some(notification.at));
             if reminds {
-                self.due.reminded_at = Some(notice.at);
+                self.due.reminded_at = Some(notification.at);
             }
-            for entry in &notice.entries {
+            for entry in &notification.entries {
                 events.push((self.names.iter().position(|name| *name == entry.integration).unwrap(), entry.event));
             }
-            self.due.pending = Some(notice.clone());
-            self.told.push(notice);
+            self.due.pending = Some(notification.clone());
+            self.notifications.push(notification);
         }
         if self.arrives {
             self.due.pending = None;
@@ -90,83 +90,83 @@ impl Watch {
         events
     }
 
-    /// As many looks that all see the same; everything that is told.
-    fn looks(&mut self, count: i64, holds: &[Option<bool>]) -> Vec<(usize, Event)> {
-        (0..count).flat_map(|_| self.look(holds)).collect()
+    /// Evaluates several times with the same observations, and returns all events.
+    fn evaluate_times(&mut self, count: i64, holds: &[Option<bool>]) -> Vec<(usize, Event)> {
+        (0..count).flat_map(|_| self.evaluate(holds)).collect()
     }
 }
 
 #[test]
-fn it_is_told_once_when_it_is_raised_and_once_when_it_is_over() {
+fn a_notification_is_sent_when_it_is_raised_and_when_it_is_resolved() {
     let mut watch = Watch::new(1);
-    assert_eq!(watch.looks(10, &[NO]), []);
-    assert_eq!(watch.look(&[YES]), [(0, Event::Raised)]);
-    assert_eq!(watch.looks(100, &[YES]), []);
-    assert_eq!(watch.looks(4, &[NO]), [], "it is clear for 45 s only");
-    assert_eq!(watch.look(&[NO]), [(0, Event::Resolved)]);
-    assert_eq!(watch.looks(100, &[NO]), []);
-    let resolved = &watch.told[1].entries[0];
-    assert_eq!((resolved.since, watch.told[1].at), (START + 10 * EVERY, START + 115 * EVERY));
+    assert_eq!(watch.evaluate_times(10, &[NO]), []);
+    assert_eq!(watch.evaluate(&[YES]), [(0, Event::Raised)]);
+    assert_eq!(watch.evaluate_times(100, &[YES]), []);
+    assert_eq!(watch.evaluate_times(4, &[NO]), [], "it is clear for 45 s only");
+    assert_eq!(watch.evaluate(&[NO]), [(0, Event::Resolved)]);
+    assert_eq!(watch.evaluate_times(100, &[NO]), []);
+    let resolved = &watch.notifications[1].entries[0];
+    assert_eq!((resolved.since, watch.notifications[1].at), (START + 10 * EVERY, START + 115 * EVERY));
 }
 
 #[test]
 fn what_comes_and_goes_within_a_minute_is_one_alert() {
     let mut watch = Watch::new(1);
-    assert_eq!(watch.look(&[YES]), [(0, Event::Raised)]);
+    assert_eq!(watch.evaluate(&[YES]), [(0, Event::Raised)]);
     for _ in 0..50 {
-        assert_eq!(watch.looks(4, &[NO]), []);
-        assert_eq!(watch.look(&[YES]), []);
+        assert_eq!(watch.evaluate_times(4, &[NO]), []);
+        assert_eq!(watch.evaluate(&[YES]), []);
     }
 }
 
 #[test]
 fn what_comes_back_again_and_again_must_be_away_for_longer_each_time() {
     let mut watch = Watch::new(1);
-    let mut looks_until_over = Vec::new();
+    let mut evaluations_until_over = Vec::new();
     for _ in 0..8 {
-        assert_eq!(watch.look(&[YES]), [(0, Event::Raised)]);
-        let mut looks = 1;
-        while watch.look(&[NO]).is_empty() {
-            looks += 1;
+        assert_eq!(watch.evaluate(&[YES]), [(0, Event::Raised)]);
+        let mut evaluations = 1;
+        while watch.evaluate(&[NO]).is_empty() {
+            evaluations += 1;
         }
-        looks_until_over.push(looks - 1);
+        evaluations_until_over.push(evaluations - 1);
         // Past the distance of two messages.
-        watch.looks(4, &[NO]);
+        watch.evaluate_times(4, &[NO]);
     }
-    assert_eq!(looks_until_over, [4, 8, 16, 32, 64, 128, 256, 256]);
-    watch.looks(8 * 256, &[NO]);
-    watch.look(&[YES]);
+    assert_eq!(evaluations_until_over, [4, 8, 16, 32, 64, 128, 256, 256]);
+    watch.evaluate_times(8 * 256, &[NO]);
+    watch.evaluate(&[YES]);
     assert_eq!(watch.due.states[0].flaps, 0, "a long time without it makes up for that");
 }
 
 #[test]
 fn while_it_stays_raised_it_is_told_again_after_the_time_to_repeat_and_not_before() {
     let mut watch = Watch::new(1);
-    assert_eq!(watch.look(&[YES]), [(0, Event::Raised)]);
+    assert_eq!(watch.evaluate(&[YES]), [(0, Event::Raised)]);
     let four_hours = 4 * HOUR / EVERY;
-    assert_eq!(watch.looks(four_hours - 1, &[YES]), []);
-    assert_eq!(watch.look(&[YES]), [(0, Event::StillRaised)]);
-    assert_eq!(watch.looks(four_hours - 1, &[YES]), []);
-    assert_eq!(watch.look(&[YES]), [(0, Event::StillRaised)]);
+    assert_eq!(watch.evaluate_times(four_hours - 1, &[YES]), []);
+    assert_eq!(watch.evaluate(&[YES]), [(0, Event::StillRaised)]);
+    assert_eq!(watch.evaluate_times(four_hours - 1, &[YES]), []);
+    assert_eq!(watch.evaluate(&[YES]), [(0, Event::StillRaised)]);
 }
 
 #[test]
 fn what_is_raised_together_is_told_together_and_the_rest_a_minute_later() {
     let mut watch = Watch::new(4);
-    assert_eq!(watch.look(&[YES, NO, YES, NO]), [(0, Event::Raised), (2, Event::Raised)]);
-    assert_eq!(watch.look(&[YES, YES, YES, NO]), []);
-    assert_eq!(watch.look(&[YES, YES, YES, YES]), []);
-    assert_eq!(watch.look(&[NO, YES, YES, YES]), []);
-    assert_eq!(watch.look(&[NO, YES, YES, YES]), [(1, Event::Raised), (3, Event::Raised)]);
-    assert_eq!(watch.looks(4, &[NO, YES, YES, YES]), [(0, Event::Resolved)]);
+    assert_eq!(watch.evaluate(&[YES, NO, YES, NO]), [(0, Event::Raised), (2, Event::Raised)]);
+    assert_eq!(watch.evaluate(&[YES, YES, YES, NO]), []);
+    assert_eq!(watch.evaluate(&[YES, YES, YES, YES]), []);
+    assert_eq!(watch.evaluate(&[NO, YES, YES, YES]), []);
+    assert_eq!(watch.evaluate(&[NO, YES, YES, YES]), [(1, Event::Raised), (3, Event::Raised)]);
+    assert_eq!(watch.evaluate_times(4, &[NO, YES, YES, YES]), [(0, Event::Resolved)]);
 }
 
 #[test]
 fn what_cannot_be_seen_changes_nothing() {
     let mut watch = Watch::new(1);
-    assert_eq!(watch.looks(10, &[None]), []);
-    assert_eq!(watch.look(&[YES]), [(0, Event::Raised)]);
-    assert_eq!(watch.looks(100, &[None]), []);
+    assert_eq!(watch.evaluate_times(10, &[None]), []);
+    assert_eq!(watch.evaluate(&[YES]), [(0, Event::Raised)]);
+    assert_eq!(watch.evaluate_times(100, &[None]), []);
     assert_eq!(watch.due.states[0].phase, AlertPhase::Raised);
 }
 
@@ -174,43 +174,43 @@ fn what_cannot_be_seen_changes_nothing() {
 fn nothing_is_written_while_a_message_has_not_arrived_and_what_happened_meanwhile_is_told_then() {
     let mut watch = Watch::new(2);
     watch.arrives = false;
-    assert_eq!(watch.look(&[YES, NO]), [(0, Event::Raised)]);
-    assert_eq!(watch.looks(20, &[NO, YES]), []);
+    assert_eq!(watch.evaluate(&[YES, NO]), [(0, Event::Raised)]);
+    assert_eq!(watch.evaluate_times(20, &[NO, YES]), []);
     watch.arrives = true;
     watch.due.pending = None;
-    assert_eq!(watch.look(&[NO, YES]), [(0, Event::Resolved), (1, Event::Raised)]);
+    assert_eq!(watch.evaluate(&[NO, YES]), [(0, Event::Resolved), (1, Event::Raised)]);
 }
 
 #[test]
 fn what_was_over_and_is_back_before_anybody_was_told_is_the_same_alert() {
     let mut watch = Watch::new(1);
     watch.arrives = false;
-    assert_eq!(watch.look(&[YES]), [(0, Event::Raised)]);
-    watch.looks(20, &[NO]);
+    assert_eq!(watch.evaluate(&[YES]), [(0, Event::Raised)]);
+    watch.evaluate_times(20, &[NO]);
     assert_eq!(watch.due.states[0].phase, AlertPhase::Over);
-    watch.look(&[YES]);
+    watch.evaluate(&[YES]);
     watch.arrives = true;
     watch.due.pending = None;
-    assert_eq!(watch.looks(10, &[YES]), []);
+    assert_eq!(watch.evaluate_times(10, &[YES]), []);
     assert_eq!(watch.due.states[0].raised_at, Some(START));
 }
 
 #[test]
 fn an_integration_that_is_not_watched_any_more_is_over_at_once_and_forgotten() {
     let mut watch = Watch::new(2);
-    watch.look(&[YES, NO]);
-    watch.looks(4, &[YES, NO]);
-    assert_eq!(watch.look_at(&[(NO, false), (NO, true)]), [(0, Event::Resolved)]);
+    watch.evaluate(&[YES, NO]);
+    watch.evaluate_times(4, &[YES, NO]);
+    assert_eq!(watch.evaluate_observed(&[(NO, false), (NO, true)]), [(0, Event::Resolved)]);
     assert_eq!(watch.due.states.len(), 1);
-    watch.look_at(&[]);
+    watch.evaluate_observed(&[]);
     assert!(watch.due.states.is_empty(), "one that does not exist any more is forgotten without a word");
 }
 
 #[test]
-fn a_look_that_sees_nothing_new_writes_nothing() {
+fn an_evaluation_without_a_change_writes_nothing() {
     let mut watch = Watch::new(1);
     for holds in [NO, YES] {
-        watch.looks(10, &[holds]);
+        watch.evaluate_times(10, &[holds]);
         let observation = Observation {
             integration: Uuid::from_u128(0),
             name: watch.names[0].clone(),
@@ -219,13 +219,13 @@ fn a_look_that_sees_nothing_new_writes_nothing() {
             waiting_since: None,
             is_watched: true,
         };
-        assert_eq!(decide(&watch.due, &[observation], &watch.pace), AlertLook::default());
+        assert_eq!(decide(&watch.due, &[observation], &watch.pace), AlertEvaluation::default());
     }
 }
 
 fn any_facts() -> impl Strategy<Value = Vec<(Vec<Option<bool>>, bool, u8)>> {
     let one = prop_oneof![4 => Just(YES), 4 => Just(NO), 1 => Just(None)];
-    // What is seen, whether messages arrive, and how many looks it lasts.
+    // Observations, whether notifications arrive, and for how many evaluations.
     prop::collection::vec((prop::collection::vec(one, 3), prop::bool::weighted(0.9), 1..80_u8), 1..120)
 }
 
@@ -235,18 +235,18 @@ proptest! {
         let mut watch = Watch::new(3);
         for (holds, arrives, times) in &facts {
             watch.arrives = *arrives;
-            watch.looks(i64::from(*times), holds);
+            watch.evaluate_times(i64::from(*times), holds);
         }
         let took = watch.due.now - START;
-        for (before, after) in watch.told.iter().zip(watch.told.iter().skip(1)) {
+        for (before, after) in watch.notifications.iter().zip(watch.notifications.iter().skip(1)) {
             prop_assert!(after.at - before.at >= MINUTE, "two messages within a minute");
         }
-        let reminders: Vec<i64> = watch.told.iter().filter(|notice| notice.entries.iter().any(|entry| entry.event == Event::StillRaised)).map(|notice| notice.at).collect();
+        let reminders: Vec<i64> = watch.notifications.iter().filter(|notification| notification.entries.iter().any(|entry| entry.event == Event::StillRaised)).map(|notification| notification.at).collect();
         for (before, after) in reminders.iter().zip(reminders.iter().skip(1)) {
             prop_assert!(after - before >= 4 * HOUR, "reminded too soon");
         }
         for name in &watch.names {
-            let events: Vec<Event> = watch.told.iter().flat_map(|notice| &notice.entries).filter(|entry| entry.integration == *name).map(|entry| entry.event).collect();
+            let events: Vec<Event> = watch.notifications.iter().flat_map(|notification| &notification.entries).filter(|entry| entry.integration == *name).map(|entry| entry.event).collect();
             let raised = events.iter().filter(|event| **event == Event::Raised).count() as i64;
             prop_assert!(raised <= 8 + took / (32 * MINUTE), "{raised} times raised within {} minutes", took / MINUTE);
             let mut is_raised = false;
@@ -267,13 +267,13 @@ proptest! {
         let mut watch = Watch::new(3);
         for (holds, arrives, times) in &facts {
             watch.arrives = *arrives;
-            watch.looks(i64::from(*times), holds);
+            watch.evaluate_times(i64::from(*times), holds);
         }
         // Longer than any while.
         watch.arrives = true;
         watch.due.pending = None;
-        watch.looks(300, &[YES, NO, NO]);
-        let last = |name: &Name| watch.told.iter().rev().flat_map(|notice| &notice.entries).find(|entry| entry.integration == *name).map(|entry| entry.event);
+        watch.evaluate_times(300, &[YES, NO, NO]);
+        let last = |name: &Name| watch.notifications.iter().rev().flat_map(|notification| &notification.entries).find(|entry| entry.integration == *name).map(|entry| entry.event);
         prop_assert!(matches!(last(&watch.names[0]), Some(Event::Raised | Event::StillRaised)));
         for name in &watch.names[1..] {
             prop_assert!(matches!(last(name), None | Some(Event::Resolved)));

@@ -208,7 +208,7 @@ impl HttpStep {
 impl HttpStep {
     /// Why a redirect was not followed, and where to write what instead.
     fn explain(&self, step: StepRun<'_>, not_followed: &NotFollowed) -> String {
-        let is_alert = step.host().tells_alert();
+        let is_alert = step.host().is_notification();
         let field = match &self.target {
             Target::Url(_) if is_alert => "send.webhook.url".to_owned(),
             Target::Url(_) => "url".to_owned(),

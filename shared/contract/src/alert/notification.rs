@@ -21,7 +21,7 @@ pub enum Event {
 }
 
 impl Event {
-    /// The word of [`Notice::to_json`].
+    /// The word of [`Notification::to_json`].
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -37,9 +37,9 @@ impl Event {
     }
 }
 
-/// One integration of a [`Notice`].
+/// One integration of a [`Notification`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NoticeEntry {
+pub struct NotificationEntry {
     /// The integration.
     pub integration: Name,
     /// What has become of the alert there; never [`Event::Test`].
@@ -52,16 +52,16 @@ pub struct NoticeEntry {
 
 /// One message about an alert.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Notice {
+pub struct Notification {
     /// Counts the messages of the alert from 1; a message that is sent again has the number that it had.
     pub number: i64,
     /// When it was written, in microseconds of Unix time.
     pub at: i64,
     /// By integration; empty: a test.
-    pub entries: Vec<NoticeEntry>,
+    pub entries: Vec<NotificationEntry>,
 }
 
-impl Notice {
+impl Notification {
     /// What has become of the alert altogether: raised where any integration has it newly so.
     #[must_use]
     pub fn event(&self) -> Event {
@@ -135,7 +135,7 @@ impl Notice {
         lines.join("\n")
     }
 
-    /// What [`Notice::from_stored`] reads.
+    /// What [`Notification::from_stored`] reads.
     #[must_use]
     pub fn to_stored(&self) -> Value {
         let entries = self.entries.iter().map(|entry| {
@@ -149,13 +149,13 @@ impl Notice {
         json!({ "number": self.number, "at": self.at, "entries": entries.collect::<Value>() })
     }
 
-    /// Reads [`Notice::to_stored`]; `None`: it is none.
+    /// Reads [`Notification::to_stored`]; `None`: it is none.
     #[must_use]
     pub fn from_stored(stored: &Value) -> Option<Self> {
         let mut entries = Vec::new();
         for entry in stored["entries"].as_array()? {
             let event = [Event::Raised, Event::StillRaised, Event::Resolved].into_iter().find(|event| entry["event"] == event.as_str())?;
-            entries.push(NoticeEntry {
+            entries.push(NotificationEntry {
                 integration: entry["integration"].as_str()?.parse().ok()?,
                 event,
                 since: entry["since"].as_i64()?,
