@@ -1,7 +1,7 @@
-//! The bound on how many calls an endpoint, or an API key or address at it, is let in with: `rate` of its definition.
+//! The rate limit of an endpoint, or of an API key or an address at it: `rate` of its definition.
 //!
-//! The generic cell rate algorithm (ITU-T I.371, appendix): one time is kept for each, at which all calls so far would have
-//! arrived had they come evenly. Nothing runs by the clock, and an endpoint without a rate costs nothing.
+//! The generic cell rate algorithm (GCRA; ITU-T I.371, appendix) stores one time for each: the theoretical arrival time of the next call, if
+//! all calls so far had arrived evenly. No timer runs, and an endpoint without a rate costs nothing.
 
 use crate::authenticate::Access;
 use crate::problem::Problem;
@@ -12,13 +12,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
-/// Fewer are never looked through for what can be forgotten.
+/// Number of callers below which old ones are never searched.
 const FEW: usize = 1024;
 
-/// More callers than this are forgotten all at once: who has so many addresses is not bounded by a rate for each of them.
+/// Number of callers above which all are forgotten: an attacker with so many addresses is not bounded by a rate for each of them.
 const MAX_CALLERS: usize = 200_000;
 
-/// Whose calls of an integration are counted together.
+/// The calls of an integration that are counted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Counted {
     All,
@@ -27,7 +27,7 @@ enum Counted {
 }
 
 impl Counted {
-    /// `None`: the connection has no address, as a Unix socket; all such calls are counted together.
+    /// Returns the counter of a client. `None`: the connection has no address, such as a Unix socket; all such calls are counted together.
     fn of_client(address: Option<IpAddr>) -> Self {
         let network = |address| match address {
             // One host usually has all addresses of such a network (RFC 4291, section 2.5.4).
@@ -40,48 +40,51 @@ impl Counted {
 
 type Caller = (Uuid, Counted);
 
-/// What was let in of late.
+/// The rate limits of all callers.
 #[derive(Default)]
-pub(crate) struct Rates(Mutex<Evens>);
+pub(crate) struct Rates(Mutex<ArrivalTimes>);
 
 #[derive(Default)]
-struct Evens {
-    /// When all calls so far would have arrived, had they come evenly.
+struct ArrivalTimes {
+    /// The theoretical arrival time of each caller's next call.
     by_caller: HashMap<Caller, Instant>,
-    /// How many were left when they were last looked through.
-    kept: usize,
+    /// Number of callers after the last removal of old ones.
+    remaining: usize,
 }
 
 impl Rates {
-    /// Lets the call in and counts it, or says how long the caller has to wait. `address`: of the client, asked for only where it counts.
+    /// Admits the call and counts it, or refuses it with the time to wait. `address`: of the client, computed only where the scope needs it.
+    ///
+    /// # Errors
+    /// [`Problem::over_rate`].
     pub(crate) fn admit(&self, access: &Access, address: impl FnOnce() -> Option<IpAddr>, rate: Rate) -> Result<(), Problem> {
         let counted = match rate.scope {
             RateScope::Endpoint => Counted::All,
             RateScope::Key => Counted::Key(access.credential.key()),
             RateScope::Address => Counted::of_client(address()),
         };
-        let mut evens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        evens.admit((access.integration.id, counted), rate, Instant::now()).map_err(|wait| Problem::over_rate(rate, wait))
+        let mut times = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        times.admit((access.integration.id, counted), rate, Instant::now()).map_err(|wait| Problem::over_rate(rate, wait))
     }
 }
 
-impl Evens {
+impl ArrivalTimes {
     fn admit(&mut self, caller: Caller, rate: Rate, now: Instant) -> Result<(), Duration> {
         let each = rate.per / rate.calls;
-        // Under a rate that was slower before, they may have come later than any of this one's can.
-        let even = self.by_caller.get(&caller).map_or(now, |even| (*even).clamp(now, now + rate.per));
-        let next = even + each;
+        // An earlier version of the rate may have been slower: its time may be later than any time of this one.
+        let arrival = self.by_caller.get(&caller).map_or(now, |arrival| (*arrival).clamp(now, now + rate.per));
+        let next = arrival + each;
         let latest = now + rate.per;
         if next > latest {
             return Err(next - latest);
         }
-        if self.by_caller.insert(caller, next).is_none() && self.by_caller.len() > 2 * self.kept.max(FEW) {
-            self.by_caller.retain(|_, even| *even > now);
+        if self.by_caller.insert(caller, next).is_none() && self.by_caller.len() > 2 * self.remaining.max(FEW) {
+            self.by_caller.retain(|_, arrival| *arrival > now);
             if self.by_caller.len() > MAX_CALLERS {
-                tracing::warn!(callers = self.by_caller.len(), "too many callers are counted for rates; their counts begin again");
+                tracing::warn!(callers = self.by_caller.len(), "too many callers are counted for rates; all counts begin again");
                 self.by_caller.clear();
             }
-            self.kept = self.by_caller.len();
+            self.remaining = self.by_caller.len();
         }
         Ok(())
     }
@@ -103,68 +106,68 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_waits_as_long_as_it_is_told_is_let_in_and_not_before(
+        fn a_call_is_admitted_after_the_time_to_wait_and_not_before(
             calls in 1_u32..50, per in 1_000_u64..100_000, pauses in prop::collection::vec(0_u64..3_000, 1..200),
         ) {
             let (rate, begun) = (rate(calls, Duration::from_millis(per)), Instant::now());
-            let (mut evens, mut now, mut admitted) = (Evens::default(), begun, Vec::new());
+            let (mut times, mut now, mut admitted) = (ArrivalTimes::default(), begun, Vec::new());
             for pause in pauses {
                 now += Duration::from_millis(pause);
-                if let Err(wait) = evens.admit(CALLER, rate, now) {
+                if let Err(wait) = times.admit(CALLER, rate, now) {
                     prop_assert!(wait > Duration::ZERO && wait <= rate.per / rate.calls);
-                    prop_assert!(evens.admit(CALLER, rate, now + wait - Duration::from_nanos(1)).is_err());
+                    prop_assert!(times.admit(CALLER, rate, now + wait - Duration::from_nanos(1)).is_err());
                     now += wait;
-                    prop_assert!(evens.admit(CALLER, rate, now).is_ok());
+                    prop_assert!(times.admit(CALLER, rate, now).is_ok());
                 }
                 admitted.push(now);
             }
-            // In any stretch: what may be saved up, and what comes in during it.
+            // In any period: the calls saved up before it, and those that the rate adds during it.
             for (index, first) in admitted.iter().enumerate() {
-                let in_stretch = admitted[index..].iter().take_while(|at| **at < *first + rate.per).count();
-                prop_assert!(in_stretch as u32 <= 2 * calls, "{in_stretch} within {:?} where {calls} are", rate.per);
+                let in_period = admitted[index..].iter().take_while(|at| **at < *first + rate.per).count();
+                prop_assert!(in_period as u32 <= 2 * calls, "{in_period} within {:?} where {calls} are", rate.per);
             }
-            // In the whole time: no more than one each `per / calls`, which is cut to nanoseconds, with the first stretch before it.
-            let most = (now - begun + rate.per).as_nanos() / (rate.per / calls).as_nanos();
-            prop_assert!(admitted.len() as u128 <= most, "{} where {most} are", admitted.len());
+            // In the whole time: one call each `per / calls`, which is cut to nanoseconds, and those of the first period.
+            let max = (now - begun + rate.per).as_nanos() / (rate.per / calls).as_nanos();
+            prop_assert!(admitted.len() as u128 <= max, "{} where {max} are", admitted.len());
         }
     }
 
     #[test]
-    fn as_many_as_the_rate_says_come_at_once_and_each_caller_has_its_own() {
-        let (rate, now, mut evens) = (rate(3, Duration::from_secs(60)), Instant::now(), Evens::default());
+    fn the_calls_of_a_period_are_admitted_together_and_each_caller_has_its_own_limit() {
+        let (rate, now, mut times) = (rate(3, Duration::from_secs(60)), Instant::now(), ArrivalTimes::default());
         let other = (Uuid::nil(), Counted::Key(Some(Uuid::nil())));
         for _ in 0..3 {
-            evens.admit(CALLER, rate, now).unwrap();
-            evens.admit(other, rate, now).unwrap();
+            times.admit(CALLER, rate, now).unwrap();
+            times.admit(other, rate, now).unwrap();
         }
-        assert_eq!(evens.admit(CALLER, rate, now), Err(Duration::from_secs(20)));
-        assert_eq!(evens.admit(CALLER, rate, now + Duration::from_secs(15)), Err(Duration::from_secs(5)));
-        evens.admit(CALLER, rate, now + Duration::from_secs(20)).unwrap();
-        // After as long as a stretch without calls all of it is to be had again.
+        assert_eq!(times.admit(CALLER, rate, now), Err(Duration::from_secs(20)));
+        assert_eq!(times.admit(CALLER, rate, now + Duration::from_secs(15)), Err(Duration::from_secs(5)));
+        times.admit(CALLER, rate, now + Duration::from_secs(20)).unwrap();
+        // After a period without calls, all calls of a period are admitted again.
         let later = now + Duration::from_secs(3600);
-        assert!((0..3).all(|_| evens.admit(CALLER, rate, later).is_ok()));
-        assert!(evens.admit(CALLER, rate, later).is_err());
+        assert!((0..3).all(|_| times.admit(CALLER, rate, later).is_ok()));
+        assert!(times.admit(CALLER, rate, later).is_err());
     }
 
     #[test]
     fn a_rate_that_is_made_faster_counts_at_once() {
-        let (now, mut evens) = (Instant::now(), Evens::default());
-        evens.admit(CALLER, rate(1, Duration::from_secs(86_400)), now).unwrap();
-        assert_eq!(evens.admit(CALLER, rate(100, Duration::from_secs(60)), now), Err(Duration::from_millis(600)));
+        let (now, mut times) = (Instant::now(), ArrivalTimes::default());
+        times.admit(CALLER, rate(1, Duration::from_secs(86_400)), now).unwrap();
+        assert_eq!(times.admit(CALLER, rate(100, Duration::from_secs(60)), now), Err(Duration::from_millis(600)));
     }
 
     #[test]
-    fn who_has_not_called_for_long_is_forgotten() {
-        let (rate, mut now, mut evens) = (rate(1, Duration::from_secs(1)), Instant::now(), Evens::default());
+    fn callers_without_a_recent_call_are_forgotten() {
+        let (rate, mut now, mut times) = (rate(1, Duration::from_secs(1)), Instant::now(), ArrivalTimes::default());
         for number in 0..100_000_u128 {
-            evens.admit((Uuid::from_u128(number), Counted::All), rate, now).unwrap();
+            times.admit((Uuid::from_u128(number), Counted::All), rate, now).unwrap();
             now += Duration::from_millis(1);
         }
-        assert!(evens.by_caller.len() <= 2 * 1024 + 1, "{}", evens.by_caller.len());
+        assert!(times.by_caller.len() <= 2 * 1024 + 1, "{}", times.by_caller.len());
     }
 
     #[test]
-    fn clients_are_told_apart_by_what_one_host_may_have() {
+    fn an_ipv4_address_and_an_ipv6_network_of_64_bits_are_one_client() {
         let of = |address: &str| Counted::of_client(Some(address.parse().unwrap()));
         assert_eq!(of("2001:db8:0:1::1"), of("2001:db8:0:1:ffff::2"));
         assert_ne!(of("2001:db8:0:1::1"), of("2001:db8:0:2::1"));
@@ -173,11 +176,11 @@ mod tests {
     }
 
     #[test]
-    fn callers_without_number_are_forgotten_at_once() {
-        let (rate, now, mut evens) = (rate(1, Duration::from_secs(86_400)), Instant::now(), Evens::default());
+    fn too_many_callers_are_forgotten_together() {
+        let (rate, now, mut times) = (rate(1, Duration::from_secs(86_400)), Instant::now(), ArrivalTimes::default());
         for number in 0..3 * MAX_CALLERS as u32 {
-            evens.admit((Uuid::nil(), Counted::of_client(Some(IpAddr::from(number.to_be_bytes())))), rate, now).unwrap();
+            times.admit((Uuid::nil(), Counted::of_client(Some(IpAddr::from(number.to_be_bytes())))), rate, now).unwrap();
         }
-        assert!(evens.by_caller.len() <= 2 * MAX_CALLERS + 1, "{}", evens.by_caller.len());
+        assert!(times.by_caller.len() <= 2 * MAX_CALLERS + 1, "{}", times.by_caller.len());
     }
 }
