@@ -133,8 +133,8 @@ impl Problem {
         }
     }
 
-    pub(crate) fn invalid_idempotency_key(longest: usize) -> Self {
-        let detail = format!("The Idempotency-Key must have 1 to {longest} visible ASCII characters.");
+    pub(crate) fn invalid_idempotency_key(max_length: usize) -> Self {
+        let detail = format!("The Idempotency-Key must have 1 to {max_length} visible ASCII characters.");
         Self::new(StatusCode::BAD_REQUEST, "invalid-idempotency-key", "Invalid Idempotency-Key", detail)
     }
 

@@ -30,9 +30,9 @@ use uuid::Uuid;
 /// Bytes of bodies that the calls under way may hold in all: past it calls are refused, so memory stays flat while the broker is slow.
 const BODY_BUDGET: usize = 512 * 1024 * 1024;
 /// How often readiness and gauges are brought up to date.
-const OBSERVE_EVERY: Duration = Duration::from_millis(500);
+const OBSERVE_INTERVAL: Duration = Duration::from_millis(500);
 /// Uses of API keys are written at most this often, in one statement for all keys.
-const WRITE_KEY_USES_EVERY: Duration = Duration::from_secs(15);
+const KEY_USES_INTERVAL: Duration = Duration::from_secs(15);
 /// Idle connections are kept this long.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Maximum wait for the broker before calls are taken: from then on their answer is 503, which tells more than a refused connection.
@@ -254,7 +254,7 @@ async fn observe(dependencies: web::Data<Dependencies>, health: Health) {
         let is_accepting = state == PublisherState::Ready && connected;
         health.inform("accepting", is_accepting, if is_accepting { "calls are accepted" } else { "calls are answered with 503" });
         measure::state(state, connected, dependencies.in_flight.now(), dispatch.replies.waiting(), dependencies.snapshot.age());
-        tokio::time::sleep(OBSERVE_EVERY).await;
+        tokio::time::sleep(OBSERVE_INTERVAL).await;
     }
 }
 
@@ -262,7 +262,7 @@ async fn observe(dependencies: web::Data<Dependencies>, health: Health) {
 async fn write_key_uses(dependencies: web::Data<Dependencies>) {
     let mut written: HashMap<Uuid, i64> = HashMap::new();
     loop {
-        tokio::time::sleep(WRITE_KEY_USES_EVERY).await;
+        tokio::time::sleep(KEY_USES_INTERVAL).await;
         let snapshot = dependencies.snapshot.current();
         let is_news = |(id, at): &(Uuid, i64)| *at > written.get(id).copied().unwrap_or_default();
         let uses: Vec<(Uuid, i64)> = snapshot.keys().map(|key| (key.id, key.last_use.at())).filter(is_news).collect();

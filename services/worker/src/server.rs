@@ -23,9 +23,9 @@ use uuid::Uuid;
 
 /// Replies and spooled outcomes.
 const PUBLISHER_CHANNELS: usize = 2;
-const OBSERVE_EVERY: Duration = Duration::from_millis(500);
+const OBSERVE_INTERVAL: Duration = Duration::from_millis(500);
 /// Old partitions are dropped and new ones made this often; any worker does it for all.
-const MAINTAIN_EVERY: Duration = Duration::from_secs(600);
+const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(600);
 
 /// Why the worker could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -210,7 +210,7 @@ async fn observe(publisher: Publisher, health: Health) {
             PublisherState::NotOfInstallation => (false, "not this installation's broker (the log says why)"),
         };
         health.set("worker broker", is_connected, detail);
-        tokio::time::sleep(OBSERVE_EVERY).await;
+        tokio::time::sleep(OBSERVE_INTERVAL).await;
     }
 }
 
@@ -219,6 +219,6 @@ async fn maintain(store: Store, retention: Duration) {
         if let Err(error) = store.maintain(unix_micros(), retention).await {
             tracing::warn!(%error, "the history's partitions could not be maintained; trying again later");
         }
-        tokio::time::sleep(MAINTAIN_EVERY).await;
+        tokio::time::sleep(MAINTENANCE_INTERVAL).await;
     }
 }

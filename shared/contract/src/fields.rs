@@ -324,10 +324,10 @@ impl<'a> Fields<'a> {
     }
 
     /// A whole number within the bounds, both included.
-    pub(crate) fn whole(&self, field: &'static str, least: u64, most: u64) -> Read<Option<u64>> {
+    pub(crate) fn whole(&self, field: &'static str, min: u64, max: u64) -> Read<Option<u64>> {
         let Some(value) = self.take(field)? else { return Ok(None) };
-        let number = value.as_u64().filter(|number| (least..=most).contains(number));
-        number.map(Some).ok_or_else(|| self.wrong(field, &format!("a whole number from {least} to {most}"), value))
+        let number = value.as_u64().filter(|number| (min..=max).contains(number));
+        number.map(Some).ok_or_else(|| self.wrong(field, &format!("a whole number from {min} to {max}"), value))
     }
 
     /// A number that fits. `wanted` says which do, such as `a number from 1 to 10`.
@@ -338,14 +338,14 @@ impl<'a> Fields<'a> {
     }
 
     /// A duration within the bounds, both included.
-    pub(crate) fn duration(&self, field: &'static str, least: Duration, most: Duration) -> Read<Option<Duration>> {
+    pub(crate) fn duration(&self, field: &'static str, min: Duration, max: Duration) -> Read<Option<Duration>> {
         if let Ok(Some(Value::Number(number))) = self.take(field) {
             return Err(self.problem(field, format!("must be a duration, not {number}: write a unit, such as {number}s")));
         }
         let Some(text) = self.text(field)? else { return Ok(None) };
         match parse_duration(&text) {
-            Ok(duration) if duration >= least && duration <= most => Ok(Some(duration)),
-            Ok(_) => Err(self.problem(field, format!("must be from {} to {}, not {text}", format_duration(least), format_duration(most)))),
+            Ok(duration) if duration >= min && duration <= max => Ok(Some(duration)),
+            Ok(_) => Err(self.problem(field, format!("must be from {} to {}, not {text}", format_duration(min), format_duration(max)))),
             Err(error) => Err(self.problem(field, error.to_string())),
         }
     }

@@ -62,7 +62,7 @@ pub fn panicked(payload: &(dyn std::any::Any + Send)) -> ExecutionError {
 struct SlowPool(Arc<Shared>);
 
 struct Shared {
-    most_threads: usize,
+    max_threads: usize,
     state: Mutex<State>,
     work: Condvar,
 }
@@ -84,8 +84,8 @@ impl SlowPool {
         POOL.get_or_init(|| Self::new(cores() + 1))
     }
 
-    fn new(most_threads: usize) -> Self {
-        Self(Arc::new(Shared { most_threads, state: Mutex::default(), work: Condvar::new() }))
+    fn new(max_threads: usize) -> Self {
+        Self(Arc::new(Shared { max_threads, state: Mutex::default(), work: Condvar::new() }))
     }
 
     /// Hands over a job. It must not unwind: what can panic is caught inside it.
@@ -100,7 +100,7 @@ impl SlowPool {
         if state.waiting.len_of(tenant) >= MAX_WAITING_OF_A_TENANT {
             return Err(Refused::Full);
         }
-        if state.threads < self.0.most_threads && state.waiting.len() >= state.idle {
+        if state.threads < self.0.max_threads && state.waiting.len() >= state.idle {
             let shared = self.0.clone();
             let builder = std::thread::Builder::new().name("forebay-slow".to_owned()).stack_size(crate::STACK_BYTES);
             match builder.spawn(move || {
@@ -138,10 +138,10 @@ impl Shared {
     }
 
     fn serve(&self) {
-        let most_of_a_tenant = (self.most_threads - 1).max(1);
+        let max_of_tenant = (self.max_threads - 1).max(1);
         let mut state = self.lock();
         loop {
-            let Some((tenant, job)) = state.next(most_of_a_tenant) else {
+            let Some((tenant, job)) = state.next(max_of_tenant) else {
                 state.idle += 1;
                 state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
                 state.idle -= 1;
@@ -157,9 +157,9 @@ impl Shared {
 
 impl State {
     /// The first job of the next tenant that is below its share of the threads.
-    fn next(&mut self, most_of_a_tenant: usize) -> Option<(Name, Job)> {
+    fn next(&mut self, max_of_tenant: usize) -> Option<(Name, Job)> {
         let running = |tenant: &Name| self.running.get(tenant).copied().unwrap_or_default();
-        let (tenant, job) = self.waiting.next(|tenant, _| running(tenant) < most_of_a_tenant)?;
+        let (tenant, job) = self.waiting.next(|tenant, _| running(tenant) < max_of_tenant)?;
         *self.running.entry(tenant.clone()).or_default() += 1;
         Some((tenant, job))
     }

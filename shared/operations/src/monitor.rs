@@ -7,7 +7,7 @@ use crate::error::OperationError;
 use forebay_broker::{Queue, UnreadableAction, UnreadableMessage};
 use forebay_contract::Name;
 use forebay_store::{
-    Activity, AuditEvent, Role, SHARED_QUEUE_POLICY, TrafficOf, TrafficPoint, TrafficQuery, TriggerRow, WORKER_TTL, WorkerRow,
+    Activity, AuditEvent, Role, SHARED_QUEUE_POLICY, StatisticsPoint, StatisticsQuery, StatisticsScope, TriggerRow, WORKER_TTL, WorkerRow,
 };
 use serde_json::json;
 use std::collections::{HashMap, HashSet};
@@ -36,22 +36,27 @@ impl Operations {
     ///
     /// # Errors
     /// What the store says.
-    pub async fn traffic(&self, actor: &Actor, tenant: Option<&Name>, query: TrafficQuery) -> Result<Vec<TrafficPoint>, OperationError> {
+    pub async fn statistics(
+        &self,
+        actor: &Actor,
+        tenant: Option<&Name>,
+        query: StatisticsQuery,
+    ) -> Result<Vec<StatisticsPoint>, OperationError> {
         let seen = visible(actor, tenant, Role::Viewer)?;
         let of = match (query.of, seen) {
-            (of @ (TrafficOf::All | TrafficOf::Tenants(_)), Visible::All) => of,
-            (TrafficOf::All, Visible::Only(tenants)) => TrafficOf::Tenants(tenants),
-            (TrafficOf::Tenants(mut asked), Visible::Only(tenants)) => {
+            (of @ (StatisticsScope::All | StatisticsScope::Tenants(_)), Visible::All) => of,
+            (StatisticsScope::All, Visible::Only(tenants)) => StatisticsScope::Tenants(tenants),
+            (StatisticsScope::Tenants(mut asked), Visible::Only(tenants)) => {
                 asked.retain(|tenant| tenants.contains(tenant));
-                TrafficOf::Tenants(asked)
+                StatisticsScope::Tenants(asked)
             }
-            (TrafficOf::Integrations(mut asked), _) => {
+            (StatisticsScope::Integrations(mut asked), _) => {
                 let seen: HashSet<Uuid> = self.list_integrations(actor, tenant).await?.into_iter().map(|row| row.id).collect();
                 asked.retain(|id| seen.contains(id));
-                TrafficOf::Integrations(asked)
+                StatisticsScope::Integrations(asked)
             }
         };
-        Ok(self.store.traffic(&TrafficQuery { of, ..query }).await?)
+        Ok(self.store.statistics(&StatisticsQuery { of, ..query }).await?)
     }
 
     /// How each of these integrations does. They are the person's own: they come of [`Self::list_integrations`].

@@ -16,7 +16,7 @@ use uuid::Uuid;
 /// Maximum life of a token: one that nobody remembers must not work for ever.
 const MAX_TOKEN: Duration = Duration::from_secs(366 * 86_400);
 /// A session ends after this time, whatever is done with it.
-const SESSION_LASTS: Duration = Duration::from_secs(7 * 86_400);
+const SESSION_LIFETIME: Duration = Duration::from_secs(7 * 86_400);
 /// And after this time without a request.
 const SESSION_IDLE: Duration = Duration::from_secs(12 * 3600);
 
@@ -137,8 +137,8 @@ impl Operations {
         let principal = Principal { kind: PrincipalKind::User, name: user.name.clone(), user: Some(user.id), address };
         let event =
             AuditEvent { tenant: None, action: "session.open", target: user.name.clone(), before: None, after: Some(json!({ "by": by })) };
-        self.store.open_session(user.id, &key_digest(&session), SESSION_LASTS, SESSION_IDLE, &principal, &event).await?;
-        Ok(Signed { user, session, lasts: SESSION_LASTS })
+        self.store.open_session(user.id, &key_digest(&session), SESSION_LIFETIME, SESSION_IDLE, &principal, &event).await?;
+        Ok(Signed { user, session, lasts: SESSION_LIFETIME })
     }
 
     async fn record_failed_sign_in(

@@ -58,13 +58,13 @@ impl Operations {
         self.retry_row(actor, &self.broker.checked().await?, &row, how).await
     }
 
-    /// How many executions a retry of this search would take up, at most `most`.
+    /// How many executions a retry of this search would take up, at most `max`.
     ///
     /// # Errors
     /// A tenant that the person may not operate; what the store says.
-    pub async fn count_retryable(&self, actor: &Actor, filter: Filter, most: u32) -> Result<u32, OperationError> {
+    pub async fn count_retryable(&self, actor: &Actor, filter: Filter, max: u32) -> Result<u32, OperationError> {
         let Some(filter) = retryable(seen(actor, filter, Role::Operator)?) else { return Ok(0) };
-        Ok(self.store.count_executions(&filter, most).await?)
+        Ok(self.store.count_executions(&filter, max).await?)
     }
 
     /// Retries what a search finds, in the order of acceptance, from after `after` on, at most [`Filter::limit`] of them.

@@ -14,7 +14,7 @@ pub const DURATION_BUCKETS: [f64; 16] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.0
 const BATCH_BUCKETS: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0];
 
 /// Samples of histograms are folded into their buckets this often, or else memory grows until the next scrape.
-const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 static INSTALLED: Mutex<Option<Metrics>> = Mutex::new(None);
 
@@ -97,7 +97,7 @@ pub fn install() -> Result<Metrics, MetricsError> {
         .name("metrics-upkeep".to_owned())
         .spawn(move || {
             loop {
-                std::thread::sleep(UPKEEP_EVERY);
+                std::thread::sleep(UPKEEP_INTERVAL);
                 handle.run_upkeep();
             }
         })

@@ -1,10 +1,10 @@
 //! How integrations do: what ended lately, and their last executions.
 
-use crate::charts::{TrafficOf, TrafficQuery};
+use crate::charts::{StatisticsQuery, StatisticsScope};
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::executions::{COLUMNS, ExecutionRow, execution_row};
-use crate::traffic::Counts;
+use crate::statistics::Counts;
 use std::collections::HashMap;
 use std::time::Duration;
 use uuid::Uuid;
@@ -28,15 +28,15 @@ impl Store {
     pub async fn activity(&self, integrations: &[Uuid], since: i64) -> Result<HashMap<Uuid, Activity>, StoreError> {
         let operation = "read the activity of integrations";
         let failed = StoreError::during(operation);
-        let query = TrafficQuery {
-            of: TrafficOf::Integrations(integrations.to_vec()),
+        let query = StatisticsQuery {
+            of: StatisticsScope::Integrations(integrations.to_vec()),
             from: since,
             to: i64::MAX,
             step: Duration::from_secs(365 * 24 * 3600),
             each: true,
         };
         let mut activity: HashMap<Uuid, Activity> = integrations.iter().map(|id| (*id, Activity::default())).collect();
-        for point in self.traffic(&query).await? {
+        for point in self.statistics(&query).await? {
             if let Some(known) = point.integration.and_then(|id| activity.get_mut(&id)) {
                 known.counts.merge(&point.counts);
             }

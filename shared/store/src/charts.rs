@@ -3,9 +3,9 @@
 use crate::connection::Store;
 use crate::durations::{DURATION_BUCKETS, Durations};
 use crate::error::StoreError;
+use crate::statistics::{Counts, HOUR, MINUTE, MINUTES_READ, begin_of};
 use crate::stretches::{Width, stretches};
 use crate::timestamp::Timestamp;
-use crate::traffic::{Counts, HOUR, MINUTE, MINUTES_READ, begin_of};
 use forebay_contract::Name;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 /// Whose figures a chart shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TrafficOf {
+pub enum StatisticsScope {
     /// Those of all tenants.
     All,
     /// Those of these tenants.
@@ -26,9 +26,9 @@ pub enum TrafficOf {
 
 /// Which figures a chart shows.
 #[derive(Debug, Clone)]
-pub struct TrafficQuery {
+pub struct StatisticsQuery {
     /// Whose.
-    pub of: TrafficOf,
+    pub of: StatisticsScope,
     /// From this time on, in microseconds of Unix time; what is older than two days is counted from the hour on.
     pub from: i64,
     /// Before this time, in microseconds of Unix time.
@@ -41,7 +41,7 @@ pub struct TrafficQuery {
 
 /// One point of a chart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TrafficPoint {
+pub struct StatisticsPoint {
     /// The integration; `None`: the sum of all that were asked for.
     pub integration: Option<Uuid>,
     /// When its time begins, in microseconds of Unix time.
@@ -63,30 +63,30 @@ impl Store {
     ///
     /// # Errors
     /// What the server says.
-    pub async fn traffic(&self, query: &TrafficQuery) -> Result<Vec<TrafficPoint>, StoreError> {
+    pub async fn statistics(&self, query: &StatisticsQuery) -> Result<Vec<StatisticsPoint>, StoreError> {
         let operation = "read traffic";
         let Some((sql, parameters)) = statement(query, Timestamp::now()) else { return Ok(Vec::new()) };
         let references: Vec<&(dyn ToSql + Sync)> = parameters.iter().map(|parameter| &**parameter as &(dyn ToSql + Sync)).collect();
         let client = self.client(operation).await?;
         // Prepared anew each time: a plan for any length of time would be a bad one for most.
         let rows = client.query(&sql, &references).await.map_err(StoreError::during(operation))?;
-        let point = |row: &Row| TrafficPoint { integration: row.get(0), at: row.get::<_, Timestamp>(1).0, counts: counts(row, 2) };
+        let point = |row: &Row| StatisticsPoint { integration: row.get(0), at: row.get::<_, Timestamp>(1).0, counts: counts(row, 2) };
         Ok(rows.iter().map(point).collect())
     }
 }
 
 /// One statement, so that all of it is of one moment. `None`: it is about no time.
-fn statement(query: &TrafficQuery, now: Timestamp) -> Option<(String, Parameters)> {
+fn statement(query: &StatisticsQuery, now: Timestamp) -> Option<(String, Parameters)> {
     let step = (Timestamp::micros(query.step) / MINUTE).max(1) * MINUTE;
     let mut parameters: Parameters = vec![Box::new(i32::try_from(step / 1_000_000).unwrap_or(i32::MAX))];
-    let of_tenants = !query.each && !matches!(query.of, TrafficOf::Integrations(_));
+    let of_tenants = !query.each && !matches!(query.of, StatisticsScope::Integrations(_));
     let only = match &query.of {
-        TrafficOf::All => "",
-        TrafficOf::Tenants(tenants) => {
+        StatisticsScope::All => "",
+        StatisticsScope::Tenants(tenants) => {
             parameters.push(Box::new(tenants.iter().map(|tenant| tenant.as_str().to_owned()).collect::<Vec<_>>()));
             if of_tenants { "and tenant = any($2)" } else { "and integration_id in (select id from integrations where tenant = any($2))" }
         }
-        TrafficOf::Integrations(ids) => {
+        StatisticsScope::Integrations(ids) => {
             parameters.push(Box::new(ids.clone()));
             "and integration_id = any($2)"
         }

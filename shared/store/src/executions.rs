@@ -122,7 +122,7 @@ pub struct FinishedExecution {
 
 /// The kinds of payloads that a person may see.
 const SHOWN: [&str; 4] = [payload::INPUT, payload::OUTPUT, payload::STEPS, payload::VARIABLES];
-const ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
+const ASK_AGAIN_INTERVAL: Duration = Duration::from_millis(500);
 
 /// In the order that [`execution_row`] reads.
 pub(crate) const COLUMNS: &str = "e.id, e.integration_id, e.version, e.status, e.attempts, e.started_at, e.ended_at, e.worker,
@@ -189,7 +189,7 @@ impl Store {
             {
                 return ending;
             }
-            tokio::time::sleep(ASK_AGAIN_AFTER).await;
+            tokio::time::sleep(ASK_AGAIN_INTERVAL).await;
         }
     }
 

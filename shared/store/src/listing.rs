@@ -80,13 +80,13 @@ impl Store {
         rows.iter().map(|row| execution_row(row, issuer)).collect()
     }
 
-    /// How many executions a search finds, its limit aside: `most` where there are as many or more.
+    /// How many executions a search finds, its limit aside: `max` where there are as many or more.
     ///
     /// # Errors
     /// What the server says.
-    pub async fn count_executions(&self, filter: &Filter, most: u32) -> Result<u32, StoreError> {
+    pub async fn count_executions(&self, filter: &Filter, max: u32) -> Result<u32, StoreError> {
         let Some(integrations) = self.integrations_of(filter).await? else { return Ok(0) };
-        let (sql, parameters) = Search::new(filter, integrations.ids()).since(filter.since).count(most);
+        let (sql, parameters) = Search::new(filter, integrations.ids()).since(filter.since).count(max);
         let client = self.client(OPERATION).await?;
         let row = client.query_one(&sql, &references(&parameters)).await.map_err(StoreError::during(OPERATION))?;
         Ok(u32::try_from(row.get::<_, i64>(0)).unwrap_or(u32::MAX))

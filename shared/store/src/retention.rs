@@ -4,8 +4,8 @@ use crate::budget;
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::partitions::{self, Partition, TABLES};
+use crate::statistics;
 use crate::timestamp::Timestamp;
-use crate::traffic;
 use deadpool_postgres::{Object, Transaction};
 use std::time::Duration;
 
@@ -93,7 +93,7 @@ impl Store {
         );
         let Some(deleted) = delete_all(&mut client, &statement, now).await? else { return Ok(report) };
         report.payloads_deleted = deleted;
-        if !traffic::forget(&mut client, now, oldest).await? {
+        if !statistics::forget(&mut client, now, oldest).await? {
             return Ok(report);
         }
         let sql = "delete from payload_usage where day < $1::text::date";

@@ -46,12 +46,12 @@ pub struct ScheduleStep {
 }
 
 impl Store {
-    /// Locks up to `most` schedules of enabled integrations that have to be looked at, gives them to `publish`, and stores what that makes
+    /// Locks up to `max` schedules of enabled integrations that have to be looked at, gives them to `publish`, and stores what that makes
     /// of them. Others' locks are skipped. How many were looked at.
     ///
     /// # Errors
     /// What the server says; then nothing is stored, and what `publish` has published will be published again.
-    pub async fn claim_schedules<P, F>(&self, most: u32, publish: P) -> Result<usize, StoreError>
+    pub async fn claim_schedules<P, F>(&self, max: u32, publish: P) -> Result<usize, StoreError>
     where
         P: FnOnce(Vec<DueSchedule>) -> F,
         F: Future<Output = Vec<ScheduleStep>>,
@@ -60,7 +60,7 @@ impl Store {
         let failed = StoreError::during(operation);
         let mut client = self.client(operation).await?;
         let transaction = client.transaction().await.map_err(failed)?;
-        let (due, mut steps) = lock_due(&transaction, most).await?;
+        let (due, mut steps) = lock_due(&transaction, max).await?;
         let locked = due.len() + steps.len();
         if locked == 0 {
             return Ok(0);
@@ -115,7 +115,7 @@ impl Store {
 }
 
 /// What is due, and where those stand whose definition can't be read.
-async fn lock_due(transaction: &Transaction<'_>, most: u32) -> Result<(Vec<DueSchedule>, Vec<ScheduleStep>), StoreError> {
+async fn lock_due(transaction: &Transaction<'_>, max: u32) -> Result<(Vec<DueSchedule>, Vec<ScheduleStep>), StoreError> {
     let failed = StoreError::during("claim due schedules");
     let sql = "select s.integration_id, s.next_due_at, now(), i.tenant, i.name, i.current_version, v.document::text
                from schedules s join integrations i on i.id = s.integration_id
@@ -124,7 +124,7 @@ async fn lock_due(transaction: &Transaction<'_>, most: u32) -> Result<(Vec<DueSc
                order by s.wake_at limit $1 for update of s skip locked";
     let statement = transaction.prepare_cached(sql).await.map_err(failed)?;
     let (mut due, mut unreadable) = (Vec::new(), Vec::new());
-    for row in transaction.query(&statement, &[&i64::from(most)]).await.map_err(failed)? {
+    for row in transaction.query(&statement, &[&i64::from(max)]).await.map_err(failed)? {
         let (id, next_due_at, now): (Uuid, Timestamp, Timestamp) = (row.get(0), row.get(1), row.get(2));
         match read_definition(row.get(6)) {
             Ok(definition) if definition.trigger.schedule().is_some() => {

@@ -224,12 +224,12 @@ impl Search {
         (sql, self.parameters)
     }
 
-    /// How many there are, and no more than `most`.
-    pub(crate) fn count(mut self, most: u32) -> (String, Vec<Box<dyn ToSql + Sync + Send>>) {
+    /// How many there are, and no more than `max`.
+    pub(crate) fn count(mut self, max: u32) -> (String, Vec<Box<dyn ToSql + Sync + Send>>) {
         let ids = self.integrations.take();
         self.of_integrations(ids);
-        let most = self.bind(i64::from(most));
-        (format!("select count(*) from (select 1 from executions e where {} limit {most}) counted", self.conditions), self.parameters)
+        let max = self.bind(i64::from(max));
+        (format!("select count(*) from (select 1 from executions e where {} limit {max}) counted", self.conditions), self.parameters)
     }
 
     /// Whether all failures, or all of a label, are gone through and those of other integrations left out.

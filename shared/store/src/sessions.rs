@@ -8,7 +8,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 /// Its last sign of life is written at most as often, so that reading pages costs no write.
-const SEEN_EVERY: &str = "1 minute";
+const SEEN_INTERVAL: &str = "1 minute";
 
 /// Kinds of look-ups of a session: by its person, or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl Store {
         let failed = StoreError::during(operation);
         let client = self.client(operation).await?;
         let sql = format!(
-            "select {USER_COLUMNS}, s.last_seen_at < now() - interval '{SEEN_EVERY}' from sessions s join users u on u.id = s.user_id
+            "select {USER_COLUMNS}, s.last_seen_at < now() - interval '{SEEN_INTERVAL}' from sessions s join users u on u.id = s.user_id
              where s.digest = $1 and s.expires_at > now() and s.last_seen_at > now() - $2 * interval '1 second' and u.enabled"
         );
         let statement = client.prepare_cached(&sql).await.map_err(failed)?;

@@ -64,7 +64,7 @@ impl Counts {
 
 /// What one worker counted of an integration in a minute, so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TrafficCount {
+pub struct MinuteStatistics {
     /// The integration.
     pub integration: Uuid,
     /// When the minute began, in microseconds of Unix time.
@@ -73,7 +73,7 @@ pub struct TrafficCount {
     pub counts: Counts,
 }
 
-impl TrafficCount {
+impl MinuteStatistics {
     /// When the minute of a time began.
     #[must_use]
     pub fn minute_of(micros: i64) -> i64 {
@@ -92,13 +92,13 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]: write it again, with what has come meanwhile.
-    pub async fn record_traffic(&self, worker: Uuid, counts: &[TrafficCount]) -> Result<(), StoreError> {
+    pub async fn record_statistics(&self, worker: Uuid, counts: &[MinuteStatistics]) -> Result<(), StoreError> {
         if counts.is_empty() {
             return Ok(());
         }
         let operation = "record traffic";
         let failed = StoreError::during(operation);
-        let mut counts: Vec<&TrafficCount> = counts.iter().collect();
+        let mut counts: Vec<&MinuteStatistics> = counts.iter().collect();
         counts.sort_unstable_by_key(|count| (count.integration, count.minute));
         let number = |count: u32| i32::try_from(count).unwrap_or(i32::MAX);
         let integrations: Vec<Uuid> = counts.iter().map(|count| count.integration).collect();

@@ -1,6 +1,6 @@
 //! Which rows of which width add up to a time.
 
-use crate::traffic::begin_of;
+use crate::statistics::begin_of;
 use std::ops::Range;
 
 /// How much time a row stands for, in microseconds. Each width divides the next.

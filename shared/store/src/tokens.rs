@@ -17,7 +17,7 @@ use uuid::Uuid;
 /// Tokens begin with it, so that people and secret scanners know what they see.
 const PREFIX: &str = "fbt_";
 /// The last use is written at most as often.
-const SEEN_EVERY: &str = "1 minute";
+const SEEN_INTERVAL: &str = "1 minute";
 
 /// A token to create.
 #[derive(Debug, Clone)]
@@ -152,7 +152,7 @@ impl Store {
         let failed = StoreError::during(operation);
         let client = self.client(operation).await?;
         let sql = format!(
-            "select {USER_COLUMNS}, {COLUMNS}, t.last_used_at is null or t.last_used_at < now() - interval '{SEEN_EVERY}'
+            "select {USER_COLUMNS}, {COLUMNS}, t.last_used_at is null or t.last_used_at < now() - interval '{SEEN_INTERVAL}'
              from api_tokens t join users u on u.id = t.user_id join users owner on owner.id = t.user_id
              where t.digest = $1 and t.expires_at > now() and u.enabled"
         );

@@ -262,7 +262,7 @@ impl Execution<'_> {
         if let Some(answered) = self.state().answered.clone() {
             return Ok(RunEnd::Succeeded(answered));
         }
-        let answer = Answer { context: &scope.context, last_output: scope.last.as_ref(), most_bytes: options.answer_bytes };
+        let answer = Answer { context: &scope.context, last_output: scope.last.as_ref(), max_bytes: options.answer_bytes };
         respond::answer(program.respond.as_ref(), answer, &self.budget).await.in_step("respond").map(RunEnd::Succeeded)
     }
 }

@@ -25,7 +25,7 @@ pub(crate) struct Answer<'a> {
     pub context: &'a Context,
     /// The output of the last step that ran.
     pub last_output: Option<&'a Value>,
-    pub most_bytes: usize,
+    pub max_bytes: usize,
 }
 
 /// Statuses whose answers have no body (RFC 9110, sections 15.3.5 and 15.4.5).
@@ -52,11 +52,11 @@ pub(crate) async fn answer(respond: Option<&CompiledRespond>, answer: Answer<'_>
             payload::encode(output, content_type_of(&headers)).await?
         }
     };
-    if payload.bytes.len() > answer.most_bytes {
+    if payload.bytes.len() > answer.max_bytes {
         let message = format!(
             "body: the answer has {} bytes, more than the {} that fit into one; answer with less, or in pages",
             payload.bytes.len(),
-            answer.most_bytes
+            answer.max_bytes
         );
         return Err(ExecutionError::permanent(ErrorCode::Limit, message));
     }

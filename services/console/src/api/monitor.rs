@@ -8,7 +8,7 @@ use actix_web::web;
 use forebay_broker::{UnreadableAction, UnreadableMessage};
 use forebay_contract::{IntegrationPath, parse_duration, unix_micros};
 use forebay_operations::QueueState;
-use forebay_store::{TrafficOf, TrafficPoint, TrafficQuery, WorkerRow};
+use forebay_store::{StatisticsPoint, StatisticsQuery, StatisticsScope, WorkerRow};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use utoipa::ToSchema;
@@ -36,7 +36,7 @@ pub(super) struct Asked {
 /// What ended in a stretch of time.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = TrafficPoint)]
+#[schema(as = StatisticsPoint)]
 pub(super) struct Point {
     /// When it begins.
     at: String,
@@ -49,7 +49,7 @@ pub(super) struct Point {
     p95_ms: Option<f64>,
 }
 
-fn point(point: &TrafficPoint) -> Point {
+fn point(point: &StatisticsPoint) -> Point {
     let millis = |quantile| point.counts.durations.quantile(quantile).map(|took: Duration| took.as_secs_f64() * 1000.0);
     let counts = &point.counts;
     Point {
@@ -78,14 +78,14 @@ pub(super) async fn traffic(caller: Caller, asked: web::Query<Asked>) -> ApiResu
         (Some(tenant), Some(integration)) => {
             let path = IntegrationPath { tenant: tenant.clone(), name: name(integration)? };
             caller.state.operations.integration(&caller.actor, &path).await?;
-            TrafficOf::Integrations(vec![caller.state.operations.store().integration(&path).await?.id])
+            StatisticsScope::Integrations(vec![caller.state.operations.store().integration(&path).await?.id])
         }
-        (Some(tenant), None) => TrafficOf::Tenants(vec![tenant.clone()]),
-        (None, None) => TrafficOf::All,
+        (Some(tenant), None) => StatisticsScope::Tenants(vec![tenant.clone()]),
+        (None, None) => StatisticsScope::All,
         (None, Some(_)) => return Err(Failure::bad_request("integration: needs its tenant too").into()),
     };
-    let query = TrafficQuery { of, from, to, step, each: false };
-    let points = caller.state.operations.traffic(&caller.actor, tenant.as_ref(), query).await?;
+    let query = StatisticsQuery { of, from, to, step, each: false };
+    let points = caller.state.operations.statistics(&caller.actor, tenant.as_ref(), query).await?;
     ok(Page { items: points.iter().map(point).collect(), next: None })
 }
 

@@ -18,7 +18,8 @@ use forebay_contract::definition::{Authentication, Definition};
 use forebay_contract::{IntegrationPath, Name, parse_duration, unix_micros};
 use forebay_operations::OperationError;
 use forebay_store::{
-    Applied, Change, Filter, IntegrationRow, NewDefinition, Role, StoreError, StoredVersion, TrafficOf, TrafficPoint, TrafficQuery,
+    Applied, Change, Filter, IntegrationRow, NewDefinition, Role, StatisticsPoint, StatisticsQuery, StatisticsScope, StoreError,
+    StoredVersion,
 };
 use maud::html;
 use serde::Deserialize;
@@ -86,15 +87,20 @@ async fn lines(caller: &Caller, rows: &[IntegrationRow]) -> Result<Vec<Line>, Pa
     let now = unix_micros();
     let from = now - now.rem_euclid(SLICE) + SLICE - HOUR;
     let operations = &caller.state.operations;
-    let query =
-        TrafficQuery { of: TrafficOf::Integrations(ids.clone()), from, to: now + SLICE, step: Duration::from_secs(300), each: true };
-    let (activity, traffic) = tokio::join!(operations.activity(&ids, from), operations.store().traffic(&query));
+    let query = StatisticsQuery {
+        of: StatisticsScope::Integrations(ids.clone()),
+        from,
+        to: now + SLICE,
+        step: Duration::from_secs(300),
+        each: true,
+    };
+    let (activity, traffic) = tokio::join!(operations.activity(&ids, from), operations.store().statistics(&query));
     let (activity, traffic) = (activity?, traffic?);
     let snapshot = caller.state.snapshot.current();
     let mut lines = Vec::with_capacity(rows.len());
     for row in rows {
         let known = activity.get(&row.id).cloned().unwrap_or_default();
-        let points: Vec<&TrafficPoint> = traffic.iter().filter(|point| point.integration == Some(row.id)).collect();
+        let points: Vec<&StatisticsPoint> = traffic.iter().filter(|point| point.integration == Some(row.id)).collect();
         let is_halted = snapshot.trigger_state(row.id).is_some_and(|state| state.phase == forebay_store::TriggerPhase::Halted);
         let is_schedule = snapshot.integration_by_id(row.id).is_some_and(|known| known.definition.trigger.schedule().is_some());
         lines.push(Line {

@@ -10,7 +10,7 @@ use actix_web::web;
 use forebay_broker::UnreadableAction;
 use forebay_contract::{IntegrationPath, Name, unix_micros};
 use forebay_operations::OperationError;
-use forebay_store::{Decision, Role, TrafficOf, TrafficPoint, TrafficQuery};
+use forebay_store::{Decision, Role, StatisticsPoint, StatisticsQuery, StatisticsScope};
 use maud::html;
 use serde::Deserialize;
 use std::time::Duration;
@@ -85,9 +85,9 @@ pub(super) async fn figures(
     let width = i64::from(step) * MINUTE;
     let to = now - now.rem_euclid(width) + width;
     let from = to - i64::from(minutes) * MINUTE;
-    let of = integrations.map_or(TrafficOf::All, TrafficOf::Integrations);
-    let query = TrafficQuery { of, from, to, step: Duration::from_secs(u64::from(step) * 60), each: false };
-    let points = caller.state.operations.traffic(&caller.actor, tenant, query).await?;
+    let of = integrations.map_or(StatisticsScope::All, StatisticsScope::Integrations);
+    let query = StatisticsQuery { of, from, to, step: Duration::from_secs(u64::from(step) * 60), each: false };
+    let points = caller.state.operations.statistics(&caller.actor, tenant, query).await?;
     let count = usize::try_from(minutes / step).unwrap_or_default();
     let mut traffic = Traffic { minutes: step, ..Traffic::default() };
     for place in 0..count {
@@ -107,7 +107,7 @@ fn micros(counts: &forebay_store::Counts, quantile: f64) -> Option<f64> {
 }
 
 /// One value a slice of the time from `from` on.
-pub(super) fn slices(points: &[&TrafficPoint], from: i64, width: i64, count: usize) -> Vec<f64> {
+pub(super) fn slices(points: &[&StatisticsPoint], from: i64, width: i64, count: usize) -> Vec<f64> {
     let mut slices = vec![0.0; count];
     for point in points {
         let place = usize::try_from((point.at - from) / width).unwrap_or(usize::MAX);

@@ -4,7 +4,7 @@ use super::decide::Observation;
 use super::observe::{Facts, observe, unwatched};
 use forebay_broker::{Inspector, Queue, Topology};
 use forebay_contract::alert::Condition;
-use forebay_store::{DueAlert, Integration, SnapshotHandle, Store, StoreError, TrafficOf, TrafficQuery, WORKER_TTL};
+use forebay_store::{DueAlert, Integration, SnapshotHandle, StatisticsQuery, StatisticsScope, Store, StoreError, WORKER_TTL};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,8 +70,8 @@ impl Gathering {
         match &due.alert.when {
             Condition::FailureRate { window, .. } => {
                 let from = due.now.saturating_sub(i64::try_from(window.as_micros()).unwrap_or(i64::MAX));
-                let query = TrafficQuery { of: TrafficOf::Integrations(ids), from, to: i64::MAX, step: ONE_POINT, each: true };
-                for point in self.store.traffic(&query).await? {
+                let query = StatisticsQuery { of: StatisticsScope::Integrations(ids), from, to: i64::MAX, step: ONE_POINT, each: true };
+                for point in self.store.statistics(&query).await? {
                     if let Some(known) = point.integration.and_then(|id| facts.get_mut(&id)) {
                         known.counts.merge(&point.counts);
                     }

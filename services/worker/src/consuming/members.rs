@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// A third of [`WORKER_TTL`].
-const HEARTBEAT_EVERY: Duration = Duration::from_secs(2);
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(2);
 /// A standby lets the primary subscribe first: the broker serves the first to come.
 const STANDBY_DELAY: Duration = Duration::from_secs(3);
 const STORE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -73,7 +73,7 @@ impl Members {
             tokio::select! {
                 () = self.stop.gently.cancelled() => {}
                 () = snapshot.changed() => {}
-                () = tokio::time::sleep(HEARTBEAT_EVERY) => {}
+                () = tokio::time::sleep(HEARTBEAT_INTERVAL) => {}
             }
         }
         for (_, served) in served {

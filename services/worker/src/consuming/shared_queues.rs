@@ -103,8 +103,8 @@ async fn serve(consumption: Consumption, kind: Kind, number: SharedQueueNumber, 
 /// The deliveries that each subscription of a queue draws, so many together.
 fn windows(total: usize) -> Vec<u16> {
     let mut left = u16::try_from(total.max(1)).unwrap_or(u16::MAX);
-    let take = |most: u16| {
-        let window = most.min(left);
+    let take = |max: u16| {
+        let window = max.min(left);
         left -= window;
         window
     };

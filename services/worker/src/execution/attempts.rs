@@ -177,7 +177,7 @@ impl Attempts {
 
     fn context(&self, program: &Program, delivered: &Delivered, checkpoints: &Checkpoints, host: Arc<dyn Host>) -> ExecutionContext {
         let may_be_deferred = delivered.source.may_be_deferred();
-        let (longest_wait, extra) = match may_be_deferred {
+        let (max_wait, extra) = match may_be_deferred {
             true => (MAX_SHORT_WAIT, Duration::ZERO),
             false => (MAX_WAIT_IN_ORDER, if program.waits() { MAX_WAIT_IN_ORDER } else { Duration::ZERO }),
         };
@@ -185,7 +185,7 @@ impl Attempts {
         context.is_redelivered = delivered.redelivered;
         context.cancel = delivered.lost.clone();
         context.checkpoints = checkpoints.steps();
-        context.max_wait_in_place = longest_wait;
+        context.max_wait_in_place = max_wait;
         context.may_be_deferred = may_be_deferred;
         context.host = host;
         context

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-const EVERY: Duration = Duration::from_millis(250);
+const INTERVAL: Duration = Duration::from_millis(250);
 const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What was recorded since the last announcement. Cheap to clone.
@@ -33,7 +33,7 @@ impl Announcer {
         loop {
             let stops = tokio::select! {
                 () = shutdown.cancelled() => true,
-                () = tokio::time::sleep(EVERY) => false,
+                () = tokio::time::sleep(INTERVAL) => false,
             };
             let Recorded { ids, left_out } = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
             if !ids.is_empty() {

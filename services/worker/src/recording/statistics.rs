@@ -2,14 +2,14 @@
 
 use forebay_contract::outcome::ExecutionStatus;
 use forebay_contract::unix_micros;
-use forebay_store::{Counts, Store, TrafficCount};
+use forebay_store::{Counts, MinuteStatistics, Store};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-const FLUSH_EVERY: Duration = Duration::from_secs(5);
+const FLUSH_INTERVAL: Duration = Duration::from_secs(5);
 const STORE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Maximum rows that wait for a database that is away; beyond, the oldest minutes are forgotten.
 const MAX_WAITING: usize = 50_000;
@@ -30,7 +30,7 @@ impl Statistics {
         let took = started_at.map(|started_at| Duration::from_micros(u64::try_from(ended_at - started_at).unwrap_or_default()));
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // The minute in which it is counted: one that was forgotten is never begun again, since what is written replaces what was.
-        let place = (integration, TrafficCount::minute_of(unix_micros()));
+        let place = (integration, MinuteStatistics::minute_of(unix_micros()));
         let (known, changed) = counts.entry(place).or_default();
         known.add(status, took);
         *changed = true;
@@ -41,7 +41,7 @@ impl Statistics {
         loop {
             let stops = tokio::select! {
                 () = shutdown.cancelled() => true,
-                () = tokio::time::sleep(FLUSH_EVERY) => false,
+                () = tokio::time::sleep(FLUSH_INTERVAL) => false,
             };
             self.flush(&store, worker).await;
             if stops {
@@ -55,7 +55,7 @@ impl Statistics {
         if changed.is_empty() {
             return;
         }
-        let written = tokio::time::timeout(STORE_TIMEOUT, store.record_traffic(worker, &changed)).await;
+        let written = tokio::time::timeout(STORE_TIMEOUT, store.record_statistics(worker, &changed)).await;
         if !matches!(written, Ok(Ok(()))) {
             tracing::debug!(rows = changed.len(), "execution statistics could not be written; trying again later");
             self.put_back(&changed);
@@ -63,21 +63,21 @@ impl Statistics {
     }
 
     /// What has changed; what has not, and is of a minute that is over, is forgotten, and so is what has waited too long.
-    fn take_changed(&self) -> Vec<TrafficCount> {
-        let this_minute = TrafficCount::minute_of(unix_micros());
+    fn take_changed(&self) -> Vec<MinuteStatistics> {
+        let this_minute = MinuteStatistics::minute_of(unix_micros());
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         counts.retain(|(_, minute), (_, changed)| *minute >= this_minute || *changed && this_minute - *minute < MAX_UNWRITTEN_AGE);
         let mut taken = Vec::new();
         for ((integration, minute), (counts, changed)) in counts.iter_mut().filter(|(_, (_, changed))| *changed) {
-            taken.push(TrafficCount { integration: *integration, minute: *minute, counts: *counts });
+            taken.push(MinuteStatistics { integration: *integration, minute: *minute, counts: *counts });
             *changed = false;
         }
         taken
     }
 
-    fn put_back(&self, unwritten: &[TrafficCount]) {
+    fn put_back(&self, unwritten: &[MinuteStatistics]) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for TrafficCount { integration, minute, .. } in unwritten {
+        for MinuteStatistics { integration, minute, .. } in unwritten {
             if let Some((_, changed)) = counts.get_mut(&(*integration, *minute)) {
                 *changed = true;
             }
@@ -100,7 +100,7 @@ mod tests {
     fn what_was_not_written_is_written_the_next_time_with_what_has_come_meanwhile() {
         let (statistics, integration) = (Statistics::default(), Uuid::new_v4());
         let count = || statistics.count(integration, ExecutionStatus::Succeeded, Some(1_000), 3_000);
-        let total = |taken: &[TrafficCount]| taken.iter().map(|taken| taken.counts.succeeded).sum::<u32>();
+        let total = |taken: &[MinuteStatistics]| taken.iter().map(|taken| taken.counts.succeeded).sum::<u32>();
         count();
         let taken = statistics.take_changed();
         assert_eq!(total(&taken), 1);
@@ -117,7 +117,7 @@ mod tests {
         statistics.count(integration, ExecutionStatus::Failed, None, 3_000);
         let mut taken = statistics.take_changed();
         for (hours, is_kept) in [(23, true), (25, false)] {
-            let minute = TrafficCount::minute_of(unix_micros()) - hours * 3600 * 1_000_000;
+            let minute = MinuteStatistics::minute_of(unix_micros()) - hours * 3600 * 1_000_000;
             taken[0].minute = minute;
             statistics.0.lock().unwrap().insert((integration, minute), (taken[0].counts, false));
             statistics.put_back(&taken);

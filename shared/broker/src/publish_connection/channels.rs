@@ -59,7 +59,7 @@ pub(super) enum Role {
 impl Channels {
     /// A slot for each of `permits`. Its first channel is open, and has the slot's index plus 1 as its number; the number after those is
     /// that of the channel without confirms.
-    pub(super) fn new(permits: &[Arc<Semaphore>], shared: &Arc<Shared>, most_channels: u16) -> Self {
+    pub(super) fn new(permits: &[Arc<Semaphore>], shared: &Arc<Shared>, max_channels: u16) -> Self {
         let step = permits.len() as u16 + 1;
         let slots = permits.iter().zip(1..).map(|(permits, first)| {
             let later = (1..CHANNELS_OF_SLOT).map(|generation| first + generation * step);
@@ -68,7 +68,7 @@ impl Channels {
                 confirms: Unconfirmed::new(permits.clone(), shared.clone()),
                 opened: Instant::now(),
                 retiring: Vec::new(),
-                free: later.filter(|number| *number <= most_channels).collect(),
+                free: later.filter(|number| *number <= max_channels).collect(),
             }
         });
         Self { slots: slots.collect() }

@@ -33,11 +33,11 @@ pub(crate) struct Malformed(pub(super) &'static str);
 
 impl<'a> Frame<'a> {
     /// The first frame of what has arrived and its length; `None` while it is incomplete.
-    pub(super) fn first(arrived: &'a [u8], longest: usize) -> Result<Option<(Self, usize)>, Malformed> {
+    pub(super) fn first(arrived: &'a [u8], max_bytes: usize) -> Result<Option<(Self, usize)>, Malformed> {
         let Some((head, rest)) = arrived.split_first_chunk::<FRAME_HEAD>() else { return Ok(None) };
         let [kind, channel_high, channel_low, size @ ..] = *head;
         let size = u32::from_be_bytes(size) as usize;
-        if size + FRAME_OVERHEAD > longest {
+        if size + FRAME_OVERHEAD > max_bytes {
             return Err(Malformed("frame"));
         }
         let Some(end) = rest.get(size) else { return Ok(None) };
@@ -102,8 +102,8 @@ pub(super) fn publish(channel: u16, queue: &str, message: &Message, mandatory: b
 }
 
 /// Appends a body in as many frames as it takes; none when it is empty.
-pub(super) fn body(to: &mut Vec<u8>, channel: u16, body: &[u8], longest_frame: usize) {
-    for part in body.chunks(longest_frame - FRAME_OVERHEAD) {
+pub(super) fn body(to: &mut Vec<u8>, channel: u16, body: &[u8], max_frame_bytes: usize) {
+    for part in body.chunks(max_frame_bytes - FRAME_OVERHEAD) {
         frame(to, FRAME_BODY, channel, |to| to.extend_from_slice(part));
     }
 }
@@ -134,9 +134,9 @@ mod tests {
     use proptest::prelude::*;
 
     /// What the frames of a message say, read by lapin's parsers.
-    fn read(written: &[u8], longest: usize) -> (basic::Publish, u64, BasicProperties, Vec<u8>) {
+    fn read(written: &[u8], max_bytes: usize) -> (basic::Publish, u64, BasicProperties, Vec<u8>) {
         let (mut rest, mut frames) = (written, Vec::new());
-        while let Some((frame, length)) = Frame::first(rest, longest).unwrap() {
+        while let Some((frame, length)) = Frame::first(rest, max_bytes).unwrap() {
             frames.push(frame);
             rest = &rest[length..];
         }

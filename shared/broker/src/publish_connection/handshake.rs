@@ -38,15 +38,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Opening<S> {
         };
         self.send(0, AMQPClass::Connection(connection::AMQPMethod::StartOk(start_ok))).await?;
         let AMQPClass::Connection(connection::AMQPMethod::Tune(offered)) = self.answer().await? else { return Err(unexpected()) };
-        let longest_frame = least(offered.frame_max, uri.query.frame_max.unwrap_or_default()).max(FRAME_MIN_SIZE);
+        let max_frame_bytes = least(offered.frame_max, uri.query.frame_max.unwrap_or_default()).max(FRAME_MIN_SIZE);
         let heartbeat = least(u32::from(offered.heartbeat), u32::from(uri.query.heartbeat.unwrap_or_default())) as u16;
-        let tune_ok = connection::TuneOk { channel_max: offered.channel_max, frame_max: longest_frame, heartbeat };
+        let tune_ok = connection::TuneOk { channel_max: offered.channel_max, frame_max: max_frame_bytes, heartbeat };
         self.send(0, AMQPClass::Connection(connection::AMQPMethod::TuneOk(tune_ok))).await?;
         let open = connection::Open { virtual_host: uri.vhost.as_str().into() };
         self.send(0, AMQPClass::Connection(connection::AMQPMethod::Open(open))).await?;
         let AMQPClass::Connection(connection::AMQPMethod::OpenOk(_)) = self.answer().await? else { return Err(unexpected()) };
-        let most_channels = if offered.channel_max == 0 { u16::MAX } else { offered.channel_max };
-        Ok(Tuned { longest_frame: longest_frame as usize, heartbeat, most_channels })
+        let max_channels = if offered.channel_max == 0 { u16::MAX } else { offered.channel_max };
+        Ok(Tuned { max_frame_bytes: max_frame_bytes as usize, heartbeat, max_channels })
     }
 
     /// Opens a channel; with `confirms` the broker says what became of each message.

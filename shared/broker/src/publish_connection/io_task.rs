@@ -23,7 +23,7 @@ const FULL: usize = 256 * 1024;
 /// Bytes read at once.
 const READ: usize = 32 * 1024;
 /// Without a heartbeat the task looks at its closing this often.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 /// How long the broker has for its own goodbye.
 const GOODBYE: Duration = Duration::from_secs(5);
 
@@ -61,7 +61,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> IoTask<S> {
         shared: Arc<Shared>,
     ) -> Self {
         let look_every = match tuned.heartbeat {
-            0 => LOOK_EVERY,
+            0 => CHECK_INTERVAL,
             seconds => Duration::from_secs(u64::from(seconds)) / 2,
         };
         let mut timer = tokio::time::interval(look_every);
@@ -73,7 +73,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> IoTask<S> {
             stream,
             tuned,
             inbox,
-            channels: Channels::new(permits, &shared, tuned.most_channels),
+            channels: Channels::new(permits, &shared, tuned.max_channels),
             shared,
             outgoing: Vec::with_capacity(FULL),
             sent: 0,
@@ -199,7 +199,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> IoTask<S> {
         let mut taken = 0;
         let mut next = Ok(Next::On);
         loop {
-            match Frame::first(&incoming[taken..self.arrived], self.tuned.longest_frame) {
+            match Frame::first(&incoming[taken..self.arrived], self.tuned.max_frame_bytes) {
                 Err(error) => next = Err(error.into()),
                 Ok(None) => break,
                 Ok(Some((frame, length))) => {

@@ -63,11 +63,11 @@ pub(crate) struct PublishConnection {
 #[derive(Debug, Clone, Copy)]
 struct Tuned {
     /// Bytes.
-    longest_frame: usize,
+    max_frame_bytes: usize,
     /// Seconds; 0 is none.
     heartbeat: u16,
     /// Highest number of a channel.
-    most_channels: u16,
+    max_channels: u16,
 }
 
 /// Why a connection could not be opened, or ended.

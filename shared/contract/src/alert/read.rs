@@ -103,8 +103,8 @@ fn failure_rate(fields: Fields<'_>) -> Read<Condition> {
     Ok(Condition::FailureRate { over: over?, window: window?.unwrap_or(DEFAULT_WINDOW), at_least: at_least?.unwrap_or(DEFAULT_AT_LEAST) })
 }
 
-fn required_duration(fields: &Fields<'_>, field: &'static str, least: Duration, most: Duration) -> Read<Duration> {
-    fields.required(field, fields.duration(field, least, most), "how long, such as 30m")
+fn required_duration(fields: &Fields<'_>, field: &'static str, min: Duration, max: Duration) -> Read<Duration> {
+    fields.required(field, fields.duration(field, min, max), "how long, such as 30m")
 }
 
 fn sending(fields: Fields<'_>) -> Read<Sending> {

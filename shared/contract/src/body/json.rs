@@ -91,14 +91,14 @@ pub(super) fn check_json(body: &[u8]) -> Result<(), BodyError> {
     if let Some(surrogate) = lone_surrogate(body) {
         return Err(malformed(surrogate.to_string()));
     }
-    if deepest_nesting(body) > MAX_JSON_DEPTH {
+    if max_nesting(body) > MAX_JSON_DEPTH {
         return Err(malformed(format!("it is nested deeper than {MAX_JSON_DEPTH} levels")));
     }
     Ok(())
 }
 
 /// The deepest nesting of a valid JSON text.
-fn deepest_nesting(json: &[u8]) -> usize {
+fn max_nesting(json: &[u8]) -> usize {
     // No more brackets than the bound, in strings or not: no need to look closer. Chunks are counted in bytes, which the compiler makes
     // wide instructions of; the two brackets differ in one bit.
     let in_chunk = |chunk: &[u8]| usize::from(chunk.iter().map(|byte| u8::from(*byte | 0x20 == b'{')).sum::<u8>());

@@ -31,7 +31,7 @@ pub use reader::DeprecatedName;
 /// frame may have, so that a body at the limit is never refused because of what travels with it.
 pub const BODY_BYTES_LIMIT: u64 = (16 << 20) - (128 << 10);
 /// Lower bound of [`Settings::worker_memory`], in bytes: one execution may take as much.
-const LEAST_MEMORY: u64 = 64 << 20;
+const MIN_MEMORY: u64 = 64 << 20;
 
 /// An attempt must end well below the 30 minutes after which the broker closes the channel of an unacknowledged message.
 pub const MAX_EXECUTION_TIMEOUT: Duration = Duration::from_secs(15 * 60);
@@ -213,7 +213,7 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
         _ => Err("write tell or hide".to_owned()),
     });
     let worker_concurrency = reader.number(&docs::WORKER_CONCURRENCY, 1..=10_000);
-    let worker_memory = reader.bytes(&docs::WORKER_MEMORY, LEAST_MEMORY..=1 << 50);
+    let worker_memory = reader.bytes(&docs::WORKER_MEMORY, MIN_MEMORY..=1 << 50);
     let unsigned_messages = reader.value(&docs::UNSIGNED_MESSAGES, |text| match text {
         "refuse" => Ok(false),
         "accept" => Ok(true),

@@ -149,23 +149,23 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// A duration above zero and at most `most`.
-    pub(super) fn duration(&mut self, doc: &SettingDoc, most: Duration) -> Option<Duration> {
+    /// A duration above zero and at most `max`.
+    pub(super) fn duration(&mut self, doc: &SettingDoc, max: Duration) -> Option<Duration> {
         self.value(doc, |text| {
             let duration = parse_duration(text).map_err(|error| error.to_string())?;
-            if duration.is_zero() || duration > most {
-                return Err(format!("must be more than zero and at most {}", format_duration(most)));
+            if duration.is_zero() || duration > max {
+                return Err(format!("must be more than zero and at most {}", format_duration(max)));
             }
             Ok(duration)
         })
     }
 
     /// As [`Reader::duration`], and 0s for none.
-    pub(super) fn duration_or_none(&mut self, doc: &SettingDoc, most: Duration) -> Option<Duration> {
+    pub(super) fn duration_or_none(&mut self, doc: &SettingDoc, max: Duration) -> Option<Duration> {
         self.value(doc, |text| {
             let duration = parse_duration(text).map_err(|error| error.to_string())?;
-            if duration > most {
-                return Err(format!("must be at most {}", format_duration(most)));
+            if duration > max {
+                return Err(format!("must be at most {}", format_duration(max)));
             }
             Ok(duration)
         })

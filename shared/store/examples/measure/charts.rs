@@ -4,7 +4,7 @@ use crate::pages::Pages;
 use crate::{DAY, Outcome, now, say};
 use forebay_contract::Name;
 use forebay_contract::outcome::ExecutionStatus;
-use forebay_store::{Counts, DURATION_BUCKETS, Store, TrafficCount, TrafficOf, TrafficQuery};
+use forebay_store::{Counts, DURATION_BUCKETS, MinuteStatistics, StatisticsQuery, StatisticsScope, Store};
 use std::time::{Duration, Instant};
 use tokio_postgres::Client;
 use uuid::Uuid;
@@ -17,7 +17,7 @@ const WORKERS: usize = 4;
 /// of four workers.
 pub(crate) async fn fill(store: &Store, client: &Client, integrations: &[Uuid]) -> Outcome<Vec<Uuid>> {
     let busy: Vec<Uuid> = integrations.chunks(100).take(50).flat_map(|of_tenant| &of_tenant[..8]).copied().collect();
-    let end = TrafficCount::minute_of(now()?);
+    let end = MinuteStatistics::minute_of(now()?);
     let began = Instant::now();
     let sql = "insert into traffic (integration_id, at, worker, succeeded, failed, expired, durations)
                select id, at, '11111111-1111-1111-1111-111111111111', 9, 1, 0, array[0,0,0,1,2,3,2,1,1,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]
@@ -38,11 +38,11 @@ pub(crate) async fn fill(store: &Store, client: &Client, integrations: &[Uuid]) 
     }
     let (workers, mut flushes) = ([(); WORKERS].map(|()| Uuid::new_v4()), Vec::new());
     for ago in 0..120 {
-        let row = |integration: &Uuid| TrafficCount { integration: *integration, minute: end - ago * MINUTE, counts };
-        let rows: Vec<TrafficCount> = busy.iter().map(row).collect();
+        let row = |integration: &Uuid| MinuteStatistics { integration: *integration, minute: end - ago * MINUTE, counts };
+        let rows: Vec<MinuteStatistics> = busy.iter().map(row).collect();
         for worker in workers {
             let began = Instant::now();
-            store.record_traffic(worker, &rows).await?;
+            store.record_statistics(worker, &rows).await?;
             flushes.push(began.elapsed());
         }
     }
@@ -58,11 +58,11 @@ pub(crate) async fn fill(store: &Store, client: &Client, integrations: &[Uuid]) 
 pub(crate) async fn charts(store: &Store, client: &Client, pages: &mut Pages, busy: &[Uuid]) -> Outcome<()> {
     let tenants = |most: usize| (0..most).map(|number| format!("t{number}").parse()).collect::<Result<Vec<Name>, _>>();
     let whose = [
-        ("all", TrafficOf::All),
-        ("50 tenants", TrafficOf::Tenants(tenants(50)?)),
-        ("20 tenants", TrafficOf::Tenants(tenants(20)?)),
-        ("a tenant", TrafficOf::Tenants(tenants(1)?)),
-        ("an integration", TrafficOf::Integrations(vec![busy[0]])),
+        ("all", StatisticsScope::All),
+        ("50 tenants", StatisticsScope::Tenants(tenants(50)?)),
+        ("20 tenants", StatisticsScope::Tenants(tenants(20)?)),
+        ("a tenant", StatisticsScope::Tenants(tenants(1)?)),
+        ("an integration", StatisticsScope::Integrations(vec![busy[0]])),
     ];
     let times = [
         ("an hour by the minute", 1, 1),
@@ -77,7 +77,7 @@ pub(crate) async fn charts(store: &Store, client: &Client, pages: &mut Pages, bu
     for (of, whose) in &whose {
         for (time, hours, minutes) in times {
             let query = query(whose.clone(), hours, minutes, false)?;
-            let points = async || store.traffic(&query).await.map(|points| points.len());
+            let points = async || store.statistics(&query).await.map(|points| points.len());
             pages.ask(&format!("chart of {of}, {time}"), ROUNDS, points).await?;
         }
     }
@@ -108,8 +108,8 @@ pub(crate) async fn activity(store: &Store, pages: &mut Pages, busy: &[Uuid], in
         for (slices, hours, minutes) in
             [("the last hour in 12 slices", 1, 5), ("7 days by the hour", 7 * 24, 60), ("a day by the hour", 24, 60)]
         {
-            let query = query(TrafficOf::Integrations(page.clone()), hours, minutes, true)?;
-            let points = async || store.traffic(&query).await.map(|points| points.len());
+            let query = query(StatisticsScope::Integrations(page.clone()), hours, minutes, true)?;
+            let points = async || store.statistics(&query).await.map(|points| points.len());
             pages.ask(&format!("traffic of 100 {what} integrations, each, {slices}"), ROUNDS, points).await?;
         }
     }
@@ -117,7 +117,7 @@ pub(crate) async fn activity(store: &Store, pages: &mut Pages, busy: &[Uuid], in
 }
 
 /// Until now, which is no whole hour.
-fn query(of: TrafficOf, hours: i64, minutes: u64, each: bool) -> Outcome<TrafficQuery> {
+fn query(of: StatisticsScope, hours: i64, minutes: u64, each: bool) -> Outcome<StatisticsQuery> {
     let to = now()?;
-    Ok(TrafficQuery { of, from: to - hours * HOUR, to, step: Duration::from_secs(minutes * 60), each })
+    Ok(StatisticsQuery { of, from: to - hours * HOUR, to, step: Duration::from_secs(minutes * 60), each })
 }

@@ -3,7 +3,7 @@
 use crate::database::{Database, with_store};
 use crate::samples::{apply, name};
 use forebay_contract::outcome::ExecutionStatus;
-use forebay_store::{Counts, Store, TrafficCount, TrafficOf, TrafficQuery};
+use forebay_store::{Counts, MinuteStatistics, StatisticsQuery, StatisticsScope, Store};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -70,19 +70,19 @@ async fn integrations(store: &Store) -> Vec<Uuid> {
 }
 
 /// The points that the minutes add up to, by integration where each has its own.
-fn expected(minutes: &HashMap<(Uuid, usize, i64), Counts>, of: &[Uuid], query: &TrafficQuery) -> Vec<(Option<Uuid>, i64, Counts)> {
+fn expected(minutes: &HashMap<(Uuid, usize, i64), Counts>, of: &[Uuid], query: &StatisticsQuery) -> Vec<(Option<Uuid>, i64, Counts)> {
     let step = i64::try_from(query.step.as_micros()).unwrap();
     let mut points: BTreeMap<(Option<Uuid>, i64), Counts> = BTreeMap::new();
     for ((integration, _, minute), counts) in minutes {
-        if of.contains(integration) && *minute >= TrafficCount::minute_of(query.from) && *minute < query.to {
+        if of.contains(integration) && *minute >= MinuteStatistics::minute_of(query.from) && *minute < query.to {
             points.entry((query.each.then_some(*integration), minute - minute % step)).or_default().merge(counts);
         }
     }
     points.into_iter().map(|((integration, at), counts)| (integration, at, counts)).collect()
 }
 
-async fn points(store: &Store, query: &TrafficQuery) -> Vec<(Option<Uuid>, i64, Counts)> {
-    let points = store.traffic(query).await.unwrap();
+async fn points(store: &Store, query: &StatisticsQuery) -> Vec<(Option<Uuid>, i64, Counts)> {
+    let points = store.statistics(query).await.unwrap();
     points.into_iter().map(|point| (point.integration, point.at, point.counts)).collect()
 }
 
@@ -93,7 +93,7 @@ async fn every_chart_shows_what_the_minutes_add_up_to_whatever_was_written_and_w
         let (workers, client) = ([(); WORKERS].map(|()| Uuid::new_v4()), database.client().await);
         for (written, charts) in cases() {
             client.batch_execute("truncate traffic, traffic_of_integrations, traffic_of_tenants").await.unwrap();
-            let (end, mut minutes) = (TrafficCount::minute_of(now()), HashMap::new());
+            let (end, mut minutes) = (MinuteStatistics::minute_of(now()), HashMap::new());
             for batch in written.chunks(7) {
                 let mut rows: HashMap<usize, HashMap<(Uuid, i64), Counts>> = HashMap::new();
                 for (integration, worker, ago, counts) in batch {
@@ -102,8 +102,8 @@ async fn every_chart_shows_what_the_minutes_add_up_to_whatever_was_written_and_w
                     minutes.insert((integration, *worker, minute), *counts);
                 }
                 for (worker, rows) in rows {
-                    let row = |((integration, minute), counts)| TrafficCount { integration, minute, counts };
-                    store.record_traffic(workers[worker], &rows.into_iter().map(row).collect::<Vec<_>>()).await.unwrap();
+                    let row = |((integration, minute), counts)| MinuteStatistics { integration, minute, counts };
+                    store.record_statistics(workers[worker], &rows.into_iter().map(row).collect::<Vec<_>>()).await.unwrap();
                 }
                 store.maintain(now(), MONTH).await.unwrap();
             }
@@ -112,14 +112,14 @@ async fn every_chart_shows_what_the_minutes_add_up_to_whatever_was_written_and_w
                 // What is longer ago than two days is known by the hour.
                 let from = from.max(end - 47 * HOUR);
                 let asked = [
-                    (TrafficOf::All, ids.clone()),
-                    (TrafficOf::Tenants(vec![name("t"), name("v")]), [&ids[..2], &ids[4..]].concat()),
-                    (TrafficOf::Tenants(Vec::new()), Vec::new()),
-                    (TrafficOf::Integrations(ids[1..4].to_vec()), ids[1..4].to_vec()),
+                    (StatisticsScope::All, ids.clone()),
+                    (StatisticsScope::Tenants(vec![name("t"), name("v")]), [&ids[..2], &ids[4..]].concat()),
+                    (StatisticsScope::Tenants(Vec::new()), Vec::new()),
+                    (StatisticsScope::Integrations(ids[1..4].to_vec()), ids[1..4].to_vec()),
                 ];
                 for (of, these) in asked {
                     for each in [false, true] {
-                        let query = TrafficQuery { of: of.clone(), from, to, step: Duration::from_secs(step * 60), each };
+                        let query = StatisticsQuery { of: of.clone(), from, to, step: Duration::from_secs(step * 60), each };
                         assert_eq!(points(&store, &query).await, expected(&minutes, &these, &query), "{query:?} of {minutes:?}");
                     }
                 }
@@ -149,7 +149,7 @@ async fn all_agree(database: &Database) -> bool {
 async fn the_sums_are_those_of_the_minutes_at_any_moment_while_workers_write_and_several_maintain() {
     with_store(|store, database| async move {
         let ids = integrations(&store).await;
-        let end = TrafficCount::minute_of(now());
+        let end = MinuteStatistics::minute_of(now());
         let mut tasks = Vec::new();
         for worker in 0..6 {
             let (store, ids) = (database.store().await, ids.clone());
@@ -158,14 +158,14 @@ async fn the_sums_are_those_of_the_minutes_at_any_moment_while_workers_write_and
                 for round in 1..=25 {
                     let counts = Counts { succeeded: round, failed: worker, ..Counts::default() };
                     // Each in another order; some are new, most are written again.
-                    let row = |place: usize| TrafficCount {
+                    let row = |place: usize| MinuteStatistics {
                         integration: ids[(place * 5 + worker as usize) % ids.len()],
                         minute: end - i64::from(round / 4) * 20 * MINUTE,
                         counts,
                     };
-                    let rows: Vec<TrafficCount> = (0..ids.len()).map(row).collect();
+                    let rows: Vec<MinuteStatistics> = (0..ids.len()).map(row).collect();
                     // The same at once, as after a write whose answer was lost.
-                    let (one, other) = tokio::join!(store.record_traffic(id, &rows), store.record_traffic(id, &rows));
+                    let (one, other) = tokio::join!(store.record_statistics(id, &rows), store.record_statistics(id, &rows));
                     one.and(other).unwrap();
                     if round % 10 == 0 {
                         store.maintain(now(), MONTH).await.unwrap();
@@ -181,8 +181,9 @@ async fn the_sums_are_those_of_the_minutes_at_any_moment_while_workers_write_and
             task.await.unwrap();
         }
         assert!(all_agree(&database).await);
-        let whole = TrafficQuery { of: TrafficOf::All, from: 0, to: i64::MAX, step: Duration::from_secs(86_400 * 365), each: false };
-        let total: u64 = store.traffic(&whole).await.unwrap().iter().map(|point| point.counts.total()).sum();
+        let whole =
+            StatisticsQuery { of: StatisticsScope::All, from: 0, to: i64::MAX, step: Duration::from_secs(86_400 * 365), each: false };
+        let total: u64 = store.statistics(&whole).await.unwrap().iter().map(|point| point.counts.total()).sum();
         // Of each worker and integration the last round of every minute, and as many failures as the worker's number.
         let succeeded = [3, 7, 11, 15, 19, 23, 25].iter().sum::<u64>() * 6 * 6;
         assert_eq!(total, succeeded + 7 * 6 * (1..6).sum::<u64>());
@@ -195,27 +196,27 @@ async fn what_is_older_than_two_days_is_shown_by_the_hour_until_its_retention_en
     with_store(|store, database| async move {
         let ids = integrations(&store).await;
         let counts = Counts { succeeded: 1, ..Counts::default() };
-        let hour = TrafficCount::minute_of(now()) / HOUR * HOUR;
-        let rows: Vec<TrafficCount> =
-            (0..30 * 24).map(|ago| TrafficCount { integration: ids[0], minute: hour - ago * HOUR + 20 * MINUTE, counts }).collect();
-        store.record_traffic(Uuid::new_v4(), &rows).await.unwrap();
+        let hour = MinuteStatistics::minute_of(now()) / HOUR * HOUR;
+        let rows: Vec<MinuteStatistics> =
+            (0..30 * 24).map(|ago| MinuteStatistics { integration: ids[0], minute: hour - ago * HOUR + 20 * MINUTE, counts }).collect();
+        store.record_statistics(Uuid::new_v4(), &rows).await.unwrap();
         store.maintain(now(), MONTH).await.unwrap();
-        let total = async |of: TrafficOf, days: i64, minutes: u64| {
+        let total = async |of: StatisticsScope, days: i64, minutes: u64| {
             let step = Duration::from_secs(minutes * 60);
-            let query = TrafficQuery { of, from: hour + 5 * MINUTE - days * 24 * HOUR, to: hour + HOUR, step, each: false };
-            store.traffic(&query).await.unwrap().iter().map(|point| point.counts.total()).sum::<u64>()
+            let query = StatisticsQuery { of, from: hour + 5 * MINUTE - days * 24 * HOUR, to: hour + HOUR, step, each: false };
+            store.statistics(&query).await.unwrap().iter().map(|point| point.counts.total()).sum::<u64>()
         };
-        for of in [TrafficOf::All, TrafficOf::Tenants(vec![name("t")]), TrafficOf::Integrations(vec![ids[0]])] {
+        for of in [StatisticsScope::All, StatisticsScope::Tenants(vec![name("t")]), StatisticsScope::Integrations(vec![ids[0]])] {
             for minutes in [1, 60, 90, 360, 1440] {
                 assert_eq!(total(of.clone(), 20, minutes).await, 20 * 24 + 1, "{of:?} by {minutes} minutes");
             }
         }
-        assert_eq!(total(TrafficOf::Tenants(vec![name("u")]), 20, 60).await, 0);
+        assert_eq!(total(StatisticsScope::Tenants(vec![name("u")]), 20, 60).await, 0);
         assert!(database.count("traffic").await < 53);
         store.maintain(now(), Duration::from_secs(10 * 86_400)).await.unwrap();
         let kept = 10 * 24 + 1;
-        assert_eq!(total(TrafficOf::Integrations(vec![ids[0]]), 20, 60).await, kept);
-        let of_whole_rows = total(TrafficOf::All, 20, 360).await;
+        assert_eq!(total(StatisticsScope::Integrations(vec![ids[0]]), 20, 60).await, kept);
+        let of_whole_rows = total(StatisticsScope::All, 20, 360).await;
         assert!((kept..kept + 6).contains(&of_whole_rows), "six hours go with the last of them: {of_whole_rows}");
     })
     .await;
@@ -230,11 +231,11 @@ async fn figures_of_an_older_program_are_summed_up_by_the_migration_and_after_it
                     drop function add_traffic; drop table traffic_of_integrations, traffic_of_tenants;
                     delete from forebay_migrations where name = 'traffic'";
         client.batch_execute(undo).await.unwrap();
-        let (hour, worker) = (TrafficCount::minute_of(now()) / HOUR * HOUR, Uuid::new_v4());
+        let (hour, worker) = (MinuteStatistics::minute_of(now()) / HOUR * HOUR, Uuid::new_v4());
         let counts = Counts { succeeded: 2, ..Counts::default() };
-        let rows: Vec<TrafficCount> =
-            (0..90).map(|ago| TrafficCount { integration: ids[0], minute: hour - ago * MINUTE, counts }).collect();
-        store.record_traffic(worker, &rows).await.unwrap();
+        let rows: Vec<MinuteStatistics> =
+            (0..90).map(|ago| MinuteStatistics { integration: ids[0], minute: hour - ago * MINUTE, counts }).collect();
+        store.record_statistics(worker, &rows).await.unwrap();
         let summed_up = format!(
             "insert into traffic select '{}', to_timestamp({}), '{}', 100, 0, 0, array_fill(0, array[24])",
             ids[0],
@@ -243,16 +244,16 @@ async fn figures_of_an_older_program_are_summed_up_by_the_migration_and_after_it
         );
         client.batch_execute(&summed_up).await.unwrap();
         assert_eq!(store.migrate().await.unwrap().applied, ["traffic"]);
-        let total = async |of: TrafficOf, step: u64| {
-            let query = TrafficQuery { of, from: hour - 9 * 24 * HOUR, to: i64::MAX, step: Duration::from_secs(step), each: false };
-            store.traffic(&query).await.unwrap().iter().map(|point| point.counts.total()).sum::<u64>()
+        let total = async |of: StatisticsScope, step: u64| {
+            let query = StatisticsQuery { of, from: hour - 9 * 24 * HOUR, to: i64::MAX, step: Duration::from_secs(step), each: false };
+            store.statistics(&query).await.unwrap().iter().map(|point| point.counts.total()).sum::<u64>()
         };
-        assert_eq!(total(TrafficOf::All, 60).await, 280);
+        assert_eq!(total(StatisticsScope::All, 60).await, 280);
         // It runs until it is replaced, and sums up what has been summed up.
         client.batch_execute(&summed_up.replace("100", "50")).await.unwrap();
         for step in [60, 3600, 86_400] {
-            assert_eq!(total(TrafficOf::All, step).await, 280);
-            assert_eq!(total(TrafficOf::Integrations(vec![ids[0]]), step).await, 280);
+            assert_eq!(total(StatisticsScope::All, step).await, 280);
+            assert_eq!(total(StatisticsScope::Integrations(vec![ids[0]]), step).await, 280);
         }
         store.maintain(now(), MONTH).await.unwrap();
         assert_eq!(database.count("traffic").await, 90);
@@ -263,18 +264,18 @@ async fn figures_of_an_older_program_are_summed_up_by_the_migration_and_after_it
 #[tokio::test]
 async fn what_was_counted_for_an_integration_that_is_gone_is_in_the_chart_of_all() {
     with_store(|store, _| async move {
-        let minute = TrafficCount::minute_of(now());
-        let row = TrafficCount { integration: Uuid::new_v4(), minute, counts: Counts { failed: 3, ..Counts::default() } };
-        store.record_traffic(Uuid::new_v4(), &[row]).await.unwrap();
+        let minute = MinuteStatistics::minute_of(now());
+        let row = MinuteStatistics { integration: Uuid::new_v4(), minute, counts: Counts { failed: 3, ..Counts::default() } };
+        store.record_statistics(Uuid::new_v4(), &[row]).await.unwrap();
         for minutes in [1, 5, 60, 360] {
-            let query = TrafficQuery {
-                of: TrafficOf::All,
+            let query = StatisticsQuery {
+                of: StatisticsScope::All,
                 from: minute - 24 * HOUR,
                 to: i64::MAX,
                 step: Duration::from_secs(minutes * 60),
                 each: false,
             };
-            assert_eq!(store.traffic(&query).await.unwrap().iter().map(|point| point.counts.failed).sum::<u32>(), 3);
+            assert_eq!(store.statistics(&query).await.unwrap().iter().map(|point| point.counts.failed).sum::<u32>(), 3);
         }
     })
     .await;

@@ -34,8 +34,8 @@ impl CompiledKind for CompiledRespond {
 
     fn run<'r>(&'r self, step: StepRun<'r>, scope: &'r mut Scope) -> StepFuture<'r> {
         Box::pin(async move {
-            let most_bytes = step.engine().options().answer_bytes;
-            let answer = Answer { context: &scope.context, last_output: scope.last.as_ref(), most_bytes };
+            let max_bytes = step.engine().options().answer_bytes;
+            let answer = Answer { context: &scope.context, last_output: scope.last.as_ref(), max_bytes };
             let response = respond::answer(Some(self), answer, step.budget()).await?;
             let output = Value::object([("status", Value::from(i64::from(response.status)))]);
             step.host().answer(&response);

@@ -4,7 +4,7 @@ use forebay_contract::definition::documents;
 use proptest::prelude::*;
 
 const SECOND: i64 = 1_000_000;
-const EVERY: i64 = 15 * SECOND;
+const INTERVAL: i64 = 15 * SECOND;
 const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
 const START: i64 = 1_700_000_000 * SECOND;
@@ -86,7 +86,7 @@ impl Watch {
         if self.arrives {
             self.due.pending = None;
         }
-        self.due.now += EVERY;
+        self.due.now += INTERVAL;
         events
     }
 
@@ -106,7 +106,7 @@ fn a_notification_is_sent_when_it_is_raised_and_when_it_is_resolved() {
     assert_eq!(watch.evaluate(&[NO]), [(0, Event::Resolved)]);
     assert_eq!(watch.evaluate_times(100, &[NO]), []);
     let resolved = &watch.notifications[1].entries[0];
-    assert_eq!((resolved.since, watch.notifications[1].at), (START + 10 * EVERY, START + 115 * EVERY));
+    assert_eq!((resolved.since, watch.notifications[1].at), (START + 10 * INTERVAL, START + 115 * INTERVAL));
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn what_comes_back_again_and_again_must_be_away_for_longer_each_time() {
 fn while_it_stays_raised_it_is_told_again_after_the_time_to_repeat_and_not_before() {
     let mut watch = Watch::new(1);
     assert_eq!(watch.evaluate(&[YES]), [(0, Event::Raised)]);
-    let four_hours = 4 * HOUR / EVERY;
+    let four_hours = 4 * HOUR / INTERVAL;
     assert_eq!(watch.evaluate_times(four_hours - 1, &[YES]), []);
     assert_eq!(watch.evaluate(&[YES]), [(0, Event::StillRaised)]);
     assert_eq!(watch.evaluate_times(four_hours - 1, &[YES]), []);

@@ -22,7 +22,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> IoTask<S> {
         let Publication { slot, id, mut head, body, result, .. } = publication;
         let (Some(result), Some(slot)) = (result, self.channels.slot(slot)) else {
             self.outgoing.extend_from_slice(&head);
-            frames::body(&mut self.outgoing, self.channels.replies(), &body, self.tuned.longest_frame);
+            frames::body(&mut self.outgoing, self.channels.replies(), &body, self.tuned.max_frame_bytes);
             return;
         };
         let (size, limit) = (body.len(), self.shared.limit.load(Ordering::Relaxed));
@@ -40,7 +40,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> IoTask<S> {
         let number = slot.number();
         frames::move_to(number, &mut head);
         self.outgoing.extend_from_slice(&head);
-        frames::body(&mut self.outgoing, number, &body, self.tuned.longest_frame);
+        frames::body(&mut self.outgoing, number, &body, self.tuned.max_frame_bytes);
         result.keep(Written { head, body });
         slot.confirms().sent(id, size, result);
     }

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 const MAX_KEYS_AT_ONCE: u64 = 1024;
 const MAX_CALLS: u64 = 1_000_000;
-const MIN_EVERY: Duration = Duration::from_secs(1);
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
 const MAX_JITTER: Duration = Duration::from_secs(3600);
 
 pub(super) fn trigger(fields: &Fields<'_>) -> Read<Trigger> {
@@ -51,7 +51,7 @@ fn schedule(fields: Fields<'_>) -> Read<Schedule> {
 }
 
 fn timing(fields: &Fields<'_>) -> Read<Timing> {
-    let every = fields.duration("every", MIN_EVERY, DAY * 366);
+    let every = fields.duration("every", MIN_INTERVAL, DAY * 366);
     let (starting, cron, timezone) = (fields.text("starting"), fields.text("cron"), fields.text("timezone"));
     match (every?, cron?, starting?, timezone?) {
         (Some(_), Some(_), ..) => Err(fields.problem_here("has both every and cron: use one of the two")),

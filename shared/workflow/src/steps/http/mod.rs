@@ -198,9 +198,9 @@ impl HttpStep {
             }
             return Err(error);
         }
-        let most_bytes = step.engine().options().remote_bytes;
-        let bytes = if self.method == Method::HEAD { Vec::new() } else { read_bounded(response, most_bytes, target).await? };
-        let body = body(&headers, bytes, self.response.clone(), most_bytes, target).await?;
+        let max_bytes = step.engine().options().remote_bytes;
+        let bytes = if self.method == Method::HEAD { Vec::new() } else { read_bounded(response, max_bytes, target).await? };
+        let body = body(&headers, bytes, self.response.clone(), max_bytes, target).await?;
         Ok(Value::object([("status", Value::from(i64::from(status.as_u16()))), ("headers", header_object(&headers)), ("body", body)]))
     }
 }
@@ -311,12 +311,12 @@ fn insert_if_absent(headers: &mut HeaderMap, name: &str, value: &str) -> Result<
     Ok(())
 }
 
-async fn read_bounded(mut response: Response, most_bytes: usize, target: &Called) -> Result<Vec<u8>, ExecutionError> {
+async fn read_bounded(mut response: Response, max_bytes: usize, target: &Called) -> Result<Vec<u8>, ExecutionError> {
     let too_large = || {
-        let message = format!("{target} answered with more than {most_bytes} bytes; ask it for less, or for pages");
+        let message = format!("{target} answered with more than {max_bytes} bytes; ask it for less, or for pages");
         ExecutionError::permanent(ErrorCode::Limit, message)
     };
-    if response.content_length().is_some_and(|length| length > most_bytes as u64) {
+    if response.content_length().is_some_and(|length| length > max_bytes as u64) {
         return Err(too_large());
     }
     let expected = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
@@ -328,7 +328,7 @@ async fn read_bounded(mut response: Response, most_bytes: usize, target: &Called
             tokio::task::yield_now().await;
         }
         let Some(chunk) = response.chunk().await.map_err(|error| unreachable(target, error))? else { return Ok(bytes) };
-        if bytes.len() + chunk.len() > most_bytes {
+        if bytes.len() + chunk.len() > max_bytes {
             return Err(too_large());
         }
         bytes.extend_from_slice(&chunk);
@@ -338,17 +338,17 @@ async fn read_bounded(mut response: Response, most_bytes: usize, target: &Called
 
 /// What the response's body is. One that does not keep what its Content-Type promises is a failure: the workflow would go on with
 /// something else than it was made for.
-async fn body(headers: &HeaderMap, bytes: Vec<u8>, rule: BodyRule, most_bytes: usize, target: &Called) -> Result<Value, ExecutionError> {
+async fn body(headers: &HeaderMap, bytes: Vec<u8>, rule: BodyRule, max_bytes: usize, target: &Called) -> Result<Value, ExecutionError> {
     let text_of = |name| headers.get(name).map(header_text);
     let (content_type, encoding) = (text_of(CONTENT_TYPE), text_of(CONTENT_ENCODING));
     let aside = weight::are_many(bytes.len()) || encoding.is_some();
     let read = move || {
-        let reading = Reading { rule: &rule, max_bytes: most_bytes };
+        let reading = Reading { rule: &rule, max_bytes };
         read_body(reading, content_type.as_deref(), encoding.as_deref(), &bytes)
     };
     weight::run(aside, read).await?.map_err(|error| match error {
         BodyError::TooLarge(_) => {
-            let message = format!("{target} answered with more than {most_bytes} bytes once decompressed; ask it for less, or for pages");
+            let message = format!("{target} answered with more than {max_bytes} bytes once decompressed; ask it for less, or for pages");
             ExecutionError::permanent(ErrorCode::Limit, message)
         }
         error => {
