@@ -1,4 +1,4 @@
-//! The pages for engineers name files, and lists of files: they exist, and the lists are whole.
+//! The pages name files, lists of files, log fields and settings: each one exists, and each list is complete.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -101,4 +101,22 @@ fn the_page_of_the_log_has_every_field_of_forebay() {
     let listed: BTreeSet<String> =
         quoted(&logging).filter(|text| text.starts_with("forebay.") && *text != "forebay.").map(str::to_owned).collect();
     assert_eq!(listed, fields);
+}
+
+#[test]
+fn the_page_of_settings_has_every_setting_with_its_default() {
+    let (table, settings) = (page("shared/runtime/src/settings/docs.rs"), page("docs/settings.md"));
+    let (mut missing, mut found) = (Vec::new(), 0);
+    for row in table.split("setting(\"").skip(1) {
+        // The texts of `setting("NAME", "flag", "VALUE", Text("default"), "help")`.
+        let texts: Vec<&str> = row.split('"').step_by(2).collect();
+        let default = row.split('"').nth(5).filter(|between| between.ends_with("Text(")).map(|_| texts[3]);
+        let line = settings.lines().find(|line| line.starts_with('|') && quoted(line).any(|text| text == texts[0]));
+        let shows = |line: &str| default.is_none_or(|default| default.is_empty() || quoted(line).any(|text| text == default));
+        found += 1;
+        if !line.is_some_and(shows) {
+            missing.push(format!("{} with the default {default:?}", texts[0]));
+        }
+    }
+    assert!(found > 40 && missing.is_empty(), "docs/settings.md, of {found} settings, lacks {missing:#?}");
 }

@@ -1,4 +1,4 @@
-//! The commands of README's first pages, as a newcomer types them: after `scripts/run`, in a fresh shell.
+//! The commands of the first pages, as a newcomer types them after `scripts/run` in a fresh shell.
 
 use forebay_tests::{Stack, command_path, eventually};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -7,15 +7,14 @@ use std::process::Stdio;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-/// The code blocks of a part of the README, in order.
-fn blocks(heading: &str) -> Vec<String> {
-    let text = std::fs::read_to_string(format!("{ROOT}/README.md")).unwrap();
-    let part = text.split("\n## ").find(|part| part.starts_with(heading)).unwrap_or_else(|| panic!("README has no part {heading}"));
+/// The commands of a page's part in order: its indented code blocks. Blocks between fences are output.
+fn blocks(page: &str, heading: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(format!("{ROOT}/{page}")).unwrap();
+    let start = format!("{heading}\n");
+    let part = text.split("\n## ").find(|part| part.starts_with(&start)).unwrap_or_else(|| panic!("{page} has no part {heading}"));
     let (mut blocks, mut block) = (Vec::new(), String::new());
     for line in part.lines().skip(1) {
-        // A block in a list is indented once more.
-        let code = line.strip_prefix("      ").or_else(|| line.strip_prefix("    "));
-        match code {
+        match line.strip_prefix("    ") {
             Some(code) => block.push_str(&format!("{}\n", code.trim_end())),
             None if block.is_empty() => {}
             None => blocks.push(std::mem::take(&mut block)),
@@ -117,7 +116,7 @@ async fn the_commands_of_the_readme_work_as_they_are_typed() {
     assert_ne!(std::fs::read_to_string(&token).unwrap(), "of another database", "a token that does not work is made anew");
 
     let mut typed = 0;
-    let mut blocks_of_start = blocks("The first webhook in a minute");
+    let mut blocks_of_start = blocks("README.md", "A first webhook");
     assert_eq!(blocks_of_start.remove(0).trim(), "scripts/run");
     let answer = checkout.types(&blocks_of_start.remove(0)).await;
     assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
@@ -127,19 +126,20 @@ async fn the_commands_of_the_readme_work_as_they_are_typed() {
     })
     .await;
     let id = listed.lines().nth(1).unwrap().split_whitespace().next().unwrap();
-    for block in blocks_of_start.iter().chain(&blocks("The examples")) {
+    let of_examples = ["# Examples", "Try them"].map(|heading| blocks("examples/README.md", heading)).concat();
+    for block in blocks_of_start.iter().chain(&of_examples) {
         // The terminal has sourced the file already; an id is typed as the list shows it.
         checkout.types(&format!("source .forebay/shell\n{}", block.replace(" ID\n", &format!(" {id}\n")))).await;
         typed += 1;
     }
-    assert!(typed >= 6, "{typed} blocks of the README were typed");
-    eventually("the run of the README's schedule is recorded", || async {
+    assert!(typed >= 7, "{typed} blocks of the pages were typed");
+    eventually("the run of the page's schedule is recorded", || async {
         let runs = stack.executions("NightlyReport").await;
         runs.iter().any(|run| run["status"] == "succeeded").then_some(())
     })
     .await;
 
-    let laptop = blocks("The command").into_iter().find(|block| block.contains("FOREBAY_API_URL")).unwrap();
+    let laptop = blocks("docs/command.md", "From another machine").remove(0);
     std::fs::copy(&token, checkout.folder.join(".forebay-token")).unwrap();
     let folder = Path::new(&command_path()).parent().unwrap().display().to_string();
     checkout.types(&format!("PATH={folder}:$PATH\n{}", laptop.replace("https://console.example", &process.console))).await;
