@@ -1,12 +1,12 @@
 # shellcheck shell=bash
-# Borrows the private broker and database: starts them where they do not run,
-# and leaves them as they were found. Sourced after prelude.sh.
+# Uses the private broker and database: starts them if they do not run, and
+# restores that state at the end. Sourced after prelude.sh.
 
 services=$checkout/scripts/services
 found_running=
 
-# Sets the addresses in the environment. Everybody in this checkout who borrows holds the lock
-# file shared until the end ({in_use}>&- keeps it from children that live longer).
+# Sets the addresses in the environment. Every script of this checkout that uses the services holds
+# the lock file shared until its end ({in_use}>&- closes it in children that live longer).
 borrow_services() {
     mkdir -p "$state"
     exec {in_use}>"$state/in-use"
@@ -18,12 +18,12 @@ borrow_services() {
     eval "$("$services" env)"
 }
 
-# The last one to leave stops them, unless they ran before.
+# The last user stops the services, unless they ran before.
 return_services() {
     [[ -n ${in_use:-} && -z $found_running ]] || return 0
     if flock -n "$in_use"; then
         "$services" stop {in_use}>&-
     else
-        say "the broker and the database are in use by another run or test: leaving them"
+        say "another run or test uses the broker and the database: they keep running"
     fi
 }

@@ -1,18 +1,18 @@
 # shellcheck shell=bash
 # The private RabbitMQ node: 3.10 (Debian 12) to 4.x, started by the package's
-# own script, not by Debian's wrapper, which insists on the user rabbitmq and on
-# /var/lib/rabbitmq. Sourced by scripts/services.
+# own script. Debian's wrapper requires the user rabbitmq and /var/lib/rabbitmq.
+# Sourced by scripts/services.
 
 rabbitmq_bin=/usr/lib/rabbitmq/bin
 broker_node=forebay-$checkout_hash@localhost
 
-# With FOREBAY_BROKER_ROOT it is the one of the Debian system in that folder: see broker_root.sh.
+# With FOREBAY_BROKER_ROOT the node comes from the Debian system in that folder (broker_root.sh).
 broker_missing_package() {
     [[ -n ${FOREBAY_BROKER_ROOT:-} || -x $rabbitmq_bin/rabbitmq-server ]] || echo rabbitmq-server
 }
 
-# Only what is named here reaches the node: settings of the system's own broker, in the
-# environment or in /etc/rabbitmq, do not. Replaces the shell that it is called in.
+# Passes only the settings below to the node, and none of the system's own broker in the
+# environment or in /etc/rabbitmq. Replaces the calling shell.
 exec_in_broker_environment() {
     local enter=()
     [[ -z ${FOREBAY_BROKER_ROOT:-} ]] || enter=("$parts/enter-root" "$FOREBAY_BROKER_ROOT" "$broker_folder")
@@ -56,8 +56,8 @@ broker_pid() { cat "$broker_folder/pid" 2>/dev/null || true; }
 
 broker_running() { runs_with "$(broker_pid)" "RABBITMQ_NODENAME=$broker_node"; }
 
-# The listener opens last when a node boots. Offering the protocol header and getting a method
-# frame back (type 1: connection.start) shows more than an open port does.
+# A node opens its listener last. Sends the protocol header and expects a method frame
+# (type 1: connection.start), which proves more than an open port.
 broker_answers() {
     load_ports || return
     (
@@ -79,8 +79,8 @@ broker_start() {
     rm -f "$broker_folder/pid"
     local begun=$SECONDS
     (
-        # Enough for many connections, and never a container's limit of a billion files: Erlang
-        # would reserve tables for all of them.
+        # Enough for many connections, but not a container's limit of a billion files, for which
+        # Erlang would reserve tables.
         ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)" 2>/dev/null || true
         cd "$broker_folder"
         exec_in_broker_environment setsid "$rabbitmq_bin/rabbitmq-server" \
@@ -95,7 +95,7 @@ broker_start() {
     say "broker started in $((SECONDS - begun)) s: $(broker_url)"
 }
 
-# True as well when the launcher ended, so that a failed start is told at once.
+# Also true when the launcher has ended, so that a failed start is reported at once.
 broker_came_up() {
     { broker_running && broker_answers; } || gone "$(<"$broker_folder/launcher")"
 }
@@ -126,7 +126,7 @@ broker_kill() {
     say "broker killed"
 }
 
-# epmd outlives the node that started it. It is on a port of its own, so it is ours to end.
+# epmd outlives the node that started it. It has a separate port, so no other node uses it.
 stop_port_mapper() {
     load_ports && port_taken "$epmd_port" || return 0
     (exec_in_broker_environment epmd -port "$epmd_port" -kill) >/dev/null 2>&1 || true

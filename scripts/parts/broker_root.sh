@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# A RabbitMQ of another version: that of a newer Debian system in a folder, which the private broker is then run from.
+# Runs the private broker with another version of RabbitMQ, from a newer Debian system in a folder.
 # Sourced after prelude.sh and packages.sh.
 
-# Prints the folder of a Debian trixie with RabbitMQ 4, which is installed there the first time.
+# Prints the folder of a Debian trixie with RabbitMQ 4; installs it the first time.
 rabbitmq_4_root() {
     local root=$checkout/.forebay/rabbitmq-4
     if [[ ! -e $root/.complete ]]; then
@@ -11,16 +11,16 @@ rabbitmq_4_root() {
         mkdir -p "$root"
         as_root debootstrap --variant=minbase --include=rabbitmq-server trixie "$root" >"$root.log" 2>&1 || {
             tail -n 20 "$root.log" >&2
-            fail "the system in $root is not complete; remove the folder and try again. All of it is in $root.log"
+            fail "installing the system in $root failed: remove the folder and try again; the log is $root.log"
         }
         touch "$root/.complete"
     fi
     printf '%s' "$root"
 }
 
-# Fails where FOREBAY_BROKER_ROOT cannot be used.
+# Fails if FOREBAY_BROKER_ROOT cannot be used.
 check_broker_root() {
     [[ -x $FOREBAY_BROKER_ROOT/usr/lib/rabbitmq/bin/rabbitmq-server ]] ||
-        fail "there is no RabbitMQ in $FOREBAY_BROKER_ROOT: install rabbitmq-server there, or give another folder"
-    is_root || fail "a broker of another system is run by chroot, which needs root: run this as root"
+        fail "FOREBAY_BROKER_ROOT: $FOREBAY_BROKER_ROOT has no RabbitMQ: install rabbitmq-server there, or give another folder"
+    is_root || fail "FOREBAY_BROKER_ROOT needs root for chroot: run this as root"
 }

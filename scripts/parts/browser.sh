@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 #
-# The browser that drives the console in tests: Debian's Chromium, and the packages that
-# tests/browser/package-lock.json names.
+# Installs the browser for tests of the console: Debian's Chromium, and the packages of
+# tests/browser/package-lock.json.
 
 prepare_browser() {
     local missing=()

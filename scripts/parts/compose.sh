@@ -1,26 +1,26 @@
 # shellcheck shell=bash
-# The same two services by docker compose, for machines with a container engine
-# and without the packages: FOREBAY_SERVICES_BY=compose. Sourced by scripts/services.
+# Runs the two services by docker compose, for machines with a container engine
+# and without the packages (FOREBAY_SERVICES_BY=compose). Sourced by scripts/services.
 
-# The way of the first start is remembered until remove, so that stop finds what start made.
+# The state remembers how the services were first started, until remove, so that stop finds them.
 started_by_compose() { [[ -f $state/by && $(<"$state/by") == compose ]]; }
 
 remember_how() {
     local wanted=${FOREBAY_SERVICES_BY:-packages}
     case $wanted in
         packages | compose) ;;
-        *) fail "FOREBAY_SERVICES_BY is '$wanted': packages or compose" ;;
+        *) fail "FOREBAY_SERVICES_BY is '$wanted': set it to packages or compose" ;;
     esac
     [[ -f $state/by ]] || echo "$wanted" >"$state/by"
     if [[ -n ${FOREBAY_SERVICES_BY:-} && $(<"$state/by") != "$wanted" ]]; then
-        fail "these services are by $(<"$state/by"): run scripts/services remove before changing to $wanted"
+        fail "these services run by $(<"$state/by"): run scripts/services remove before you change to $wanted"
     fi
 }
 
 compose() {
     local command=(docker compose)
     docker compose version >/dev/null 2>&1 || command=(docker-compose)
-    # The file asks for the key, which these two services do not use.
+    # The compose file requires the key, which these two services do not use.
     FOREBAY_AMQP_PORT=$amqp_port FOREBAY_DATABASE_PORT=$database_port FOREBAY_SECRET_KEY=${FOREBAY_SECRET_KEY:-unused} \
         "${command[@]}" --project-name "forebay-$checkout_hash" \
         --file "$checkout/docker-compose.yml" --file "$parts/published-ports.yml" "$@"

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# The private PostgreSQL cluster, 15 or newer. Trust authentication, reachable
-# only from this machine. Sourced by scripts/services.
+# The private PostgreSQL cluster, 15 or newer, with trust authentication and
+# reachable only from this machine. Sourced by scripts/services.
 
-# Prints the folder of the newest installed server's programs, or nothing.
+# Prints the program folder of the newest installed server, or nothing.
 newest_postgres() {
     local initdb
     initdb=$(printf '%s\n' /usr/lib/postgresql/*/bin/initdb | sort -V | tail -n 1)
@@ -12,21 +12,21 @@ newest_postgres() {
 
 database_missing_package() { [[ -n $(newest_postgres) ]] || echo postgresql; }
 
-# A cluster is tied to the major version that made it.
+# A cluster belongs to the major version that created it.
 postgres_bin() {
     local version bin
     if version=$(as_postgres cat "$database_folder/cluster/PG_VERSION" 2>/dev/null); then
         bin=/usr/lib/postgresql/$version/bin
         [[ -x $bin/pg_ctl ]] ||
-            fail "the data are of PostgreSQL $version, which is not installed: install it or run scripts/services remove"
+            fail "the data belong to PostgreSQL $version, which is not installed: install it, or run scripts/services remove"
         printf '%s' "$bin"
     else
         newest_postgres
     fi
 }
 
-# PostgreSQL refuses to run as root. Started elsewhere than in the caller's folder, which that
-# user may not be allowed to enter.
+# PostgreSQL refuses to run as root. Runs in /, because that user may not have access to the
+# caller's folder.
 as_postgres() {
     if is_root; then
         (cd / && runuser -u postgres -- "$@")
@@ -42,8 +42,8 @@ database_configure() {
         chown postgres: "$database_folder"
     fi
     if ! as_postgres test -f "$database_folder/cluster/PG_VERSION"; then
-        say "making a database cluster"
-        # Beside its place and moved there, so that an interrupted initdb leaves no half cluster.
+        say "creating a database cluster"
+        # Creates it in another folder and moves it, so that an interrupted initdb leaves no partial cluster.
         as_postgres rm -rf "$database_folder/new"
         as_postgres "$bin/initdb" --pgdata="$database_folder/new" --username=postgres --auth=trust \
             --encoding=UTF8 --locale=C.UTF-8 >/dev/null
@@ -51,7 +51,7 @@ database_configure() {
         as_postgres mv "$database_folder/new" "$database_folder/cluster"
     fi
     as_postgres tee "$database_folder/cluster/forebay.conf" >/dev/null <<CONF
-# Written by scripts/services at each start. fsync stays on: tests must meet the real thing.
+# Written by scripts/services at each start. fsync stays on, as in production.
 listen_addresses = '127.0.0.1'
 port = $database_port
 unix_socket_directories = '$database_folder'
@@ -86,7 +86,7 @@ database_start() {
         return
     fi
     database_configure "$bin"
-    # A pid file of a crash whose number somebody else has by now would stop the server.
+    # After a crash the pid file may have the number of another process, which would stop the server.
     as_postgres rm -f "$database_folder/cluster/postmaster.pid"
     if ! as_postgres "$bin/pg_ctl" start --wait --timeout=60 --silent \
         --pgdata="$database_folder/cluster" --log="$database_folder/log" </dev/null {lock}>&-; then
@@ -101,7 +101,7 @@ database_start() {
 
 database_stop() { database_end fast stopped; }
 
-# immediate: no checkpoint, sessions are cut; the next start recovers from the log.
+# immediate: no checkpoint and closed sessions; the next start recovers from the log.
 database_kill() { database_end immediate killed; }
 
 # database_end MODE WORD

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# A container engine of our own, for scripts/compose-check: dockerd with its own
+# Runs a separate container engine for scripts/compose-check: dockerd with its own
 # folder, socket and pid file, and stand-ins for public images from Debian's
 # packages. Needs root. Sourced after prelude.sh and packages.sh.
 
@@ -8,7 +8,7 @@ engine_pid_file=$work/run/dockerd.pid
 debian_mirror=${FOREBAY_DEBIAN_MIRROR:-http://deb.debian.org/debian}
 
 engine_start() {
-    is_root || fail "no container engine answers, and only root can start one"
+    is_root || fail "no container engine answers: start one, or run this as root"
     local packages
     mapfile -t packages < <(
         command -v dockerd >/dev/null || echo docker.io
@@ -20,7 +20,7 @@ engine_start() {
     mkdir -p "$work/run"
     export DOCKER_HOST=unix://$work/run/docker.sock
     if ! docker info >/dev/null 2>&1; then
-        # dockerd closes forwarding and adds chains: engine_stop puts that back.
+        # dockerd closes forwarding and adds chains; engine_stop reverts both.
         iptables -S FORWARD | head -n 1 >"$work/run/forward-policy"
         cat /proc/sys/net/ipv4/ip_forward >"$work/run/ip_forward"
         rm -f "$engine_pid_file"
@@ -42,9 +42,9 @@ engine_stop() {
     pid=$(<"$engine_pid_file")
     grep -qz -- '^dockerd' "/proc/$pid/cmdline" 2>/dev/null || return 0
     kill -TERM "$pid"
-    wait_for 60 gone "$pid" || say "dockerd ($pid) does not end"
+    wait_for 60 gone "$pid" || say "dockerd ($pid) did not end within 60 s"
     umount "$work/run/exec/netns/default" 2>/dev/null || true
-    # All rules but dockerd's, as they are now: others may have changed theirs meanwhile.
+    # Restores all current rules except dockerd's, because other programs may have changed theirs meanwhile.
     iptables-save | grep -vi docker | iptables-restore
     xargs iptables <"$work/run/forward-policy"
     cat "$work/run/ip_forward" >/proc/sys/net/ipv4/ip_forward
@@ -70,7 +70,7 @@ debian_image() {
     local root=$work/$1-root
     rm -rf -- "$root"
     debootstrap --variant=minbase --include=ca-certificates "$1" "$root" "$debian_mirror" >"$work/debootstrap-$1.log"
-    # What this machine trusts beside the public authorities: its way to crates.io may need it.
+    # Adds this machine's own certificate authorities, which its route to crates.io may need.
     cp -r /usr/local/share/ca-certificates/. "$root/usr/local/share/ca-certificates/"
     chroot "$root" update-ca-certificates >/dev/null 2>&1
     tar -C "$root" -c . | docker import - "debian:$1-slim"

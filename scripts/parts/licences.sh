@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# Licences, sources and version requirements of every dependency against
-# deny.toml, from `cargo metadata` and jq: what `cargo deny check licenses bans
-# sources` says, without the minutes that building cargo-deny takes. Where
-# cargo-deny is installed, scripts/check uses it instead. Sourced after prelude.sh.
+# Checks licences, sources and version requirements of every dependency against
+# deny.toml with `cargo metadata` and jq. This is the check of `cargo deny check
+# licenses bans sources`, without the minutes to build cargo-deny. If cargo-deny
+# is installed, scripts/check uses it instead. Sourced after prelude.sh.
 
 crates_io=registry+https://github.com/rust-lang/crates.io-index
 
@@ -24,7 +24,7 @@ check_licences() {
     while read -r licence; do
         allowed[$licence]=1
     done < <(sed -n '/^allow = \[/,/^\]/s/^ *"\(.*\)",.*/\1/p' "$checkout/deny.toml")
-    ((${#allowed[@]})) || fail "deny.toml allows no licence"
+    ((${#allowed[@]})) || fail "deny.toml has no allowed licence"
     while IFS=$'\t' read -r name expression; do
         count=$((count + 1))
         if ! licence_is_allowed "$expression"; then
@@ -32,14 +32,14 @@ check_licences() {
             failed=1
         fi
     done < <(jq -r '.packages[] | "\(.name) \(.version)\t\(.license // "")"' "$1")
-    ((count)) || fail "cargo metadata named no package"
+    ((count)) || fail "cargo metadata listed no package"
     ((failed)) || echo "$count packages, ${#allowed[@]} licences allowed"
     return "$failed"
 }
 
 # licence_is_allowed EXPRESSION: an SPDX expression, or the older form with a slash for OR. AND
-# binds tighter than OR, as && does, so the expression is evaluated as arithmetic. A licence
-# WITH an exception is one that has to be allowed by that whole name.
+# binds tighter than OR, as && does, so bash evaluates the expression as arithmetic. A licence
+# WITH an exception must be allowed by its whole name.
 licence_is_allowed() {
     local word arithmetic=''
     local text=${1//\// OR }
@@ -67,7 +67,7 @@ check_sources() {
     }
 }
 
-# A requirement of "*" takes whatever is newest, breaking changes included.
+# A requirement of "*" accepts the newest version, breaking changes included.
 check_requirements() {
     local wild
     wild=$(jq -r '.packages[] | select(.source == null) | .name as $crate | .dependencies[]

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# Installs Debian's packages as root or by sudo, without letting them start
+# Installs Debian's packages as root or by sudo and prevents them from starting
 # services. Sourced after prelude.sh.
 
-# missing_build_packages: what compiling the workspace needs and the machine does not have.
+# missing_build_packages: prints the missing packages for compiling the workspace.
 missing_build_packages() {
     command -v cc >/dev/null || echo build-essential
     command -v pkg-config >/dev/null || echo pkg-config
@@ -10,25 +10,25 @@ missing_build_packages() {
     [[ -f /etc/ssl/certs/ca-certificates.crt ]] || echo ca-certificates
 }
 
-# install_packages NAME...: nothing to do without names.
+# install_packages NAME...: does nothing without names.
 install_packages() {
     (($#)) || return 0
     command -v apt-get >/dev/null ||
-        fail "these are missing, and this system has no apt-get to install them: $*"
+        fail "missing packages: $*. This system has no apt-get: install them by hand"
     say "installing $*"
     mkdir -p "$state"
-    # A subshell, so that its exit trap takes the policy away whatever happens.
+    # A subshell, so that its exit trap always removes the policy.
     (
         keep_installed_services_stopped &&
             apt update &&
             apt install -y --no-install-recommends "$@"
     ) >"$state/apt.log" 2>&1 || {
         tail -n 20 "$state/apt.log" >&2
-        fail "installing failed; all of it is in $state/apt.log"
+        fail "apt-get failed; the log is $state/apt.log"
     }
 }
 
-# apt VERB ARGS...: waits for another apt on the machine instead of failing.
+# apt VERB ARGS...: waits if another apt runs on the machine.
 apt() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@"
 }
@@ -41,13 +41,13 @@ as_root() {
     elif command -v sudo >/dev/null; then
         sudo -n "$@"
     else
-        echo "not root and no sudo to run: $*" >&2
+        echo "this needs root or sudo: $*" >&2
         return 1
     fi
 }
 
-# The packages would start a system-wide node and cluster, on the standard ports, that nobody
-# asked for. 101 is invoke-rc.d's "not allowed".
+# Without this policy the packages would start a system-wide node and cluster on the standard
+# ports. 101 is invoke-rc.d's "not allowed".
 policy=/usr/sbin/policy-rc.d
 keep_installed_services_stopped() {
     [[ -e $policy ]] && return

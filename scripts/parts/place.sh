@@ -1,12 +1,12 @@
 # shellcheck shell=bash
-# Where this checkout keeps its services: state folder, data folder, ports and
+# The places of this checkout's services: state folder, data folder, ports and
 # the file of addresses. Sourced by scripts/services.
 
-# Names what belongs to this checkout and user outside of it: node, data folder, compose project.
+# Identifies resources of this checkout and user outside of it: node, data folder, compose project.
 checkout_hash=$(printf '%s %s%s' "$checkout" "$(id -u)" "${FOREBAY_BROKER_ROOT:+ $FOREBAY_BROKER_ROOT}" | sha256sum | cut -c1-8)
 
-# One verb at a time in a checkout. Long-lived children close the descriptor
-# ({lock}>&-), or they would hold the lock for as long as they live.
+# Allows one verb at a time in a checkout. Long-lived children close the descriptor
+# ({lock}>&-), because they would hold the lock until their end.
 lock=
 take_lock() {
     [[ -n $lock ]] && return
@@ -16,8 +16,8 @@ take_lock() {
 
 started() { [[ -f $state/env ]]; }
 
-# runs_with PID TEXT: the process lives and its environment or command line holds the text,
-# so a pid file left by a crash never makes us trust, or end, somebody else's process.
+# runs_with PID TEXT: true if the process lives and its environment or command line contains the
+# text. A pid file from a crash can therefore never lead to another process.
 runs_with() {
     [[ -n $1 && -r /proc/$1/environ ]] || return 1
     grep -qzF -- "$2" "/proc/$1/environ" "/proc/$1/cmdline" 2>/dev/null
@@ -25,8 +25,8 @@ runs_with() {
 
 # --- addresses ---------------------------------------------------------------
 
-# The addresses of an earlier start may come back in the environment (a shell that sourced
-# .forebay/env, a test that calls this script): those are ours, not external ones.
+# The environment may contain the addresses of an earlier start (a shell that sourced
+# .forebay/env, a test that calls this script). Those are private, not external.
 external_broker() {
     [[ -n ${FOREBAY_AMQP_URL:-} ]] && ! { load_ports && [[ $FOREBAY_AMQP_URL == "$(private_broker_url)" ]]; }
 }
@@ -79,8 +79,8 @@ write_env() {
 
 # --- data folder -------------------------------------------------------------
 
-# The real paths, not ones through the link: the database's user cannot follow a link out of a
-# folder that is closed to it.
+# Uses the real paths: the database's user cannot follow a link out of a folder that it has no
+# access to.
 use_data_folder() {
     data=$1
     broker_folder=$data/broker
@@ -88,9 +88,9 @@ use_data_folder() {
 }
 use_data_folder "$(readlink -m -- "$state/data")"
 
-# PostgreSQL refuses to run as root, and the user it runs as must reach its folder; a checkout
-# under /root or a 0700 temporary folder is closed to it. A Unix socket's path has about 107
-# bytes. In both cases the data goes to /var/tmp and .forebay/data is a link to it.
+# PostgreSQL refuses to run as root, and its user needs access to its folder, which a checkout
+# under /root or a 0700 temporary folder does not give. A Unix socket's path has at most about
+# 107 bytes. In both cases the data is in /var/tmp and .forebay/data is a link to it.
 choose_data_folder() {
     local inside=$state/data
     if [[ -d $inside ]]; then
@@ -104,7 +104,7 @@ choose_data_folder() {
     fi
     local outside=/var/tmp/forebay-$checkout_hash
     mkdir -p -m 0755 "$outside"
-    [[ -O $outside && ! -L $outside ]] || fail "$outside belongs to somebody else"
+    [[ -O $outside && ! -L $outside ]] || fail "$outside belongs to another user: remove it, or move this checkout"
     ln -sfn "$outside" "$inside"
     use_data_folder "$outside"
 }

@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# What every script here needs: the checkout's folders, messages, and waiting
-# for a condition. Sourced; starts nothing.
+# Functions for every script: the checkout's folders, messages, and waiting for
+# a condition. Sourced; starts nothing.
 
 checkout=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd -P)
 
-# What the scripts remember, ignored by git. A broker of another system (FOREBAY_BROKER_ROOT) has a place of its own.
+# The state folder of the scripts, ignored by git. A broker of another system (FOREBAY_BROKER_ROOT) has its own.
 choose_state() {
     state=$checkout/.forebay
     if [[ -n ${FOREBAY_BROKER_ROOT:-} ]]; then
@@ -13,7 +13,7 @@ choose_state() {
 }
 choose_state
 
-# Other users (the database's) must be able to enter what is made here, whatever the caller's mask.
+# Other users (the database's) need access to the created folders, whatever the caller's mask is.
 umask 022
 
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
@@ -25,7 +25,7 @@ fail() {
 
 is_root() { [[ $(id -u) == 0 ]]; }
 
-# wait_for SECONDS COMMAND...: polls until the command succeeds.
+# wait_for SECONDS COMMAND...: polls until the command succeeds; fails after SECONDS.
 wait_for() {
     local deadline=$((SECONDS + $1))
     shift
@@ -39,8 +39,8 @@ gone() { ! kill -0 "$1" 2>/dev/null; }
 
 port_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# choose_address VARIABLE PORT STEP: the variable as it is, or the first free port of PORT,
-# PORT+STEP, ... . The steps keep the ports of two variables apart: neither is bound yet.
+# choose_address VARIABLE PORT STEP: exports the variable unchanged if it is set, else with the first
+# free port of PORT, PORT+STEP, ... . The steps separate the ports of two variables, which are not bound yet.
 choose_address() {
     local port=$2
     if [[ -z ${!1:-} ]]; then
@@ -53,7 +53,7 @@ choose_address() {
     export "${1?}"
 }
 
-# The folder that cargo builds into; CARGO_TARGET_DIR and cargo's settings may move it.
+# Prints the target folder of cargo, which CARGO_TARGET_DIR and cargo's settings can change.
 target_folder() {
     cargo metadata --manifest-path "$checkout/Cargo.toml" --locked --no-deps --format-version 1 |
         sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p'

@@ -1,20 +1,20 @@
 # shellcheck shell=bash
-# What a newcomer needs beside the running services: somebody who may sign in, a token of the
-# command, the examples and a key for them. Sourced after prelude.sh; needs $forebay and the
-# FOREBAY_* addresses. All of it may run again: what is there already stays as it is.
+# Prepares a first run: a user who can sign in, a token for the command, the examples and an API
+# key for them. Sourced after prelude.sh; needs $forebay and the FOREBAY_* addresses. Every
+# function can run again and does not change existing objects.
 
-# A key that everybody can read here, for the examples on this machine only.
+# A public key for the examples, for this machine only.
 quick_start_key=quick-start-key-for-this-machine-only
-# Who signs in to the console, and owns the command's token.
+# The user of the console, who owns the command's token.
 developer=developer
 developer_password=$state/developer-password
 api_token=$state/api-token
 shell_file=$state/shell
 
-# private FILE: keeps standard input in a file that nobody else can read.
+# private FILE: writes standard input to a file that only this user can read.
 private() { (umask 077 && cat >"$1.new" && mv "$1.new" "$1"); }
 
-# The person is made before the services start: otherwise they offer to make the first one.
+# Creates the user before the services start; without a user the console offers the first-run setup.
 make_developer() {
     local id verb
     "$forebay" migrate >/dev/null
@@ -27,8 +27,10 @@ make_developer() {
 }
 
 console_address() { printf 'http://%s' "$FOREBAY_CONSOLE_LISTEN"; }
+# The folder of the built command, for the PATH.
+command_folder() { dirname -- "$(readlink -f -- "$forebay")"; }
 
-# The token of an earlier run, unless it has ended or is of another database.
+# Uses the token of an earlier run, unless it has expired or belongs to another database.
 make_token() {
     if [[ -s $api_token ]] &&
         FOREBAY_API_URL=$(console_address) FOREBAY_API_TOKEN_FILE=$api_token "$forebay" tokens list >/dev/null 2>&1; then
@@ -36,7 +38,7 @@ make_token() {
     fi
     "$forebay" tokens create --label "command of $checkout" --role administrator --user "$developer" --expires 366d \
         --output json | sed -n 's/^ *"token": *"\([^"]*\)".*/\1/p' | private "$api_token"
-    [[ -s $api_token ]] || fail "no token was made for the command"
+    [[ -s $api_token ]] || fail "forebay tokens create gave no token for the command; its error is above"
 }
 
 load_examples() {
@@ -47,10 +49,10 @@ load_examples() {
     fi
 }
 
-# For `source .forebay/shell`: the command asks the running console, and needs no database and no broker.
+# Writes .forebay/shell for `source`: the command then calls the running console and needs neither the database nor the broker.
 write_shell_file() {
     local folder
-    folder=$(dirname -- "$(readlink -f -- "$forebay")")
+    folder=$(command_folder)
     {
         printf 'export FOREBAY_API_URL=%q\n' "$(console_address)"
         printf 'export FOREBAY_API_TOKEN_FILE=%q\n' "$api_token"
@@ -63,21 +65,26 @@ write_shell_file() {
 print_next() {
     cat <<NEXT
 
-Forebay runs. In another terminal:
+Forebay runs. The console is at $(console_address): sign in as $developer with the password in
+$developer_password
+
+In another terminal:
 
   source $shell_file
 
-That sets FOREBAY_API_URL=$(console_address) and FOREBAY_API_TOKEN_FILE=$api_token,
-and puts \`forebay\` into the PATH. Then call an example, and see what became of it:
+This sets
+  FOREBAY_API_URL=$(console_address)
+  FOREBAY_API_TOKEN_FILE=$api_token
+  FOREBAY_HTTP_LISTEN=$FOREBAY_HTTP_LISTEN
+  PATH=$(command_folder):\$PATH
+
+Then call an example and list its execution:
 
   curl -i "http://\$FOREBAY_HTTP_LISTEN/t37ed/CreateWorkOrder?customerid=42" \\
        -H 'X-API-Key: $quick_start_key' \\
        -H 'Content-Type: application/json' -d '{"workOrder": {"id": "WO-1"}}'
   forebay executions list
   forebay schedules run t37ed/NightlyReport
-
-The console is at $(console_address): sign in as $developer, with the password in
-$developer_password
 
 Health is at http://$FOREBAY_MANAGEMENT_LISTEN/readyz, metrics at http://$FOREBAY_MANAGEMENT_LISTEN/metrics.
 Ctrl-C stops it.

@@ -1,13 +1,13 @@
 # shellcheck shell=bash
-# The remote systems of the connectors' tests: OpenSSH's server, which each test starts for itself,
-# and a MariaDB, which is started here for one run of the tests unless one is given by
-# FOREBAY_MARIADB_URL or answers on its usual port. Sourced by scripts/test after packages.sh.
+# Prepares the remote systems for tests of connectors: OpenSSH's server, which each test starts, and a
+# MariaDB. Starts a MariaDB for one run of the tests, unless FOREBAY_MARIADB_URL names one or one
+# answers on its usual port. Sourced by scripts/test after packages.sh.
 
 mariadb_folder=
 
 mariadb_is_given() { [[ -n ${FOREBAY_MARIADB_URL:-} ]] || mariadb_answers 3306; }
 
-# mariadb_answers PORT: a server without a password for root, as the tests want it.
+# mariadb_answers PORT: true if a server without a password for root answers, as the tests need it.
 mariadb_answers() {
     command -v mariadb >/dev/null &&
         mariadb --no-defaults -h 127.0.0.1 -P "$1" -u root -e 'CREATE DATABASE IF NOT EXISTS test' >/dev/null 2>&1
@@ -29,15 +29,15 @@ mariadb_start() {
     local user port=23306
     while port_taken "$port"; do port=$((port + 1)); done
     user=$(id -un)
-    # It refuses to run as root.
+    # MariaDB refuses to run as root.
     if is_root; then
         user=mysql
         chown mysql: "$mariadb_folder"
     fi
     mariadb-install-db --no-defaults --auth-root-authentication-method=normal --user="$user" \
         --datadir="$mariadb_folder/data" >"$mariadb_folder/install.log" 2>&1 ||
-        fail "MariaDB could not be set up; see $mariadb_folder/install.log"
-    # The lock of borrow_services is not for a child that may live longer.
+        fail "mariadb-install-db failed; see $mariadb_folder/install.log"
+    # Closes the lock of borrow_services in a child that may live longer.
     # shellcheck disable=SC2154
     mariadbd --no-defaults --user="$user" --datadir="$mariadb_folder/data" --bind-address=127.0.0.1 --port="$port" \
         --socket="$mariadb_folder/socket" --pid-file="$mariadb_folder/pid" --max-connections=300 \
@@ -47,10 +47,10 @@ mariadb_start() {
         return
     fi
     tail -n 20 "$mariadb_folder/log" >&2
-    fail "MariaDB did not start"
+    fail "MariaDB did not start within 60 s; its log is above"
 }
 
-# Ends what was started here.
+# Stops the MariaDB that this script started.
 end_remotes() {
     [[ -n $mariadb_folder ]] || return 0
     local pid
