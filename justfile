@@ -7,11 +7,11 @@ default:
 run:
     scripts/run
 
-# Runs every test, or those that the arguments name.
+# Runs every test, or the tests in the arguments.
 test *ARGS:
     scripts/test {{ARGS}}
 
-# Runs every check, or those that the arguments name.
+# Runs every check, or the checks in the arguments.
 check *ARGS:
     scripts/check {{ARGS}}
 
@@ -23,6 +23,6 @@ bench *ARGS:
 chaos *ARGS:
     scripts/chaos {{ARGS}}
 
-# Does what CI does.
+# Runs the same as CI.
 ci:
     .ci/run
