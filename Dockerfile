@@ -1,5 +1,5 @@
-# The forebay command, for every service of the stack: `docker build -t forebay:local .`
-# Plain instructions only, so that engines without BuildKit build it too.
+# Builds the forebay command for every service of the stack: `docker build -t forebay:local .`
+# Uses only plain instructions, so that engines without BuildKit can build it.
 
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
@@ -14,7 +14,7 @@ RUN apt-get update \
     && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin forebay
 COPY --from=build /forebay /usr/local/bin/forebay
 USER 10001
-# The defaults are loopback addresses, which nobody outside of the container reaches.
+# The default addresses are loopback addresses, which cannot be reached from outside of the container.
 ENV FOREBAY_HTTP_LISTEN=0.0.0.0:8080 \
     FOREBAY_CONSOLE_LISTEN=0.0.0.0:8081
 EXPOSE 8080 8081 9464

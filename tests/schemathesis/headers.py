@@ -1,4 +1,4 @@
-"""Headers as they arrive: HTTP takes white space around a value away, so that what a rule forbids there is never seen."""
+"""Excludes header values with surrounding white space: HTTP removes it, so the server cannot refuse it."""
 
 import schemathesis
 

@@ -1,4 +1,4 @@
-"""How the fuzzer signs in: by a token of its own, made anew every few seconds, since what it does includes deleting tokens and users."""
+"""Signs in the fuzzer with its own token. Creates a new token every few seconds, because the fuzzer also deletes tokens and users."""
 
 import json
 import os
