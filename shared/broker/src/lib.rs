@@ -11,6 +11,8 @@ mod error;
 mod inspect;
 mod installation;
 mod lock;
+#[cfg(test)]
+mod model;
 mod publish_connection;
 mod publisher;
 mod remote;
@@ -23,6 +25,8 @@ pub use consumer::{Consumers, ConsumersConfig, Delivery, Subscription};
 pub use error::{BrokerError, PublishError};
 pub use inspect::{Depth, Inspector, UnreadableAction, UnreadableError, UnreadableMessage};
 pub use installation::Installation;
+#[cfg(any(test, feature = "fuzzing"))]
+pub use publish_connection::replay::every_message_is_resolved;
 pub use publisher::{Destination, Publisher, PublisherConfig, PublisherState};
 pub use remote::{RemoteError, RemoteMessage, RemotePublisher, endpoint};
 pub use replies::{Replies, Waiting};

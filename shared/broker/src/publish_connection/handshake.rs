@@ -9,6 +9,8 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::uri::{AMQPUri, SASLMechanism};
 
 const PROTOCOL: &[u8] = b"AMQP\0\0\x09\x01";
+/// Maximum bytes of a frame before both sides have agreed on one: what RabbitMQ offers (`frame_max`).
+const MAX_FRAME_BYTES: usize = 128 * 1024;
 
 /// A stream in the making.
 pub(super) struct Opening<S> {
@@ -70,7 +72,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Opening<S> {
     /// The next method that answers. That the broker refuses is an error.
     async fn answer(&mut self) -> Result<AMQPClass, WireError> {
         loop {
-            while let Some((frame, length)) = Frame::first(&self.arrived, usize::MAX)? {
+            while let Some((frame, length)) = Frame::first(&self.arrived, MAX_FRAME_BYTES)? {
                 let method = if frame.kind == FRAME_METHOD { Some(frame.method()?) } else { None };
                 self.arrived.drain(..length);
                 match method {

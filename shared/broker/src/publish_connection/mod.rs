@@ -15,10 +15,14 @@
 
 mod channels;
 mod confirm;
+#[cfg(test)]
+mod confirm_orders;
 mod frames;
 mod handshake;
 mod io_task;
 mod outbox;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod replay;
 mod too_large;
 mod unconfirmed;
 

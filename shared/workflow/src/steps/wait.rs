@@ -81,8 +81,7 @@ impl CompiledWait {
         }
         if !execution.may_be_deferred {
             let max = format_duration(execution.max_wait_in_place);
-            let message =
-                format!("wait: this execution keeps others waiting and may wait {max} at most; `call` an integration that waits");
+            let message = format!("wait: this execution keeps others waiting and may wait {max} at most; `call` an integration that waits");
             return Err(ExecutionError::permanent(ErrorCode::Limit, message));
         }
         if begun.is_none() {
