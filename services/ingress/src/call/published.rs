@@ -87,3 +87,6 @@ fn answered(answer: Answer, wait: Wait, id: ExecutionId, location: &str) -> Http
         Answer::Ended(ending) => ended(id, ending, location),
     }
 }
+
+#[cfg(test)]
+mod tests;

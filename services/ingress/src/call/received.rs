@@ -88,3 +88,13 @@ impl<'r> Received<'r> {
         (self.call, self.caller)
     }
 }
+
+#[cfg(test)]
+impl<'r> Call<'r> {
+    /// A call of a unit test.
+    pub(super) fn of_test(request: &'r HttpRequest, endpoint: Endpoint<'r>, response_time: ResponseTime) -> Self {
+        let in_flight = crate::limit::InFlight::new(1).enter(&endpoint.integration.definition.tenant);
+        let in_flight = in_flight.unwrap_or_else(|_| unreachable!("nothing else is under way"));
+        Self { request, endpoint, trace: None, response_time, _in_flight: in_flight }
+    }
+}

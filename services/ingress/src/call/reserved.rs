@@ -178,6 +178,15 @@ fn marked_as_replayed(mut response: HttpResponse) -> HttpResponse {
 }
 
 #[cfg(test)]
+impl<'r> Reserved<'r> {
+    /// A call without a key, of a unit test.
+    pub(super) fn of_test(call: Call<'r>, envelope: Envelope) -> Self {
+        let memory = crate::shares::Shares::new(0).share([None, None, None, None]);
+        Self(Parts { call, envelope, reservation: None, memory })
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

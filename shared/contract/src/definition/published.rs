@@ -136,7 +136,7 @@ send: { email: { connection: m, to: [a@b.example] } }
         let mut texts = vec![WHOLE.to_owned()];
         for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples")).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_file() {
+            if path.extension().is_some_and(|extension| extension == "yaml") {
                 texts.push(std::fs::read_to_string(path).unwrap());
             }
         }

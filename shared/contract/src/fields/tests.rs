@@ -267,7 +267,8 @@ fn is_listed(list: &[&str], pattern: &str) -> bool {
 
 fn examples() -> Vec<Value> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
-    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+    let is_yaml = |path: &std::path::PathBuf| path.extension().is_some_and(|extension| extension == "yaml");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(is_yaml);
     let texts = files.map(|path| std::fs::read_to_string(path).unwrap());
     let all = texts.chain([published_tests::WHOLE.to_owned(), MORE.to_owned()]).flat_map(|text| documents(&text).unwrap());
     let secrets = |_: SecretSource<'_>| Ok("amqp://secret".to_owned());
