@@ -115,7 +115,8 @@ async fn a_push_event_that_github_signed_is_fanned_out() {
         "commits": [commit("c1"), commit("c2"), commit("c3")],
     });
     let push = async |kind: &str, delivery: &str, body: String| {
-        let signature = SignatureScheme::Of(Sender::GitHub).sign(secret, "", body.as_bytes(), 0).remove(0).1;
+        let signature =
+            SignatureScheme::Of(Sender::GitHub).sign(secret, "", body.as_bytes(), forebay_contract::UnixMicros::default()).remove(0).1;
         let headers = [
             ("content-type", "application/json"),
             ("x-github-event", kind),

@@ -1,5 +1,5 @@
+use forebay_contract::UnixMicros;
 use forebay_contract::signature::{Sender, SignatureScheme};
-use forebay_contract::unix_micros;
 use forebay_tests::{Answer, Process, Stack, eventually};
 
 /// All of an answer that could tell one path from another, with the tenant of the path and the path itself taken out.
@@ -282,7 +282,7 @@ name: first
 trigger: { webhook: { methods: [POST] } }
 ";
 
-async fn signed(stack: &Stack, process: &Process, sender: Sender, secret: &str, at: i64, body: &str) -> Answer {
+async fn signed(stack: &Stack, process: &Process, sender: Sender, secret: &str, at: UnixMicros, body: &str) -> Answer {
     let path = if sender == Sender::Stripe { "paid" } else { "signed" };
     let mut request = stack.http.post(format!("{}/t1/{path}", process.url)).body(body.to_owned());
     for (name, value) in SignatureScheme::Of(sender).sign(secret, "id", body.as_bytes(), at) {
@@ -296,7 +296,7 @@ async fn signed_calls_are_accepted_and_those_that_are_not_rightly_signed_get_401
     let stack = Stack::new().await;
     stack.apply(SIGNED).await;
     let ingress = stack.start("ingress").await;
-    let (old, new, now) = ("It's a Secret to Everybody", "the next secret", unix_micros());
+    let (old, new, now) = ("It's a Secret to Everybody", "the next secret", UnixMicros::now());
     let key = async |label: &str, more: &[&str]| {
         let mut create = vec!["keys", "create", "--tenant", "t1", "--label", label, "--integration", "signed", "paid", "first"];
         create.extend(more);
@@ -323,7 +323,7 @@ async fn signed_calls_are_accepted_and_those_that_are_not_rightly_signed_get_401
     let unsigned = stack.send(stack.http.post(format!("{}/t1/signed", ingress.url)).header("x-api-key", &api_key)).await;
     assert_eq!((unsigned.status, unsigned.header("www-authenticate")), (401, "Signature realm=\"t1\", header=\"X-Hub-Signature-256\""));
     assert!(unsigned.json()["detail"].as_str().unwrap().contains("'X-Hub-Signature-256' is missing"), "{}", unsigned.json());
-    let late = signed(&stack, &ingress, Sender::Stripe, new, now - 600_000_000, "{}").await;
+    let late = signed(&stack, &ingress, Sender::Stripe, new, now - std::time::Duration::from_secs(600), "{}").await;
     assert!(late.status == 401 && late.json()["detail"].as_str().unwrap().contains("more than 5m from now"), "{}", late.json());
     assert_eq!(signed(&stack, &ingress, Sender::Stripe, new, now, "{}").await.status, 202);
     let as_api_key = stack.send(stack.http.post(format!("{}/t1/first", ingress.url)).header("x-api-key", new)).await;
@@ -370,9 +370,9 @@ async fn a_signing_key_is_kept_under_the_secret_key_and_moves_to_the_next_one() 
     let (code, said, error) = stack.command_ends_with(&["connections", "rotate"], &[("FOREBAY_SECRET_KEY", &both)]).await;
     assert!(code == 0 && said.contains('1'), "{said} {error}");
     let ingress = stack.start_with("ingress", &[("FOREBAY_SECRET_KEY", new)]).await;
-    assert_eq!(signed(&stack, &ingress, Sender::GitHub, &secret, unix_micros(), "{}").await.status, 202);
+    assert_eq!(signed(&stack, &ingress, Sender::GitHub, &secret, UnixMicros::now(), "{}").await.status, 202);
     drop(ingress);
     let ingress = stack.start("ingress").await;
-    assert_eq!(signed(&stack, &ingress, Sender::GitHub, &secret, unix_micros(), "{}").await.status, 401);
+    assert_eq!(signed(&stack, &ingress, Sender::GitHub, &secret, UnixMicros::now(), "{}").await.status, 401);
     assert!(stack.log_of("ingress").contains("a signing key is left out"), "{}", stack.log_of("ingress"));
 }

@@ -10,7 +10,7 @@ use crate::throttle::Throttle;
 use crate::{route, setup};
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
-use forebay_contract::{unix_micros, with_causes};
+use forebay_contract::{UnixMicros, with_causes};
 use forebay_operations::{BuildError, Operations};
 use forebay_runtime::health::Health;
 use forebay_runtime::settings::{RedactedUrl, Settings};
@@ -237,7 +237,7 @@ impl Console {
 /// Deletes what is older than the audit log is kept.
 async fn keep_audit(state: web::Data<State>, retention: Duration) {
     loop {
-        match state.operations.store().delete_old_audit_entries(unix_micros(), retention).await {
+        match state.operations.store().delete_old_audit_entries(UnixMicros::now(), retention).await {
             Ok(0) => {}
             Ok(lines) => tracing::info!(lines, "old lines of the audit log were deleted"),
             Err(error) => tracing::warn!(error = with_causes(&error), "old lines of the audit log are deleted later"),

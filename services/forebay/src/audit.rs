@@ -3,7 +3,7 @@
 use crate::api::Api;
 use crate::args::Audit;
 use crate::error::Error;
-use crate::output::{Output, Row, micros_ago, rfc3339};
+use crate::output::{Output, Row, time_ago};
 use crate::shown::{second, text};
 use forebay_contract::{Name, with_causes};
 use serde_json::Value;
@@ -18,7 +18,7 @@ pub(crate) async fn perform(output: &Output, api: &Api, command: Audit) -> Resul
     };
     let query = [
         ("tenant", tenant.map(|tenant| tenant.to_string())),
-        ("since", since.map(|since| rfc3339(micros_ago(since)))),
+        ("since", since.map(time_ago)),
         ("by", by),
         ("action", action),
         ("target", target),
@@ -29,7 +29,7 @@ pub(crate) async fn perform(output: &Output, api: &Api, command: Audit) -> Resul
 
 /// As it comes: it may be more than fits into memory.
 async fn export(api: &Api, tenant: Option<Name>, since: Option<Duration>) -> Result<(), Error> {
-    let query = [("tenant", tenant.map(|tenant| tenant.to_string())), ("since", since.map(|since| rfc3339(micros_ago(since))))];
+    let query = [("tenant", tenant.map(|tenant| tenant.to_string())), ("since", since.map(time_ago))];
     let mut answer = api.follow("audit/export", &query).await?;
     let cut =
         |error: reqwest::Error| Error::Failed(format!("the audit log was not written to its end: {}", with_causes(&error.without_url())));

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
+use forebay_contract::UnixMicros;
 use forebay_contract::json::object_of;
 use forebay_contract::signature::{Sender, SignatureScheme};
-use forebay_contract::unix_micros;
 use forebay_runtime::settings::Settings;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Request, Response, Url};
@@ -96,7 +96,7 @@ fn request(settings: &Settings, invoke: Invoke) -> Result<Request, Error> {
             Sender::WORDS.iter().find(|(word, _)| word == sign).ok_or_else(|| Error::Usage(format!("{sign} is no sender")))?;
         let body = request.body().and_then(|body| body.as_bytes()).unwrap_or_default();
         let id = uuid::Uuid::new_v4().simple().to_string();
-        for (name, value) in SignatureScheme::Of(*sender).sign(key, &id, body, unix_micros()) {
+        for (name, value) in SignatureScheme::Of(*sender).sign(key, &id, body, UnixMicros::now()) {
             let (name, value) = (HeaderName::try_from(name), HeaderValue::try_from(value));
             let (Ok(name), Ok(value)) = (name, value) else { return Err(Error::Failed("the call could not be signed".to_owned())) };
             request.headers_mut().insert(name, value);

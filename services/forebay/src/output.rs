@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Write};
 use std::time::Duration;
 
-use forebay_contract::unix_micros;
+use forebay_contract::UnixMicros;
 use serde_json::Value;
 
 use crate::error::Error;
@@ -105,14 +105,9 @@ pub(crate) fn table(columns: &[&str], rows: &[Vec<String>]) -> String {
     text
 }
 
-/// Microseconds of Unix time as RFC 3339; empty for a time that no calendar has.
-pub(crate) fn rfc3339(micros: i64) -> String {
-    jiff::Timestamp::from_microsecond(micros).map(|time| time.to_string()).unwrap_or_default()
-}
-
-/// The time that long ago, in microseconds of Unix time.
-pub(crate) fn micros_ago(time: Duration) -> i64 {
-    unix_micros().saturating_sub(i64::try_from(time.as_micros()).unwrap_or(i64::MAX)).max(0)
+/// Returns the time that long ago, as RFC 3339; at least 1970.
+pub(crate) fn time_ago(time: Duration) -> String {
+    (UnixMicros::now() - time).max(UnixMicros::default()).rfc3339()
 }
 
 #[cfg(test)]
@@ -127,6 +122,6 @@ mod tests {
 
     #[test]
     fn times_are_rfc_3339() {
-        assert_eq!(rfc3339(1_500_000), "1970-01-01T00:00:01.5Z");
+        assert_eq!(time_ago(Duration::MAX), "1970-01-01T00:00:00Z");
     }
 }

@@ -4,9 +4,9 @@ use crate::api::Api;
 use crate::args::{Found, Retry};
 use crate::change::confirmed;
 use crate::error::Error;
-use crate::output::{Output, note, pretty, rfc3339, write};
+use crate::output::{Output, note, pretty, write};
 use crate::shown::text;
-use forebay_contract::{ExecutionId, unix_micros};
+use forebay_contract::{ExecutionId, UnixMicros};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 use std::io::IsTerminal;
@@ -121,7 +121,7 @@ async fn found(output: &Output, api: &Api, retry: &Retry) -> Result<(), Error> {
 fn body(found: &Found, retry: &Retry) -> Value {
     let mut body = json!({ "latest": retry.latest, "fromStart": retry.from_start });
     // What is accepted from now on was not counted, and nobody has agreed to it.
-    body["until"] = rfc3339(unix_micros()).into();
+    body["until"] = UnixMicros::now().rfc3339().into();
     for (name, value) in found.query() {
         if let Some(value) = value {
             body[name] = value.into();

@@ -2,16 +2,16 @@
 
 use std::path::Path;
 
-use forebay_contract::IntegrationPath;
 use forebay_contract::definition::{Definition, documents};
 use forebay_contract::schedule::Timing;
+use forebay_contract::{IntegrationPath, UnixMillis};
 use forebay_runtime::settings::Settings;
 use serde_json::{Value, json};
 
 use crate::api::Api;
 use crate::args::Schedules;
 use crate::error::Error;
-use crate::output::{Output, Row, rfc3339};
+use crate::output::{Output, Row};
 use crate::shown::{path, text, yes};
 
 /// `forebay schedules ...`.
@@ -87,9 +87,9 @@ fn of_file(file: &str) -> Result<Vec<Definition>, Error> {
 /// The due times from this machine's clock on.
 fn coming(definition: &Definition, timing: &Timing, count: u32) -> Vec<Row> {
     let mut rows = Vec::new();
-    let mut at = jiff::Timestamp::now().as_millisecond();
+    let mut at = UnixMillis::now();
     while let Some(due) = timing.next_after(at).filter(|_| rows.len() < count as usize) {
-        let (local, utc) = (timing.on_its_clock(due), rfc3339(due.saturating_mul(1000)));
+        let (local, utc) = (timing.on_its_clock(due), due.rfc3339());
         let object = json!({
             "tenant": definition.tenant.as_str(),
             "integration": definition.name.as_str(),

@@ -4,10 +4,9 @@ use crate::checks::LARGE_BODY;
 use crate::problem::Problem;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use bytes::Bytes;
-use forebay_contract::Name;
 use forebay_contract::definition::{Authentication, Webhook};
 use forebay_contract::signature::Claim;
-use forebay_contract::unix_micros;
+use forebay_contract::{Name, UnixMicros};
 use forebay_fairness::run_fairly;
 use forebay_store::{ApiKey, Integration, SigningKey, Snapshot};
 use std::sync::Arc;
@@ -83,7 +82,7 @@ impl Caller {
         let Authentication::Signature(scheme) = &webhook.authentication else {
             return authenticate(integration, webhook, headers, snapshot).map(Self::Known);
         };
-        let claim = scheme.claim(|name| headers.get(name)?.to_str().ok(), unix_micros());
+        let claim = scheme.claim(|name| headers.get(name)?.to_str().ok(), UnixMicros::now());
         let claim = claim.map_err(|error| Problem::not_signed(integration.definition.tenant.as_str(), scheme, &error))?;
         let keys = snapshot.signing_keys(integration.id).to_vec();
         Ok(Self::Signed(Signed { integration, claim, keys }))
@@ -105,7 +104,7 @@ impl Signed {
             None => Err(Problem::wrong_signature(tenant)),
             Some(key) if has_ended(&key) => Err(Problem::ended_key(tenant)),
             Some(key) => {
-                key.last_use.note(unix_micros());
+                key.last_use.note(UnixMicros::now());
                 Ok(Access { integration, credential: Credential::Signature(key) })
             }
         }
@@ -126,7 +125,7 @@ pub(crate) fn authenticate(
     if !key.integrations.contains(&integration.id) {
         return Err(Problem::no_grant(&integration.definition.path().to_string()));
     }
-    key.last_use.note(unix_micros());
+    key.last_use.note(UnixMicros::now());
     Ok(Access { credential: Credential::ApiKey(key.clone()), integration })
 }
 
@@ -158,7 +157,7 @@ pub(crate) fn check_hidden(integration: &Integration, path: &str, headers: &Head
 
 /// Whether the key's time is over.
 pub(crate) fn has_ended(key: &ApiKey) -> bool {
-    key.expires_at.is_some_and(|end| unix_micros() >= end)
+    key.expires_at.is_some_and(|end| UnixMicros::now() >= end)
 }
 
 /// The key that a call carries, in either header.

@@ -82,7 +82,7 @@ impl Dispatch for BrokerDispatch {
         let mut waiting = self.replies.expect(envelope.execution_id).map_err(|_| self.publisher.no_connection())?;
         envelope.reply_to = Some(waiting.reply_to().to_owned());
         if wait.on_timeout == OnTimeout::Error {
-            envelope.deadline = Some(envelope.received_at / 1000 + i64::try_from(wait.max.as_millis()).unwrap_or(i64::MAX));
+            envelope.deadline = Some(envelope.received_at.to_millis() + wait.max);
         }
         self.confirmed(&envelope, policy).await?;
         Ok(Box::pin(async move {

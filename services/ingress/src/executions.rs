@@ -8,7 +8,7 @@ use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use forebay_contract::body::shown_body;
 use forebay_contract::json::object_of;
 use forebay_contract::outcome::ExecutionStatus;
-use forebay_contract::{ExecutionId, unix_micros};
+use forebay_contract::{ExecutionId, UnixMillis};
 use forebay_store::StoredResponse;
 use serde_json::{Value, json};
 
@@ -38,8 +38,7 @@ pub(crate) async fn show(access: &Access, text: &str, dependencies: &Dependencie
             body
         }
         None => {
-            let age_millis = unix_micros() / 1000 - id.issued_at_millis();
-            if u128::try_from(age_millis).is_ok_and(|age| age > dependencies.retention.as_millis()) {
+            if UnixMillis::now().since(id.issued_at()) > dependencies.retention {
                 return Err(Problem::unknown_execution(text));
             }
             json!({ "executionId": id, "status": ExecutionStatus::Queued })

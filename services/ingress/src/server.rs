@@ -16,6 +16,7 @@ use actix_web::{App, HttpServer, web};
 use forebay_broker::{
     ConsumersConfig, Inspector, Installation, Limits, MessageKey, Publisher, PublisherConfig, PublisherState, Replies, Topology,
 };
+use forebay_contract::UnixMicros;
 use forebay_runtime::health::Health;
 use forebay_runtime::settings::Settings;
 use forebay_runtime::shutdown::Shutdown;
@@ -260,12 +261,12 @@ async fn observe(dependencies: web::Data<Dependencies>, health: Health) {
 
 /// Keeps what people see of when keys were used last. What cannot be written is written later: calls do not wait for it.
 async fn write_key_uses(dependencies: web::Data<Dependencies>) {
-    let mut written: HashMap<Uuid, i64> = HashMap::new();
+    let mut written: HashMap<Uuid, UnixMicros> = HashMap::new();
     loop {
         tokio::time::sleep(KEY_USES_INTERVAL).await;
         let snapshot = dependencies.snapshot.current();
-        let is_news = |(id, at): &(Uuid, i64)| *at > written.get(id).copied().unwrap_or_default();
-        let uses: Vec<(Uuid, i64)> = snapshot.keys().map(|key| (key.id, key.last_use.at())).filter(is_news).collect();
+        let is_news = |(id, at): &(Uuid, UnixMicros)| *at > written.get(id).copied().unwrap_or_default();
+        let uses: Vec<(Uuid, UnixMicros)> = snapshot.keys().map(|key| (key.id, key.last_use.at())).filter(is_news).collect();
         if uses.is_empty() {
             continue;
         }

@@ -7,18 +7,16 @@ use forebay_store::Integration;
 use forebay_workflow::Channel;
 use std::time::Duration;
 
-const MILLIS: f64 = 1000.0;
-
 pub(crate) fn due(integration: &Integration, count: usize) {
     let (tenant, name) = (integration.definition.tenant.to_string(), integration.definition.name.to_string());
     metrics::counter!(names::SCHEDULER_DUE_TOTAL, "tenant" => tenant, "integration" => name).increment(count as u64);
 }
 
-/// `lag`: milliseconds since the run was to be published.
-pub(crate) fn published(envelope: &Envelope, lag: i64) {
+/// `lag`: time since the run was to be published.
+pub(crate) fn published(envelope: &Envelope, lag: Duration) {
     let (tenant, integration) = (envelope.tenant.to_string(), envelope.integration.to_string());
     metrics::counter!(names::SCHEDULER_PUBLISHED_TOTAL, "tenant" => tenant, "integration" => integration).increment(1);
-    metrics::histogram!(names::SCHEDULER_LAG_SECONDS).record(lag.max(0) as f64 / MILLIS);
+    metrics::histogram!(names::SCHEDULER_LAG_SECONDS).record(lag.as_secs_f64());
 }
 
 pub(crate) fn publish(result: &Result<(), PublishError>, took: Duration) {

@@ -5,13 +5,12 @@ use crate::plan::{Plan, jitter, plan};
 use forebay_broker::{Destination, MessageKey, PublishError, Publisher, Topology, encode_envelope, stable_hash};
 use forebay_contract::definition::Schedule;
 use forebay_contract::envelope::Envelope;
-use forebay_contract::{IdIssuer, unix_micros};
+use forebay_contract::{IdIssuer, UnixMillis};
 use forebay_store::{DueSchedule, ScheduleStep, SnapshotHandle};
 use futures_util::future::join_all;
 use std::time::{Duration, Instant};
 
-const MICROS: i64 = 1000;
-/// What tells the id of a due run from other ids that are derived for the same moment.
+/// The part of the id of a due run that distinguishes it from other ids that are derived for the same time.
 const ID_NAME: &str = "schedule";
 /// No further run of a schedule is begun in a claim that has taken as long.
 const MAX_CLAIM: Duration = Duration::from_secs(5);
@@ -27,7 +26,7 @@ pub(crate) struct Publishing {
 }
 
 impl Publishing {
-    /// Publishes what is due of each schedule: schedules at once, the runs of each one after another.
+    /// Publishes the due runs of schedules: schedules at the same time, the runs of each one after another.
     pub(crate) async fn due(&self, due: Vec<DueSchedule>) -> Vec<ScheduleStep> {
         join_all(due.iter().map(|due| self.schedule(due))).await.into_iter().flatten().collect()
     }
@@ -35,9 +34,10 @@ impl Publishing {
     async fn schedule(&self, due: &DueSchedule) -> Option<ScheduleStep> {
         let integration = &due.integration;
         let schedule = integration.definition.trigger.schedule()?;
-        let id_of = |millis| self.ids.derive(integration.id, millis, ID_NAME);
-        let now = due.now / MICROS;
-        let Plan { runs, mut next, mut wake, left_out, left_out_more } = plan(schedule, ceil_millis(due.next_due_at), now, id_of);
+        let id_of = |due| self.ids.derive(integration.id, due, ID_NAME);
+        let now = due.now.to_millis();
+        // A row that a person has set by hand may be between two milliseconds.
+        let Plan { runs, mut next, mut wake, left_out, left_out_more } = plan(schedule, due.next_due_at.to_next_millis(), now, id_of);
         if left_out > 0 {
             let (count, more) = (left_out, if left_out_more { " or more" } else { "" });
             let (tenant, name) = (integration.definition.tenant.as_str(), integration.definition.name.as_str());
@@ -62,7 +62,6 @@ impl Publishing {
             // It may be published again under the same id.
             let envelope = Envelope { claim_token: Some(Envelope::new_claim_token()), ..envelope };
             if let Err(error) = self.publish(&envelope, schedule).await {
-                let pause = i64::try_from(error.retry_after().as_millis()).unwrap_or(i64::MAX);
                 tracing::warn!(
                     integration.tenant = %envelope.tenant,
                     integration.name = %envelope.integration,
@@ -70,16 +69,16 @@ impl Publishing {
                     %error,
                     "a due run could not be published; trying again"
                 );
-                (next, wake) = (Some(run), Some(now + pause));
+                (next, wake) = (Some(run), Some(now + error.retry_after()));
                 break;
             }
-            measure::published(&envelope, unix_micros() / MICROS - run - jitter(schedule, run, &id));
+            measure::published(&envelope, UnixMillis::now().since(run + jitter(schedule, run, &id)));
             handled += 1;
-            published = Some((run * MICROS, id.unique()));
+            published = Some((run.to_micros(), id.unique()));
         }
         measure::due(integration, handled);
-        let micros = |millis: i64| millis.saturating_mul(MICROS);
-        Some(ScheduleStep { integration_id: integration.id, next_due_at: next.map(micros), wake_at: wake.map(micros), published })
+        let (next_due_at, wake_at) = (next.map(UnixMillis::to_micros), wake.map(UnixMillis::to_micros));
+        Some(ScheduleStep { integration_id: integration.id, next_due_at, wake_at, published })
     }
 
     /// Publishes one run; `Ok` means confirmed by the broker.
@@ -92,9 +91,4 @@ impl Publishing {
         measure::publish(&result, started.elapsed());
         result
     }
-}
-
-/// A row that a person has set by hand may stand between two milliseconds.
-fn ceil_millis(micros: i64) -> i64 {
-    micros.div_euclid(MICROS) + i64::from(micros.rem_euclid(MICROS) != 0)
 }

@@ -1,17 +1,16 @@
 //! The worker's metrics.
 
+use forebay_contract::UnixMicros;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::ExecutionStatus;
 use forebay_runtime::metric_names as names;
 
-const MICROS: f64 = 1_000_000.0;
-
-pub(crate) fn finished(envelope: &Envelope, status: ExecutionStatus, started_at: i64, ended_at: i64) {
+pub(crate) fn finished(envelope: &Envelope, status: ExecutionStatus, started_at: UnixMicros, ended_at: UnixMicros) {
     let (tenant, integration) = (envelope.tenant.to_string(), envelope.integration.to_string());
     metrics::counter!(names::WORKER_EXECUTIONS_TOTAL, "tenant" => tenant, "integration" => integration, "status" => status.as_str())
         .increment(1);
-    metrics::histogram!(names::WORKER_EXECUTION_DURATION_SECONDS).record((ended_at - started_at).max(0) as f64 / MICROS);
-    metrics::histogram!(names::WORKER_QUEUE_DURATION_SECONDS).record((started_at - envelope.received_at).max(0) as f64 / MICROS);
+    metrics::histogram!(names::WORKER_EXECUTION_DURATION_SECONDS).record(ended_at.since(started_at).as_secs_f64());
+    metrics::histogram!(names::WORKER_QUEUE_DURATION_SECONDS).record(started_at.since(envelope.received_at).as_secs_f64());
 }
 
 pub(crate) fn running(change: f64) {

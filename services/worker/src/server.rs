@@ -9,8 +9,7 @@ use forebay_broker::{
     Consumers, ConsumersConfig, Installation, Limits, MessageKey, Publisher, PublisherConfig, PublisherState, Replies, Topology,
 };
 use forebay_connectors::ReachError;
-use forebay_contract::IdIssuer;
-use forebay_contract::unix_micros;
+use forebay_contract::{IdIssuer, UnixMicros};
 use forebay_runtime::health::Health;
 use forebay_runtime::settings::Settings;
 use forebay_runtime::shutdown::Shutdown;
@@ -157,13 +156,13 @@ impl Worker {
             id: Uuid::new_v4(),
             name: self.settings.worker_name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            started_at: unix_micros(),
+            started_at: UnixMicros::now(),
             concurrency: i32::try_from(concurrency).unwrap_or(i32::MAX),
             running: 0,
             queues: Vec::new(),
             oldest: Vec::new(),
             oldest_of: Vec::new(),
-            last_seen: 0,
+            last_seen: UnixMicros::default(),
         };
         let statistics = self.statistics.clone().flush_until(self.store.clone(), me.id, self.broker_shutdown.clone());
         let announcing = self.announcer.clone().run_until(self.store.clone(), self.broker_shutdown.clone());
@@ -216,7 +215,7 @@ async fn observe(publisher: Publisher, health: Health) {
 
 async fn maintain(store: Store, retention: Duration) {
     loop {
-        if let Err(error) = store.maintain(unix_micros(), retention).await {
+        if let Err(error) = store.maintain(UnixMicros::now(), retention).await {
             tracing::warn!(%error, "the history's partitions could not be maintained; trying again later");
         }
         tokio::time::sleep(MAINTENANCE_INTERVAL).await;

@@ -3,9 +3,9 @@
 use crate::signature::{Kind, MessageKey, Parts};
 use crate::topology::{expiration, short};
 use bytes::Bytes;
-use forebay_contract::ExecutionId;
 use forebay_contract::envelope::{ENVELOPE_VERSION, Envelope, Request, TraceContext, header};
 use forebay_contract::outcome::{Ending, ErrorCode, ExecutionError, Response};
+use forebay_contract::{ExecutionId, UnixMicros, UnixMillis};
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use serde::{Deserialize, Serialize};
@@ -36,9 +36,9 @@ struct Call<'a> {
     integration: Cow<'a, str>,
     integration_id: Uuid,
     version: i32,
-    received_at: i64,
+    received_at: UnixMicros,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    deadline: Option<i64>,
+    deadline: Option<UnixMillis>,
     #[serde(default, skip_serializing_if = "is_zero")]
     attempts: u32,
     #[serde(default, rename = "once", skip_serializing_if = "Option::is_none")]
@@ -46,7 +46,7 @@ struct Call<'a> {
     #[serde(default, skip_serializing_if = "is_false")]
     resumes: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    due_at: Option<i64>,
+    due_at: Option<UnixMillis>,
     #[serde(default, skip_serializing_if = "is_zero")]
     call_depth: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -408,14 +408,14 @@ mod tests {
             content_type: Some("text/plain".into()),
             content_encoding: Some("gzip".into()),
             body: Bytes::from_static(b"\0\xff"),
-            received_at: 1_790_000_000_123_456,
-            deadline: Some(1_790_000_030_123),
+            received_at: UnixMicros::new(1_790_000_000_123_456),
+            deadline: Some(UnixMillis::new(1_790_000_030_123)),
             reply_to: Some("reply.x".into()),
             trace: Some(TraceContext { traceparent: "00-1-2-01".into(), tracestate: None }),
             attempts: 2,
             claim_token: Some(-5),
             resumes: true,
-            due_at: Some(1_700_000_000_000),
+            due_at: Some(UnixMillis::new(1_700_000_000_000)),
             call_depth: 3,
             caller: Some(Uuid::from_u128(7)),
         }

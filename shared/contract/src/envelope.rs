@@ -1,10 +1,10 @@
 //! The envelope: an accepted call as it travels on the broker. The body of the message is the HTTP body byte for byte;
 //! everything else is in the message's properties and headers, whose names stand here.
 
-use crate::clock::unix_micros;
 use crate::definition::Schedule;
 use crate::id::ExecutionId;
 use crate::name::{IntegrationPath, Name};
+use crate::unix_time::{UnixMicros, UnixMillis};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -95,10 +95,10 @@ pub struct Envelope {
     pub content_encoding: Option<String>,
     /// The body, byte for byte.
     pub body: Bytes,
-    /// Microseconds of Unix time at which the ingress had read the call.
-    pub received_at: i64,
-    /// Milliseconds of Unix time after which an execution that has not started must not start; absent: it always runs.
-    pub deadline: Option<i64>,
+    /// The time at which the ingress had read the call.
+    pub received_at: UnixMicros,
+    /// The time after which an execution that has not begun must not begin; absent: it always runs.
+    pub deadline: Option<UnixMillis>,
     /// The queue on which the caller's ingress waits for the reply; absent: nobody waits.
     pub reply_to: Option<String>,
     /// The trace that the call belongs to.
@@ -110,8 +110,8 @@ pub struct Envelope {
     pub claim_token: Option<i64>,
     /// Whether the execution was deferred by a `wait`, and resumes from its checkpoints.
     pub resumes: bool,
-    /// Milliseconds of Unix time at which a scheduled run was due; absent: it was called.
-    pub due_at: Option<i64>,
+    /// The time at which a scheduled run was due; absent: it was called.
+    pub due_at: Option<UnixMillis>,
     /// Number of executions that called one another before this one; 0: no execution called it.
     pub call_depth: u32,
     /// Id of the API key that called; the outcome is for this key. Absent: no API key called (an open endpoint, a signed call, a schedule,
@@ -140,7 +140,7 @@ impl Envelope {
             content_encoding: request.header("content-encoding").map(str::to_owned),
             request,
             body,
-            received_at: unix_micros(),
+            received_at: UnixMicros::now(),
             deadline: None,
             reply_to: None,
             trace: None,
@@ -153,7 +153,7 @@ impl Envelope {
         }
     }
 
-    /// A run of a schedule that is, or was, due at `due` (milliseconds of Unix time): its first message, for which nobody waits.
+    /// Returns a run of a schedule that is, or was, due at `due`: its first message, for which nobody waits.
     #[must_use]
     pub fn of_schedule(
         execution_id: ExecutionId,
@@ -161,7 +161,7 @@ impl Envelope {
         integration_id: Uuid,
         version: i32,
         schedule: &Schedule,
-        due: i64,
+        due: UnixMillis,
     ) -> Self {
         let request = Request {
             method: "SCHEDULE".to_owned(),
@@ -179,7 +179,7 @@ impl Envelope {
     pub fn time_to_begin(&self) -> Option<Duration> {
         // One that goes on after a wait has begun in time.
         let deadline = self.deadline.filter(|_| !self.resumes)?;
-        Some(Duration::from_millis(u64::try_from(deadline - unix_micros() / 1000).unwrap_or_default()))
+        Some(deadline.since(UnixMillis::now()))
     }
 
     /// Returns a random [claim token](Envelope::claim_token).
@@ -187,14 +187,14 @@ impl Envelope {
     pub fn new_claim_token() -> i64 {
         let mut bytes = [0; 8];
         // Without random bytes, messages differ by their time at least.
-        getrandom::fill(&mut bytes).map_or_else(|_| unix_micros(), |()| i64::from_be_bytes(bytes))
+        getrandom::fill(&mut bytes).map_or_else(|_| UnixMicros::now().get(), |()| i64::from_be_bytes(bytes))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Envelope, TraceContext};
-    use crate::{IdIssuer, unix_micros};
+    use crate::{IdIssuer, UnixMillis};
     use std::time::Duration;
     use uuid::Uuid;
 
@@ -203,11 +203,11 @@ mod tests {
         let request = serde_json::from_str(r#"{"method":"GET","path":"/t/n","headers":[]}"#).unwrap();
         let (id, path) = (IdIssuer::new(b"k").issue(Uuid::nil()).unwrap(), "t/n".parse().unwrap());
         let envelope = Envelope::new(id, path, Uuid::nil(), 1, request, "".into());
-        let now = unix_micros() / 1000;
+        let now = UnixMillis::now();
         let left = |deadline, resumes| Envelope { deadline, resumes, ..envelope.clone() }.time_to_begin();
-        assert_eq!((left(None, false), left(Some(now - 1), true)), (None, None));
-        assert_eq!((left(Some(now), false), left(Some(now - 5000), false)), (Some(Duration::ZERO), Some(Duration::ZERO)));
-        let left = left(Some(now + 60_000), false).unwrap();
+        assert_eq!((left(None, false), left(Some(now - Duration::from_millis(1)), true)), (None, None));
+        assert_eq!((left(Some(now), false), left(Some(now - Duration::from_secs(5)), false)), (Some(Duration::ZERO), Some(Duration::ZERO)));
+        let left = left(Some(now + Duration::from_secs(60)), false).unwrap();
         assert!(left > Duration::from_secs(50) && left <= Duration::from_secs(60), "{left:?}");
     }
 

@@ -3,11 +3,11 @@
 //! The tag proves that this installation issued the id for this integration, so that `GET .../executions/{id}` can say
 //! "queued" for an execution that no worker has touched yet without a row in the database, and 404 for an id that was never issued.
 
+use crate::unix_time::UnixMillis;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use std::cell::RefCell;
 use std::fmt;
-use std::time::{SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
 
 const UNIQUE_BYTES: usize = 16;
@@ -38,10 +38,10 @@ impl ExecutionId {
         Uuid::from_bytes(bytes)
     }
 
-    /// When the id was issued, in milliseconds of Unix time, as its first 48 bits say.
+    /// Returns the time at which the id was issued: its first 48 bits.
     #[must_use]
-    pub fn issued_at_millis(&self) -> i64 {
-        self.0[..6].iter().fold(0, |millis, byte| (millis << 8) | i64::from(*byte))
+    pub fn issued_at(&self) -> UnixMillis {
+        UnixMillis::new(self.0[..6].iter().fold(0, |millis, byte| (millis << 8) | i64::from(*byte)))
     }
 }
 
@@ -66,18 +66,17 @@ impl IdIssuer {
     /// # Errors
     /// When the operating system gives no random bytes.
     pub fn issue(&self, integration: Uuid) -> Result<ExecutionId, getrandom::Error> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let millis = u64::try_from(now.as_millis()).unwrap_or_default();
+        let millis = u64::try_from(UnixMillis::now().get()).unwrap_or_default();
         let mut unique = [0; UNIQUE_BYTES];
         unique[..6].copy_from_slice(&millis.to_be_bytes()[2..]);
         random(&mut unique[6..])?;
         Ok(self.with_tag(unique, integration))
     }
 
-    /// The id that is always the same for an integration, a time in milliseconds of Unix time and a name, such as that of a due run.
+    /// Returns the id that is always the same for an integration, a time and a name, such as that of a due run.
     #[must_use]
-    pub fn derive(&self, integration: Uuid, millis: i64, name: &str) -> ExecutionId {
-        let millis = u64::try_from(millis).unwrap_or_default();
+    pub fn derive(&self, integration: Uuid, time: UnixMillis, name: &str) -> ExecutionId {
+        let millis = u64::try_from(time.get()).unwrap_or_default();
         let mut unique = [0; UNIQUE_BYTES];
         unique[..6].copy_from_slice(&millis.to_be_bytes()[2..]);
         let mut mac = self.mac_over(&unique[..6], integration);
@@ -176,14 +175,16 @@ impl<'de> serde::Deserialize<'de> for ExecutionId {
 mod tests {
     use super::*;
 
+    const TIME: UnixMillis = UnixMillis::new(1_700_000_000_000);
+
     #[test]
     fn a_derived_id_is_the_same_for_the_same_name_and_counts_as_issued() {
         let (ids, integration) = (IdIssuer::new(b"k"), Uuid::from_u128(1));
-        let id = ids.derive(integration, 1_700_000_000_000, "due");
-        assert_eq!(id, ids.derive(integration, 1_700_000_000_000, "due"));
-        assert_ne!(id, ids.derive(integration, 1_700_000_000_000, "other"));
-        assert_ne!(id, ids.derive(Uuid::from_u128(2), 1_700_000_000_000, "due"));
-        assert_eq!(id.issued_at_millis(), 1_700_000_000_000);
+        let id = ids.derive(integration, TIME, "due");
+        assert_eq!(id, ids.derive(integration, TIME, "due"));
+        assert_ne!(id, ids.derive(integration, TIME, "other"));
+        assert_ne!(id, ids.derive(Uuid::from_u128(2), TIME, "due"));
+        assert_eq!(id.issued_at(), TIME);
         assert!(ids.is_issued(&id, integration));
     }
 

@@ -1,5 +1,6 @@
 //! What an execution produced: for the caller who waits, for the store, for the history.
 
+use crate::unix_time::UnixMicros;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -227,8 +228,8 @@ pub struct StepRecord {
     pub id: String,
     /// How it went.
     pub status: StepStatus,
-    /// Microseconds of Unix time.
-    pub started_at: i64,
+    /// The time at which it began.
+    pub started_at: UnixMicros,
     /// Microseconds that it took.
     pub took: i64,
     /// Its output; kept where diagnostics ask for it.

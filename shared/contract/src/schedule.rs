@@ -9,11 +9,12 @@ mod wall_clock;
 pub use cron::Cron;
 
 use crate::duration::format_duration;
+use crate::unix_time::UnixMillis;
 use jiff::Timestamp;
 use std::fmt;
 use std::time::Duration;
 
-/// When runs are due. Times are milliseconds of Unix time.
+/// The times at which runs are due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Timing {
     /// At `starting` and every `every` after it, in real time: no time zone and no daylight saving time moves it.
@@ -21,14 +22,14 @@ pub enum Timing {
         /// At least a second.
         every: Duration,
         /// The first due time.
-        starting: i64,
+        starting: UnixMillis,
     },
     /// When the clock of a time zone fits an expression.
     Cron(Cron),
 }
 
-/// Of a search backwards for due times: so far first, then twice as far each time.
-const FIRST_LOOK_BACK: i64 = 3_600_000;
+/// The first part of the past in which due times are searched; each further part is twice as long.
+const FIRST_PART: Duration = Duration::from_secs(3600);
 
 impl Timing {
     /// `starting` is RFC 3339; absent: the epoch, so that runs fall on whole multiples of `every`.
@@ -37,10 +38,11 @@ impl Timing {
     /// A `starting` that is no time.
     pub fn every(every: Duration, starting: Option<&str>) -> Result<Self, String> {
         let starting = match starting {
-            None => 0,
+            None => UnixMillis::default(),
             Some(text) => {
                 let time: Result<Timestamp, _> = text.parse();
-                time.map_err(|_| format!("must be a time such as 2026-12-01T06:00:00Z, not '{text}'"))?.as_millisecond()
+                let time = time.map_err(|_| format!("must be a time such as 2026-12-01T06:00:00Z, not '{text}'"))?;
+                UnixMillis::new(time.as_millisecond())
             }
         };
         Ok(Self::Every { every, starting })
@@ -54,31 +56,33 @@ impl Timing {
         Cron::new(expression, timezone).map(Self::Cron)
     }
 
-    /// The first due time after `millis`; `None` past the year 9999.
+    /// Returns the first due time after `time`; `None` past the year 9999.
     #[must_use]
-    pub fn next_after(&self, millis: i64) -> Option<i64> {
-        match self {
-            Self::Every { every, starting } => next_of_every(period(*every), *starting, millis),
-            Self::Cron(cron) => cron.next_after(millis),
-        }
+    pub fn next_after(&self, time: UnixMillis) -> Option<UnixMillis> {
+        let due = match self {
+            Self::Every { every, starting } => next_of_every(period(*every), starting.get(), time.get()),
+            Self::Cron(cron) => cron.next_after(time.get()),
+        };
+        due.map(UnixMillis::new)
     }
 
-    /// The latest `most` due times from `from` to `to`, both included, the oldest first. Costs time by `most`, not by the distance.
+    /// Returns the latest due times from `from` to `to`, both included, the oldest first, at most `max`. Costs time by `max`, not by the
+    /// distance.
     #[must_use]
-    pub fn latest(&self, from: i64, to: i64, most: usize) -> Vec<i64> {
-        let mut look_back = FIRST_LOOK_BACK;
+    pub fn latest(&self, from: UnixMillis, to: UnixMillis, max: usize) -> Vec<UnixMillis> {
+        let mut part = FIRST_PART;
         loop {
-            let begin = to.saturating_sub(look_back).max(from);
+            let begin = (to - part).max(from);
             let mut found = Vec::new();
-            let mut at = begin.saturating_sub(1);
+            let mut at = begin - Duration::from_millis(1);
             while let Some(due) = self.next_after(at).filter(|due| *due <= to) {
                 found.push(due);
                 at = due;
             }
-            if found.len() >= most || begin <= from {
-                return found.split_off(found.len().saturating_sub(most));
+            if found.len() >= max || begin <= from {
+                return found.split_off(found.len().saturating_sub(max));
             }
-            look_back = look_back.saturating_mul(2);
+            part = part.saturating_mul(2);
         }
     }
 
@@ -91,10 +95,10 @@ impl Timing {
         }
     }
 
-    /// A due time as RFC 3339 on the clock of [`Timing::timezone`], with its offset; empty for a time that no calendar has.
+    /// Returns a due time as RFC 3339 on the clock of [`Timing::timezone`], with its offset; empty for a time that no calendar has.
     #[must_use]
-    pub fn on_its_clock(&self, millis: i64) -> String {
-        let Ok(time) = Timestamp::from_millisecond(millis) else { return String::new() };
+    pub fn on_its_clock(&self, time: UnixMillis) -> String {
+        let Ok(time) = Timestamp::from_millisecond(time.get()) else { return String::new() };
         match self {
             Self::Every { .. } => time.to_string(),
             Self::Cron(cron) => cron.on_its_clock(time),
@@ -106,7 +110,7 @@ impl Timing {
 impl fmt::Display for Timing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Every { every, starting: 0 } => write!(f, "every {}", format_duration(*every)),
+            Self::Every { every, starting } if *starting == UnixMillis::default() => write!(f, "every {}", format_duration(*every)),
             Self::Every { every, starting } => write!(f, "every {} from {}", format_duration(*every), self.on_its_clock(*starting)),
             Self::Cron(cron) => write!(f, "{} in {}", cron.expression(), cron.timezone()),
         }

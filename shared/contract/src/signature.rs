@@ -2,6 +2,7 @@
 //! of the body, which travels in a header.
 
 use crate::duration::format_duration;
+use crate::unix_time::UnixMicros;
 use data_encoding::{BASE64, HEXLOWER, HEXLOWER_PERMISSIVE};
 use hmac::digest::KeyInit;
 use hmac::{Hmac, Mac};
@@ -150,11 +151,11 @@ impl SignatureScheme {
         if let Self::Of(sender) = self { sender.name() } else { "HMAC" }
     }
 
-    /// Reads what a call claims. `header` gives the value of a header by its name in any case; `now`: microseconds of Unix time.
+    /// Reads what a call claims. `header` gives the value of a header by its name in any case.
     ///
     /// # Errors
     /// [`SignatureError`].
-    pub fn claim<'h>(&self, header: impl Fn(&str) -> Option<&'h str>, now: i64) -> Result<Claim, SignatureError> {
+    pub fn claim<'h>(&self, header: impl Fn(&str) -> Option<&'h str>, now: UnixMicros) -> Result<Claim, SignatureError> {
         let of = |name: &str| header(name).map(str::trim).filter(|value| !value.is_empty()).ok_or(SignatureError::Missing(name.to_owned()));
         let value = of(self.header())?;
         let malformed = |form: &str| SignatureError::Malformed { header: self.header().to_owned(), form: form.to_owned() };
@@ -199,8 +200,8 @@ impl SignatureScheme {
 
     /// The headers that sign a body, as the sender would; `id`: what the call is known by, where the scheme has such an id.
     #[must_use]
-    pub fn sign(&self, secret: &str, id: &str, body: &[u8], now: i64) -> Vec<(String, String)> {
-        let seconds = (now / 1_000_000).to_string();
+    pub fn sign(&self, secret: &str, id: &str, body: &[u8], now: UnixMicros) -> Vec<(String, String)> {
+        let seconds = (now.get() / 1_000_000).to_string();
         let (before, mut headers) = match self {
             Self::Of(Sender::GitHub | Sender::Shopify) | Self::Hmac(HmacScheme { timestamp: None, .. }) => (String::new(), Vec::new()),
             Self::Of(Sender::Slack) => (format!("v0:{seconds}:"), vec![("X-Slack-Request-Timestamp".to_owned(), seconds.clone())]),
@@ -305,9 +306,9 @@ fn base64(text: &str) -> Option<Vec<u8>> {
     BASE64.decode(text.as_bytes()).ok()
 }
 
-fn check_time(seconds: &str, tolerance: Duration, now: i64, malformed: impl Fn() -> SignatureError) -> Result<(), SignatureError> {
+fn check_time(seconds: &str, tolerance: Duration, now: UnixMicros, malformed: impl Fn() -> SignatureError) -> Result<(), SignatureError> {
     let signed: i64 = seconds.parse().map_err(|_| malformed())?;
-    let apart = (now / 1_000_000).abs_diff(signed);
+    let apart = (now.get() / 1_000_000).abs_diff(signed);
     if apart > tolerance.as_secs() { Err(SignatureError::Stale(tolerance)) } else { Ok(()) }
 }
 

@@ -3,7 +3,7 @@
 
 use forebay_contract::definition::{Definition, Trigger, documents};
 use forebay_contract::outcome::{StepRecord, StepStatus};
-use forebay_contract::{Label, read_query};
+use forebay_contract::{Label, UnixMicros, read_query};
 use forebay_fairness::CountingAllocator;
 use forebay_mapping::{Limits, Mapping, parse_json, to_json};
 use serde_json::Value as Json;
@@ -66,7 +66,15 @@ fn labelled(text: &str) -> String {
 /// Through the record that a worker writes and the store reads.
 fn in_history(text: &str) -> String {
     let output = Some(Json::from(&parse_json(text.as_bytes()).unwrap()));
-    let record = StepRecord { id: "a".into(), status: StepStatus::Succeeded, started_at: 0, took: 0, output, error: None, note: None };
+    let record = StepRecord {
+        id: "a".into(),
+        status: StepStatus::Succeeded,
+        started_at: UnixMicros::default(),
+        took: 0,
+        output,
+        error: None,
+        note: None,
+    };
     let stored = serde_json::to_vec(&[record]).unwrap();
     let read: Vec<StepRecord> = serde_json::from_slice(&stored).unwrap();
     read[0].output.as_ref().unwrap().to_string()

@@ -190,6 +190,7 @@ impl Actor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use forebay_contract::UnixMicros;
 
     fn name(text: &str) -> Name {
         text.parse().unwrap()
@@ -205,7 +206,7 @@ mod tests {
             has_password: true,
             has_subject: false,
             revision: 1,
-            created_at: 0,
+            created_at: UnixMicros::default(),
             last_sign_in_at: None,
         }
     }
@@ -242,8 +243,8 @@ mod tests {
             hint: String::new(),
             role: Role::Administrator,
             scopes: vec![Scope::Tenant(name("a")), Scope::Tenant(name("b"))],
-            created_at: 0,
-            expires_at: i64::MAX,
+            created_at: UnixMicros::default(),
+            expires_at: UnixMicros::MAX,
             last_used_at: None,
         };
         let actor = Actor::token(&token, &user(&[("a", Role::Viewer), ("c", Role::Administrator)]));

@@ -9,7 +9,7 @@ use forebay_contract::alert::{Alert, Notification};
 use forebay_contract::connection::Connection;
 use forebay_contract::definition::Problem;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
-use forebay_contract::{IdIssuer, IntegrationPath, Name, unix_micros};
+use forebay_contract::{IdIssuer, IntegrationPath, Name, UnixMicros};
 use forebay_store::{AlertRow, Change, Role, StoreError};
 use forebay_workflow::{Channel, FindConnection, check_alert};
 use serde_json::Value;
@@ -146,8 +146,8 @@ impl Operations {
             let missing = || ExecutionError::permanent(ErrorCode::Connection, format!("there is no connection '{name}'"));
             connections.get(name).cloned().ok_or_else(missing)
         });
-        let notification = Notification { number: 0, at: unix_micros(), entries: Vec::new() };
-        let id = IdIssuer::new(&self.store.id_key().await?).derive(row.id, notification.at / 1000, "alert test");
+        let notification = Notification { number: 0, at: UnixMicros::now(), entries: Vec::new() };
+        let id = IdIssuer::new(&self.store.id_key().await?).derive(row.id, notification.at.to_millis(), "alert test");
         let (mut sent, mut problems) = (Vec::new(), Vec::new());
         for channel in Channel::of(&row.alert) {
             match self.engine.notify(&row.alert, channel, &notification, id, find.clone()).await {

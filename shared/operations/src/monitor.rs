@@ -5,7 +5,7 @@ use crate::actor::{Actor, Visible};
 use crate::definitions::visible;
 use crate::error::OperationError;
 use forebay_broker::{Queue, UnreadableAction, UnreadableMessage};
-use forebay_contract::Name;
+use forebay_contract::{Name, UnixMicros};
 use forebay_store::{
     Activity, AuditEvent, Role, SHARED_QUEUE_POLICY, StatisticsPoint, StatisticsQuery, StatisticsScope, TriggerRow, WORKER_TTL, WorkerRow,
 };
@@ -25,8 +25,8 @@ pub struct QueueState {
     pub ready: Option<u32>,
     /// Its consumers, standbys included.
     pub consumers: Option<u32>,
-    /// When the oldest that a worker has in hand was accepted, in microseconds of Unix time.
-    pub oldest: Option<i64>,
+    /// When the oldest that a worker has in hand was received.
+    pub oldest: Option<UnixMicros>,
     /// The worker that is its active consumer.
     pub worker: Option<String>,
 }
@@ -63,7 +63,7 @@ impl Operations {
     ///
     /// # Errors
     /// What the store says.
-    pub async fn activity(&self, integrations: &[Uuid], since: i64) -> Result<HashMap<Uuid, Activity>, OperationError> {
+    pub async fn activity(&self, integrations: &[Uuid], since: UnixMicros) -> Result<HashMap<Uuid, Activity>, OperationError> {
         Ok(self.store.activity(integrations, since).await?)
     }
 
@@ -90,7 +90,7 @@ impl Operations {
         patience: Duration,
     ) -> Result<Vec<QueueState>, OperationError> {
         let workers = self.store.live_workers(WORKER_TTL).await?;
-        let mut oldest: HashMap<&str, i64> = HashMap::new();
+        let mut oldest: HashMap<&str, UnixMicros> = HashMap::new();
         for (queue, at) in workers.iter().flat_map(|worker| &worker.oldest) {
             oldest.entry(queue).and_modify(|known| *known = (*known).min(*at)).or_insert(*at);
         }

@@ -126,7 +126,7 @@ impl Operations {
         let envelope = Envelope::new(*id, path, integration.id, version, input.request, input.body);
         let attempts = u32::try_from(row.attempts).unwrap_or_default();
         // The id of a run begins with the time at which it was due.
-        let due_at = (row.trigger == TriggerKind::Schedule.as_str()).then(|| id.issued_at_millis());
+        let due_at = (row.trigger == TriggerKind::Schedule.as_str()).then(|| id.issued_at());
         let envelope = Envelope { received_at: row.accepted_at, attempts, due_at, caller: row.caller, ..envelope };
         broker.publish(&envelope, integration.definition.trigger.policy()).await?;
         let retried = Retried { id: *id, version, attempt: attempts + 1 };

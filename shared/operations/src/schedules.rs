@@ -39,7 +39,7 @@ impl Operations {
         let ids = IdIssuer::new(&self.store.id_key().await?);
         let no_id = |_| OperationError::Failed("no execution id could be made: the operating system gave no random bytes".to_owned());
         let id = ids.issue(integration.id).map_err(no_id)?;
-        let due = id.issued_at_millis();
+        let due = id.issued_at();
         let envelope = Envelope::of_schedule(id, path.clone(), integration.id, integration.version, schedule, due);
         broker.publish(&envelope, &schedule.policy).await?;
         let event = AuditEvent {

@@ -4,7 +4,7 @@ use crate::Operations;
 use crate::actor::Actor;
 use crate::definitions::visible;
 use crate::error::OperationError;
-use forebay_contract::{IntegrationPath, Name, unix_micros};
+use forebay_contract::{IntegrationPath, Name, UnixMicros};
 use forebay_store::{Decision, DecisionEffect, DiagnosisRow, Role, TriggerRow};
 use std::time::Duration;
 
@@ -40,12 +40,12 @@ impl Operations {
     ///
     /// # Errors
     /// [`OperationError::Invalid`]: too long or no time; what the store says.
-    pub async fn diagnose(&self, actor: &Actor, path: &IntegrationPath, time: Duration) -> Result<i64, OperationError> {
+    pub async fn diagnose(&self, actor: &Actor, path: &IntegrationPath, time: Duration) -> Result<UnixMicros, OperationError> {
         let principal = actor.may(&path.tenant, Role::Operator)?;
         if time.is_zero() || time > MAX_DIAGNOSIS {
             return Err(OperationError::Invalid("diagnostics are on for 1s to 7d".to_owned()));
         }
-        let until = unix_micros() + i64::try_from(time.as_micros()).unwrap_or_default();
+        let until = UnixMicros::now() + time;
         self.store.diagnose(self.store.integration(path).await?.id, until, principal).await?;
         Ok(until)
     }

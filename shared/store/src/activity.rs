@@ -5,6 +5,7 @@ use crate::connection::Store;
 use crate::error::StoreError;
 use crate::executions::{COLUMNS, ExecutionRow, execution_row};
 use crate::statistics::Counts;
+use forebay_contract::UnixMicros;
 use std::collections::HashMap;
 use std::time::Duration;
 use uuid::Uuid;
@@ -25,13 +26,13 @@ impl Store {
     ///
     /// # Errors
     /// What the server says.
-    pub async fn activity(&self, integrations: &[Uuid], since: i64) -> Result<HashMap<Uuid, Activity>, StoreError> {
+    pub async fn activity(&self, integrations: &[Uuid], since: UnixMicros) -> Result<HashMap<Uuid, Activity>, StoreError> {
         let operation = "read the activity of integrations";
         let failed = StoreError::during(operation);
         let query = StatisticsQuery {
             of: StatisticsScope::Integrations(integrations.to_vec()),
             from: since,
-            to: i64::MAX,
+            to: UnixMicros::MAX,
             step: Duration::from_secs(365 * 24 * 3600),
             each: true,
         };

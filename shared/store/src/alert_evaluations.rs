@@ -6,6 +6,7 @@ use crate::error::StoreError;
 use crate::record_write::bounded_message;
 use crate::timestamp::Timestamp;
 use deadpool_postgres::GenericClient;
+use forebay_contract::UnixMicros;
 use forebay_contract::alert::{Alert, Notification};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-/// An alert rule that is due for an evaluation. Times are microseconds of Unix time.
+/// An alert rule that is due for an evaluation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DueAlert {
     /// Its id.
@@ -23,13 +24,13 @@ pub struct DueAlert {
     /// Counts changes of the rule.
     pub revision: i32,
     /// The database's clock.
-    pub now: i64,
+    pub now: UnixMicros,
     /// Notifications so far.
     pub number: i64,
     /// The time at which the last notification was written.
-    pub notified_at: Option<i64>,
+    pub notified_at: Option<UnixMicros>,
     /// The time at which the last notification that reminds was written.
-    pub reminded_at: Option<i64>,
+    pub reminded_at: Option<UnixMicros>,
     /// The notification that has not been sent on every channel.
     pub pending: Option<Notification>,
     /// The channels on which it has been sent.
@@ -37,7 +38,7 @@ pub struct DueAlert {
     /// Attempts to send it.
     pub attempts: i32,
     /// The time of the next attempt.
-    pub try_at: Option<i64>,
+    pub try_at: Option<UnixMicros>,
     /// The state for each integration.
     pub states: Vec<AlertState>,
 }
@@ -68,7 +69,7 @@ impl AlertPhase {
     }
 }
 
-/// The state of an alert rule for one integration. Times are microseconds of Unix time.
+/// The state of an alert rule for one integration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AlertState {
     /// The integration.
@@ -76,17 +77,17 @@ pub struct AlertState {
     /// The phase.
     pub phase: AlertPhase,
     /// The time of its first evaluation.
-    pub watched_since: i64,
+    pub watched_since: UnixMicros,
     /// The time since which messages wait that no worker has in hand; `None`: none wait.
-    pub waiting_since: Option<i64>,
+    pub waiting_since: Option<UnixMicros>,
     /// The time at which it was raised last.
-    pub raised_at: Option<i64>,
+    pub raised_at: Option<UnixMicros>,
     /// The time since which it is raised and its condition does not hold.
-    pub clear_since: Option<i64>,
+    pub clear_since: Option<UnixMicros>,
     /// The time of the notification that it is raised.
-    pub notified_at: Option<i64>,
+    pub notified_at: Option<UnixMicros>,
     /// The time at which it was resolved last.
-    pub over_at: Option<i64>,
+    pub over_at: Option<UnixMicros>,
     /// How often the condition returned soon after the alert was resolved.
     pub flaps: i32,
     /// The measured values, as a sentence.
@@ -216,12 +217,12 @@ impl Store {
         client.execute(sql, &[&id, &me]).await.map(drop).map_err(StoreError::during(operation))
     }
 
-    /// When the last recorded execution of each of these integrations was accepted, in microseconds of Unix time. Those that have none
+    /// When the last recorded execution of each of these integrations was accepted. Those that have none
     /// are left out.
     ///
     /// # Errors
     /// What the server says.
-    pub async fn last_accepted(&self, integrations: &[Uuid]) -> Result<HashMap<Uuid, i64>, StoreError> {
+    pub async fn last_accepted(&self, integrations: &[Uuid]) -> Result<HashMap<Uuid, UnixMicros>, StoreError> {
         let operation = "read the last executions";
         let failed = StoreError::during(operation);
         let client = self.client(operation).await?;
@@ -284,7 +285,7 @@ async fn write_state(client: &impl GenericClient, rule: Uuid, state: &AlertState
                on conflict (rule_id, integration_id) do update set phase = excluded.phase, watched_since = excluded.watched_since,
                    waiting_since = excluded.waiting_since, raised_at = excluded.raised_at, clear_since = excluded.clear_since,
                    told_at = excluded.told_at, over_at = excluded.over_at, flaps = excluded.flaps, detail = excluded.detail";
-    let time = |time: Option<i64>| time.map(Timestamp);
+    let time = |time: Option<UnixMicros>| time.map(Timestamp);
     client
         .execute(
             sql,

@@ -6,15 +6,15 @@ use crate::definitions::read_name;
 use crate::error::StoreError;
 use crate::timestamp::Timestamp;
 use deadpool_postgres::GenericClient;
-use forebay_contract::Name;
 use forebay_contract::alert::Alert;
 use forebay_contract::json::read_json;
+use forebay_contract::{Name, UnixMicros};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-/// A stored alert rule with its state. Times are microseconds of Unix time.
+/// A stored alert rule with its state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AlertRow {
     /// Its id.
@@ -26,25 +26,25 @@ pub struct AlertRow {
     /// Counts changes.
     pub revision: i32,
     /// Time of its creation.
-    pub created_at: i64,
+    pub created_at: UnixMicros,
     /// Time of its last change.
-    pub updated_at: i64,
+    pub updated_at: UnixMicros,
     /// The integrations for which it is raised, by name.
     pub raised: Vec<RaisedRow>,
     /// Notifications that were written so far.
     pub messages: i64,
     /// The time at which a notification was sent on every channel last.
-    pub sent_at: Option<i64>,
+    pub sent_at: Option<UnixMicros>,
     /// Whether a notification has not been sent on every channel yet.
     pub is_pending: bool,
     /// Attempts to send it.
     pub attempts: i32,
     /// The time of the next attempt.
-    pub try_at: Option<i64>,
+    pub try_at: Option<UnixMicros>,
     /// The error of the last attempt; `None`: it succeeded.
     pub error: Option<String>,
     /// The time of that error.
-    pub error_at: Option<i64>,
+    pub error_at: Option<UnixMicros>,
 }
 
 /// An integration for which an alert is raised.
@@ -53,9 +53,9 @@ pub struct RaisedRow {
     /// The integration.
     pub integration: Name,
     /// The time at which it was raised.
-    pub since: i64,
+    pub since: UnixMicros,
     /// The time of the last notification about it; `None`: there was none.
-    pub notified_at: Option<i64>,
+    pub notified_at: Option<UnixMicros>,
     /// The measured values, as a sentence.
     pub detail: String,
 }

@@ -6,8 +6,8 @@ use crate::error::StoreError;
 use crate::retention::{ROWS_AT_ONCE, delete_all};
 use crate::timestamp::Timestamp;
 use deadpool_postgres::GenericClient;
-use forebay_contract::Name;
 use forebay_contract::json::read_json;
+use forebay_contract::{Name, UnixMicros};
 use serde_json::{Value, json};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -98,7 +98,7 @@ pub struct AuditEntry {
     /// Increases with each entry; there are gaps.
     pub id: i64,
     /// Microseconds of Unix time.
-    pub at: i64,
+    pub at: UnixMicros,
     /// The principal that made the change.
     pub principal: Principal,
     /// The tenant; `None`: the whole installation.
@@ -124,10 +124,10 @@ pub struct AuditFilter {
     pub action: Option<String>,
     /// Of exactly this target.
     pub target: Option<String>,
-    /// At this time or later, in microseconds of Unix time.
-    pub since: Option<i64>,
+    /// At this time or later.
+    pub since: Option<UnixMicros>,
     /// Before this time.
-    pub until: Option<i64>,
+    pub until: Option<UnixMicros>,
     /// Before the entry of this id: the last one of the page before.
     pub before: Option<i64>,
     /// Maximum entries.
@@ -149,15 +149,15 @@ impl Store {
     ///
     /// # Errors
     /// Those of the database. Deleted entries stay deleted.
-    pub async fn delete_old_audit_entries(&self, now: i64, retention: Duration) -> Result<u64, StoreError> {
+    pub async fn delete_old_audit_entries(&self, now: UnixMicros, retention: Duration) -> Result<u64, StoreError> {
         let mut client = self.client("delete old entries of the audit log").await?;
-        let before = Timestamp(now.saturating_sub(Timestamp::micros(retention)));
+        let before = Timestamp(now - retention);
         let statement =
             format!("delete from audit where id = any(array(select id from audit where at < $1 order by id limit {ROWS_AT_ONCE}))");
         let deleted = delete_all(&mut client, &statement, before).await?.unwrap_or_default();
         if deleted > 0 {
             let principal = Principal { kind: PrincipalKind::System, name: "retention".to_owned(), user: None, address: None };
-            let after = json!({ "lines": deleted, "before": before.to_rfc3339() });
+            let after = json!({ "lines": deleted, "before": before.0.rfc3339() });
             let event = AuditEvent { tenant: None, action: "audit.forget", target: "*".to_owned(), before: None, after: Some(after) };
             write(&client, &principal, &event).await?;
         }

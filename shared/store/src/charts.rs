@@ -6,7 +6,7 @@ use crate::error::StoreError;
 use crate::statistics::{Counts, HOUR, MINUTE, MINUTES_READ, begin_of};
 use crate::stretches::{Width, stretches};
 use crate::timestamp::Timestamp;
-use forebay_contract::Name;
+use forebay_contract::{Name, UnixMicros};
 use std::sync::LazyLock;
 use std::time::Duration;
 use tokio_postgres::Row;
@@ -29,10 +29,10 @@ pub enum StatisticsScope {
 pub struct StatisticsQuery {
     /// Whose.
     pub of: StatisticsScope,
-    /// From this time on, in microseconds of Unix time; what is older than two days is counted from the hour on.
-    pub from: i64,
-    /// Before this time, in microseconds of Unix time.
-    pub to: i64,
+    /// From this time on; what is older than two days is counted from the hour on.
+    pub from: UnixMicros,
+    /// Before this time.
+    pub to: UnixMicros,
     /// How much time a point stands for: whole minutes. What is older than two days is known by the hour only.
     pub step: Duration,
     /// Whether each integration has points of its own.
@@ -44,8 +44,8 @@ pub struct StatisticsQuery {
 pub struct StatisticsPoint {
     /// The integration; `None`: the sum of all that were asked for.
     pub integration: Option<Uuid>,
-    /// When its time begins, in microseconds of Unix time.
-    pub at: i64,
+    /// When its time begins.
+    pub at: UnixMicros,
     /// What ended in it.
     pub counts: Counts,
 }
@@ -77,7 +77,7 @@ impl Store {
 
 /// One statement, so that all of it is of one moment. `None`: it is about no time.
 fn statement(query: &StatisticsQuery, now: Timestamp) -> Option<(String, Parameters)> {
-    let step = (Timestamp::micros(query.step) / MINUTE).max(1) * MINUTE;
+    let step = (i64::try_from(query.step.as_micros()).unwrap_or(i64::MAX) / MINUTE).max(1) * MINUTE;
     let mut parameters: Parameters = vec![Box::new(i32::try_from(step / 1_000_000).unwrap_or(i32::MAX))];
     let of_tenants = !query.each && !matches!(query.of, StatisticsScope::Integrations(_));
     let only = match &query.of {
@@ -94,15 +94,16 @@ fn statement(query: &StatisticsQuery, now: Timestamp) -> Option<(String, Paramet
     let widths = if of_tenants { &OF_TENANTS[..] } else { &OF_INTEGRATIONS[..] };
     let key = if query.each { "integration_id" } else { "null::uuid as integration_id" };
     let mut parts = Vec::new();
-    for stretch in stretches(widths, KEPT, step, query.from..query.to, begin_of(now.0.saturating_sub(MINUTES_READ), HOUR)) {
+    for stretch in stretches(widths, KEPT, step, query.from.get()..query.to.get(), begin_of(now.0.get().saturating_sub(MINUTES_READ), HOUR))
+    {
         let minutes = stretch.width.0 / MINUTE;
         let (rows, durations) = match of_tenants {
             true => (format!("traffic_of_tenants where minutes = {minutes} and"), &COLUMNS),
             false if minutes == 1 => ("traffic where".to_owned(), &ELEMENTS),
             false => (format!("traffic_of_integrations where minutes = {minutes} and"), &COLUMNS),
         };
-        parameters.push(Box::new(Timestamp(stretch.from)));
-        parameters.push(Box::new(Timestamp(stretch.to)));
+        parameters.push(Box::new(Timestamp(UnixMicros::new(stretch.from))));
+        parameters.push(Box::new(Timestamp(UnixMicros::new(stretch.to))));
         let (from, to) = (parameters.len() - 1, parameters.len());
         let durations = durations.as_str();
         parts.push(format!("select {key}, at, succeeded, failed, expired, {durations} from {rows} at >= ${from} and at < ${to} {only}"));

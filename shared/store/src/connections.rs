@@ -9,9 +9,9 @@ use crate::listen::{self, Part};
 use crate::seal::{Place, SecretKeys};
 use crate::timestamp::Timestamp;
 use deadpool_postgres::{GenericClient, Transaction};
-use forebay_contract::Name;
 use forebay_contract::connection::{Connection, take_secrets};
 use forebay_contract::json::read_json;
+use forebay_contract::{Name, UnixMicros};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -80,7 +80,7 @@ pub struct ConnectionRow {
     /// Whether steps may use it.
     pub enabled: bool,
     /// Microseconds of Unix time.
-    pub updated_at: i64,
+    pub updated_at: UnixMicros,
     /// Counts changes.
     pub revision: i32,
 }

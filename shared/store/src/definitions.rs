@@ -10,7 +10,7 @@ use crate::{schedules, triggers};
 use deadpool_postgres::Transaction;
 use forebay_contract::definition::{Definition, to_yaml};
 use forebay_contract::json::read_json;
-use forebay_contract::{IntegrationPath, Name};
+use forebay_contract::{IntegrationPath, Name, UnixMicros};
 use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -68,8 +68,8 @@ pub struct IntegrationRow {
     pub version: i32,
     /// For people.
     pub description: String,
-    /// When it got its current version, in microseconds of Unix time.
-    pub updated_at: i64,
+    /// When it got its current version.
+    pub updated_at: UnixMicros,
     /// The principal that applied it.
     pub updated_by: String,
 }

@@ -8,6 +8,7 @@ use crate::listen::{self, Part};
 use crate::record_write::bounded;
 use crate::timestamp::Timestamp;
 use deadpool_postgres::Transaction;
+use forebay_contract::UnixMicros;
 use serde_json::json;
 use std::collections::HashMap;
 use tokio_postgres::error::SqlState;
@@ -16,7 +17,7 @@ use uuid::Uuid;
 const MAX_NAME_LENGTH: usize = 200;
 const OPERATION: &str = "switch diagnostics";
 
-/// An integration whose diagnostics are switched on. Times are microseconds of Unix time.
+/// An integration whose diagnostics are switched on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DiagnosisRow {
     /// The tenant.
@@ -26,9 +27,9 @@ pub struct DiagnosisRow {
     /// The integration's id.
     pub integration_id: Uuid,
     /// When they end.
-    pub until: i64,
+    pub until: UnixMicros,
     /// When they were switched on.
-    pub since: i64,
+    pub since: UnixMicros,
     /// The principal that did it last.
     pub by: String,
 }
@@ -39,7 +40,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`]: there is no such integration.
-    pub async fn diagnose(&self, integration: Uuid, until: i64, by: impl Into<Principal>) -> Result<(), StoreError> {
+    pub async fn diagnose(&self, integration: Uuid, until: UnixMicros, by: impl Into<Principal>) -> Result<(), StoreError> {
         let by = by.into();
         let failed = StoreError::during(OPERATION);
         let mut client = self.client(OPERATION).await?;
@@ -58,7 +59,7 @@ impl Store {
                 _ => failed(error),
             });
         }
-        write_deed(&transaction, integration, &by, before, Some(until)).await?;
+        write_event(&transaction, integration, &by, before, Some(until)).await?;
         listen::announce_change(&transaction).await?;
         transaction.commit().await.map_err(failed)
     }
@@ -77,7 +78,7 @@ impl Store {
         let sql = "delete from diagnostics_windows where integration_id = $1";
         transaction.execute(sql, &[&integration]).await.map_err(failed)?;
         if before.is_some() {
-            write_deed(&transaction, integration, &by, before, None).await?;
+            write_event(&transaction, integration, &by, before, None).await?;
         }
         listen::announce_change(&transaction).await?;
         transaction.commit().await.map_err(failed)?;
@@ -108,31 +109,31 @@ impl Store {
 }
 
 /// Until when an integration is diagnosed; `None`: it is not, or not any more.
-async fn until_of(transaction: &Transaction<'_>, integration: Uuid) -> Result<Option<i64>, StoreError> {
+async fn until_of(transaction: &Transaction<'_>, integration: Uuid) -> Result<Option<UnixMicros>, StoreError> {
     let sql = "select until_at from diagnostics_windows where integration_id = $1 and until_at > now()";
     let row = transaction.query_opt(sql, &[&integration]).await.map_err(StoreError::during(OPERATION))?;
     Ok(row.map(|row| row.get::<_, Timestamp>(0).0))
 }
 
-async fn write_deed(
+async fn write_event(
     transaction: &Transaction<'_>,
     integration: Uuid,
     by: &Principal,
-    before: Option<i64>,
-    after: Option<i64>,
+    before: Option<UnixMicros>,
+    after: Option<UnixMicros>,
 ) -> Result<(), StoreError> {
     let sql = "select tenant, name from integrations where id = $1";
     let row = transaction.query_one(sql, &[&integration]).await.map_err(StoreError::during(OPERATION))?;
     let tenant = read_name(row.get(0))?;
     let target = format!("{tenant}/{}", row.get::<_, &str>(1));
-    let until = |time: i64| json!({ "until": Timestamp(time).to_rfc3339() });
+    let until = |time: UnixMicros| json!({ "until": time.rfc3339() });
     let action = if after.is_some() { "diagnostics.on" } else { "diagnostics.off" };
     let event = AuditEvent { tenant: Some(tenant), action, target, before: before.map(until), after: after.map(until) };
     audit::write(transaction, by, &event).await
 }
 
 /// Until when each integration is diagnosed; those whose time has passed are left to whoever reads the clock.
-pub(crate) async fn load(transaction: &Transaction<'_>) -> Result<HashMap<Uuid, i64>, StoreError> {
+pub(crate) async fn load(transaction: &Transaction<'_>) -> Result<HashMap<Uuid, UnixMicros>, StoreError> {
     let sql = "select integration_id, until_at from diagnostics_windows where until_at > now()";
     let rows = transaction.query(sql, &[]).await.map_err(StoreError::during("load diagnostics"))?;
     Ok(rows.iter().map(|row| (row.get(0), row.get::<_, Timestamp>(1).0)).collect())

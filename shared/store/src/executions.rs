@@ -7,13 +7,13 @@ use crate::record::{StoredRequest, StoredResponse, accepted_at, accepted_at_of, 
 use crate::sealed;
 use crate::timestamp::Timestamp;
 use forebay_contract::outcome::{Ending, ErrorCode, ExecutionError, ExecutionStatus, Response, StepRecord};
-use forebay_contract::{ExecutionId, IdIssuer, Label, VariableLog};
+use forebay_contract::{ExecutionId, IdIssuer, Label, UnixMicros, VariableLog};
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-/// One execution in the history. Times are microseconds of Unix time.
+/// One execution in the history.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct ExecutionRow {
     /// Its id.
@@ -33,11 +33,11 @@ pub struct ExecutionRow {
     /// Attempts.
     pub attempts: i32,
     /// When it was accepted, to the millisecond.
-    pub accepted_at: i64,
+    pub accepted_at: UnixMicros,
     /// When the last attempt began; `None`: it never started.
-    pub started_at: Option<i64>,
+    pub started_at: Option<UnixMicros>,
     /// When it ended; `None`: it has not.
-    pub ended_at: Option<i64>,
+    pub ended_at: Option<UnixMicros>,
     /// The worker that ran it.
     pub worker: String,
     /// Why it failed.

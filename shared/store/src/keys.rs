@@ -11,7 +11,7 @@ use crate::listen::{self, Part};
 use crate::signing;
 use crate::timestamp::Timestamp;
 use deadpool_postgres::GenericClient;
-use forebay_contract::Name;
+use forebay_contract::{Name, UnixMicros};
 use serde_json::{Value, json};
 use std::fmt;
 use tokio_postgres::Row;
@@ -39,8 +39,8 @@ pub struct NewKey {
     pub integrations: Vec<Name>,
     /// A key that exists elsewhere already; `None`: one is generated.
     pub value: Option<String>,
-    /// When it ends, in microseconds of Unix time; `None`: when it is deleted.
-    pub expires_at: Option<i64>,
+    /// When it ends; `None`: when it is deleted.
+    pub expires_at: Option<UnixMicros>,
     /// Whether it is a signing key: callers do not send it, they sign their calls with it.
     pub signs: bool,
     /// Reads the outcomes of all calls of its integrations, not only of its own; a signing key reads none.
@@ -88,13 +88,13 @@ pub struct KeyRow {
     /// The names of the integrations that it opens, sorted.
     pub integrations: Vec<String>,
     /// Microseconds of Unix time.
-    pub created_at: i64,
+    pub created_at: UnixMicros,
     /// The last four characters of a generated key; `None` for a pasted one.
     pub hint: Option<String>,
     /// When it ends or has ended; `None`: when it is deleted.
-    pub expires_at: Option<i64>,
+    pub expires_at: Option<UnixMicros>,
     /// When a call used it last, to the minute; `None`: no call has.
-    pub last_used_at: Option<i64>,
+    pub last_used_at: Option<UnixMicros>,
     /// Counts changes.
     pub revision: i32,
     /// Whether it is a signing key.
@@ -114,8 +114,8 @@ pub struct KeyChange {
     pub grant: Vec<Name>,
     /// Integrations that it no longer opens, by name.
     pub revoke: Vec<Name>,
-    /// When it ends, in microseconds of Unix time; `Some(None)`: when it is deleted.
-    pub expires_at: Option<Option<i64>>,
+    /// When it ends; `Some(None)`: when it is deleted.
+    pub expires_at: Option<Option<UnixMicros>>,
     /// Reads the outcomes of all calls of its integrations, not only of its own.
     pub reads_all_outcomes: Option<bool>,
 }
@@ -278,7 +278,7 @@ impl Store {
     ///
     /// # Errors
     /// What the server says.
-    pub async fn note_key_uses(&self, uses: &[(Uuid, i64)]) -> Result<(), StoreError> {
+    pub async fn note_key_uses(&self, uses: &[(Uuid, UnixMicros)]) -> Result<(), StoreError> {
         let operation = "note uses of keys";
         let client = self.client(operation).await?;
         let ids: Vec<Uuid> = uses.iter().map(|(id, _)| *id).collect();
@@ -357,7 +357,7 @@ fn audit_event(action: &'static str, key: &KeyRow, before: Option<Value>, after:
 
 /// What the audit log shows of a key.
 fn shown(key: &KeyRow) -> Value {
-    let expires_at = key.expires_at.map(|at| Timestamp(at).to_rfc3339());
+    let expires_at = key.expires_at.map(|at| at.rfc3339());
     let mut shown =
         json!({ "id": key.id, "label": key.label, "integrations": key.integrations, "hint": key.hint, "expiresAt": expires_at });
     match key.signs {

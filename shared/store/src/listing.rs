@@ -7,16 +7,17 @@ use crate::record::accepted_at;
 use crate::search::{Filter, MANY_INTEGRATIONS, Order, Search};
 use crate::timestamp::Timestamp;
 use forebay_contract::{ExecutionId, Name};
+use std::time::Duration;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-const HOUR: i64 = 3600 * 1_000_000;
-/// How far back a page is looked for, one after the other, before it is looked for everywhere: most pages are full by then, and a
-/// frequent label is not collected from the whole history.
-const LOOKS: [i64; 3] = [HOUR, 24 * HOUR, 7 * 24 * HOUR];
-/// The first of them for a search by an index that gives the newest first.
-const FIRST_ORDERED_LOOK: usize = 1;
+const HOUR: Duration = Duration::from_secs(3600);
+/// Parts of the past in which a page is searched, one after the other, before it is searched in all of it: most pages are full by then,
+/// and a frequent label is not collected from the whole history.
+const PARTS: [Duration; 3] = [HOUR, Duration::from_secs(24 * 3600), Duration::from_secs(7 * 24 * 3600)];
+/// The first part for a search by an index that gives the newest first.
+const FIRST_ORDERED_PART: usize = 1;
 const OPERATION: &str = "search executions";
 
 impl Store {
@@ -32,20 +33,20 @@ impl Store {
         let Some(integrations) = self.integrations_of(filter).await? else { return Ok(Vec::new()) };
         let ends = [filter.before.map(|id| accepted_at(&id)), filter.until, Some(Timestamp::now().0)];
         let newest = ends.into_iter().flatten().min().unwrap_or_default();
-        let looks = match (&filter.id, &filter.label) {
+        let parts = match (&filter.id, &filter.label) {
             (Some(_), _) => &[][..],
-            (None, Some(_)) => &LOOKS[..],
-            (None, None) if integrations.are_many() => &LOOKS[..],
-            (None, None) => &LOOKS[FIRST_ORDERED_LOOK..],
+            (None, Some(_)) => &PARTS[..],
+            (None, None) if integrations.are_many() => &PARTS[..],
+            (None, None) => &PARTS[FIRST_ORDERED_PART..],
         };
         let mut rows = Vec::new();
-        for look in looks {
-            let since = newest.saturating_sub(*look);
+        for part in parts {
+            let since = newest - *part;
             if filter.since.is_some_and(|asked| asked >= since) {
                 break;
             }
             let search = Search::new(filter, integrations.ids());
-            let search = if *look == HOUR { search.shortly_since(since) } else { search.since(Some(since)) };
+            let search = if *part == HOUR { search.shortly_since(since) } else { search.since(Some(since)) };
             rows = self.found(search, Order::NewestFirst).await?;
             if rows.len() == filter.limit as usize {
                 break;

@@ -34,7 +34,7 @@ impl Partition {
 
 /// The UTC day of a time; times that no calendar has become the last day of 9999.
 pub(crate) fn day_of(time: Timestamp) -> Date {
-    let instant = Instant::UNIX_EPOCH.checked_add(SignedDuration::from_micros(time.0)).unwrap_or(Instant::MAX);
+    let instant = Instant::UNIX_EPOCH.checked_add(SignedDuration::from_micros(time.0.get())).unwrap_or(Instant::MAX);
     TimeZone::UTC.to_datetime(instant).date()
 }
 
@@ -102,6 +102,7 @@ pub(crate) async fn drop(transaction: &Transaction<'_>, partition: &Partition) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use forebay_contract::UnixMicros;
 
     #[test]
     fn a_partition_is_found_again_by_its_name() {
@@ -114,8 +115,8 @@ mod tests {
 
     #[test]
     fn a_day_begins_at_midnight_utc() {
-        assert_eq!(day_of(Timestamp(1_796_083_199_999_999)).to_string(), "2026-11-30");
-        assert_eq!(day_of(Timestamp(1_796_083_200_000_000)).to_string(), "2026-12-01");
-        assert_eq!(day_of(Timestamp(i64::MAX)).to_string(), "9999-12-30");
+        assert_eq!(day_of(Timestamp(UnixMicros::new(1_796_083_199_999_999))).to_string(), "2026-11-30");
+        assert_eq!(day_of(Timestamp(UnixMicros::new(1_796_083_200_000_000))).to_string(), "2026-12-01");
+        assert_eq!(day_of(Timestamp(UnixMicros::MAX)).to_string(), "9999-12-30");
     }
 }

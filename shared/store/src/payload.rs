@@ -215,6 +215,7 @@ fn read_json<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use forebay_contract::UnixMicros;
     use forebay_contract::outcome::StepStatus;
 
     fn request(body: Bytes) -> StoredRequest {
@@ -250,7 +251,7 @@ mod tests {
         let step = |id: &str, bytes: usize| StepRecord {
             id: id.to_owned(),
             status: StepStatus::Succeeded,
-            started_at: 1,
+            started_at: UnixMicros::default(),
             took: 2,
             output: Some(Value::String("x".repeat(bytes))),
             error: None,

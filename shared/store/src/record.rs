@@ -4,7 +4,7 @@ use crate::timestamp::Timestamp;
 use bytes::Bytes;
 use forebay_contract::envelope::Request;
 use forebay_contract::outcome::{Checkpoint, ExecutionError, ExecutionStatus, Response, StepRecord};
-use forebay_contract::{ExecutionId, Label, VariableLog};
+use forebay_contract::{ExecutionId, Label, UnixMicros, UnixMillis, VariableLog};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use uuid::Uuid;
@@ -74,7 +74,7 @@ impl From<&Response> for StoredResponse {
     }
 }
 
-/// One execution as it went, or as it goes (`running`). Times are microseconds of Unix time.
+/// One execution as it went, or as it goes (`running`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// Its id, of which [`ExecutionId::unique`] is stored. The time in it is stored as the time of acceptance.
@@ -90,9 +90,9 @@ pub struct Record {
     /// Attempts so far, this one included: `transition.rs` says which record stays.
     pub attempts: i32,
     /// When the last attempt began; `None`: it never started.
-    pub started_at: Option<i64>,
+    pub started_at: Option<UnixMicros>,
     /// When it ended; not stored of one that has not ended.
-    pub ended_at: i64,
+    pub ended_at: UnixMicros,
     /// The worker's name.
     pub worker: String,
     /// Why it failed.
@@ -158,7 +158,7 @@ impl Record {
         version: i32,
         trigger_kind: TriggerKind,
         worker: String,
-        ended_at: i64,
+        ended_at: UnixMicros,
     ) -> Self {
         Self {
             execution_id,
@@ -236,15 +236,15 @@ mod base64 {
     }
 }
 
-/// The time of acceptance as it is stored, in microseconds.
-pub(crate) fn accepted_at(id: &ExecutionId) -> i64 {
-    id.issued_at_millis().saturating_mul(1000)
+/// Returns the time of receipt, as it is stored.
+pub(crate) fn accepted_at(id: &ExecutionId) -> UnixMicros {
+    id.issued_at().to_micros()
 }
 
 /// The same, of the part of the id that is stored.
-pub(crate) fn accepted_at_of(unique: Uuid) -> i64 {
+pub(crate) fn accepted_at_of(unique: Uuid) -> UnixMicros {
     let millis = unique.as_bytes()[..6].iter().fold(0_i64, |millis, byte| (millis << 8) | i64::from(*byte));
-    millis.saturating_mul(1000)
+    UnixMillis::new(millis).to_micros()
 }
 
 /// The first and the last acceptance among ids (the unique parts), for the planner to leave partitions out; `None`: there are no ids.
@@ -254,8 +254,8 @@ pub(crate) fn accepted_between(ids: &[Uuid]) -> Option<(Timestamp, Timestamp)> {
 }
 
 /// The smallest id that can have been issued at this time, which is what ids are compared with.
-pub(crate) fn first_id_at(micros: i64) -> Uuid {
-    let millis = u64::try_from(micros / 1000).unwrap_or(0).min((1 << 48) - 1);
+pub(crate) fn first_id_at(time: UnixMicros) -> Uuid {
+    let millis = u64::try_from(time.to_millis().get()).unwrap_or(0).min((1 << 48) - 1);
     let mut bytes = [0; 16];
     bytes[..6].copy_from_slice(&millis.to_be_bytes()[2..]);
     Uuid::from_bytes(bytes)
@@ -267,8 +267,8 @@ mod tests {
 
     #[test]
     fn the_first_id_at_a_time_is_of_that_time() {
-        let micros = 1_796_083_200_123_000;
-        assert_eq!(accepted_at_of(first_id_at(micros)), micros);
-        assert_eq!(accepted_at_of(first_id_at(-5)), 0);
+        let time = UnixMicros::new(1_796_083_200_123_000);
+        assert_eq!(accepted_at_of(first_id_at(time)), time);
+        assert_eq!(accepted_at_of(first_id_at(UnixMicros::new(-5))), UnixMicros::default());
     }
 }

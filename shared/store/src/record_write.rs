@@ -10,8 +10,8 @@ use crate::sealed;
 use crate::timestamp::Timestamp;
 use crate::transition::{CONDITION, replaces};
 use deadpool_postgres::Object;
-use forebay_contract::Label;
 use forebay_contract::outcome::ExecutionStatus;
+use forebay_contract::{Label, UnixMicros};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -69,10 +69,10 @@ const DELETE_KEPT: &str = "delete from execution_payloads
 /// One payload with the row that it is of.
 struct Payload {
     execution: Uuid,
-    accepted_at: i64,
+    accepted_at: UnixMicros,
     kind: Cow<'static, str>,
     packed: Packed,
-    expires_at: Option<i64>,
+    expires_at: Option<UnixMicros>,
     integration: Uuid,
     /// Whether a retry by hand, or who repeats the call, needs it: it goes last.
     needed: bool,
@@ -178,7 +178,7 @@ fn pack(records: &[&Record], keys: Option<&SecretKeys>) -> Result<Vec<Payload>, 
         }
         let packer = packer.get_or_insert_with(Packer::new);
         let accepted_at = accepted_at(&record.execution_id);
-        let expires_at = record.retention.map(|retention| accepted_at.saturating_add(Timestamp::micros(retention)));
+        let expires_at = record.retention.map(|retention| accepted_at + retention);
         let execution = record.execution_id.unique();
         let payload = |kind: Cow<'static, str>, packed| Payload {
             execution,

@@ -7,6 +7,7 @@ use crate::partitions::{self, Partition, TABLES};
 use crate::statistics;
 use crate::timestamp::Timestamp;
 use deadpool_postgres::{Object, Transaction};
+use forebay_contract::UnixMicros;
 use std::time::Duration;
 
 /// Held by whoever does the upkeep: "forebaz" in ASCII, next to the migrations' lock.
@@ -49,7 +50,7 @@ impl Store {
     ///
     /// # Errors
     /// What the server says; done steps stay done.
-    pub async fn maintain(&self, now: i64, retention: Duration) -> Result<MaintenanceReport, StoreError> {
+    pub async fn maintain(&self, now: UnixMicros, retention: Duration) -> Result<MaintenanceReport, StoreError> {
         let mut client = self.client(OPERATION).await?;
         let mut report = MaintenanceReport::default();
         let now = Timestamp(now);
@@ -63,7 +64,7 @@ impl Store {
             commit(transaction).await?;
             report.created.push(partition.name());
         }
-        let oldest = Timestamp(now.0.saturating_sub(Timestamp::micros(retention)));
+        let oldest = Timestamp(now.0 - retention);
         for table in TABLES {
             for partition in partitions::existing(&client, table).await? {
                 if !is_wholly_before(&partition, oldest) {

@@ -7,6 +7,7 @@ use crate::seal::SecretKeys;
 use crate::sealed;
 use crate::timestamp::Timestamp;
 use deadpool_postgres::Transaction;
+use forebay_contract::UnixMicros;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -19,10 +20,10 @@ const OPERATION: &str = "encrypt payloads anew";
 /// How far encrypting anew has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rotation {
-    /// When it began, in microseconds of Unix time.
-    pub started_at: i64,
+    /// When it began.
+    pub started_at: UnixMicros,
     /// When everything was encrypted by the new key; `None`: not yet.
-    pub finished_at: Option<i64>,
+    pub finished_at: Option<UnixMicros>,
     /// True while a process works on it. One that is neither running nor finished has to be started again, and goes on where it ended.
     pub is_running: bool,
     /// Connections, keys and payloads that were encrypted anew.
@@ -30,7 +31,7 @@ pub struct Rotation {
     /// Payloads that no given key opens.
     pub unreadable: i64,
     /// Executions that were accepted before this time have been looked at.
-    pub up_to: Option<i64>,
+    pub up_to: Option<UnixMicros>,
     /// True if it is for the key that is the first one now.
     pub is_of_this_key: bool,
 }
@@ -115,7 +116,7 @@ impl Store {
         let after: Option<(Uuid, Timestamp, String)> = place
             .get::<_, Option<Uuid>>(0)
             .and_then(|id| Some((id, place.get::<_, Option<Timestamp>>(1)?, place.get::<_, Option<String>>(2)?)));
-        let (id, at, kind) = after.unwrap_or((Uuid::nil(), Timestamp(0), String::new()));
+        let (id, at, kind) = after.unwrap_or((Uuid::nil(), Timestamp(UnixMicros::default()), String::new()));
         // A part has a bounded number of rows, whether they are encrypted or not: it takes no longer in a large history.
         let sql = "select execution_id, accepted_at, kind,
                        case when encoding like 'sealed-%' then substring(content from 1 for 8) <> $4 else false end

@@ -6,11 +6,11 @@ use crate::error::StoreError;
 use crate::record::accepted_at_of;
 use crate::timestamp::Timestamp;
 use forebay_contract::schedule::Timing;
-use forebay_contract::{ExecutionId, Name};
+use forebay_contract::{ExecutionId, Name, UnixMicros};
 use std::collections::HashMap;
 use uuid::Uuid;
 
-/// One schedule in a listing. Times are microseconds of Unix time.
+/// One schedule in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScheduleRow {
     /// Its tenant.
@@ -24,9 +24,9 @@ pub struct ScheduleRow {
     /// When runs are due.
     pub timing: Timing,
     /// The earliest due time that has not been handled; of a disabled one, it may have passed.
-    pub next_due_at: Option<i64>,
+    pub next_due_at: Option<UnixMicros>,
     /// The due time of its last run.
-    pub last_due_at: Option<i64>,
+    pub last_due_at: Option<UnixMicros>,
     /// Its last run.
     pub last_execution: Option<ExecutionId>,
     /// Where that stands; nothing is stored of one that has not started, so it counts as queued.

@@ -10,39 +10,38 @@ use crate::error::StoreError;
 use crate::snapshot::Integration;
 use crate::timestamp::Timestamp;
 use deadpool_postgres::Transaction;
-use forebay_contract::IntegrationPath;
+use forebay_contract::{IntegrationPath, UnixMicros};
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
-const MICROS: i64 = 1000;
 /// Publishing takes longer than other work within a transaction: the broker's confirm is waited for.
 const CLAIM_TIMEOUT: &str = "set local idle_in_transaction_session_timeout = '30s'";
 /// When a schedule whose definition this program can't read is looked at again.
-const UNREADABLE_INTERVAL: i64 = 60 * 1_000_000;
+const UNREADABLE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A schedule that has to be looked at now.
 #[derive(Debug, Clone)]
 pub struct DueSchedule {
     /// The integration with its current definition, whose trigger is a schedule.
     pub integration: Arc<Integration>,
-    /// The earliest due time that has not been handled, in microseconds of Unix time.
-    pub next_due_at: i64,
-    /// The database's clock, in microseconds of Unix time.
-    pub now: i64,
+    /// The earliest due time that has not been handled.
+    pub next_due_at: UnixMicros,
+    /// The database's clock.
+    pub now: UnixMicros,
 }
 
-/// Where a schedule stands after it was looked at. Times are microseconds of Unix time.
+/// Where a schedule stands after it was looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScheduleStep {
     /// The integration's id.
     pub integration_id: Uuid,
     /// The earliest due time that has not been handled; `None`: there is none any more.
-    pub next_due_at: Option<i64>,
+    pub next_due_at: Option<UnixMicros>,
     /// When it has to be looked at again.
-    pub wake_at: Option<i64>,
+    pub wake_at: Option<UnixMicros>,
     /// The latest run that was published now, by its due time and its execution id's unique part; `None`: none was.
-    pub published: Option<(i64, Uuid)>,
+    pub published: Option<(UnixMicros, Uuid)>,
 }
 
 impl Store {
@@ -94,7 +93,7 @@ impl Store {
         let row = client.query_opt(&statement, &[]).await.map_err(failed)?;
         Ok(row.map(|row| {
             let (wake, now): (Timestamp, Timestamp) = (row.get(0), row.get(1));
-            Duration::from_micros(u64::try_from(wake.0 - now.0).unwrap_or(0))
+            wake.0.since(now.0)
         }))
     }
 
@@ -157,7 +156,7 @@ pub(crate) async fn place(transaction: &Transaction<'_>, definitions: &[NewDefin
             Some(schedule) => {
                 ids.push(one.id);
                 timings.push(schedule.timing.to_string());
-                due.push(schedule.timing.next_after(now.0 / MICROS).map(|millis| Timestamp(millis * MICROS)));
+                due.push(schedule.timing.next_after(now.0.to_millis()).map(|due| Timestamp(due.to_micros())));
             }
         }
     }

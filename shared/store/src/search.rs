@@ -4,7 +4,7 @@ use crate::executions::ExecutionRow;
 use crate::record::{accepted_at, first_id_at};
 use crate::timestamp::Timestamp;
 use forebay_contract::outcome::{ErrorCode, ExecutionStatus};
-use forebay_contract::{ExecutionId, Label, Name, label_value};
+use forebay_contract::{ExecutionId, Label, Name, UnixMicros, label_value};
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -17,10 +17,10 @@ pub struct Filter {
     pub integration: Option<Name>,
     /// That stand in one of these ways; empty: in any.
     pub statuses: Vec<ExecutionStatus>,
-    /// Accepted at this time or later, in microseconds of Unix time.
-    pub since: Option<i64>,
-    /// Accepted before this time, in microseconds of Unix time.
-    pub until: Option<i64>,
+    /// Accepted at this time or later.
+    pub since: Option<UnixMicros>,
+    /// Accepted before this time.
+    pub until: Option<UnixMicros>,
     /// Found by this label.
     pub label: Option<LabelFilter>,
     /// That failed so.
@@ -176,7 +176,7 @@ impl Search {
     }
 
     /// Only what was accepted at this time or later.
-    pub(crate) fn since(mut self, since: Option<i64>) -> Self {
+    pub(crate) fn since(mut self, since: Option<UnixMicros>) -> Self {
         if let Some(since) = since {
             let (id, at) = (self.bind(first_id_at(since)), self.bind(Timestamp(since)));
             self.and(&format!("e.id >= {id} and e.accepted_at >= {at}"));
@@ -185,7 +185,7 @@ impl Search {
     }
 
     /// As [`since`](Self::since), where so little is left that going through it is faster than asking for many integrations one by one.
-    pub(crate) fn shortly_since(mut self, since: i64) -> Self {
+    pub(crate) fn shortly_since(mut self, since: UnixMicros) -> Self {
         self.is_short = self.integrations.as_ref().is_some_and(|ids| ids.len() >= MANY_INTEGRATIONS);
         self.since(Some(since))
     }

@@ -6,10 +6,11 @@ use crate::signing::SigningKey;
 use crate::tenants::DocsAccess;
 use crate::triggers::TriggerState;
 use forebay_contract::definition::Definition;
-use forebay_contract::{Name, SharedQueueNumber};
+use forebay_contract::{Name, SharedQueueNumber, UnixMicros};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 use uuid::Uuid;
 
 /// One integration with its current definition.
@@ -34,8 +35,8 @@ pub struct ApiKey {
     pub label: String,
     /// The integrations that it opens.
     pub integrations: HashSet<Uuid>,
-    /// When it ends, in microseconds of Unix time; `None`: when it is deleted.
-    pub expires_at: Option<i64>,
+    /// When it ends; `None`: when it is deleted.
+    pub expires_at: Option<UnixMicros>,
     /// Reads the outcomes of all calls of its integrations, not only of its own.
     pub reads_all_outcomes: bool,
     /// When a call of this process used it last.
@@ -47,20 +48,18 @@ pub struct ApiKey {
 pub struct LastUse(AtomicI64);
 
 impl LastUse {
-    const MINUTE: i64 = 60_000_000;
-
-    /// Notes a use at this time, in microseconds of Unix time.
-    pub fn note(&self, now: i64) {
+    /// Notes a use at this time.
+    pub fn note(&self, now: UnixMicros) {
         // Most calls only read: threads do not take the line of memory from each other.
-        if now.saturating_sub(self.0.load(Ordering::Relaxed)) >= Self::MINUTE {
-            self.0.store(now, Ordering::Relaxed);
+        if now.since(self.at()) >= Duration::from_secs(60) {
+            self.0.store(now.get(), Ordering::Relaxed);
         }
     }
 
-    /// The last use that was noted; 0: none.
+    /// Returns the last use that was noted; 1970: none.
     #[must_use]
-    pub fn at(&self) -> i64 {
-        self.0.load(Ordering::Relaxed)
+    pub fn at(&self) -> UnixMicros {
+        UnixMicros::new(self.0.load(Ordering::Relaxed))
     }
 }
 
@@ -86,7 +85,7 @@ pub struct Snapshot {
     pub(crate) triggers: Arc<HashMap<Uuid, TriggerState>>,
     pub(crate) docs: Arc<HashMap<Arc<str>, DocsAccess>>,
     pub(crate) connections: Arc<HashMap<(Name, Name), Arc<SealedConnection>>>,
-    pub(crate) diagnoses: Arc<HashMap<Uuid, i64>>,
+    pub(crate) diagnoses: Arc<HashMap<Uuid, UnixMicros>>,
     pub(crate) tenant_queues: Arc<HashMap<Arc<str>, SharedQueueNumber>>,
     pub(crate) generation: u64,
 }
@@ -173,9 +172,9 @@ impl Snapshot {
         self.connections.get(&(tenant.clone(), name.clone()))
     }
 
-    /// Until when, in microseconds of Unix time, everything of the integration's executions is recorded; `None`: it is not.
+    /// Until when, everything of the integration's executions is recorded; `None`: it is not.
     #[must_use]
-    pub fn diagnosed_until(&self, integration: Uuid) -> Option<i64> {
+    pub fn diagnosed_until(&self, integration: Uuid) -> Option<UnixMicros> {
         self.diagnoses.get(&integration).copied()
     }
 

@@ -8,6 +8,7 @@ use crate::error::StoreError;
 use crate::retention::{ROWS_AT_ONCE, delete_all};
 use crate::timestamp::Timestamp;
 use deadpool_postgres::Object;
+use forebay_contract::UnixMicros;
 use forebay_contract::outcome::ExecutionStatus;
 use std::time::Duration;
 use uuid::Uuid;
@@ -67,8 +68,8 @@ impl Counts {
 pub struct MinuteStatistics {
     /// The integration.
     pub integration: Uuid,
-    /// When the minute began, in microseconds of Unix time.
-    pub minute: i64,
+    /// When the minute began.
+    pub minute: UnixMicros,
     /// The counts of the whole minute so far, not what has come since the last time.
     pub counts: Counts,
 }
@@ -76,8 +77,8 @@ pub struct MinuteStatistics {
 impl MinuteStatistics {
     /// When the minute of a time began.
     #[must_use]
-    pub fn minute_of(micros: i64) -> i64 {
-        begin_of(micros, MINUTE)
+    pub fn minute_of(time: UnixMicros) -> UnixMicros {
+        UnixMicros::new(begin_of(time.get(), MINUTE))
     }
 }
 
@@ -129,8 +130,8 @@ impl Store {
 
 /// Forgets minutes that are no longer read, and what is older than `oldest`. `false`: another process has the lock.
 pub(crate) async fn forget(client: &mut Object, now: Timestamp, oldest: Timestamp) -> Result<bool, StoreError> {
-    let minutes = begin_of(now.0.saturating_sub(MINUTES_KEPT), HOUR).max(oldest.0);
-    let (hours, six_hours) = (begin_of(oldest.0, HOUR), begin_of(oldest.0, 6 * HOUR));
+    let minutes = begin_of(now.0.get().saturating_sub(MINUTES_KEPT), HOUR).max(oldest.0.get());
+    let (hours, six_hours) = (begin_of(oldest.0.get(), HOUR), begin_of(oldest.0.get(), 6 * HOUR));
     let lists = [
         ("traffic", "true", minutes),
         ("traffic_of_integrations", "minutes < 60", minutes),
@@ -142,7 +143,7 @@ pub(crate) async fn forget(client: &mut Object, now: Timestamp, oldest: Timestam
     for (table, rows, before) in lists {
         let statement =
             format!("delete from {table} where ctid = any(array(select ctid from {table} where {rows} and at < $1 limit {ROWS_AT_ONCE}))");
-        if delete_all(client, &statement, Timestamp(before)).await?.is_none() {
+        if delete_all(client, &statement, Timestamp(UnixMicros::new(before))).await?.is_none() {
             return Ok(false);
         }
     }

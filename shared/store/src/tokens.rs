@@ -8,6 +8,7 @@ use crate::keys::{generate, valid_label};
 use crate::roles::{Role, Scope};
 use crate::timestamp::Timestamp;
 use crate::users::{USER_COLUMNS, UserRow, user_row};
+use forebay_contract::UnixMicros;
 use serde_json::json;
 use std::fmt;
 use std::time::Duration;
@@ -67,11 +68,11 @@ pub struct TokenRow {
     /// Where it holds.
     pub scopes: Vec<Scope>,
     /// Microseconds of Unix time.
-    pub created_at: i64,
+    pub created_at: UnixMicros,
     /// When it ends or has ended.
-    pub expires_at: i64,
+    pub expires_at: UnixMicros,
     /// When it was used last, to the minute.
-    pub last_used_at: Option<i64>,
+    pub last_used_at: Option<UnixMicros>,
 }
 
 const COLUMNS: &str = "t.id, t.user_id, owner.name, t.label, t.hint, t.role, t.tenants, t.created_at, t.expires_at, t.last_used_at";

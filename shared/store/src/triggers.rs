@@ -12,7 +12,7 @@ use crate::workers::WORKER_TTL;
 use deadpool_postgres::Transaction;
 use forebay_contract::definition::{DispatchPolicy, Trigger};
 use forebay_contract::outcome::ExecutionError;
-use forebay_contract::{ExecutionId, IntegrationPath, Name};
+use forebay_contract::{ExecutionId, IntegrationPath, Name, UnixMicros};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use tokio_postgres::Row;
@@ -72,8 +72,8 @@ pub struct TriggerState {
     pub execution_id: Option<Uuid>,
     /// Why it failed.
     pub error: Option<ExecutionError>,
-    /// Since when it stands so, in microseconds of Unix time.
-    pub since: i64,
+    /// Since when it stands so.
+    pub since: UnixMicros,
     /// What a person decided, until the worker takes it with [`Store::clear_halt`]; `None`: nothing yet.
     pub decision: Option<Decision>,
 }
@@ -119,8 +119,8 @@ pub struct TriggerRow {
     pub enabled: bool,
     /// `running` or `halted`.
     pub state: String,
-    /// When it halted, in microseconds of Unix time; `None`: it runs.
-    pub since: Option<i64>,
+    /// When it halted; `None`: it runs.
+    pub since: Option<UnixMicros>,
     /// The execution at which it halted.
     pub execution_id: Option<ExecutionId>,
     /// Why that failed.

@@ -6,6 +6,7 @@ use crate::error::{StoreError, is_unique_violation};
 use crate::roles::{Grants, Role, Scope};
 use crate::timestamp::Timestamp;
 use deadpool_postgres::{GenericClient, Transaction};
+use forebay_contract::UnixMicros;
 use serde_json::{Value, json};
 use std::net::IpAddr;
 use tokio_postgres::Row;
@@ -33,9 +34,9 @@ pub struct UserRow {
     /// Counts changes.
     pub revision: i32,
     /// Microseconds of Unix time.
-    pub created_at: i64,
+    pub created_at: UnixMicros,
     /// When it signed in last.
-    pub last_sign_in_at: Option<i64>,
+    pub last_sign_in_at: Option<UnixMicros>,
 }
 
 /// A person to create.

@@ -6,7 +6,7 @@ use crate::error::StoreError;
 use crate::timestamp::Timestamp;
 use forebay_contract::definition::to_yaml;
 use forebay_contract::json::read_json;
-use forebay_contract::{IntegrationPath, Name};
+use forebay_contract::{IntegrationPath, Name, UnixMicros};
 use serde_json::Value;
 use tokio_postgres::Row;
 
@@ -22,7 +22,7 @@ pub struct StoredVersion {
     /// The text that its author wrote, comments included.
     pub source: String,
     /// Microseconds of Unix time.
-    pub created_at: i64,
+    pub created_at: UnixMicros,
     /// The principal that applied it.
     pub created_by: String,
 }

@@ -4,6 +4,7 @@ use crate::connection::Store;
 use crate::error::StoreError;
 use crate::record_write::bounded;
 use crate::timestamp::Timestamp;
+use forebay_contract::UnixMicros;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -21,7 +22,7 @@ pub struct WorkerRow {
     /// Of the program.
     pub version: String,
     /// Microseconds of Unix time.
-    pub started_at: i64,
+    pub started_at: UnixMicros,
     /// Maximum executions at once.
     pub concurrency: i32,
     /// Executions now.
@@ -30,12 +31,12 @@ pub struct WorkerRow {
     pub queues: Vec<Uuid>,
     /// Of each queue of which it has messages in hand, by its name at the broker, the acceptance of the oldest in microseconds of Unix time.
     /// Queues are first in, first out: the oldest that any live worker has in hand is the oldest of the queue.
-    pub oldest: Vec<(String, i64)>,
-    /// Of each integration of which it has messages in hand, since when the oldest of them is under way, in microseconds of Unix time:
+    pub oldest: Vec<(String, UnixMicros)>,
+    /// Of each integration of which it has messages in hand, since when the oldest of them is under way:
     /// its acceptance, or the end of its `wait`.
-    pub oldest_of: Vec<(Uuid, i64)>,
-    /// Its last sign of life by the database's clock, in microseconds of Unix time; [`Store::heartbeat`] does not read it.
-    pub last_seen: i64,
+    pub oldest_of: Vec<(Uuid, UnixMicros)>,
+    /// Its last sign of life by the database's clock; [`Store::heartbeat`] does not read it.
+    pub last_seen: UnixMicros,
 }
 
 impl Store {

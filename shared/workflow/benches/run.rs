@@ -2,10 +2,10 @@
 #![allow(missing_docs, clippy::print_stdout)]
 
 use bytes::Bytes;
-use forebay_contract::IdIssuer;
 use forebay_contract::definition::{Definition, documents};
 use forebay_contract::envelope::{Envelope, Request};
 use forebay_contract::outcome::Checkpoint;
+use forebay_contract::{IdIssuer, UnixMicros};
 use forebay_fairness::CountingAllocator;
 use forebay_workflow::{Engine, EngineOptions, ExecutionContext, Program, RunEnd};
 use std::sync::Arc;
@@ -65,7 +65,7 @@ fn envelope(body: String) -> Result<Envelope, Failure> {
         request,
         Bytes::from(body),
     );
-    Ok(Envelope { content_type: Some("application/json".to_owned()), received_at: 1_764_000_000_123_456, ..envelope })
+    Ok(Envelope { content_type: Some("application/json".to_owned()), received_at: UnixMicros::new(1_764_000_000_123_456), ..envelope })
 }
 
 fn program(rest: &str) -> Result<Program, Failure> {

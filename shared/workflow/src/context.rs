@@ -1,6 +1,7 @@
 //! What every mapping of one execution sees: the object that jq programs call `.`.
 
 use crate::variables::Numbers;
+use forebay_contract::UnixMicros;
 use forebay_contract::body::Reading;
 use forebay_contract::envelope::{Envelope, Request};
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
@@ -43,8 +44,8 @@ impl Context {
         let execution = [
             ("id", Value::string(envelope.execution_id.to_string())),
             ("attempt", Value::from(i64::from(attempt))),
-            ("receivedAt", rfc3339(envelope.received_at)),
-            ("dueAt", envelope.due_at.map_or(Value::NULL, |millis| rfc3339(millis.saturating_mul(1000)))),
+            ("receivedAt", time_value(envelope.received_at)),
+            ("dueAt", envelope.due_at.map_or(Value::NULL, |due| time_value(due.to_micros()))),
         ];
         let fixed = vec![
             ("request", request(&envelope.request, envelope.content_type.as_deref(), raw)),
@@ -209,6 +210,8 @@ pub(crate) fn names_raw(source: &str) -> bool {
     source.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == "raw")
 }
 
-fn rfc3339(micros: i64) -> Value {
-    jiff::Timestamp::from_microsecond(micros).map_or(Value::NULL, |time| Value::string(time.to_string()))
+/// Returns a time as mappings see it: RFC 3339, or null for a time after the year 9999.
+pub(crate) fn time_value(time: UnixMicros) -> Value {
+    let text = time.rfc3339();
+    if text.is_empty() { Value::NULL } else { Value::string(text) }
 }

@@ -15,7 +15,7 @@ use forebay_contract::connection::{Connection, TokenStore};
 use forebay_contract::definition::LARGEST_MAX_BYTES;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{Checkpoint, ExecutionError, Response, StepRecord};
-use forebay_contract::{VariableLog, unix_micros};
+use forebay_contract::{UnixMicros, UnixMillis, VariableLog};
 use forebay_mapping::Budget;
 use forebay_mapping::failure;
 use futures_util::FutureExt;
@@ -147,10 +147,10 @@ pub struct Run {
     pub steps: Vec<StepRecord>,
     /// The variables around the steps, where they were asked for.
     pub variables: Option<VariableLog>,
-    /// Microseconds of Unix time.
-    pub started_at: i64,
-    /// Microseconds of Unix time; never before `started_at`.
-    pub ended_at: i64,
+    /// The time at which it began.
+    pub started_at: UnixMicros,
+    /// The time at which it ended; never before `started_at`.
+    pub ended_at: UnixMicros,
 }
 
 /// How a run ended.
@@ -160,8 +160,8 @@ pub enum RunEnd {
     Succeeded(Response),
     /// The workflow, or the run of it, failed.
     Failed(ExecutionError),
-    /// A `wait` defers the execution until this time, in milliseconds of Unix time. The `unstored` checkpoints must be stored before.
-    WaitsUntil(i64),
+    /// A `wait` defers the execution until this time. The `unstored` checkpoints must be stored before.
+    WaitsUntil(UnixMillis),
 }
 
 impl Engine {
@@ -180,7 +180,7 @@ impl Engine {
     /// Needs a Tokio runtime with time and I/O, whose threads have at least the usual 2 MiB of stack. The future may be dropped:
     /// nothing of the run goes on then, but a remote system may already have been called.
     pub async fn run(&self, program: &Program, envelope: &Envelope, mut execution: ExecutionContext) -> Run {
-        let (started_at, started) = (unix_micros(), Instant::now());
+        let (started_at, started) = (UnixMicros::now(), Instant::now());
         let journal = Journal::new(std::mem::take(&mut execution.checkpoints), std::mem::take(&mut execution.unstored));
         let log = StepLog::new(program.definition().diagnostics.steps || execution.diagnosed, execution.diagnosed);
         let state = Mutex::new(State { log, journal, answered: None, labels: Vec::new() });
@@ -203,7 +203,7 @@ impl Engine {
             Err(error) => RunEnd::Failed(state.log.interrupted(error)),
             Ok(end) => end,
         };
-        let took = i64::try_from(started.elapsed().as_micros()).unwrap_or(i64::MAX);
+        let ended_at = started_at + started.elapsed();
         let (steps, variables) = state.log.into_parts();
         Run {
             end,
@@ -213,7 +213,7 @@ impl Engine {
             variables,
             unstored: state.journal.into_unstored(),
             started_at,
-            ended_at: started_at.saturating_add(took),
+            ended_at,
         }
     }
 

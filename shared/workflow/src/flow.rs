@@ -9,7 +9,7 @@ use crate::steps::{Effect, StepRun};
 use forebay_connectors::concealment::Concealment;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{Checkpoint, ExecutionError, Response, StepStatus};
-use forebay_contract::{Label, show_duration};
+use forebay_contract::{Label, UnixMillis, show_duration};
 use forebay_mapping::Budget;
 use forebay_mapping::Value;
 use forebay_mapping::failure;
@@ -57,8 +57,8 @@ pub(crate) enum Flow {
     Next,
     /// A `stop` ended the workflow well.
     Stop,
-    /// It is deferred until this time, in milliseconds of Unix time.
-    Wait(i64),
+    /// It is deferred until this time.
+    Wait(UnixMillis),
 }
 
 impl Flow {

@@ -1,8 +1,8 @@
 //! What a run asks of the process that it runs in.
 
-use forebay_contract::Name;
 use forebay_contract::connection::Connection;
 use forebay_contract::outcome::{Checkpoint, ErrorCode, ExecutionError, Response};
+use forebay_contract::{Name, UnixMillis};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -55,8 +55,8 @@ pub enum CallEnd {
     Accepted(String),
     /// It has succeeded: its execution id and its answer.
     Answered(String, Response),
-    /// It waits until this time, in milliseconds of Unix time, and so must the caller.
-    Waits(i64),
+    /// It waits until this time, and so must the caller.
+    Waits(UnixMillis),
 }
 
 /// A host without a store, a broker and connections, for runs outside of a worker.

@@ -2,7 +2,7 @@
 
 use crate::variables::{Numbers, Variables};
 use forebay_contract::outcome::{ExecutionError, StepRecord, StepStatus};
-use forebay_contract::{StepVariables, VariableLog, unix_micros};
+use forebay_contract::{StepVariables, UnixMicros, VariableLog};
 use forebay_mapping::Value;
 use forebay_mapping::weight::spend;
 use std::time::Instant;
@@ -30,7 +30,7 @@ pub(crate) struct StepLog {
 struct Open {
     path: String,
     before: Numbers,
-    started_at: i64,
+    started_at: UnixMicros,
     started: Instant,
     note: Option<String>,
 }
@@ -59,7 +59,7 @@ impl StepLog {
         self.open.push(Open {
             path: path.to_owned(),
             before: before.clone(),
-            started_at: unix_micros(),
+            started_at: UnixMicros::now(),
             started: Instant::now(),
             note: None,
         });

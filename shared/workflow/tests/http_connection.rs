@@ -4,6 +4,7 @@
 
 mod support;
 
+use forebay_contract::UnixMicros;
 use forebay_contract::alert::{Alert, Notification};
 use forebay_contract::connection::Connection;
 use forebay_contract::outcome::ErrorCode;
@@ -142,7 +143,7 @@ async fn a_redirect_names_the_field_in_which_the_address_is_written() {
     let error = error(run_with(&engine(), &host, CALL).await);
     let advice = "put the final address into the url of the connection 'erp' and the step's path, or set `redirects: follow_as_get`";
     assert!(error.message.contains(advice), "{error}");
-    let notification = Notification { number: 1, at: 0, entries: Vec::new() };
+    let notification = Notification { number: 1, at: UnixMicros::default(), entries: Vec::new() };
     for (webhook, field) in [
         (json!({ "url": format!("http://{}/hook", server.address) }), "send.webhook.url"),
         (json!({ "connection": "erp", "path": "/hook" }), "the url of the connection 'erp' and send.webhook.path"),

@@ -3,6 +3,7 @@
 mod support;
 
 use forebay_contract::outcome::{ErrorCode, StepStatus};
+use forebay_contract::{UnixMicros, UnixMillis};
 use forebay_workflow::{ExecutionContext, Program, Run};
 use serde_json::{Value, json};
 use support::*;
@@ -36,7 +37,7 @@ async fn a_mapping_sees_the_request_the_body_and_the_execution() {
 #[tokio::test]
 async fn a_scheduled_run_sees_when_it_was_due() {
     let mut envelope = envelope("null");
-    envelope.due_at = Some(1_764_000_000_000);
+    envelope.due_at = Some(UnixMillis::new(1_764_000_000_000));
     let run = engine().run(&program("input: .execution.dueAt"), &envelope, once()).await;
     assert_eq!(text(run), r#""2025-11-24T16:00:00Z""#);
 }
@@ -60,7 +61,7 @@ respond: { status: 201, headers: { X-Double: '<${ .steps.double }>' }, body: '{ 
     let run = run(rest, r#"{"n": 21}"#).await;
     let statuses: Vec<_> = run.steps.iter().map(|step| (step.id.as_str(), step.status)).collect();
     assert_eq!(statuses, [("double", StepStatus::Succeeded), ("both", StepStatus::Succeeded)]);
-    assert!(run.ended_at >= run.started_at && run.started_at > 1_700_000_000_000_000);
+    assert!(run.ended_at >= run.started_at && run.started_at > UnixMicros::new(1_700_000_000_000_000));
     let response = response(run);
     assert_eq!(response.status, 201);
     assert_eq!(response.body, r#"{"got":[21,42]}"#);

@@ -6,7 +6,7 @@ use super::{Deleted, created, ok, ok_tagged};
 use crate::auth::Caller;
 use crate::failure::Failure;
 use actix_web::{HttpRequest, web};
-use forebay_contract::{parse_duration, unix_micros};
+use forebay_contract::{UnixMicros, parse_duration};
 use forebay_store::{KeyChange, KeyRow, NewKey};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -112,9 +112,9 @@ pub(super) async fn create(caller: Caller, new: web::Json<New>) -> ApiResult {
     created(&format!("/api/v1/keys/{}", key.id), CreatedKey { id: key.id, key: key.key })
 }
 
-fn end(lasts: &str) -> Result<i64, Failure> {
+fn end(lasts: &str) -> Result<UnixMicros, Failure> {
     let lasts = parse_duration(lasts).map_err(|error| Failure::invalid(format!("lasts: {error}")))?;
-    Ok(unix_micros().saturating_add(i64::try_from(lasts.as_micros()).unwrap_or(i64::MAX)))
+    Ok(UnixMicros::now() + lasts)
 }
 
 /// `GET /keys/{id}`.

@@ -6,7 +6,7 @@ use crate::auth::Caller;
 use crate::failure::Failure;
 use actix_web::web;
 use forebay_broker::{UnreadableAction, UnreadableMessage};
-use forebay_contract::{IntegrationPath, parse_duration, unix_micros};
+use forebay_contract::{IntegrationPath, UnixMicros, parse_duration};
 use forebay_operations::QueueState;
 use forebay_store::{StatisticsPoint, StatisticsQuery, StatisticsScope, WorkerRow};
 use serde::{Deserialize, Serialize};
@@ -17,10 +17,10 @@ use uuid::Uuid;
 /// Maximum unreadable messages that are looked at.
 const MAX_UNREADABLE: usize = 100;
 /// Maximum points of a chart.
-const MAX_POINTS: i64 = 2000;
+const MAX_POINTS: u128 = 2000;
 /// How long the broker has to say how many messages wait.
 const DEPTH_TIMEOUT: Duration = Duration::from_secs(10);
-const HOUR: i64 = 3_600_000_000;
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// Which figures are asked for.
 #[derive(Debug, Deserialize)]
@@ -65,12 +65,11 @@ fn point(point: &StatisticsPoint) -> Point {
 /// `GET /monitor/traffic`: points where something ended, over the last hour by minutes unless asked otherwise.
 pub(super) async fn traffic(caller: Caller, asked: web::Query<Asked>) -> ApiResult {
     let tenant = asked.tenant.as_deref().map(name).transpose()?;
-    let to = asked.to.as_deref().map(|text| time("to", text)).transpose()?.unwrap_or_else(unix_micros);
+    let to = asked.to.as_deref().map(|text| time("to", text)).transpose()?.unwrap_or_else(UnixMicros::now);
     let from = asked.from.as_deref().map(|text| time("from", text)).transpose()?.unwrap_or(to - HOUR);
     let step = asked.step.as_deref().map(parse_duration).transpose().map_err(|error| Failure::bad_request(format!("step: {error}")))?;
     let step = step.unwrap_or(Duration::from_secs(60));
-    let micros = i64::try_from(step.as_micros()).unwrap_or(i64::MAX);
-    if micros < 60_000_000 || to <= from || (to - from) / micros > MAX_POINTS {
+    if step < Duration::from_secs(60) || to <= from || to.since(from).as_micros() / step.as_micros() > MAX_POINTS {
         let why = format!("from must be before to, step at least 1m, and at most {MAX_POINTS} steps between them");
         return Err(Failure::bad_request(why).into());
     }

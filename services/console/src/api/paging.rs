@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{IF_MATCH, IF_NONE_MATCH};
-use forebay_contract::{Name, parse_duration, unix_micros};
+use forebay_contract::{Name, UnixMicros, parse_duration};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -69,20 +69,20 @@ pub(super) fn name(text: &str) -> Result<Name, Failure> {
     text.parse().map_err(|error: forebay_contract::NameError| Failure::bad_request(error.to_string()))
 }
 
-/// Microseconds of Unix time from a date and time, or from how long ago, such as `1h`.
-pub(super) fn time(field: &str, text: &str) -> Result<i64, Failure> {
+/// Reads a time: a date and time, or how long ago, such as `1h`.
+pub(super) fn time(field: &str, text: &str) -> Result<UnixMicros, Failure> {
     if let Ok(back) = parse_duration(text) {
-        return Ok(unix_micros().saturating_sub(i64::try_from(back.as_micros()).unwrap_or(i64::MAX)).max(0));
+        return Ok((UnixMicros::now() - back).max(UnixMicros::default()));
     }
     let at: Result<Timestamp, _> = text.parse();
     let at =
         at.map_err(|_| Failure::bad_request(format!("{field}: write a time such as 2026-11-24T20:00:00Z, or how long ago, such as 1h")))?;
-    Ok(at.as_microsecond().max(0))
+    Ok(UnixMicros::new(at.as_microsecond().max(0)))
 }
 
 /// As the API writes times.
-pub(super) fn rfc3339(micros: i64) -> String {
-    Timestamp::from_microsecond(micros).map(|time| time.to_string()).unwrap_or_default()
+pub(super) fn rfc3339(time: UnixMicros) -> String {
+    time.rfc3339()
 }
 
 /// A whole number, also where it is written as `3.0`: to JSON Schema that is an integer.
@@ -155,8 +155,9 @@ mod tests {
 
     #[test]
     fn a_time_is_a_date_or_how_long_ago() {
-        assert_eq!(time("since", "1970-01-01T00:00:01Z").unwrap(), 1_000_000);
-        assert!((unix_micros() - time("since", "1h").unwrap() - 3_600_000_000).abs() < 1_000_000);
+        assert_eq!(time("since", "1970-01-01T00:00:01Z").unwrap(), UnixMicros::new(1_000_000));
+        let ago = UnixMicros::now().since(time("since", "1h").unwrap()).as_secs();
+        assert_eq!(ago, 3600);
         assert!(time("since", "yesterday").unwrap_err().detail.starts_with("since:"));
     }
 }

@@ -9,11 +9,12 @@ use crate::view::executions::{Asked, Choices};
 use crate::view::notice::notice;
 use actix_web::http::StatusCode;
 use actix_web::web;
-use forebay_contract::{ExecutionId, unix_micros};
+use forebay_contract::{ExecutionId, UnixMicros};
 use forebay_operations::{Actor, Operations, RetryHow};
 use forebay_store::Filter;
 use maud::{Markup, html};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Maximum executions that are counted.
@@ -25,7 +26,7 @@ const MAX_RUNNING: usize = 4;
 /// Finished ones that are still shown.
 const MAX_SHOWN: usize = 8;
 /// How long a finished one is shown, in microseconds.
-const SHOWN_FOR: i64 = 5 * 60 * 1_000_000;
+const SHOWN_FOR: Duration = Duration::from_secs(5 * 60);
 
 /// One retry by search.
 struct Job {
@@ -35,7 +36,7 @@ struct Job {
     refused: u32,
     last_refusal: String,
     /// When it ended, and why before its end; empty: it went through.
-    ended: Option<(i64, String)>,
+    ended: Option<(UnixMicros, String)>,
     stop: CancellationToken,
 }
 
@@ -50,11 +51,11 @@ impl Bulk {
 
     /// How those of a person stand; `None`: there are none.
     pub(crate) fn notice(&self, actor: &Actor) -> Option<Markup> {
-        let now = unix_micros();
+        let now = UnixMicros::now();
         let mut shown = Vec::new();
         for job in self.jobs() {
             let job = job.lock().unwrap_or_else(PoisonError::into_inner);
-            if job.by == actor.name() && job.ended.as_ref().is_none_or(|(at, _)| now - at < SHOWN_FOR) {
+            if job.by == actor.name() && job.ended.as_ref().is_none_or(|(at, _)| now.since(*at) < SHOWN_FOR) {
                 shown.push(told(&job));
             }
         }
@@ -84,7 +85,7 @@ impl Bulk {
         jobs.push(job.clone());
         tokio::spawn(async move {
             let ended = run(&job, &actor, &operations, filter, how, &stop).await;
-            job.lock().unwrap_or_else(PoisonError::into_inner).ended = Some((unix_micros(), ended.err().unwrap_or_default()));
+            job.lock().unwrap_or_else(PoisonError::into_inner).ended = Some((UnixMicros::now(), ended.err().unwrap_or_default()));
         });
         true
     }
@@ -162,7 +163,7 @@ pub(super) async fn submit(caller: Caller, body: web::Bytes) -> PageResult {
         return Ok(see_other(&format!("/executions?{}{}", asked.query_string(), choices.query_string())));
     }
     // What fails again meanwhile is not taken up a second time: only what was accepted until now, each once, in order.
-    let filter = Filter { until: Some(unix_micros()), ..filter };
+    let filter = Filter { until: Some(UnixMicros::now()), ..filter };
     if !caller.state.bulk.begin(caller.actor.clone(), caller.state.operations.clone(), filter, how, found) {
         let said = notice(Tone::Warn, "Not begun", "Other retries by search are under way: wait until one has ended.");
         return page(&caller, &asked, StatusCode::TOO_MANY_REQUESTS, &said, &Counted { found: Some(found), choices }).await;

@@ -12,7 +12,7 @@ use crate::view::page::{Section, card};
 use actix_web::http::StatusCode;
 use actix_web::web;
 use forebay_contract::outcome::{ErrorCode, ExecutionStatus};
-use forebay_contract::{ExecutionId, Name, parse_duration, unix_micros};
+use forebay_contract::{ExecutionId, Name, UnixMicros, parse_duration};
 use forebay_operations::{Actor, OperationError, RetryHow};
 use forebay_store::{ExecutionDetail, Filter, LabelFilter, Role};
 use maud::{Markup, html};
@@ -33,7 +33,7 @@ pub(super) fn filter_of(asked: &Asked) -> Result<Filter, PageError> {
         None => None,
         Some(text) => {
             let back = parse_duration(&text).map_err(|error| Failure::bad_request(error.to_string()))?;
-            Some(unix_micros().saturating_sub(i64::try_from(back.as_micros()).unwrap_or(i64::MAX)))
+            Some(UnixMicros::now() - back)
         }
     };
     let error = match given(&asked.error) {

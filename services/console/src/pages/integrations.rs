@@ -2,7 +2,7 @@
 
 use super::flash::Shown;
 use super::keys::Said;
-use super::monitor::{figures, slices};
+use super::monitor::{begin_of_slice, figures, slices};
 use super::sent::Sent;
 use super::{Framed, PageError, PageResult, name, see_other};
 use crate::auth::Caller;
@@ -15,7 +15,7 @@ use crate::view::page::{Section, card, table_card};
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use forebay_contract::definition::{Authentication, Definition};
-use forebay_contract::{IntegrationPath, Name, parse_duration, unix_micros};
+use forebay_contract::{IntegrationPath, Name, UnixMicros, parse_duration};
 use forebay_operations::OperationError;
 use forebay_store::{
     Applied, Change, Filter, IntegrationRow, NewDefinition, Role, StatisticsPoint, StatisticsQuery, StatisticsScope, StoreError,
@@ -29,9 +29,11 @@ use uuid::Uuid;
 
 /// Integrations on one page.
 const LINES: usize = 50;
-const HOUR: i64 = 3_600_000_000;
+const HOUR: Duration = Duration::from_secs(3600);
 /// A slice of the small charts.
-const SLICE: i64 = 300_000_000;
+const SLICE: Duration = Duration::from_secs(300);
+/// Slices of an hour.
+const SLICES: usize = 12;
 /// Executions on the page of an integration.
 const LATEST: u32 = 8;
 
@@ -84,8 +86,8 @@ pub(super) async fn list(caller: Caller, asked: web::Query<Asked>) -> PageResult
 
 async fn lines(caller: &Caller, rows: &[IntegrationRow]) -> Result<Vec<Line>, PageError> {
     let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
-    let now = unix_micros();
-    let from = now - now.rem_euclid(SLICE) + SLICE - HOUR;
+    let now = UnixMicros::now();
+    let from = begin_of_slice(now, SLICE) + SLICE - HOUR;
     let operations = &caller.state.operations;
     let query = StatisticsQuery {
         of: StatisticsScope::Integrations(ids.clone()),
@@ -110,7 +112,7 @@ async fn lines(caller: &Caller, rows: &[IntegrationRow]) -> Result<Vec<Line>, Pa
             enabled: row.enabled,
             halted: is_halted,
             trigger: if is_schedule { "schedule" } else { "webhook" }.to_owned(),
-            traffic: slices(&points, from, SLICE, usize::try_from(HOUR / SLICE).unwrap_or_default()),
+            traffic: slices(&points, from, SLICE, SLICES),
             succeeded: known.counts.succeeded.into(),
             failed: u64::from(known.counts.failed) + u64::from(known.counts.expired),
             p95: known.counts.durations.quantile(0.95).and_then(|took| i64::try_from(took.as_micros()).ok()),
@@ -157,7 +159,7 @@ pub(super) async fn page(caller: &Caller, path: &IntegrationPath, status: Status
     let definition = &integration.definition;
     let filter =
         Filter { tenants: Some(vec![path.tenant.clone()]), integration: Some(path.name.clone()), limit: LATEST, ..Filter::default() };
-    let now = unix_micros();
+    let now = UnixMicros::now();
     let (traffic, latest, triggers, keys) = tokio::join!(
         figures(caller, Some(&path.tenant), Some(vec![integration.id]), now, 60, 1),
         operations.list_executions(actor, filter),

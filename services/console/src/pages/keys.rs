@@ -12,7 +12,7 @@ use crate::view::notice::notice;
 use crate::view::page::{Section, card};
 use actix_web::http::StatusCode;
 use actix_web::web;
-use forebay_contract::{Name, parse_duration, unix_micros};
+use forebay_contract::{Name, UnixMicros, parse_duration};
 use forebay_operations::OperationError;
 use forebay_store::{KeyChange, KeyRow, NewKey, Role, StoreError};
 use maud::{Markup, html};
@@ -73,7 +73,7 @@ async fn page(caller: &Caller, status: StatusCode, said: &Said) -> PageResult {
     let may_change = !tenants.is_empty();
     let content = html! {
         (said.notice)
-        section.card { (view::keys::list(&keys, unix_micros(), may_change, "", "/keys")) }
+        section.card { (view::keys::list(&keys, UnixMicros::now(), may_change, "", "/keys")) }
         @for tenant in &tenants {
             @let names = names_of(&snapshot, tenant);
             @let known: Vec<&Line> = keys.iter().filter(|key| key.tenant == tenant.as_str()).collect();
@@ -126,7 +126,7 @@ pub(super) async fn create(caller: Caller, body: web::Bytes) -> PageResult {
             return caller.lead_to(&back, &flash).await;
         }
         Err(OperationError::KeyKnown { key, .. }) => {
-            let known = view::keys::known(&line(*key), sent.all("integrations"), unix_micros(), &back);
+            let known = view::keys::known(&line(*key), sent.all("integrations"), UnixMicros::now(), &back);
             (StatusCode::CONFLICT, known, String::new())
         }
         Err(OperationError::Invalid(why)) => (StatusCode::UNPROCESSABLE_ENTITY, html! {}, why),
@@ -159,7 +159,7 @@ fn new_key(sent: &Sent) -> Result<NewKey, String> {
         None => None,
         Some(text) => {
             let lasts = parse_duration(text).map_err(|error| format!("Expires in: {error}"))?;
-            Some(unix_micros().saturating_add(i64::try_from(lasts.as_micros()).unwrap_or(i64::MAX)))
+            Some(UnixMicros::now() + lasts)
         }
     };
     let value = sent.given("value").map(str::to_owned);

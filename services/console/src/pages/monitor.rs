@@ -8,7 +8,7 @@ use crate::view::monitor::{DeadLetter, Queue, Traffic};
 use crate::view::page::Section;
 use actix_web::web;
 use forebay_broker::UnreadableAction;
-use forebay_contract::{IntegrationPath, Name, unix_micros};
+use forebay_contract::{IntegrationPath, Name, UnixMicros};
 use forebay_operations::OperationError;
 use forebay_store::{Decision, Role, StatisticsPoint, StatisticsQuery, StatisticsScope};
 use maud::html;
@@ -37,7 +37,7 @@ pub(super) async fn show(caller: Caller, asked: web::Query<Asked>) -> PageResult
     let (actor, operations) = (&caller.actor, &caller.state.operations);
     let tenant = Some(asked.tenant.trim()).filter(|text| !text.is_empty()).map(name).transpose()?;
     let (over, minutes, step) = SPANS.into_iter().find(|(word, ..)| *word == asked.over).unwrap_or(SPANS[0]);
-    let now = unix_micros();
+    let now = UnixMicros::now();
     let queues = async {
         let triggers = operations.list_triggers(actor, tenant.as_ref()).await?;
         let queues = operations.list_queues(actor, tenant.as_ref(), &triggers, DEPTH_TIMEOUT).await?;
@@ -77,21 +77,21 @@ pub(super) async fn figures(
     caller: &Caller,
     tenant: Option<&Name>,
     integrations: Option<Vec<uuid::Uuid>>,
-    now: i64,
+    now: UnixMicros,
     minutes: u32,
     step: u32,
 ) -> Result<Traffic, PageError> {
-    const MINUTE: i64 = 60_000_000;
-    let width = i64::from(step) * MINUTE;
-    let to = now - now.rem_euclid(width) + width;
-    let from = to - i64::from(minutes) * MINUTE;
+    const MINUTE: Duration = Duration::from_secs(60);
+    let width = step * MINUTE;
+    let to = begin_of_slice(now, width) + width;
+    let from = to - minutes * MINUTE;
     let of = integrations.map_or(StatisticsScope::All, StatisticsScope::Integrations);
     let query = StatisticsQuery { of, from, to, step: Duration::from_secs(u64::from(step) * 60), each: false };
     let points = caller.state.operations.statistics(&caller.actor, tenant, query).await?;
-    let count = usize::try_from(minutes / step).unwrap_or_default();
+    let count = minutes / step;
     let mut traffic = Traffic { minutes: step, ..Traffic::default() };
     for place in 0..count {
-        let at = from + i64::try_from(place).unwrap_or_default() * width;
+        let at = from + place * width;
         let counts = points.iter().find(|point| point.at == at).map(|point| point.counts).unwrap_or_default();
         traffic.times.push(at);
         traffic.succeeded.push(f64::from(counts.succeeded));
@@ -106,11 +106,17 @@ fn micros(counts: &forebay_store::Counts, quantile: f64) -> Option<f64> {
     counts.durations.quantile(quantile).map(|took| took.as_micros() as f64)
 }
 
+/// Returns the begin of the slice of this width that contains a time; slices begin with Unix time.
+pub(super) fn begin_of_slice(time: UnixMicros, width: Duration) -> UnixMicros {
+    let since_begin = time.since(UnixMicros::default()).as_micros() % width.as_micros().max(1);
+    time - Duration::from_micros(u64::try_from(since_begin).unwrap_or_default())
+}
+
 /// One value a slice of the time from `from` on.
-pub(super) fn slices(points: &[&StatisticsPoint], from: i64, width: i64, count: usize) -> Vec<f64> {
+pub(super) fn slices(points: &[&StatisticsPoint], from: UnixMicros, width: Duration, count: usize) -> Vec<f64> {
     let mut slices = vec![0.0; count];
     for point in points {
-        let place = usize::try_from((point.at - from) / width).unwrap_or(usize::MAX);
+        let place = usize::try_from(point.at.since(from).as_micros() / width.as_micros()).unwrap_or(usize::MAX);
         if let Some(slice) = slices.get_mut(place) {
             *slice += point.counts.total() as f64;
         }

@@ -9,7 +9,7 @@ use crate::view;
 use crate::view::page::Section;
 use actix_web::http::StatusCode;
 use actix_web::web;
-use forebay_contract::{Name, parse_duration, unix_micros};
+use forebay_contract::{Name, UnixMicros, parse_duration};
 use forebay_operations::{OperationError, PersonChange};
 use forebay_store::{AuditFilter, Grants, NewToken, Role, Scope, StoreError};
 use maud::html;
@@ -174,7 +174,7 @@ async fn token_page(caller: &Caller, status: StatusCode, made: Option<&str>, wro
                 lasts: sent.text("lasts"),
                 role: sent.text("role"),
             },
-            unix_micros(),
+            UnixMicros::now(),
         ),
     ))
 }

@@ -14,7 +14,7 @@ use crate::view::page::Section;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderValue, RETRY_AFTER};
 use actix_web::{HttpRequest, HttpResponse, web};
-use forebay_contract::unix_micros;
+use forebay_contract::UnixMicros;
 use forebay_operations::{FirstUser, OperationError, SignInAttempt, Signed};
 use forebay_store::StoreError;
 use maud::html;
@@ -269,7 +269,7 @@ fn later(mut answer: HttpResponse, wait: Duration) -> HttpResponse {
 }
 
 fn seconds_now() -> u64 {
-    u64::try_from(unix_micros() / 1_000_000).unwrap_or_default()
+    UnixMicros::now().since(UnixMicros::default()).as_secs()
 }
 
 fn too_soon(wait: Duration) -> String {

@@ -14,13 +14,13 @@ use actix_web::http::StatusCode;
 use actix_web::web;
 use forebay_contract::definition::{Authentication, Webhook};
 use forebay_contract::signature::SignatureScheme;
-use forebay_contract::{IntegrationPath, unix_micros};
+use forebay_contract::{IntegrationPath, UnixMicros};
 use forebay_store::{NewKey, Role};
 use maud::{Markup, html};
 use std::time::{Duration, Instant};
 
 /// How long a key works that is made for one call: should it not be deleted, it ends by itself.
-const KEY_LASTS: i64 = 10 * 60 * 1_000_000;
+const KEY_LASTS: Duration = Duration::from_secs(10 * 60);
 /// Steps are recorded this long for who wants to see them.
 const RECORDED_FOR: Duration = Duration::from_secs(600);
 /// A new key is known to every ingress within a second.
@@ -118,7 +118,7 @@ async fn with_own_key(
         label: format!("tried by {}", caller.actor.name()).chars().take(100).collect(),
         integrations: vec![path.name.clone()],
         value: None,
-        expires_at: Some(unix_micros() + KEY_LASTS),
+        expires_at: Some(UnixMicros::now() + KEY_LASTS),
         signs: scheme.is_some(),
         reads_all_outcomes: false,
     };
@@ -145,7 +145,7 @@ async fn once(caller: &Caller, url: &str, call: &Call, key: Option<&str>, scheme
         (Some(key), None) => request = request.header("X-API-Key", key),
         (Some(key), Some(scheme)) => {
             let id = uuid::Uuid::new_v4().simple().to_string();
-            for (name, value) in scheme.sign(key, &id, call.body.as_bytes(), unix_micros()) {
+            for (name, value) in scheme.sign(key, &id, call.body.as_bytes(), UnixMicros::now()) {
                 request = request.header(name, value);
             }
         }

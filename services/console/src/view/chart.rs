@@ -2,6 +2,7 @@
 
 use super::badge::Tone;
 use super::time::{at, clock};
+use forebay_contract::UnixMicros;
 use maud::{Markup, html};
 
 const WIDTH: f64 = 600.0;
@@ -34,7 +35,7 @@ pub(crate) struct Chart<'a> {
     /// The figure that counts now, in words.
     pub(crate) now: &'a str,
     /// Microseconds of Unix time of each point.
-    pub(crate) times: &'a [i64],
+    pub(crate) times: &'a [UnixMicros],
     /// What is drawn, each with as many values as there are points.
     pub(crate) series: &'a [Series],
     /// How.
@@ -247,7 +248,7 @@ mod tests {
         let drawn = Chart {
             title: "Calls",
             now: "3",
-            times: &[0, 60_000_000],
+            times: &[UnixMicros::default(), UnixMicros::new(60_000_000)],
             series: &all,
             shape: Shape::Bars,
             words: |value| format!("{value}/min"),

@@ -7,7 +7,7 @@ use super::executions::{can_be_retried, state, took};
 use super::json::{body, json};
 use super::notice::{empty, facts, notice};
 use super::page::card;
-use super::time::{at, span};
+use super::time::{at, between, span};
 use super::timeline::{Lane, timeline};
 use forebay_contract::definition::{Definition, Step};
 use forebay_contract::outcome::{StepRecord, StepStatus};
@@ -86,7 +86,7 @@ fn summary(row: &ExecutionRow, seen: &Seen<'_>) -> Markup {
         ("Version", version),
         ("Started by", html! { (row.trigger) }),
         ("Accepted", at(row.accepted_at)),
-        ("Queue time", html! { (row.started_at.map_or_else(|| "not begun".to_owned(), |started| span(started - row.accepted_at))) }),
+        ("Queue time", html! { (row.started_at.map_or_else(|| "not begun".to_owned(), |started| between(row.accepted_at, started))) }),
         ("Duration", html! { (took(row)) }),
         ("Attempts", attempts),
         ("Worker", html! { @if row.worker.is_empty() { "-" } @else { (row.worker) } }),
@@ -138,7 +138,7 @@ fn times(detail: &ExecutionDetail) -> Markup {
     let mut lanes = Vec::with_capacity(detail.steps.len() + 1);
     let first = detail.steps.first().map(|step| step.started_at).or(row.started_at);
     if let Some(first) = first {
-        let waited = (first - row.accepted_at).max(0);
+        let waited = i64::try_from(first.since(row.accepted_at).as_micros()).unwrap_or(i64::MAX);
         lanes.push(Lane { name: "queued".to_owned(), href: String::new(), state: "queued", began: row.accepted_at, took: waited });
     }
     for step in &detail.steps {

@@ -4,7 +4,7 @@ use super::badge::{self, Tone, badge};
 use super::field::Field;
 use super::notice::empty;
 use super::table::head;
-use super::time::{ago, span};
+use super::time::{ago, between};
 use forebay_contract::outcome::ExecutionStatus;
 use forebay_store::ExecutionRow;
 use maud::{Markup, html};
@@ -171,7 +171,7 @@ pub(crate) fn state(row: &ExecutionRow) -> Markup {
 #[must_use]
 pub(crate) fn took(row: &ExecutionRow) -> String {
     match (row.started_at, row.ended_at) {
-        (Some(started), Some(ended)) => span(ended - started),
+        (Some(started), Some(ended)) => between(started, ended),
         _ => String::new(),
     }
 }

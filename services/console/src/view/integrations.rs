@@ -8,7 +8,7 @@ use super::page::{card, tabs};
 use super::table::head;
 use super::time::{ago, at, span};
 use forebay_contract::definition::{Authentication, Definition, DispatchPolicy, OnFailure, Trigger};
-use forebay_contract::format_duration;
+use forebay_contract::{UnixMicros, format_duration};
 use forebay_store::ExecutionRow;
 use maud::{Markup, html};
 
@@ -180,7 +180,7 @@ pub(crate) fn rules(definition: &Definition) -> Markup {
 
 /// Recording everything for a time.
 #[must_use]
-pub(crate) fn diagnostics(base: &str, until: Option<i64>, may_switch: bool) -> Markup {
+pub(crate) fn diagnostics(base: &str, until: Option<UnixMicros>, may_switch: bool) -> Markup {
     card(
         "Diagnostics",
         &html! { @if until.is_some() { (badge(Tone::Busy, "on")) } @else { (badge(Tone::Idle, "off")) } },

@@ -5,6 +5,7 @@ use super::field::{Field, asking, tick};
 use super::notice::{copied, empty, notice};
 use super::table::head;
 use super::time::{ago, at};
+use forebay_contract::UnixMicros;
 use maud::{Markup, html};
 
 /// Label of the checkbox of [`Line::reads_all_outcomes`].
@@ -24,11 +25,11 @@ pub(crate) struct Line {
     /// What it opens.
     pub(crate) integrations: Vec<String>,
     /// Microseconds of Unix time.
-    pub(crate) created_at: i64,
+    pub(crate) created_at: UnixMicros,
     /// When it was used last.
-    pub(crate) last_used_at: Option<i64>,
+    pub(crate) last_used_at: Option<UnixMicros>,
     /// When it ends.
-    pub(crate) expires_at: Option<i64>,
+    pub(crate) expires_at: Option<UnixMicros>,
     /// Whether calls are signed with it.
     pub(crate) signs: bool,
     /// Reads the outcomes of all calls of its integrations.
@@ -53,7 +54,7 @@ pub(crate) fn created(label: &str, key: &str, signs: bool) -> Markup {
 
 /// A value that is one of a key already: instead of another key with the same value, that one can open more.
 #[must_use]
-pub(crate) fn known(key: &Line, wanted: &[String], now: i64, back: &str) -> Markup {
+pub(crate) fn known(key: &Line, wanted: &[String], now: UnixMicros, back: &str) -> Markup {
     let missing: Vec<&String> = wanted.iter().filter(|name| !key.integrations.contains(name)).collect();
     let is_expired = key.expires_at.is_some_and(|at| at <= now);
     let question = match missing.as_slice() {
@@ -84,7 +85,7 @@ pub(crate) fn known(key: &Line, wanted: &[String], now: i64, back: &str) -> Mark
 
 /// The list. `of`: the integration on whose page it is, which each key can be taken off; empty: all keys.
 #[must_use]
-pub(crate) fn list(lines: &[Line], now: i64, may_change: bool, of: &str, back: &str) -> Markup {
+pub(crate) fn list(lines: &[Line], now: UnixMicros, may_change: bool, of: &str, back: &str) -> Markup {
     if lines.is_empty() {
         return empty(
             "No keys yet",
@@ -103,7 +104,7 @@ pub(crate) fn list(lines: &[Line], now: i64, may_change: bool, of: &str, back: &
     }
 }
 
-fn row(line: &Line, now: i64, may_change: bool, of: &str, back: &str) -> Markup {
+fn row(line: &Line, now: UnixMicros, may_change: bool, of: &str, back: &str) -> Markup {
     html! {
         tr {
             th scope="row" { div { (line.label) " " span.muted.small { (line.tenant) } @if line.signs { " " (tag("signs")) } @if line.reads_all_outcomes { " " (tag("all outcomes")) } } }
@@ -279,7 +280,7 @@ mod tests {
             label: "ACME".to_owned(),
             hint: String::new(),
             integrations: vec!["Orders".to_owned()],
-            created_at: 0,
+            created_at: UnixMicros::default(),
             last_used_at: None,
             expires_at: None,
             signs,
@@ -289,7 +290,7 @@ mod tests {
 
     #[test]
     fn the_list_marks_keys_that_read_all_outcomes_and_its_form_starts_from_the_stored_value() {
-        let shown = |key: Line| list(&[key], 1, true, "", "/keys").into_string();
+        let shown = |key: Line| list(&[key], UnixMicros::new(1), true, "", "/keys").into_string();
         let (all, own, signing) = (shown(line(false, true)), shown(line(false, false)), shown(line(true, false)));
         let ticked = r#"name="allOutcomes" value="true" checked"#;
         assert!(all.contains("all outcomes") && all.contains(ticked) && all.contains(ALL_OUTCOMES), "{all}");

@@ -6,7 +6,8 @@ use super::field::{Field, asking};
 use super::notice::{empty, notice};
 use super::page::table_card;
 use super::table::head;
-use super::time::{ago, at, span};
+use super::time::{ago, at, between, span};
+use forebay_contract::UnixMicros;
 use forebay_store::{TriggerRow, WorkerRow};
 use maud::{Markup, html};
 
@@ -14,7 +15,7 @@ use maud::{Markup, html};
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Traffic {
     /// Microseconds of Unix time at which each point begins.
-    pub(crate) times: Vec<i64>,
+    pub(crate) times: Vec<UnixMicros>,
     /// Minutes that a point stands for.
     pub(crate) minutes: u32,
     /// Ended well.
@@ -91,14 +92,14 @@ pub(crate) struct Queue {
     /// Messages that wait; absent: the broker did not say.
     pub(crate) depth: Option<u64>,
     /// When the oldest that is worked on was accepted, in microseconds of Unix time; absent: none is.
-    pub(crate) oldest: Option<i64>,
+    pub(crate) oldest: Option<UnixMicros>,
     /// The worker that has it, or how many do.
     pub(crate) worker: String,
 }
 
 /// Depth and oldest age of each queue; empty ones are at the end.
 #[must_use]
-pub(crate) fn queues(queues: &[Queue], now: i64) -> Markup {
+pub(crate) fn queues(queues: &[Queue], now: UnixMicros) -> Markup {
     let most = queues.iter().filter_map(|queue| queue.depth).max().unwrap_or(0).max(1);
     table_card(
         "Queues",
@@ -119,7 +120,7 @@ pub(crate) fn queues(queues: &[Queue], now: i64) -> Markup {
                                             Some(depth) => span.row { (depth) (share(depth, most)) },
                                         }
                                     }
-                                    td.nowrap data-label="Oldest" { @if let Some(oldest) = queue.oldest { (span(now - oldest)) } }
+                                    td.nowrap data-label="Oldest" { @if let Some(oldest) = queue.oldest { (between(oldest, now)) } }
                                     td data-label="Active worker" { @if queue.worker.is_empty() { span.muted { "none" } } @else { (queue.worker) } }
                                 }
                             }
@@ -222,7 +223,7 @@ pub(crate) struct DeadLetter {
     /// Where it was.
     pub(crate) queue: String,
     /// When it came, in microseconds of Unix time; absent: it does not say.
-    pub(crate) at: Option<i64>,
+    pub(crate) at: Option<UnixMicros>,
     /// Bytes.
     pub(crate) size: usize,
 }
@@ -272,7 +273,7 @@ mod tests {
     #[test]
     fn the_charts_say_what_counts_now() {
         let figures = Traffic {
-            times: vec![0, 60_000_000],
+            times: vec![UnixMicros::default(), UnixMicros::new(60_000_000)],
             minutes: 1,
             succeeded: vec![9.0, 0.0],
             failed: vec![0.0, 1.0],

@@ -7,6 +7,7 @@ use super::notice::{copied, empty, facts, notice};
 use super::page::card;
 use super::table::head;
 use super::time::{ago, at};
+use forebay_contract::UnixMicros;
 use maud::{Markup, html};
 use serde_json::Value;
 
@@ -32,7 +33,7 @@ pub(crate) struct User {
     /// Whether it may sign in.
     pub(crate) enabled: bool,
     /// When it signed in last.
-    pub(crate) last_sign_in_at: Option<i64>,
+    pub(crate) last_sign_in_at: Option<UnixMicros>,
     /// Counts changes.
     pub(crate) revision: i32,
 }
@@ -132,14 +133,14 @@ pub(crate) struct Token {
     /// Where it holds.
     pub(crate) tenants: Vec<String>,
     /// When it was used last.
-    pub(crate) last_used_at: Option<i64>,
+    pub(crate) last_used_at: Option<UnixMicros>,
     /// When it ends.
-    pub(crate) expires_at: i64,
+    pub(crate) expires_at: UnixMicros,
 }
 
 /// The list of tokens, and the form of a new one. `made`: one that was just made.
 #[must_use]
-pub(crate) fn tokens(tokens: &[Token], made: Option<&str>, new: &NewToken<'_>, now: i64) -> Markup {
+pub(crate) fn tokens(tokens: &[Token], made: Option<&str>, new: &NewToken<'_>, now: UnixMicros) -> Markup {
     html! {
         @if let Some(made) = made {
             (notice(Tone::Good, "Token created", html! {
@@ -227,7 +228,7 @@ pub(crate) struct Entry {
     /// To go on from.
     pub(crate) id: i64,
     /// Microseconds of Unix time.
-    pub(crate) at: i64,
+    pub(crate) at: UnixMicros,
     /// Who.
     pub(crate) who: String,
     /// Through what: `user`, `token`, `host`, `system`.

@@ -1,33 +1,40 @@
-//! Times and spans of time, from microseconds of Unix time.
+//! Times and spans of time.
 
+use forebay_contract::UnixMicros;
 use jiff::Timestamp;
 use maud::{Markup, html};
 
 /// How long ago; a script keeps it true, and shows the reader's own time when pointed at.
 #[must_use]
-pub(crate) fn ago(micros: i64) -> Markup {
-    time(micros, "ago")
+pub(crate) fn ago(moment: UnixMicros) -> Markup {
+    time(moment, "ago")
 }
 
 /// A date and a time; a script shows it on the reader's clock.
 #[must_use]
-pub(crate) fn at(micros: i64) -> Markup {
-    time(micros, "local")
+pub(crate) fn at(moment: UnixMicros) -> Markup {
+    time(moment, "local")
 }
 
 /// A time of a chart's edge: a script shortens it to what tells it from the other edge.
 #[must_use]
-pub(crate) fn clock(micros: i64) -> Markup {
-    time(micros, "clock")
+pub(crate) fn clock(moment: UnixMicros) -> Markup {
+    time(moment, "clock")
 }
 
-fn time(micros: i64, shown_as: &str) -> Markup {
-    let Ok(at) = Timestamp::from_microsecond(micros) else { return html! { "-" } };
+fn time(at: UnixMicros, shown_as: &str) -> Markup {
+    let Ok(at) = Timestamp::from_microsecond(at.get()) else { return html! { "-" } };
     let words = at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
     html! { time.nowrap datetime=(at.to_string()) data-as=(shown_as) { (words) } }
 }
 
-/// A span, such as `0.4 ms`, `12 ms`, `3.2 s`, `4 min 10 s`, `2 h 5 min`.
+/// The span between two times, as [`span`] shows it.
+#[must_use]
+pub(crate) fn between(begin: UnixMicros, end: UnixMicros) -> String {
+    span(i64::try_from(end.since(begin).as_micros()).unwrap_or(i64::MAX))
+}
+
+/// A span in microseconds, such as `0.4 ms`, `12 ms`, `3.2 s`, `4 min 10 s`, `2 h 5 min`.
 #[must_use]
 pub(crate) fn span(micros: i64) -> String {
     let micros = micros.max(0);
@@ -63,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_time_is_written_for_programs_and_for_people() {
-        let html = at(1_700_000_000_000_000).into_string();
+        let html = at(UnixMicros::new(1_700_000_000_000_000)).into_string();
         assert!(html.contains(r#"datetime="2023-11-14T22:13:20Z""#), "{html}");
         assert!(html.contains("2023-11-14 22:13:20 UTC"), "{html}");
     }

@@ -1,7 +1,9 @@
 //! An execution's steps as bars over its time.
 
 use super::time::span;
+use forebay_contract::UnixMicros;
 use maud::{Markup, html};
+use std::time::Duration;
 
 /// Units of width of the drawing; it is stretched to what the page gives.
 const WIDTH: f64 = 1000.0;
@@ -17,20 +19,27 @@ pub(crate) struct Lane {
     pub(crate) href: String,
     /// `succeeded`, `failed`, `skipped`, `waiting`, `queued` or `running`.
     pub(crate) state: &'static str,
-    /// Microseconds of Unix time.
-    pub(crate) began: i64,
+    /// The time of its begin.
+    pub(crate) began: UnixMicros,
     /// Microseconds that it took.
     pub(crate) took: i64,
+}
+
+impl Lane {
+    fn duration(&self) -> Duration {
+        Duration::from_micros(u64::try_from(self.took).unwrap_or_default())
+    }
 }
 
 /// The bars, the first on top, over the time from the first beginning to the last end.
 #[must_use]
 pub(crate) fn timeline(lanes: &[Lane]) -> Markup {
-    let (Some(first), Some(last)) = (lanes.iter().map(|lane| lane.began).min(), lanes.iter().map(|lane| lane.began + lane.took).max())
+    let (Some(first), Some(last)) =
+        (lanes.iter().map(|lane| lane.began).min(), lanes.iter().map(|lane| lane.began + lane.duration()).max())
     else {
         return html! {};
     };
-    let whole = (last - first).max(1) as f64;
+    let whole = last.since(first).as_micros().max(1) as f64;
     html! {
         div.timeline {
             @for lane in lanes {
@@ -41,8 +50,8 @@ pub(crate) fn timeline(lanes: &[Lane]) -> Markup {
     }
 }
 
-fn bar(lane: &Lane, first: i64, whole: f64) -> Markup {
-    let begin = (lane.began - first) as f64 / whole * WIDTH;
+fn bar(lane: &Lane, first: UnixMicros, whole: f64) -> Markup {
+    let begin = lane.began.since(first).as_micros() as f64 / whole * WIDTH;
     let width = (lane.took as f64 / whole * WIDTH).max(MIN_WIDTH);
     let begin = begin.min(WIDTH - width).max(0.0);
     html! {
@@ -64,7 +73,7 @@ mod tests {
     use super::*;
 
     fn lane(name: &str, began: i64, took: i64) -> Lane {
-        Lane { name: name.to_owned(), href: String::new(), state: "succeeded", began, took }
+        Lane { name: name.to_owned(), href: String::new(), state: "succeeded", began: UnixMicros::new(began), took }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Arguments of the verbs on executions.
 
-use crate::output::{micros_ago, rfc3339};
+use crate::output::time_ago;
 use clap::{Args, Subcommand};
 use forebay_contract::outcome::{ErrorCode, ExecutionStatus};
 use forebay_contract::{ExecutionId, Name};
@@ -49,7 +49,7 @@ impl Found {
 
 /// As a time, which stays the same over all parts of a retry.
 fn ago(time: Duration) -> String {
-    rfc3339(micros_ago(time))
+    time_ago(time)
 }
 
 #[derive(Debug, Args)]

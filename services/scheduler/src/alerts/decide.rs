@@ -4,8 +4,8 @@
 //! time doubles each time that the condition returns soon after the alert was resolved. Notifications of one rule keep a minimum distance;
 //! events between two of them are in the next one together.
 
-use forebay_contract::Name;
 use forebay_contract::alert::{Event, Notification, NotificationEntry};
+use forebay_contract::{Name, UnixMicros};
 use forebay_store::{AlertEvaluation, AlertPhase, AlertState, DueAlert};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,32 +17,31 @@ const CALM_EVALUATIONS: u32 = 4;
 /// Maximum delay, as a power of two of the first one: about an hour.
 const MAX_FLAPS: i32 = 6;
 
-/// The minimum times of an alert rule, in microseconds.
+/// The minimum times of an alert rule.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
     /// Time without the condition until the alert is resolved.
-    calm: i64,
+    calm: Duration,
     /// Minimum time between two notifications.
-    gap: i64,
+    gap: Duration,
     /// Minimum time between two notifications that remind.
-    repeat: i64,
+    repeat: Duration,
 }
 
 impl Pace {
     /// `interval`: time between two evaluations.
     pub(crate) fn new(interval: Duration, repeat: Duration) -> Self {
-        let micros = |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
-        let calm = micros(interval * CALM_EVALUATIONS);
-        Self { calm, gap: calm, repeat: micros(repeat) }
+        let calm = interval * CALM_EVALUATIONS;
+        Self { calm, gap: calm, repeat }
     }
 
     /// Returns the time without the condition until an alert with this many returns is resolved.
-    fn calm_of(&self, flaps: i32) -> i64 {
+    fn calm_of(&self, flaps: i32) -> Duration {
         self.calm.saturating_mul(1 << flaps.clamp(0, MAX_FLAPS))
     }
 
     /// Returns the time after which a raise is a new alert, not a return of the one before.
-    fn quiet(&self) -> i64 {
+    fn quiet(&self) -> Duration {
         self.calm_of(MAX_FLAPS)
     }
 }
@@ -57,7 +56,7 @@ pub(crate) struct Observation {
     /// The measured values, as a sentence.
     pub(crate) detail: String,
     /// The time since which messages wait that no worker has in hand.
-    pub(crate) waiting_since: Option<i64>,
+    pub(crate) waiting_since: Option<UnixMicros>,
     /// Whether the rule still watches the integration.
     pub(crate) is_watched: bool,
 }
@@ -85,7 +84,7 @@ pub(crate) fn decide(due: &DueAlert, observations: &[Observation], pace: &Pace) 
     evaluation
 }
 
-fn new_state(observation: &Observation, now: i64) -> AlertState {
+fn new_state(observation: &Observation, now: UnixMicros) -> AlertState {
     AlertState {
         integration: observation.integration,
         phase: AlertPhase::Clear,
@@ -100,7 +99,7 @@ fn new_state(observation: &Observation, now: i64) -> AlertState {
     }
 }
 
-fn advance(state: &mut AlertState, observation: &Observation, now: i64, pace: &Pace) {
+fn advance(state: &mut AlertState, observation: &Observation, now: UnixMicros, pace: &Pace) {
     state.waiting_since = observation.waiting_since;
     match (state.phase, observation.holds) {
         (_, None) | (AlertPhase::Clear | AlertPhase::Over, Some(false)) => {}
@@ -121,8 +120,8 @@ fn advance(state: &mut AlertState, observation: &Observation, now: i64, pace: &P
         }
         (AlertPhase::Raised, Some(false)) => {
             let clear_since = *state.clear_since.get_or_insert(now);
-            let calm = if observation.is_watched { pace.calm_of(state.flaps) } else { 0 };
-            if now.saturating_sub(clear_since) >= calm {
+            let calm = if observation.is_watched { pace.calm_of(state.flaps) } else { Duration::ZERO };
+            if now.since(clear_since) >= calm {
                 (state.phase, state.clear_since, state.over_at) = (AlertPhase::Over, None, Some(now));
                 state.detail.clone_from(&observation.detail);
             }
@@ -131,9 +130,9 @@ fn advance(state: &mut AlertState, observation: &Observation, now: i64, pace: &P
 }
 
 /// Returns the number of returns, now that the condition holds again; a long time without the condition lowers it.
-fn flaps(state: &AlertState, now: i64, pace: &Pace) -> i32 {
+fn flaps(state: &AlertState, now: UnixMicros, pace: &Pace) -> i32 {
     let Some(over_at) = state.over_at else { return 0 };
-    let quiet_times = now.saturating_sub(over_at).max(0) / pace.quiet().max(1);
+    let quiet_times = now.since(over_at).as_micros() / pace.quiet().as_micros().max(1);
     match quiet_times {
         0 => (state.flaps + 1).min(MAX_FLAPS),
         times => state.flaps.saturating_sub(i32::try_from(times).unwrap_or(i32::MAX)).max(0),
@@ -145,8 +144,8 @@ fn may_notify(due: &DueAlert, pace: &Pace) -> bool {
     due.pending.is_none() && has_passed(due.notified_at, pace.gap, due.now)
 }
 
-fn has_passed(since: Option<i64>, time: i64, now: i64) -> bool {
-    since.is_none_or(|since| now.saturating_sub(since) >= time)
+fn has_passed(since: Option<UnixMicros>, time: Duration, now: UnixMicros) -> bool {
+    since.is_none_or(|since| now.since(since) >= time)
 }
 
 fn write_notification(due: &DueAlert, states: &mut [(&Observation, AlertState)], pace: &Pace) -> Option<(Notification, bool)> {

@@ -3,6 +3,7 @@
 use super::decide::Observation;
 use super::observe::{Facts, observe, unwatched};
 use forebay_broker::{Inspector, Queue, Topology};
+use forebay_contract::UnixMicros;
 use forebay_contract::alert::Condition;
 use forebay_store::{DueAlert, Integration, SnapshotHandle, StatisticsQuery, StatisticsScope, Store, StoreError, WORKER_TTL};
 use std::collections::HashMap;
@@ -27,13 +28,13 @@ pub(crate) struct Gathering {
 pub(crate) struct Workers {
     are_there: bool,
     /// Of each integration, since when the oldest that any of them has in hand is under way.
-    in_hand: HashMap<Uuid, i64>,
+    in_hand: HashMap<Uuid, UnixMicros>,
 }
 
 impl Gathering {
     pub(crate) async fn workers(&self) -> Result<Workers, StoreError> {
         let live = self.store.live_workers(WORKER_TTL).await?;
-        let mut in_hand: HashMap<Uuid, i64> = HashMap::new();
+        let mut in_hand: HashMap<Uuid, UnixMicros> = HashMap::new();
         for (integration, since) in live.iter().flat_map(|worker| &worker.oldest_of) {
             in_hand.entry(*integration).and_modify(|known| *known = (*known).min(*since)).or_insert(*since);
         }
@@ -69,8 +70,9 @@ impl Gathering {
         let mut facts: HashMap<Uuid, Facts> = ids.iter().map(|id| (*id, fact(id))).collect();
         match &due.alert.when {
             Condition::FailureRate { window, .. } => {
-                let from = due.now.saturating_sub(i64::try_from(window.as_micros()).unwrap_or(i64::MAX));
-                let query = StatisticsQuery { of: StatisticsScope::Integrations(ids), from, to: i64::MAX, step: ONE_POINT, each: true };
+                let from = due.now - *window;
+                let query =
+                    StatisticsQuery { of: StatisticsScope::Integrations(ids), from, to: UnixMicros::MAX, step: ONE_POINT, each: true };
                 for point in self.store.statistics(&query).await? {
                     if let Some(known) = point.integration.and_then(|id| facts.get_mut(&id)) {
                         known.counts.merge(&point.counts);

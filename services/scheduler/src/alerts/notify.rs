@@ -34,7 +34,7 @@ impl Notifier {
         attempts: i32,
     ) -> NotificationResult {
         let alert = &due.alert;
-        let id = self.ids.derive(due.id, notification.at / 1000, &format!("alert {}", notification.number));
+        let id = self.ids.derive(due.id, notification.at.to_millis(), &format!("alert {}", notification.number));
         let (connections, tenant) = (self.connections.clone(), alert.tenant.clone());
         let find: FindConnection = Arc::new(move |name| connections.get(&tenant, name));
         let open = Channel::of(alert).into_iter().filter(|channel| !delivered.iter().any(|known| known == channel.as_str()));

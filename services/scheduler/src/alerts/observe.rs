@@ -2,21 +2,21 @@
 
 use super::decide::Observation;
 use forebay_contract::alert::Condition;
-use forebay_contract::{format_duration, unix_micros};
+use forebay_contract::{UnixMicros, UnixMillis, format_duration};
 use forebay_store::{AlertState, Counts, Integration, TriggerState};
 use std::time::Duration;
 
-/// The facts about one integration. Times are microseconds of Unix time.
+/// The facts about one integration.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Facts {
     /// The database's clock.
-    pub(crate) now: i64,
+    pub(crate) now: UnixMicros,
     /// Executions that ended in the window.
     pub(crate) counts: Counts,
     /// The time at which the last recorded execution was received.
-    pub(crate) last_accepted: Option<i64>,
+    pub(crate) last_accepted: Option<UnixMicros>,
     /// The time at which the oldest execution in the hands of workers was received.
-    pub(crate) in_hand: Option<i64>,
+    pub(crate) in_hand: Option<UnixMicros>,
     /// Whether messages wait that no worker has in hand; `None`: that is not known.
     pub(crate) waits: Option<bool>,
     /// The halt of its trigger.
@@ -55,11 +55,11 @@ fn failure_rate(over: f64, window: Duration, at_least: u64, counts: &Counts) -> 
     (Some(total >= at_least && percent > over), detail)
 }
 
-fn oldest_age(over: Duration, facts: &Facts, waiting_since: Option<i64>) -> (Option<bool>, String) {
+fn oldest_age(over: Duration, facts: &Facts, waiting_since: Option<UnixMicros>) -> (Option<bool>, String) {
     // A halted trigger holds nothing in hand: what it waits with is the execution that failed, whose id begins with its acceptance.
     let halted = facts.halt.as_ref().and_then(|halt| halt.execution_id).map(accepted_at);
     let since = [facts.in_hand, halted, waiting_since].into_iter().flatten().min();
-    let age = since.map(|since| micros(facts.now - since));
+    let age = since.map(|since| facts.now.since(since));
     let holds = age.is_some_and(|age| age > over);
     let is_known = holds || facts.waits.is_some();
     let detail = match age {
@@ -78,9 +78,9 @@ fn halted(facts: &Facts) -> (Option<bool>, String) {
 fn silent(lasting: Duration, facts: &Facts, state: Option<&AlertState>) -> (Option<bool>, String) {
     let watched_since = state.map_or(facts.now, |state| state.watched_since);
     let accepted = facts.last_accepted.max(facts.in_hand);
-    let quiet = micros(facts.now - accepted.map_or(watched_since, |accepted| accepted.max(watched_since)));
+    let quiet = facts.now.since(accepted.map_or(watched_since, |accepted| accepted.max(watched_since)));
     let detail = match accepted {
-        Some(accepted) => format!("the last execution was accepted {} ago", spoken(micros(facts.now - accepted))),
+        Some(accepted) => format!("the last execution was accepted {} ago", spoken(facts.now.since(accepted))),
         None => format!("no execution was accepted in {}", spoken(quiet)),
     };
     if quiet < lasting {
@@ -92,13 +92,9 @@ fn silent(lasting: Duration, facts: &Facts, state: Option<&AlertState>) -> (Opti
 }
 
 /// The first 48 bits of an execution's id are the milliseconds of its acceptance.
-fn accepted_at(execution: uuid::Uuid) -> i64 {
+fn accepted_at(execution: uuid::Uuid) -> UnixMicros {
     let millis = execution.as_u128() >> 80;
-    i64::try_from(millis).unwrap_or_else(|_| unix_micros() / 1000).saturating_mul(1000)
-}
-
-fn micros(time: i64) -> Duration {
-    Duration::from_micros(u64::try_from(time).unwrap_or(0))
+    i64::try_from(millis).map_or_else(|_| UnixMicros::now(), |millis| UnixMillis::new(millis).to_micros())
 }
 
 /// The two largest units: `2d 3h`, `6m 12s`.
@@ -119,15 +115,15 @@ mod tests {
     use std::sync::Arc;
     use uuid::Uuid;
 
-    const MINUTE: i64 = 60_000_000;
-    const NOW: i64 = 1_700_000_000_000_000;
+    const MINUTE: Duration = Duration::from_secs(60);
+    const NOW: UnixMicros = UnixMicros::new(1_700_000_000_000_000);
 
     fn integration() -> Integration {
         let document = &documents("tenant: t\nname: n\ntrigger: { webhook: {} }").unwrap()[0];
         Integration { id: Uuid::from_u128(1), version: 1, definition: Arc::new(Definition::from_value(document).unwrap()) }
     }
 
-    fn state(watched_since: i64, waiting_since: Option<i64>) -> AlertState {
+    fn state(watched_since: UnixMicros, waiting_since: Option<UnixMicros>) -> AlertState {
         let (phase, detail) = (AlertPhase::Clear, String::new());
         let integration = Uuid::from_u128(1);
         let (raised_at, clear_since, notified_at, over_at) = (None, None, None, None);
@@ -164,21 +160,21 @@ mod tests {
     #[test]
     fn the_oldest_message_is_in_hand_or_waits_for_a_worker_or_for_a_decision() {
         let condition = Condition::OldestAge { over: Duration::from_secs(300) };
-        let facts = |in_hand: Option<i64>, waits| Facts { in_hand, waits, ..Facts::default() };
+        let facts = |in_hand: Option<UnixMicros>, waits| Facts { in_hand, waits, ..Facts::default() };
         let none = seen(condition, facts(None, Some(false)), None);
         assert_eq!(none, (Some(false), "no message waits".to_owned()));
-        let old = seen(condition, facts(Some(NOW - 6 * MINUTE - 12_000_000), Some(false)), None);
+        let old = seen(condition, facts(Some(NOW - 6 * MINUTE - Duration::from_secs(12)), Some(false)), None);
         assert_eq!(old, (Some(true), "the oldest message has been under way for 6m 12s".to_owned()));
         assert_eq!(seen(condition, facts(Some(NOW - 5 * MINUTE), Some(false)), None).0, Some(false), "it is 5 minutes and not over");
         // Nobody has it in hand: it counts from when it was first seen.
         let first = observe(&condition, &integration(), &Facts { now: NOW, ..facts(None, Some(true)) }, None);
         assert_eq!((first.holds, first.waiting_since), (Some(false), Some(NOW)));
-        let waiting = state(0, Some(NOW - 6 * MINUTE));
+        let waiting = state(UnixMicros::default(), Some(NOW - 6 * MINUTE));
         assert_eq!(seen(condition, facts(None, Some(true)), Some(&waiting)).0, Some(true));
         assert_eq!(seen(condition, facts(None, Some(false)), Some(&waiting)).0, Some(false), "it is gone");
         assert_eq!(seen(condition, facts(None, None), None).0, None, "the broker cannot be asked");
         assert_eq!(seen(condition, facts(Some(NOW - 6 * MINUTE), None), None).0, Some(true));
-        let millis = u128::try_from((NOW - 7 * MINUTE) / 1000).unwrap();
+        let millis = u128::try_from((NOW - 7 * MINUTE).to_millis().get()).unwrap();
         let execution_id = Some(Uuid::from_u128(millis << 80 | 99));
         let halt = TriggerState { phase: TriggerPhase::Halted, execution_id, error: None, since: NOW, decision: None };
         let halted = Facts { halt: Some(halt), waits: Some(true), ..Facts::default() };
@@ -188,7 +184,12 @@ mod tests {
     #[test]
     fn a_trigger_is_silent_when_nothing_came_since_it_is_watched_and_nothing_waits() {
         let condition = Condition::Silent { lasting: Duration::from_secs(1800) };
-        let facts = |last_accepted: Option<i64>, in_hand: Option<i64>, waits| Facts { last_accepted, in_hand, waits, ..Facts::default() };
+        let facts = |last_accepted: Option<UnixMicros>, in_hand: Option<UnixMicros>, waits| Facts {
+            last_accepted,
+            in_hand,
+            waits,
+            ..Facts::default()
+        };
         let (long, short) = (state(NOW - 40 * MINUTE, None), state(NOW - 20 * MINUTE, None));
         let nothing = seen(condition, facts(None, None, Some(false)), Some(&long));
         assert_eq!(nothing, (Some(true), "no execution was accepted in 40m".to_owned()));

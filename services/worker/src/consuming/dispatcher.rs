@@ -8,8 +8,7 @@ use super::in_hand::{Held, InHand};
 use crate::execution::{Delivered, Disposition, Executions, SharedQueue, Source};
 use forebay_broker::{Consumers, Delivery, Destination, MessageKey, Publisher, Queue, Subscription};
 use forebay_contract::outcome::ExecutionError;
-use forebay_contract::unix_micros;
-use forebay_contract::{Name, SharedQueueNumber};
+use forebay_contract::{Name, SharedQueueNumber, UnixMicros};
 use forebay_fairness::by_turns;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -143,7 +142,7 @@ pub(crate) async fn dispatch(
                 };
                 number += 1;
                 // A `wait` is no delay.
-                let under_way_since = if envelope.resumes { unix_micros() } else { envelope.received_at };
+                let under_way_since = if envelope.resumes { UnixMicros::now() } else { envelope.received_at };
                 let held = in_hand.hold(envelope.received_at, envelope.integration_id, under_way_since, envelope.body.len());
                 let (redelivered, redeliveries) = (delivery.redelivered(), delivery.redeliveries());
                 let delivered = Delivered { envelope, redelivered, redeliveries, source: keying.source(), lost: lost.clone(), nested: 0 };

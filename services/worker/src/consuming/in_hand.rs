@@ -1,6 +1,7 @@
-//! What this worker has in hand of each queue: queues are first in, first out, so the oldest of it is the oldest of the queue. Shared
-//! shared queues hold messages of many integrations, so the oldest of each integration is known as well.
+//! The messages that this worker has in hand, by queue. Queues are first in, first out, so the oldest message in hand is the oldest of its
+//! queue. Shared queues hold messages of many integrations, so the oldest of each integration is known as well.
 
+use forebay_contract::UnixMicros;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
@@ -16,10 +17,10 @@ struct Known {
 #[derive(Default)]
 struct QueueMessages {
     last_number: u64,
-    /// Acceptance in microseconds of Unix time, and a number of their own.
-    accepted: BTreeSet<(i64, u64)>,
-    /// By integration: since when they are under way.
-    under_way: HashMap<Uuid, BTreeSet<(i64, u64)>>,
+    /// Time of receipt, and a number of its own, of each message.
+    accepted: BTreeSet<(UnixMicros, u64)>,
+    /// The times since which messages are under way, by integration.
+    under_way: HashMap<Uuid, BTreeSet<(UnixMicros, u64)>>,
     /// Of all bodies.
     bytes: usize,
 }
@@ -36,8 +37,8 @@ pub(crate) struct QueueInHand(Arc<Known>);
 pub(crate) struct Held {
     queue: QueueInHand,
     integration: Uuid,
-    accepted: (i64, u64),
-    under_way: (i64, u64),
+    accepted: (UnixMicros, u64),
+    under_way: (UnixMicros, u64),
     bytes: usize,
 }
 
@@ -47,8 +48,8 @@ impl InHand {
         QueueInHand(queues.entry(name.to_owned()).or_default().clone())
     }
 
-    /// Of each queue of which something is in hand, the acceptance of the oldest.
-    pub(crate) fn oldest(&self) -> Vec<(String, i64)> {
+    /// Returns the time of receipt of the oldest message in hand, by queue.
+    pub(crate) fn oldest(&self) -> Vec<(String, UnixMicros)> {
         let mut oldest = Vec::new();
         self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|name, known| {
             let first = known.messages().accepted.first().copied();
@@ -60,16 +61,16 @@ impl InHand {
         oldest
     }
 
-    /// Of each integration of which something is in hand, since when the oldest of it is under way.
-    pub(crate) fn oldest_of(&self) -> Vec<(Uuid, i64)> {
-        let mut oldest: HashMap<Uuid, i64> = HashMap::new();
+    /// Returns the time since which the oldest message in hand is under way, by integration.
+    pub(crate) fn oldest_of(&self) -> Vec<(Uuid, UnixMicros)> {
+        let mut oldest: HashMap<Uuid, UnixMicros> = HashMap::new();
         for known in self.0.lock().unwrap_or_else(PoisonError::into_inner).values() {
             for (integration, under_way) in &known.messages().under_way {
                 let Some((since, _)) = under_way.first() else { continue };
                 oldest.entry(*integration).and_modify(|known| *known = (*known).min(*since)).or_insert(*since);
             }
         }
-        let mut oldest: Vec<(Uuid, i64)> = oldest.into_iter().collect();
+        let mut oldest: Vec<(Uuid, UnixMicros)> = oldest.into_iter().collect();
         oldest.sort_unstable();
         oldest
     }
@@ -82,8 +83,8 @@ impl Known {
 }
 
 impl QueueInHand {
-    /// Takes a message into hand. Times are microseconds of Unix time; `bytes`: of its body.
-    pub(crate) fn hold(&self, accepted_at: i64, integration: Uuid, under_way_since: i64, bytes: usize) -> Held {
+    /// Takes a message into hand. `bytes`: of its body.
+    pub(crate) fn hold(&self, accepted_at: UnixMicros, integration: Uuid, under_way_since: UnixMicros, bytes: usize) -> Held {
         let mut messages = self.0.messages();
         messages.last_number += 1;
         let number = messages.last_number;
@@ -133,30 +134,34 @@ impl Drop for Held {
 mod tests {
     use super::*;
 
+    fn at(micros: i64) -> UnixMicros {
+        UnixMicros::new(micros)
+    }
+
     #[test]
     fn the_oldest_in_hand_is_told_by_queue_until_it_is_let_go() {
         let (hands, of) = (InHand::default(), Uuid::new_v4());
         let (work, call) = (hands.queue("work.0"), hands.queue("call.0"));
-        let (newer, older) = (work.hold(20, of, 20, 0), work.hold(10, of, 10, 0));
-        let _call = call.hold(30, of, 30, 0);
-        assert_eq!(hands.oldest(), [("call.0".to_owned(), 30), ("work.0".to_owned(), 10)]);
+        let (newer, older) = (work.hold(at(20), of, at(20), 0), work.hold(at(10), of, at(10), 0));
+        let _call = call.hold(at(30), of, at(30), 0);
+        assert_eq!(hands.oldest(), [("call.0".to_owned(), at(30)), ("work.0".to_owned(), at(10))]);
         drop(older);
-        assert_eq!(hands.oldest()[1], ("work.0".to_owned(), 20));
+        assert_eq!(hands.oldest()[1], ("work.0".to_owned(), at(20)));
         drop((newer, work));
-        assert_eq!(hands.oldest(), [("call.0".to_owned(), 30)]);
+        assert_eq!(hands.oldest(), [("call.0".to_owned(), at(30))]);
     }
 
     #[test]
     fn the_oldest_of_an_integration_is_told_over_all_queues_whatever_others_have_in_them() {
         let (hands, a, b) = (InHand::default(), Uuid::from_u128(1), Uuid::from_u128(2));
         let (work, call) = (hands.queue("work.0"), hands.queue("call.0"));
-        let (first, _second) = (work.hold(10, a, 10, 0), work.hold(20, b, 20, 0));
+        let (first, _second) = (work.hold(at(10), a, at(10), 0), work.hold(at(20), b, at(20), 0));
         // Received long ago, and deferred until now.
-        let _resumed = work.hold(5, b, 40, 0);
-        let _call = call.hold(30, a, 30, 0);
-        assert_eq!(hands.oldest_of(), [(a, 10), (b, 20)]);
+        let _resumed = work.hold(at(5), b, at(40), 0);
+        let _call = call.hold(at(30), a, at(30), 0);
+        assert_eq!(hands.oldest_of(), [(a, at(10)), (b, at(20))]);
         drop(first);
-        assert_eq!(hands.oldest_of(), [(a, 30), (b, 20)]);
+        assert_eq!(hands.oldest_of(), [(a, at(30)), (b, at(20))]);
     }
 
     #[tokio::test]
@@ -164,11 +169,11 @@ mod tests {
         let (hands, of) = (InHand::default(), Uuid::new_v4());
         let (first, second) = (hands.queue("call.0"), hands.queue("call.0"));
         // Accepted in the same microsecond.
-        let (one, other) = (first.hold(10, of, 10, 100), second.hold(10, of, 10, 301));
+        let (one, other) = (first.hold(at(10), of, at(10), 100), second.hold(at(10), of, at(10), 301));
         first.reaches(2).await;
         assert_eq!((first.count(), second.count(), first.average_bytes()), (2, 2, 200));
         drop(one);
-        assert_eq!((first.count(), hands.oldest()), (1, vec![("call.0".to_owned(), 10)]));
+        assert_eq!((first.count(), hands.oldest()), (1, vec![("call.0".to_owned(), at(10))]));
         drop(other);
         assert_eq!((first.count(), first.average_bytes(), hands.oldest()), (0, 0, vec![]));
     }

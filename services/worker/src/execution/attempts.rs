@@ -9,7 +9,7 @@ use crate::recording::Recording;
 use forebay_contract::definition::Pause;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{Ending, ErrorCode, ExecutionError};
-use forebay_contract::{SharedQueueNumber, show_duration, unix_micros};
+use forebay_contract::{SharedQueueNumber, UnixMicros, show_duration};
 use forebay_store::SnapshotHandle;
 use forebay_workflow::{Engine, ExecutionContext, Host, Program, RunEnd, asked_for};
 use std::pin::Pin;
@@ -102,7 +102,7 @@ impl Attempts {
     /// Whether a person has switched diagnostics on for the integration.
     pub(crate) fn is_diagnosed(&self, delivered: &Delivered) -> bool {
         let until = self.snapshot.current().diagnosed_until(delivered.envelope.integration_id);
-        until.is_some_and(|until| unix_micros() < until)
+        until.is_some_and(|until| UnixMicros::now() < until)
     }
 
     /// Attempts until the workflow ends, is deferred by a `wait`, or has to be retried by a later delivery.
@@ -166,7 +166,7 @@ impl Attempts {
 
     /// Records that an attempt is running when it takes long enough for somebody to ask.
     async fn shown_while_running<T>(&self, envelope: &Envelope, attempt: u32, mut work: Pin<&mut impl Future<Output = T>>) -> T {
-        let started_at = unix_micros();
+        let started_at = UnixMicros::now();
         tokio::select! {
             done = &mut work => return done,
             () = tokio::time::sleep(SHOWN_AFTER) => {}

@@ -9,7 +9,7 @@ use crate::recording::{Recording, stored_count};
 use forebay_broker::RETRY_DELAYS;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{ExecutionError, ExecutionStatus};
-use forebay_contract::{SharedQueueNumber, unix_micros};
+use forebay_contract::{SharedQueueNumber, UnixMillis};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ impl Deferral {
         &self,
         delivered: &Delivered,
         shared_queue: SharedQueueNumber,
-        until: i64,
+        until: UnixMillis,
         attempts: u32,
         ran: Ran,
     ) -> Disposition {
@@ -87,9 +87,9 @@ fn delay_of(pause: Duration) -> u32 {
         .unwrap_or(RETRY_DELAYS[RETRY_DELAYS.len() - 1])
 }
 
-/// The longest delay, in seconds, that ends before `until` (milliseconds of Unix time); at least the shortest one.
-fn hop_until(until: i64) -> u32 {
-    let left = u64::try_from(until - unix_micros() / 1000).unwrap_or_default() / 1000;
+/// Returns the longest delay, in seconds, that ends before `until`; at least the shortest one.
+fn hop_until(until: UnixMillis) -> u32 {
+    let left = until.since(UnixMillis::now()).as_secs();
     RETRY_DELAYS.into_iter().rev().find(|seconds| u64::from(*seconds) <= left).unwrap_or(RETRY_DELAYS[0])
 }
 
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn no_hop_of_a_wait_ends_after_it() {
         for (seconds, hop) in [(0, 1), (1, 1), (4, 2), (3601, 3600), (7000, 3600), (90_000, 86_400), (9_000_000, 86_400)] {
-            assert_eq!(hop_until(unix_micros() / 1000 + seconds * 1000 + 500), hop, "{seconds} s");
+            assert_eq!(hop_until(UnixMillis::now() + Duration::from_millis(seconds * 1000 + 500)), hop, "{seconds} s");
         }
     }
 }

@@ -11,7 +11,7 @@ use forebay_contract::connection::Connection;
 use forebay_contract::definition::DispatchPolicy;
 use forebay_contract::envelope::{CALL_METHOD, Envelope, Request, TraceContext};
 use forebay_contract::outcome::{Checkpoint, Ending, ErrorCode, ExecutionError, Response};
-use forebay_contract::{ExecutionId, Name};
+use forebay_contract::{ExecutionId, Name, UnixMillis};
 use forebay_store::Integration;
 use forebay_workflow::{CallEnd, Host, HostFuture, OutgoingCall, Program};
 use serde_json::{Map, Value};
@@ -44,8 +44,8 @@ pub(crate) struct ExecutionHost {
 /// The end of an integration that was called in the place of its caller.
 enum Called {
     Ended(Ending),
-    /// Milliseconds of Unix time until which it waits, and its caller with it.
-    WaitsUntil(i64),
+    /// The time until which it waits, and its caller with it.
+    WaitsUntil(UnixMillis),
 }
 
 impl ExecutionHost {
@@ -125,7 +125,7 @@ impl ExecutionHost {
             query: query_of(integration, call)?,
             headers: vec![("content-type".to_owned(), "application/json".to_owned())],
         };
-        let id = self.workflows.ids.derive(integration.id, self.id.issued_at_millis(), &format!("{}/{}", self.id, call.path));
+        let id = self.workflows.ids.derive(integration.id, self.id.issued_at(), &format!("{}/{}", self.id, call.path));
         let envelope = Envelope::new(id, definition.path(), integration.id, integration.version, request, call.body.clone().into());
         let trace = forebay_runtime::telemetry::current_traceparent();
         let trace = trace.map(|(traceparent, tracestate)| TraceContext { traceparent, tracestate });

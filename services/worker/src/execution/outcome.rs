@@ -2,7 +2,7 @@
 
 use super::checkpoints::Checkpoints;
 use forebay_contract::outcome::{Checkpoint, Ending, ExecutionError, Response, StepRecord};
-use forebay_contract::{Label, SharedQueueNumber, VariableLog};
+use forebay_contract::{Label, SharedQueueNumber, UnixMicros, UnixMillis, VariableLog};
 use forebay_workflow::{Run, RunEnd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,8 +28,8 @@ pub(crate) enum Attempted {
     },
     /// A `wait` defers it.
     WaitsUntil {
-        /// Milliseconds of Unix time.
-        until: i64,
+        /// The time until which it waits.
+        until: UnixMillis,
         /// Attempts so far, those of earlier deliveries included.
         attempts: u32,
         /// The last attempt.
@@ -69,10 +69,10 @@ pub(crate) struct Ran {
     pub(crate) labels: Vec<Label>,
     /// Variables around the steps, where diagnostics asked for them.
     pub(crate) variables: Option<VariableLog>,
-    /// Start of the first attempt of this delivery, in microseconds of Unix time.
-    pub(crate) started_at: i64,
-    /// End of the last attempt, in microseconds of Unix time.
-    pub(crate) ended_at: i64,
+    /// Start of the first attempt of this delivery.
+    pub(crate) started_at: UnixMicros,
+    /// End of the last attempt.
+    pub(crate) ended_at: UnixMicros,
     /// The response of a `respond` step, which the caller has had already.
     pub(crate) answered: Option<Response>,
     /// Checkpoints that a later attempt needs and that are not stored yet.
@@ -83,7 +83,7 @@ pub(crate) struct Ran {
 
 impl Ran {
     /// The parts of a run.
-    pub(super) fn of(run: Run, started_at: i64, checkpoints: Arc<Checkpoints>) -> (RunEnd, Self) {
+    pub(super) fn of(run: Run, started_at: UnixMicros, checkpoints: Arc<Checkpoints>) -> (RunEnd, Self) {
         let Run { end, answered, unstored, labels, steps, variables, started_at: _, ended_at } = run;
         (end, Self { steps, labels, variables, started_at, ended_at, answered, unstored, checkpoints })
     }

@@ -1,7 +1,7 @@
 //! The state of an execution that waits for its next attempt, as the history shows it.
 
 use forebay_contract::outcome::ExecutionError;
-use forebay_contract::{show_duration, show_time, unix_micros};
+use forebay_contract::{UnixMicros, show_duration};
 use forebay_workflow::asked_for;
 use std::fmt::Write;
 use std::time::Duration;
@@ -16,8 +16,8 @@ pub(super) fn waiting(error: &ExecutionError, is_hidden: bool, pause: Duration, 
     if error.retry_after == Some(pause) {
         let _ = write!(message, "; {}", asked_for(pause));
     }
-    let at = unix_micros().saturating_add(i64::try_from(wait.as_micros()).unwrap_or(i64::MAX));
-    let _ = write!(message, "; the next attempt begins after {}, at {}", show_duration(wait), show_time(at));
+    let at = (UnixMicros::now() + wait).to_second().rfc3339();
+    let _ = write!(message, "; the next attempt begins after {}, at {}", show_duration(wait), at);
     ExecutionError { message, ..error.clone() }
 }
 

@@ -10,14 +10,14 @@ use crate::measure;
 use forebay_contract::definition::Definition;
 use forebay_contract::envelope::{Envelope, TraceContext};
 use forebay_contract::outcome::{Ending, ExecutionError, ExecutionStatus};
-use forebay_contract::{Label, Name, unix_micros};
+use forebay_contract::{Label, Name, UnixMicros, UnixMillis};
 use forebay_store::{CheckpointBatch, FinishedExecution, Record, StoredRequest, StoredResponse, TriggerKind};
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
 /// A reply posted this long before the caller's deadline reaches it.
-const ANSWERED_BEFORE_MILLIS: i64 = 500;
+const ANSWERED_BEFORE: Duration = Duration::from_millis(500);
 
 /// Makes records, hides fields of them and writes them. Cheap to clone.
 #[derive(Clone)]
@@ -116,16 +116,16 @@ impl Recording {
     }
 
     /// Records that an attempt is running.
-    pub(crate) fn running(&self, envelope: &Envelope, attempt: u32, started_at: i64) {
+    pub(crate) fn running(&self, envelope: &Envelope, attempt: u32, started_at: UnixMicros) {
         self.show(&envelope.tenant, self.running_record(envelope, attempt, started_at));
     }
 
     /// Records that an execution waits in its place for its next attempt.
-    pub(crate) fn waiting(&self, envelope: &Envelope, attempt: u32, started_at: i64, (error, labels): (ExecutionError, Vec<Label>)) {
+    pub(crate) fn waiting(&self, envelope: &Envelope, attempt: u32, started_at: UnixMicros, (error, labels): (ExecutionError, Vec<Label>)) {
         self.show(&envelope.tenant, Record { error: Some(error), labels, ..self.running_record(envelope, attempt, started_at) });
     }
 
-    fn running_record(&self, envelope: &Envelope, attempt: u32, started_at: i64) -> Record {
+    fn running_record(&self, envelope: &Envelope, attempt: u32, started_at: UnixMicros) -> Record {
         let (status, attempts) = (ExecutionStatus::Running, stored_count(attempt));
         Record { status, attempts, started_at: Some(started_at), ..self.empty_record(envelope) }
     }
@@ -140,7 +140,7 @@ impl Recording {
     pub(crate) fn empty_record(&self, envelope: &Envelope) -> Record {
         let trigger_kind = if envelope.due_at.is_some() { TriggerKind::Schedule } else { TriggerKind::Webhook };
         let Envelope { execution_id, integration_id, version, .. } = envelope;
-        let record = Record::new(*execution_id, *integration_id, *version, trigger_kind, self.worker.to_string(), unix_micros());
+        let record = Record::new(*execution_id, *integration_id, *version, trigger_kind, self.worker.to_string(), UnixMicros::now());
         let trace = envelope.trace.as_ref().and_then(TraceContext::sampled_id).map(Uuid::from_u128);
         Record { trace, caller: envelope.caller, ..record }
     }
@@ -221,7 +221,7 @@ fn known_for(envelope: &Envelope, definition: Option<&Definition>) -> Duration {
 
 /// Whether the caller may come back for the answer: not when it had one in time.
 fn may_be_asked_for_later(envelope: &Envelope) -> bool {
-    let in_time = |deadline| unix_micros() / 1000 + ANSWERED_BEFORE_MILLIS < deadline;
+    let in_time = |deadline| UnixMillis::now() + ANSWERED_BEFORE < deadline;
     envelope.reply_to.is_some() && !envelope.deadline.is_some_and(in_time)
 }
 

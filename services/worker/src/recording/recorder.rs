@@ -266,19 +266,19 @@ async fn write_spooled(destination: &RecordDestination, deliveries: Vec<Delivery
 #[cfg(test)]
 mod tests {
     use super::*;
-    use forebay_contract::IdIssuer;
+    use forebay_contract::{IdIssuer, UnixMicros};
     use forebay_store::TriggerKind;
     use uuid::Uuid;
 
     /// A record that waits, known by the time of its end.
     fn waiting(tenant: &str, number: i64) -> Waiting {
         let id = IdIssuer::new(b"key").issue(Uuid::nil()).unwrap();
-        let record = Record::new(id, Uuid::nil(), 1, TriggerKind::Webhook, "worker".to_owned(), number);
+        let record = Record::new(id, Uuid::nil(), 1, TriggerKind::Webhook, "worker".to_owned(), UnixMicros::new(number));
         Waiting { tenant: tenant.parse().unwrap(), record, done: oneshot::channel().0 }
     }
 
     fn of(batch: &[Waiting]) -> Vec<(&str, i64)> {
-        batch.iter().map(|waiting| (waiting.tenant.as_str(), waiting.record.ended_at)).collect()
+        batch.iter().map(|waiting| (waiting.tenant.as_str(), waiting.record.ended_at.get())).collect()
     }
 
     #[tokio::test]
@@ -300,7 +300,7 @@ mod tests {
             assert!(batch.len() <= MAX_BATCH);
             rest.extend(batch);
         }
-        let numbers: Vec<i64> = rest.iter().map(|waiting| waiting.record.ended_at).collect();
+        let numbers: Vec<i64> = rest.iter().map(|waiting| waiting.record.ended_at.get()).collect();
         assert_eq!(numbers, (MAX_BATCH as i64 - 2..count).collect::<Vec<_>>(), "none is lost, and each tenant keeps its order");
     }
 

@@ -1,7 +1,7 @@
 //! Execution statistics, counted in memory and written every few seconds: recording an execution costs nothing more for it.
 
+use forebay_contract::UnixMicros;
 use forebay_contract::outcome::ExecutionStatus;
-use forebay_contract::unix_micros;
 use forebay_store::{Counts, MinuteStatistics, Store};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,24 +13,24 @@ const FLUSH_INTERVAL: Duration = Duration::from_secs(5);
 const STORE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Maximum rows that wait for a database that is away; beyond, the oldest minutes are forgotten.
 const MAX_WAITING: usize = 50_000;
-/// What could not be written for so long is forgotten, in microseconds: it may have been written all the same, its answer lost, and the
-/// store knows for two days only what a worker wrote before.
-const MAX_UNWRITTEN_AGE: i64 = 24 * 3600 * 1_000_000;
+/// Age from which unwritten counts are forgotten: they may have been written and the answer lost, and the store knows the earlier counts of a
+/// worker for two days only.
+const MAX_UNWRITTEN_AGE: Duration = Duration::from_secs(24 * 3600);
 
 /// An integration in a minute.
-type Place = (Uuid, i64);
+type Place = (Uuid, UnixMicros);
 
 /// The counts of this worker, each with whether it has changed since it was written. Cheap to clone.
 #[derive(Clone, Default)]
 pub(crate) struct Statistics(Arc<Mutex<HashMap<Place, (Counts, bool)>>>);
 
 impl Statistics {
-    /// Counts one that ended. Times are microseconds of Unix time; `started_at`: `None` where it never began.
-    pub(crate) fn count(&self, integration: Uuid, status: ExecutionStatus, started_at: Option<i64>, ended_at: i64) {
-        let took = started_at.map(|started_at| Duration::from_micros(u64::try_from(ended_at - started_at).unwrap_or_default()));
+    /// Counts an execution that ended. `started_at`: `None` where it never began.
+    pub(crate) fn count(&self, integration: Uuid, status: ExecutionStatus, started_at: Option<UnixMicros>, ended_at: UnixMicros) {
+        let took = started_at.map(|started_at| ended_at.since(started_at));
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // The minute in which it is counted: one that was forgotten is never begun again, since what is written replaces what was.
-        let place = (integration, MinuteStatistics::minute_of(unix_micros()));
+        let place = (integration, MinuteStatistics::minute_of(UnixMicros::now()));
         let (known, changed) = counts.entry(place).or_default();
         known.add(status, took);
         *changed = true;
@@ -64,9 +64,9 @@ impl Statistics {
 
     /// What has changed; what has not, and is of a minute that is over, is forgotten, and so is what has waited too long.
     fn take_changed(&self) -> Vec<MinuteStatistics> {
-        let this_minute = MinuteStatistics::minute_of(unix_micros());
+        let this_minute = MinuteStatistics::minute_of(UnixMicros::now());
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.retain(|(_, minute), (_, changed)| *minute >= this_minute || *changed && this_minute - *minute < MAX_UNWRITTEN_AGE);
+        counts.retain(|(_, minute), (_, changed)| *minute >= this_minute || *changed && this_minute.since(*minute) < MAX_UNWRITTEN_AGE);
         let mut taken = Vec::new();
         for ((integration, minute), (counts, changed)) in counts.iter_mut().filter(|(_, (_, changed))| *changed) {
             taken.push(MinuteStatistics { integration: *integration, minute: *minute, counts: *counts });
@@ -84,7 +84,7 @@ impl Statistics {
         }
         let over = counts.len().saturating_sub(MAX_WAITING);
         if over > 0 {
-            let mut minutes: Vec<i64> = counts.keys().map(|(_, minute)| *minute).collect();
+            let mut minutes: Vec<UnixMicros> = counts.keys().map(|(_, minute)| *minute).collect();
             minutes.sort_unstable();
             let newest_forgotten = minutes[over - 1];
             counts.retain(|(_, minute), _| *minute > newest_forgotten);
@@ -97,9 +97,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_not_written_is_written_the_next_time_with_what_has_come_meanwhile() {
+    fn unwritten_counts_are_written_the_next_time_with_later_ones() {
         let (statistics, integration) = (Statistics::default(), Uuid::new_v4());
-        let count = || statistics.count(integration, ExecutionStatus::Succeeded, Some(1_000), 3_000);
+        let count = || statistics.count(integration, ExecutionStatus::Succeeded, Some(UnixMicros::new(1_000)), UnixMicros::new(3_000));
         let total = |taken: &[MinuteStatistics]| taken.iter().map(|taken| taken.counts.succeeded).sum::<u32>();
         count();
         let taken = statistics.take_changed();
@@ -111,13 +111,14 @@ mod tests {
         assert_eq!(total(&again), 2);
         assert_eq!(again.iter().map(|taken| taken.counts.durations.count()).sum::<u64>(), 2);
     }
+
     #[test]
-    fn what_could_not_be_written_for_a_day_is_forgotten() {
+    fn counts_that_could_not_be_written_for_a_day_are_forgotten() {
         let (statistics, integration) = (Statistics::default(), Uuid::new_v4());
-        statistics.count(integration, ExecutionStatus::Failed, None, 3_000);
+        statistics.count(integration, ExecutionStatus::Failed, None, UnixMicros::new(3_000));
         let mut taken = statistics.take_changed();
         for (hours, is_kept) in [(23, true), (25, false)] {
-            let minute = MinuteStatistics::minute_of(unix_micros()) - hours * 3600 * 1_000_000;
+            let minute = MinuteStatistics::minute_of(UnixMicros::now()) - Duration::from_secs(hours * 3600);
             taken[0].minute = minute;
             statistics.0.lock().unwrap().insert((integration, minute), (taken[0].counts, false));
             statistics.put_back(&taken);

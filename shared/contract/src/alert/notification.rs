@@ -2,6 +2,7 @@
 
 use super::{Alert, Condition};
 use crate::name::Name;
+use crate::unix_time::UnixMicros;
 use serde_json::{Value, json};
 
 /// Integrations that the text names; the JSON names all.
@@ -44,8 +45,8 @@ pub struct NotificationEntry {
     pub integration: Name,
     /// What has become of the alert there; never [`Event::Test`].
     pub event: Event,
-    /// Since when it is, or was, raised, in microseconds of Unix time.
-    pub since: i64,
+    /// The time at which it was raised.
+    pub since: UnixMicros,
     /// The figures, as a sentence.
     pub detail: String,
 }
@@ -55,8 +56,8 @@ pub struct NotificationEntry {
 pub struct Notification {
     /// Counts the messages of the alert from 1; a message that is sent again has the number that it had.
     pub number: i64,
-    /// When it was written, in microseconds of Unix time.
-    pub at: i64,
+    /// The time at which it was written.
+    pub at: UnixMicros,
     /// By integration; empty: a test.
     pub entries: Vec<NotificationEntry>,
 }
@@ -82,7 +83,7 @@ impl Notification {
             json!({
                 "integration": entry.integration.as_str(),
                 "event": entry.event.as_str(),
-                "since": rfc3339(entry.since),
+                "since": entry.since.to_second().rfc3339(),
                 "detail": entry.detail,
             })
         });
@@ -93,7 +94,7 @@ impl Notification {
             "condition": alert.when.as_str(),
             "event": self.event().as_str(),
             "number": self.number,
-            "at": rfc3339(self.at),
+            "at": self.at.to_second().rfc3339(),
             "subject": self.subject(alert),
             "text": self.text(alert),
             "integrations": entries.collect::<Value>(),
@@ -126,8 +127,9 @@ impl Notification {
         }
         for entry in self.entries.iter().take(MAX_NAMED) {
             lines.push(format!("{}/{} {}: {}", alert.tenant, entry.integration, entry.event.word(), entry.detail));
-            let until = if entry.event == Event::Resolved { format!(", resolved {}", rfc3339(self.at)) } else { String::new() };
-            lines.push(format!("  raised {}{until}", rfc3339(entry.since)));
+            let until =
+                if entry.event == Event::Resolved { format!(", resolved {}", self.at.to_second().rfc3339()) } else { String::new() };
+            lines.push(format!("  raised {}{until}", entry.since.to_second().rfc3339()));
         }
         if self.entries.len() > MAX_NAMED {
             lines.push(format!("and {} more", self.entries.len() - MAX_NAMED));
@@ -158,11 +160,11 @@ impl Notification {
             entries.push(NotificationEntry {
                 integration: entry["integration"].as_str()?.parse().ok()?,
                 event,
-                since: entry["since"].as_i64()?,
+                since: UnixMicros::new(entry["since"].as_i64()?),
                 detail: entry["detail"].as_str()?.to_owned(),
             });
         }
-        Some(Self { number: stored["number"].as_i64()?, at: stored["at"].as_i64()?, entries })
+        Some(Self { number: stored["number"].as_i64()?, at: UnixMicros::new(stored["at"].as_i64()?), entries })
     }
 }
 
@@ -176,9 +178,4 @@ fn meaning(condition: &Condition) -> String {
         Condition::Halted => "a trigger has halted".to_owned(),
         Condition::Silent { lasting } => format!("no execution was accepted for {}", time(*lasting)),
     }
-}
-
-/// To the second.
-fn rfc3339(micros: i64) -> String {
-    jiff::Timestamp::from_second(micros.div_euclid(1_000_000)).map(|time| time.to_string()).unwrap_or_default()
 }

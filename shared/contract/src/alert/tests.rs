@@ -1,5 +1,6 @@
 use super::*;
 use crate::definition::documents;
+use crate::unix_time::UnixMicros;
 use serde_json::json;
 
 fn read(text: &str) -> Result<Alert, DefinitionError> {
@@ -120,11 +121,11 @@ fn a_notice_says_what_happened_to_programs_and_people() {
     let entry = |name: &str, event| NotificationEntry {
         integration: name.parse().unwrap(),
         event,
-        since: 1_700_000_000_000_000,
+        since: UnixMicros::new(1_700_000_000_000_000),
         detail: "none since then".to_owned(),
     };
     let entries = vec![entry("A", Event::Resolved), entry("B", Event::Raised), entry("C", Event::Raised)];
-    let notification = Notification { number: 7, at: 1_700_000_060_999_999, entries };
+    let notification = Notification { number: 7, at: UnixMicros::new(1_700_000_060_999_999), entries };
     assert_eq!(notification.subject(&alert), "[Forebay] t/a raised: B and 1 more");
     let body = notification.to_json(&alert);
     let expected = json!({ "integration": "A", "event": "resolved", "since": "2023-11-14T22:13:20Z", "detail": "none since then" });
@@ -142,7 +143,7 @@ t/C raised: none since then
   raised 2023-11-14T22:13:20Z";
     assert_eq!(notification.text(&alert), text);
     assert_eq!(Notification::from_stored(&notification.to_stored()), Some(notification));
-    let test = Notification { number: 0, at: 0, entries: Vec::new() };
+    let test = Notification { number: 0, at: UnixMicros::default(), entries: Vec::new() };
     assert_eq!(test.subject(&alert), "[Forebay] t/a test");
     assert!(test.text(&alert).contains("This is a test"));
 }

@@ -6,8 +6,11 @@ use proptest::prelude::*;
 const ZONES: [&str; 7] =
     ["UTC", "Europe/Stockholm", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "America/St_Johns", "Pacific/Chatham"];
 
-fn millis(text: &str) -> i64 {
-    text.parse::<Timestamp>().unwrap().as_millisecond()
+const MILLISECOND: Duration = Duration::from_millis(1);
+const QUARTER: Duration = Duration::from_secs(900);
+
+fn millis(text: &str) -> UnixMillis {
+    UnixMillis::new(text.parse::<Timestamp>().unwrap().as_millisecond())
 }
 
 fn cron(expression: &str, timezone: &str) -> Timing {
@@ -167,10 +170,10 @@ fn the_latest_due_times_come_oldest_first_and_are_found_from_far_away() {
     let (from, to) = (millis("1980-01-01T00:00:00Z"), millis("2026-12-01T06:00:00Z"));
     let found: Vec<String> = timing.latest(from, to, 3).into_iter().map(|due| timing.on_its_clock(due)).collect();
     assert_eq!(found.iter().map(|text| &text[11..16]).collect::<Vec<_>>(), ["05:30", "05:45", "06:00"]);
-    assert_eq!(timing.latest(to - 900_000, to, 1000), [to - 900_000, to]);
-    assert_eq!(timing.latest(to + 1, to, 1000), [] as [i64; 0]);
+    assert_eq!(timing.latest(to - QUARTER, to, 1000), [to - QUARTER, to]);
+    assert_eq!(timing.latest(to + MILLISECOND, to, 1000), []);
     let second = Timing::every(Duration::from_secs(1), None).unwrap();
-    assert_eq!(second.latest(0, to, 1000).len(), 1000);
+    assert_eq!(second.latest(UnixMillis::default(), to, 1000).len(), 1000);
     assert_eq!(cron("0 0 29 2 *", "UTC").latest(from, to, 2).len(), 2);
 }
 
@@ -189,10 +192,10 @@ impl Minutes {
     }
 
     /// The due times of a stretch that begins and ends far from any change.
-    fn between(&self, from: i64, to: i64) -> Vec<i64> {
+    fn between(&self, from: UnixMillis, to: UnixMillis) -> Vec<UnixMillis> {
         let mut found = Vec::new();
         let mut shown: Option<jiff::civil::DateTime> = None;
-        for at in (from..=to).step_by(60_000) {
+        for at in (from.get()..=to.get()).step_by(60_000) {
             let wall = self.zone.to_datetime(Timestamp::from_millisecond(at).unwrap());
             let is_new = shown.is_none_or(|latest| wall > latest);
             let mut fits = self.fits(wall) && (self.is_interval || is_new);
@@ -204,7 +207,7 @@ impl Minutes {
                 }
             }
             if fits {
-                found.push(at);
+                found.push(UnixMillis::new(at));
             }
             shown = shown.max(Some(wall));
         }
@@ -259,17 +262,18 @@ proptest! {
             is_interval: every_minute || every_hour,
         };
         let from = millis(&format!("{day}T00:00:00Z"));
-        let to = from + 7 * 24 * 3_600_000;
+        let to = from + Duration::from_secs(7 * 24 * 3600);
         prop_assert_eq!(timing.latest(from, to, usize::MAX), check.between(from, to));
     }
 
     #[test]
-    fn the_next_due_time_is_later_and_never_goes_back(zone in 0..ZONES.len(), at in 0_i64..4_102_444_800_000, further in 0_i64..7_200_000) {
+    fn the_next_due_time_is_later_and_never_goes_back(zone in 0..ZONES.len(), at in 0_i64..4_102_444_800_000, further in 0_u64..7_200_000) {
+        let (at, further) = (UnixMillis::new(at), Duration::from_millis(further));
         for expression in ["*/7 * * * *", "30 2 * * *", "0 1-3 * * *", "15 */3 L * *", "0 0 29 2 *"] {
             let timing = cron(expression, ZONES[zone]);
             let next = timing.next_after(at).unwrap();
             prop_assert!(next > at);
-            prop_assert_eq!(timing.next_after(next - 1), Some(next), "{} in {}", expression, ZONES[zone]);
+            prop_assert_eq!(timing.next_after(next - MILLISECOND), Some(next), "{} in {}", expression, ZONES[zone]);
             prop_assert!(timing.next_after(at + further).unwrap() >= next);
         }
     }
@@ -277,7 +281,7 @@ proptest! {
     #[test]
     fn no_text_makes_it_panic(expression in "[0-9*/,A-Za-z@ -]{0,20}", timezone in "[A-Za-z/_+:0-9]{0,20}") {
         if let Ok(timing) = Timing::cron(&expression, "Europe/Stockholm") {
-            prop_assert!(timing.next_after(0).is_some());
+            prop_assert!(timing.next_after(UnixMillis::default()).is_some());
         }
         let _ = Timing::cron("@daily", &timezone);
     }

@@ -4,7 +4,10 @@ use proptest::prelude::*;
 type Headers = &'static [(&'static str, &'static str)];
 
 fn claim(scheme: &SignatureScheme, headers: &[(&str, &str)], now: i64) -> Result<Claim, SignatureError> {
-    scheme.claim(|name| headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| *value), now * 1_000_000)
+    scheme.claim(
+        |name| headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| *value),
+        UnixMicros::new(now * 1_000_000),
+    )
 }
 
 const SLACK_BODY: &str = "token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V&channel_name=foobar&user_id=U2CERLKJA&user_name=roadrunner&command=%2Fwebhook-collect&text=&response_url=https%3A%2F%2Fhooks.slack.com%2Fcommands%2FT1DC2JH3J%2F397700885554%2F96rGlfmibIGlgcZRskXaIFfN&trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c";
@@ -82,7 +85,7 @@ proptest! {
 #[test]
 fn what_is_signed_is_right_by_every_scheme() {
     for scheme in schemes() {
-        let signed = scheme.sign("secret", "id", b"body", 1_700_000_000_000_000);
+        let signed = scheme.sign("secret", "id", b"body", UnixMicros::new(1_700_000_000_000_000));
         let headers: Vec<(&str, &str)> = signed.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let claim = claim(&scheme, &headers, 1_700_000_000).unwrap();
         assert!(claim.is_by("secret", b"body"), "{scheme:?}");
@@ -93,22 +96,22 @@ fn what_is_signed_is_right_by_every_scheme() {
 /// By `printf 'BEFOREbody' | openssl dgst -ALGORITHM -hmac secret`.
 #[test]
 fn codes_are_those_of_openssl() {
-    let stripe = SignatureScheme::Of(Sender::Stripe).sign("secret", "", b"body", 1_700_000_000_000_000);
+    let stripe = SignatureScheme::Of(Sender::Stripe).sign("secret", "", b"body", UnixMicros::new(1_700_000_000_000_000));
     assert_eq!(
         stripe,
         [("Stripe-Signature".to_owned(), "t=1700000000,v1=42ac6f0448c1d9c3e1e82b9726248f58fef84afffcbad5188246e96070e0ea46".to_owned())]
     );
-    let sha1 = hmac(HmacAlgorithm::Sha1, CodeEncoding::Hex, None).sign("secret", "", b"body", 0);
+    let sha1 = hmac(HmacAlgorithm::Sha1, CodeEncoding::Hex, None).sign("secret", "", b"body", UnixMicros::default());
     assert_eq!(sha1, [("X-Sig".to_owned(), "code=a18991ff7e4513a1c2d2ee51e3a8e99ca891d9cd".to_owned())]);
-    let sha512 = hmac(HmacAlgorithm::Sha512, CodeEncoding::Base64, Some("X-Time")).sign("secret", "", b"body", 7_000_000);
+    let sha512 = hmac(HmacAlgorithm::Sha512, CodeEncoding::Base64, Some("X-Time")).sign("secret", "", b"body", UnixMicros::new(7_000_000));
     let expected = "code=ge5H5NElsmOiCxJb/WF7LMGI50jfvnMttSmzVawjn/UpxbCfYkeOIq1KTQV1nun7z3KZQDOJhHEcqLrjZyk2Bg==";
     assert_eq!(sha512, [("X-Time".to_owned(), "7".to_owned()), ("X-Sig".to_owned(), expected.to_owned())]);
 }
 
 #[test]
 fn while_a_sender_changes_its_secret_either_code_will_do() {
-    let old = SignatureScheme::Of(Sender::Stripe).sign("old", "", b"x", 0).remove(0).1;
-    let new = SignatureScheme::Of(Sender::Stripe).sign("new", "", b"x", 0).remove(0).1;
+    let old = SignatureScheme::Of(Sender::Stripe).sign("old", "", b"x", UnixMicros::default()).remove(0).1;
+    let new = SignatureScheme::Of(Sender::Stripe).sign("new", "", b"x", UnixMicros::default()).remove(0).1;
     let both = format!("{old},{},v0=00", new.split_once(',').unwrap().1);
     let claim = claim(&SignatureScheme::Of(Sender::Stripe), &[("stripe-signature", &both)], 0).unwrap();
     assert!(claim.is_by("old", b"x") && claim.is_by("new", b"x") && !claim.is_by("other", b"x"));

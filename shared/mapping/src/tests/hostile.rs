@@ -4,6 +4,7 @@ use super::*;
 use crate::{metered, tick};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use std::time::Instant;
 
 /// Longest that a run may go on past its deadline, in a debug build.

@@ -3,6 +3,7 @@
 use super::*;
 use crate::body::read_body;
 use forebay_contract::body::{Reading, check_body};
+use std::time::Duration;
 
 const PROGRAMS: &[&str] = &[
     "\"x\" * 1e9 | to_xml",

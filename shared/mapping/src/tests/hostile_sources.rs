@@ -1,6 +1,7 @@
 //! Sources that try to stop the compiler, or make what is compiled stop the interpreter.
 
 use super::*;
+use std::time::Duration;
 
 /// Compiles, and where it compiles runs on a small stack; neither may stop the process, nor take long.
 fn try_it(name: &str, source: String) {

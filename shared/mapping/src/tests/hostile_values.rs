@@ -2,6 +2,7 @@
 //! They may end as they like, but they must end, in time, and by the meter or an error of their own.
 
 use super::*;
+use std::time::Duration;
 
 const PROGRAMS: &[&str] = &[
     // chains that grow without the stack: closures, paths, tail calls

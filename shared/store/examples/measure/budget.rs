@@ -1,7 +1,7 @@
 //! The budget of payloads.
 
-use crate::{Outcome, input, now, record};
-use forebay_contract::IdIssuer;
+use crate::{Outcome, input, record};
+use forebay_contract::{IdIssuer, UnixMicros};
 use forebay_store::Store;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -21,12 +21,12 @@ pub(crate) async fn budget(store: &Store, issuer: &IdIssuer, integration: Uuid) 
     store.set_tenant_payload_bytes(&tenant, Some(u64::MAX), "measure").await?;
     let retention = Duration::from_secs(40 * 86_400);
     let began = Instant::now();
-    store.maintain(now()?, retention).await?;
+    store.maintain(UnixMicros::now(), retention).await?;
     println!("100,000 payloads counted: {:?}", began.elapsed());
     let used: i64 = store.payload_usage().await?.iter().map(|usage| usage.bytes).sum();
     store.set_tenant_payload_bytes(&tenant, Some(u64::try_from(used)? / 10 * 9), "measure").await?;
     let began = Instant::now();
-    let deleted = store.maintain(now()?, retention).await?.over_budget;
+    let deleted = store.maintain(UnixMicros::now(), retention).await?.over_budget;
     println!("{deleted} payloads over the budget deleted: {:?}", began.elapsed());
     store.set_tenant_payload_bytes(&tenant, None, "measure").await?;
     Ok(())

@@ -2,8 +2,8 @@
 
 use crate::pages::Pages;
 use crate::{DAY, Outcome, now, say};
-use forebay_contract::Name;
 use forebay_contract::outcome::ExecutionStatus;
+use forebay_contract::{Name, UnixMicros};
 use forebay_store::{Counts, DURATION_BUCKETS, MinuteStatistics, StatisticsQuery, StatisticsScope, Store};
 use std::time::{Duration, Instant};
 use tokio_postgres::Client;
@@ -17,7 +17,7 @@ const WORKERS: usize = 4;
 /// of four workers.
 pub(crate) async fn fill(store: &Store, client: &Client, integrations: &[Uuid]) -> Outcome<Vec<Uuid>> {
     let busy: Vec<Uuid> = integrations.chunks(100).take(50).flat_map(|of_tenant| &of_tenant[..8]).copied().collect();
-    let end = MinuteStatistics::minute_of(now()?);
+    let end = MinuteStatistics::minute_of(UnixMicros::now()).get();
     let began = Instant::now();
     let sql = "insert into traffic (integration_id, at, worker, succeeded, failed, expired, durations)
                select id, at, '11111111-1111-1111-1111-111111111111', 9, 1, 0, array[0,0,0,1,2,3,2,1,1,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]
@@ -38,7 +38,7 @@ pub(crate) async fn fill(store: &Store, client: &Client, integrations: &[Uuid]) 
     }
     let (workers, mut flushes) = ([(); WORKERS].map(|()| Uuid::new_v4()), Vec::new());
     for ago in 0..120 {
-        let row = |integration: &Uuid| MinuteStatistics { integration: *integration, minute: end - ago * MINUTE, counts };
+        let row = |integration: &Uuid| MinuteStatistics { integration: *integration, minute: UnixMicros::new(end - ago * MINUTE), counts };
         let rows: Vec<MinuteStatistics> = busy.iter().map(row).collect();
         for worker in workers {
             let began = Instant::now();
@@ -47,7 +47,7 @@ pub(crate) async fn fill(store: &Store, client: &Client, integrations: &[Uuid]) 
         }
     }
     say("write 400 rows of traffic", &mut flushes);
-    store.maintain(now()?, Duration::from_secs(40 * 86_400)).await?;
+    store.maintain(UnixMicros::now(), Duration::from_secs(40 * 86_400)).await?;
     client.batch_execute("vacuum analyze traffic, traffic_of_integrations, traffic_of_tenants").await?;
     let rows = client.query_one("select count(*) from traffic", &[]).await?.get::<_, i64>(0);
     println!("30 days of traffic written, {rows} rows of minutes: {:?}", began.elapsed());
@@ -100,7 +100,7 @@ pub(crate) async fn charts(store: &Store, client: &Client, pages: &mut Pages, bu
 
 /// The list of integrations: a page of 100 with what they did in the last hour.
 pub(crate) async fn activity(store: &Store, pages: &mut Pages, busy: &[Uuid], integrations: &[Uuid]) -> Outcome<()> {
-    let since = now()? - HOUR;
+    let since = UnixMicros::new(now()? - HOUR);
     let quiet: Vec<Uuid> = integrations.iter().rev().take(100).copied().collect();
     for (what, page) in [("busy", busy[..100].to_vec()), ("quiet", quiet)] {
         let activity = async || store.activity(&page, since).await.map(|found| found.len());
@@ -119,5 +119,11 @@ pub(crate) async fn activity(store: &Store, pages: &mut Pages, busy: &[Uuid], in
 /// Until now, which is no whole hour.
 fn query(of: StatisticsScope, hours: i64, minutes: u64, each: bool) -> Outcome<StatisticsQuery> {
     let to = now()?;
-    Ok(StatisticsQuery { of, from: to - hours * HOUR, to, step: Duration::from_secs(minutes * 60), each })
+    Ok(StatisticsQuery {
+        of,
+        from: UnixMicros::new(to - hours * HOUR),
+        to: UnixMicros::new(to),
+        step: Duration::from_secs(minutes * 60),
+        each,
+    })
 }

@@ -2,7 +2,7 @@
 
 use crate::{DAY, Outcome, now, record};
 use forebay_contract::outcome::{ErrorCode, ExecutionError, ExecutionStatus};
-use forebay_contract::{ExecutionId, IdIssuer, Label};
+use forebay_contract::{ExecutionId, IdIssuer, Label, UnixMicros};
 use forebay_store::{Record, Store};
 use std::time::{Duration, Instant};
 use tokio_postgres::Client;
@@ -27,7 +27,7 @@ pub(crate) async fn fill(store: &Store, client: &Client, issuer: &IdIssuer, inte
     client.batch_execute("truncate executions; truncate execution_payloads").await?;
     let end = now()?;
     for day in 0..DAYS {
-        store.maintain(end - day * DAY, RETENTION).await?;
+        store.maintain(UnixMicros::new(end - day * DAY), RETENTION).await?;
     }
     // First without labels, which is what most have: what one takes.
     for (what, labelled, rows) in [("without labels", 0, rows / 10), ("a quarter with two labels", LABELLED, rows)] {
@@ -90,11 +90,11 @@ async fn disk(client: &Client, what: &str, rows: usize) -> Outcome<()> {
 pub(crate) async fn drop_of_a_day(store: &Store, client: &Client, issuer: &IdIssuer, integrations: &[Uuid], rows: usize) -> Outcome<()> {
     let end = now()?;
     let day = end - 20 * DAY;
-    store.maintain(day, RETENTION).await?;
+    store.maintain(UnixMicros::new(day), RETENTION).await?;
     write(store, issuer, integrations, rows, day - day.rem_euclid(DAY), DAY / i64::try_from(rows)?, LABELLED).await?;
     client.batch_execute("checkpoint").await?;
     let began = Instant::now();
-    let report = store.maintain(end, Duration::from_secs(16 * 86_400)).await?;
+    let report = store.maintain(UnixMicros::new(end), Duration::from_secs(16 * 86_400)).await?;
     println!("a day of {rows} rows is gone with one upkeep: {:?} ({} partitions dropped)", began.elapsed(), report.dropped.len());
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use crate::pages::Pages;
 use crate::{DAY, Outcome, now};
-use forebay_contract::Name;
+use forebay_contract::{Name, UnixMicros};
 use forebay_store::{AuditFilter, NewKey, Store};
 use tokio_postgres::Client;
 
@@ -50,8 +50,11 @@ pub(crate) async fn lists(store: &Store, pages: &mut Pages) -> Outcome<()> {
         ("of an action", AuditFilter { action: text("key"), ..any.clone() }),
         ("of an action that never was", AuditFilter { action: text("tenant"), ..any.clone() }),
         ("of a target", AuditFilter { target: text("t7/n7"), ..any.clone() }),
-        ("of a day a month ago", AuditFilter { since: Some(now()? - 31 * DAY), until: Some(now()? - 30 * DAY), ..any.clone() }),
-        ("of a year ago (none)", AuditFilter { until: Some(now()? - 400 * DAY), ..any }),
+        (
+            "of a day a month ago",
+            AuditFilter { since: Some(UnixMicros::new(now()? - 31 * DAY)), until: Some(UnixMicros::new(now()? - 30 * DAY)), ..any.clone() },
+        ),
+        ("of a year ago (none)", AuditFilter { until: Some(UnixMicros::new(now()? - 400 * DAY)), ..any }),
     ];
     for (what, filter) in &filters {
         let lines = async || store.list_audit(filter).await.map(|rows| rows.len());

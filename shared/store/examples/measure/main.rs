@@ -169,14 +169,14 @@ async fn kept(store: &Store, issuer: &IdIssuer, integration: Uuid) -> Outcome<()
 }
 
 fn record(execution_id: ExecutionId, integration_id: Uuid) -> Record {
-    let accepted_at = execution_id.issued_at_millis() * 1000;
+    let accepted_at = execution_id.issued_at().to_micros();
     let (kind, worker) = (TriggerKind::Webhook, "worker-7f9c6d5b8-x2x4z".to_owned());
     Record {
         status: ExecutionStatus::Succeeded,
         attempts: 1,
-        started_at: Some(accepted_at + 1_234),
+        started_at: Some(accepted_at + Duration::from_micros(1_234)),
         response_status: Some(200),
-        ..Record::new(execution_id, integration_id, 1, kind, worker, accepted_at + 5_678)
+        ..Record::new(execution_id, integration_id, 1, kind, worker, accepted_at + Duration::from_micros(5_678))
     }
 }
 

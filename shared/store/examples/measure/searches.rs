@@ -4,7 +4,7 @@ use crate::history::id_at;
 use crate::pages::Pages;
 use crate::{DAY, Outcome, now};
 use forebay_contract::outcome::{ErrorCode, ExecutionStatus};
-use forebay_contract::{ExecutionId, IdIssuer, Name};
+use forebay_contract::{ExecutionId, IdIssuer, Name, UnixMicros};
 use forebay_store::{Filter, LabelFilter, Store};
 use uuid::Uuid;
 
@@ -56,7 +56,7 @@ fn what(issuer: &IdIssuer, integration: Uuid) -> Outcome<Vec<(String, Filter)>> 
         Filter { statuses: vec![ExecutionStatus::Failed, ExecutionStatus::Expired], ..any.clone() },
     ));
     for (words, minutes) in since {
-        let filter = Filter { since: Some(now - minutes * MINUTE), ..any.clone() };
+        let filter = Filter { since: Some(UnixMicros::new(now - minutes * MINUTE)), ..any.clone() };
         what.push((format!("failed since {words}"), Filter { statuses: failed(), ..filter.clone() }));
         what.push((format!("since {words}"), filter));
     }
@@ -65,7 +65,7 @@ fn what(issuer: &IdIssuer, integration: Uuid) -> Outcome<Vec<(String, Filter)>> 
     }
     let frequent = Filter { label: label("site=Malmö"), ..any.clone() };
     what.push(("label of a quarter, failed".to_owned(), Filter { statuses: failed(), ..frequent.clone() }));
-    what.push(("label of a quarter, since a day".to_owned(), Filter { since: Some(now - DAY), ..frequent.clone() }));
+    what.push(("label of a quarter, since a day".to_owned(), Filter { since: Some(UnixMicros::new(now - DAY)), ..frequent.clone() }));
     for code in [ErrorCode::Mapping, ErrorCode::Remote, ErrorCode::Limit] {
         let words = code.as_str();
         what.push((format!("error {words}"), Filter { error: Some(code), ..any.clone() }));
@@ -77,7 +77,10 @@ fn what(issuer: &IdIssuer, integration: Uuid) -> Outcome<Vec<(String, Filter)>> 
         what.push((format!("a page {days} days ago, failed"), Filter { before, statuses: failed(), ..any.clone() }));
         what.push((format!("a page {days} days ago, label of a quarter"), Filter { before, ..frequent.clone() }));
     }
-    what.push(("a day a week ago".to_owned(), Filter { since: Some(now - 8 * DAY), until: Some(now - 7 * DAY), ..any.clone() }));
+    what.push((
+        "a day a week ago".to_owned(),
+        Filter { since: Some(UnixMicros::new(now - 8 * DAY)), until: Some(UnixMicros::new(now - 7 * DAY)), ..any.clone() },
+    ));
     what.push(("an id".to_owned(), Filter { id: Some(id_at(issuer, integration, now - 7 * DAY)?), ..any }));
     Ok(what)
 }

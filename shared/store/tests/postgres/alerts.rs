@@ -1,5 +1,6 @@
 use crate::database::with_store;
 use crate::samples::{Sample, apply, name};
+use forebay_contract::UnixMicros;
 use forebay_contract::alert::{Alert, Event, Notification, NotificationEntry};
 use forebay_contract::definition::documents;
 use forebay_store::{AlertEvaluation, AlertPhase, AlertState, AuditFilter, DueAlert, NotificationResult, Principal, Store, StoreError};
@@ -36,21 +37,25 @@ fn raised(integration: Uuid) -> AlertState {
     AlertState {
         integration,
         phase: AlertPhase::Raised,
-        watched_since: 1_700_000_000_000_001,
-        waiting_since: Some(1_700_000_000_000_002),
-        raised_at: Some(1_700_000_000_000_003),
-        clear_since: Some(1_700_000_000_000_004),
-        notified_at: Some(1_700_000_000_000_005),
-        over_at: Some(1_700_000_000_000_006),
+        watched_since: UnixMicros::new(1_700_000_000_000_001),
+        waiting_since: Some(UnixMicros::new(1_700_000_000_000_002)),
+        raised_at: Some(UnixMicros::new(1_700_000_000_000_003)),
+        clear_since: Some(UnixMicros::new(1_700_000_000_000_004)),
+        notified_at: Some(UnixMicros::new(1_700_000_000_000_005)),
+        over_at: Some(UnixMicros::new(1_700_000_000_000_006)),
         flaps: 3,
         detail: "it is so".to_owned(),
     }
 }
 
 fn notification(number: i64) -> Notification {
-    let entry =
-        NotificationEntry { integration: name("n"), event: Event::Raised, since: 1_700_000_000_000_003, detail: "it is so".to_owned() };
-    Notification { number, at: 1_700_000_000_000_007, entries: vec![entry] }
+    let entry = NotificationEntry {
+        integration: name("n"),
+        event: Event::Raised,
+        since: UnixMicros::new(1_700_000_000_000_003),
+        detail: "it is so".to_owned(),
+    };
+    Notification { number, at: UnixMicros::new(1_700_000_000_000_007), entries: vec![entry] }
 }
 
 #[tokio::test]
@@ -136,7 +141,7 @@ async fn where_an_alert_stands_and_what_has_to_be_sent_is_there_for_the_next_loo
         let listed = store.alert(&name("t"), &name("a")).await.unwrap();
         assert_eq!((listed.is_pending, listed.attempts, listed.messages, listed.sent_at), (true, 1, 1, None));
         assert!(listed.error.unwrap().ends_with("refused") && listed.try_at > listed.error_at && listed.error_at.is_some());
-        assert_eq!((listed.raised[0].integration.as_str(), listed.raised[0].since), ("n", 1_700_000_000_000_003));
+        assert_eq!((listed.raised[0].integration.as_str(), listed.raised[0].since), ("n", UnixMicros::new(1_700_000_000_000_003)));
         store.release_alert(me, due.id).await.unwrap();
 
         due_again(&database).await;
@@ -186,12 +191,12 @@ async fn an_alert_that_is_changed_ends_the_claim_and_another_condition_begins_an
 async fn the_last_acceptance_of_each_integration_is_known() {
     with_store(|store, _| async move {
         let (sample, none) = (Sample::make(&store, "t/n").await, apply(&store, "t/none", "").await.id);
-        let ids = [sample.id_at(1_700_000_000_000_000), sample.id_at(1_700_000_100_000_000)];
+        let ids = [1_700_000_000_000_000, 1_700_000_100_000_000].map(|micros| sample.id_at(UnixMicros::new(micros)));
         for id in [ids[1], ids[0]] {
             store.record(&[sample.record(id)]).await.unwrap();
         }
         let last = store.last_accepted(&[sample.integration.id, none]).await.unwrap();
-        assert_eq!(last.into_iter().collect::<Vec<_>>(), [(sample.integration.id, 1_700_000_100_000_000)]);
+        assert_eq!(last.into_iter().collect::<Vec<_>>(), [(sample.integration.id, UnixMicros::new(1_700_000_100_000_000))]);
     })
     .await;
 }

@@ -2,6 +2,7 @@
 
 use crate::database::{Database, with_store};
 use crate::samples::{apply, name};
+use forebay_contract::UnixMicros;
 use forebay_contract::outcome::ExecutionStatus;
 use forebay_store::{Counts, MinuteStatistics, StatisticsQuery, StatisticsScope, Store};
 use proptest::collection::vec;
@@ -9,20 +10,20 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use std::collections::{BTreeMap, HashMap};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use uuid::Uuid;
 
-const MINUTE: i64 = 60_000_000;
-const HOUR: i64 = 60 * MINUTE;
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
 const MONTH: Duration = Duration::from_secs(30 * 86_400);
 const TENANTS: [&str; 3] = ["t", "u", "v"];
 const WORKERS: usize = 3;
 
 /// What one worker wrote of one of the integrations, so many minutes ago.
-type Written = (usize, usize, i64, Counts);
+type Written = (usize, usize, u32, Counts);
 
-fn now() -> i64 {
-    i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros()).unwrap()
+fn now() -> UnixMicros {
+    UnixMicros::now()
 }
 
 fn counts() -> impl Strategy<Value = Counts> {
@@ -38,17 +39,17 @@ fn counts() -> impl Strategy<Value = Counts> {
 
 /// Minutes that are near enough to be known one by one, and some of which meet.
 fn written() -> impl Strategy<Value = Vec<Written>> {
-    let minute = prop_oneof![0..10_i64, 0..400_i64, 0..47 * 60_i64];
+    let minute = prop_oneof![0..10_u32, 0..400_u32, 0..47 * 60_u32];
     vec((0..TENANTS.len() * 2, 0..WORKERS, minute, counts()), 1..120)
 }
 
 /// Two ends, so many minutes ago, and the minutes of a point.
-type Chart = (i64, i64, u64);
+type Chart = (u32, u32, u64);
 
 fn chart() -> impl Strategy<Value = Chart> {
     (
-        0..3_000_i64,
-        prop_oneof![0..15_i64, 0..3_000_i64],
+        0..3_000_u32,
+        prop_oneof![0..15_u32, 0..3_000_u32],
         prop_oneof![Just(1), Just(5), Just(7), Just(15), Just(60), Just(90), Just(360), Just(1440), 1..800_u64],
     )
 }
@@ -69,19 +70,28 @@ async fn integrations(store: &Store) -> Vec<Uuid> {
     ids
 }
 
+/// The begin of the interval that contains a time; intervals of this many microseconds begin with Unix time.
+fn begin_of(time: UnixMicros, width: i64) -> UnixMicros {
+    UnixMicros::new(time.get() - time.get() % width)
+}
+
 /// The points that the minutes add up to, by integration where each has its own.
-fn expected(minutes: &HashMap<(Uuid, usize, i64), Counts>, of: &[Uuid], query: &StatisticsQuery) -> Vec<(Option<Uuid>, i64, Counts)> {
+fn expected(
+    minutes: &HashMap<(Uuid, usize, UnixMicros), Counts>,
+    of: &[Uuid],
+    query: &StatisticsQuery,
+) -> Vec<(Option<Uuid>, UnixMicros, Counts)> {
     let step = i64::try_from(query.step.as_micros()).unwrap();
-    let mut points: BTreeMap<(Option<Uuid>, i64), Counts> = BTreeMap::new();
+    let mut points: BTreeMap<(Option<Uuid>, UnixMicros), Counts> = BTreeMap::new();
     for ((integration, _, minute), counts) in minutes {
         if of.contains(integration) && *minute >= MinuteStatistics::minute_of(query.from) && *minute < query.to {
-            points.entry((query.each.then_some(*integration), minute - minute % step)).or_default().merge(counts);
+            points.entry((query.each.then_some(*integration), begin_of(*minute, step))).or_default().merge(counts);
         }
     }
     points.into_iter().map(|((integration, at), counts)| (integration, at, counts)).collect()
 }
 
-async fn points(store: &Store, query: &StatisticsQuery) -> Vec<(Option<Uuid>, i64, Counts)> {
+async fn points(store: &Store, query: &StatisticsQuery) -> Vec<(Option<Uuid>, UnixMicros, Counts)> {
     let points = store.statistics(query).await.unwrap();
     points.into_iter().map(|point| (point.integration, point.at, point.counts)).collect()
 }
@@ -95,9 +105,9 @@ async fn every_chart_shows_what_the_minutes_add_up_to_whatever_was_written_and_w
             client.batch_execute("truncate traffic, traffic_of_integrations, traffic_of_tenants").await.unwrap();
             let (end, mut minutes) = (MinuteStatistics::minute_of(now()), HashMap::new());
             for batch in written.chunks(7) {
-                let mut rows: HashMap<usize, HashMap<(Uuid, i64), Counts>> = HashMap::new();
+                let mut rows: HashMap<usize, HashMap<(Uuid, UnixMicros), Counts>> = HashMap::new();
                 for (integration, worker, ago, counts) in batch {
-                    let (integration, minute) = (ids[*integration], end - ago * MINUTE);
+                    let (integration, minute) = (ids[*integration], end - *ago * MINUTE);
                     rows.entry(*worker).or_default().insert((integration, minute), *counts);
                     minutes.insert((integration, *worker, minute), *counts);
                 }
@@ -108,7 +118,8 @@ async fn every_chart_shows_what_the_minutes_add_up_to_whatever_was_written_and_w
                 store.maintain(now(), MONTH).await.unwrap();
             }
             for (one, other, step) in charts {
-                let (from, to) = (end - one.max(other) * MINUTE + 1, end - one.min(other) * MINUTE + 61_000_000);
+                let (from, to) =
+                    (end - one.max(other) * MINUTE + Duration::from_micros(1), end - one.min(other) * MINUTE + Duration::from_secs(61));
                 // What is longer ago than two days is known by the hour.
                 let from = from.max(end - 47 * HOUR);
                 let asked = [
@@ -160,7 +171,7 @@ async fn the_sums_are_those_of_the_minutes_at_any_moment_while_workers_write_and
                     // Each in another order; some are new, most are written again.
                     let row = |place: usize| MinuteStatistics {
                         integration: ids[(place * 5 + worker as usize) % ids.len()],
-                        minute: end - i64::from(round / 4) * 20 * MINUTE,
+                        minute: end - (round / 4) * 20 * MINUTE,
                         counts,
                     };
                     let rows: Vec<MinuteStatistics> = (0..ids.len()).map(row).collect();
@@ -181,8 +192,13 @@ async fn the_sums_are_those_of_the_minutes_at_any_moment_while_workers_write_and
             task.await.unwrap();
         }
         assert!(all_agree(&database).await);
-        let whole =
-            StatisticsQuery { of: StatisticsScope::All, from: 0, to: i64::MAX, step: Duration::from_secs(86_400 * 365), each: false };
+        let whole = StatisticsQuery {
+            of: StatisticsScope::All,
+            from: UnixMicros::default(),
+            to: UnixMicros::MAX,
+            step: Duration::from_secs(86_400 * 365),
+            each: false,
+        };
         let total: u64 = store.statistics(&whole).await.unwrap().iter().map(|point| point.counts.total()).sum();
         // Of each worker and integration the last round of every minute, and as many failures as the worker's number.
         let succeeded = [3, 7, 11, 15, 19, 23, 25].iter().sum::<u64>() * 6 * 6;
@@ -196,12 +212,12 @@ async fn what_is_older_than_two_days_is_shown_by_the_hour_until_its_retention_en
     with_store(|store, database| async move {
         let ids = integrations(&store).await;
         let counts = Counts { succeeded: 1, ..Counts::default() };
-        let hour = MinuteStatistics::minute_of(now()) / HOUR * HOUR;
+        let hour = begin_of(now(), 3_600_000_000);
         let rows: Vec<MinuteStatistics> =
             (0..30 * 24).map(|ago| MinuteStatistics { integration: ids[0], minute: hour - ago * HOUR + 20 * MINUTE, counts }).collect();
         store.record_statistics(Uuid::new_v4(), &rows).await.unwrap();
         store.maintain(now(), MONTH).await.unwrap();
-        let total = async |of: StatisticsScope, days: i64, minutes: u64| {
+        let total = async |of: StatisticsScope, days: u32, minutes: u64| {
             let step = Duration::from_secs(minutes * 60);
             let query = StatisticsQuery { of, from: hour + 5 * MINUTE - days * 24 * HOUR, to: hour + HOUR, step, each: false };
             store.statistics(&query).await.unwrap().iter().map(|point| point.counts.total()).sum::<u64>()
@@ -231,7 +247,7 @@ async fn figures_of_an_older_program_are_summed_up_by_the_migration_and_after_it
                     drop function add_traffic; drop table traffic_of_integrations, traffic_of_tenants;
                     delete from forebay_migrations where name = 'traffic'";
         client.batch_execute(undo).await.unwrap();
-        let (hour, worker) = (MinuteStatistics::minute_of(now()) / HOUR * HOUR, Uuid::new_v4());
+        let (hour, worker) = (begin_of(now(), 3_600_000_000), Uuid::new_v4());
         let counts = Counts { succeeded: 2, ..Counts::default() };
         let rows: Vec<MinuteStatistics> =
             (0..90).map(|ago| MinuteStatistics { integration: ids[0], minute: hour - ago * MINUTE, counts }).collect();
@@ -239,13 +255,14 @@ async fn figures_of_an_older_program_are_summed_up_by_the_migration_and_after_it
         let summed_up = format!(
             "insert into traffic select '{}', to_timestamp({}), '{}', 100, 0, 0, array_fill(0, array[24])",
             ids[0],
-            (hour - 5 * 24 * HOUR) / 1_000_000,
+            (hour - 5 * 24 * HOUR).get() / 1_000_000,
             Uuid::nil()
         );
         client.batch_execute(&summed_up).await.unwrap();
         assert_eq!(store.migrate().await.unwrap().applied, ["traffic"]);
         let total = async |of: StatisticsScope, step: u64| {
-            let query = StatisticsQuery { of, from: hour - 9 * 24 * HOUR, to: i64::MAX, step: Duration::from_secs(step), each: false };
+            let query =
+                StatisticsQuery { of, from: hour - 9 * 24 * HOUR, to: UnixMicros::MAX, step: Duration::from_secs(step), each: false };
             store.statistics(&query).await.unwrap().iter().map(|point| point.counts.total()).sum::<u64>()
         };
         assert_eq!(total(StatisticsScope::All, 60).await, 280);
@@ -271,7 +288,7 @@ async fn what_was_counted_for_an_integration_that_is_gone_is_in_the_chart_of_all
             let query = StatisticsQuery {
                 of: StatisticsScope::All,
                 from: minute - 24 * HOUR,
-                to: i64::MAX,
+                to: UnixMicros::MAX,
                 step: Duration::from_secs(minutes * 60),
                 each: false,
             };

@@ -4,15 +4,16 @@ use bytes::Bytes;
 use forebay_contract::ExecutionId;
 use forebay_contract::outcome::ExecutionStatus;
 use forebay_store::{Filter, Record, Store, StoredResponse};
+use std::time::Duration;
 
 async fn list(store: &Store, filter: Filter) -> Vec<ExecutionId> {
     store.list_executions(&filter).await.unwrap().iter().map(|row| row.id).collect()
 }
 
 /// Ids one second apart, oldest first, the last one now.
-fn ids(sample: &Sample, count: i64) -> Vec<ExecutionId> {
-    let now = sample.id().issued_at_millis() * 1000;
-    (0..count).map(|index| sample.id_at(now - (count - index) * 1_000_000)).collect()
+fn ids(sample: &Sample, count: u64) -> Vec<ExecutionId> {
+    let now = sample.id().issued_at().to_micros();
+    (0..count).map(|index| sample.id_at(now - Duration::from_secs(count - index))).collect()
 }
 
 #[tokio::test]
@@ -68,7 +69,7 @@ async fn a_listing_is_narrowed_by_tenant_integration_status_and_time() {
         assert_eq!(list(&store, of_one).await, [foreign[1]]);
         let succeeded = Filter { tenants, statuses: vec![ExecutionStatus::Succeeded], ..Filter::default() };
         assert_eq!(list(&store, succeeded).await, sorted(vec![a[0], a[3], b[0], b[3]]));
-        let since = Some(b[2].issued_at_millis() * 1000);
+        let since = Some(b[2].issued_at().to_micros());
         let recent = Filter { integration: Some(name("b")), since, before: Some(b[3]), ..Filter::default() };
         assert_eq!(list(&store, recent).await, [b[2]]);
         for nothing in [

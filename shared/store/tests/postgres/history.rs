@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
-const DAY: i64 = 86_400_000_000;
+const DAY: Duration = Duration::from_secs(86_400);
 const MONTH: Duration = Duration::from_secs(30 * 86_400);
 
 async fn store_with_key(database: &Database) -> Store {
@@ -111,7 +111,7 @@ async fn diagnostics_that_are_switched_on_reach_every_process_within_a_second_an
         let options = WatchOptions { reconcile: Duration::from_secs(60) };
         let mut snapshot = store.watch(CancellationToken::new(), options).await.unwrap();
         assert_eq!(snapshot.current().diagnosed_until(id), None);
-        let until = sample.id().issued_at_millis() * 1000 + 3_600_000_000;
+        let until = sample.id().issued_at().to_micros() + Duration::from_secs(3600);
         let began = Instant::now();
         store.diagnose(id, until, "ann").await.unwrap();
         snapshot.changed().await;
@@ -124,7 +124,7 @@ async fn diagnostics_that_are_switched_on_reach_every_process_within_a_second_an
         snapshot.changed().await;
         assert_eq!(snapshot.current().diagnosed_until(id), None);
         assert!(!store.end_diagnosis(id, "ann").await.unwrap());
-        store.diagnose(id, until - 7_200_000_000, "ann").await.unwrap();
+        store.diagnose(id, until - Duration::from_secs(7200), "ann").await.unwrap();
         assert!(store.list_diagnoses().await.unwrap().is_empty(), "its time has passed");
         assert!(store.diagnose(uuid::Uuid::new_v4(), until, "ann").await.unwrap_err().to_string().contains("does not exist"));
     })
@@ -135,10 +135,10 @@ async fn diagnostics_that_are_switched_on_reach_every_process_within_a_second_an
 async fn payloads_over_a_budget_go_the_oldest_first_and_last_what_a_retry_needs() {
     with_store(|store, database| async move {
         let (sample, other) = (Sample::make(&store, "t/n").await, Sample::make(&store, "u/n").await);
-        let now = sample.id().issued_at_millis() * 1000;
+        let now = sample.id().issued_at().to_micros();
         let noise: String = (0..500).map(|_| sample.id().to_string()).collect();
         let with_input = |record: Record| Record { input: Some(request(&noise)), ..record };
-        let (failed, old, recent) = (sample.id_at(now - DAY), sample.id_at(now - DAY + 1000), sample.id_at(now));
+        let (failed, old, recent) = (sample.id_at(now - DAY), sample.id_at(now - DAY + Duration::from_millis(1)), sample.id_at(now));
         let foreign = other.id_at(now - DAY);
         let records = [
             with_input(sample.failed_record(failed)),
@@ -192,8 +192,8 @@ async fn what_is_recorded_is_followed_by_who_asks_for_it() {
         let mut failed_of_t =
             watch.follow(Filter { tenants: Some(vec![name("t")]), statuses: vec![ExecutionStatus::Failed], ..Filter::default() });
         let mut all = watch.follow(Filter::default());
-        let now = sample.id().issued_at_millis() * 1000;
-        let ids = [sample.id_at(now), sample.id_at(now + 1000), other.id_at(now + 2000)];
+        let now = sample.id().issued_at().to_micros();
+        let ids = [sample.id_at(now), sample.id_at(now + Duration::from_millis(1)), other.id_at(now + Duration::from_millis(2))];
         let records = [sample.failed_record(ids[0]), sample.record(ids[1]), other.failed_record(ids[2])];
         store.record(&records).await.unwrap();
         let unique = ids.map(|id| id.unique());

@@ -89,7 +89,7 @@ async fn keys_from_before_callers_were_recorded_read_all_outcomes_and_newer_ones
                  values ('{}', '{}', to_timestamp({} / 1000.0), 1, 1, 0, false, false, 'succeeded', 'webhook', 'w')",
                 id.unique(),
                 sample.integration.id,
-                id.issued_at_millis()
+                id.issued_at().get()
             )
         };
         let (before, after) = (sample.id(), sample.id());

@@ -1,9 +1,10 @@
 use crate::database::{Database, with_store};
 use crate::samples::{Sample, request};
+use forebay_contract::UnixMicros;
 use forebay_store::{Record, Store};
 use std::time::Duration;
 
-const DAY: i64 = 86_400_000_000;
+const DAY: Duration = Duration::from_secs(86_400);
 const MONTH: Duration = Duration::from_secs(30 * 86_400);
 
 async fn partitions(database: &Database, table: &str) -> Vec<String> {
@@ -12,7 +13,7 @@ async fn partitions(database: &Database, table: &str) -> Vec<String> {
     database.client().await.query(sql, &[&table]).await.unwrap().iter().map(|row| row.get(0)).collect()
 }
 
-async fn maintain_at(store: &Store, now: i64) -> forebay_store::MaintenanceReport {
+async fn maintain_at(store: &Store, now: UnixMicros) -> forebay_store::MaintenanceReport {
     let report = store.maintain(now, MONTH).await.unwrap();
     assert!(report.complete);
     report
@@ -21,7 +22,7 @@ async fn maintain_at(store: &Store, now: i64) -> forebay_store::MaintenanceRepor
 #[tokio::test]
 async fn a_migrated_database_has_partitions_for_the_coming_days_and_upkeep_keeps_it_so() {
     with_store(|store, database| async move {
-        let now = Sample::make(&store, "t/n").await.id().issued_at_millis() * 1000;
+        let now = Sample::make(&store, "t/n").await.id().issued_at().to_micros();
         assert_eq!(partitions(&database, "executions").await.len(), 6, "yesterday to in three days, and the default");
         assert_eq!(partitions(&database, "execution_payloads").await.len(), 6);
         assert!(maintain_at(&store, now).await.created.is_empty());
@@ -35,7 +36,7 @@ async fn a_migrated_database_has_partitions_for_the_coming_days_and_upkeep_keeps
 async fn a_day_without_a_partition_fails_no_insert_and_is_moved_into_its_own_later() {
     with_store(|store, database| async move {
         let sample = Sample::make(&store, "t/n").await;
-        let now = sample.id().issued_at_millis() * 1000;
+        let now = sample.id().issued_at().to_micros();
         let later = now + 20 * DAY;
         let id = sample.id_at(later);
         store.record(&[sample.failed_record(id)]).await.unwrap();
@@ -60,7 +61,7 @@ async fn a_day_without_a_partition_fails_no_insert_and_is_moved_into_its_own_lat
 async fn what_is_older_than_the_retention_is_dropped_with_its_payloads() {
     with_store(|store, database| async move {
         let sample = Sample::make(&store, "t/n").await;
-        let now = sample.id().issued_at_millis() * 1000;
+        let now = sample.id().issued_at().to_micros();
         let (old, recent, ancient) = (sample.id_at(now), sample.id_at(now + 10 * DAY), sample.id_at(now - 300 * DAY));
         let records = [old, recent, ancient].map(|id| sample.failed_record(id));
         store.record(&records).await.unwrap();
@@ -78,7 +79,7 @@ async fn what_is_older_than_the_retention_is_dropped_with_its_payloads() {
 async fn payloads_whose_keep_has_passed_are_deleted() {
     with_store(|store, database| async move {
         let sample = Sample::make(&store, "t/n").await;
-        let now = sample.id().issued_at_millis() * 1000;
+        let now = sample.id().issued_at().to_micros();
         let retention = |seconds| Some(Duration::from_secs(seconds));
         let short = Record { input: Some(request("x")), retention: retention(3600), ..sample.record(sample.id()) };
         let long = Record { input: Some(request("x")), retention: retention(14 * 86_400), ..sample.record(sample.id()) };
@@ -96,7 +97,7 @@ async fn payloads_whose_keep_has_passed_are_deleted() {
 async fn many_may_do_the_upkeep_at_once_while_workers_record() {
     with_store(|store, database| async move {
         let sample = Sample::make(&store, "t/n").await;
-        let now = sample.id().issued_at_millis() * 1000;
+        let now = sample.id().issued_at().to_micros();
         let mut tasks = Vec::new();
         for _ in 0..4 {
             let store = store.clone();

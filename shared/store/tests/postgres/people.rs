@@ -1,5 +1,6 @@
 use crate::database::with_store;
 use crate::samples::{apply, name};
+use forebay_contract::UnixMicros;
 use forebay_store::{
     AuditEvent, AuditFilter, Grants, KeyChange, NewKey, NewPassword, NewToken, NewUser, Principal, PrincipalKind, Role, Scope, Seen, Store,
     StoreError, UserChange, UserRow, key_digest,
@@ -155,6 +156,7 @@ async fn old_lines_of_the_audit_log_go_and_a_line_says_so() {
         }
         database.client().await.execute("update audit set at = now() - interval '2 hours' where target <> 'bert'", &[]).await.unwrap();
         let now = database.client().await.query_one("select (extract(epoch from now()) * 1000000)::bigint", &[]).await.unwrap().get(0);
+        let now = UnixMicros::new(now);
         assert_eq!(store.delete_old_audit_entries(now, HOUR).await.unwrap(), 2);
         assert_eq!(store.delete_old_audit_entries(now, HOUR).await.unwrap(), 0);
         let lines = store.list_audit(&AuditFilter { limit: 10, ..AuditFilter::default() }).await.unwrap();

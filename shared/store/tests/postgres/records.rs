@@ -1,8 +1,8 @@
 use crate::database::{Database, until, with_store};
 use crate::samples::{Sample, error, request};
 use bytes::Bytes;
-use forebay_contract::ExecutionId;
 use forebay_contract::outcome::{ExecutionStatus, StepRecord, StepStatus};
+use forebay_contract::{ExecutionId, UnixMicros};
 use forebay_store::{ExecutionRow, Record, Store, StoredResponse};
 use std::time::Duration;
 use uuid::Uuid;
@@ -19,7 +19,7 @@ fn steps() -> Vec<StepRecord> {
     vec![StepRecord {
         id: "price".to_owned(),
         status: StepStatus::Failed,
-        started_at: 5,
+        started_at: UnixMicros::new(5),
         took: 7,
         output: Some(serde_json::json!({ "a": [1, "\u{0}"] })),
         error: Some("no".to_owned()),
@@ -57,10 +57,7 @@ async fn everything_that_was_recorded_is_read_back() {
         assert_eq!((row.id, row.integration_id, row.version), (id, sample.integration.id, 9));
         assert_eq!((row.tenant.as_str(), row.integration.as_str()), ("t", "n"));
         assert_eq!((row.status, row.attempts, row.redeliveries), (ExecutionStatus::Failed, 3, 2));
-        assert_eq!(
-            (row.accepted_at, row.started_at, row.ended_at),
-            (id.issued_at_millis() * 1000, record.started_at, Some(record.ended_at))
-        );
+        assert_eq!((row.accepted_at, row.started_at, row.ended_at), (id.issued_at().to_micros(), record.started_at, Some(record.ended_at)));
         assert_eq!((row.worker.as_str(), row.response_status), ("worker-0123456789", None));
         assert_eq!(row.error, record.error);
         assert!(row.halted && row.skipped);

@@ -4,8 +4,9 @@ use bytes::Bytes;
 use forebay_contract::definition::{Definition, documents};
 use forebay_contract::envelope::Request;
 use forebay_contract::outcome::{ErrorCode, ExecutionError, ExecutionStatus};
-use forebay_contract::{ExecutionId, IdIssuer, IntegrationPath, Name};
+use forebay_contract::{ExecutionId, IdIssuer, IntegrationPath, Name, UnixMicros};
 use forebay_store::{Applied, NewDefinition, Record, Store, StoredRequest, TriggerKind};
+use std::time::Duration;
 
 pub(crate) fn name(text: &str) -> Name {
     text.parse().unwrap()
@@ -45,22 +46,22 @@ impl Sample {
     }
 
     /// An id as it would have been issued at this time (microseconds).
-    pub(crate) fn id_at(&self, micros: i64) -> ExecutionId {
+    pub(crate) fn id_at(&self, time: UnixMicros) -> ExecutionId {
         let mut bytes = self.id().unique().into_bytes();
-        bytes[..6].copy_from_slice(&(micros / 1000).to_be_bytes()[2..]);
+        bytes[..6].copy_from_slice(&time.to_millis().get().to_be_bytes()[2..]);
         self.issuer.restore(uuid::Uuid::from_bytes(bytes), self.integration.id)
     }
 
     /// A record of one good attempt.
     pub(crate) fn record(&self, execution_id: ExecutionId) -> Record {
-        let accepted_at = execution_id.issued_at_millis() * 1000;
+        let accepted_at = execution_id.issued_at().to_micros();
         let (kind, worker) = (TriggerKind::Webhook, "worker-0123456789".to_owned());
         Record {
             status: ExecutionStatus::Succeeded,
             attempts: 1,
-            started_at: Some(accepted_at + 1_234),
+            started_at: Some(accepted_at + Duration::from_micros(1_234)),
             response_status: Some(200),
-            ..Record::new(execution_id, self.integration.id, 1, kind, worker, accepted_at + 5_678)
+            ..Record::new(execution_id, self.integration.id, 1, kind, worker, accepted_at + Duration::from_micros(5_678))
         }
     }
 

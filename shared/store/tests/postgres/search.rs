@@ -3,6 +3,10 @@ use crate::samples::{Sample, definition, error, name};
 use forebay_contract::outcome::{ErrorCode, ExecutionError, ExecutionStatus};
 use forebay_contract::{ExecutionId, Label};
 use forebay_store::{Filter, LabelFilter, Record, Store};
+use std::time::Duration;
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const HOUR: Duration = Duration::from_secs(3600);
 
 fn label(text: &str) -> Label {
     text.parse().unwrap()
@@ -19,8 +23,9 @@ async fn an_execution_is_found_by_its_labels_and_by_a_value_under_any_name() {
     with_store(|store, _| async move {
         let (sample, other) = (Sample::make(&store, "t/a").await, Sample::make(&store, "u/a").await);
         // Ids of the same millisecond have no order.
-        let now = sample.id().issued_at_millis() * 1000;
-        let (one, two, plain, foreign) = (sample.id_at(now), sample.id_at(now + 1000), sample.id_at(now + 2000), other.id_at(now + 3000));
+        let now = sample.id().issued_at().to_micros();
+        let (one, two, plain, foreign) =
+            (sample.id_at(now), sample.id_at(now + MILLISECOND), sample.id_at(now + 2 * MILLISECOND), other.id_at(now + 3 * MILLISECOND));
         let labelled = |record: Record, labels: &[&str]| Record { labels: labels.iter().map(|text| label(text)).collect(), ..record };
         let records = [
             labelled(sample.record(one), &["workOrder=4711", "site=Malmö=1"]),
@@ -64,9 +69,9 @@ async fn a_search_is_narrowed_by_several_tenants_statuses_an_error_an_end_and_an
     with_store(|store, _| async move {
         let samples = [Sample::make(&store, "t/a").await, Sample::make(&store, "u/a").await, Sample::make(&store, "v/a").await];
         let mut ids = Vec::new();
-        let now = samples[0].id().issued_at_millis() * 1000;
-        for (place, sample) in (0_i64..).zip(&samples) {
-            let these = [0, 1, 2].map(|number| sample.id_at(now + (place * 3 + number) * 1000));
+        let now = samples[0].id().issued_at().to_micros();
+        for (place, sample) in (0_u32..).zip(&samples) {
+            let these = [0, 1, 2].map(|number| sample.id_at(now + (place * 3 + number) * MILLISECOND));
             let mapping = ExecutionError::permanent(ErrorCode::Mapping, "no");
             let records = [
                 sample.record(these[0]),
@@ -89,7 +94,7 @@ async fn a_search_is_narrowed_by_several_tenants_statuses_an_error_an_end_and_an
         assert_eq!(found(&store, &Filter { statuses: ended, ..Filter::default() }).await.len(), 9);
         let mapping = Filter { tenants, error: Some(ErrorCode::Mapping), ..Filter::default() };
         assert_eq!(found(&store, &mapping).await, newest_first(vec![ids[0][2], ids[2][2]]));
-        let until = Filter { until: Some(ids[1][0].issued_at_millis() * 1000), ..Filter::default() };
+        let until = Filter { until: Some(ids[1][0].issued_at().to_micros()), ..Filter::default() };
         assert!(found(&store, &until).await.iter().all(|id| *id < ids[1][0]));
         let one = Filter { id: Some(ids[1][1]), ..Filter::default() };
         assert_eq!(found(&store, &one).await, [ids[1][1]]);
@@ -132,16 +137,16 @@ async fn failures_and_labels_of_very_many_integrations_are_theirs_and_of_nobody_
         let applied = store.apply(&definitions, "test").await.unwrap();
         let (many, other) = (Sample::make(&store, "t/n0").await, Sample::make(&store, "u/a").await);
         let (mut failed, mut labelled) = (Vec::new(), Vec::new());
-        let now = many.id().issued_at_millis() * 1000;
+        let now = many.id().issued_at().to_micros();
         for (place, integration) in (0..).zip(applied.iter().take(40)) {
             let sample = Sample { integration: integration.clone(), issuer: many.issuer.clone() };
             // Over three weeks, so that no first look finds them all.
-            let (one, two) = (sample.id_at(now - place * 13 * 3_600_000_000), sample.id_at(now - place * 13 * 3_600_000_000 - 1000));
+            let (one, two) = (sample.id_at(now - place * 13 * HOUR), sample.id_at(now - place * 13 * HOUR - MILLISECOND));
             store.record(&[sample.failed_record(one), Record { labels: vec![label("a=1")], ..sample.record(two) }]).await.unwrap();
             failed.push(one);
             labelled.push(two);
         }
-        let foreign = other.id_at(now - 5000);
+        let foreign = other.id_at(now - 5 * MILLISECOND);
         store.record(&[Record { labels: vec![label("a=1")], ..other.failed_record(foreign) }]).await.unwrap();
         let of_many = Filter { tenants: Some(vec![name("t")]), ..Filter::default() };
         let by_status = Filter { statuses: vec![ExecutionStatus::Failed], ..of_many.clone() };

@@ -1,12 +1,13 @@
 use crate::database::with_store;
 use crate::samples::Sample;
+use forebay_contract::UnixMicros;
 use forebay_contract::outcome::ExecutionStatus;
 use forebay_store::{Counts, MinuteStatistics, StatisticsQuery, StatisticsScope};
 use std::time::Duration;
 use uuid::Uuid;
 
-const MINUTE: i64 = 60_000_000;
-const HOUR: i64 = 60 * MINUTE;
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
 const MONTH: Duration = Duration::from_secs(30 * 86_400);
 
 fn counts(succeeded: u32, failed: u32, millis: u64) -> Counts {
@@ -25,9 +26,10 @@ async fn what_workers_count_is_summed_by_minute_and_integration_and_written_agai
     with_store(|store, database| async move {
         let (a, b) = (Sample::make(&store, "t/a").await, Sample::make(&store, "t/b").await);
         let (a_id, b_id) = (a.integration.id, b.integration.id);
-        let hour = MinuteStatistics::minute_of(a.id().issued_at_millis() * 1000) / HOUR * HOUR;
+        let hour = MinuteStatistics::minute_of(a.id().issued_at().to_micros());
+        let hour = UnixMicros::new(hour.get() - hour.get() % 3_600_000_000);
         let workers = [Uuid::new_v4(), Uuid::new_v4()];
-        let count = |integration, minute: i64, counts| MinuteStatistics { integration, minute: hour + minute * MINUTE, counts };
+        let count = |integration, minute: u32, counts| MinuteStatistics { integration, minute: hour + minute * MINUTE, counts };
         let of_first = [count(a_id, 0, counts(3, 1, 10)), count(a_id, 1, counts(1, 0, 10)), count(b_id, 0, counts(5, 0, 100))];
         for _ in 0..2 {
             store.record_statistics(workers[0], &of_first).await.unwrap();
@@ -39,8 +41,8 @@ async fn what_workers_count_is_summed_by_minute_and_integration_and_written_agai
             |of: StatisticsScope, step, each| StatisticsQuery { of, from: hour, to: hour + HOUR, step: Duration::from_secs(step), each };
         let of_a = store.statistics(&query(StatisticsScope::Integrations(vec![a_id]), 60, false)).await.unwrap();
         assert_eq!(
-            of_a.iter().map(|point| (point.at - hour, point.counts.succeeded, point.counts.failed)).collect::<Vec<_>>(),
-            [(0, 6, 1), (MINUTE, 1, 0)]
+            of_a.iter().map(|point| (point.at.since(hour), point.counts.succeeded, point.counts.failed)).collect::<Vec<_>>(),
+            [(Duration::ZERO, 6, 1), (MINUTE, 1, 0)]
         );
         assert_eq!(of_a[0].counts.durations.count(), 7);
         let all = store.statistics(&query(StatisticsScope::All, 3600, false)).await.unwrap();
@@ -76,11 +78,11 @@ async fn what_workers_count_is_summed_by_minute_and_integration_and_written_agai
 async fn the_activity_of_an_integration_has_its_last_execution_and_its_last_failure() {
     with_store(|store, _| async move {
         let (busy, idle) = (Sample::make(&store, "t/busy").await, Sample::make(&store, "t/idle").await);
-        let accepted = busy.id().issued_at_millis() * 1000;
+        let accepted = busy.id().issued_at().to_micros();
         // Ids of the same millisecond have no order.
-        let (failed, last) = (busy.id_at(accepted - 1000), busy.id_at(accepted));
+        let (failed, last) = (busy.id_at(accepted - Duration::from_millis(1)), busy.id_at(accepted));
         store.record(&[busy.failed_record(failed), busy.record(last)]).await.unwrap();
-        let now = last.issued_at_millis() * 1000;
+        let now = last.issued_at().to_micros();
         let minute = MinuteStatistics::minute_of(now);
         let old = MinuteStatistics { integration: busy.integration.id, minute: minute - 2 * HOUR, counts: counts(9, 0, 1) };
         let recent = MinuteStatistics { integration: busy.integration.id, minute, counts: counts(1, 1, 1) };

@@ -1,5 +1,6 @@
 use crate::database::{until, with_store};
 use crate::samples::{Sample, apply, error, name, path};
+use forebay_contract::UnixMicros;
 use forebay_store::{Decision, DecisionEffect, Record, StoreError, TriggerRow, WatchOptions, WorkerRow};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -98,13 +99,13 @@ async fn a_listing_says_policy_and_who_holds_the_queue() {
             id: Uuid::new_v4(),
             name: "w1".to_owned(),
             version: "0.1.0".to_owned(),
-            started_at: 1,
+            started_at: UnixMicros::new(1),
             concurrency: 8,
             running: 0,
             queues: vec![ordered.id],
             oldest: Vec::new(),
             oldest_of: Vec::new(),
-            last_seen: 0,
+            last_seen: UnixMicros::default(),
         };
         store.heartbeat(&worker).await.unwrap();
         let rows = store.list_triggers(None).await.unwrap();

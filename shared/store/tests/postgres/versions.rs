@@ -1,5 +1,6 @@
 use crate::database::{until, with_store};
 use crate::samples::{apply, definition, name, path};
+use forebay_contract::UnixMicros;
 use forebay_store::{DocsAccess, StoreError, WatchOptions, Which};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +16,7 @@ async fn every_version_is_kept_with_its_source_and_its_author_and_the_current_on
         assert_eq!((versions[0].created_by.as_str(), versions[2].created_by.as_str()), ("someone", "test"));
         assert_eq!(versions[1].source, definition("t/n", "description: second\n").source);
         assert_eq!(versions[1].document["description"], "second");
-        assert!(versions[0].created_at >= versions[2].created_at && versions[2].created_at > 1_700_000_000_000_000);
+        assert!(versions[0].created_at >= versions[2].created_at && versions[2].created_at > UnixMicros::new(1_700_000_000_000_000));
         let error = store.versions(&path("t/other")).await.unwrap_err();
         assert!(matches!(error, StoreError::NotFound { .. }), "{error}");
 

@@ -1,4 +1,5 @@
 use crate::database::{TIMEOUT, until, with_store};
+use forebay_contract::UnixMicros;
 use forebay_store::{Store, WORKER_TTL, WorkerRow};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -10,13 +11,13 @@ fn worker(name: &str) -> WorkerRow {
         id: Uuid::new_v4(),
         name: name.to_owned(),
         version: "0.1.0".to_owned(),
-        started_at: 1_700_000_000_000_001,
+        started_at: UnixMicros::new(1_700_000_000_000_001),
         concurrency: 64,
         running: 3,
         queues: vec![],
         oldest: Vec::new(),
-        oldest_of: vec![(Uuid::from_u128(7), 1_700_000_000_000_002)],
-        last_seen: 0,
+        oldest_of: vec![(Uuid::from_u128(7), UnixMicros::new(1_700_000_000_000_002))],
+        last_seen: UnixMicros::default(),
     }
 }
 
@@ -35,7 +36,7 @@ async fn a_worker_lives_from_its_first_heartbeat_until_it_leaves_or_falls_silent
         assert_eq!(live(&store).await, ["a", "b"]);
         let seen = store.live_workers(WORKER_TTL).await.unwrap().into_iter().find(|worker| worker.id == a.id).unwrap();
         assert!(seen.last_seen > a.started_at);
-        assert_eq!(WorkerRow { last_seen: 0, ..seen }, a);
+        assert_eq!(WorkerRow { last_seen: UnixMicros::default(), ..seen }, a);
         store.remove_worker(a.id).await.unwrap();
         store.remove_worker(a.id).await.unwrap();
         assert_eq!(live(&store).await, ["b"]);

@@ -2,12 +2,13 @@
 
 use super::{CompiledKind, Effect, StepFuture, StepKind, StepRun, TrialStep, shortened};
 use crate::compile::Compiler;
+use crate::context::time_value;
 use crate::flow::{Done, Flow, Scope};
 use crate::trial::{self, Fault, Trial};
 use forebay_contract::definition::Wait;
 use forebay_contract::json::object_of;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
-use forebay_contract::{Name, format_duration, unix_micros};
+use forebay_contract::{Name, UnixMillis, format_duration};
 use forebay_mapping::{Mapping, Paced, Value};
 use serde_json::json;
 use std::time::Duration;
@@ -35,7 +36,7 @@ impl StepKind for Wait {
         };
         let part = format!("{}.until", step.part);
         let output = scope.mapping(&part, source)?;
-        if millis_of(&output).is_none() {
+        if time_of(&output).is_none() {
             return Err(Fault::gave(&part, source, &output, format!("{NO_TIME} {}", output.kind())));
         }
         Ok(trial::Done::Request(object_of([("until", serde_json::Value::from(&output))])))
@@ -60,21 +61,21 @@ impl CompiledWait {
     /// Waits until a time that is recorded when the step is first reached: in place where that is soon, else the execution is deferred.
     async fn wait(&self, step: StepRun<'_>, scope: &Scope) -> Result<Done, ExecutionError> {
         let (state, execution) = (|| step.execution.state(), step.execution.execution);
-        let begun = state().journal.output(step.path).and_then(|output| output.get("until").and_then(millis_of));
-        let now = unix_micros() / 1000;
+        let begun = state().journal.output(step.path).and_then(|output| output.get("until").and_then(time_of));
+        let now = UnixMillis::now();
         let until = match (begun, self) {
             (Some(until), _) => until,
-            (None, Self::For(pause)) => now.saturating_add(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX)),
+            (None, Self::For(pause)) => now + *pause,
             (None, Self::Until(mapping)) => {
                 let output = step.mapping("until", mapping, scope).await?;
-                millis_of(&output).ok_or_else(|| {
+                time_of(&output).ok_or_else(|| {
                     let message = format!("until: {NO_TIME} {}", shortened(&output.to_string(), 200));
                     ExecutionError::permanent(ErrorCode::Mapping, message)
                 })?
             }
         };
-        let output = Value::object([("until", time_of(until))]);
-        let left = Duration::from_millis(u64::try_from(until - now).unwrap_or_default());
+        let output = Value::object([("until", time_value(until.to_micros()))]);
+        let left = until.since(now);
         if left <= execution.max_wait_in_place {
             tokio::time::sleep(left).await;
             return Ok(Done::Output(output));
@@ -91,15 +92,11 @@ impl CompiledWait {
     }
 }
 
-/// Milliseconds of Unix time, of RFC 3339 or of seconds.
-fn millis_of(value: &Value) -> Option<i64> {
+/// Returns the time that a value gives: RFC 3339, or seconds of Unix time. `None`: it gives none.
+fn time_of(value: &Value) -> Option<UnixMillis> {
     if let Some(text) = value.as_str() {
-        return Some(text.parse::<jiff::Timestamp>().ok()?.as_millisecond());
+        return Some(UnixMillis::new(text.parse::<jiff::Timestamp>().ok()?.as_millisecond()));
     }
     let seconds = value.as_f64().filter(|seconds| seconds.is_finite() && seconds.abs() < 1e11)?;
-    Some((seconds * 1000.0) as i64)
-}
-
-fn time_of(millis: i64) -> Value {
-    jiff::Timestamp::from_millisecond(millis).map_or(Value::NULL, |time| Value::string(time.to_string()))
+    Some(UnixMillis::new((seconds * 1000.0) as i64))
 }

@@ -71,7 +71,7 @@ impl Example {
         let id = IdIssuer::new(&[0; 32]).issue(Uuid::nil()).map_err(|_| ExampleError::Id)?;
         let request = Request { method, path: format!("/{path}"), query_string: self.query_string, query, headers };
         let envelope = Envelope::new(id, path, Uuid::nil(), 1, request, body.into());
-        Ok(Envelope { due_at: schedule.map(|_| envelope.received_at / 1000), ..envelope })
+        Ok(Envelope { due_at: schedule.map(|_| envelope.received_at.to_millis()), ..envelope })
     }
 
     fn method(&self, webhook: Option<&Webhook>, is_scheduled: bool) -> String {

@@ -1,6 +1,7 @@
 //! SQL on MariaDB.
 
 use super::*;
+use std::time::Duration;
 
 fn with(changes: Json) -> Arc<Connection> {
     database_at("mysql", &from_env("FOREBAY_MARIADB_URL", "mysql://root@127.0.0.1:3306/test"), &changes)

@@ -1,6 +1,7 @@
 //! SQL on PostgreSQL.
 
 use super::*;
+use std::time::Duration;
 
 fn url() -> String {
     from_env("FOREBAY_DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres")

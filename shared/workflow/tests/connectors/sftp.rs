@@ -5,6 +5,7 @@ use forebay_connectors::{Earlier, FileAction, RemotePath};
 use forebay_contract::body::BodyRule;
 use forebay_tests::FileServer;
 use std::sync::Mutex;
+use std::time::Duration;
 
 fn at(server: &FileServer, changes: Json) -> Arc<Connection> {
     let mut sftp = json!({

@@ -6,7 +6,7 @@ use forebay_contract::connection::Connection;
 use forebay_contract::definition::{Definition, documents};
 use forebay_contract::envelope::{Envelope, Request};
 use forebay_contract::outcome::{Checkpoint, ExecutionError, Response};
-use forebay_contract::{IdIssuer, Name};
+use forebay_contract::{IdIssuer, Name, UnixMicros};
 use forebay_workflow::{CallEnd, Engine, EngineOptions, ExecutionContext, Host, HostFuture, NoHost, OutgoingCall, Program, Run, RunEnd};
 use http_body_util::{BodyExt, Full};
 use hyper::service::service_fn;
@@ -57,7 +57,7 @@ pub fn envelope(body: &str) -> Envelope {
         request,
         Bytes::copy_from_slice(body.as_bytes()),
     );
-    Envelope { content_type: Some("application/json".to_owned()), received_at: 1_764_000_000_123_456, ..envelope }
+    Envelope { content_type: Some("application/json".to_owned()), received_at: UnixMicros::new(1_764_000_000_123_456), ..envelope }
 }
 
 pub fn engine() -> Engine {

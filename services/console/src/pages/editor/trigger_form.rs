@@ -8,7 +8,7 @@ use forebay_contract::definition::{
     Webhook,
 };
 use forebay_contract::signature::{Sender, SignatureScheme};
-use forebay_contract::{format_duration, unix_micros};
+use forebay_contract::{UnixMillis, format_duration};
 use maud::{Markup, html};
 use serde_json::Value;
 
@@ -243,7 +243,7 @@ fn of_schedule(schedule: &Schedule, document: &Value) -> Markup {
 /// When the next runs are due, on the schedule's own clock.
 fn next_runs(schedule: &Schedule) -> Markup {
     let mut due = Vec::with_capacity(RUNS_SHOWN);
-    let mut after = unix_micros() / 1000;
+    let mut after = UnixMillis::now();
     while let Some(next) = schedule.timing.next_after(after).filter(|_| due.len() < RUNS_SHOWN) {
         due.push(next);
         after = next;
@@ -252,7 +252,7 @@ fn next_runs(schedule: &Schedule) -> Markup {
         div.field {
             span.label { "Next runs" }
             @if due.is_empty() { p.muted { "It is never due again." } }
-            ul.small { @for millis in &due { li { code { (schedule.timing.on_its_clock(*millis)) } " · " (at(millis * 1000)) } } }
+            ul.small { @for due in &due { li { code { (schedule.timing.on_its_clock(*due)) } " · " (at(due.to_micros())) } } }
         }
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use forebay_contract::UnixMicros;
 use forebay_contract::definition::documents;
 
 fn definition(yaml: &str) -> Definition {
@@ -80,7 +81,15 @@ fn boxes(html: &str) -> Vec<(f64, f64)> {
 
 #[test]
 fn an_execution_colours_its_steps_and_one_bad_item_colours_a_loop() {
-    let record = |id: &str, status| StepRecord { id: id.to_owned(), status, started_at: 0, took: 1, output: None, error: None, note: None };
+    let record = |id: &str, status| StepRecord {
+        id: id.to_owned(),
+        status,
+        started_at: UnixMicros::default(),
+        took: 1,
+        output: None,
+        error: None,
+        note: None,
+    };
     let steps = [
         record("size", StepStatus::Succeeded),
         record("lines[0]/send", StepStatus::Succeeded),

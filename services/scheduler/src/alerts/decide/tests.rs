@@ -1,13 +1,14 @@
 use super::*;
+use forebay_contract::UnixMicros;
 use forebay_contract::alert::Alert;
 use forebay_contract::definition::documents;
 use proptest::prelude::*;
+use std::time::Duration;
 
-const SECOND: i64 = 1_000_000;
-const INTERVAL: i64 = 15 * SECOND;
-const MINUTE: i64 = 60 * SECOND;
-const HOUR: i64 = 60 * MINUTE;
-const START: i64 = 1_700_000_000 * SECOND;
+const INTERVAL: Duration = Duration::from_secs(15);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const START: UnixMicros = UnixMicros::new(1_700_000_000_000_000);
 const YES: Option<bool> = Some(true);
 const NO: Option<bool> = Some(false);
 
@@ -86,7 +87,7 @@ impl Watch {
         if self.arrives {
             self.due.pending = None;
         }
-        self.due.now += INTERVAL;
+        self.due.now = self.due.now + INTERVAL;
         events
     }
 
@@ -143,7 +144,7 @@ fn what_comes_back_again_and_again_must_be_away_for_longer_each_time() {
 fn while_it_stays_raised_it_is_told_again_after_the_time_to_repeat_and_not_before() {
     let mut watch = Watch::new(1);
     assert_eq!(watch.evaluate(&[YES]), [(0, Event::Raised)]);
-    let four_hours = 4 * HOUR / INTERVAL;
+    let four_hours = (4 * HOUR).div_duration_f64(INTERVAL) as i64;
     assert_eq!(watch.evaluate_times(four_hours - 1, &[YES]), []);
     assert_eq!(watch.evaluate(&[YES]), [(0, Event::StillRaised)]);
     assert_eq!(watch.evaluate_times(four_hours - 1, &[YES]), []);
@@ -237,18 +238,18 @@ proptest! {
             watch.arrives = *arrives;
             watch.evaluate_times(i64::from(*times), holds);
         }
-        let took = watch.due.now - START;
+        let took = watch.due.now.since(START);
         for (before, after) in watch.notifications.iter().zip(watch.notifications.iter().skip(1)) {
-            prop_assert!(after.at - before.at >= MINUTE, "two messages within a minute");
+            prop_assert!(after.at.since(before.at) >= MINUTE, "two messages within a minute");
         }
-        let reminders: Vec<i64> = watch.notifications.iter().filter(|notification| notification.entries.iter().any(|entry| entry.event == Event::StillRaised)).map(|notification| notification.at).collect();
+        let reminders: Vec<UnixMicros> = watch.notifications.iter().filter(|notification| notification.entries.iter().any(|entry| entry.event == Event::StillRaised)).map(|notification| notification.at).collect();
         for (before, after) in reminders.iter().zip(reminders.iter().skip(1)) {
-            prop_assert!(after - before >= 4 * HOUR, "reminded too soon");
+            prop_assert!(after.since(*before) >= 4 * HOUR, "reminded too soon");
         }
         for name in &watch.names {
             let events: Vec<Event> = watch.notifications.iter().flat_map(|notification| &notification.entries).filter(|entry| entry.integration == *name).map(|entry| entry.event).collect();
-            let raised = events.iter().filter(|event| **event == Event::Raised).count() as i64;
-            prop_assert!(raised <= 8 + took / (32 * MINUTE), "{raised} times raised within {} minutes", took / MINUTE);
+            let raised = events.iter().filter(|event| **event == Event::Raised).count() as u64;
+            prop_assert!(raised <= 8 + took.as_secs() / (32 * MINUTE).as_secs(), "{raised} times raised within {took:?}");
             let mut is_raised = false;
             for event in events {
                 match event {

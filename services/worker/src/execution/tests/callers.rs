@@ -3,10 +3,11 @@
 use super::memory::Event;
 use super::worker::{CALL, CALL_ERP, MAIN, ORDERED, SUB, WORK, Worker, call, fails, redelivered, succeeds};
 use crate::execution::Delivered;
+use forebay_contract::UnixMillis;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::ExecutionStatus;
-use forebay_contract::unix_micros;
 use forebay_store::{Decision, FinishedExecution};
+use std::time::Duration;
 use uuid::Uuid;
 
 const SET: &str = "steps: [{ id: a, set: .input.n }]";
@@ -50,7 +51,7 @@ async fn each_record_of_an_execution_holds_its_caller() {
     assert_eq!(resumed.deferred()[0].0.caller, called().caller);
 
     let expired = Worker::new(SET);
-    expired.deliver(&Envelope { deadline: Some(unix_micros() / 1000 - 1), ..called() }, CALL).await;
+    expired.deliver(&Envelope { deadline: Some(UnixMillis::now() - Duration::from_millis(1)), ..called() }, CALL).await;
     assert_eq!(statuses(&expired), [Expired]);
 
     let crashed = Worker::new(SET);

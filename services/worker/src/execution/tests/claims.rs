@@ -3,10 +3,11 @@
 use super::memory::Event;
 use super::worker::{CALL, CALL_ERP, HALTS, ORDERED, WORK, Worker, call, delivered, fails, redelivered, succeeds};
 use crate::execution::{Delivered, Disposition};
+use forebay_contract::UnixMillis;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{Ending, ErrorCode, ExecutionStatus};
-use forebay_contract::unix_micros;
 use forebay_store::{Decision, FinishedExecution};
+use std::time::Duration;
 
 const SET: &str = "steps: [{ id: a, set: .input.n }]";
 
@@ -94,7 +95,7 @@ async fn a_trigger_that_halts_waits_for_the_store_before_a_redelivered_message_r
 #[tokio::test]
 async fn a_call_whose_deadline_has_passed_is_not_started_and_its_caller_is_told() {
     let worker = Worker::new(SET);
-    let late = Envelope { deadline: Some(unix_micros() / 1000 - 1), ..call() };
+    let late = Envelope { deadline: Some(UnixMillis::now() - Duration::from_millis(1)), ..call() };
     assert_eq!(worker.deliver(&late, CALL).await, Disposition::Acknowledge);
     let record = worker.end();
     assert_eq!((record.status, record.attempts, record.started_at), (ExecutionStatus::Expired, 0, None));

@@ -8,7 +8,7 @@ use crate::recording::Statistics;
 use forebay_contract::definition::{Definition, documents};
 use forebay_contract::envelope::{Envelope, Request};
 use forebay_contract::outcome::{Ending, ErrorCode, ExecutionError, ExecutionStatus, Response};
-use forebay_contract::{IdIssuer, SharedQueueNumber};
+use forebay_contract::{IdIssuer, SharedQueueNumber, UnixMicros};
 use forebay_store::{Connections, Decision, Integration, Record, Snapshot, SnapshotHandle, TriggerPhase, TriggerState};
 use forebay_workflow::{Engine, EngineOptions};
 use serde_json::Map;
@@ -59,7 +59,11 @@ impl Worker {
     pub(super) fn halted(main: &str, execution: &Envelope, decision: Option<Decision>) -> Self {
         let error = Some(ExecutionError::permanent(ErrorCode::Remote, "halted it"));
         let execution_id = Some(execution.execution_id.unique());
-        Self::with(main, "steps: []", Some(TriggerState { phase: TriggerPhase::Halted, execution_id, error, since: 0, decision }))
+        Self::with(
+            main,
+            "steps: []",
+            Some(TriggerState { phase: TriggerPhase::Halted, execution_id, error, since: UnixMicros::default(), decision }),
+        )
     }
 
     pub(super) fn with(main: &str, sub: &str, halt: Option<TriggerState>) -> Self {
