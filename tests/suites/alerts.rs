@@ -157,7 +157,7 @@ async fn the_oldest_age_is_the_integrations_own_whatever_shares_its_queue() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_waits_for_a_worker_that_is_not_there_grows_old_too() {
+async fn the_age_of_a_message_without_a_worker_grows_too() {
     let (stack, sink) = (Stack::new().await, Sink::start(Duration::ZERO).await);
     stack.apply(&integration("queued", "ordered: true")).await;
     stack.apply(&integration("shared", "")).await;

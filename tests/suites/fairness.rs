@@ -69,7 +69,7 @@ async fn a_tenant_whose_remote_system_hangs_does_not_stop_the_others() {
 }
 
 #[tokio::test]
-async fn what_is_moved_to_the_queues_of_its_tenant_is_executed_once() {
+async fn a_message_that_is_moved_to_the_queues_of_its_tenant_is_executed_once() {
     let (stack, sink) = (Arc::new(Stack::new().await), Sink::start(Duration::from_millis(40)).await);
     stack.apply(&definitions(sink.address())).await;
     let ingress = stack.start("ingress").await;

@@ -221,7 +221,7 @@ steps:
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_items_do_at_once_is_kept_of_all_of_them() {
+async fn concurrent_items_all_have_checkpoints() {
     let (stack, sink, broken) = (Stack::new().await, Sink::start(Duration::from_millis(20)).await, Sink::start(Duration::ZERO).await);
     broken.answer_with(400);
     let yaml = format!(

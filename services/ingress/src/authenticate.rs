@@ -61,7 +61,7 @@ impl Credential {
     }
 }
 
-/// Who calls, as far as it is known before the body is.
+/// The caller, as far as it is known before the body is read.
 pub(crate) enum Caller {
     /// It is known.
     Known(Access),
@@ -77,7 +77,7 @@ pub(crate) struct Signed {
 }
 
 impl Caller {
-    /// Reads what the head of a call tells of its caller.
+    /// Reads the caller from the head of a call.
     pub(crate) fn of(integration: Arc<Integration>, webhook: &Webhook, headers: &HeaderMap, snapshot: &Snapshot) -> Result<Self, Problem> {
         let Authentication::Signature(scheme) = &webhook.authentication else {
             return authenticate(integration, webhook, headers, snapshot).map(Self::Known);
@@ -111,7 +111,8 @@ impl Signed {
     }
 }
 
-/// Checks the caller's API key against the snapshot: a digest look-up, no I/O. Who signs calls asks for outcomes with such a key too.
+/// Checks the caller's API key against the snapshot: a digest look-up, no I/O. A caller that signs its calls reads outcomes with such a key
+/// too.
 pub(crate) fn authenticate(
     integration: Arc<Integration>,
     webhook: &Webhook,
@@ -142,20 +143,21 @@ fn valid_key<'a>(tenant: &str, headers: &HeaderMap, snapshot: &'a Snapshot) -> R
 
 /// Refuses a call to a name that does not exist where names are hidden: as one to a name that needs a key.
 pub(crate) fn refuse_unknown(tenant: &str, path: &str, headers: &HeaderMap, snapshot: &Snapshot) -> Problem {
-    // A text that is no name tells nothing.
+    // A text that is not a valid name.
     if tenant.parse::<Name>().is_err() {
         return Problem::unknown_path(path);
     }
     valid_key(tenant, headers, snapshot).map_or_else(|problem| problem, |_| Problem::unknown_path(path))
 }
 
-/// Checks the key before anything else is told of an integration, where names are hidden. One that the key does not open is unknown.
+/// Checks the key before anything else of an integration is shown, where names are hidden. An integration without a grant of the key is
+/// unknown.
 pub(crate) fn check_hidden(integration: &Integration, path: &str, headers: &HeaderMap, snapshot: &Snapshot) -> Result<(), Problem> {
     let key = valid_key(integration.definition.tenant.as_str(), headers, snapshot)?;
     if key.integrations.contains(&integration.id) { Ok(()) } else { Err(Problem::unknown_path(path)) }
 }
 
-/// Whether the key's time is over.
+/// Returns true if the key's time is over.
 pub(crate) fn has_ended(key: &ApiKey) -> bool {
     key.expires_at.is_some_and(|end| UnixMicros::now() >= end)
 }

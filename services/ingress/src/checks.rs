@@ -21,7 +21,7 @@ pub(crate) const LARGE_BODY: usize = 64 * 1024;
 
 /// The compiled checks of one version.
 pub(crate) struct Checks {
-    /// How bodies are read.
+    /// Options of reading bodies.
     rule: BodyRule,
     schema: Option<BodySchema>,
     key: Option<KeyMapping>,

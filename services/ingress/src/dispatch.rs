@@ -23,7 +23,7 @@ pub(crate) trait Dispatch {
 /// The outcome of a published call, or the end of the time for it.
 pub(crate) type Pending<'d> = LocalBoxFuture<'d, Answer>;
 
-/// How long a caller waits, and what then.
+/// The timeout of a caller that waits, and the action after it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wait {
     pub(crate) max: Duration,
@@ -39,7 +39,7 @@ pub(crate) enum Answer {
     TimedOut,
 }
 
-/// Why a call was not accepted.
+/// The reason for which a call was not accepted.
 #[derive(Debug)]
 pub(crate) struct NotAccepted {
     /// A clause for the caller.
@@ -48,7 +48,7 @@ pub(crate) struct NotAccepted {
     pub(crate) may_be_delivered: bool,
     /// Maximum bytes of a body that the broker takes, where this one has more.
     pub(crate) max_bytes: Option<usize>,
-    /// When the caller may call again.
+    /// The time after which the caller may call again.
     pub(crate) retry_after: Duration,
 }
 

@@ -38,7 +38,7 @@ pub(crate) struct Dependencies {
     pub(crate) max_body_bytes: usize,
     pub(crate) body_timeout: Duration,
     pub(crate) retention: Duration,
-    /// Callers without a valid key cannot tell names that do not exist from names that need one.
+    /// Callers without a valid key cannot tell missing names from names that need one.
     pub(crate) hides_names: bool,
 }
 

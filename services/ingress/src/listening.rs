@@ -15,13 +15,13 @@ pub(crate) struct BoundAddress(TcpSocket);
 impl BoundAddress {
     pub(crate) fn bind(address: SocketAddr) -> io::Result<Self> {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        // As `std` does for listeners: connections of an earlier process that linger do not hold the address, another listener does.
+        // As `std` does for listeners: lingering connections of an earlier process do not block the address, another listener does.
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         Ok(Self(socket))
     }
 
-    /// With the port that was given where port 0 was asked for.
+    /// The port of the settings, or the one that was taken for port 0.
     pub(crate) fn address(&self) -> io::Result<SocketAddr> {
         self.0.local_addr()
     }
@@ -31,10 +31,10 @@ impl BoundAddress {
     }
 }
 
-/// How the time for stopping is divided: first calls go on being accepted, then those under way are answered.
+/// The parts of the time for stopping: at first calls are still accepted, then running calls are answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StoppingTimes {
-    /// Not ready, and accepting.
+    /// The process is not ready and accepts calls.
     pub(crate) lame_duck: Duration,
     /// Accepting nothing more, at least a second.
     pub(crate) drain: Duration,

@@ -24,7 +24,7 @@ pub(crate) fn publish(result: &Result<(), PublishError>, took: Duration) {
     metrics::histogram!(names::PUBLISH_DURATION_SECONDS).record(took);
 }
 
-/// How things stand, once a second.
+/// The state of the process, once a second.
 pub(crate) fn state(publisher: PublisherState, replies_connected: bool, in_flight: usize, waiters: usize, snapshot_age: Duration) {
     let flag = |on: bool| if on { 1.0 } else { 0.0 };
     metrics::gauge!(names::BROKER_CONNECTED, "purpose" => "publish")

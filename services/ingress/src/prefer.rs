@@ -5,7 +5,7 @@ use std::time::Duration;
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 
-/// What the caller prefers; what is not understood is ignored, as the RFC asks.
+/// The preferences of the caller; unknown ones are ignored, as the RFC asks.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Preferences {
     /// 202 at once.

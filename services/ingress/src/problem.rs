@@ -258,7 +258,7 @@ impl Problem {
     }
 }
 
-/// What a caller sent, short enough for a text.
+/// Returns a text of a caller, cut to a length that fits a message.
 fn shown(text: &str) -> String {
     text.chars().take(120).collect()
 }

@@ -47,7 +47,7 @@ impl BodyBudget {
     }
 }
 
-/// How large one body may be, and how slow.
+/// The maximum size of a body, and its minimum speed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BodyLimits {
     pub(crate) max_bytes: usize,

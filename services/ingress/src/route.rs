@@ -1,4 +1,4 @@
-//! The route table: what a path means.
+//! The route table: the endpoint of each path.
 //!
 //! | path | meaning |
 //! |---|---|
@@ -10,7 +10,7 @@
 use crate::documents::Kind;
 use percent_encoding::percent_decode_str;
 
-/// What a path asks for. Segments are percent-decoded, so `/t/Create%57orkOrder` is `/t/CreateWorkOrder` (RFC 3986, section 6.2.2.2).
+/// The request of a path. Segments are percent-decoded, so `/t/Create%57orkOrder` is `/t/CreateWorkOrder` (RFC 3986, section 6.2.2.2).
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Route {
     /// A call.
@@ -20,7 +20,7 @@ pub(crate) enum Route {
         /// The integration.
         name: String,
     },
-    /// What a tenant's endpoints are.
+    /// A request for a tenant's endpoints.
     Documents {
         /// The tenant.
         tenant: String,

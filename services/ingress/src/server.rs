@@ -30,20 +30,20 @@ use uuid::Uuid;
 
 /// Bytes of bodies that the calls under way may hold in all: past it calls are refused, so memory stays flat while the broker is slow.
 const BODY_BUDGET: usize = 512 * 1024 * 1024;
-/// How often readiness and gauges are brought up to date.
+/// Interval at which readiness and gauges are updated.
 const OBSERVE_INTERVAL: Duration = Duration::from_millis(500);
 /// Uses of API keys are written at most this often, in one statement for all keys.
 const KEY_USES_INTERVAL: Duration = Duration::from_secs(15);
 /// Idle connections are kept this long.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// Maximum wait for the broker before calls are taken: from then on their answer is 503, which tells more than a refused connection.
+/// Maximum wait for the broker before calls are accepted: from then on the answer is 503, which says more than a refused connection.
 const BROKER_WAIT: Duration = Duration::from_secs(5);
-/// How long balancers have, unless it is set, to see that the process stops.
+/// Default time for balancers to see that the process stops.
 const LAME_DUCK: Duration = Duration::from_secs(5);
 /// The health check that is not ok until calls are taken.
 const LISTENING: &str = "listening";
 
-/// Why the ingress could not be built.
+/// The reason for which the ingress could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum IngressError {
     /// The address is taken or not this machine's.
@@ -146,19 +146,19 @@ impl Ingress {
         Ok(Self { bound, address, tls, dependencies, settings: settings.clone(), health, broker_shutdown })
     }
 
-    /// Where it listens once it runs: the port that was given when the setting asked for port 0.
+    /// Returns the address on which it listens: with the port that was taken for port 0.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Serves until shutdown, then answers what it has accepted, at most for the drain time.
+    /// Serves until shutdown, then answers the accepted calls, at most for the drain timeout.
     ///
     /// It listens once it can accept calls, or has waited a few seconds for that. After a signal it is not ready, and goes on accepting for
     /// the lame-duck time, so that balancers leave it before it refuses anybody.
     ///
     /// # Errors
-    /// When the address cannot be listened on, or the server itself fails.
+    /// The address cannot be used, or the server fails.
     pub async fn run_until(self, shutdown: Shutdown) -> Result<(), IngressError> {
         let observer = tokio::spawn(observe(self.dependencies.clone(), self.health.clone()));
         let key_uses = tokio::spawn(write_key_uses(self.dependencies.clone()));
@@ -259,7 +259,7 @@ async fn observe(dependencies: web::Data<Dependencies>, health: Health) {
     }
 }
 
-/// Keeps what people see of when keys were used last. What cannot be written is written later: calls do not wait for it.
+/// Writes the last uses of keys, which people see. A use that cannot be written is written later: calls do not wait for it.
 async fn write_key_uses(dependencies: web::Data<Dependencies>) {
     let mut written: HashMap<Uuid, UnixMicros> = HashMap::new();
     loop {

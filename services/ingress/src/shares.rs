@@ -12,7 +12,7 @@ use uuid::Uuid;
 /// Bounds of one call.
 const MAX_BOUNDS: usize = 4;
 
-/// Whose calls are counted together.
+/// A holder whose calls are counted together.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Holder {
     /// All of a tenant.
@@ -25,7 +25,7 @@ pub(crate) enum Holder {
     UnauthenticatedOf(Uuid),
 }
 
-/// A holder has at most `numerator / denominator` times what is free.
+/// A holder has at most `numerator / denominator` times the free amount.
 #[derive(Debug, Clone)]
 pub(crate) struct Bound {
     pub(crate) holder: Holder,
@@ -33,10 +33,10 @@ pub(crate) struct Bound {
     pub(crate) denominator: usize,
 }
 
-/// Why a share does not grow.
+/// The reason for which a share does not grow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// So much is not free.
+    /// The amount in use.
     UsedUp,
     /// This holder would have more than its bound.
     Bound(Holder),
@@ -113,7 +113,7 @@ impl Share {
         self.amount -= amount;
     }
 
-    /// The caller is authenticated now: what the call holds no longer counts for those who are not.
+    /// The caller is authenticated now: its call no longer counts for the callers that are not.
     pub(crate) fn authenticated(&mut self) {
         for slot in &mut self.bounds {
             if let Some(bound) = slot.take_if(|bound| matches!(bound.holder, Holder::Unauthenticated | Holder::UnauthenticatedOf(_))) {
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_leaves_makes_room() {
+    fn a_released_share_is_free_again() {
         let shares = Shares::new(1);
         let mut first = of(&shares, "a", 4);
         assert_eq!(first.grow(1), Ok(()));

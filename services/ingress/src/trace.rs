@@ -42,7 +42,7 @@ impl Trace {
         Self { span, context }
     }
 
-    /// What the envelope carries on.
+    /// Returns the trace context for the envelope.
     pub(crate) fn context(&self) -> Option<TraceContext> {
         self.context.clone()
     }

@@ -4,11 +4,11 @@ use forebay_contract::definition::{MissedRuns, Schedule};
 use forebay_contract::{ExecutionId, UnixMillis};
 use std::time::Duration;
 
-/// With `missed: all`, the most due times that are made up for; older ones are left out.
+/// Maximum missed runs that `missed: all` makes up for; older ones are left out.
 pub const MAX_MISSED: usize = 1000;
 /// Runs of one schedule in one claim: the rest follows in the next one, so that a claim stays short.
 const MAX_AT_ONCE: usize = 100;
-/// With `missed: skip`, a run is not missed while it is at most this late: a scheduler that is restarted loses none.
+/// Maximum delay at which a run is not yet missed with `missed: skip`: a scheduler that is restarted loses no run.
 const MAX_LATE: Duration = Duration::from_secs(10);
 
 /// The runs of a schedule now, and the time of its next plan.

@@ -1,4 +1,4 @@
-//! Builds the scheduler and runs it until shutdown: looks at what is due, publishes it, sleeps until the next due time or a change.
+//! Builds the scheduler and runs it until shutdown: publishes due runs, then sleeps until the next due time or a change.
 
 use crate::alerts::Watcher;
 use crate::publish::Publishing;
@@ -14,19 +14,19 @@ use tokio_util::sync::CancellationToken;
 
 /// Schedules in one claim.
 const MAX_AT_ONCE: u32 = 64;
-/// Maximum sleep: what was changed behind our back is noticed then.
+/// Maximum sleep, after which a change that nobody announced is noticed.
 const MAX_SLEEP: Duration = Duration::from_secs(5);
 /// Pause when all that is due is another scheduler's at the moment.
 const MIN_SLEEP: Duration = Duration::from_millis(50);
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
-/// How often the broker is looked at while it is away.
+/// Interval at which the broker is checked while it is away.
 const BROKER_INTERVAL: Duration = Duration::from_millis(100);
 /// The names of its health checks.
 const BROKER: &str = "scheduler broker";
 const DATABASE: &str = "scheduler database";
 
-/// Why the scheduler could not be built.
+/// The reason for which the scheduler could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum SchedulerError {
     /// A setting cannot be used.
@@ -35,7 +35,7 @@ pub enum SchedulerError {
     /// A setting cannot be used.
     #[error("FOREBAY_PRIVATE_ADDRESSES: {0}")]
     Reach(String),
-    /// What sends alerts could not be made.
+    /// The engine that sends notifications could not be built.
     #[error("what sends alerts cannot be started")]
     Engine(#[from] EngineError),
     /// The store could not give the installation's key.
@@ -49,7 +49,7 @@ pub struct Scheduler {
     alerts: Watcher,
 }
 
-/// What publishes due runs.
+/// Publishes due runs.
 struct Clock {
     publishing: Publishing,
     store: Store,
@@ -90,7 +90,7 @@ impl Scheduler {
         Ok(Self { clock: Clock { publishing, store, snapshot, health, broker_shutdown }, alerts })
     }
 
-    /// Publishes what is due, and watches alerts, until shutdown. What it is at then is finished first.
+    /// Publishes due runs and evaluates alert rules, until shutdown. Work that has begun is finished first.
     ///
     /// # Errors
     /// None at present; what fails while running is tried again.
@@ -130,7 +130,7 @@ impl Clock {
         self.broker_shutdown.cancel();
     }
 
-    /// One look at what is due; how long to sleep then.
+    /// Publishes the runs that are due, and returns the time until the next round.
     async fn round(&self) -> Result<Duration, StoreError> {
         let state = self.publishing.publisher.state();
         let detail = match state {

@@ -26,7 +26,7 @@ const OBSERVE_INTERVAL: Duration = Duration::from_millis(500);
 /// Old partitions are dropped and new ones made this often; any worker does it for all.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(600);
 
-/// Why the worker could not be built.
+/// The reason for which the worker could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
     /// A setting cannot be used.

@@ -13,7 +13,7 @@ use std::time::Duration;
 const PROBE_INTERVAL: Duration = Duration::from_millis(500);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Why a question has no answer.
+/// The reason for which a question has no answer.
 #[derive(Debug, thiserror::Error)]
 #[error("no answer in time")]
 struct Silent;

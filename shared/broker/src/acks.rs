@@ -11,10 +11,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// How long an acknowledgement waits for those before it. A crash in that time only means a redelivery, which the store recognises.
+/// Time that an acknowledgement waits for those before it. A crash in that time causes redeliveries, which the store recognises.
 const HOLD: Duration = Duration::from_millis(5);
 
-/// Where deliveries say that they are done.
+/// Receives the acknowledgements of deliveries.
 #[derive(Clone)]
 pub(crate) struct Acks(mpsc::UnboundedSender<Request>);
 
@@ -97,7 +97,7 @@ async fn acknowledge(channel: &Channel, tag: u64, multiple: bool, lost: &Cancell
     }
 }
 
-/// Which delivery tags are done and which of them the broker knows of.
+/// The delivery tags that are done, and those that are acknowledged.
 #[derive(Default)]
 struct Progress {
     /// Every tag up to this one is done and known.
@@ -148,7 +148,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn what_has_no_gap_is_one_acknowledgement() {
+    fn deliveries_without_a_gap_are_one_acknowledgement() {
         let mut progress = Progress::default();
         for tag in [2, 1, 3] {
             progress.done(tag);
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_ahead_of_a_gap_is_held_and_then_acknowledged_once() {
+    fn deliveries_ahead_of_a_gap_are_held_and_then_acknowledged_once() {
         let mut progress = Progress::default();
         progress.done(2);
         progress.done(3);

@@ -70,7 +70,7 @@ struct VersionOnly {
     envelope: u32,
 }
 
-/// How an execution ended, less the body.
+/// The end of an execution without the body.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "lowercase")]
 enum ReplyHead<'a> {
@@ -94,7 +94,7 @@ pub struct Message {
 }
 
 impl Message {
-    /// The id by which a returned message is told from others; empty when it has none.
+    /// The id that identifies a returned message; empty when it has none.
     pub(crate) fn id(&self) -> &str {
         self.properties.message_id().as_ref().map_or("", |id| id.as_str())
     }
@@ -130,7 +130,7 @@ impl Message {
 pub struct Reply {
     /// The correlation id.
     pub execution_id: ExecutionId,
-    /// How the execution ended.
+    /// The end of the execution.
     pub ending: Ending,
 }
 
@@ -232,7 +232,7 @@ pub fn decode_envelope(properties: &BasicProperties, body: Bytes, key: &MessageK
     let call: Call<'static> = match parse_json::<Call<'static>>(headers, header::CALL) {
         Ok(call) if call.envelope > ENVELOPE_VERSION => return Err(DecodeError::Newer(call.envelope)),
         Ok(call) => call,
-        // What is newer may have another shape.
+        // A newer version may have another form.
         Err(error) => match parse_json::<VersionOnly>(headers, header::CALL) {
             Ok(call) if call.envelope > ENVELOPE_VERSION => return Err(DecodeError::Newer(call.envelope)),
             _ => return Err(error),
@@ -495,7 +495,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_envelope_is_refused_by_name() {
+    fn a_message_that_is_no_envelope_is_refused_by_name() {
         let message = encode_envelope(&envelope(), None, &unsigned());
         let without = |name: &str| {
             let mut headers = FieldTable::default();

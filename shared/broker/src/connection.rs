@@ -26,7 +26,7 @@ const MAX_DELAY: Duration = Duration::from_secs(1);
 /// A node of the broker.
 #[derive(Clone)]
 pub(crate) struct Address {
-    /// Where it is and how to sign in.
+    /// The address and the credentials of a broker.
     pub(crate) uri: AMQPUri,
     /// Host and port, without credentials.
     pub(crate) shown: String,
@@ -66,7 +66,7 @@ pub(crate) fn trusting() -> RustlsConnector {
     RustlsConnector::from(Arc::new(forebay_tls::client_config()))
 }
 
-/// Where the broker's host is.
+/// The host and port of the broker.
 pub(crate) async fn addresses(uri: &AMQPUri) -> io::Result<Vec<SocketAddr>> {
     Ok(tokio::net::lookup_host((uri.authority.host.as_str(), uri.authority.port)).await?.collect())
 }

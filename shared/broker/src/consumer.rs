@@ -20,7 +20,7 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-/// How to consume.
+/// Options of consumers.
 #[derive(Debug, Clone)]
 pub struct ConsumersConfig {
     /// The broker's URL, or those of its nodes: `amqp://a,b/vhost` or `amqp://a,amqp://b`.
@@ -50,7 +50,7 @@ impl Consumers {
     /// Subscribes to a queue, which is declared first. At most `prefetch` deliveries are unacknowledged at a time.
     ///
     /// # Errors
-    /// When the broker cannot be reached or refuses.
+    /// Those of the connection and of the broker.
     pub async fn subscribe(&self, queue: Queue, prefetch: u16) -> Result<Subscription, BrokerError> {
         let connection = self.connection().await?;
         let lost = |doing| move |source| BrokerError::Lost { doing, source };
@@ -154,7 +154,7 @@ impl Subscription {
 impl Inner {
     async fn close(self) {
         self.acks.flush().await;
-        // When closing fails the channel is gone already, and with it the subscription.
+        // If closing fails, the channel and its subscription are gone already.
         let _ = self.channel.close(200, "done".into()).await;
         drop(self.consumer);
         drop(self.connection);
@@ -181,13 +181,13 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// Whether it was delivered before, to this worker or to another, and not acknowledged.
+    /// Returns true if it was delivered before, to this worker or to another, and not acknowledged.
     #[must_use]
     pub fn redelivered(&self) -> bool {
         self.redelivered
     }
 
-    /// How often it was delivered before, where the broker counts (quorum queues); 0 for the first time.
+    /// Returns the number of earlier deliveries, where the broker counts them (quorum queues); 0 for the first delivery.
     #[must_use]
     pub fn redeliveries(&self) -> u32 {
         let count = self.properties.headers().as_ref().and_then(|headers| headers.inner().get("x-delivery-count"));
@@ -199,7 +199,7 @@ impl Delivery {
         }
     }
 
-    /// Why a message is in the `dead` queue: `expired`, `delivery_limit`, ...
+    /// Returns the reason for which a message is in the `dead` queue: `expired`, `delivery_limit`, ...
     #[must_use]
     pub fn death_reason(&self) -> Option<String> {
         last_death_reason(self.properties.headers().as_ref()?)

@@ -1,4 +1,4 @@
-//! What can go wrong between Forebay and the broker.
+//! The errors between Forebay and the broker.
 
 use crate::connection::chain;
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub enum BrokerError {
     Timeout {
         /// Host and port, without credentials.
         address: String,
-        /// How long it was given.
+        /// The timeout.
         after: Duration,
     },
     /// None of several addresses can be connected to.
@@ -41,7 +41,7 @@ pub enum BrokerError {
     /// The channel or the connection went away.
     #[error("the connection to the broker was lost while {doing}")]
     Lost {
-        /// What was under way.
+        /// The operation.
         doing: &'static str,
         /// The cause.
         #[source]
@@ -55,7 +55,7 @@ pub enum BrokerError {
     NotConnected,
 }
 
-/// Why a message was not confirmed.
+/// The reason for which a message was not confirmed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
     /// There is no connection: not sent.
@@ -95,7 +95,7 @@ pub enum PublishError {
 }
 
 impl PublishError {
-    /// Whether the message may be delivered all the same.
+    /// Returns true if the message may be delivered all the same.
     #[must_use]
     pub fn may_be_delivered(&self) -> bool {
         match self {

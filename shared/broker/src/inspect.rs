@@ -39,7 +39,7 @@ pub struct Depth {
 pub struct UnreadableMessage {
     /// Its id among the unreadable messages.
     pub id: String,
-    /// Why it could not be read; empty where that is not known.
+    /// The reason for which it could not be read; empty where that is not known.
     pub reason: String,
     /// The queue at the broker that it came from; `None`: it is not known, and it cannot be returned.
     pub from: Option<String>,
@@ -112,7 +112,7 @@ impl Inspector {
     /// Returns the state of the queues, in their order; `None`: the queue does not exist yet, so nothing waits in it.
     ///
     /// # Errors
-    /// When the broker cannot be asked.
+    /// Those of the connection and of the broker.
     pub async fn depths(&self, queues: &[Queue]) -> Result<Vec<Option<Depth>>, BrokerError> {
         let a_channel = queues.len().div_ceil(DEPTH_CHANNELS).max(1);
         let parts = try_join_all(queues.chunks(a_channel).map(|part| self.depths_by_turns(part))).await?;
@@ -140,7 +140,7 @@ impl Inspector {
     /// Returns the oldest unreadable messages, at most `limit`. They stay in their queue.
     ///
     /// # Errors
-    /// When the broker cannot be asked.
+    /// Those of the connection and of the broker.
     pub async fn unreadable(&self, limit: usize) -> Result<Vec<UnreadableMessage>, BrokerError> {
         let channel = self.channel().await?;
         let mut messages = Vec::new();

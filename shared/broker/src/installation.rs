@@ -1,4 +1,4 @@
-//! Which broker is the installation's own: the one that has the exchange with which it was marked.
+//! The mark of the installation's broker: an exchange whose name is its id.
 //!
 //! A URL does not identify a broker: `localhost` and a container's name may be the same one, and the same name another one tomorrow. So a
 //! random name is stored in the database, and an exchange of that name at the broker. A connection is used only where the exchange exists:
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-/// What the process knows of its installation.
+/// The installation, as the process knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Standing {
     /// Nothing yet: no connection is used.
@@ -79,7 +79,7 @@ impl Installation {
         self.set(Standing::Refused(why.into()));
     }
 
-    /// Why this process must not use the broker; `None`: it may, or nothing is known yet.
+    /// Returns the reason for which this process must not use the broker; `None`: it may, or nothing is known yet.
     #[must_use]
     pub fn refusal(&self) -> Option<String> {
         match &*self.standing.borrow() {
@@ -111,7 +111,7 @@ impl Installation {
         Changes(self.standing.subscribe())
     }
 
-    /// Whether a connection leads to the installation's broker.
+    /// Checks that a connection leads to the installation's broker.
     ///
     /// # Errors
     /// [`BrokerError::NotOfInstallation`]; [`BrokerError::Lost`].
@@ -150,7 +150,7 @@ impl Installation {
         once(url, name, async |connection| declare(connection, mark, options()).await.map_err(lost)).await
     }
 
-    /// Whether the broker has an exchange of this name.
+    /// Returns whether the broker has an exchange of this name.
     ///
     /// # Errors
     /// [`BrokerError`].

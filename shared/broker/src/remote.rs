@@ -36,7 +36,7 @@ pub struct RemoteMessage {
     pub body: Bytes,
 }
 
-/// Why a message was not published.
+/// The reason for which a message was not published.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RemoteError {
     /// A name of more than 255 bytes: not sent.
@@ -107,7 +107,7 @@ impl RemotePublisher {
         }
     }
 
-    /// Whether the next message can be published.
+    /// Returns true if the next message can be published.
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.connection.status().connected() && self.channel.status().connected()
@@ -159,7 +159,7 @@ fn of_lapin(error: &lapin::Error) -> RemoteError {
 }
 
 impl BrokerError {
-    /// Whether the broker was reached and does not accept user name, password or virtual host.
+    /// Returns true if the broker was reached and does not accept user name, password or virtual host.
     #[must_use]
     pub fn is_refused_login(&self) -> bool {
         let Self::Connect { source, .. } = self else { return false };

@@ -126,7 +126,7 @@ impl Replies {
         let _ = self.address.clone().wait_for(Option::is_some).await;
     }
 
-    /// Whether replies can arrive right now.
+    /// Returns true if replies can arrive right now.
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.address.borrow().is_some()

@@ -57,7 +57,7 @@ pub struct Limits {
     pub max_bytes: u64,
 }
 
-/// How a queue was found.
+/// The result of a declaration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Declared {
     /// With the arguments that it should have.
@@ -263,7 +263,7 @@ pub fn stable_hash(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-/// What orders publishing: the calls of one ordered trigger; others need no order.
+/// Returns the key of the publishing order: the calls of one ordered trigger share a key; others need no order.
 #[must_use]
 pub fn order_of(envelope: &Envelope, policy: &DispatchPolicy) -> Option<u64> {
     policy.is_ordered().then(|| stable_hash(envelope.integration_id.as_bytes()))

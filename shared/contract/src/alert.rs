@@ -28,7 +28,7 @@ pub struct Alert {
     pub name: Name,
     /// For people; part of what is sent.
     pub description: String,
-    /// Whether it is watched.
+    /// True if it is watched.
     pub enabled: bool,
     /// The integrations that it watches, each by itself; `None`: all of the tenant.
     pub integrations: Option<Vec<Name>>,
@@ -124,7 +124,7 @@ pub struct AlertEmail {
 }
 
 impl Alert {
-    /// Whether a document is an alert and not a definition: it has a field `alert`.
+    /// Returns true if a document is an alert and not a definition: it has a field `alert`.
     #[must_use]
     pub fn is_document(document: &Value) -> bool {
         document.get("alert").is_some()
@@ -163,7 +163,7 @@ impl Alert {
         by_webhook.into_iter().chain(self.send.email.as_ref().map(|email| (&email.connection, "smtp"))).collect()
     }
 
-    /// Whether it watches an integration of its tenant.
+    /// Returns true if it watches an integration of its tenant.
     #[must_use]
     pub fn watches(&self, integration: &Name) -> bool {
         self.integrations.as_ref().is_none_or(|names| names.contains(integration))

@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_told_without_being_repeated() {
+    fn an_unreadable_url_is_refused_without_being_repeated() {
         let cases = [
             ("guest:hunter2@localhost", "write amqp://"),
             ("http://hunter2", "write amqp://"),

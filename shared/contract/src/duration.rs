@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Why a text is not a valid duration; the Display names the text and the form that was meant.
+/// The reason for which a text is not a valid duration; the Display names the text and the form that was meant.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("'{text}' is not a valid duration: write a whole number and a unit, such as 500ms, 30s, 15m, 2h or 14d")]
 pub struct DurationError {

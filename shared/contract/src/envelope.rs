@@ -108,7 +108,7 @@ pub struct Envelope {
     /// The token with which this message claims its execution in the store before it runs ([`Envelope::new_claim_token`]). Set where an
     /// execution may be published more than once: a repeated call, a due run, a call by another execution.
     pub claim_token: Option<i64>,
-    /// Whether the execution was deferred by a `wait`, and resumes from its checkpoints.
+    /// True if the execution was deferred by a `wait`, and resumes from its checkpoints.
     pub resumes: bool,
     /// The time at which a scheduled run was due; absent: it was called.
     pub due_at: Option<UnixMillis>,

@@ -131,7 +131,7 @@ impl<'a> Fields<'a> {
         self.problems
     }
 
-    /// Whether the document was accepted by an earlier version, so that rules that came later do not hold.
+    /// Returns true if the document was accepted by an earlier version, so that rules that came later do not hold.
     pub(crate) fn is_stored(&self) -> bool {
         self.problems.origin == Origin::Stored
     }
@@ -188,7 +188,7 @@ impl<'a> Fields<'a> {
         self.take(field)?.map(|value| Fields::of(value, self.path_of(field), self.problems)).transpose()
     }
 
-    /// Whether the field is written, with or without a value.
+    /// Returns true if the field is written, with or without a value.
     pub(crate) fn has_key(&self, field: &str) -> bool {
         self.object.contains_key(field)
     }
@@ -350,7 +350,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// One of a few words.
+    /// Returns the value of a field that is one of a few words.
     pub(crate) fn word<T: Clone>(&self, field: &'static str, words: &[(&'static str, T)]) -> Read<Option<T>> {
         let Some(text) = self.text(field)? else { return Ok(None) };
         if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == text) {
@@ -432,7 +432,7 @@ fn text_of(value: &Value) -> Option<String> {
     }
 }
 
-/// Whether jq reads the text as a number, and JSON does not: `007`, `+1`, `.5`, `1.`.
+/// Returns true if jq reads the text as a number, and JSON does not: `007`, `+1`, `.5`, `1.`.
 fn is_number_in_another_form(text: &str) -> bool {
     let text = text.trim();
     crate::json::number(text).is_some() && serde_json::from_str::<serde_json::Number>(text).is_err()

@@ -91,7 +91,7 @@ impl IdIssuer {
         self.with_tag(unique.into_bytes(), integration)
     }
 
-    /// Whether this installation issued the id for this integration.
+    /// Returns true if this installation issued the id for this integration.
     #[must_use]
     pub fn is_issued(&self, id: &ExecutionId, integration: Uuid) -> bool {
         self.mac_over(&id.0[..UNIQUE_BYTES], integration).verify_truncated_left(&id.0[UNIQUE_BYTES..]).is_ok()
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_id_is_refused() {
+    fn a_text_that_is_no_id_is_refused() {
         for text in ["", "abc", &"z".repeat(39), &"0".repeat(40), &"ä".repeat(20)] {
             assert!(text.parse::<ExecutionId>().is_err(), "{text}");
         }

@@ -291,7 +291,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_read_is_written_as_it_was(text in any_text()) {
+        fn json_is_written_as_it_was_read(text in any_text()) {
             prop_assert_eq!(read_json(text.as_bytes()).unwrap().to_string(), text);
         }
 

@@ -13,7 +13,7 @@ pub const MAX_LABELS: usize = 8;
 /// Longest value, in characters; a longer one is cut, where it is stored and where it is searched for.
 const MAX_VALUE_CHARS: usize = 200;
 
-/// Why there is no such label.
+/// The reason for which there is no such label.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LabelError {
     /// The name.
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_searched_for_is_no_label() {
+    fn a_text_that_cannot_be_searched_for_is_no_label() {
         assert_eq!(texts(&json!(["a"])), Err(LabelError::Shape("a list")));
         assert_eq!(texts(&json!({ "a": [1] })), Err(LabelError::Value("a".into(), "a list")));
         assert_eq!(texts(&json!({ "a b": 1 })), Err(LabelError::Name("a b".into())));

@@ -11,7 +11,7 @@ pub struct MailAddress {
     address: String,
 }
 
-/// Why a text is no [`MailAddress`].
+/// The reason for which a text is no [`MailAddress`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("'{text}' is no address of mail: {problem}; write one such as ann@example.com or 'Ann <ann@example.com>'")]
 pub struct MailAddressError {
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_server_takes_or_what_would_be_two_is_refused() {
+    fn an_address_that_no_server_takes_or_that_would_be_two_is_refused() {
         let cases = [
             "",
             "anna",

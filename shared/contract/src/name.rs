@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// Why a text is no name.
+/// The reason for which a text is no name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("'{text}' is no name: use 1 to 64 of the characters A-Z a-z 0-9 _ -")]
 pub struct NameError {
@@ -63,7 +63,7 @@ impl fmt::Display for IntegrationPath {
     }
 }
 
-/// Why a text is no [`IntegrationPath`].
+/// The reason for which a text is no [`IntegrationPath`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IntegrationPathError {
     /// No slash, or more than one.

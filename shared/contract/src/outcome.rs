@@ -57,7 +57,7 @@ impl std::str::FromStr for ExecutionStatus {
     }
 }
 
-/// Why an execution failed.
+/// The reason for which an execution failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExecutionError {
     /// A stable word for programs.
@@ -67,7 +67,7 @@ pub struct ExecutionError {
     pub step: Option<String>,
     /// What was wrong, and what to do, for the caller and the developer; holds no secret.
     pub message: String,
-    /// Whether another attempt may go better.
+    /// True if another attempt may go better.
     pub transient: bool,
     /// How long the remote system asks to be left alone (`Retry-After`); known to the attempt that met it only.
     #[serde(skip)]
@@ -235,7 +235,7 @@ pub struct StepRecord {
     /// Its output; kept where diagnostics ask for it.
     #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "crate::json::optional_value")]
     pub output: Option<Value>,
-    /// Why it failed.
+    /// The reason for which it failed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub error: Option<String>,
     /// What is worth knowing of its retries, such as a pause shorter than the remote system asked for.

@@ -41,7 +41,7 @@ pub struct SchemaProblem {
     pub detail: String,
 }
 
-/// Why a body is refused; the Display is for the caller.
+/// The reason for which a body is refused; the Display is for the caller.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SchemaError {
     /// It does not fit at these places; at least one, at most 50. Of a large body it may be the first alone.

@@ -251,7 +251,7 @@ impl SignatureScheme {
 }
 
 impl Claim {
-    /// Whether the body was signed with this secret. How long that takes tells nothing about the right code.
+    /// Returns true if the body was signed with this secret. How long that takes tells nothing about the right code.
     #[must_use]
     pub fn is_by(&self, secret: &str, body: &[u8]) -> bool {
         let key = self.key(secret);

@@ -5,7 +5,7 @@ use forebay_store::{Grants, Principal, PrincipalKind, Role, Scope, TokenRow, Use
 use std::net::IpAddr;
 use uuid::Uuid;
 
-/// Why somebody may not.
+/// The reason for which somebody may not.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
     /// It sees nothing of the tenant, not even whether it exists: to be answered as what does not exist.
@@ -46,7 +46,7 @@ pub enum Visible {
 }
 
 impl Visible {
-    /// Whether a tenant is among them.
+    /// Returns true if a tenant is among them.
     #[must_use]
     pub fn has(&self, tenant: &Name) -> bool {
         self.has_named(tenant.as_str())
@@ -109,7 +109,7 @@ impl Actor {
         self.principal.user
     }
 
-    /// Whether it is a program with a token.
+    /// Returns true if it is a program with a token.
     #[must_use]
     pub fn is_token(&self) -> bool {
         self.principal.kind == PrincipalKind::Token
@@ -140,7 +140,7 @@ impl Actor {
         &self.grants
     }
 
-    /// Whether it has this role in a tenant, or a stronger one: for what a page offers. Operations ask [`Self::may`].
+    /// Returns true if it has this role in a tenant, or a stronger one: for what a page offers. Operations ask [`Self::may`].
     #[must_use]
     pub fn has(&self, tenant: &Name, role: Role) -> bool {
         self.grants.role_in(tenant) >= Some(role)

@@ -26,15 +26,15 @@ const NOTICED_WITHIN: Duration = COMPARE_INTERVAL.saturating_add(Duration::from_
 /// How the installation stands, seen from this process, and what adopting its settings would change.
 #[derive(Debug, Clone)]
 pub struct Adoption {
-    /// What the database says; `None`: nothing is registered.
+    /// Those of the database; `None`: nothing is registered.
     pub stored: Option<BrokerPlace>,
     /// The settings of this process.
     pub here: BrokerPlace,
     /// The broker of this process, without credentials.
     pub broker: String,
-    /// Whether that broker has the stored mark.
+    /// True if that broker has the stored mark.
     pub is_marked: bool,
-    /// Whether that broker was closed for a move that did not end: no service uses it.
+    /// True if that broker was closed for a move that did not end: no service uses it.
     pub is_closed: bool,
     /// Workers that gave a sign of life a moment ago.
     pub live_workers: usize,
@@ -45,18 +45,18 @@ pub struct Adoption {
 pub struct Adopted {
     /// How the installation stands now.
     pub now: Adoption,
-    /// Why an earlier mark is still at the broker; `None`: it is not.
+    /// The reason for which an earlier mark is still at the broker; `None`: it is not.
     pub mark_left: Option<String>,
 }
 
 impl Adoption {
-    /// Whether the settings of this process are the installation's, and its broker too.
+    /// Returns true if the settings of this process are the installation's, and its broker too.
     #[must_use]
     pub fn is_in_place(&self) -> bool {
         self.is_marked && self.agrees()
     }
 
-    /// Whether other queues of the same broker are used from then on. Services that still run are kept from the earlier ones first.
+    /// Returns true if other queues of the same broker are used from then on. Services that still run are kept from the earlier ones first.
     #[must_use]
     pub fn is_move(&self) -> bool {
         self.stored.is_some() && !self.agrees() && (self.is_marked || self.is_closed)

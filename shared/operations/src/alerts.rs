@@ -38,7 +38,7 @@ pub struct PlannedAlert {
     pub differences: Vec<Difference>,
     /// Whether it was watched before; `None`: it is new.
     pub was_enabled: Option<bool>,
-    /// Whether it is watched after.
+    /// True if it is watched after.
     pub enabled: bool,
     /// What it names and what does not exist yet.
     pub notes: Vec<String>,
@@ -60,7 +60,7 @@ impl Operations {
     /// The alerts that the person sees, with how they stand.
     ///
     /// # Errors
-    /// A tenant that the person does not see; what the store says.
+    /// A tenant that the person does not see; those of the store.
     pub async fn list_alerts(&self, actor: &Actor, tenant: Option<&Name>) -> Result<Vec<AlertRow>, OperationError> {
         match visible(actor, tenant, Role::Viewer)? {
             Visible::All => Ok(self.store.list_alerts(None).await?),
@@ -68,10 +68,10 @@ impl Operations {
         }
     }
 
-    /// One alert.
+    /// Returns one alert.
     ///
     /// # Errors
-    /// What the store says.
+    /// Those of the store.
     pub async fn alert(&self, actor: &Actor, path: &IntegrationPath) -> Result<AlertRow, OperationError> {
         actor.may(&path.tenant, Role::Viewer)?;
         Ok(self.store.alert(&path.tenant, &path.name).await?)
@@ -80,7 +80,7 @@ impl Operations {
     /// Compares alerts with those that are stored; writes nothing.
     ///
     /// # Errors
-    /// A tenant that the person does not see; what the store says.
+    /// A tenant that the person does not see; those of the store.
     pub async fn plan_alerts(&self, actor: &Actor, alerts: &[NewAlert]) -> Result<Vec<PlannedAlert>, OperationError> {
         let mut planned = Vec::with_capacity(alerts.len());
         for new in alerts {
@@ -98,7 +98,7 @@ impl Operations {
     /// Stores those that differ from what is stored, in their order; what that did to each.
     ///
     /// # Errors
-    /// A tenant in which the person may not change alerts; what the store says: those before the one that failed stay stored.
+    /// A tenant in which the person may not change alerts; those of the store: those before the one that failed stay stored.
     pub async fn apply_alerts(&self, actor: &Actor, alerts: &[NewAlert]) -> Result<Vec<PlannedAlert>, OperationError> {
         for new in alerts {
             actor.may(&new.alert.tenant, Role::Developer)?;
@@ -116,7 +116,7 @@ impl Operations {
     /// Stores an alert, if its revision is still `expected` (0: there is none yet; `None`: whatever it is).
     ///
     /// # Errors
-    /// [`OperationError::Problems`]; [`StoreError::Changed`]; what the store says.
+    /// [`OperationError::Problems`]; [`StoreError::Changed`]; those of the store.
     pub async fn save_alert(&self, actor: &Actor, document: &Value, expected: Option<i32>) -> Result<IntegrationPath, OperationError> {
         let NewAlert { alert, document } = NewAlert::read(document.clone()).map_err(OperationError::Problems)?;
         let principal = actor.may(&alert.tenant, Role::Developer)?;
@@ -127,7 +127,7 @@ impl Operations {
     /// Deletes an alert.
     ///
     /// # Errors
-    /// What the store says.
+    /// Those of the store.
     pub async fn delete_alert(&self, actor: &Actor, path: &IntegrationPath, expected: Option<i32>) -> Result<(), OperationError> {
         let principal = actor.may(&path.tenant, Role::Developer)?;
         Ok(self.store.delete_alert(&path.tenant, &path.name, expected, principal).await?)
@@ -137,7 +137,7 @@ impl Operations {
     /// matter to the others.
     ///
     /// # Errors
-    /// [`OperationError::Refused`]: why it does not arrive, by each way where it does not; what the store says.
+    /// [`OperationError::Refused`]: why it does not arrive, by each way where it does not; those of the store.
     pub async fn test_alert(&self, actor: &Actor, path: &IntegrationPath) -> Result<Vec<&'static str>, OperationError> {
         actor.may(&path.tenant, Role::Operator)?;
         let row = self.store.alert(&path.tenant, &path.name).await?;

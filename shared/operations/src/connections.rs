@@ -40,9 +40,9 @@ pub struct PlannedConnection {
     pub secrets: Vec<(String, &'static str)>,
     /// Whether steps might use it before; `None`: it is new.
     pub was_enabled: Option<bool>,
-    /// Whether steps may use it after.
+    /// True if steps may use it after.
     pub enabled: bool,
-    /// Why it could not be compared with what is stored; then it counts as updated.
+    /// The reason for which it could not be compared with what is stored; then it counts as updated.
     pub unknown: Option<String>,
 }
 
@@ -82,7 +82,7 @@ impl Operations {
     /// The connections that the person sees, never their secrets.
     ///
     /// # Errors
-    /// A tenant that the person does not see; what the store says.
+    /// A tenant that the person does not see; those of the store.
     pub async fn list_connections(&self, actor: &Actor, tenant: Option<&Name>) -> Result<Vec<ConnectionRow>, OperationError> {
         let seen = visible(actor, tenant, Role::Viewer)?;
         let mut rows = self.store.list_connections(seen.one()).await?;
@@ -93,7 +93,7 @@ impl Operations {
     /// What may be shown of one connection, with its document, of which the secrets are left out.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]; [`OperationError::Refused`]: this process has no key; what the store says.
+    /// [`StoreError::NotFound`]; [`OperationError::Refused`]: this process has no key; those of the store.
     pub async fn connection(&self, actor: &Actor, path: &IntegrationPath) -> Result<(ConnectionRow, Value), OperationError> {
         actor.may(&path.tenant, Role::Viewer)?;
         let row = self.store.connection_listed(&path.tenant, &path.name).await?;
@@ -108,7 +108,7 @@ impl Operations {
     /// stays unknown.
     ///
     /// # Errors
-    /// A tenant in which the person may not change connections, since comparing guesses secrets; what the store says.
+    /// A tenant in which the person may not change connections, since comparing guesses secrets; those of the store.
     pub async fn plan_connections(&self, actor: &Actor, connections: &[NewConnection]) -> Result<Vec<PlannedConnection>, OperationError> {
         let mut planned = Vec::with_capacity(connections.len());
         for new in connections {
@@ -182,7 +182,7 @@ impl Operations {
     /// Reaches the remote system of a connection, as a worker would; what was found there.
     ///
     /// # Errors
-    /// [`OperationError::Refused`]: what is wrong, and what to do; what the store says.
+    /// [`OperationError::Refused`]: what is wrong, and what to do; those of the store.
     pub async fn test_connection(&self, actor: &Actor, path: &IntegrationPath) -> Result<String, OperationError> {
         actor.may(&path.tenant, Role::Operator)?;
         if !self.store.connection_listed(&path.tenant, &path.name).await?.enabled {
@@ -197,7 +197,7 @@ impl Operations {
     /// Lets steps use a connection, or not.
     ///
     /// # Errors
-    /// What the store says.
+    /// Those of the store.
     pub async fn enable_connection(&self, actor: &Actor, path: &IntegrationPath, enabled: bool) -> Result<(), OperationError> {
         let principal = actor.may(&path.tenant, Role::Developer)?;
         Ok(self.store.enable_connection(&path.tenant, &path.name, enabled, self.keys()?, principal).await?)
@@ -206,7 +206,7 @@ impl Operations {
     /// Deletes a connection, if its revision is still `expected`; steps that use it fail from then on.
     ///
     /// # Errors
-    /// What the store says.
+    /// Those of the store.
     pub async fn delete_connection(&self, actor: &Actor, path: &IntegrationPath, expected: Option<i32>) -> Result<(), OperationError> {
         let principal = actor.may(&path.tenant, Role::Developer)?;
         Ok(self.store.delete_connection(&path.tenant, &path.name, expected, principal).await?)

@@ -23,7 +23,7 @@ pub struct Planned {
     pub text_differences: Vec<String>,
     /// Whether it accepted calls before; `None`: it is new.
     pub was_enabled: Option<bool>,
-    /// Whether it accepts calls after.
+    /// True if it accepts calls after.
     pub enabled: bool,
 }
 
@@ -61,7 +61,7 @@ impl Operations {
     /// The integrations that the person sees, by tenant and name.
     ///
     /// # Errors
-    /// A tenant that the person does not see; what the store says.
+    /// A tenant that the person does not see; those of the store.
     pub async fn list_integrations(&self, actor: &Actor, tenant: Option<&Name>) -> Result<Vec<IntegrationRow>, OperationError> {
         let seen = visible(actor, tenant, Role::Viewer)?;
         let mut rows = self.store.list_integrations(seen.one()).await?;
@@ -72,7 +72,7 @@ impl Operations {
     /// The current version of an integration.
     ///
     /// # Errors
-    /// [`OperationError::NotFound`]; what the store says.
+    /// [`OperationError::NotFound`]; those of the store.
     pub async fn integration(&self, actor: &Actor, path: &IntegrationPath) -> Result<StoredVersion, OperationError> {
         actor.may(&path.tenant, Role::Viewer)?;
         let found = self.store.current_versions(Which::Paths(std::slice::from_ref(path))).await?;
@@ -82,7 +82,7 @@ impl Operations {
     /// The current versions of these integrations, where they exist, by tenant and name.
     ///
     /// # Errors
-    /// A tenant that the person does not see; what the store says.
+    /// A tenant that the person does not see; those of the store.
     pub async fn current_versions(&self, actor: &Actor, paths: &[IntegrationPath]) -> Result<Vec<StoredVersion>, OperationError> {
         for path in paths {
             actor.may(&path.tenant, Role::Viewer)?;
@@ -93,7 +93,7 @@ impl Operations {
     /// Every version of an integration, the newest first.
     ///
     /// # Errors
-    /// What the store says.
+    /// Those of the store.
     pub async fn versions(&self, actor: &Actor, path: &IntegrationPath) -> Result<Vec<StoredVersion>, OperationError> {
         actor.may(&path.tenant, Role::Viewer)?;
         Ok(self.store.versions(path).await?)
@@ -102,7 +102,7 @@ impl Operations {
     /// Compares definitions with the current versions; writes nothing.
     ///
     /// # Errors
-    /// A tenant that the person does not see; what the store says.
+    /// A tenant that the person does not see; those of the store.
     pub async fn plan(&self, actor: &Actor, definitions: &[NewDefinition]) -> Result<Vec<Planned>, OperationError> {
         for new in definitions {
             actor.may(&new.definition.tenant, Role::Viewer)?;
@@ -135,7 +135,7 @@ impl Operations {
     /// Makes each definition the current version of its integration: all of them, or none.
     ///
     /// # Errors
-    /// A tenant in which the person may not change definitions; what the store says.
+    /// A tenant in which the person may not change definitions; those of the store.
     pub async fn apply(&self, actor: &Actor, definitions: &[NewDefinition]) -> Result<Vec<Applied>, OperationError> {
         let Some(first) = definitions.first() else { return Ok(Vec::new()) };
         let principal = actor.may(&first.definition.tenant, Role::Developer)?;
@@ -228,7 +228,7 @@ fn is_enabled(document: &Value) -> bool {
 }
 
 impl Planned {
-    /// Whether applying it would change anything.
+    /// Returns true if applying it would change anything.
     #[must_use]
     pub fn is_change(&self) -> bool {
         self.applied.change != Change::Unchanged

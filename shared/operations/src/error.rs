@@ -6,7 +6,7 @@ use forebay_contract::Name;
 use forebay_contract::definition::Problem;
 use forebay_store::{KeyRow, StoreError};
 
-/// Why something was not done.
+/// The reason for which something was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum OperationError {
     /// The person may not.

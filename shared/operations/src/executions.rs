@@ -10,15 +10,15 @@ impl Operations {
     /// Executions that the person sees, newest first.
     ///
     /// # Errors
-    /// A tenant that the person does not see; what the store says.
+    /// A tenant that the person does not see; those of the store.
     pub async fn list_executions(&self, actor: &Actor, filter: Filter) -> Result<Vec<ExecutionRow>, OperationError> {
         Ok(self.store.list_executions(&seen(actor, filter, Role::Viewer)?).await?)
     }
 
-    /// One execution with everything that is kept of it.
+    /// Returns one execution with everything that is kept of it.
     ///
     /// # Errors
-    /// [`OperationError::NotFound`]; what the store says.
+    /// [`OperationError::NotFound`]; those of the store.
     pub async fn execution(&self, actor: &Actor, id: &ExecutionId) -> Result<ExecutionDetail, OperationError> {
         let detail = self.store.execution_detail(id).await?;
         // Of another tenant: as if there were none.

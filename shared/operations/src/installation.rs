@@ -51,7 +51,7 @@ impl InstallationCheck {
     /// Compares the settings with the database; the broker is not asked.
     ///
     /// # Errors
-    /// [`OperationError::OtherBroker`]; what the store says.
+    /// [`OperationError::OtherBroker`]; those of the store.
     pub async fn compare(&self) -> Result<BrokerPlace, OperationError> {
         match self.store.broker_place().await? {
             Some(place) => self.compare_with(place),
@@ -63,7 +63,7 @@ impl InstallationCheck {
     /// broker that is away is none of its concern: it is looked at once it is there.
     ///
     /// # Errors
-    /// [`OperationError::OtherBroker`]; what the store says, unless it is away or not migrated yet.
+    /// [`OperationError::OtherBroker`]; those of the store, unless it is away or not migrated yet.
     pub async fn start(&self) -> Result<(), OperationError> {
         let mut is_said = false;
         loop {

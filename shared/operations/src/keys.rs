@@ -12,7 +12,7 @@ impl Operations {
     /// The keys that the person sees, never their values.
     ///
     /// # Errors
-    /// A tenant that the person does not see; what the store says.
+    /// A tenant that the person does not see; those of the store.
     pub async fn list_keys(&self, actor: &Actor, tenant: Option<&Name>) -> Result<Vec<KeyRow>, OperationError> {
         let seen = visible(actor, tenant, Role::Viewer)?;
         let mut rows = self.store.list_keys(seen.one()).await?;
@@ -20,10 +20,10 @@ impl Operations {
         Ok(rows)
     }
 
-    /// One key.
+    /// Returns one key.
     ///
     /// # Errors
-    /// [`OperationError::NotFound`]; what the store says.
+    /// [`OperationError::NotFound`]; those of the store.
     pub async fn key(&self, actor: &Actor, id: Uuid) -> Result<KeyRow, OperationError> {
         let key = self.store.key(id).await?;
         if !actor.has(&key.tenant, Role::Viewer) {
@@ -66,7 +66,7 @@ impl Operations {
     /// Deletes a key, if its revision is still `expected`; it opens nothing any more.
     ///
     /// # Errors
-    /// [`OperationError::NotFound`]; what the store says.
+    /// [`OperationError::NotFound`]; those of the store.
     pub async fn delete_key(&self, actor: &Actor, id: Uuid, expected: Option<i32>) -> Result<(), OperationError> {
         let tenant = self.key(actor, id).await?.tenant;
         let principal = actor.may(&tenant, Role::Developer)?;

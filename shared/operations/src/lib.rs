@@ -44,7 +44,7 @@ use publishing::BrokerAccess;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Why the operations cannot be set up.
+/// The reason for which the operations cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The setting of private addresses is not one.

@@ -25,7 +25,7 @@ pub struct QueueState {
     pub ready: Option<u32>,
     /// Its consumers, standbys included.
     pub consumers: Option<u32>,
-    /// When the oldest that a worker has in hand was received.
+    /// The time at which the oldest that a worker has in hand was received.
     pub oldest: Option<UnixMicros>,
     /// The worker that is its active consumer.
     pub worker: Option<String>,
@@ -35,7 +35,7 @@ impl Operations {
     /// The points of a chart, of what the person sees.
     ///
     /// # Errors
-    /// What the store says.
+    /// Those of the store.
     pub async fn statistics(
         &self,
         actor: &Actor,
@@ -62,7 +62,7 @@ impl Operations {
     /// How each of these integrations does. They are the person's own: they come of [`Self::list_integrations`].
     ///
     /// # Errors
-    /// What the store says.
+    /// Those of the store.
     pub async fn activity(&self, integrations: &[Uuid], since: UnixMicros) -> Result<HashMap<Uuid, Activity>, OperationError> {
         Ok(self.store.activity(integrations, since).await?)
     }
@@ -70,7 +70,7 @@ impl Operations {
     /// The workers that live: for who sees every tenant, since they work for all.
     ///
     /// # Errors
-    /// What the store says.
+    /// Those of the store.
     pub async fn list_workers(&self, actor: &Actor) -> Result<Vec<WorkerRow>, OperationError> {
         actor.may_everywhere(Role::Viewer)?;
         Ok(self.store.live_workers(WORKER_TTL).await?)
@@ -81,7 +81,7 @@ impl Operations {
     /// a few seconds old; it is not known where the broker is away, or has not answered within `patience`.
     ///
     /// # Errors
-    /// What the store says.
+    /// Those of the store.
     pub async fn list_queues(
         &self,
         actor: &Actor,
@@ -123,7 +123,7 @@ impl Operations {
     /// The oldest messages that no worker could read, at most `limit`: for who sees every tenant, since nobody knows whose they are.
     ///
     /// # Errors
-    /// What the broker says.
+    /// Those of the broker.
     pub async fn list_unreadable(&self, actor: &Actor, limit: usize) -> Result<Vec<UnreadableMessage>, OperationError> {
         actor.may_everywhere(Role::Viewer)?;
         self.broker.checked().await?.unreadable(limit).await
@@ -132,7 +132,7 @@ impl Operations {
     /// Returns an unreadable message to its queue, or discards it.
     ///
     /// # Errors
-    /// What the broker says.
+    /// Those of the broker.
     pub async fn resolve_unreadable(&self, actor: &Actor, id: &str, action: UnreadableAction) -> Result<(), OperationError> {
         let principal = actor.may_everywhere(Role::Operator)?;
         self.broker.checked().await?.resolve_unreadable(id, action).await?;

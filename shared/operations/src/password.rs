@@ -34,7 +34,7 @@ pub(crate) enum Waiting {
 }
 
 impl Waiting {
-    /// How many wait at most, whoever they are, for one more to be let in.
+    /// Returns the number of checks that may wait for one more to be admitted.
     fn line(self) -> usize {
         match self {
             Self::Anybody => 32,
@@ -130,7 +130,7 @@ async fn digest(password: String, _: &Turn<'_>) -> Result<String, OperationError
     }
 }
 
-/// Whether a password is the one of a digest; `None`: of nobody, which takes as long and is never right.
+/// Returns true if a password is the one of a digest; `None`: of nobody, which takes as long and is never right.
 pub(crate) async fn is_right(password: String, digest: Option<String>, _: &Turn<'_>) -> bool {
     if password.chars().count() > MAX_LENGTH {
         return false;
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_guessed_first_is_no_password() {
+    fn a_common_password_is_refused() {
         let words = ["anna.andersson@example.com", "Anna Andersson"];
         for weak in ["password1234", "qwertyuiop12", "aaaaaaaaaaaa", "123456789012", "Anna Andersson", "forebayforebay", "abcabcabcabc"] {
             let error = check(weak, &words).unwrap_err().to_string();

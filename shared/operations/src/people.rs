@@ -74,7 +74,7 @@ impl Operations {
     /// its own.
     ///
     /// # Errors
-    /// [`StoreError::Exists`]: there is somebody already; [`OperationError::Invalid`]; what the store says.
+    /// [`StoreError::Exists`]: there is somebody already; [`OperationError::Invalid`]; those of the store.
     pub async fn create_first_user(&self, first: FirstUser) -> Result<Signed, OperationError> {
         let password = self.passwords.digest(first.password, &[&first.name, &first.full_name]).await?;
         let new = NewUser {
@@ -90,7 +90,7 @@ impl Operations {
     /// Signs a person in by name and password; `None`: one of them is wrong. Takes as long whether the name exists or not.
     ///
     /// # Errors
-    /// [`OperationError::Busy`]; what the store says.
+    /// [`OperationError::Busy`]; those of the store.
     pub async fn sign_in(&self, attempt: SignInAttempt<'_>) -> Result<Option<Signed>, OperationError> {
         let SignInAttempt { name, password, address, name_digest, is_known_device } = attempt;
         // Before the database is asked: those who wait for a turn hold none of its connections.
@@ -113,7 +113,7 @@ impl Operations {
     /// invited them, or they may not sign in.
     ///
     /// # Errors
-    /// What the store says.
+    /// Those of the store.
     pub async fn sign_in_as_subject(
         &self,
         subject: &str,
@@ -157,7 +157,7 @@ impl Operations {
     /// The person of a session; `None`: sign in again.
     ///
     /// # Errors
-    /// What the store says.
+    /// Those of the store.
     pub async fn session_actor(&self, session: &str) -> Result<Option<Actor>, OperationError> {
         Ok(self.store.session_user(&key_digest(session), SESSION_IDLE, Seen::Now).await?.as_ref().map(Actor::user))
     }
@@ -165,7 +165,7 @@ impl Operations {
     /// The same, where it is no sign of life: a page that is open somewhere does not keep a session from ending.
     ///
     /// # Errors
-    /// What the store says.
+    /// Those of the store.
     pub async fn session_actor_unseen(&self, session: &str) -> Result<Option<Actor>, OperationError> {
         Ok(self.store.session_user(&key_digest(session), SESSION_IDLE, Seen::No).await?.as_ref().map(Actor::user))
     }
@@ -173,7 +173,7 @@ impl Operations {
     /// Ends a session.
     ///
     /// # Errors
-    /// What the store says.
+    /// Those of the store.
     pub async fn sign_out(&self, session: &str) -> Result<(), OperationError> {
         Ok(self.store.close_session(&key_digest(session)).await?)
     }
@@ -181,7 +181,7 @@ impl Operations {
     /// The program of a token; `None`: it does not work, or not any more.
     ///
     /// # Errors
-    /// What the store says.
+    /// Those of the store.
     pub async fn token_actor(&self, token: &str) -> Result<Option<Actor>, OperationError> {
         Ok(self.store.token(&key_digest(token)).await?.map(|(token, owner)| Actor::token(&token, &owner)))
     }
@@ -189,7 +189,7 @@ impl Operations {
     /// Changes one's own password; every session ends.
     ///
     /// # Errors
-    /// [`OperationError::Invalid`]: the old one is wrong, or the new one cannot be one; what the store says.
+    /// [`OperationError::Invalid`]: the old one is wrong, or the new one cannot be one; those of the store.
     pub async fn change_own_password(&self, actor: &Actor, old: String, new: String) -> Result<Signed, OperationError> {
         let Some(id) = actor.user_id() else { return Err(OperationError::Refused("only a person has a password".to_owned())) };
         let user = self.store.user(id).await?;
@@ -210,13 +210,13 @@ impl Operations {
     /// Everybody.
     ///
     /// # Errors
-    /// For administrators of everything; what the store says.
+    /// For administrators of everything; those of the store.
     pub async fn list_users(&self, actor: &Actor) -> Result<Vec<UserRow>, OperationError> {
         actor.may_everywhere(Role::Administrator)?;
         Ok(self.store.list_users().await?)
     }
 
-    /// One person; oneself is always seen.
+    /// Returns one person; oneself is always seen.
     ///
     /// # Errors
     /// As for [`Self::list_users`].
@@ -289,7 +289,7 @@ impl Operations {
     /// One's own tokens; an administrator of everything sees all.
     ///
     /// # Errors
-    /// What the store says.
+    /// Those of the store.
     pub async fn list_tokens(&self, actor: &Actor) -> Result<Vec<TokenRow>, OperationError> {
         let all = actor.may_everywhere(Role::Administrator).is_ok();
         match (all, actor.user_id()) {
@@ -302,7 +302,7 @@ impl Operations {
     /// Creates a token. A token cannot make another one: who has it for an hour would have it for ever.
     ///
     /// # Errors
-    /// [`OperationError::Refused`]; [`OperationError::Invalid`]; what the store says.
+    /// [`OperationError::Refused`]; [`OperationError::Invalid`]; those of the store.
     pub async fn create_token(&self, actor: &Actor, new: NewToken) -> Result<CreatedToken, OperationError> {
         actor.must_be_person()?;
         if actor.user_id() != Some(new.user) {
@@ -320,7 +320,7 @@ impl Operations {
     /// Deletes a token; it opens nothing any more.
     ///
     /// # Errors
-    /// [`OperationError::NotFound`]; what the store says.
+    /// [`OperationError::NotFound`]; those of the store.
     pub async fn delete_token(&self, actor: &Actor, id: Uuid) -> Result<(), OperationError> {
         let is_seen = self.list_tokens(actor).await?.iter().any(|token| token.id == id);
         if !is_seen {
@@ -332,7 +332,7 @@ impl Operations {
     /// Lines of the audit log: of the tenants that the person administers, and of what belongs to none for who administers all.
     ///
     /// # Errors
-    /// A tenant that the person does not administer; what the store says.
+    /// A tenant that the person does not administer; those of the store.
     pub async fn list_audit(&self, actor: &Actor, filter: AuditFilter) -> Result<Vec<AuditEntry>, OperationError> {
         let tenants = match filter.tenants {
             Some(tenants) => {

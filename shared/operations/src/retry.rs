@@ -40,7 +40,7 @@ pub struct Retried {
 /// A part of a retry by search.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Batch {
-    /// How many run again.
+    /// Number of executions that run again.
     pub retried: u32,
     /// Those that do not, and why.
     pub refused: Vec<(ExecutionId, String)>,
@@ -58,10 +58,10 @@ impl Operations {
         self.retry_row(actor, &self.broker.checked().await?, &row, how).await
     }
 
-    /// How many executions a retry of this search would take up, at most `max`.
+    /// Returns the number of executions that a retry of this search includes, at most `max`.
     ///
     /// # Errors
-    /// A tenant that the person may not operate; what the store says.
+    /// A tenant that the person may not operate; those of the store.
     pub async fn count_retryable(&self, actor: &Actor, filter: Filter, max: u32) -> Result<u32, OperationError> {
         let Some(filter) = retryable(seen(actor, filter, Role::Operator)?) else { return Ok(0) };
         Ok(self.store.count_executions(&filter, max).await?)

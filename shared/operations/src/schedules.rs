@@ -13,7 +13,7 @@ impl Operations {
     /// The schedules that the person sees.
     ///
     /// # Errors
-    /// A tenant that the person does not see; what the store says.
+    /// A tenant that the person does not see; those of the store.
     pub async fn list_schedules(&self, actor: &Actor, tenant: Option<&Name>) -> Result<Vec<ScheduleRow>, OperationError> {
         let seen = visible(actor, tenant, Role::Viewer)?;
         let mut rows = self.store.list_schedules(seen.one()).await?;

@@ -11,7 +11,7 @@ impl Operations {
     /// The tenants that the person sees.
     ///
     /// # Errors
-    /// What the store says.
+    /// Those of the store.
     pub async fn list_tenants(&self, actor: &Actor) -> Result<Vec<TenantRow>, OperationError> {
         let seen = visible(actor, None, Role::Viewer)?;
         let mut rows = self.store.list_tenants().await?;
@@ -22,16 +22,16 @@ impl Operations {
     /// Sets the readers of the documentation of a tenant's webhooks.
     ///
     /// # Errors
-    /// What the store says.
+    /// Those of the store.
     pub async fn set_tenant_docs(&self, actor: &Actor, tenant: &Name, docs: DocsAccess) -> Result<(), OperationError> {
         let principal = actor.may(tenant, Role::Administrator)?;
         Ok(self.store.set_tenant_docs(tenant, docs, principal).await?)
     }
 
-    /// How many bytes of payloads are kept of a tenant; `None`: all.
+    /// Sets the maximum bytes of payloads of a tenant; `None`: no maximum.
     ///
     /// # Errors
-    /// What the store says.
+    /// Those of the store.
     pub async fn set_tenant_payload_bytes(&self, actor: &Actor, tenant: &Name, bytes: Option<u64>) -> Result<(), OperationError> {
         let principal = actor.may(tenant, Role::Administrator)?;
         Ok(self.store.set_tenant_payload_bytes(tenant, bytes, principal).await?)

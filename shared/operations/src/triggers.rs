@@ -15,7 +15,7 @@ impl Operations {
     /// The triggers that the person sees.
     ///
     /// # Errors
-    /// A tenant that the person does not see; what the store says.
+    /// A tenant that the person does not see; those of the store.
     pub async fn list_triggers(&self, actor: &Actor, tenant: Option<&Name>) -> Result<Vec<TriggerRow>, OperationError> {
         let seen = visible(actor, tenant, Role::Viewer)?;
         let mut rows = self.store.list_triggers(seen.one()).await?;
@@ -26,7 +26,7 @@ impl Operations {
     /// Lets a halted trigger go on: with the execution at which it halted, or without it. Returns the effect.
     ///
     /// # Errors
-    /// What the store says.
+    /// Those of the store.
     pub async fn decide(&self, actor: &Actor, path: &IntegrationPath, decision: Decision) -> Result<DecisionEffect, OperationError> {
         let principal = actor.may(&path.tenant, Role::Operator)?;
         let effect = match decision {
@@ -39,7 +39,7 @@ impl Operations {
     /// Records everything of an integration for a time from now; until when, in microseconds of Unix time.
     ///
     /// # Errors
-    /// [`OperationError::Invalid`]: too long or no time; what the store says.
+    /// [`OperationError::Invalid`]: too long or no time; those of the store.
     pub async fn diagnose(&self, actor: &Actor, path: &IntegrationPath, time: Duration) -> Result<UnixMicros, OperationError> {
         let principal = actor.may(&path.tenant, Role::Operator)?;
         if time.is_zero() || time > MAX_DIAGNOSIS {
@@ -53,7 +53,7 @@ impl Operations {
     /// Ends that; whether it was on.
     ///
     /// # Errors
-    /// What the store says.
+    /// Those of the store.
     pub async fn end_diagnosis(&self, actor: &Actor, path: &IntegrationPath) -> Result<bool, OperationError> {
         let principal = actor.may(&path.tenant, Role::Operator)?;
         Ok(self.store.end_diagnosis(self.store.integration(path).await?.id, principal).await?)
@@ -62,7 +62,7 @@ impl Operations {
     /// Where diagnostics are on.
     ///
     /// # Errors
-    /// A tenant that the person does not see; what the store says.
+    /// A tenant that the person does not see; those of the store.
     pub async fn list_diagnoses(&self, actor: &Actor, tenant: Option<&Name>) -> Result<Vec<DiagnosisRow>, OperationError> {
         let seen = visible(actor, tenant, Role::Viewer)?;
         let mut rows = self.store.list_diagnoses().await?;

@@ -23,7 +23,7 @@ impl UnreadQueues {
     /// Those of a move from `earlier` to `new`. AMQP lists no queues: those of integrations are known by the database and its history.
     ///
     /// # Errors
-    /// What the store says.
+    /// Those of the store.
     pub(crate) async fn of_move(check: &InstallationCheck, earlier: &BrokerPlace, new: &BrokerPlace) -> Result<Self, OperationError> {
         let is_renamed = earlier.queue_prefix != new.queue_prefix;
         let first = if is_renamed { 0 } else { new.shared_queues };

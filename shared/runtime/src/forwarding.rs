@@ -12,7 +12,7 @@ use ipnet::{IpNet, Ipv4Net};
 use std::fmt;
 use std::net::IpAddr;
 
-/// Hops that are looked at; a chain of proxies is short.
+/// Maximum hops that are read; a chain of proxies is short.
 const MAX_HOPS: usize = 32;
 
 /// The client of a request.

@@ -1,4 +1,4 @@
-//! Whether the process is ready for work, as its parts report it.
+//! The readiness of the process, as its parts report it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};

@@ -18,7 +18,7 @@ const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 static INSTALLED: Mutex<Option<Metrics>> = Mutex::new(None);
 
-/// Why metrics cannot be collected.
+/// The reason for which metrics cannot be collected.
 #[derive(Debug, thiserror::Error)]
 pub enum MetricsError {
     /// The recorder could not be built or another one is installed.
@@ -29,7 +29,7 @@ pub enum MetricsError {
     Upkeep(#[source] std::io::Error),
 }
 
-/// What the process has counted.
+/// The metrics of the process.
 #[derive(Clone)]
 pub struct Metrics {
     handle: PrometheusHandle,

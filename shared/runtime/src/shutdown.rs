@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// What a shell gives a process that was ended by SIGINT.
+/// The exit code of a process that SIGINT ended.
 const FORCED_EXIT_CODE: i32 = 130;
 
-/// Why signals cannot be heard.
+/// The reason for which signals cannot be heard.
 #[derive(Debug, thiserror::Error)]
 pub enum ShutdownError {
     /// The system refused a signal handler.
@@ -17,13 +17,13 @@ pub enum ShutdownError {
     Signal {
         /// The name of the signal.
         signal: &'static str,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: std::io::Error,
     },
 }
 
-/// Whether the process stops, and until when what runs may finish. Clones are the same shutdown.
+/// The state of a shutdown, with its deadline. Clones are the same shutdown.
 #[derive(Debug, Clone)]
 pub struct Shutdown {
     token: CancellationToken,
@@ -82,7 +82,7 @@ impl Shutdown {
         self.token.is_cancelled()
     }
 
-    /// When what runs must have finished; `None` before the shutdown has started.
+    /// Returns the deadline of draining; `None` before the shutdown has started.
     #[must_use]
     pub fn drain_deadline(&self) -> Option<Instant> {
         self.started.get().map(|started| *started + self.drain_timeout)

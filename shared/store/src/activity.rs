@@ -1,4 +1,4 @@
-//! How integrations do: what ended lately, and their last executions.
+//! The recent activity of integrations: executions that ended, and the last ones.
 
 use crate::charts::{StatisticsQuery, StatisticsScope};
 use crate::connection::Store;
@@ -10,14 +10,14 @@ use std::collections::HashMap;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// How an integration does.
+/// The recent activity of an integration.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Activity {
-    /// What ended since the time that was asked for.
+    /// Executions that ended since the given time.
     pub counts: Counts,
     /// The execution that was accepted last.
     pub last: Option<ExecutionRow>,
-    /// Of those that did not end well, the one that was accepted last.
+    /// The execution among those that failed or expired that was received last.
     pub last_unsuccessful: Option<ExecutionRow>,
 }
 
@@ -25,7 +25,7 @@ impl Store {
     /// How each of these integrations does: what ended since a time, and its last executions. Meant for the integrations of one page.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn activity(&self, integrations: &[Uuid], since: UnixMicros) -> Result<HashMap<Uuid, Activity>, StoreError> {
         let operation = "read the activity of integrations";
         let failed = StoreError::during(operation);

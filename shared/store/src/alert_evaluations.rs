@@ -121,7 +121,7 @@ impl Store {
     /// [released](Store::release_alert), or for `lease`, in case this one ends.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn claim_alerts(&self, me: Uuid, max: u32, interval: Duration, lease: Duration) -> Result<Vec<DueAlert>, StoreError> {
         let operation = "claim alerts";
         let failed = StoreError::during(operation);
@@ -159,7 +159,7 @@ impl Store {
     /// nothing was stored.
     ///
     /// # Errors
-    /// What the server says; then nothing is written.
+    /// Those of the database; then nothing is written.
     pub async fn save_alert_evaluation(&self, me: Uuid, due: &DueAlert, evaluation: &AlertEvaluation) -> Result<bool, StoreError> {
         let operation = "store the evaluation of an alert rule";
         let failed = StoreError::during(operation);
@@ -191,7 +191,7 @@ impl Store {
     /// Stores the result of sending a notification.
     ///
     /// # Errors
-    /// What the server says; then the message is sent again, under the same number.
+    /// Those of the database; then the message is sent again, under the same number.
     pub async fn record_notification(&self, id: Uuid, result: &NotificationResult) -> Result<(), StoreError> {
         let operation = "store the result of a notification";
         let client = self.client(operation).await?;
@@ -209,7 +209,7 @@ impl Store {
     /// Releases a claimed rule.
     ///
     /// # Errors
-    /// What the server says; then it is free when the claim has ended.
+    /// Those of the database; then it is free when the claim has ended.
     pub async fn release_alert(&self, me: Uuid, id: Uuid) -> Result<(), StoreError> {
         let operation = "release an alert";
         let client = self.client(operation).await?;
@@ -221,7 +221,7 @@ impl Store {
     /// are left out.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn last_accepted(&self, integrations: &[Uuid]) -> Result<HashMap<Uuid, UnixMicros>, StoreError> {
         let operation = "read the last executions";
         let failed = StoreError::during(operation);

@@ -35,7 +35,7 @@ pub struct AlertRow {
     pub messages: i64,
     /// The time at which a notification was sent on every channel last.
     pub sent_at: Option<UnixMicros>,
-    /// Whether a notification has not been sent on every channel yet.
+    /// True if a notification has not been sent on every channel yet.
     pub is_pending: bool,
     /// Attempts to send it.
     pub attempts: i32,
@@ -65,7 +65,7 @@ impl Store {
     /// there must be no rule yet. A new condition, and enabling the rule again, delete its states.
     ///
     /// # Errors
-    /// [`StoreError::Changed`], or what the server says.
+    /// [`StoreError::Changed`], and those of the database.
     pub async fn put_alert(&self, alert: &Alert, document: &Value, expected: Option<i32>, by: &Principal) -> Result<Uuid, StoreError> {
         let operation = "write an alert";
         let failed = StoreError::during(operation);
@@ -106,7 +106,7 @@ impl Store {
     /// Returns all alert rules, or those of some tenants, by tenant and name. Rules that this version cannot read are left out.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn list_alerts(&self, tenants: Option<&[Name]>) -> Result<Vec<AlertRow>, StoreError> {
         let operation = "list alerts";
         let client = self.client(operation).await?;
@@ -127,7 +127,7 @@ impl Store {
     /// Returns one alert rule.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::UnreadableDefinition`], or what the server says.
+    /// [`StoreError::NotFound`], [`StoreError::UnreadableDefinition`], and those of the database.
     pub async fn alert(&self, tenant: &Name, name: &Name) -> Result<AlertRow, StoreError> {
         let client = self.client("read an alert").await?;
         let mut found: Vec<AlertRow> = read(&client, tenant, name, false).await?.into_iter().collect();
@@ -138,7 +138,7 @@ impl Store {
     /// Deletes an alert rule. `expected`: the revision of which the caller knows.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::Changed`], or what the server says.
+    /// [`StoreError::NotFound`], [`StoreError::Changed`], and those of the database.
     pub async fn delete_alert(&self, tenant: &Name, name: &Name, expected: Option<i32>, by: &Principal) -> Result<(), StoreError> {
         let operation = "delete an alert";
         let failed = StoreError::during(operation);

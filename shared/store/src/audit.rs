@@ -138,7 +138,7 @@ impl Store {
     /// Writes an event that changes nothing in the database, such as a retry.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn record_audit_event(&self, principal: &Principal, event: &AuditEvent) -> Result<(), StoreError> {
         let client = self.client("write the audit log").await?;
         write(&client, principal, event).await
@@ -167,7 +167,7 @@ impl Store {
     /// Returns entries of the audit log, the newest first.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn list_audit(&self, filter: &AuditFilter) -> Result<Vec<AuditEntry>, StoreError> {
         let operation = "list the audit log";
         let client = self.client(operation).await?;

@@ -1,4 +1,4 @@
-//! Where the installation's messages travel, the same for every process: stored once, compared by each.
+//! The broker and the queue prefix of the installation: stored once, and compared by each process.
 
 use crate::audit::{AuditEvent, Principal, write};
 use crate::connection::Store;
@@ -77,7 +77,7 @@ impl Store {
     /// Every integration that may have had a queue of its own: those that are stored, and those that only the history of executions names.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn integrations_ever(&self) -> Result<Vec<Uuid>, StoreError> {
         let client = self.client(READ).await?;
         // From one id to the next by the index: reading millions of executions would take too long.

@@ -17,14 +17,14 @@ const PAYLOADS: &str = "execution_payloads";
 /// Bytes that a payload's row takes beside its content, about.
 const ROW_BYTES: i64 = 100;
 
-/// What the payloads of a tenant take, as the last upkeep counted them.
+/// The bytes of a tenant's payloads, as the last upkeep counted them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PayloadUsage {
     /// The tenant.
     pub tenant: Name,
     /// Bytes, compressed as they are stored.
     pub bytes: i64,
-    /// Of these, bytes that retries by hand and repeated calls need.
+    /// The bytes among these that retries by a person and repeated calls need.
     pub needed: i64,
 }
 
@@ -35,10 +35,10 @@ struct Over {
 }
 
 impl Store {
-    /// What the payloads of each tenant take, as the last upkeep counted them; it counts where a tenant has a budget.
+    /// Returns the bytes of each tenant's payloads, as the last upkeep counted them; it counts tenants that have a budget.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn payload_usage(&self) -> Result<Vec<PayloadUsage>, StoreError> {
         let operation = "read the use of payloads";
         let client = self.client(operation).await?;
@@ -102,7 +102,7 @@ async fn over_budget(client: &Object) -> Result<Vec<Over>, StoreError> {
     Ok(rows.iter().map(|row| Over { integrations: row.get(0), bytes: row.get(1) }).collect())
 }
 
-/// What a running execution keeps for its next attempt stays.
+/// The checkpoints of a running execution stay.
 async fn delete_of_day(client: &mut Object, over: &mut Over, day: Date, needed: bool) -> Result<Option<u64>, StoreError> {
     let failed = StoreError::during(OPERATION);
     let partition = Partition { table: PAYLOADS, day }.name();

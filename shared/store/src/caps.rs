@@ -4,7 +4,7 @@ use crate::error::StoreError;
 use deadpool_postgres::Transaction;
 use forebay_contract::Name;
 
-/// How much a tenant may store.
+/// The caps of a tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caps {
     /// Integrations of a tenant, each with its trigger.

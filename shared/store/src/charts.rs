@@ -13,7 +13,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-/// Whose figures a chart shows.
+/// The scope of a chart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StatisticsScope {
     /// Those of all tenants.
@@ -24,10 +24,10 @@ pub enum StatisticsScope {
     Integrations(Vec<Uuid>),
 }
 
-/// Which figures a chart shows.
+/// The query of a chart.
 #[derive(Debug, Clone)]
 pub struct StatisticsQuery {
-    /// Whose.
+    /// The scope.
     pub of: StatisticsScope,
     /// From this time on; what is older than two days is counted from the hour on.
     pub from: UnixMicros,
@@ -35,7 +35,7 @@ pub struct StatisticsQuery {
     pub to: UnixMicros,
     /// How much time a point stands for: whole minutes. What is older than two days is known by the hour only.
     pub step: Duration,
-    /// Whether each integration has points of its own.
+    /// True if each integration has points of its own.
     pub each: bool,
 }
 
@@ -44,9 +44,9 @@ pub struct StatisticsQuery {
 pub struct StatisticsPoint {
     /// The integration; `None`: the sum of all that were asked for.
     pub integration: Option<Uuid>,
-    /// When its time begins.
+    /// The time at which its time begins.
     pub at: UnixMicros,
-    /// What ended in it.
+    /// The executions that ended in it.
     pub counts: Counts,
 }
 
@@ -62,7 +62,7 @@ impl Store {
     /// The points of a chart, by integration and time. Where nothing ended there is no point.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn statistics(&self, query: &StatisticsQuery) -> Result<Vec<StatisticsPoint>, StoreError> {
         let operation = "read traffic";
         let Some((sql, parameters)) = statement(query, Timestamp::now()) else { return Ok(Vec::new()) };
@@ -75,7 +75,7 @@ impl Store {
     }
 }
 
-/// One statement, so that all of it is of one moment. `None`: it is about no time.
+/// Returns one statement, so that all of it is of one moment. `None`: it is about no time.
 fn statement(query: &StatisticsQuery, now: Timestamp) -> Option<(String, Parameters)> {
     let step = (i64::try_from(query.step.as_micros()).unwrap_or(i64::MAX) / MINUTE).max(1) * MINUTE;
     let mut parameters: Parameters = vec![Box::new(i32::try_from(step / 1_000_000).unwrap_or(i32::MAX))];

@@ -9,7 +9,7 @@ impl Store {
     /// again.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn claim_execution(&self, id: &ExecutionId, message: i64) -> Result<bool, StoreError> {
         let operation = "claim an execution";
         let failed = StoreError::during(operation);

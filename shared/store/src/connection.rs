@@ -9,16 +9,16 @@ use forebay_contract::IdIssuer;
 use std::sync::Arc;
 use tokio::sync::OnceCell;
 
-/// How to use the database.
+/// Options of the store.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
     /// Maximum connections of the pool; watching takes one more, watching workers another.
     pub max_connections: usize,
-    /// What `pg_stat_activity` shows, such as `forebay-worker`.
+    /// The name in `pg_stat_activity`, such as `forebay-worker`.
     pub application_name: String,
-    /// What hidden parts of payloads are encrypted under; `None`: they are not kept, and not read.
+    /// The keys for hidden parts of payloads; `None`: these are not stored, and not read.
     pub secret_keys: Option<Arc<SecretKeys>>,
-    /// How much a tenant may store.
+    /// The caps of each tenant.
     pub caps: Caps,
 }
 
@@ -78,7 +78,7 @@ impl Store {
         created
     }
 
-    /// Whether it can keep what must not be stored in clear.
+    /// Returns true if it can keep what must not be stored in clear.
     #[must_use]
     pub fn can_seal(&self) -> bool {
         self.secret_keys.is_some()

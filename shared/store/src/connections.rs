@@ -77,7 +77,7 @@ pub struct ConnectionRow {
     pub kind: String,
     /// For people.
     pub description: String,
-    /// Whether steps may use it.
+    /// True if steps may use it.
     pub enabled: bool,
     /// Microseconds of Unix time.
     pub updated_at: UnixMicros,
@@ -92,7 +92,7 @@ impl Store {
     /// the change was made from; 0: there must be none yet.
     ///
     /// # Errors
-    /// [`StoreError::Changed`], [`StoreError::TooMany`], or what the server says.
+    /// [`StoreError::Changed`], [`StoreError::TooMany`], and those of the database.
     pub async fn put_connection(
         &self,
         connection: &Connection,
@@ -167,7 +167,7 @@ impl Store {
     /// All connections, or those of a tenant, by tenant and name.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn list_connections(&self, tenant: Option<&Name>) -> Result<Vec<ConnectionRow>, StoreError> {
         let operation = "list connections";
         let client = self.client(operation).await?;
@@ -176,19 +176,19 @@ impl Store {
         rows.iter().map(connection_row).collect()
     }
 
-    /// What may be shown of one connection.
+    /// Returns one connection without its secrets.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], or what the server says.
+    /// [`StoreError::NotFound`], and those of the database.
     pub async fn connection_listed(&self, tenant: &Name, name: &Name) -> Result<ConnectionRow, StoreError> {
         let client = self.client("read a connection").await?;
         read(&client, tenant, name).await?.ok_or_else(|| not_found(tenant, name))
     }
 
-    /// One connection.
+    /// Returns one connection.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], as [`SealedConnection::open`], or what the server says.
+    /// [`StoreError::NotFound`], as [`SealedConnection::open`], and those of the database.
     pub async fn connection(&self, tenant: &Name, name: &Name, keys: &SecretKeys) -> Result<Connection, StoreError> {
         self.sealed_connection(tenant, name).await?.open(keys)
     }
@@ -198,10 +198,10 @@ impl Store {
         read_sealed(&client, tenant, name).await?.ok_or_else(|| not_found(tenant, name))
     }
 
-    /// What one connection was read from, every secret as text.
+    /// Returns the document of one connection, with every secret as text.
     ///
     /// # Errors
-    /// As [`Store::connection`].
+    /// Those of [`Store::connection`].
     pub async fn connection_document(&self, tenant: &Name, name: &Name, keys: &SecretKeys) -> Result<Value, StoreError> {
         let (document, _) = self.sealed_connection(tenant, name).await?.opened(keys)?;
         Ok(document)
@@ -210,7 +210,7 @@ impl Store {
     /// Lets steps use a connection, or not.
     ///
     /// # Errors
-    /// As [`Store::connection`].
+    /// Those of [`Store::connection`].
     pub async fn enable_connection(
         &self,
         tenant: &Name,
@@ -229,7 +229,7 @@ impl Store {
     /// Deletes a connection, if its revision is still `expected` (`None`: whatever it is); steps that use it fail from then on.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::Changed`], or what the server says.
+    /// [`StoreError::NotFound`], [`StoreError::Changed`], and those of the database.
     pub async fn delete_connection(&self, tenant: &Name, name: &Name, expected: Option<i32>, by: &Principal) -> Result<(), StoreError> {
         let operation = "delete a connection";
         let failed = StoreError::during(operation);
@@ -251,7 +251,7 @@ impl Store {
     /// executions keep is the concern of [`Store::rotate_part`].
     ///
     /// # Errors
-    /// As [`SealedConnection::open`], or what the server says; what was encrypted anew until then stays so.
+    /// As [`SealedConnection::open`], and those of the database; what was encrypted anew until then stays so.
     pub async fn reseal_connections(&self, keys: &SecretKeys, by: &Principal) -> Result<usize, StoreError> {
         let client = self.client(OPERATION).await?;
         let rows = client.query("select tenant, name, sealed_by from connections", &[]).await.map_err(StoreError::during(OPERATION))?;
@@ -338,7 +338,7 @@ fn audit_event(action: &'static str, tenant: &Name, name: &Name, before: Option<
     AuditEvent { tenant: Some(tenant.clone()), action, target: format!("{tenant}/{name}"), before, after }
 }
 
-/// What the audit log shows of a connection: nothing that was encrypted.
+/// Returns a connection as the audit log shows it, without encrypted fields.
 fn shown(kind: &str, description: &str, enabled: bool) -> Value {
     json!({ "kind": kind, "description": description, "enabled": enabled })
 }

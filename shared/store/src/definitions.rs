@@ -20,7 +20,7 @@ use uuid::Uuid;
 /// A definition to store.
 #[derive(Debug, Clone)]
 pub struct NewDefinition {
-    /// What it says, checked.
+    /// The definition, checked.
     pub definition: Definition,
     /// Its JSON shape, from which it was read.
     pub document: Value,
@@ -28,7 +28,7 @@ pub struct NewDefinition {
     pub source: String,
 }
 
-/// What applying one definition did, or would do.
+/// The result of applying one definition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {
     /// Tenant and name.
@@ -37,11 +37,11 @@ pub struct Applied {
     pub id: Uuid,
     /// The current version then; versions count from 1.
     pub version: i32,
-    /// What happened.
+    /// The kind of the change.
     pub change: Change,
 }
 
-/// What applying a definition did to its integration.
+/// The change of an integration by a definition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Change {
@@ -62,13 +62,13 @@ pub struct IntegrationRow {
     pub tenant: Name,
     /// Its name in the tenant.
     pub name: Name,
-    /// Whether it accepts calls.
+    /// True if it accepts calls.
     pub enabled: bool,
     /// Its current version.
     pub version: i32,
     /// For people.
     pub description: String,
-    /// When it got its current version.
+    /// The time at which it got its current version.
     pub updated_at: UnixMicros,
     /// The principal that applied it.
     pub updated_by: String,
@@ -88,7 +88,7 @@ impl Store {
     /// `by`: the principal, for the history. The answer has the order of the definitions.
     ///
     /// # Errors
-    /// [`StoreError::DefinedTwice`], [`StoreError::TooMany`], or what the server says; then nothing is applied.
+    /// [`StoreError::DefinedTwice`], [`StoreError::TooMany`], and those of the database; then nothing is applied.
     pub async fn apply(&self, definitions: &[NewDefinition], by: impl Into<Principal>) -> Result<Vec<Applied>, StoreError> {
         self.apply_each(definitions, None, &by.into()).await
     }
@@ -157,10 +157,10 @@ impl Store {
         Ok(())
     }
 
-    /// What [`Store::apply`] would do now; writes nothing.
+    /// Returns the result that [`Store::apply`] would have now, and writes nothing.
     ///
     /// # Errors
-    /// As for [`Store::apply`].
+    /// Those of [`Store::apply`].
     pub async fn plan(&self, definitions: &[NewDefinition]) -> Result<Vec<Applied>, StoreError> {
         refuse_repeats(definitions)?;
         let operation = "plan definitions";
@@ -169,10 +169,10 @@ impl Store {
         Ok(compare(&read_current(&transaction, definitions).await?, definitions))
     }
 
-    /// One version of an integration; `None`: it was never stored.
+    /// Returns one version of an integration; `None`: it was never stored.
     ///
     /// # Errors
-    /// [`StoreError::UnreadableDefinition`] when a newer Forebay wrote it, or what the server says.
+    /// [`StoreError::UnreadableDefinition`] when a newer Forebay wrote it, and those of the database.
     pub async fn definition(&self, integration: Uuid, version: i32) -> Result<Option<Definition>, StoreError> {
         let operation = "read a definition";
         let client = self.client(operation).await?;
@@ -185,7 +185,7 @@ impl Store {
     /// All integrations, or those of a tenant, by tenant and name.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn list_integrations(&self, tenant: Option<&Name>) -> Result<Vec<IntegrationRow>, StoreError> {
         let operation = "list integrations";
         let client = self.client(operation).await?;
@@ -234,7 +234,7 @@ fn refuse_repeats(definitions: &[NewDefinition]) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// What each definition is to what is stored; ids of new ones are nil.
+/// Returns the change that each definition would make; ids of new ones are nil.
 fn compare(stored: &HashMap<IntegrationPath, Current>, definitions: &[NewDefinition]) -> Vec<Applied> {
     let mut applied = Vec::with_capacity(definitions.len());
     for new in definitions {
@@ -295,7 +295,7 @@ fn is_same_source(current: &str, new: &NewDefinition) -> bool {
     new.source.trim().is_empty() || is_same_text(current, &new.source)
 }
 
-/// Whether two texts are the same to their author: an editor or a file system may have changed how lines and the text end.
+/// Returns true if two texts are the same to their author: an editor or a file system may have changed how lines and the text end.
 #[must_use]
 pub fn is_same_text(one: &str, other: &str) -> bool {
     one.trim_end().lines().eq(other.trim_end().lines())

@@ -26,9 +26,9 @@ pub struct DiagnosisRow {
     pub integration: String,
     /// The integration's id.
     pub integration_id: Uuid,
-    /// When they end.
+    /// The time at which they end.
     pub until: UnixMicros,
-    /// When they were switched on.
+    /// The time at which they were switched on.
     pub since: UnixMicros,
     /// The principal that did it last.
     pub by: String,
@@ -67,7 +67,7 @@ impl Store {
     /// Switches diagnostics of an integration off before their time; whether they were on.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn end_diagnosis(&self, integration: Uuid, by: impl Into<Principal>) -> Result<bool, StoreError> {
         let by = by.into();
         let failed = StoreError::during(OPERATION);
@@ -88,7 +88,7 @@ impl Store {
     /// Every integration whose diagnostics are on, by tenant and name.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn list_diagnoses(&self) -> Result<Vec<DiagnosisRow>, StoreError> {
         let operation = "list diagnostics";
         let client = self.client(operation).await?;
@@ -108,7 +108,7 @@ impl Store {
     }
 }
 
-/// Until when an integration is diagnosed; `None`: it is not, or not any more.
+/// Returns the time until which an integration is diagnosed; `None`: it is not diagnosed.
 async fn until_of(transaction: &Transaction<'_>, integration: Uuid) -> Result<Option<UnixMicros>, StoreError> {
     let sql = "select until_at from diagnostics_windows where integration_id = $1 and until_at > now()";
     let row = transaction.query_opt(sql, &[&integration]).await.map_err(StoreError::during(OPERATION))?;
@@ -132,7 +132,7 @@ async fn write_event(
     audit::write(transaction, by, &event).await
 }
 
-/// Until when each integration is diagnosed; those whose time has passed are left to whoever reads the clock.
+/// Returns the time until which each integration is diagnosed; the reader compares it with the clock.
 pub(crate) async fn load(transaction: &Transaction<'_>) -> Result<HashMap<Uuid, UnixMicros>, StoreError> {
     let sql = "select integration_id, until_at from diagnostics_windows where until_at > now()";
     let rows = transaction.query(sql, &[]).await.map_err(StoreError::during("load diagnostics"))?;

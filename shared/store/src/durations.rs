@@ -1,4 +1,4 @@
-//! How long executions took, as a histogram of fixed buckets from which quantiles are told.
+//! The durations of executions, as a histogram of fixed buckets from which quantiles are read.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ impl Durations {
         }
     }
 
-    /// How many there are.
+    /// Returns their number.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.0.iter().map(|count| u64::from(*count)).sum()

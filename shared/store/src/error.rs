@@ -1,4 +1,4 @@
-//! What can go wrong in the store, sorted by what the caller can do about it.
+//! The errors of the store, sorted by the action of the caller.
 
 use deadpool_postgres::PoolError;
 use forebay_contract::definition::DefinitionError;
@@ -12,31 +12,31 @@ pub enum StoreError {
     /// The database URL can't be used. The URL is left out since it may hold a password.
     #[error("the database URL is not usable: {reason}; write postgres://user:password@host:5432/database")]
     Url {
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
     /// The database is away, overloaded or failing over: the same call may go better later.
     #[error("the database is not available ({operation})")]
     Unavailable {
-        /// What was being done.
+        /// The operation.
         operation: &'static str,
-        /// What the client or the server said.
+        /// The error of the client or the server.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The database refused a statement, and would again.
     #[error("the database refused a statement ({operation})")]
     Statement {
-        /// What was being done.
+        /// The operation.
         operation: &'static str,
-        /// What the server said.
+        /// The error of the server.
         source: tokio_postgres::Error,
     },
     /// The database lacks tables or columns of this program's.
     #[error("the database is not prepared for this program ({operation}): run `forebay migrate` with the same database URL")]
     NotMigrated {
-        /// What was being done.
+        /// The operation.
         operation: &'static str,
-        /// What the server said.
+        /// The error of the server.
         source: tokio_postgres::Error,
     },
     /// There is no such thing.
@@ -68,15 +68,15 @@ pub enum StoreError {
         /// Such as `the user anna`.
         what: String,
     },
-    /// Nobody would be left who may change people.
+    /// The change would leave no administrator.
     #[error("this would leave no enabled administrator of everything: make another one first")]
     LastAdministrator,
     /// A value can't be stored as it is.
     #[error("{what} {reason}")]
     Invalid {
-        /// Which value, such as `the key`.
+        /// The value, such as `the key`.
         what: &'static str,
-        /// What it must be.
+        /// The requirement.
         reason: String,
     },
     /// A tenant would have more of something than it may.
@@ -88,9 +88,9 @@ pub enum StoreError {
         tenant: Name,
         /// Such as `integrations`.
         what: &'static str,
-        /// How many it would have.
+        /// Number that it would have.
         count: usize,
-        /// How many it may have.
+        /// Number that it may have.
         max: usize,
         /// The setting that says so.
         setting: &'static str,
@@ -102,9 +102,9 @@ pub enum StoreError {
     DefinitionTooLarge {
         /// Tenant and name.
         path: IntegrationPath,
-        /// Of its text, or of its JSON form if that is longer.
+        /// Bytes of its text, or of its JSON form if that is longer.
         bytes: usize,
-        /// How many it may have.
+        /// Bytes that it may have.
         max: usize,
     },
     /// Two definitions of one call have the same path.
@@ -140,14 +140,14 @@ pub enum StoreError {
     /// A stored definition is of a form that this program does not know: a newer one wrote it.
     #[error("the stored definition can't be read by this program")]
     UnreadableDefinition {
-        /// What is unknown.
+        /// The unknown names.
         #[source]
         source: DefinitionError,
     },
     /// A stored value is not of the form in which this program wrote it.
     #[error("the stored {what} is damaged")]
     Damaged {
-        /// Which value.
+        /// The value.
         what: &'static str,
     },
     /// The queues of a tenant could not be declared at the broker.
@@ -156,7 +156,7 @@ pub enum StoreError {
     /// The operating system gave no random bytes.
     #[error("the operating system gave no random bytes")]
     Random {
-        /// What it said.
+        /// The error of the TLS library.
         source: getrandom::Error,
     },
     /// Shutdown was asked for before the first snapshot was loaded.
@@ -165,7 +165,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the same call is worth a retry: the connection, not the statement, was the problem.
+    /// Returns true if the same call is worth a retry: the connection, not the statement, was the problem.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Self::Unavailable { .. })
@@ -195,7 +195,7 @@ impl StoreError {
     }
 }
 
-/// Whether the error is of the connection or the server's state rather than of the statement.
+/// Returns true if the error is of the connection or the server's state rather than of the statement.
 fn is_passing(error: &tokio_postgres::Error) -> bool {
     let Some(code) = error.code() else {
         // Without the server's word it is either the connection or a value that the client could not encode or decode.
@@ -217,7 +217,7 @@ fn is_passing(error: &tokio_postgres::Error) -> bool {
     passing.contains(code) || ["08", "53", "58"].iter().any(|class| code.code().starts_with(class))
 }
 
-/// Whether a unique constraint stopped the statement.
+/// Returns true if a unique constraint stopped the statement.
 pub(crate) fn is_unique_violation(error: &tokio_postgres::Error) -> bool {
     error.code() == Some(&SqlState::UNIQUE_VIOLATION)
 }

@@ -26,31 +26,31 @@ pub struct ExecutionRow {
     pub integration_id: Uuid,
     /// The version of the definition that ran.
     pub version: i32,
-    /// What started it: `webhook` or `schedule`.
+    /// The trigger that started it: `webhook` or `schedule`.
     pub trigger: String,
-    /// Where it stands.
+    /// Its status.
     pub status: ExecutionStatus,
     /// Attempts.
     pub attempts: i32,
-    /// When it was accepted, to the millisecond.
+    /// The time at which it was accepted, to the millisecond.
     pub accepted_at: UnixMicros,
-    /// When the last attempt began; `None`: it never started.
+    /// The time at which the last attempt began; `None`: it never started.
     pub started_at: Option<UnixMicros>,
-    /// When it ended; `None`: it has not.
+    /// The time at which it ended; `None`: it has not.
     pub ended_at: Option<UnixMicros>,
     /// The worker that ran it.
     pub worker: String,
-    /// Why it failed.
+    /// The reason for which it failed.
     pub error: Option<ExecutionError>,
     /// The status of the answer.
     pub response_status: Option<u16>,
-    /// What it is found by.
+    /// Its labels.
     pub labels: Vec<Label>,
-    /// How often the broker had to deliver it again.
+    /// Number of redeliveries by the broker.
     pub redeliveries: i32,
-    /// Whether its failure halted its trigger.
+    /// True if its failure halted its trigger.
     pub halted: bool,
-    /// Whether a person decided to go on without it.
+    /// True if a person decided to go on without it.
     pub skipped: bool,
     /// The trace that it belongs to; `None`: of none that is kept anywhere.
     pub trace: Option<Uuid>,
@@ -61,14 +61,14 @@ pub struct ExecutionRow {
 /// An execution with the answer that its caller may still fetch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExecutionOutcome {
-    /// How it went.
+    /// The row.
     pub row: ExecutionRow,
     /// The answer, as long as it is kept.
     pub output: Option<StoredResponse>,
 }
 
 impl ExecutionOutcome {
-    /// How it ended; `None` while it has not, or where its answer is not kept.
+    /// Its end; `None`: it has not ended, or its response is not stored.
     #[must_use]
     pub fn ending(&self) -> Option<Ending> {
         match self.row.status {
@@ -86,7 +86,7 @@ impl ExecutionOutcome {
 /// An execution with everything that is kept of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExecutionDetail {
-    /// How it went.
+    /// The row.
     pub row: ExecutionRow,
     /// Its steps in the order in which they ran.
     pub steps: Vec<StepRecord>,
@@ -98,7 +98,7 @@ pub struct ExecutionDetail {
     pub variables: Option<VariableLog>,
 }
 
-/// What a retry by hand sends.
+/// The input of a retry by a person.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RetryInput {
     /// The call as it came.
@@ -109,14 +109,14 @@ pub enum RetryInput {
     Gone,
 }
 
-/// What a worker asks when the broker delivers a message again.
+/// The recorded end of an execution, for a worker to which a message is delivered again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FinishedExecution {
-    /// How it ended.
+    /// Its status.
     pub status: ExecutionStatus,
     /// Attempts that are recorded.
     pub attempts: i32,
-    /// Whether its failure halted its trigger.
+    /// True if its failure halted its trigger.
     pub halted: bool,
 }
 
@@ -130,10 +130,10 @@ pub(crate) const COLUMNS: &str = "e.id, e.integration_id, e.version, e.status, e
     e.trigger_kind, e.labels, e.trace, e.caller";
 
 impl Store {
-    /// Of these ids (the unique parts), those that are recorded as ended.
+    /// Returns the executions among these ids (the unique parts) that are recorded as ended.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn finished(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, FinishedExecution>, StoreError> {
         let operation = "read ended executions";
         let failed = StoreError::during(operation);
@@ -151,10 +151,10 @@ impl Store {
         Ok(finished)
     }
 
-    /// Whether an attempt of an execution is recorded as begun.
+    /// Returns true if an attempt of an execution is recorded as begun.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn has_begun(&self, id: &ExecutionId) -> Result<bool, StoreError> {
         let operation = "read whether an execution has begun";
         let failed = StoreError::during(operation);
@@ -165,10 +165,10 @@ impl Store {
         Ok(row.is_some())
     }
 
-    /// One execution of one integration, with its answer; `None`: nothing is recorded, or its history is gone.
+    /// Returns one execution of one integration, with its answer; `None`: nothing is recorded, or its history is gone.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn execution(&self, integration_id: Uuid, id: &ExecutionId) -> Result<Option<ExecutionOutcome>, StoreError> {
         let Some(row) = self.execution_row(id).await? else { return Ok(None) };
         if row.integration_id != integration_id {
@@ -193,10 +193,10 @@ impl Store {
         }
     }
 
-    /// One execution with everything that is kept of it; `None`: nothing is recorded, its history is gone, or the id was never issued.
+    /// Returns one execution with everything that is kept of it; `None`: nothing is recorded, its history is gone, or the id was never issued.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn execution_detail(&self, id: &ExecutionId) -> Result<Option<ExecutionDetail>, StoreError> {
         let Some(row) = self.execution_row(id).await? else { return Ok(None) };
         let mut detail = ExecutionDetail { row, steps: Vec::new(), input: None, output: None, variables: None };
@@ -206,17 +206,17 @@ impl Store {
                 payload::OUTPUT => detail.output = Some(payload::read_output(&encoding, content)?),
                 payload::VARIABLES => detail.variables = Some(payload::read_variables(&encoding, content)?),
                 payload::STEPS => detail.steps = payload::read_steps(&encoding, content)?,
-                // Of a newer Forebay.
+                // A newer version wrote it.
                 _ => {}
             }
         }
         Ok(Some(detail))
     }
 
-    /// What a retry of an execution sends.
+    /// Returns the input of a retry of an execution.
     ///
     /// # Errors
-    /// What the server says; [`StoreError::Invalid`]: it is encrypted under a key that this process does not have.
+    /// Those of the database; [`StoreError::Invalid`]: it is encrypted under a key that this process does not have.
     pub async fn retry_input(&self, id: &ExecutionId) -> Result<RetryInput, StoreError> {
         let mut kept = RetryInput::Gone;
         for (kind, encoding, content) in self.payloads(id, &[payload::INPUT, payload::RETRY]).await? {
@@ -295,7 +295,7 @@ pub(crate) fn execution_row(row: &Row, issuer: &IdIssuer) -> Result<ExecutionRow
     })
 }
 
-/// What is no label of this version is passed over.
+/// A label that this version cannot read is left out.
 fn read_labels(row: &Row) -> Vec<Label> {
     let texts: Vec<&str> = row.get::<_, Option<Vec<&str>>>(17).unwrap_or_default();
     texts.iter().filter_map(|text| text.parse().ok()).collect()

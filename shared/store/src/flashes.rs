@@ -13,7 +13,7 @@ impl Store {
     /// Keeps a text for one reading with the same credential (a session's cookie, a token), which is not stored. Returns its id.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn put_flash(&self, credential: &Secret, text: Vec<u8>, lasts: Duration) -> Result<Uuid, StoreError> {
         let operation = "keep what is shown once";
         let failed = StoreError::during(operation);
@@ -29,7 +29,7 @@ impl Store {
     /// Reads a text this one time; `None`: it was read, its time is over, or the credential is another one.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn take_flash(&self, credential: &Secret, id: Uuid) -> Result<Option<Vec<u8>>, StoreError> {
         let operation = "read what is shown once";
         let failed = StoreError::during(operation);
@@ -39,13 +39,13 @@ impl Store {
         let sql = "select content, sealed_by from flashes where id = $1 and expires_at > now()";
         let Some(row) = client.query_opt(sql, &[&id]).await.map_err(failed)? else { return Ok(None) };
         let Ok(text) = keys.open_for("what is shown once", id.as_bytes(), row.get(0), row.get(1)) else { return Ok(None) };
-        // Of two that read at once, one has it.
+        // Two requests that read at the same time: one gets it.
         let deleted = client.execute("delete from flashes where id = $1", &[&id]).await.map_err(failed)?;
         Ok((deleted > 0).then_some(text))
     }
 }
 
-/// Not the digest by which a session or a token is stored.
+/// The digest differs from the one by which a session or a token is stored.
 fn keys(credential: &Secret) -> Result<SecretKeys, StoreError> {
     let key = Sha256::new().chain_update("forebay flash ").chain_update(credential.expose()).finalize();
     let text = Secret::new(data_encoding::HEXLOWER.encode(&key));

@@ -1,4 +1,4 @@
-//! Following what is recorded, as it is recorded.
+//! Following records as they are written.
 //!
 //! Workers tell of their records a few times a second, outside of the writing itself, by the ids alone: a NOTIFY within each write would
 //! make all writers take turns when they commit. A process listens on one connection, reads each row once and hands it to all who follow.
@@ -22,14 +22,14 @@ pub const MAX_ANNOUNCED: usize = 300;
 /// Announcements that wait for a slow follower; beyond, it is told that it has missed some.
 const WAITING: usize = 64;
 
-/// What has been recorded.
+/// Records that were written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Followed {
     /// Executions that fit the filter, as they stand, in the order of their acceptance.
     Rows {
         /// The executions.
         rows: Vec<ExecutionRow>,
-        /// How many more were recorded meanwhile than are named; whether they fit is not known.
+        /// Number of records that are not named here; they may or may not fit the filter.
         left_out: u64,
     },
     /// Some may have been missed: the connection was lost, or this follower was slow. A listing tells them.
@@ -66,7 +66,7 @@ impl OutcomeWatch {
 }
 
 impl Follow {
-    /// What was recorded next; `None` after shutdown.
+    /// Returns the next records; `None` after shutdown.
     pub async fn next(&mut self) -> Option<Followed> {
         loop {
             let told = tokio::select! {
@@ -91,7 +91,7 @@ impl Store {
     /// Tells all who follow that these executions were recorded, at most [`MAX_ANNOUNCED`], and how many more there were.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn announce_outcomes(&self, ids: &[Uuid], left_out: u64) -> Result<(), StoreError> {
         let operation = "announce outcomes";
         let failed = StoreError::during(operation);

@@ -1,4 +1,4 @@
-//! Which integrations a key opens.
+//! The integrations that a key opens.
 
 use crate::definitions::read_name;
 use crate::error::StoreError;

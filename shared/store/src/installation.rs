@@ -1,4 +1,4 @@
-//! What makes this installation different from another.
+//! The id and the key of this installation.
 
 use crate::connection::Store;
 use crate::error::StoreError;

@@ -33,15 +33,15 @@ const MAX_LABEL_LENGTH: usize = 200;
 pub struct NewKey {
     /// The tenant that it belongs to.
     pub tenant: Name,
-    /// What it is for; shown to people.
+    /// Its label, for people.
     pub label: String,
     /// The integrations that it opens, by name.
     pub integrations: Vec<Name>,
     /// A key that exists elsewhere already; `None`: one is generated.
     pub value: Option<String>,
-    /// When it ends; `None`: when it is deleted.
+    /// The time at which it ends; `None`: when it is deleted.
     pub expires_at: Option<UnixMicros>,
-    /// Whether it is a signing key: callers do not send it, they sign their calls with it.
+    /// True if it is a signing key: callers do not send it, they sign their calls with it.
     pub signs: bool,
     /// Reads the outcomes of all calls of its integrations, not only of its own; a signing key reads none.
     pub reads_all_outcomes: bool,
@@ -66,7 +66,7 @@ impl fmt::Debug for NewKey {
 pub struct CreatedKey {
     /// Its id, to change or delete it.
     pub id: Uuid,
-    /// What callers send, or sign with.
+    /// The key that callers send, or sign with.
     pub key: String,
 }
 
@@ -83,7 +83,7 @@ pub struct KeyRow {
     pub id: Uuid,
     /// Its tenant.
     pub tenant: Name,
-    /// What it is for.
+    /// Its label.
     pub label: String,
     /// The names of the integrations that it opens, sorted.
     pub integrations: Vec<String>,
@@ -91,22 +91,22 @@ pub struct KeyRow {
     pub created_at: UnixMicros,
     /// The last four characters of a generated key; `None` for a pasted one.
     pub hint: Option<String>,
-    /// When it ends or has ended; `None`: when it is deleted.
+    /// The time at which it ends or has ended; `None`: when it is deleted.
     pub expires_at: Option<UnixMicros>,
-    /// When a call used it last, to the minute; `None`: no call has.
+    /// The time at which a call used it last, to the minute; `None`: no call has.
     pub last_used_at: Option<UnixMicros>,
     /// Counts changes.
     pub revision: i32,
-    /// Whether it is a signing key.
+    /// True if it is a signing key.
     pub signs: bool,
     /// Reads the outcomes of all calls of its integrations, not only of its own; a signing key reads none.
     pub reads_all_outcomes: bool,
 }
 
-/// What changes of a key; `None` stays as it is.
+/// The changes of a key; `None` leaves a part as it is.
 #[derive(Debug, Clone, Default)]
 pub struct KeyChange {
-    /// What it is for.
+    /// Its label.
     pub label: Option<String>,
     /// All integrations that it opens from now on, by name; `grant` and `revoke` change these.
     pub integrations: Option<Vec<Name>>,
@@ -114,7 +114,7 @@ pub struct KeyChange {
     pub grant: Vec<Name>,
     /// Integrations that it no longer opens, by name.
     pub revoke: Vec<Name>,
-    /// When it ends; `Some(None)`: when it is deleted.
+    /// The time at which it ends; `Some(None)`: when it is deleted.
     pub expires_at: Option<Option<UnixMicros>>,
     /// Reads the outcomes of all calls of its integrations, not only of its own.
     pub reads_all_outcomes: Option<bool>,
@@ -125,7 +125,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Invalid`] for a label or value that can't be used, [`StoreError::UnknownIntegrations`], [`StoreError::KeyExists`],
-    /// [`StoreError::TooMany`], or what the server says.
+    /// [`StoreError::TooMany`], and those of the database.
     pub async fn create_key(&self, new: NewKey, by: &Principal) -> Result<CreatedKey, StoreError> {
         let operation = "create a key";
         let failed = StoreError::during(operation);
@@ -181,7 +181,7 @@ impl Store {
     /// All keys, or those of a tenant, by tenant, label and age.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn list_keys(&self, tenant: Option<&Name>) -> Result<Vec<KeyRow>, StoreError> {
         let operation = "list keys";
         let client = self.client(operation).await?;
@@ -192,10 +192,10 @@ impl Store {
         rows.iter().map(key_row).collect()
     }
 
-    /// One key.
+    /// Returns one key.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], or what the server says.
+    /// [`StoreError::NotFound`], and those of the database.
     pub async fn key(&self, id: Uuid) -> Result<KeyRow, StoreError> {
         let client = self.client("read a key").await?;
         read(&client, id).await
@@ -204,7 +204,7 @@ impl Store {
     /// The key of a tenant that has this value, among those that sign or those that do not; `None`: there is none.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn key_of_value(&self, tenant: &Name, value: &str, signs: bool) -> Result<Option<KeyRow>, StoreError> {
         let operation = "look for a key";
         let client = self.client(operation).await?;
@@ -260,7 +260,7 @@ impl Store {
     /// Deletes a key, if its revision is still `expected` (`None`: whatever it is): from within a second on, no replica accepts it.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::Changed`], or what the server says.
+    /// [`StoreError::NotFound`], [`StoreError::Changed`], and those of the database.
     pub async fn delete_key(&self, id: Uuid, expected: Option<i32>, by: &Principal) -> Result<(), StoreError> {
         let operation = "delete a key";
         let failed = StoreError::during(operation);
@@ -277,7 +277,7 @@ impl Store {
     /// Notes when keys were used last: pairs of id and microseconds of Unix time. Keys that are gone are passed over.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn note_key_uses(&self, uses: &[(Uuid, UnixMicros)]) -> Result<(), StoreError> {
         let operation = "note uses of keys";
         let client = self.client(operation).await?;
@@ -355,7 +355,7 @@ fn audit_event(action: &'static str, key: &KeyRow, before: Option<Value>, after:
     AuditEvent { tenant: Some(key.tenant.clone()), action, target: format!("{}/{}", key.tenant, key.label), before, after }
 }
 
-/// What the audit log shows of a key.
+/// Returns a key as the audit log shows it.
 fn shown(key: &KeyRow) -> Value {
     let expires_at = key.expires_at.map(|at| at.rfc3339());
     let mut shown =

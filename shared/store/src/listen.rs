@@ -24,10 +24,10 @@ pub(crate) const OUTCOMES: &str = "forebay_outcomes";
 pub(crate) const ONE_WAKE: usize = 1;
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 const MAX_BACKOFF: Duration = Duration::from_secs(1);
-/// How often a silent connection is asked whether it still is one.
+/// Interval at which a silent connection is checked.
 pub(crate) const LIVENESS: Duration = Duration::from_secs(10);
 
-/// What a snapshot consists of.
+/// The parts of a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part {
     Integrations,
@@ -110,12 +110,12 @@ impl Listener {
         self.payloads.recv().await
     }
 
-    /// Whether a notification was dropped since the last time.
+    /// Returns true if a notification was dropped since the last time.
     pub(crate) fn has_missed(&self) -> bool {
         self.missed.swap(false, Ordering::Relaxed)
     }
 
-    /// Whether the server still answers on this connection.
+    /// Returns true if the server still answers on this connection.
     pub(crate) async fn is_alive(&self) -> bool {
         matches!(timeout(TIMEOUT, self.client.simple_query("")).await, Ok(Ok(_)))
     }
@@ -141,7 +141,7 @@ impl Backoff {
     }
 }
 
-/// Tells when the set of workers, or what they hold, may have changed.
+/// Notifies when the set of workers, or their queues, may have changed.
 #[derive(Debug, Clone)]
 pub struct WorkerWatch {
     changes: watch::Receiver<u64>,

@@ -24,7 +24,7 @@ impl Store {
     /// Executions, newest first. The next page is what is [`before`](Filter::before) the last row of this one.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn list_executions(&self, filter: &Filter) -> Result<Vec<ExecutionRow>, StoreError> {
         if filter.limit == 0 {
             return Ok(Vec::new());
@@ -69,7 +69,7 @@ impl Store {
     /// Executions in the order in which they were accepted, from the first after `after`; [`Filter::before`] bounds them too.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn executions_in_order(&self, filter: &Filter, after: Option<&ExecutionId>) -> Result<Vec<ExecutionRow>, StoreError> {
         if filter.limit == 0 {
             return Ok(Vec::new());
@@ -81,10 +81,10 @@ impl Store {
         rows.iter().map(|row| execution_row(row, issuer)).collect()
     }
 
-    /// How many executions a search finds, its limit aside: `max` where there are as many or more.
+    /// Returns the number of executions that a search finds, at most `max`, whatever its limit.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn count_executions(&self, filter: &Filter, max: u32) -> Result<u32, StoreError> {
         let Some(integrations) = self.integrations_of(filter).await? else { return Ok(0) };
         let (sql, parameters) = Search::new(filter, integrations.ids()).since(filter.since).count(max);

@@ -1,4 +1,4 @@
-//! From the database to a snapshot. Only what has changed is read and parsed again.
+//! Loading a snapshot from the database. Only changed parts are read and parsed again.
 
 use crate::connection::Store;
 use crate::connections;
@@ -33,7 +33,7 @@ struct Generations {
 const NOTHING: Generations =
     Generations { integrations: -1, keys: -1, triggers: -1, tenants: -1, connections: -1, diagnostics: -1, tenant_queues: -1 };
 
-/// Keeps the newest snapshot and what it was made of.
+/// The newest snapshot, and the generations of its parts.
 pub(crate) struct Loader {
     store: Store,
     loaded: Generations,

@@ -43,10 +43,10 @@ pub const SCHEMA_VERSION: i32 = MIGRATIONS[MIGRATIONS.len() - 1].version;
 const LOCK: i64 = 0x66_6f72_6562_6179;
 const OPERATION: &str = "migrate";
 
-/// What a migration run did.
+/// The result of a migration run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MigrationReport {
-    /// The names of what was applied, in order; empty: the database was up to date.
+    /// The names of applied migrations, in order; empty: the database was up to date.
     pub applied: Vec<&'static str>,
     /// The database's version now.
     pub version: i32,

@@ -9,7 +9,7 @@ use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The connection as it was stored when it was opened, and what it is.
+/// The stored form of a connection when it was opened, and the opened connection.
 type Opened = (Arc<SealedConnection>, Arc<Connection>);
 
 /// The connections of every tenant, for a process that uses them.

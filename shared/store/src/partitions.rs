@@ -67,7 +67,7 @@ pub(crate) async fn missing(client: &impl GenericClient, now: Timestamp) -> Resu
     Ok(missing)
 }
 
-/// Creates what is missing, within a migration.
+/// Creates the missing partitions, within a migration.
 pub(crate) async fn create_coming(transaction: &Transaction<'_>, now: Timestamp) -> Result<(), StoreError> {
     for partition in missing(transaction, now).await? {
         create(transaction, &partition).await?;

@@ -102,7 +102,7 @@ impl Packer {
             return Packed { encoding: IDENTITY, content };
         }
         self.0.reset();
-        // What does not get smaller does not fit, and is stored as it is.
+        // A payload that compression does not shrink is stored as it is.
         let mut deflated = Vec::with_capacity(content.len());
         match self.0.compress_vec(&content, &mut deflated, FlushCompress::Finish) {
             Ok(Status::StreamEnd) => {

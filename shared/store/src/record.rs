@@ -1,4 +1,4 @@
-//! What a worker reports of an execution. It can travel as JSON, so that it outlives a database that is away.
+//! The report of a worker on an execution. It can travel as JSON, so that it survives a database that is away.
 
 use crate::timestamp::Timestamp;
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use uuid::Uuid;
 
-/// What started an execution.
+/// The kind of a trigger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TriggerKind {
@@ -42,7 +42,7 @@ pub struct StoredRequest {
     /// The body, byte for byte; base64 in JSON.
     #[serde(with = "base64")]
     pub body: Bytes,
-    /// Whether fields of it are hidden: it can be shown, and not be executed.
+    /// True if fields of it are hidden: it can be shown, and not be executed.
     #[serde(default)]
     pub redacted: bool,
 }
@@ -83,21 +83,21 @@ pub struct Record {
     pub integration_id: Uuid,
     /// The version of the definition that ran.
     pub version: i32,
-    /// What started it.
+    /// The trigger that started it.
     pub trigger_kind: TriggerKind,
-    /// Where it stands.
+    /// Its status.
     pub status: ExecutionStatus,
     /// Attempts so far, this one included: `transition.rs` says which record stays.
     pub attempts: i32,
-    /// When the last attempt began; `None`: it never started.
+    /// The time at which the last attempt began; `None`: it never started.
     pub started_at: Option<UnixMicros>,
-    /// When it ended; not stored of one that has not ended.
+    /// The time at which it ended; not stored of one that has not ended.
     pub ended_at: UnixMicros,
     /// The worker's name.
     pub worker: String,
-    /// Why it failed.
+    /// The reason for which it failed.
     pub error: Option<ExecutionError>,
-    /// What it is found by. A row keeps the labels that it has where a later record has none.
+    /// Its labels. A row keeps its labels where a later record has none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<Label>,
     /// The status of the answer.
@@ -107,13 +107,13 @@ pub struct Record {
     /// Checkpoints that a retry by a person needs and that are not stored yet.
     #[serde(default, rename = "kept", skip_serializing_if = "Option::is_none")]
     pub checkpoints: Option<CheckpointBatch>,
-    /// Whether checkpoints are stored that are deleted with this record.
+    /// True if checkpoints are stored that are deleted with this record.
     #[serde(default, rename = "ends_kept")]
     pub ends_checkpoints: bool,
-    /// Whether the response is stored for its caller, and for a repetition of the call.
+    /// True if the response is stored for its caller, and for a repetition of the call.
     #[serde(default)]
     pub is_served: bool,
-    /// Whether the checkpoints are encrypted.
+    /// True if the checkpoints are encrypted.
     #[serde(default)]
     pub seals: bool,
     /// The call as it came, for a later retry, where fields of [`input`](Self::input) are hidden; stored encrypted, or not at all.
@@ -125,7 +125,7 @@ pub struct Record {
     /// The variables around the steps, where diagnostics asked for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variables: Option<VariableLog>,
-    /// How often the broker had to deliver it again.
+    /// Number of redeliveries by the broker.
     pub redeliveries: i32,
     /// The call, where diagnostics or a later retry ask for it.
     pub input: Option<StoredRequest>,
@@ -134,12 +134,12 @@ pub struct Record {
     /// Retention of the payloads, from the time of receipt; `None`: as long as the history.
     #[serde(rename = "keep")]
     pub retention: Option<Duration>,
-    /// Whether its failure halts its trigger.
+    /// True if its failure halts its trigger.
     pub halted: bool,
-    /// Whether no message of the execution is left: the record ends it, whichever attempt is recorded as running.
+    /// True if no message of the execution is left: the record ends it, whichever attempt is recorded as running.
     #[serde(default)]
     pub is_abandoned: bool,
-    /// Whether a person decided to go on without it.
+    /// True if a person decided to go on without it.
     pub skipped: bool,
     /// The trace that it belongs to. A row keeps the one that it has where a later record has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -74,7 +74,7 @@ struct Payload {
     packed: Packed,
     expires_at: Option<UnixMicros>,
     integration: Uuid,
-    /// Whether a retry by hand, or who repeats the call, needs it: it goes last.
+    /// True if a retry by hand, or who repeats the call, needs it: it goes last.
     needed: bool,
 }
 
@@ -148,13 +148,13 @@ async fn run(client: &Object, statement: &str) -> Result<(), StoreError> {
     client.batch_execute(statement).await.map_err(StoreError::during(OPERATION))
 }
 
-/// Whether the default partition refused a row whose own partition was attached while the statement waited for the default one. The tables
+/// Returns true if the default partition refused a row whose own partition was attached while the statement waited for the default one. The tables
 /// have no check constraint of their own.
 fn is_partition_moved(error: &StoreError) -> bool {
     matches!(error, StoreError::Statement { source, .. } if source.code() == Some(&SqlState::CHECK_VIOLATION))
 }
 
-/// One record an execution: the one that stays of them. In the order of ids, so that concurrent batches take their row locks in the same
+/// Returns one record an execution: the one that stays of them. In the order of ids, so that concurrent batches take their row locks in the same
 /// order.
 fn prevailing(batch: &[Record]) -> Vec<&Record> {
     let mut prevailing: HashMap<Uuid, &Record> = HashMap::with_capacity(batch.len());
@@ -221,7 +221,7 @@ fn pack(records: &[&Record], keys: Option<&SecretKeys>) -> Result<Vec<Payload>, 
     Ok(payloads)
 }
 
-/// Whether the execution may have a row already, and with it payloads that this record must replace.
+/// Returns true if the execution may have a row already, and with it payloads that this record must replace.
 fn may_be_stored(record: &Record) -> bool {
     // A batch whose outcome was unknown is written again as it was: its payloads are then in the way.
     has_payloads(record) || record.ends_checkpoints || record.attempts > 1 || record.redeliveries > 0
@@ -353,7 +353,7 @@ fn chunks<'a, 'b>(payloads: &'b [&'a Payload]) -> Vec<&'b [&'a Payload]> {
     chunks
 }
 
-/// Whether nothing more happens to an execution of this status.
+/// Returns true if nothing more happens to an execution of this status.
 fn is_final(status: ExecutionStatus) -> bool {
     !matches!(status, ExecutionStatus::Queued | ExecutionStatus::Running)
 }

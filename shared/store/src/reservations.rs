@@ -18,7 +18,7 @@ pub struct ReservedCall {
     pub request_digest: [u8; 32],
     /// The id that the call gets when it is the first with its key.
     pub execution_id: ExecutionId,
-    /// How long the key stays reserved.
+    /// The time for which the key stays reserved.
     pub retention: Duration,
     /// Id of the API key that called; `None`: no API key did.
     pub caller: Option<Uuid>,

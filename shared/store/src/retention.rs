@@ -27,7 +27,7 @@ const AGES: [(&str, &str, &str); 4] = [
 ];
 const OPERATION: &str = "maintain";
 
-/// What one upkeep did.
+/// The result of one upkeep.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MaintenanceReport {
     /// `false`: another process was at it, and this one left the rest to it.
@@ -49,14 +49,14 @@ impl Store {
     /// wait behind it; what it could not do then, the next call does.
     ///
     /// # Errors
-    /// What the server says; done steps stay done.
+    /// Those of the database; done steps stay done.
     pub async fn maintain(&self, now: UnixMicros, retention: Duration) -> Result<MaintenanceReport, StoreError> {
         let mut client = self.client(OPERATION).await?;
         let mut report = MaintenanceReport::default();
         let now = Timestamp(now);
         for partition in partitions::missing(&client, now).await? {
             let Some(transaction) = begin(&mut client).await? else { return Ok(report) };
-            // Whoever had the lock before may have made it meanwhile.
+            // Another process that had the lock before may have created it.
             if partitions::existing(&transaction, partition.table).await?.contains(&partition) {
                 continue;
             }

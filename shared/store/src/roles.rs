@@ -1,11 +1,11 @@
-//! What a person may do, and where.
+//! The roles of people, and their scopes.
 
 use forebay_contract::Name;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-/// Each role may do what the ones before it may.
+/// A role, which includes the roles before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// Sees everything but secrets.
@@ -49,7 +49,7 @@ impl FromStr for Role {
     }
 }
 
-/// Where a role holds.
+/// The scope of a role.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
     /// In every tenant, those to come included, and for what belongs to no tenant.
@@ -83,7 +83,7 @@ impl FromStr for Scope {
 pub struct Grants(BTreeMap<Scope, Role>);
 
 impl Grants {
-    /// One role everywhere.
+    /// Returns one role everywhere.
     #[must_use]
     pub fn everywhere(role: Role) -> Self {
         Self(BTreeMap::from([(Scope::Everywhere, role)]))

@@ -11,18 +11,18 @@ use forebay_contract::UnixMicros;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-/// Payloads that one part looks at.
+/// Maximum payloads in one part.
 const PART: i64 = 500;
 /// A process that has not been seen for this time is gone.
 const GONE: &str = "30 seconds";
 const OPERATION: &str = "encrypt payloads anew";
 
-/// How far encrypting anew has come.
+/// The progress of a rotation of the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rotation {
-    /// When it began.
+    /// The time at which it began.
     pub started_at: UnixMicros,
-    /// When everything was encrypted by the new key; `None`: not yet.
+    /// The time at which everything was encrypted with the new key; `None`: it is not finished.
     pub finished_at: Option<UnixMicros>,
     /// True while a process works on it. One that is neither running nor finished has to be started again, and goes on where it ended.
     pub is_running: bool,
@@ -30,7 +30,7 @@ pub struct Rotation {
     pub resealed: i64,
     /// Payloads that no given key opens.
     pub unreadable: i64,
-    /// Executions that were accepted before this time have been looked at.
+    /// Executions that were received before this time are done.
     pub up_to: Option<UnixMicros>,
     /// True if it is for the key that is the first one now.
     pub is_of_this_key: bool,
@@ -67,7 +67,7 @@ impl Store {
         Ok(begun.map(|_| Runner(runner)))
     }
 
-    /// How far it has come; `None`: nothing has been encrypted anew yet.
+    /// Returns the progress; `None`: no rotation has begun.
     ///
     /// # Errors
     /// Those of the database.
@@ -92,7 +92,7 @@ impl Store {
         }))
     }
 
-    /// Counts what was encrypted anew beside the payloads.
+    /// Counts connections and keys that were encrypted with the new key.
     ///
     /// # Errors
     /// Those of the database.

@@ -1,4 +1,4 @@
-//! Listing schedules: what is due next, and how the last run went.
+//! The listing of schedules: the next due time and the last run of each.
 
 use crate::connection::Store;
 use crate::definitions::read_definition;
@@ -19,9 +19,9 @@ pub struct ScheduleRow {
     pub name: String,
     /// The integration's id.
     pub integration_id: Uuid,
-    /// Whether it has runs.
+    /// True if it has runs.
     pub enabled: bool,
-    /// When runs are due.
+    /// The times at which runs are due.
     pub timing: Timing,
     /// The earliest due time that has not been handled; of a disabled one, it may have passed.
     pub next_due_at: Option<UnixMicros>,
@@ -29,7 +29,7 @@ pub struct ScheduleRow {
     pub last_due_at: Option<UnixMicros>,
     /// Its last run.
     pub last_execution: Option<ExecutionId>,
-    /// Where that stands; nothing is stored of one that has not started, so it counts as queued.
+    /// The status of the last run; a run that has not started has no row and counts as queued.
     pub last_status: Option<String>,
 }
 
@@ -37,7 +37,7 @@ impl Store {
     /// All schedules, or those of a tenant, by tenant and name. Integrations whose definition this program can't read are left out.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn list_schedules(&self, tenant: Option<&Name>) -> Result<Vec<ScheduleRow>, StoreError> {
         let operation = "list schedules";
         let failed = StoreError::during(operation);

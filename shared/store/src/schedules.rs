@@ -17,10 +17,10 @@ use uuid::Uuid;
 
 /// Publishing takes longer than other work within a transaction: the broker's confirm is waited for.
 const CLAIM_TIMEOUT: &str = "set local idle_in_transaction_session_timeout = '30s'";
-/// When a schedule whose definition this program can't read is looked at again.
+/// Interval at which a schedule whose definition cannot be read is checked.
 const UNREADABLE_INTERVAL: Duration = Duration::from_secs(60);
 
-/// A schedule that has to be looked at now.
+/// A schedule that is due for a plan.
 #[derive(Debug, Clone)]
 pub struct DueSchedule {
     /// The integration with its current definition, whose trigger is a schedule.
@@ -31,14 +31,14 @@ pub struct DueSchedule {
     pub now: UnixMicros,
 }
 
-/// Where a schedule stands after it was looked at.
+/// The state of a schedule after its plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScheduleStep {
     /// The integration's id.
     pub integration_id: Uuid,
     /// The earliest due time that has not been handled; `None`: there is none any more.
     pub next_due_at: Option<UnixMicros>,
-    /// When it has to be looked at again.
+    /// The time of its next plan.
     pub wake_at: Option<UnixMicros>,
     /// The latest run that was published now, by its due time and its execution id's unique part; `None`: none was.
     pub published: Option<(UnixMicros, Uuid)>,
@@ -49,7 +49,7 @@ impl Store {
     /// of them. Others' locks are skipped. How many were looked at.
     ///
     /// # Errors
-    /// What the server says; then nothing is stored, and what `publish` has published will be published again.
+    /// Those of the database; then nothing is stored, and what `publish` has published will be published again.
     pub async fn claim_schedules<P, F>(&self, max: u32, publish: P) -> Result<usize, StoreError>
     where
         P: FnOnce(Vec<DueSchedule>) -> F,
@@ -79,10 +79,10 @@ impl Store {
         Ok(locked)
     }
 
-    /// How long until a schedule has to be looked at; zero: one has to be now. `None`: there is none.
+    /// Returns the time until the next plan of a schedule; zero: a plan is due. `None`: there is no schedule.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn until_next_schedule(&self) -> Result<Option<Duration>, StoreError> {
         let operation = "find the next due schedule";
         let failed = StoreError::during(operation);
@@ -100,7 +100,7 @@ impl Store {
     /// An integration with its current definition, enabled or not.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::UnreadableDefinition`], or what the server says.
+    /// [`StoreError::NotFound`], [`StoreError::UnreadableDefinition`], and those of the database.
     pub async fn integration(&self, path: &IntegrationPath) -> Result<Integration, StoreError> {
         let operation = "read an integration";
         let client = self.client(operation).await?;
@@ -113,7 +113,7 @@ impl Store {
     }
 }
 
-/// What is due, and where those stand whose definition can't be read.
+/// Locks the schedules that are due; the second list has those whose definition cannot be read.
 async fn lock_due(transaction: &Transaction<'_>, max: u32) -> Result<(Vec<DueSchedule>, Vec<ScheduleStep>), StoreError> {
     let failed = StoreError::during("claim due schedules");
     let sql = "select s.integration_id, s.next_due_at, now(), i.tenant, i.name, i.current_version, v.document::text

@@ -59,7 +59,7 @@ impl SecretKeys {
     /// Reads `FOREBAY_SECRET_KEY`: one key, or several with commas between them, the one that encrypts first.
     ///
     /// # Errors
-    /// What is wrong with it, without the text itself.
+    /// The fault of the key, without its text.
     pub fn parse(text: &Secret) -> Result<Self, String> {
         let mut keys = Vec::new();
         for text in text.expose().split(',').map(str::trim) {
@@ -99,7 +99,7 @@ impl SecretKeys {
         Ok(Sealed { content, by })
     }
 
-    /// Decrypts what is stored at a place.
+    /// Decrypts the content that is stored at a place.
     pub(crate) fn open(&self, place: &Place<'_>, content: &[u8], by: &[u8]) -> Result<Vec<u8>, StoreError> {
         match by.split_last() {
             Some((&WHOLE_PLACE, id)) if id.len() == KEY_ID_BYTES => self.open_for(place.kind, &place.whole(), content, id),
@@ -168,7 +168,7 @@ mod tests {
         for place in elsewhere {
             assert!(matches!(keys.open(&place, &one.content, &one.by), Err(StoreError::Damaged { .. })), "{place:?}");
         }
-        // As if an earlier version had written it.
+        // As an earlier version wrote it.
         assert!(keys.open(&PLACE, &one.content, &one.by[..KEY_ID_BYTES]).is_err());
         let mut bent = one.content.clone();
         bent[20] ^= 1;
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_earlier_version_wrote_opens_and_is_to_be_encrypted_anew() {
+    fn content_of_an_earlier_version_opens_and_is_due_for_rotation() {
         let keys = keys(OLD);
         let earlier = keys.seal_for(PLACE.earlier, b"x".to_vec()).unwrap();
         assert_eq!(keys.open(&PLACE, &earlier.content, &earlier.by).unwrap(), b"x");

@@ -18,12 +18,12 @@ pub(crate) fn seal(keys: &SecretKeys, execution: Uuid, kind: &str, packed: Packe
     Ok(Packed { encoding, content: [by.as_slice(), &content].concat() })
 }
 
-/// How a payload that is not sealed is encoded.
+/// The encoding of a payload that is not sealed.
 pub(crate) fn inner(encoding: &str) -> &'static str {
     if encoding == DEFLATE { DEFLATE } else { IDENTITY }
 }
 
-/// Encoding and content as they were before [`seal`]; what is not sealed is given back.
+/// Returns encoding and content as they were before [`seal`]; content that is not sealed is returned as it is.
 pub(crate) fn open<'e>(
     keys: Option<&SecretKeys>,
     execution: Uuid,

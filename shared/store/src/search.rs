@@ -1,4 +1,4 @@
-//! What to look for in the history, and the statements that find it.
+//! The search of the history: its filter, and the statements that find executions.
 
 use crate::executions::ExecutionRow;
 use crate::record::{accepted_at, first_id_at};
@@ -8,14 +8,14 @@ use forebay_contract::{ExecutionId, Label, Name, UnixMicros, label_value};
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-/// Which executions to look for: those that fit everything that is given.
+/// A filter of the history: executions that fit everything that is given.
 #[derive(Debug, Clone)]
 pub struct Filter {
-    /// Of these tenants; `None`: of all.
+    /// Of these tenants; `None`: of all tenants.
     pub tenants: Option<Vec<Name>>,
     /// Of integrations of this name.
     pub integration: Option<Name>,
-    /// That stand in one of these ways; empty: in any.
+    /// In one of these states; empty: in any state.
     pub statuses: Vec<ExecutionStatus>,
     /// Accepted at this time or later.
     pub since: Option<UnixMicros>,
@@ -23,7 +23,7 @@ pub struct Filter {
     pub until: Option<UnixMicros>,
     /// Found by this label.
     pub label: Option<LabelFilter>,
-    /// That failed so.
+    /// With this error code.
     pub error: Option<ErrorCode>,
     /// This one.
     pub id: Option<ExecutionId>,
@@ -51,7 +51,7 @@ impl Default for Filter {
 }
 
 impl Filter {
-    /// Whether an execution fits, limit and `before` aside.
+    /// Returns true if an execution fits, limit and `before` aside.
     #[must_use]
     pub fn fits(&self, row: &ExecutionRow) -> bool {
         let of_tenant = self.tenants.as_ref().is_none_or(|tenants| tenants.iter().any(|tenant| tenant.as_str() == row.tenant));
@@ -74,13 +74,13 @@ pub enum LabelFilter {
 }
 
 impl LabelFilter {
-    /// `NAME=VALUE`, or a value alone. What cannot be a name and a value is a value.
+    /// Reads `NAME=VALUE`, or a value alone. A text that cannot be a name and a value is a value.
     #[must_use]
     pub fn of_text(text: &str) -> Self {
         text.parse().map_or_else(|_| Self::Value(label_value(text)), Self::Is)
     }
 
-    /// Whether one of the labels fits.
+    /// Returns true if one of the labels fits.
     #[must_use]
     pub fn fits(&self, labels: &[Label]) -> bool {
         match self {
@@ -175,7 +175,7 @@ impl Search {
         search
     }
 
-    /// Only what was accepted at this time or later.
+    /// Keeps executions that were received at this time or later.
     pub(crate) fn since(mut self, since: Option<UnixMicros>) -> Self {
         if let Some(since) = since {
             let (id, at) = (self.bind(first_id_at(since)), self.bind(Timestamp(since)));
@@ -190,7 +190,7 @@ impl Search {
         self.since(Some(since))
     }
 
-    /// Only what was accepted after this one.
+    /// Keeps executions that were received after this one.
     pub(crate) fn after(mut self, after: Option<&ExecutionId>) -> Self {
         if let Some(after) = after {
             let (id, at) = (self.bind(after.unique()), self.bind(Timestamp(accepted_at(after))));
@@ -199,7 +199,7 @@ impl Search {
         self
     }
 
-    /// One page, with `columns` of `e` and tenant and name of its integration.
+    /// Returns one page, with `columns` of `e` and tenant and name of its integration.
     pub(crate) fn page(mut self, columns: &str, order: Order) -> (String, Vec<Box<dyn ToSql + Sync + Send>>) {
         let limit = self.bind(self.limit);
         let ordered = format!("order by e.id {} limit {limit}", order.as_sql());
@@ -224,7 +224,7 @@ impl Search {
         (sql, self.parameters)
     }
 
-    /// How many there are, and no more than `max`.
+    /// Returns the statement for their number, at most `max`.
     pub(crate) fn count(mut self, max: u32) -> (String, Vec<Box<dyn ToSql + Sync + Send>>) {
         let ids = self.integrations.take();
         self.of_integrations(ids);
@@ -232,7 +232,7 @@ impl Search {
         (format!("select count(*) from (select 1 from executions e where {} limit {max}) counted", self.conditions), self.parameters)
     }
 
-    /// Whether all failures, or all of a label, are gone through and those of other integrations left out.
+    /// Returns true if all failures, or all of a label, are gone through and those of other integrations left out.
     fn goes_through(&self, ids: &[Uuid]) -> bool {
         ids.len() >= VERY_MANY_INTEGRATIONS && (self.only_unsuccessful || self.has_label)
     }

@@ -1,4 +1,4 @@
-//! Where the database is, how to sign in, and how the way there is protected.
+//! The address of the database, and the authentication and encryption of connections to it.
 
 use crate::error::StoreError;
 use forebay_tls::{Check, Trust};
@@ -19,7 +19,7 @@ const MODES: &str = "disable, prefer, require, verify-ca or verify-full";
 
 type TlsStream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
 
-/// What a database URL says.
+/// The parts of a database URL.
 #[derive(Clone)]
 pub(crate) struct Server {
     pub(crate) config: Config,
@@ -66,7 +66,7 @@ impl Server {
     }
 }
 
-/// How the way to the server is protected.
+/// The protection of connections to the server.
 #[derive(Debug, PartialEq, Eq)]
 struct Protection {
     mode: SslMode,

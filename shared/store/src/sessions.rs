@@ -20,10 +20,10 @@ pub enum Seen {
 }
 
 impl Store {
-    /// Opens a session of a person who has just proved who it is. Sessions that have ended are removed on the way.
+    /// Opens a session of a person who has just signed in. Expired sessions are deleted.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn open_session(
         &self,
         user: Uuid,
@@ -49,7 +49,7 @@ impl Store {
     /// The person of a session that has neither ended nor been idle for longer than `idle`; `None`: sign in again.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn session_user(&self, digest: &[u8; 32], idle: Duration, seen: Seen) -> Result<Option<UserRow>, StoreError> {
         let operation = "read a session";
         let failed = StoreError::during(operation);
@@ -71,7 +71,7 @@ impl Store {
     /// Ends a session. One that is not there is no error.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn close_session(&self, digest: &[u8; 32]) -> Result<(), StoreError> {
         let operation = "close a session";
         let client = self.client(operation).await?;

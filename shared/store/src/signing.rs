@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-/// What it is for an error.
+/// The name of a signing key in errors.
 const WHAT: &str = "a signing key";
 /// Bytes of a pasted key.
 const PASTED: std::ops::RangeInclusive<usize> = 8..=512;
@@ -20,9 +20,9 @@ const PASTED: std::ops::RangeInclusive<usize> = 8..=512;
 /// A signing key, with the key.
 #[derive(Debug)]
 pub struct SigningKey {
-    /// What it opens, and until when.
+    /// The integrations that it opens, and the time at which it expires.
     pub key: Arc<ApiKey>,
-    /// What calls are signed with.
+    /// The secret of the signature.
     pub secret: Secret,
 }
 

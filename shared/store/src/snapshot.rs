@@ -20,7 +20,7 @@ pub struct Integration {
     pub id: Uuid,
     /// The version that the definition is.
     pub version: i32,
-    /// What it does; disabled ones are in the snapshot too.
+    /// The definition; disabled integrations are in the snapshot too.
     pub definition: Arc<Definition>,
 }
 
@@ -31,15 +31,15 @@ pub struct ApiKey {
     pub id: Uuid,
     /// The tenant that it belongs to.
     pub tenant: Name,
-    /// What it is for.
+    /// Its label, for people.
     pub label: String,
     /// The integrations that it opens.
     pub integrations: HashSet<Uuid>,
-    /// When it ends; `None`: when it is deleted.
+    /// The time at which it ends; `None`: when it is deleted.
     pub expires_at: Option<UnixMicros>,
     /// Reads the outcomes of all calls of its integrations, not only of its own.
     pub reads_all_outcomes: bool,
-    /// When a call of this process used it last.
+    /// The last use by a call of this process.
     pub last_use: LastUse,
 }
 
@@ -154,7 +154,7 @@ impl Snapshot {
         self.keys.values().flatten().chain(self.signing.values().flatten().map(|signing| &signing.key))
     }
 
-    /// How many API keys there are.
+    /// Returns the number of API keys.
     #[must_use]
     pub fn key_count(&self) -> usize {
         self.keys.values().map(Vec::len).sum()

@@ -15,9 +15,9 @@ use uuid::Uuid;
 
 pub(crate) const MINUTE: i64 = 60 * 1_000_000;
 pub(crate) const HOUR: i64 = 60 * MINUTE;
-/// What is older than this is read by the hour.
+/// Statistics that are older are read by the hour.
 pub(crate) const MINUTES_READ: i64 = 48 * HOUR;
-/// How long minutes are kept: longer than they are read, so that a reader whose clock is late finds them.
+/// Retention of minutes: longer than they are read, so that a reader whose clock is late finds them.
 const MINUTES_KEPT: i64 = MINUTES_READ + 2 * HOUR;
 
 /// Executions that ended.
@@ -25,11 +25,11 @@ const MINUTES_KEPT: i64 = MINUTES_READ + 2 * HOUR;
 pub struct Counts {
     /// Well.
     pub succeeded: u32,
-    /// With an error.
+    /// Executions that failed.
     pub failed: u32,
-    /// Without having begun.
+    /// Executions that expired before they began.
     pub expired: u32,
-    /// How long those took that had begun.
+    /// Durations of the executions that had begun.
     pub durations: Durations,
 }
 
@@ -63,26 +63,26 @@ impl Counts {
     }
 }
 
-/// What one worker counted of an integration in a minute, so far.
+/// The counts of one worker for an integration in a minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MinuteStatistics {
     /// The integration.
     pub integration: Uuid,
-    /// When the minute began.
+    /// The time at which the minute began.
     pub minute: UnixMicros,
-    /// The counts of the whole minute so far, not what has come since the last time.
+    /// The counts of the whole minute so far, not the increase since the last write.
     pub counts: Counts,
 }
 
 impl MinuteStatistics {
-    /// When the minute of a time began.
+    /// Returns the begin of the minute that contains a time.
     #[must_use]
     pub fn minute_of(time: UnixMicros) -> UnixMicros {
         UnixMicros::new(begin_of(time.get(), MINUTE))
     }
 }
 
-/// When the stretch of this width began in which a time lies; stretches begin with Unix time.
+/// Returns the begin of the interval of this width that contains a time; intervals begin with Unix time.
 pub(crate) fn begin_of(micros: i64, width: i64) -> i64 {
     micros.saturating_sub(micros.rem_euclid(width))
 }
@@ -128,7 +128,7 @@ impl Store {
     }
 }
 
-/// Forgets minutes that are no longer read, and what is older than `oldest`. `false`: another process has the lock.
+/// Deletes minutes that are no longer read, and rows older than `oldest`. `false`: another process has the lock.
 pub(crate) async fn forget(client: &mut Object, now: Timestamp, oldest: Timestamp) -> Result<bool, StoreError> {
     let minutes = begin_of(now.0.get().saturating_sub(MINUTES_KEPT), HOUR).max(oldest.0.get());
     let (hours, six_hours) = (begin_of(oldest.0.get(), HOUR), begin_of(oldest.0.get(), 6 * HOUR));

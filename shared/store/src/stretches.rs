@@ -1,9 +1,9 @@
-//! Which rows of which width add up to a time.
+//! The rows of different widths that add up to a time.
 
 use crate::statistics::begin_of;
 use std::ops::Range;
 
-/// How much time a row stands for, in microseconds. Each width divides the next.
+/// The width of a row, in microseconds. Each width divides the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Width(pub(crate) i64);
 
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_longer_known_by_the_minute_is_read_by_the_hour() {
+    fn old_statistics_are_read_by_the_hour() {
         assert_eq!(of(1, 70..244, 120), [(60, 60, 120), (1, 120, 244)]);
         assert_eq!(of(1, 70..100, 1200), [(60, 60, 120)]);
         assert_eq!(of(360, 70..1000, 600), [(60, 60, 600), (60, 600, 960), (5, 960, 1000)]);

@@ -17,7 +17,7 @@ pub const FIRST_TENANT_QUEUE: SharedQueueNumber = SharedQueueNumber::new(1000);
 /// Maximum tenants with queues of their own: each pair of quorum queues costs the broker memory and throughput.
 pub const MAX_TENANT_QUEUES: u16 = 200;
 
-/// How long an answer of the store holds.
+/// Time for which an answer of the store is used again.
 const ASK_AGAIN_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Maximum time for declaring the queues of a tenant at the broker; others that open queues wait meanwhile.
@@ -51,7 +51,7 @@ impl TenantQueueOpener {
         Self { store, declare: Arc::new(move |number| declare(number).boxed()), asked: Arc::default() }
     }
 
-    /// Asks for queues of the tenant in the background. The snapshot tells of them.
+    /// Asks for queues of the tenant in the background. The snapshot has them once they are open.
     pub fn ask(&self, tenant: &Name) {
         let (opener, tenant) = (self.clone(), tenant.clone());
         tokio::spawn(async move { opener.open(&tenant).await });

@@ -1,4 +1,4 @@
-//! What an operator sets for a whole tenant.
+//! Settings of a whole tenant.
 
 use crate::audit::{self, AuditEvent, Principal};
 use crate::connection::Store;
@@ -63,7 +63,7 @@ pub struct TenantRow {
     pub docs: DocsAccess,
     /// Maximum bytes of its payloads; `None`: as many as there are.
     pub payload_bytes: Option<i64>,
-    /// How many integrations it has, disabled ones included.
+    /// Number of its integrations, disabled ones included.
     pub integrations: i64,
 }
 
@@ -71,7 +71,7 @@ impl Store {
     /// Every tenant that has an integration, a key or a setting, by name.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn list_tenants(&self) -> Result<Vec<TenantRow>, StoreError> {
         let operation = "list tenants";
         let client = self.client(operation).await?;
@@ -89,7 +89,7 @@ impl Store {
     /// Sets most bytes of a tenant's payloads, compressed as they are stored; `None`: no bound. What is over it goes with the next upkeep.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn set_tenant_payload_bytes(&self, tenant: &Name, bytes: Option<u64>, by: impl Into<Principal>) -> Result<(), StoreError> {
         let operation = "change a tenant";
         let by = by.into();
@@ -119,7 +119,7 @@ impl Store {
     /// Sets who may read a tenant's documents, effective on every replica within a second. The tenant needs no integration yet.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn set_tenant_docs(&self, tenant: &Name, docs: DocsAccess, by: impl Into<Principal>) -> Result<(), StoreError> {
         let operation = "change a tenant";
         let by = by.into();

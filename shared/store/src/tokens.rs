@@ -25,13 +25,13 @@ const SEEN_INTERVAL: &str = "1 minute";
 pub struct NewToken {
     /// Its owner.
     pub user: Uuid,
-    /// What it is for; shown to people.
+    /// Its label, for people.
     pub label: String,
     /// The strongest role that it has.
     pub role: Role,
-    /// Where it holds.
+    /// Its scopes.
     pub scopes: Vec<Scope>,
-    /// How long it works.
+    /// Its lifetime.
     pub lasts: Duration,
 }
 
@@ -40,7 +40,7 @@ pub struct NewToken {
 pub struct CreatedToken {
     /// Its id, to delete it.
     pub id: Uuid,
-    /// What programs send.
+    /// The token that programs send.
     pub token: String,
 }
 
@@ -59,19 +59,19 @@ pub struct TokenRow {
     pub user: Uuid,
     /// The owner's name.
     pub user_name: String,
-    /// What it is for.
+    /// Its label.
     pub label: String,
     /// Its last four characters.
     pub hint: String,
     /// The strongest role that it has.
     pub role: Role,
-    /// Where it holds.
+    /// Its scopes.
     pub scopes: Vec<Scope>,
     /// Microseconds of Unix time.
     pub created_at: UnixMicros,
-    /// When it ends or has ended.
+    /// The time at which it ends or has ended.
     pub expires_at: UnixMicros,
-    /// When it was used last, to the minute.
+    /// The time at which it was used last, to the minute.
     pub last_used_at: Option<UnixMicros>,
 }
 
@@ -81,7 +81,7 @@ impl Store {
     /// Creates a token.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] for its owner, [`StoreError::Invalid`], or what the server says.
+    /// [`StoreError::NotFound`] for its owner, [`StoreError::Invalid`], and those of the database.
     pub async fn create_token(&self, new: NewToken, by: &Principal) -> Result<CreatedToken, StoreError> {
         let operation = "create a token";
         let failed = StoreError::during(operation);
@@ -112,7 +112,7 @@ impl Store {
     /// All tokens, or those of a person, by owner, label and age.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn list_tokens(&self, user: Option<Uuid>) -> Result<Vec<TokenRow>, StoreError> {
         let operation = "list tokens";
         let client = self.client(operation).await?;
@@ -126,7 +126,7 @@ impl Store {
     /// Deletes a token; it opens nothing any more.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], or what the server says.
+    /// [`StoreError::NotFound`], and those of the database.
     pub async fn delete_token(&self, id: Uuid, by: &Principal) -> Result<(), StoreError> {
         let operation = "delete a token";
         let failed = StoreError::during(operation);
@@ -147,7 +147,7 @@ impl Store {
     /// The token with this [`digest`](key_digest) and its owner, as long as it works; its use is noted, to the minute.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn token(&self, digest: &[u8; 32]) -> Result<Option<(TokenRow, UserRow)>, StoreError> {
         let operation = "read a token";
         let failed = StoreError::during(operation);

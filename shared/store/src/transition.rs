@@ -11,7 +11,7 @@
 use crate::record::Record;
 use forebay_contract::outcome::ExecutionStatus;
 
-/// Whether a record replaces another one of the same execution.
+/// Returns true if a record replaces another one of the same execution.
 pub(crate) fn replaces(stored: &Record, new: &Record) -> bool {
     use ExecutionStatus::{Expired, Failed, Queued, Running, Succeeded};
     match stored.status {

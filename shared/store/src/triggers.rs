@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-/// What a person decided about a halted trigger.
+/// The decision of a person about a halted trigger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Decision {
@@ -63,22 +63,22 @@ impl DecisionEffect {
     }
 }
 
-/// Where a trigger stands.
+/// The state of a trigger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TriggerState {
-    /// Whether it runs.
+    /// Its phase.
     pub phase: TriggerPhase,
     /// The unique part of the id of the execution that failed.
     pub execution_id: Option<Uuid>,
-    /// Why it failed.
+    /// The reason for which it failed.
     pub error: Option<ExecutionError>,
-    /// Since when it stands so.
+    /// The time since which it stands so.
     pub since: UnixMicros,
-    /// What a person decided, until the worker takes it with [`Store::clear_halt`]; `None`: nothing yet.
+    /// The decision of a person, until the worker takes it with [`Store::clear_halt`]; `None`: there is none.
     pub decision: Option<Decision>,
 }
 
-/// Whether a trigger runs.
+/// The phase of a trigger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TriggerPhase {
@@ -111,19 +111,19 @@ pub struct TriggerRow {
     pub name: String,
     /// The integration's id.
     pub integration_id: Uuid,
-    /// What it waits for.
+    /// `webhook` or `schedule`.
     pub kind: String,
     /// How its calls are handed to workers: [`SHARED_QUEUE_POLICY`], `serial`, `by key (N)` or `parallel N`.
     pub policy: String,
-    /// Whether it accepts calls.
+    /// True if it accepts calls.
     pub enabled: bool,
     /// `running` or `halted`.
     pub state: String,
-    /// When it halted; `None`: it runs.
+    /// The time at which it halted; `None`: it runs.
     pub since: Option<UnixMicros>,
     /// The execution at which it halted.
     pub execution_id: Option<ExecutionId>,
-    /// Why that failed.
+    /// The reason for which that failed.
     pub error: Option<String>,
     /// The name of the live worker that holds its exclusive queue.
     pub worker: Option<String>,
@@ -136,7 +136,7 @@ impl Store {
     /// to decide.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] for an unknown integration, or what the server says.
+    /// [`StoreError::NotFound`] for an unknown integration, and those of the database.
     pub async fn halt_trigger(&self, integration_id: Uuid, execution: &ExecutionId, error: &ExecutionError) -> Result<bool, StoreError> {
         let operation = "halt a trigger";
         let failed = StoreError::during(operation);
@@ -172,7 +172,7 @@ impl Store {
     /// Decides that the failed execution of a halted trigger is run again. `by`: who decides.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::NotHalted`], or what the server says.
+    /// [`StoreError::NotFound`], [`StoreError::NotHalted`], and those of the database.
     pub async fn resume_trigger(&self, path: &IntegrationPath, by: impl Into<Principal>) -> Result<DecisionEffect, StoreError> {
         self.decide(path, Decision::Resume, &by.into()).await
     }
@@ -180,7 +180,7 @@ impl Store {
     /// Decides that a halted trigger goes on without the failed execution. `by`: who decides.
     ///
     /// # Errors
-    /// As for [`Store::resume_trigger`].
+    /// Those of [`Store::resume_trigger`].
     pub async fn skip_trigger(&self, path: &IntegrationPath, by: impl Into<Principal>) -> Result<DecisionEffect, StoreError> {
         self.decide(path, Decision::Skip, &by.into()).await
     }
@@ -226,7 +226,7 @@ impl Store {
     /// execution, is no error.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn clear_halt(&self, integration_id: Uuid, execution: Uuid) -> Result<(), StoreError> {
         let operation = "clear a halt";
         let failed = StoreError::during(operation);
@@ -243,7 +243,7 @@ impl Store {
     /// All triggers, or those of a tenant, by tenant and name. One that an older program wrote and that this one cannot read is left out.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn list_triggers(&self, tenant: Option<&Name>) -> Result<Vec<TriggerRow>, StoreError> {
         let operation = "list triggers";
         let failed = StoreError::during(operation);
@@ -337,7 +337,7 @@ fn halt(row: &Row) -> Result<Option<TriggerState>, StoreError> {
     }))
 }
 
-/// What a trigger waits for.
+/// Returns the kind of a trigger.
 pub(crate) fn kind(trigger: &Trigger) -> TriggerKind {
     match trigger {
         Trigger::Webhook(_) => TriggerKind::Webhook,
@@ -345,7 +345,7 @@ pub(crate) fn kind(trigger: &Trigger) -> TriggerKind {
     }
 }
 
-/// How its calls are handed to workers, as a listing says it.
+/// Returns the dispatch policy, as a listing shows it.
 pub(crate) fn policy(policy: &DispatchPolicy) -> String {
     match policy {
         DispatchPolicy::Parallel => SHARED_QUEUE_POLICY.to_owned(),

@@ -19,45 +19,45 @@ const MAX_NAME_LENGTH: usize = 200;
 pub struct UserRow {
     /// Its id.
     pub id: Uuid,
-    /// What is typed to sign in, in lower case.
+    /// The name for signing in, in lower case.
     pub name: String,
     /// For people.
     pub full_name: String,
-    /// What it may do.
+    /// Its roles.
     pub grants: Grants,
-    /// Whether it may sign in.
+    /// True if it may sign in.
     pub enabled: bool,
-    /// Whether it signs in with a password.
+    /// True if it signs in with a password.
     pub has_password: bool,
-    /// Whether it has signed in by OpenID Connect.
+    /// True if it has signed in by OpenID Connect.
     pub has_subject: bool,
     /// Counts changes.
     pub revision: i32,
     /// Microseconds of Unix time.
     pub created_at: UnixMicros,
-    /// When it signed in last.
+    /// The time at which it signed in last.
     pub last_sign_in_at: Option<UnixMicros>,
 }
 
 /// A person to create.
 #[derive(Clone)]
 pub struct NewUser {
-    /// What is typed to sign in; stored in lower case.
+    /// The name for signing in; stored in lower case.
     pub name: String,
     /// For people.
     pub full_name: String,
     /// A digest of the password in the PHC form; `None`: signs in by OpenID Connect.
     pub password: Option<String>,
-    /// What it may do.
+    /// Its roles.
     pub grants: Grants,
 }
 
-/// What changes of a person; `None` stays as it is.
+/// The changes of a person; `None` leaves a part as it is.
 #[derive(Clone, Default)]
 pub struct UserChange {
     /// For people.
     pub full_name: Option<String>,
-    /// Whether it may sign in.
+    /// True if it may sign in.
     pub enabled: Option<bool>,
     /// All that it may do from now on.
     pub grants: Option<Grants>,
@@ -81,10 +81,10 @@ pub(crate) const USER_COLUMNS: &str =
     array(select g.role from user_grants g where g.user_id = u.id order by g.tenant)";
 
 impl Store {
-    /// Whether anybody can sign in: `false` until the first run.
+    /// Returns true if there is a person who can sign in: `false` until the first run.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn has_users(&self) -> Result<bool, StoreError> {
         let operation = "look for users";
         let client = self.client(operation).await?;
@@ -95,7 +95,7 @@ impl Store {
     /// Creates the first person, an administrator of everything; refused when there is one already.
     ///
     /// # Errors
-    /// [`StoreError::Exists`], [`StoreError::Invalid`], or what the server says.
+    /// [`StoreError::Exists`], [`StoreError::Invalid`], and those of the database.
     pub async fn create_first_user(&self, new: NewUser, address: Option<IpAddr>) -> Result<UserRow, StoreError> {
         let operation = "create the first user";
         let failed = StoreError::during(operation);
@@ -115,7 +115,7 @@ impl Store {
     /// Creates a person.
     ///
     /// # Errors
-    /// [`StoreError::Exists`], [`StoreError::Invalid`], or what the server says.
+    /// [`StoreError::Exists`], [`StoreError::Invalid`], and those of the database.
     pub async fn create_user(&self, new: NewUser, by: &Principal) -> Result<UserRow, StoreError> {
         let operation = "create a user";
         let failed = StoreError::during(operation);
@@ -129,7 +129,7 @@ impl Store {
     /// Everybody, by name.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn list_users(&self) -> Result<Vec<UserRow>, StoreError> {
         let operation = "list users";
         let client = self.client(operation).await?;
@@ -137,10 +137,10 @@ impl Store {
         rows.map_err(StoreError::during(operation))?.iter().map(user_row).collect()
     }
 
-    /// One person.
+    /// Returns one person.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], or what the server says.
+    /// [`StoreError::NotFound`], and those of the database.
     pub async fn user(&self, id: Uuid) -> Result<UserRow, StoreError> {
         let client = self.client("read a user").await?;
         read(&client, id).await
@@ -149,7 +149,7 @@ impl Store {
     /// The person of this name with the digest of the password, for signing in.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn user_to_sign_in(&self, name: &str) -> Result<Option<(UserRow, Option<String>)>, StoreError> {
         let operation = "read a user";
         let client = self.client(operation).await?;
@@ -163,7 +163,7 @@ impl Store {
     /// `None`: nobody has invited them.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn user_of_subject(&self, subject: &str, name: Option<&str>, address: Option<IpAddr>) -> Result<Option<UserRow>, StoreError> {
         let operation = "read a user";
         let failed = StoreError::during(operation);
@@ -207,7 +207,7 @@ impl Store {
     /// Deletes a person with its sessions and tokens.
     ///
     /// # Errors
-    /// As for [`Store::update_user`].
+    /// Those of [`Store::update_user`].
     pub async fn delete_user(&self, id: Uuid, expected: Option<i32>, by: &Principal) -> Result<(), StoreError> {
         let operation = "delete a user";
         let failed = StoreError::during(operation);
@@ -335,7 +335,7 @@ fn read_grants(tenants: Vec<&str>, roles: Vec<&str>) -> Result<Grants, StoreErro
     tenants.into_iter().zip(roles).map(read).collect()
 }
 
-/// What the audit log shows of a person.
+/// Returns a person as the audit log shows it.
 fn shown(user: &UserRow) -> Value {
     let grants: serde_json::Map<String, Value> =
         user.grants.iter().map(|(scope, role)| (scope.to_string(), role.as_str().into())).collect();

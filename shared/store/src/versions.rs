@@ -34,14 +34,14 @@ impl StoredVersion {
         if self.source.trim().is_empty() { to_yaml(&self.document) } else { self.source.clone() }
     }
 
-    /// Whether it is the same definition in the same words.
+    /// Returns true if it is the same definition in the same words.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         self.document == other.document && is_same_text(&self.text(), &other.text())
     }
 }
 
-/// Which integrations are asked about.
+/// The integrations of the question.
 #[derive(Debug, Clone, Copy)]
 pub enum Which<'a> {
     /// Every one.
@@ -58,7 +58,7 @@ impl Store {
     /// The current versions of integrations, by tenant and name.
     ///
     /// # Errors
-    /// [`StoreError::Damaged`], or what the server says.
+    /// [`StoreError::Damaged`], and those of the database.
     pub async fn current_versions(&self, which: Which<'_>) -> Result<Vec<StoredVersion>, StoreError> {
         let operation = "read current versions";
         let client = self.client(operation).await?;
@@ -86,7 +86,7 @@ impl Store {
     /// Every version of an integration, the newest first.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] for an integration that was never applied, [`StoreError::Damaged`], or what the server says.
+    /// [`StoreError::NotFound`] for an integration that was never applied, [`StoreError::Damaged`], and those of the database.
     pub async fn versions(&self, path: &IntegrationPath) -> Result<Vec<StoredVersion>, StoreError> {
         let operation = "read versions";
         let client = self.client(operation).await?;

@@ -13,10 +13,10 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// How to watch.
+/// Options of watching.
 #[derive(Debug, Clone, Copy)]
 pub struct WatchOptions {
-    /// How often the database is asked even when it has said nothing.
+    /// Interval at which the database is asked even without a notification.
     pub reconcile: Duration,
 }
 
@@ -36,12 +36,12 @@ pub struct SnapshotHandle {
 struct Shared {
     snapshot: ArcSwap<Snapshot>,
     began: Instant,
-    /// Milliseconds after `began` at which the snapshot was last known to be what the database holds.
+    /// Milliseconds after `began` at which the snapshot last matched the database.
     confirmed: AtomicU64,
 }
 
 impl SnapshotHandle {
-    /// Of a process that serves no calls: empty for ever.
+    /// Of a process that serves no calls: always empty.
     #[must_use]
     pub fn of_nothing() -> Self {
         Self::fixed(Snapshot::default())

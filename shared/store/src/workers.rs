@@ -1,4 +1,4 @@
-//! Which workers live, and what they hold.
+//! The live workers and their queues.
 
 use crate::connection::Store;
 use crate::error::StoreError;
@@ -8,7 +8,7 @@ use forebay_contract::UnixMicros;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// How long a silent worker counts as live, in listings and where exclusive queues are assigned: three heartbeats.
+/// Time after which a silent worker no longer counts as live, in listings and in the assignment of exclusive queues: three heartbeats.
 pub const WORKER_TTL: Duration = Duration::from_secs(6);
 const MAX_WORD_CHARS: usize = 200;
 
@@ -19,7 +19,7 @@ pub struct WorkerRow {
     pub id: Uuid,
     /// For people.
     pub name: String,
-    /// Of the program.
+    /// Its version.
     pub version: String,
     /// Microseconds of Unix time.
     pub started_at: UnixMicros,
@@ -43,7 +43,7 @@ impl Store {
     /// Says that a worker lives. When it is new, was silent for long, or holds other queues than before, every [`WorkerWatch`](crate::WorkerWatch) wakes.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn heartbeat(&self, worker: &WorkerRow) -> Result<(), StoreError> {
         let operation = "heartbeat";
         let failed = StoreError::during(operation);
@@ -95,7 +95,7 @@ impl Store {
     /// The workers that gave a sign of life within `ttl`, by the database's clock, in the order of their ids: the same in every process.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn live_workers(&self, ttl: Duration) -> Result<Vec<WorkerRow>, StoreError> {
         let operation = "list live workers";
         let failed = StoreError::during(operation);
@@ -131,7 +131,7 @@ impl Store {
     /// Says that a worker has left; wakes every [`WorkerWatch`](crate::WorkerWatch). One that is not there is no error.
     ///
     /// # Errors
-    /// What the server says.
+    /// Those of the database.
     pub async fn remove_worker(&self, id: Uuid) -> Result<(), StoreError> {
         let operation = "remove a worker";
         let client = self.client(operation).await?;

@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_doubt_alone_is_no_reason_to_write_before_an_effect() {
+    fn a_step_in_doubt_alone_is_not_stored_before_an_effect() {
         let mut journal = Journal::new(Vec::new(), vec![Checkpoint { path: "gone?".to_owned(), output: b"null".to_vec() }]);
         assert!(journal.take_urgent().is_none());
     }

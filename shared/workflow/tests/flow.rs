@@ -247,7 +247,7 @@ async fn outputs_are_kept_before_the_next_effect_and_at_no_other_time() {
 }
 
 #[tokio::test]
-async fn what_was_kept_is_not_done_again() {
+async fn a_step_with_a_checkpoint_is_not_repeated() {
     let server = Server::with_json("2").await;
     let program = program(&FIVE_CALLS.replace("ADDRESS", &server.address));
     let mut execution = once();
@@ -309,7 +309,7 @@ async fn a_failure_after_an_effect_leaves_what_a_later_attempt_needs() {
 }
 
 #[tokio::test]
-async fn what_was_being_kept_when_the_run_was_broken_off_is_not_forgotten() {
+async fn checkpoints_that_were_being_stored_when_the_run_was_cancelled_are_not_lost() {
     let server = Server::with_json("1").await;
     let mut execution = within(Duration::from_millis(500));
     execution.host = Arc::new(Witness { is_stuck: true, ..Witness::default() });

@@ -1,4 +1,4 @@
-//! The first stage: a call that its endpoint takes, as far as its head tells.
+//! The first stage: a call whose head its endpoint accepts.
 
 use crate::authenticate::Caller;
 use crate::dispatch::Wait;
@@ -38,12 +38,12 @@ pub(super) struct Call<'r> {
     _in_flight: InFlightCall,
 }
 
-/// When the caller gets its response.
+/// The time at which the caller gets its response.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum ResponseTime {
     /// As soon as the call is accepted. `is_preferred`: the caller asked for that.
     Accepted { is_preferred: bool },
-    /// When the execution has ended, or the time is over. `preferred`: the time that the caller asked for.
+    /// After the execution has ended, or after a timeout. `preferred`: the timeout for which the caller asked.
     Ended { wait: Wait, preferred: Option<Duration> },
 }
 

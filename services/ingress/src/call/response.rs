@@ -14,7 +14,7 @@ pub(super) fn location_of(integration: &Integration, id: ExecutionId) -> String 
     format!("/{}/executions/{id}", integration.definition.path())
 }
 
-/// The response to a caller who waits for an execution that has ended.
+/// Returns the response to a caller that waits for an execution that has ended.
 pub(super) fn ended(id: ExecutionId, ending: Ending, location: &str) -> HttpResponse {
     match ending {
         Ending::Succeeded(response) => of_workflow(id, response),

@@ -8,19 +8,19 @@ use forebay_contract::format_duration;
 pub(super) struct Answer {
     /// Such as `202`, or `2XX` where a mapping gives the status.
     pub(super) status: String,
-    /// What it means.
+    /// Its meaning.
     pub(super) meaning: String,
     pub(super) kind: AnswerKind,
     /// Headers that say more.
     pub(super) headers: &'static [&'static str],
 }
 
-/// What its body is.
+/// Its body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AnswerKind {
     /// `{ executionId, status }`.
     Accepted,
-    /// What the workflow answers.
+    /// The response of the workflow.
     OfWorkflow,
     /// RFC 9457.
     Problem,

@@ -23,7 +23,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use uuid::Uuid;
 
-/// What is made of a tenant's definitions.
+/// The documents of a tenant's definitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// OpenAPI 3.1.
@@ -34,11 +34,11 @@ pub(crate) enum Kind {
 
 /// Documents by tenant, each made once a snapshot.
 pub(crate) struct Documents {
-    /// Of this process, for every body.
+    /// Maximum bytes of a body in this process.
     max_body_bytes: usize,
     /// Proxies whose headers say which address the caller has used.
     proxies: TrustedProxies,
-    /// A caller without a key cannot tell a tenant that does not exist from one that shows nothing without a key.
+    /// A caller without a key cannot tell a missing tenant from one that shows nothing without a key.
     hides_names: bool,
     made: Mutex<HashMap<Reader, (u64, Arc<Made>)>>,
 }
@@ -52,7 +52,7 @@ type Reader = (String, Option<Uuid>);
 /// Both documents of one tenant.
 struct Made {
     openapi: String,
-    /// With [`page::ORIGIN`] where the address of this installation stands.
+    /// The text, with [`page::ORIGIN`] in the place of this installation's address.
     page: String,
 }
 
@@ -62,7 +62,7 @@ struct Endpoint<'a> {
     definition: &'a Definition,
     webhook: &'a Webhook,
     version: i32,
-    /// Of a body, by the definition and by this process.
+    /// Maximum bytes of a body, by the definition and by this process.
     max_bytes: usize,
 }
 
@@ -106,7 +106,7 @@ impl Documents {
         })
     }
 
-    /// `key`: of the reader, who sees what it opens, and what needs none.
+    /// `key`: of the reader, who sees the integrations of the key and those that need none.
     fn made(&self, tenant: &str, key: Option<&ApiKey>, snapshot: &Snapshot) -> Arc<Made> {
         let generation = snapshot.generation();
         let reader: Reader = (tenant.to_owned(), key.map(|key| key.id));
@@ -182,7 +182,8 @@ fn content_security_policy() -> HeaderValue {
     HeaderValue::try_from(policy).unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))
 }
 
-/// Where the caller found this installation. The text goes into a page and from there into a shell: only what a host and port can be.
+/// Returns the address at which the caller found this installation. The text goes into a page and from there into a shell: only the
+/// characters of a host and port are kept.
 fn origin(request: &HttpRequest, proxies: &TrustedProxies) -> String {
     let client = client_of(request, proxies);
     let asked = || request.headers().get(HOST)?.to_str().ok().map(str::to_owned);

@@ -44,7 +44,7 @@ pub(super) fn document(tenant: &str, endpoints: &[Endpoint<'_>]) -> Value {
     })
 }
 
-/// Of calls, unless they are signed; of outcomes always.
+/// Keys for calls, unless these are signed; for outcomes always.
 fn is_behind_key(endpoint: Endpoint<'_>) -> bool {
     endpoint.webhook.authentication != Authentication::None
 }
@@ -131,7 +131,7 @@ fn request_body(endpoint: Endpoint<'_>) -> Value {
     json!({ "description": description, "content": content, "required": webhook.schema.is_some() })
 }
 
-/// What an endpoint reads bodies as, where that is not what the caller says.
+/// Returns the content type as which an endpoint reads bodies, where that is not the one of the caller.
 pub(super) fn rule_text(rule: &BodyRule) -> Option<String> {
     let mut said = Vec::new();
     if let Some(content_type) = rule.content_type() {

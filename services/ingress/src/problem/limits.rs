@@ -1,4 +1,4 @@
-//! Refusals of what is too large, too slow, too much work or too much at once.
+//! Refusals of calls that are too large, too slow or too many.
 
 use super::Problem;
 use crate::receive::{GRACE, MIN_BYTES_PER_SECOND};
@@ -35,7 +35,7 @@ impl Problem {
             .with_retry_after(Duration::from_secs(1))
     }
 
-    /// So many bytes came in this time; the whole body may take `limit`.
+    /// So many bytes arrived in this time; the whole body may take `limit`.
     pub(crate) fn body_too_slow(bytes: usize, time: Duration, limit: Duration) -> Self {
         let detail = format!(
             "The body came too slowly: {bytes} bytes in {:.1} s. Send at least {} KiB/s after the first {} s, and all of it within {} s.",

@@ -57,7 +57,7 @@ pub(crate) struct Observation {
     pub(crate) detail: String,
     /// The time since which messages wait that no worker has in hand.
     pub(crate) waiting_since: Option<UnixMicros>,
-    /// Whether the rule still watches the integration.
+    /// True if the rule still watches the integration.
     pub(crate) is_watched: bool,
 }
 

@@ -11,12 +11,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Maximum time of asking the broker; what is not known then changes nothing.
+/// Maximum time of asking the broker; facts that are not known by then change nothing.
 const BROKER_TIMEOUT: Duration = Duration::from_secs(5);
 /// One point of traffic for the whole window.
 const ONE_POINT: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// What knows of integrations.
+/// Collects the facts about integrations.
 pub(crate) struct Gathering {
     pub(crate) store: Store,
     pub(crate) snapshot: SnapshotHandle,
@@ -27,7 +27,7 @@ pub(crate) struct Gathering {
 /// The workers that live, as far as alerts are concerned.
 pub(crate) struct Workers {
     are_there: bool,
-    /// Of each integration, since when the oldest that any of them has in hand is under way.
+    /// The time at which the oldest execution in the hands of workers was received, by integration.
     in_hand: HashMap<Uuid, UnixMicros>,
 }
 
@@ -41,7 +41,7 @@ impl Gathering {
         Ok(Workers { are_there: !live.is_empty(), in_hand })
     }
 
-    /// What is seen of each integration that the alert watches, or that it was raised for.
+    /// Observes each integration that the rule watches, or for which it was raised.
     pub(crate) async fn observe(&self, due: &DueAlert, workers: &Workers) -> Result<Vec<Observation>, StoreError> {
         let snapshot = self.snapshot.current();
         let of_tenant = snapshot.tenant_integrations(due.alert.tenant.as_str()).unwrap_or_default();

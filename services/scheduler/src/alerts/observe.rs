@@ -17,7 +17,7 @@ pub(crate) struct Facts {
     pub(crate) last_accepted: Option<UnixMicros>,
     /// The time at which the oldest execution in the hands of workers was received.
     pub(crate) in_hand: Option<UnixMicros>,
-    /// Whether messages wait that no worker has in hand; `None`: that is not known.
+    /// True if messages wait that no worker has in hand; `None`: that is not known.
     pub(crate) waits: Option<bool>,
     /// The halt of its trigger.
     pub(crate) halt: Option<TriggerState>,
@@ -40,7 +40,7 @@ pub(crate) fn observe(condition: &Condition, integration: &Integration, facts: &
     Observation { integration: id, name, holds, detail, waiting_since, is_watched: true }
 }
 
-/// What is seen of one that is not watched any more.
+/// Observes an integration that is not watched any more.
 pub(crate) fn unwatched(integration: &Integration) -> Observation {
     let detail = "it is not watched any more".to_owned();
     let (id, name) = (integration.id, integration.definition.name.clone());
@@ -56,7 +56,8 @@ fn failure_rate(over: f64, window: Duration, at_least: u64, counts: &Counts) -> 
 }
 
 fn oldest_age(over: Duration, facts: &Facts, waiting_since: Option<UnixMicros>) -> (Option<bool>, String) {
-    // A halted trigger holds nothing in hand: what it waits with is the execution that failed, whose id begins with its acceptance.
+    // A worker holds nothing of a halted trigger: its oldest message is the execution that failed, whose id begins with its time of
+    // receipt.
     let halted = facts.halt.as_ref().and_then(|halt| halt.execution_id).map(accepted_at);
     let since = [facts.in_hand, halted, waiting_since].into_iter().flatten().min();
     let age = since.map(|since| facts.now.since(since));
@@ -86,7 +87,7 @@ fn silent(lasting: Duration, facts: &Facts, state: Option<&AlertState>) -> (Opti
     if quiet < lasting {
         return (Some(false), detail);
     }
-    // What waits may have come just now: that is not known until a worker has it in hand.
+    // Waiting messages may have come just now: their age is not known until a worker has them in hand.
     let holds = facts.waits.and_then(|waits| (!waits).then_some(true));
     (holds, detail)
 }

@@ -8,10 +8,10 @@ use forebay_contract::{Name, SharedQueueNumber};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// How the deliveries of one queue begin. Cheap to clone.
+/// The admission of the deliveries of one queue. Cheap to clone.
 #[derive(Clone)]
 pub(crate) enum Admission {
-    /// As many at once as the policy of an exclusive queue says.
+    /// The concurrency limit of an exclusive queue's policy.
     Exclusive(Arc<Semaphore>),
     /// A share of the worker's places.
     Shared(Arc<SharedAdmission>),
@@ -22,7 +22,7 @@ pub(crate) struct SharedAdmission {
     pub(crate) places: Places,
     pub(crate) backlog: Backlog,
     pub(crate) queue: SharedQueue,
-    /// For what is moved to a queue of its tenant.
+    /// The key that signs a delivery that is moved to a queue of its tenant.
     pub(crate) publisher: Publisher,
     pub(crate) key: MessageKey,
 }

@@ -1,4 +1,4 @@
-//! Which worker consumes which exclusive queue: rendezvous hashing over the live workers, with a bound on each one's load.
+//! The assignment of exclusive queues to workers: rendezvous hashing over the live workers, with a bound on the load of each.
 //!
 //! Every worker computes the same answer from the same two lists. While their lists differ for a moment, the broker's
 //! single active consumer keeps the order; only the balance waits.
@@ -7,7 +7,7 @@ use forebay_broker::stable_hash;
 use std::collections::HashMap;
 use uuid::Uuid;
 
-/// What a worker is to a queue.
+/// The role of a worker for a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Assigned {
     /// Consumes it.

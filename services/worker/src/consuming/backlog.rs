@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Deliveries of one tenant that may wait in this worker on a queue that it shares with others.
 const MAX_WAITING: usize = 32;
-/// How often tenants with a backlog are looked at, even when the snapshot has not changed.
+/// Interval at which tenants with a backlog are checked, even when the snapshot has not changed.
 const REVIEW_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The number of a shared queue to which a tenant's messages are to be moved; `None`: they stay.
@@ -58,14 +58,14 @@ impl Backlog {
         let known = tenants.entry(tenant.clone()).or_insert_with(|| TenantBacklog { waiting: 0, move_to: watch::Sender::new(None) });
         known.waiting += 1;
         let relief = Relief(known.move_to.subscribe());
-        // Later ones are looked at again by `follow`.
+        // `follow` checks later ones again.
         if known.waiting == MAX_WAITING + 1 {
             self.relieve(tenant, known);
         }
         (Waits { tenants: self.tenants.clone(), tenant: tenant.clone() }, relief)
     }
 
-    /// Moves what waits as soon as there are queues to move it to, until shutdown.
+    /// Moves waiting deliveries as soon as their tenant has queues of its own, until shutdown.
     pub(crate) async fn follow(self, shutdown: CancellationToken) {
         let mut snapshot = self.snapshot.clone();
         loop {

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 /// another reason come again too.
 const SUSPECT: u32 = 2;
 
-/// What gives a delivery its key.
+/// The rule that gives a delivery its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Keying {
     /// One key for all.
@@ -55,10 +55,10 @@ pub(crate) struct Consumption {
     pub(crate) in_hand: InHand,
 }
 
-/// Why dispatching ended.
+/// The reason for which dispatching ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// As asked: what was running has ended.
+    /// It was stopped: everything that ran has ended.
     Stopped,
     /// The subscription is gone, or a delivery has to come again.
     Lost,
@@ -66,7 +66,7 @@ pub(crate) enum End {
     Halted,
 }
 
-/// When to stop, and how long what runs may go on.
+/// The signals to stop: gently, when no more deliveries begin, and now, when running ones are aborted.
 #[derive(Clone)]
 pub(crate) struct Stop {
     /// Cancelled: start nothing more.
@@ -187,7 +187,7 @@ pub(crate) async fn dispatch(
     end
 }
 
-/// What every execution of one subscription is started with.
+/// The parts that start every execution of one subscription.
 struct Starter {
     executions: Arc<Executions>,
     admission: Admission,

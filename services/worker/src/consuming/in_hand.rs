@@ -21,7 +21,7 @@ struct QueueMessages {
     accepted: BTreeSet<(UnixMicros, u64)>,
     /// The times since which messages are under way, by integration.
     under_way: HashMap<Uuid, BTreeSet<(UnixMicros, u64)>>,
-    /// Of all bodies.
+    /// The bytes of all bodies.
     bytes: usize,
 }
 
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_in_hand_is_told_by_queue_until_it_is_let_go() {
+    fn the_oldest_message_in_hand_is_known_by_queue_until_it_is_released() {
         let (hands, of) = (InHand::default(), Uuid::new_v4());
         let (work, call) = (hands.queue("work.0"), hands.queue("call.0"));
         let (newer, older) = (work.hold(at(20), of, at(20), 0), work.hold(at(10), of, at(10), 0));
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_of_an_integration_is_told_over_all_queues_whatever_others_have_in_them() {
+    fn the_oldest_message_of_an_integration_is_known_over_all_queues() {
         let (hands, a, b) = (InHand::default(), Uuid::from_u128(1), Uuid::from_u128(2));
         let (work, call) = (hands.queue("work.0"), hands.queue("call.0"));
         let (first, _second) = (work.hold(at(10), a, at(10), 0), work.hold(at(20), b, at(20), 0));
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn messages_of_two_subscriptions_are_counted_together_and_told_apart() {
+    async fn messages_of_two_subscriptions_are_counted_together_and_kept_apart() {
         let (hands, of) = (InHand::default(), Uuid::new_v4());
         let (first, second) = (hands.queue("call.0"), hands.queue("call.0"));
         // Accepted in the same microsecond.

@@ -1,4 +1,4 @@
-//! Keeps this worker's exclusive queues in line with the assignment: who is alive, which queues there are, what is mine.
+//! Keeps this worker's exclusive queues in line with the assignment: the live workers, the queues, and those of this worker.
 
 use super::assignment::assign;
 use super::dispatcher::{Consumption, Stop};
@@ -27,7 +27,7 @@ enum Role {
 
 struct Served {
     role: Role,
-    /// Who is the primary: when that changes, a standby goes to the end of the line.
+    /// The primary worker: when it changes, a standby subscribes again, behind the others.
     primary: Uuid,
     policy: DispatchPolicy,
     stop: CancellationToken,
@@ -45,7 +45,7 @@ pub(crate) struct Members {
 }
 
 impl Members {
-    /// Serves what is assigned until stopped, then waits for what runs.
+    /// Serves the assigned queues until stopped, then waits for running executions.
     pub(crate) async fn run(mut self) {
         let mut served: HashMap<Uuid, Served> = HashMap::new();
         let mut stopping: Vec<JoinHandle<()>> = Vec::new();
@@ -147,7 +147,7 @@ impl Members {
 }
 
 impl Served {
-    /// Whether the subscription can stay: same policy, and not in front of a primary that came after it.
+    /// Returns true if the subscription can stay: same policy, and not in front of a primary that came after it.
     fn still_fits(&self, wanted: Option<&(Role, Uuid, &DispatchPolicy)>) -> bool {
         let Some((role, primary, policy)) = wanted else { return false };
         if **policy != self.policy || self.task.is_finished() {

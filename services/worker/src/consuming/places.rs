@@ -46,7 +46,7 @@ struct State {
     turn: VecDeque<Name>,
 }
 
-/// Whose places are counted.
+/// A holder whose places are counted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Holder {
     Tenant(Name),
@@ -321,7 +321,7 @@ mod tests {
                 prop_assert!(held.len() <= count);
                 prop_assert_eq!(places.state().free, count - held.len());
             }
-            // As places come back, everybody gets one.
+            // As places are returned, each claimant gets one.
             while !waiting.is_empty() {
                 prop_assert!(held.pop().is_some(), "{} wait and nobody holds a place", waiting.len());
                 waiting.retain_mut(|asking| asking.as_mut().now_or_never().map(|place| held.push(place)).is_none());

@@ -28,7 +28,7 @@ const MEMORY_SHARE: isize = 4;
 const SPARE: usize = 64;
 /// A subscription ends once those before it would have been enough for so long.
 const QUIET: Duration = Duration::from_secs(10);
-/// How often the deliveries in hand and the memory are looked at while further subscriptions are open, or wanted.
+/// Interval at which the deliveries in hand and the memory are checked while further subscriptions are open, or wanted.
 const REVIEW_INTERVAL: Duration = Duration::from_millis(100);
 
 /// One kind of shared queue: calls, or work. Calls have places of their own, so that a backlog of work never delays them.
@@ -170,7 +170,8 @@ async fn subscribe(consumption: Consumption, shared: Arc<SharedAdmission>, prefe
     }
 }
 
-/// Records what the broker took out of the shared queues: calls that expired before they started, and messages that were redelivered too often.
+/// Records executions that the broker took out of the shared queues: calls that expired before they started, and messages that were
+/// redelivered too often.
 pub(crate) async fn serve_dead(consumption: Consumption, stop: Stop) {
     while !stop.gently.is_cancelled() {
         if let Ok(mut subscription) = consumption.consumers.subscribe(Queue::Dead, DEAD_PREFETCH).await {

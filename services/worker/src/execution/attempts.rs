@@ -99,7 +99,7 @@ impl Attempts {
         Self { engine, snapshot, recording, execution_timeout, running }
     }
 
-    /// Whether a person has switched diagnostics on for the integration.
+    /// Returns true if a person has switched diagnostics on for the integration.
     pub(crate) fn is_diagnosed(&self, delivered: &Delivered) -> bool {
         let until = self.snapshot.current().diagnosed_until(delivered.envelope.integration_id);
         until.is_some_and(|until| UnixMicros::now() < until)
@@ -192,7 +192,7 @@ impl Attempts {
     }
 }
 
-/// What comes after a failed attempt.
+/// The action after a failed attempt.
 #[derive(Debug, PartialEq, Eq)]
 enum Next {
     /// The failure is final.
@@ -214,7 +214,7 @@ impl Next {
     }
 }
 
-/// Where a remote system's `Retry-After` could not be followed: the note of the history.
+/// Returns the note of the history about a remote system's `Retry-After` that could not be followed.
 fn unmet_retry_after(asked: Option<Duration>, pause: Pause, comes_again: bool) -> Option<String> {
     // The execution's own backoff may be longer; then the remote system is not what prevents the retry.
     let asked = asked.filter(|asked| *asked >= pause.length())?;

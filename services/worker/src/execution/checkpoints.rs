@@ -52,7 +52,7 @@ impl Checkpoints {
         self.next_batch.load(Ordering::Relaxed)
     }
 
-    /// Whether fields of the execution are hidden, so that its checkpoints are encrypted.
+    /// Returns true if fields of the execution are hidden, so that its checkpoints are encrypted.
     pub(crate) fn are_sealed(&self) -> bool {
         self.is_sealed
     }

@@ -1,4 +1,4 @@
-//! Whether a delivery is to be run.
+//! Claims: the decision whether a delivery is run.
 
 use super::delivered::Delivered;
 use super::halts::Halts;
@@ -9,7 +9,7 @@ use crate::recording::stored_count;
 use forebay_store::{Decision, FinishedExecution};
 use std::sync::Arc;
 
-/// What a delivery is to its execution.
+/// The relation of a delivery to its execution.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Claim {
     /// It is the execution's message: run it.

@@ -9,9 +9,9 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Delivered {
     /// The call.
     pub(crate) envelope: Envelope,
-    /// Whether the broker delivered it before.
+    /// True if the broker delivered it before.
     pub(crate) redelivered: bool,
-    /// How often the broker counted that.
+    /// Number of redeliveries that the broker counted.
     pub(crate) redeliveries: u32,
     /// The place from which it came.
     pub(crate) source: Source,
@@ -28,12 +28,12 @@ pub(crate) enum Source {
     SharedQueue(SharedQueue),
     /// An exclusive queue.
     ExclusiveQueue {
-        /// Whether a next execution waits for the record of this one.
+        /// True if a next execution waits for the record of this one.
         is_ordered: bool,
     },
     /// A `call` step: the execution runs in the place of the one that calls.
     Call {
-        /// Whether the calling execution can be deferred.
+        /// True if the calling execution can be deferred.
         may_be_deferred: bool,
     },
 }
@@ -43,7 +43,7 @@ pub(crate) enum Source {
 pub(crate) struct SharedQueue {
     /// Its number.
     pub(crate) number: SharedQueueNumber,
-    /// Whether its callers wait for outcomes: retries are made in process then.
+    /// True if its callers wait for outcomes: retries are made in process then.
     pub(crate) is_awaited: bool,
 }
 
@@ -55,7 +55,7 @@ impl SharedQueue {
 }
 
 impl Source {
-    /// Whether a `wait` may end the run, to go on later.
+    /// Returns true if a `wait` may end the run, to go on later.
     pub(crate) fn may_be_deferred(self) -> bool {
         match self {
             Self::SharedQueue(_) => true,
@@ -74,7 +74,7 @@ impl Source {
 }
 
 impl Delivered {
-    /// Whether an earlier delivery may have done a part.
+    /// Returns true if an earlier delivery may have done a part.
     pub(crate) fn is_repeated(&self) -> bool {
         self.redelivered || self.envelope.attempts > 0 || self.envelope.resumes
     }

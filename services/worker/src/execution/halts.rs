@@ -25,7 +25,7 @@ impl Halts {
         Self { store, snapshot }
     }
 
-    /// Whether the current definition halts its trigger on a failure.
+    /// Returns true if the current definition halts its trigger on a failure.
     pub(crate) fn halts_on_failure(&self, envelope: &Envelope) -> bool {
         let snapshot = self.snapshot.current();
         snapshot.integration_by_id(envelope.integration_id).is_some_and(|known| known.definition.on_failure == OnFailure::Halt)
@@ -116,7 +116,7 @@ impl Halts {
     }
 }
 
-/// Whether a trigger is halted.
+/// The result of a halt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Halted {
     /// It is, and so it is written down.
@@ -128,7 +128,7 @@ pub(crate) enum Halted {
 }
 
 impl Halted {
-    /// What becomes of the delivery.
+    /// Returns the disposition of the delivery.
     pub(crate) fn disposition(self) -> Disposition {
         match self {
             Self::Yes => Disposition::Halt,

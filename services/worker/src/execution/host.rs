@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 const MAX_NESTED_CALLS: u8 = 8;
 /// Executions that called one another, in this place or by way of queues: more is taken for a loop that has no end.
 const MAX_CALL_DEPTH: u32 = 64;
-/// How often the end of a called execution is looked up whose reply was lost.
+/// Interval at which the end of a called execution is read whose reply was lost.
 const LOOK_UP_INTERVAL: Duration = Duration::from_millis(500);
 
 /// One execution's side of its worker.
@@ -34,7 +34,7 @@ pub(crate) struct ExecutionHost {
     tenant: Name,
     reply_to: Option<String>,
     lost: CancellationToken,
-    /// Whether an earlier delivery may have done a part.
+    /// True if an earlier delivery may have done a part.
     is_repeated: bool,
     may_be_deferred: bool,
     nested: u8,
@@ -159,7 +159,7 @@ impl ExecutionHost {
             envelope,
             redelivered: self.is_repeated,
             redeliveries: 0,
-            // The calling execution is what is deferred.
+            // The calling execution is deferred instead.
             source: Source::Call { may_be_deferred: self.may_be_deferred },
             lost: self.lost.clone(),
             nested: self.nested + 1,

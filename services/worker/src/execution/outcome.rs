@@ -1,4 +1,4 @@
-//! Results of running an execution, each with exactly what it has.
+//! Results of running an execution, each with the fields that it needs.
 
 use super::checkpoints::Checkpoints;
 use forebay_contract::outcome::{Checkpoint, Ending, ExecutionError, Response, StepRecord};
@@ -7,7 +7,7 @@ use forebay_workflow::{Run, RunEnd};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How far this delivery took an execution.
+/// The result of running an execution in this delivery.
 pub(crate) enum Attempted {
     /// The delivery was lost meanwhile: it will come again.
     Lost,
@@ -39,11 +39,11 @@ pub(crate) enum Attempted {
 
 /// The end of an execution.
 pub(crate) struct Outcome {
-    /// How it ended.
+    /// The end.
     pub(crate) ending: Ending,
     /// Attempts so far, those of earlier deliveries included.
     pub(crate) attempts: u32,
-    /// Whether a person has switched diagnostics on.
+    /// True if a person has switched diagnostics on.
     pub(crate) is_diagnosed: bool,
     /// The last attempt; absent: this delivery did not run it.
     pub(crate) ran: Option<Ran>,
@@ -89,7 +89,7 @@ impl Ran {
     }
 }
 
-/// What to do with a delivery.
+/// The action on a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Disposition {
     /// The outcome is durable: acknowledge it.

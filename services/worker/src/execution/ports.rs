@@ -31,10 +31,10 @@ pub(crate) trait ExecutionStore: Send + Sync {
     /// Stores a batch of checkpoints.
     fn add_checkpoints<'a>(&'a self, batch: Batch<'a>) -> PortFuture<'a, Result<(), StoreError>>;
 
-    /// Whether there is a key to encrypt with.
+    /// Returns true if there is a key to encrypt with.
     fn can_seal(&self) -> bool;
 
-    /// Whether an attempt of the execution is recorded as begun.
+    /// Returns true if an attempt of the execution is recorded as begun.
     fn has_begun<'a>(&'a self, id: &'a ExecutionId) -> PortFuture<'a, Result<bool, StoreError>>;
 
     /// Returns once the record is durable, or superseded.
@@ -46,7 +46,7 @@ pub(crate) trait ExecutionStore: Send + Sync {
     /// Ends the halt of a trigger at an execution (its unique part), if it is halted at that one.
     fn clear_halt(&self, integration: Uuid, execution: Uuid) -> PortFuture<'_, Result<(), StoreError>>;
 
-    /// One version of a definition; `None`: it was never stored.
+    /// Returns one version of a definition; `None`: it was never stored.
     fn definition(&self, integration: Uuid, version: i32) -> PortFuture<'_, Result<Option<Definition>, StoreError>>;
 }
 
@@ -61,11 +61,11 @@ pub(crate) struct Batch<'a> {
     pub(crate) number: u32,
     /// The outputs.
     pub(crate) steps: &'a [Checkpoint],
-    /// Whether they are encrypted.
+    /// True if they are encrypted.
     pub(crate) is_sealed: bool,
 }
 
-/// How soon a record must be durable.
+/// The urgency of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Urgency {
     /// Somebody waits for it.
@@ -86,7 +86,7 @@ pub(crate) trait ExecutionBroker: Send + Sync {
     fn reply(&self, reply_to: &str, id: ExecutionId, ending: &Ending);
 }
 
-/// Where an envelope goes.
+/// The destination of an envelope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Target<'a> {
     /// The queue of its integration, for a call that nobody awaits.

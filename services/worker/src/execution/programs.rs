@@ -19,7 +19,7 @@ const MAX_PROGRAMS: usize = 10_000;
 type Version = (Uuid, i32);
 type Compiled = HashMap<Version, Arc<Program>>;
 
-/// Why there is no program for a version.
+/// The reason for which there is no program for a version.
 enum NoProgram {
     /// It does not exist or does not compile: the execution fails.
     Never(ExecutionError),

@@ -1,4 +1,4 @@
-//! Tells who follows the history of what was recorded, a few times a second whatever the load.
+//! Announces records to followers of the history, a few times a second whatever the load.
 
 use forebay_store::{MAX_ANNOUNCED, Record, Store};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +9,7 @@ use uuid::Uuid;
 const INTERVAL: Duration = Duration::from_millis(250);
 const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What was recorded since the last announcement. Cheap to clone.
+/// The records since the last announcement. Cheap to clone.
 #[derive(Clone, Default)]
 pub(crate) struct Announcer(Arc<Mutex<Recorded>>);
 
@@ -28,7 +28,7 @@ impl Announcer {
         recorded.left_out += records.len().saturating_sub(room) as u64;
     }
 
-    /// Announces until shutdown. What cannot be announced is not announced later: a listing shows it.
+    /// Announces until shutdown. Records whose announcement fails are not announced later: a listing shows them.
     pub(crate) async fn run_until(self, store: Store, shutdown: CancellationToken) {
         loop {
             let stops = tokio::select! {

@@ -28,36 +28,36 @@ pub(crate) struct Recording {
     worker: Arc<str>,
 }
 
-/// How the end of an execution is recorded.
+/// The parts of an end that the outcome does not have.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct EndRecord<'a> {
     /// The definition that ran; absent: it cannot be had.
     pub(crate) definition: Option<&'a Definition>,
-    /// How often the broker had to deliver the execution again.
+    /// Number of redeliveries of the execution.
     pub(crate) redeliveries: u32,
-    /// Whether the failure halts its trigger.
+    /// True if the failure halts its trigger.
     pub(crate) halts: bool,
-    /// Whether the execution is called by a step, which asks for its response when it is repeated.
+    /// True if the execution is called by a step, which asks for its response when it is repeated.
     pub(crate) is_called_by_step: bool,
-    /// How soon the record must be durable.
+    /// The urgency of the record.
     pub(crate) urgency: Urgency,
 }
 
 /// The failure of an execution that was not run.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    /// Why it failed.
+    /// The reason for which it failed.
     pub(crate) error: ExecutionError,
-    /// How often the broker had to deliver the execution again.
+    /// Number of redeliveries of the execution.
     pub(crate) redeliveries: u32,
-    /// Whether the broker gave its message up: nothing will run it any more.
+    /// True if the broker gave its message up: nothing will run it any more.
     pub(crate) is_abandoned: bool,
 }
 
 /// The recorded end of an execution.
 #[derive(Debug)]
 pub(crate) struct EndRecorded {
-    /// Where the record is.
+    /// The result of recording.
     pub(crate) recorded: Recorded,
     /// The error of a failure, without the fields that the definition hides.
     pub(crate) error: Option<ExecutionError>,
@@ -150,7 +150,7 @@ impl Recording {
         Record { status: ExecutionStatus::Failed, error, input, ..self.empty_record(envelope) }
     }
 
-    /// Hides what the version that accepted the call hides, or the current one where that version cannot be had now.
+    /// Hides the fields of the version that accepted the call, or of the current one where that version cannot be had now.
     async fn hidden_and_recorded(&self, envelope: &Envelope, mut record: Record) -> Result<(), NotRecorded> {
         let definition = self.programs.definition_or_current(envelope).await;
         hide(&mut record, definition.as_deref(), envelope).await;
@@ -170,7 +170,7 @@ impl Recording {
             redeliveries: stored_count(end.redeliveries),
             is_served: envelope.claim_token.is_some() || may_be_asked_for_later(envelope),
             input: keeps_input.then(|| stored_request(envelope)),
-            // What a retry by hand needs is kept as long as the history is, and an answer as long as repeated calls get it.
+            // The input for a retry by a person stays as long as the history, and a response as long as repeated calls get it.
             retention: diagnostics.retention.filter(|_| !has_failed).map(|retention| retention.max(known_for(envelope, end.definition))),
             halted: end.halts,
             ..self.empty_record(envelope)
@@ -213,13 +213,13 @@ pub(crate) fn stored_count(count: u32) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
 
-/// How long the call's idempotency key is known; zero: it may have none.
+/// Returns the retention of the call's idempotency key; zero: it may have none.
 fn known_for(envelope: &Envelope, definition: Option<&Definition>) -> Duration {
     let webhook = definition.and_then(|definition| definition.trigger.webhook()).filter(|_| envelope.claim_token.is_some());
     webhook.map_or(Duration::ZERO, |webhook| webhook.idempotency.retention)
 }
 
-/// Whether the caller may come back for the answer: not when it had one in time.
+/// Returns true if the caller may come back for the answer: not when it had one in time.
 fn may_be_asked_for_later(envelope: &Envelope) -> bool {
     let in_time = |deadline| UnixMillis::now() + ANSWERED_BEFORE < deadline;
     envelope.reply_to.is_some() && !envelope.deadline.is_some_and(in_time)

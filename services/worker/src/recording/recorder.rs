@@ -16,12 +16,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Records of a batch. Larger ones carry little more, and what comes meanwhile waits longer.
+/// Maximum records of a batch. Larger batches carry little more, and records that come meanwhile wait longer.
 const MAX_BATCH: usize = 100;
 const WAITING: usize = 4096;
 /// Only the acknowledgement waits for the record of an execution from a shared queue; the caller has its answer.
 const LINGER: Duration = Duration::from_millis(3);
-/// How often the spool is looked at.
+/// Interval at which the spool is read.
 const SPOOL_INTERVAL: Duration = Duration::from_secs(1);
 /// Maximum time for a batch while the database still seems to be there.
 const STORE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -33,7 +33,7 @@ const SPOOL_GATHER: Duration = Duration::from_millis(20);
 #[error("the outcome could be written neither to the store nor to the broker")]
 pub(crate) struct NotRecorded;
 
-/// Where a record is now.
+/// The place of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Recorded {
     /// In the store.
@@ -146,7 +146,7 @@ impl Batches {
     }
 }
 
-/// Where records go. Cheap to clone.
+/// The destination of records. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct RecordDestination {
     pub(crate) store: Store,

@@ -1,4 +1,4 @@
-//! Hides what a definition wants hidden, before an execution is recorded.
+//! Hides the fields that a definition redacts, before an execution is recorded.
 
 use forebay_contract::body::BodyRule;
 use forebay_contract::definition::Definition;
@@ -33,7 +33,7 @@ pub(crate) async fn hide(record: &mut Record, definition: Option<&Definition>, e
         redaction.hide(value);
     }
     record.labels.retain(|label| !redaction.hides(label.name()));
-    // By now it knows everything that messages may repeat.
+    // By now it knows every value that messages may repeat.
     let messages = record.steps.iter_mut().filter_map(|step| step.error.as_mut());
     for message in messages.chain(record.error.iter_mut().map(|error| &mut error.message)) {
         if let Some(told) = redaction.message(message) {

@@ -29,7 +29,8 @@ impl Statistics {
     pub(crate) fn count(&self, integration: Uuid, status: ExecutionStatus, started_at: Option<UnixMicros>, ended_at: UnixMicros) {
         let took = started_at.map(|started_at| ended_at.since(started_at));
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // The minute in which it is counted: one that was forgotten is never begun again, since what is written replaces what was.
+        // The minute in which it is counted: a forgotten minute is never begun again, since a write replaces the counts of the write
+        // before.
         let place = (integration, MinuteStatistics::minute_of(UnixMicros::now()));
         let (known, changed) = counts.entry(place).or_default();
         known.add(status, took);
@@ -62,7 +63,7 @@ impl Statistics {
         }
     }
 
-    /// What has changed; what has not, and is of a minute that is over, is forgotten, and so is what has waited too long.
+    /// Takes the counts that have changed. Unchanged counts of past minutes are forgotten, and so are counts that have waited too long.
     fn take_changed(&self) -> Vec<MinuteStatistics> {
         let this_minute = MinuteStatistics::minute_of(UnixMicros::now());
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);

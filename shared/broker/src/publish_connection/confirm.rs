@@ -20,7 +20,7 @@ pub(crate) struct Confirm(Arc<Mutex<State>>);
 /// The task's side.
 pub(super) struct ConfirmSender(Arc<Mutex<State>>);
 
-/// The frames of a message that was written: for the broker, should it close the channel before it has looked at the message.
+/// The frames of a message that was written, to be written again should the broker close the channel before it has handled the message.
 #[derive(Debug)]
 pub(super) struct Written {
     /// `basic.publish` and the header.
@@ -30,7 +30,7 @@ pub(super) struct Written {
 
 enum State {
     Waiting {
-        /// Where it was last asked; absent before it was asked.
+        /// The waker of the last poll; absent before the first one.
         caller: Option<(Waker, Arc<Thread>)>,
         /// Present once the message was written. It goes with the caller, so that nobody's message holds no memory.
         written: Option<Written>,
@@ -60,7 +60,7 @@ pub(super) fn confirm_channel() -> (ConfirmSender, Confirm) {
 }
 
 impl ConfirmSender {
-    /// Whether nobody waits any longer.
+    /// Returns true if nobody waits any longer.
     pub(super) fn is_abandoned(&self) -> bool {
         matches!(*locked(&self.0), State::Abandoned)
     }
@@ -208,14 +208,14 @@ mod tests {
     }
 
     #[test]
-    fn what_was_settled_before_it_is_asked_for_is_told_at_once() {
+    fn a_confirm_that_is_resolved_before_it_is_polled_is_ready_at_once() {
         let (settle, settled) = confirm_channel();
         settle.resolve(Err(PublishError::Unroutable), &mut Woken::default());
         assert_eq!(settled.now_or_never(), Some(Err(PublishError::Unroutable)));
     }
 
     #[test]
-    fn what_was_written_is_kept_for_as_long_as_its_caller_waits() {
+    fn a_written_message_is_kept_while_its_caller_waits() {
         let message = || Written { head: vec![1], body: Bytes::from_static(b"body") };
         let (settle, mut settled) = confirm_channel();
         settle.keep(message());

@@ -26,7 +26,7 @@ pub(super) struct Frame<'a> {
     pub(super) payload: &'a [u8],
 }
 
-/// What arrived is no frame; the connection cannot be understood any further.
+/// The bytes are no frame; nothing more of the connection can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the broker sent what is no {0} of AMQP 0-9-1")]
 pub(crate) struct Malformed(pub(super) &'static str);
@@ -133,7 +133,7 @@ mod tests {
     use lapin::types::{AMQPValue, FieldTable};
     use proptest::prelude::*;
 
-    /// What the frames of a message say, read by lapin's parsers.
+    /// Reads the frames of a message with lapin's parsers.
     fn read(written: &[u8], max_bytes: usize) -> (basic::Publish, u64, BasicProperties, Vec<u8>) {
         let (mut rest, mut frames) = (written, Vec::new());
         while let Some((frame, length)) = Frame::first(rest, max_bytes).unwrap() {
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_frame_is_said_so() {
+    fn bytes_that_are_no_frame_are_an_error() {
         let mut written = Vec::new();
         frame(&mut written, FRAME_BODY, 1, |to| to.extend_from_slice(&[0; 100]));
         assert!(Frame::first(&written, 108).is_ok());

@@ -15,9 +15,9 @@ const MAX_FRAME_BYTES: usize = 128 * 1024;
 /// A stream in the making.
 pub(super) struct Opening<S> {
     pub(super) stream: S,
-    /// What arrived and was not taken yet.
+    /// Bytes that arrived and were not read yet.
     pub(super) arrived: Vec<u8>,
-    /// Whether the broker has said that it takes no messages.
+    /// True if the broker has said that it takes no messages.
     pub(super) blocked: bool,
 }
 
@@ -29,7 +29,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Opening<S> {
         let (user, password) = (&uri.authority.userinfo.username, &uri.authority.userinfo.password);
         let (mechanism, response) = match uri.query.auth_mechanism {
             Some(mechanism @ (SASLMechanism::External | SASLMechanism::Anonymous)) => (mechanism.name(), String::new()),
-            // RFC 4616. Who takes a user and a password in another form takes this one too.
+            // RFC 4616. A broker that takes a user and a password in another form takes this one too.
             _ => ("PLAIN", format!("\0{user}\0{password}")),
         };
         let start_ok = connection::StartOk {
@@ -107,7 +107,7 @@ fn least(offered: u32, wanted: u32) -> u32 {
     }
 }
 
-/// What the broker is told of its client: the name that its own tools show, and what the client understands.
+/// Returns the client properties: the name that the broker's tools show, and the capabilities of the client.
 fn about_us(name: &str) -> FieldTable {
     let mut capabilities = FieldTable::default();
     for capability in ["publisher_confirms", "basic.nack", "connection.blocked", "authentication_failure_close"] {

@@ -24,7 +24,7 @@ const FULL: usize = 256 * 1024;
 const READ: usize = 32 * 1024;
 /// Without a heartbeat the task looks at its closing this often.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
-/// How long the broker has for its own goodbye.
+/// Time that the broker has to close the connection.
 const GOODBYE: Duration = Duration::from_secs(5);
 
 pub(super) struct IoTask<S> {
@@ -46,7 +46,7 @@ pub(super) struct IoTask<S> {
     woken: Woken,
 }
 
-/// Whether the connection goes on.
+/// True while the connection is open.
 enum Next {
     On,
     Over,
@@ -166,7 +166,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> IoTask<S> {
         }
     }
 
-    /// Whether anything was written.
+    /// Writes the outgoing bytes, and returns whether any were written.
     fn write(&mut self, cx: &mut Context<'_>) -> Result<bool, WireError> {
         let before = self.sent;
         while self.sent < self.outgoing.len() {

@@ -63,7 +63,7 @@ pub(crate) struct PublishConnection {
     shared: Arc<Shared>,
 }
 
-/// What both sides agreed on.
+/// The parameters on which client and broker agreed.
 #[derive(Debug, Clone, Copy)]
 struct Tuned {
     /// Bytes.
@@ -74,7 +74,7 @@ struct Tuned {
     max_channels: u16,
 }
 
-/// Why a connection could not be opened, or ended.
+/// The reason for which a connection could not be opened, or ended.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WireError {
     /// The socket failed.
@@ -146,7 +146,7 @@ impl PublishConnection {
         Ok(Self { outbox, permits, shared })
     }
 
-    /// Whether the broker takes no messages at the moment.
+    /// Returns true if the broker takes no messages at the moment.
     pub(crate) fn is_blocked(&self) -> bool {
         self.shared.blocked.load(Ordering::Acquire)
     }
@@ -177,7 +177,7 @@ impl PublishConnection {
 
     /// Hands a reply over and does not wait for a confirm. `false`: too much waits already.
     ///
-    /// Where it is too large for the broker, its caller is told to look into the store.
+    /// If the outcome is too large for the broker, its caller is told to read it from the store.
     pub(crate) fn post(&self, queue: &str, message: &Message) -> bool {
         if self.check_size(message).is_err() {
             return self.post(queue, &message.as_recorded());

@@ -29,7 +29,7 @@ struct Pending {
     result: ConfirmSender,
 }
 
-/// A message that was written to a channel which the broker closed before it had looked at the message.
+/// A message that was written to a channel which the broker closed before it had handled the message.
 pub(super) struct Unseen {
     pub(super) id: String,
     pub(super) result: ConfirmSender,
@@ -55,7 +55,7 @@ impl Unconfirmed {
         self.pending.push_back(Some(Pending { id, size, result }));
     }
 
-    /// The broker sent a message back, of which it tells the id.
+    /// Notes that the broker returned the message with this id.
     pub(super) fn returned(&mut self, id: Option<String>) {
         self.returned.extend(id);
     }
@@ -76,7 +76,7 @@ impl Unconfirmed {
     /// The channel was closed: the broker says nothing more about its messages.
     ///
     /// When it was closed over the size of one, it is known where the broker stood: messages of a channel are looked at in their order.
-    /// Those before it may be delivered. Those after it were not looked at, and are returned in their order.
+    /// The messages before it may be delivered. Those after it were not handled, and are returned in their order.
     pub(super) fn close(&mut self, refused: Option<TooLarge>, woken: &mut Woken) -> Vec<Unseen> {
         let is_refused = |pending: &Option<Pending>| match (pending, refused) {
             (Some(pending), Some(refused)) => pending.size > refused.limit,
@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn a_channel_that_is_closed_over_a_size_tells_what_stood_before_and_after_it() {
         let refused = Some(TooLarge { size: 90, limit: 50 });
-        // Sizes, tags confirmed before, why the channel was closed; the results, and the ids that the broker has not looked at.
+        // Sizes, tags confirmed before, the reason of the close; the results, and the ids that the broker has not handled.
         type Case<'a> = (&'a [usize], &'a [u64], Option<TooLarge>, &'a str, &'a [&'a str]);
         let cases: [Case; 6] = [
             (&[1, 90, 1, 1], &[], refused, "?L..", &["m3", "m4"]),

@@ -28,7 +28,7 @@ use supervise::Supervisor;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// How to publish.
+/// Options of publishing.
 #[derive(Debug, Clone)]
 pub struct PublisherConfig {
     /// The broker's URL, or those of its nodes: `amqp://a,b/vhost` or `amqp://a,amqp://b`.
@@ -48,7 +48,7 @@ const REFUSAL_TIMEOUT: Duration = Duration::from_secs(3);
 const FIRST_REFUSAL_DELAY: Duration = Duration::from_millis(50);
 const MAX_REFUSAL_DELAY: Duration = Duration::from_millis(400);
 
-/// Where a message goes.
+/// The destination of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Destination {
     /// A queue of the topology: declared first when this connection has not done so.
@@ -114,7 +114,7 @@ impl Publisher {
         self.is_foreign.load(Ordering::Relaxed) || self.topology.installation().refusal().is_some()
     }
 
-    /// Why nothing can be published where there is no connection.
+    /// Returns the error for a publish without a connection.
     #[must_use]
     pub fn no_connection(&self) -> PublishError {
         if self.is_refused() { PublishError::NotOfInstallation } else { PublishError::Unavailable }

@@ -63,7 +63,7 @@ struct Trouble {
 pub(super) enum Fullness {
     Full,
     NotFull,
-    /// It may be: the broker tells its messages, not its bytes; or it was declared with other limits.
+    /// It may be full: the broker tells the number of its messages, not their bytes; or it was declared with other limits.
     Unclear,
 }
 

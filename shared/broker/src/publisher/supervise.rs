@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// Pause before a broker that is another installation's is looked at again; it logs each look as an error.
+/// Interval at which a broker that is another installation's is checked again; each check is logged as an error.
 const FOREIGN_INTERVAL: Duration = Duration::from_secs(3);
 const RETRY_INTERVAL: Duration = Duration::from_millis(200);
 /// Connections that work are made anew at most this often.
@@ -101,7 +101,7 @@ impl Supervisor {
                 // The next connection is compared with what is known by then.
                 () = changes.next() => break,
                 () = session.renewal.notified() => {
-                    // Should the trouble last, it is told again.
+                    // If the trouble lasts, it is logged again.
                     if renewed.is_some_and(|at| at.elapsed() < RENEWAL_INTERVAL) {
                         continue;
                     }
@@ -159,6 +159,6 @@ async fn leave(session: Arc<Session>, patience: Duration) {
     }
     session.publishing.close();
     session.lost.cancelled().await;
-    // When closing fails, the connection is gone already.
+    // If closing fails, the connection is gone already.
     let _ = session.connection.close(200, "replaced".into()).await;
 }

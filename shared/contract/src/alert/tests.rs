@@ -116,7 +116,7 @@ fn all_mistakes_are_told_at_once() {
 }
 
 #[test]
-fn a_notice_says_what_happened_to_programs_and_people() {
+fn a_notification_describes_the_event_for_programs_and_people() {
     let alert = read(&format!("{}description: Orders of ACME\n", with("{ silent: { for: 30m } }", HOOK))).unwrap();
     let entry = |name: &str, event| NotificationEntry {
         integration: name.parse().unwrap(),

@@ -88,7 +88,7 @@ impl Charset {
         }
     }
 
-    /// Whether this is UTF-16, of either byte order.
+    /// Returns true if this is UTF-16, of either byte order.
     pub fn is_utf16(self) -> bool {
         matches!(self, Self::Other(encoding) if encoding == encoding_rs::UTF_16LE || encoding == encoding_rs::UTF_16BE)
     }
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_a_charset_is_named() {
+    fn bytes_that_do_not_fit_a_charset_are_named() {
         assert_eq!(Charset::Latin1.encode("a€"), Err('€'));
         assert_eq!(Charset::named("windows-1252").unwrap().encode("€ 你"), Err('你'));
         assert!(Charset::named("utf-16").unwrap().decode("text", b"abc").is_err());

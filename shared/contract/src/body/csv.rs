@@ -11,7 +11,7 @@ use std::borrow::Cow;
 pub struct CsvFormat {
     /// An ASCII character between two fields; `None`: as the text says, or as it looks.
     pub separator: Option<u8>,
-    /// Whether the first record is the names of the columns.
+    /// True if the first record is the names of the columns.
     pub has_header: bool,
 }
 
@@ -47,7 +47,7 @@ pub struct CsvFields<'t> {
     separator: u8,
     starts_record: bool,
     has_loose_quote: bool,
-    /// Whether text after a closing quote is an error, and not only a hint that the separator is another one.
+    /// True if text after a closing quote is an error, and not only a hint that the separator is another one.
     is_strict: bool,
 }
 
@@ -96,7 +96,7 @@ impl<'t> CsvFields<'t> {
         CsvError { line, problem }
     }
 
-    /// Whether something stood between a closing quote and the end of its field, which RFC 4180 does not have.
+    /// Returns true if something stood between a closing quote and the end of its field, which RFC 4180 does not have.
     pub(super) fn has_loose_quote(&self) -> bool {
         self.has_loose_quote
     }

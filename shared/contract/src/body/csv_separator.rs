@@ -43,7 +43,7 @@ pub(super) fn named_separator(text: &str) -> Option<(u8, usize)> {
     is_separator(separator).then_some((separator, 5 + line_end))
 }
 
-/// Whether a byte can stand between fields.
+/// Returns true if a byte can stand between fields.
 pub(super) fn is_separator(byte: u8) -> bool {
     byte.is_ascii() && !matches!(byte, b'"' | b'\r' | b'\n')
 }
@@ -83,7 +83,7 @@ fn sample_of(text: &str) -> &str {
 /// How well a separator fits.
 #[derive(Clone, Copy)]
 struct Fit {
-    /// Whether each closing quote ends its field.
+    /// True if each closing quote ends its field.
     is_well_quoted: bool,
     records: usize,
     /// Those with as many fields as the first.

@@ -50,7 +50,7 @@ impl<'t> MediaType<'t> {
         self.essence.split_once('/').map_or("", |(_, subtype)| subtype)
     }
 
-    /// Whether the subtype is this format, or is based on it: `json`, and `vnd.acme+json`.
+    /// Returns true if the subtype is this format, or is based on it: `json`, and `vnd.acme+json`.
     pub fn is_of(&self, format: &str) -> bool {
         let subtype = self.subtype();
         subtype == format || subtype.rsplit_once('+').is_some_and(|(_, suffix)| suffix == format)
@@ -129,7 +129,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_systems_send_is_read() {
+    fn content_types_of_real_systems_are_read() {
         type Parameters = &'static [(&'static str, &'static str)];
         let cases: &[(&str, &str, Parameters)] = &[
             ("application/json ; charset=utf-8", "application/json", &[("charset", "utf-8")]),
@@ -177,7 +177,7 @@ mod tests {
         }
 
         #[test]
-        fn what_a_strict_parser_takes_is_read_the_same(
+        fn a_content_type_that_a_strict_parser_takes_is_read_the_same(
             text in "[a-zA-Z]{1,8}/[a-zA-Z.+-]{1,12}(; ?[a-z]{1,3}=([a-zA-Z0-9-]{1,8}|\"[a-zA-Z0-9=:/; ]{0,8}\")){0,3}",
         ) {
             if let Ok(strict) = text.parse::<mime::Mime>() {

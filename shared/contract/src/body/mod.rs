@@ -36,7 +36,7 @@ use std::io::Read;
 /// Content codings that are understood, for the `Accept-Encoding` of a 415 (RFC 9110, section 12.5.3).
 pub const ACCEPTED_ENCODINGS: &str = "gzip, deflate, identity";
 
-/// Why a body is refused.
+/// The reason for which a body is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
     /// The Content-Type header itself cannot be read.

@@ -59,7 +59,7 @@ impl BodyRule {
         Self { content_type: content_type.map(str::to_owned), ..Self::NONE }
     }
 
-    /// Whether it leaves everything as it was sent.
+    /// Returns true if it leaves everything as it was sent.
     pub fn is_none(&self) -> bool {
         *self == Self::NONE
     }

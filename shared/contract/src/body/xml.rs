@@ -41,7 +41,7 @@ impl XmlEvents for () {
     fn end(&mut self) {}
 }
 
-/// Why a text is not XML that can be read.
+/// The reason for which a text is not XML that can be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {message}")]
 pub struct XmlError {
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_well_formed_is_refused_with_its_line() {
+    fn malformed_xml_is_refused_with_its_line() {
         let cases = [
             ("", "no element"),
             ("  ", "no element"),
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_well_formed_is_read() {
+    fn well_formed_xml_is_read() {
         for text in [
             "<a/>",
             "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n<?pi x?><!-- c --><a xmlns:x='u'><x:b x:c='1'/>t</a><!-- -->\n",

@@ -1,6 +1,6 @@
 //! Which characters XML 1.0 has, and which of them are in names (sections 2.2 and 2.3).
 
-/// Whether XML 1.0 can hold the character.
+/// Returns true if XML 1.0 can hold the character.
 pub fn is_xml_character(character: char) -> bool {
     !matches!(character, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}')
 }
@@ -18,7 +18,7 @@ pub(super) fn check_characters(text: &str) -> Result<(), String> {
     }
 }
 
-/// Whether the text is a `Name` of XML 1.0; colons are allowed anywhere.
+/// Returns true if the text is a `Name` of XML 1.0; colons are allowed anywhere.
 pub fn is_xml_name(text: &str) -> bool {
     let mut characters = text.chars();
     characters.next().is_some_and(starts_name) && characters.all(is_in_name)

@@ -55,7 +55,7 @@ pub struct Definition {
     pub name: Name,
     /// For people.
     pub description: String,
-    /// Whether calls are accepted.
+    /// True if calls are accepted.
     pub enabled: bool,
     /// What starts an execution.
     pub trigger: Trigger,
@@ -133,7 +133,7 @@ pub struct RetryPolicy {
     pub factor: f64,
     /// Maximum pause.
     pub max: Duration,
-    /// Whether failures that the same input meets again (a 4xx, a mapping, an assert) are tried again too (`on: any`).
+    /// True if failures that the same input meets again (a 4xx, a mapping, an assert) are tried again too (`on: any`).
     pub on_any: bool,
 }
 

@@ -109,7 +109,7 @@ pub struct Webhook {
     pub schema: Option<Value>,
     /// How a repeated call is known.
     pub idempotency: Idempotency,
-    /// How many calls are let in; absent: all.
+    /// The rate limit; absent: all calls are admitted.
     pub rate: Option<Rate>,
 }
 
@@ -121,7 +121,7 @@ impl Webhook {
     }
 }
 
-/// How many calls are let in: `calls` at once, and one more each `per / calls` after that. Each ingress counts for itself.
+/// A rate limit: `calls` at the same time, and one more each `per / calls` after that. Each ingress counts for itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rate {
@@ -237,7 +237,7 @@ pub struct QueryParameter {
     pub description: String,
     /// What its text must be.
     pub kind: QueryKind,
-    /// Whether a call without it is refused.
+    /// True if a call without it is refused.
     pub required: bool,
     /// Its value when absent: of the parameter's type.
     pub default: Option<Value>,
@@ -288,13 +288,13 @@ pub enum DispatchPolicy {
 }
 
 impl DispatchPolicy {
-    /// Whether calls travel over the trigger's own exclusive queue.
+    /// Returns true if calls travel over the trigger's own exclusive queue.
     #[must_use]
     pub fn is_exclusive(&self) -> bool {
         *self != Self::Parallel
     }
 
-    /// Whether the order of acceptance is kept.
+    /// Returns true if the order of acceptance is kept.
     #[must_use]
     pub fn is_ordered(&self) -> bool {
         matches!(self, Self::Ordered | Self::OrderedByKey { .. })

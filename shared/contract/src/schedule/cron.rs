@@ -102,7 +102,7 @@ impl Cron {
         time.display_with_offset(self.zone.to_offset(time)).to_string()
     }
 
-    /// Whether it follows real time when the clock is changed.
+    /// Returns true if it follows real time when the clock is changed.
     pub(super) fn is_interval(&self) -> bool {
         self.minute.is_star || self.hour.is_star
     }
@@ -130,7 +130,7 @@ impl Cron {
         None
     }
 
-    /// Whether the day fits; its month does.
+    /// Returns true if the day fits; its month does.
     fn fits(&self, date: Date) -> bool {
         let by_month = if self.last_day { date == date.last_of_month() } else { self.day.allows(date.day()) };
         let by_week = self.weekday.allows(date.weekday().to_sunday_zero_offset());

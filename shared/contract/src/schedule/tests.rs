@@ -113,7 +113,7 @@ fn fields_are_read_as_cron_reads_them() {
 }
 
 #[test]
-fn what_is_wrong_is_named_with_its_field_and_what_is_allowed() {
+fn an_error_names_the_field_and_the_allowed_values() {
     for (expression, timezone, field, text) in [
         ("60 * * * *", "UTC", "cron", "the minute '60' is not allowed: write numbers from 0 to 59"),
         ("* 24 * * *", "UTC", "cron", "the hour '24' is not allowed"),

@@ -14,7 +14,7 @@ const SLACK_BODY: &str = "token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_
 
 /// The examples of the senders' own documentation.
 #[test]
-fn what_the_senders_document_is_right_and_a_changed_body_or_secret_is_not() {
+fn the_examples_of_the_senders_are_valid_and_a_changed_body_or_secret_is_not() {
     let cases: [(Sender, &str, Headers, i64, &str); 3] = [
         (
             Sender::GitHub,
@@ -83,7 +83,7 @@ proptest! {
 }
 
 #[test]
-fn what_is_signed_is_right_by_every_scheme() {
+fn a_signed_body_is_valid_by_every_scheme() {
     for scheme in schemes() {
         let signed = scheme.sign("secret", "id", b"body", UnixMicros::new(1_700_000_000_000_000));
         let headers: Vec<(&str, &str)> = signed.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -118,7 +118,7 @@ fn while_a_sender_changes_its_secret_either_code_will_do() {
 }
 
 #[test]
-fn what_is_missing_malformed_or_too_old_is_said() {
+fn an_error_says_that_a_signature_is_missing_malformed_or_too_old() {
     let missing = |header: &str| Err(SignatureError::Missing(header.to_owned()));
     let malformed = |header: &str, form: &str| Err(SignatureError::Malformed { header: header.to_owned(), form: form.to_owned() });
     let stale = |seconds: u64| Err(SignatureError::Stale(Duration::from_secs(seconds)));

@@ -92,7 +92,7 @@ impl Scanner<'_> {
                     // `by` and extensions.
                     _ => {}
                 }
-                // Of two, nobody knows which one counts.
+                // With two values it is not known which one counts.
                 if seen.contains(&name) {
                     return None;
                 }

@@ -101,7 +101,7 @@ fn node(address: IpAddr) -> String {
 
 proptest! {
     #[test]
-    fn what_a_client_writes_never_changes_who_the_proxy_says_it_is(client in any_address(), written in "[ -~]{0,60}", lines in any::<bool>()) {
+    fn headers_of_a_client_never_change_the_address_that_the_proxy_gives(client in any_address(), written in "[ -~]{0,60}", lines in any::<bool>()) {
         let proxies = TrustedProxies::parse(PROXY).unwrap();
         let peer: IpAddr = PROXY.parse().unwrap();
         prop_assume!(client != peer);

@@ -4,7 +4,7 @@ use std::fmt;
 
 use self::SettingDefault::{Computed, Text, Unset};
 
-/// What a setting is when nobody gives it.
+/// The default of a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SettingDefault {
     /// This text, read exactly as if it had been given.
@@ -32,7 +32,7 @@ pub struct SettingDoc {
     pub env: &'static str,
     /// The long flag without its dashes, such as `http-listen`.
     pub flag: &'static str,
-    /// What stands for the value in `--help`, such as `IP:PORT`.
+    /// The placeholder of the value in `--help`, such as `IP:PORT`.
     pub value_name: &'static str,
     /// The value when neither variable nor flag is given.
     pub default: SettingDefault,
@@ -40,7 +40,7 @@ pub struct SettingDoc {
     pub help: &'static str,
     /// The value must not be shown, neither in an error nor by `--help` from the environment.
     pub secret: bool,
-    /// Where a file that holds the value is named instead; `None`: the setting is no secret.
+    /// The setting that names a file with the value; `None`: the setting is no secret.
     pub file: Option<FileSource>,
     /// The name that the setting had in the release before; `None`: the same.
     pub former: Option<FormerName>,

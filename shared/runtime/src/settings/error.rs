@@ -1,4 +1,4 @@
-//! What is wrong with the settings: every problem at once, each naming its variable.
+//! Errors of settings: every problem at once, each with the name of its variable.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ pub struct SettingProblem {
     pub flag: &'static str,
     /// The value that was given; `None` when it is secret.
     pub value: Option<String>,
-    /// What is wrong and what to write instead.
+    /// The fault, and what to write instead.
     pub reason: String,
 }
 
@@ -25,7 +25,7 @@ impl SettingProblem {
 }
 
 impl SettingProblem {
-    /// Of the file that holds a secret.
+    /// Returns a problem of the file that holds a secret.
     pub(super) fn of_file(file: &FileSource, path: &str, reason: impl Into<String>) -> Self {
         Self { env: file.env, flag: file.flag, value: Some(path.chars().take(200).collect()), reason: reason.into() }
     }

@@ -47,21 +47,21 @@ pub struct Settings {
     pub amqp_url: RedactedUrl,
     /// PostgreSQL; scheme `postgres` or `postgresql`.
     pub database_url: RedactedUrl,
-    /// Where the ingress listens; port 0 is any free port.
+    /// The address of the ingress; port 0 is any free port.
     pub http_listen: SocketAddr,
-    /// Where the console and its API listen.
+    /// The address of the console and its API.
     pub console_listen: SocketAddr,
-    /// Where people reach the console; `None`: where it listens.
+    /// The URL by which people reach the console; `None`: its address.
     pub console_url: Option<RedactedUrl>,
-    /// Where callers reach the ingress; `None`: where it listens.
+    /// The URL by which callers reach the ingress; `None`: its address.
     pub ingress_url: Option<RedactedUrl>,
-    /// Where the console reaches the ingress; `None`: where callers do.
+    /// The URL by which the console reaches the ingress; `None`: that of callers.
     pub ingress_internal_url: Option<RedactedUrl>,
-    /// Where a trace is shown, with `{trace}` for its id.
+    /// The URL that shows a trace, with `{trace}` for its id.
     pub trace_url: Option<String>,
     /// Single sign-on to the console.
     pub oidc: Option<Oidc>,
-    /// Where the management port listens: health and metrics.
+    /// The address of the management port: health and metrics.
     pub management_listen: SocketAddr,
     /// Stands before every queue name; `[A-Za-z0-9._-]{0,64}`.
     pub queue_prefix: String,
@@ -92,7 +92,7 @@ pub struct Settings {
     pub queue_max_length: u64,
     /// Bytes in one queue.
     pub queue_max_bytes: u64,
-    /// How long to wait for the broker's confirm.
+    /// Timeout of the broker's confirm.
     pub confirm_timeout: Duration,
     /// Upper bound of any definition's `body.max_bytes`; at most [`BODY_BYTES_LIMIT`].
     pub max_body_bytes: usize,
@@ -151,11 +151,11 @@ pub struct TlsFiles {
 pub struct Oidc {
     /// Its issuer; scheme `http` or `https`.
     pub issuer: RedactedUrl,
-    /// What the console is called there.
+    /// The id of the console there.
     pub client_id: String,
     /// The console's secret there.
     pub client_secret: Option<Secret>,
-    /// What people read.
+    /// The name that people read.
     pub name: String,
 }
 
@@ -192,7 +192,7 @@ impl Settings {
     }
 }
 
-/// Reads first and builds afterwards: every setting is looked at before the first missing one ends it.
+/// Reads first and builds afterwards, so that the problems of all settings are found.
 fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
     let amqp_url = reader.broker_urls(&docs::AMQP_URL);
     let database_url = reader.url(&docs::DATABASE_URL, &["postgres", "postgresql"]);

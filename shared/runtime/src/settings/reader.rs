@@ -93,7 +93,7 @@ impl<'a> Reader<'a> {
         (self.source)(env).filter(|value| !value.is_empty())
     }
 
-    /// What was given or else the default of the table, parsed. `None` when it was wrong or is not set.
+    /// Returns the given value, else the default of the table, parsed. `None`: it is wrong or not set.
     pub(super) fn value<T>(&mut self, doc: &SettingDoc, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         let problems = self.problems.len();
         let given = self.given(doc);
@@ -160,7 +160,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// As [`Reader::duration`], and 0s for none.
+    /// As [`Reader::duration`], but 0s means none.
     pub(super) fn duration_or_none(&mut self, doc: &SettingDoc, max: Duration) -> Option<Duration> {
         self.value(doc, |text| {
             let duration = parse_duration(text).map_err(|error| error.to_string())?;

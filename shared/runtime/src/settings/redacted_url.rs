@@ -10,7 +10,7 @@ impl RedactedUrl {
     /// Takes a URL whose scheme is one of `schemes` and that names something after `://`.
     ///
     /// # Errors
-    /// What was meant, without the text itself: a broken URL cannot be redacted safely.
+    /// The expected form, without the text itself: a broken URL cannot be redacted safely.
     pub fn parse(text: &str, schemes: &[&str]) -> Result<Self, String> {
         let meant = || {
             let forms: Vec<String> = schemes.iter().map(|scheme| format!("{scheme}://")).collect();

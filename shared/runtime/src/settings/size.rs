@@ -7,7 +7,7 @@ const DECIMAL: [(&str, u64); 4] = [("TB", 1_000_000_000_000), ("GB", 1_000_000_0
 /// Parses `<whole number>[unit]`; no unit or `B` is bytes. Case and one space before the unit do not matter.
 ///
 /// # Errors
-/// What was meant, for anything else and for more than `u64::MAX` bytes.
+/// The expected form, for any other text and for more than `u64::MAX` bytes.
 pub fn parse_bytes(text: &str) -> Result<u64, String> {
     let meant = || "write a whole number of bytes or a number with a unit, such as 1048576, 64KiB, 512MiB or 1GiB".to_owned();
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();

@@ -103,7 +103,7 @@ fn given_values_are_read_in_their_units() {
 }
 
 #[test]
-fn all_problems_are_told_at_once_in_the_order_of_the_table() {
+fn all_problems_are_reported_at_once_in_the_order_of_the_table() {
     let error = read(&[
         ("FOREBAY_RETENTION", "a month"),
         ("FOREBAY_SHARED_QUEUES", "many"),

@@ -32,7 +32,7 @@ const AMQP_CLIENT: [&str; 4] = ["lapin", "amq_protocol", "tcp_stream", "async_rs
 
 static TRACING_ENABLED: AtomicBool = AtomicBool::new(false);
 
-/// Why logs and traces cannot be set up.
+/// The reason for which logs and traces cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// `FOREBAY_LOG` is no filter.

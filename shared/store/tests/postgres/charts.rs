@@ -208,7 +208,7 @@ async fn the_sums_are_those_of_the_minutes_at_any_moment_while_workers_write_and
 }
 
 #[tokio::test]
-async fn what_is_older_than_two_days_is_shown_by_the_hour_until_its_retention_ends() {
+async fn statistics_older_than_two_days_are_shown_by_the_hour_until_their_retention_ends() {
     with_store(|store, database| async move {
         let ids = integrations(&store).await;
         let counts = Counts { succeeded: 1, ..Counts::default() };
@@ -279,7 +279,7 @@ async fn figures_of_an_older_program_are_summed_up_by_the_migration_and_after_it
 }
 
 #[tokio::test]
-async fn what_was_counted_for_an_integration_that_is_gone_is_in_the_chart_of_all() {
+async fn the_statistics_of_a_deleted_integration_are_in_the_chart_of_all() {
     with_store(|store, _| async move {
         let minute = MinuteStatistics::minute_of(now());
         let row = MinuteStatistics { integration: Uuid::new_v4(), minute, counts: Counts { failed: 3, ..Counts::default() } };

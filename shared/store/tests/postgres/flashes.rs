@@ -5,7 +5,7 @@ use std::time::Duration;
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
-async fn what_is_shown_once_is_read_once_by_whom_it_is_for_and_by_nobody_in_the_database() {
+async fn a_flash_is_read_once_by_its_reader_and_by_nobody_in_the_database() {
     with_store(|store, database| async move {
         let (mine, other) = (Secret::new("session-of-ada"), Secret::new("session-of-eve"));
         let id = store.put_flash(&mine, b"the key is hunter2".to_vec(), MINUTE).await.unwrap();

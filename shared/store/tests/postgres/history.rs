@@ -34,7 +34,7 @@ fn hidden(record: Record) -> Record {
 }
 
 #[tokio::test]
-async fn what_is_hidden_is_for_programs_only_and_is_stored_encrypted() {
+async fn hidden_fields_are_for_programs_only_and_are_stored_encrypted() {
     with_store(|plain, database| async move {
         let store = store_with_key(&database).await;
         let sample = Sample::make(&store, "t/n").await;
@@ -184,7 +184,7 @@ async fn payloads_over_a_budget_go_the_oldest_first_and_last_what_a_retry_needs(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_recorded_is_followed_by_who_asks_for_it() {
+async fn followers_get_the_records_that_fit_their_filter() {
     with_store(|store, database| async move {
         let (sample, other) = (Sample::make(&store, "t/n").await, Sample::make(&store, "u/n").await);
         let shutdown = CancellationToken::new();

@@ -58,7 +58,7 @@ async fn a_day_without_a_partition_fails_no_insert_and_is_moved_into_its_own_lat
 }
 
 #[tokio::test]
-async fn what_is_older_than_the_retention_is_dropped_with_its_payloads() {
+async fn executions_older_than_the_retention_are_dropped_with_their_payloads() {
     with_store(|store, database| async move {
         let sample = Sample::make(&store, "t/n").await;
         let now = sample.id().issued_at().to_micros();
@@ -76,7 +76,7 @@ async fn what_is_older_than_the_retention_is_dropped_with_its_payloads() {
 }
 
 #[tokio::test]
-async fn payloads_whose_keep_has_passed_are_deleted() {
+async fn payloads_whose_retention_has_passed_are_deleted() {
     with_store(|store, database| async move {
         let sample = Sample::make(&store, "t/n").await;
         let now = sample.id().issued_at().to_micros();

@@ -22,7 +22,7 @@ fn counts(succeeded: u32, failed: u32, millis: u64) -> Counts {
 }
 
 #[tokio::test]
-async fn what_workers_count_is_summed_by_minute_and_integration_and_written_again_without_harm() {
+async fn counts_of_workers_are_summed_by_minute_and_integration_and_may_be_written_again() {
     with_store(|store, database| async move {
         let (a, b) = (Sample::make(&store, "t/a").await, Sample::make(&store, "t/b").await);
         let (a_id, b_id) = (a.integration.id, b.integration.id);

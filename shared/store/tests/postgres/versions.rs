@@ -34,7 +34,7 @@ async fn every_version_is_kept_with_its_source_and_its_author_and_the_current_on
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_may_read_a_tenants_documents_is_in_the_snapshot_within_a_second() {
+async fn the_readers_of_a_tenants_documents_are_in_the_snapshot_within_a_second() {
     with_store(|store, database| async move {
         let options = WatchOptions { reconcile: Duration::from_secs(3600) };
         let snapshot = store.watch(CancellationToken::new(), options).await.unwrap();

@@ -17,7 +17,7 @@ struct Watch {
     due: DueAlert,
     pace: Pace,
     names: Vec<Name>,
-    /// Whether notifications arrive.
+    /// True if notifications arrive.
     arrives: bool,
     notifications: Vec<Notification>,
 }
@@ -111,7 +111,7 @@ fn a_notification_is_sent_when_it_is_raised_and_when_it_is_resolved() {
 }
 
 #[test]
-fn what_comes_and_goes_within_a_minute_is_one_alert() {
+fn raises_within_a_minute_are_one_alert() {
     let mut watch = Watch::new(1);
     assert_eq!(watch.evaluate(&[YES]), [(0, Event::Raised)]);
     for _ in 0..50 {
@@ -121,7 +121,7 @@ fn what_comes_and_goes_within_a_minute_is_one_alert() {
 }
 
 #[test]
-fn what_comes_back_again_and_again_must_be_away_for_longer_each_time() {
+fn a_condition_that_returns_must_be_clear_for_longer_each_time() {
     let mut watch = Watch::new(1);
     let mut evaluations_until_over = Vec::new();
     for _ in 0..8 {
@@ -141,7 +141,7 @@ fn what_comes_back_again_and_again_must_be_away_for_longer_each_time() {
 }
 
 #[test]
-fn while_it_stays_raised_it_is_told_again_after_the_time_to_repeat_and_not_before() {
+fn while_it_stays_raised_a_reminder_is_sent_after_the_time_to_repeat_and_not_before() {
     let mut watch = Watch::new(1);
     assert_eq!(watch.evaluate(&[YES]), [(0, Event::Raised)]);
     let four_hours = (4 * HOUR).div_duration_f64(INTERVAL) as i64;
@@ -152,7 +152,7 @@ fn while_it_stays_raised_it_is_told_again_after_the_time_to_repeat_and_not_befor
 }
 
 #[test]
-fn what_is_raised_together_is_told_together_and_the_rest_a_minute_later() {
+fn alerts_that_are_raised_together_are_in_one_notification_and_the_rest_a_minute_later() {
     let mut watch = Watch::new(4);
     assert_eq!(watch.evaluate(&[YES, NO, YES, NO]), [(0, Event::Raised), (2, Event::Raised)]);
     assert_eq!(watch.evaluate(&[YES, YES, YES, NO]), []);
@@ -163,7 +163,7 @@ fn what_is_raised_together_is_told_together_and_the_rest_a_minute_later() {
 }
 
 #[test]
-fn what_cannot_be_seen_changes_nothing() {
+fn an_unknown_condition_changes_nothing() {
     let mut watch = Watch::new(1);
     assert_eq!(watch.evaluate_times(10, &[None]), []);
     assert_eq!(watch.evaluate(&[YES]), [(0, Event::Raised)]);
@@ -183,7 +183,7 @@ fn nothing_is_written_while_a_message_has_not_arrived_and_what_happened_meanwhil
 }
 
 #[test]
-fn what_was_over_and_is_back_before_anybody_was_told_is_the_same_alert() {
+fn an_alert_that_returns_before_its_resolution_was_sent_is_the_same_alert() {
     let mut watch = Watch::new(1);
     watch.arrives = false;
     assert_eq!(watch.evaluate(&[YES]), [(0, Event::Raised)]);
@@ -264,7 +264,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_told_at_last_is_how_it_is(facts in any_facts()) {
+    fn the_last_notification_matches_the_state(facts in any_facts()) {
         let mut watch = Watch::new(3);
         for (holds, arrives, times) in &facts {
             watch.arrives = *arrives;

@@ -1,4 +1,4 @@
-//! Which deliveries run.
+//! Claims: the deliveries that run.
 
 use super::memory::Event;
 use super::worker::{CALL, CALL_ERP, HALTS, ORDERED, WORK, Worker, call, delivered, fails, redelivered, succeeds};

@@ -37,13 +37,13 @@ pub(super) struct State {
     pub(super) can_seal: bool,
     /// Number of questions to the store that fail before it is back.
     pub(super) store_is_away_for: usize,
-    /// Whether records are refused.
+    /// True if records are refused.
     pub(super) refuses_records: bool,
-    /// Whether another worker's success is stored.
+    /// True if another worker's success is stored.
     pub(super) has_succeeded: bool,
-    /// Whether an attempt is recorded as begun.
+    /// True if an attempt is recorded as begun.
     pub(super) has_begun: bool,
-    /// Whether the broker refuses messages.
+    /// True if the broker refuses messages.
     pub(super) refuses_messages: bool,
     /// The replies of called integrations, in order.
     pub(super) replies: VecDeque<CallReply>,

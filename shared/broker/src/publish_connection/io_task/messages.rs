@@ -16,7 +16,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> IoTask<S> {
         self.write_message(publication);
     }
 
-    /// Writes a message that is new, or that the broker has not looked at.
+    /// Writes a message that is new, or that the broker has not handled.
     pub(super) fn write_message(&mut self, publication: Publication) {
         let is_blocked = publication.kind == Kind::Call && self.shared.blocked.load(Ordering::Acquire);
         let Publication { slot, id, mut head, body, result, .. } = publication;
