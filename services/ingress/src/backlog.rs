@@ -20,7 +20,7 @@ pub(crate) struct LongQueues {
 }
 
 impl LongQueues {
-    /// Returns whether many messages waited in the queue when it was looked at last.
+    /// Returns whether many messages waited in the queue at the last check.
     pub(crate) fn contains(&self, queue: Queue) -> bool {
         self.are_there.load(Ordering::Relaxed) && self.queues.lock().unwrap_or_else(PoisonError::into_inner).contains(&queue)
     }

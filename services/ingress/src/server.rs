@@ -220,7 +220,7 @@ impl Ingress {
 async fn stop(shutdown: Shutdown, health: Health, stopping: CancellationToken, times: StoppingTimes, server: ServerHandle) {
     shutdown.wait().await;
     health.stopping();
-    // From here on each answer ends its connection: whoever keeps connections open leaves them before they are closed.
+    // From here on each answer ends its connection: clients leave their connections before these are closed.
     stopping.cancel();
     tokio::time::sleep(times.lame_duck).await;
     server.stop(true).await;

@@ -1,4 +1,4 @@
-//! Shares: how much of one resource of this process the calls under way hold, and whose calls they are.
+//! Shares: the amount of one resource of this process that running calls hold, by holder.
 //!
 //! No holder may take it all. Each may hold at most a multiple of what is free, so the bound of everybody shrinks as the resource is
 //! used, and some of it always stays free for those who hold nothing: "dynamic thresholds" of A. K. Choudhury and E. L. Hahne, IEEE/ACM

@@ -195,7 +195,7 @@ async fn deliver(consumer: &mut Consumer, waiters: &Waiters) {
                     waiter.recorded.cancel();
                 }
             }
-            Err(error) => tracing::warn!(%error, "a message on the reply queue is no reply"),
+            Err(error) => tracing::warn!(%error, "a message on the reply queue is not a reply"),
         }
     }
 }

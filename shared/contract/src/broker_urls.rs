@@ -79,7 +79,7 @@ fn separate_hosts(url: &str) -> Result<Vec<HostUrl<'_>>, String> {
 impl HostUrl<'_> {
     fn read(&self) -> Result<AMQPUri, String> {
         let mut uri: AMQPUri = self.text.parse().map_err(|error: String| match error.as_str() {
-            "invalid port number" => "the port is no number from 0 to 65535; a : in a password is %3A".to_owned(),
+            "invalid port number" => "the port is not a number from 0 to 65535; a : in a password is %3A".to_owned(),
             "empty host" => format!("the host is missing; {FORMS}"),
             // These texts name no part of the URL; others may.
             known if known.starts_with("invalid ") && !known.contains('\'') => format!("{known}; {FORMS}"),

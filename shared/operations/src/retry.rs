@@ -114,9 +114,9 @@ impl Operations {
         let input = match self.store.retry_input(id).await? {
             RetryInput::Whole(input) => *input,
             RetryInput::Redacted => {
-                return Err(refused("fields of its input are hidden and were not kept for a retry: send the call again".to_owned()));
+                return Err(refused("fields of its input are hidden and were not stored for a retry: send the call again".to_owned()));
             }
-            RetryInput::Gone => return Err(refused("its input is not kept any more".to_owned())),
+            RetryInput::Gone => return Err(refused("its input is no longer stored".to_owned())),
         };
         let integration = self.store.integration(&path).await?;
         if how.from_start {

@@ -138,7 +138,7 @@ pub enum StoreError {
         name: &'static str,
     },
     /// A stored definition is of a form that this program does not know: a newer one wrote it.
-    #[error("the stored definition can't be read by this program")]
+    #[error("this version cannot read the stored definition")]
     UnreadableDefinition {
         /// The unknown names.
         #[source]

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 /// Maximum executions that one announcement names: a NOTIFY has fewer than 8000 bytes.
 pub const MAX_ANNOUNCED: usize = 300;
-/// Announcements that wait for a slow follower; beyond, it is told that it has missed some.
+/// Announcements that wait for a slow follower; beyond, the follower learns that it has missed some.
 const WAITING: usize = 64;
 
 /// Records that were written.

@@ -3,7 +3,7 @@
 //! [`Store`] is a pool and is cheap to clone. Accepting a request needs none of its functions: [`Store::watch`] keeps a
 //! [`Snapshot`] of definitions and key digests in memory, fresh within a second and alive while the database is away.
 //!
-//! Times are microseconds of Unix time (`i64`) everywhere.
+//! Times are [`UnixMicros`](forebay_contract::UnixMicros).
 //!
 //! PostgreSQL 15 or newer, reached directly or through a pooler in session mode: LISTEN needs a session.
 

@@ -10,7 +10,7 @@ use deadpool_postgres::{Object, Transaction};
 use forebay_contract::UnixMicros;
 use std::time::Duration;
 
-/// Held by whoever does the upkeep: "forebaz" in ASCII, next to the migrations' lock.
+/// The lock of the upkeep: "forebaz" in ASCII, next to the migrations' lock.
 const LOCK: i64 = 0x66_6f72_6562_617a;
 /// Rows deleted in one statement, so that none of them runs into the statement timeout.
 pub(crate) const ROWS_AT_ONCE: i64 = 5_000;

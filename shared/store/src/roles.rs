@@ -45,7 +45,7 @@ impl FromStr for Role {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let known = Self::ALL.into_iter().find(|role| role.as_str() == text);
-        known.ok_or_else(|| format!("'{text}' is no role: use one of viewer, operator, developer, administrator"))
+        known.ok_or_else(|| format!("'{text}' is not a role: use one of viewer, operator, developer, administrator"))
     }
 }
 

@@ -45,8 +45,8 @@ pub struct ScheduleStep {
 }
 
 impl Store {
-    /// Locks up to `max` schedules of enabled integrations that have to be looked at, gives them to `publish`, and stores what that makes
-    /// of them. Others' locks are skipped. How many were looked at.
+    /// Locks up to `max` schedules of enabled integrations that are due for a plan, gives them to `publish`, and stores the steps that it
+    /// returns. Schedules that another process has locked are skipped. Returns the number of schedules.
     ///
     /// # Errors
     /// Those of the database; then nothing is stored, and what `publish` has published will be published again.
@@ -135,7 +135,7 @@ async fn lock_due(transaction: &Transaction<'_>, max: u32) -> Result<(Vec<DueSch
                 tracing::error!(
                     integration.tenant = tenant,
                     integration.name = name,
-                    "a due run has to wait: the definition can't be read"
+                    "a due run waits: this version cannot read the definition"
                 );
                 let wake_at = Some(now.0 + UNREADABLE_INTERVAL);
                 unreadable.push(ScheduleStep { integration_id: id, next_due_at: Some(next_due_at.0), wake_at, published: None });

@@ -86,7 +86,8 @@ impl Store {
         rows.iter().map(row).collect()
     }
 
-    /// Sets most bytes of a tenant's payloads, compressed as they are stored; `None`: no bound. What is over it goes with the next upkeep.
+    /// Sets the maximum bytes of a tenant's payloads, compressed as they are stored; `None`: no maximum. The next upkeep deletes payloads
+    /// above it.
     ///
     /// # Errors
     /// Those of the database.

@@ -1,7 +1,7 @@
-//! Which record of an execution stays when two meet. Workers write late, twice and out of order: one that was frozen wakes up, one that died
-//! left `running` behind, outcomes were spooled while the database was away.
+//! The transition of an execution's state: one of two records of it stays. Workers write late, twice and out of order: a frozen worker
+//! wakes up, a dead one left `running` behind, outcomes were spooled while the database was away.
 //!
-//! - A success stays: whatever comes after it is of a worker that does not know of it.
+//! - A success stays: a record that comes after it is of a worker that does not know of it.
 //! - The end of a later attempt replaces that of an earlier one; of one attempt, a success replaces a failure, and a failure replaces
 //!   `expired`. So a retry by hand, which only failed and expired executions get, shows its own state.
 //! - An end replaces `queued` and `running` of its own attempt and of earlier ones; the record of an abandoned execution those of any.

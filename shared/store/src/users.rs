@@ -267,7 +267,7 @@ async fn change_user(transaction: &Transaction<'_>, before: &UserRow, change: Us
     audit::write(transaction, by, &audit_event("user.update", &before.name, Some(shown(before)), Some(after))).await
 }
 
-/// Whoever has locked everybody out cannot be let in by anybody.
+/// An installation without an administrator could not be opened by anybody.
 async fn refuse_without_administrator(transaction: &Transaction<'_>) -> Result<(), StoreError> {
     let failed = StoreError::during("look for an administrator");
     // Two who each remove the other's rights take turns.

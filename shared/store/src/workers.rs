@@ -30,7 +30,7 @@ pub struct WorkerRow {
     /// The integrations whose exclusive queue it is the active consumer of.
     pub queues: Vec<Uuid>,
     /// Of each queue of which it has messages in hand, by its name at the broker, the acceptance of the oldest in microseconds of Unix time.
-    /// Queues are first in, first out: the oldest that any live worker has in hand is the oldest of the queue.
+    /// Queues are first in, first out: the oldest message in the hands of live workers is the oldest of the queue.
     pub oldest: Vec<(String, UnixMicros)>,
     /// Of each integration of which it has messages in hand, since when the oldest of them is under way:
     /// its acceptance, or the end of its `wait`.

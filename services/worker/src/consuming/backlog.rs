@@ -1,7 +1,7 @@
-//! Deliveries that wait in this worker for a place, by tenant, and the way out for those of a tenant with too many.
+//! Deliveries that wait in this worker for a place, by tenant, and their move to other queues when a tenant has too many.
 //!
-//! A queue that tenants share hands a worker a bounded number of messages. When most of them are one tenant's and wait, the calls of
-//! the others do not come. So a tenant with a backlog gets queues of its own, to which its waiting messages are moved; from then on
+//! A queue that tenants share gives a worker a bounded number of messages. When most of these wait and are of one tenant, the calls of the
+//! other tenants do not arrive. So a tenant with a backlog gets queues of its own, to which its waiting messages are moved; from then on
 //! its calls are published there.
 
 use forebay_broker::Topology;

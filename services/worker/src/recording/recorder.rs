@@ -167,7 +167,7 @@ impl RecordDestination {
                 Some(stored.into_iter().map(recorded).collect())
             }
             Err(error) if error.is_unavailable() => {
-                tracing::debug!(%error, outcomes = records.len(), "the database is away; outcomes are kept on the broker");
+                tracing::debug!(%error, outcomes = records.len(), "the database is away; outcomes wait on the broker");
                 None
             }
             Err(_) => {

@@ -1,4 +1,4 @@
-//! The connection on which messages are published: our own, since this is the way of every call.
+//! The connection on which messages are published. It is our own code, since every call uses it.
 //!
 //! One task owns the connection. All messages that wait when it runs go to the broker in one write, so the busier the
 //! process, the fewer system calls a message; a confirm goes from the socket to its publisher without another task between.

@@ -1,17 +1,16 @@
 //! Confirmed, mandatory publishing over several channels of one connection.
 //!
-//! Messages with the same `order` (those of one ordered trigger) take the same channel and keep their order. What became of one
-//! is told by the connection's task, so a caller that goes away disturbs nothing.
+//! Messages with the same `order` (those of one ordered trigger) take the same channel and keep their order. The connection task resolves
+//! the confirm of each message, so a caller that goes away disturbs nothing.
 //!
 //! ```text
 //! publish(): queue declared -> place in flight -> publish connection -> result -> publish()
 //! ```
 //!
-//! Until the connection's task takes a message it has not been sent: the difference between "not accepted" and "may be
-//! delivered" that callers are told.
+//! A message that the connection task has not taken was not sent. So callers learn whether a message was not accepted or may be delivered.
 //!
-//! A queue that refuses a message is full, or has no leader that this channel knows of. So it is asked how many messages it has. Where
-//! that is no reason, the message is tried on another channel, and after a while on another connection.
+//! A queue that refuses a message is full, or has no leader that this channel knows of. So the broker is asked for the number of its
+//! messages. If the queue is not full, the message is tried on another channel, and after a while on another connection.
 
 mod session;
 mod supervise;

@@ -118,7 +118,7 @@ impl Supervisor {
                     }
                 }
                 event = events.next() => match event {
-                    // lapin tells of a channel that the broker closed as well, such as over a queue that exists with other arguments.
+                    // lapin also reports a channel that the broker closed, such as over a queue that exists with other arguments.
                     Some(Event::Error(_)) if session.connection.status().connected() => {}
                     Some(Event::Error(error)) => {
                         tracing::warn!(connection.name = self.declaring(), error = %chain(&error), "the connection that declares queues was lost");
@@ -134,7 +134,7 @@ impl Supervisor {
 
     /// Other connections, while those at hand still work.
     async fn open_beside(&self) -> Option<Opened> {
-        tracing::warn!(connection.name = self.config.name, "a queue that is not full goes on refusing messages; connecting anew");
+        tracing::warn!(connection.name = self.config.name, "a queue that is not full still refuses messages; connecting again");
         let opened = async {
             let (connection, address) = connect(&self.config.url, &self.declaring()).await?;
             let events = connection.events_listener().boxed();

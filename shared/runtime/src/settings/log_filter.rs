@@ -17,7 +17,7 @@ pub(super) fn check(text: &str) -> Result<String, String> {
             _ => LEVELS.iter().find(|level| strsim::osa_distance(&word, level) <= 2),
         };
         if let Some(level) = meant {
-            return Err(format!("{part:?} is no level: write {level}, or name a crate with its level as in forebay_worker=warn"));
+            return Err(format!("{part:?} is not a log level: write {level}, or name a crate with its level as in forebay_worker=warn"));
         }
     }
     EnvFilter::builder()

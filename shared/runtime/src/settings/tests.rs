@@ -53,7 +53,7 @@ fn bytes_that_are_not_utf8_are_no_value() {
 #[test]
 fn a_broker_url_that_cannot_be_read_is_refused_by_its_name_and_without_the_password() {
     let cases = [
-        ("amqp://me:hunter2@host:port/v", "the port is no number"),
+        ("amqp://me:hunter2@host:port/v", "the port is not a number"),
         ("amqp://me:hun/ter2@host/v", "%2F"),
         ("amqp://me:hunter2@a,,b/v", "a comma has no host beside it"),
         ("amqp://me:hunter2@host/v?heartbeat=often", "write amqp://"),
