@@ -57,6 +57,7 @@ fn every_file_that_a_page_for_engineers_names_exists() {
     assert!(missing.is_empty(), "{}", missing.join("\n"));
 }
 
+/// A list names every file with certain words that is not one of the part's own files (`Its own: ...`), and nothing else.
 #[test]
 fn the_lists_of_files_for_a_new_part_are_whole() {
     let files = files();
@@ -71,12 +72,21 @@ fn the_lists_of_files_for_a_new_part_are_whole() {
     for part in contributing.split("\n### ").skip(1) {
         let mut lines = part.lines();
         let title = lines.next().unwrap();
-        let Some(words) = lines.find(|line| !line.is_empty()).filter(|line| line.starts_with("Files with ")) else { continue };
+        let own: Vec<&str> = part.lines().filter(|line| line.starts_with("Its own: ")).flat_map(quoted).collect();
+        for place in &own {
+            assert!(sources.iter().any(|(file, _)| file.starts_with(place)), "{title}: there is no {place}");
+        }
+        let is_own = |file: &str| own.iter().any(|place| file.starts_with(place));
+        let Some(words) = lines.find(|line| line.starts_with("Files with ") || line.starts_with("Other files with ")) else { continue };
         let words: Vec<&str> = quoted(words).collect();
         let listed: BTreeSet<&str> = lines.filter_map(|line| line.strip_prefix("- `")?.split('`').next()).collect();
-        let found: BTreeSet<&str> =
-            sources.iter().filter(|(_, text)| words.iter().any(|word| text.contains(word))).map(|(file, _)| file.as_str()).collect();
+        let found: BTreeSet<&str> = sources
+            .iter()
+            .filter(|(file, text)| !is_own(file) && words.iter().any(|word| text.contains(word)))
+            .map(|(file, _)| file.as_str())
+            .collect();
         assert_eq!(listed, found, "{title}: the list in CONTRIBUTING.md, and the files with {words:?}");
+        assert!(own.is_empty() || listed.len() <= 4, "{title}: with a folder of its own it touches at most four other files");
         lists += 1;
     }
     assert_eq!(lists, 3);

@@ -1,7 +1,7 @@
 //! The definitions of `examples/`, against the kinds of server that they are for.
 
 use crate::databases::{Mariadb, postgres_connection};
-use forebay_contract::signature::{Sender, SignatureScheme};
+use forebay_contract::authentication::{Sender, SignatureScheme};
 use forebay_tests::{Answer, FileServer, MailServer, Process, Sink, Stack};
 use serde_json::{Value, json};
 use std::time::Duration;

@@ -1,5 +1,5 @@
 use forebay_contract::UnixMicros;
-use forebay_contract::signature::{Sender, SignatureScheme};
+use forebay_contract::authentication::{Sender, SignatureScheme};
 use forebay_tests::{Answer, Process, Stack, eventually};
 
 /// All of an answer that could tell one path from another, with the tenant of the path and the path itself taken out.

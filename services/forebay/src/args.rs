@@ -366,7 +366,7 @@ fn setting_flags(matches: &ArgMatches) -> HashMap<&'static str, String> {
 }
 
 fn sender() -> clap::builder::PossibleValuesParser {
-    forebay_contract::signature::Sender::WORDS.map(|(word, _)| word).into()
+    forebay_contract::authentication::Sender::WORDS.map(|(word, _)| word).into()
 }
 
 pub(crate) fn key_value(text: &str) -> Result<(String, String), String> {

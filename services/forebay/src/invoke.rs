@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use forebay_contract::UnixMicros;
+use forebay_contract::authentication::{Sender, SignatureScheme};
 use forebay_contract::json::object_of;
-use forebay_contract::signature::{Sender, SignatureScheme};
 use forebay_runtime::settings::Settings;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Request, Response, Url};

@@ -1,6 +1,6 @@
 //! `GET /{tenant}/{name}/executions/{id}`: where an execution stands, for the API key that called, or one that reads all outcomes.
 
-use crate::authenticate::Access;
+use crate::authentication::Access;
 use crate::handler::Dependencies;
 use crate::problem::Problem;
 use actix_web::HttpResponse;

@@ -1,6 +1,6 @@
 //! One request from its first byte to its response: documents of a tenant, the outcome of an execution, or a [`call`].
 
-use crate::authenticate::{authenticate, check_hidden, refuse_unknown};
+use crate::authentication::{Head, check_hidden, outcome_reader, refuse_unknown};
 use crate::call::{self, Endpoint};
 use crate::checks::CheckCache;
 use crate::cors;
@@ -18,7 +18,6 @@ use actix_web::http::Method;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use forebay_contract::IdIssuer;
-use forebay_contract::definition::Authentication;
 use forebay_runtime::forwarding::TrustedProxies;
 use forebay_store::{Snapshot, SnapshotHandle, Store};
 use std::time::Duration;
@@ -93,8 +92,9 @@ async fn answer(
     let Endpoint { integration, webhook } = endpoint;
     // A browser asks without a key whether it may call.
     let is_preflight = request.method() == Method::OPTIONS && webhook.cors.is_some();
-    if dependencies.hides_names && webhook.authentication == Authentication::ApiKey && !is_preflight {
-        check_hidden(integration, request.uri().path(), request.headers(), snapshot)?;
+    let head = Head { integration, headers: request.headers(), snapshot };
+    if dependencies.hides_names && !is_preflight {
+        check_hidden(webhook, head, request.uri().path())?;
     }
     match route {
         Route::Documents { .. } => Err(Problem::unknown_path(request.uri().path())),
@@ -102,7 +102,7 @@ async fn answer(
             if request.method() != Method::GET {
                 return Err(Problem::method_not_allowed(request.method().as_str(), "GET"));
             }
-            let access = authenticate(integration.clone(), webhook, request.headers(), snapshot)?;
+            let access = outcome_reader(webhook, head)?;
             executions::show(&access, id, dependencies).await
         }
         Route::Call { .. } => {

@@ -2,7 +2,7 @@
 //!
 //! Accepting a call reads and writes no database: definitions and key digests are a snapshot in memory.
 
-mod authenticate;
+mod authentication;
 mod backlog;
 mod call;
 mod checks;

@@ -1,6 +1,6 @@
 //! From an authenticated HTTP request to an envelope.
 
-use crate::authenticate::Access;
+use crate::authentication::Access;
 use crate::problem::Problem;
 use actix_web::HttpRequest;
 use actix_web::http::header::HeaderMap;
@@ -57,7 +57,7 @@ pub(crate) fn normalize(
     let integration = &access.integration;
     let query_string = request.uri().query().unwrap_or_default();
     let query = read_query(query_string, &webhook.query).map_err(|errors| Problem::query(&errors))?;
-    let headers = headers(request.headers());
+    let headers = headers(request.headers(), webhook);
     let request = Request {
         method: request.method().as_str().to_owned(),
         path: request.uri().path().to_owned(),
@@ -71,10 +71,11 @@ pub(crate) fn normalize(
     Ok(Envelope { trace, caller: access.credential.caller(), ..envelope })
 }
 
-fn headers(headers: &HeaderMap) -> Vec<(String, String)> {
+fn headers(headers: &HeaderMap, webhook: &Webhook) -> Vec<(String, String)> {
+    let is_left_out = |name: &str| LEFT_OUT.contains(&name) || webhook.authentication.is_secret_header(name);
     headers
         .iter()
-        .filter(|(name, _)| !LEFT_OUT.contains(&name.as_str()))
+        .filter(|(name, _)| !is_left_out(name.as_str()))
         .map(|(name, value)| (name.as_str().to_owned(), text(value.as_bytes())))
         .collect()
 }

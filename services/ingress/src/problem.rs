@@ -9,7 +9,6 @@ use actix_web::http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, HeaderName, 
 use forebay_contract::ExecutionId;
 use forebay_contract::body::{ACCEPTED_ENCODINGS, BodyError};
 use forebay_contract::outcome::ExecutionError;
-use forebay_contract::signature::{SignatureError, SignatureScheme};
 use forebay_workflow::KeyError;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
@@ -61,48 +60,22 @@ impl Problem {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed", detail).with_header(ALLOW, allow)
     }
 
-    pub(crate) fn no_key(realm: &str) -> Self {
-        let detail = "This endpoint needs an API key: send it as 'X-API-Key: KEY' or 'Authorization: Bearer KEY'.";
-        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "API key needed", detail)
-            .with_header(WWW_AUTHENTICATE, format!("Bearer realm=\"{realm}\""))
-    }
-
-    pub(crate) fn wrong_key(realm: &str) -> Self {
-        let detail = "The API key is not valid here. Check that it is complete and was not deleted.";
-        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "API key not valid", detail)
-            .with_header(WWW_AUTHENTICATE, format!("Bearer realm=\"{realm}\", error=\"invalid_token\""))
-    }
-
-    /// Said only to who holds the key.
-    pub(crate) fn ended_key(realm: &str) -> Self {
-        let detail = "The key has expired. Ask the operator for a new one, or to move its end.";
-        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Key expired", detail)
-            .with_header(WWW_AUTHENTICATE, format!("Bearer realm=\"{realm}\", error=\"invalid_token\""))
-    }
-
-    pub(crate) fn not_signed(realm: &str, scheme: &SignatureScheme, error: &SignatureError) -> Self {
-        let detail = format!("This endpoint takes calls that are signed ({}): {error}.", scheme.name());
-        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Signature needed", detail)
-            .with_header(WWW_AUTHENTICATE, format!("Signature realm=\"{realm}\", header=\"{}\"", scheme.header()))
-    }
-
-    pub(crate) fn wrong_signature(realm: &str) -> Self {
-        let detail = "The signature is of no signing key of this endpoint, or the body is not as it was signed.";
-        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Signature not valid", detail)
-            .with_header(WWW_AUTHENTICATE, format!("Signature realm=\"{realm}\", error=\"invalid_signature\""))
+    /// No caller, or one whose proof is not valid. `challenge`: the value of `WWW-Authenticate`.
+    pub(crate) fn unauthorized(title: &'static str, detail: impl Into<String>, challenge: String) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", title, detail).with_header(WWW_AUTHENTICATE, challenge)
     }
 
     /// A browser that is shown this asks its user for a key.
     pub(crate) fn no_key_for_documents(realm: &str) -> Self {
         let detail = "These pages need an API key of the tenant: send it as 'X-API-Key: KEY' or 'Authorization: Bearer KEY', or give it as the password when a browser asks.";
-        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "API key needed", detail)
-            .with_header(WWW_AUTHENTICATE, format!("Bearer realm=\"{realm}\", Basic realm=\"{realm}\", charset=\"UTF-8\""))
+        let challenge = format!("Bearer realm=\"{realm}\", Basic realm=\"{realm}\", charset=\"UTF-8\"");
+        Self::unauthorized("API key needed", detail, challenge)
     }
 
     pub(crate) fn wrong_key_for_documents(realm: &str) -> Self {
         let challenge = format!("Bearer realm=\"{realm}\", error=\"invalid_token\", Basic realm=\"{realm}\", charset=\"UTF-8\"");
         let detail = "The API key is not one of this tenant. Check that it is complete and was not deleted.";
-        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "API key not valid", detail).with_header(WWW_AUTHENTICATE, challenge)
+        Self::unauthorized("API key not valid", detail, challenge)
     }
 
     pub(crate) fn no_grant(path: &str) -> Self {

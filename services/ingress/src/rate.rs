@@ -3,7 +3,7 @@
 //! The generic cell rate algorithm (GCRA; ITU-T I.371, appendix) stores one time for each: the theoretical arrival time of the next call, if
 //! all calls so far had arrived evenly. No timer runs, and an endpoint without a rate costs nothing.
 
-use crate::authenticate::Access;
+use crate::authentication::Access;
 use crate::problem::Problem;
 use forebay_contract::definition::{Rate, RateScope};
 use std::collections::HashMap;

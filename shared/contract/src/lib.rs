@@ -2,6 +2,7 @@
 //! Types and their validation; no I/O.
 
 pub mod alert;
+pub mod authentication;
 pub mod body;
 mod broker_urls;
 mod causes;
@@ -22,7 +23,6 @@ pub mod schedule;
 pub mod schema;
 mod secret;
 mod shared_queue;
-pub mod signature;
 mod unix_time;
 mod variables;
 

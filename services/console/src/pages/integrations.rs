@@ -14,7 +14,8 @@ use crate::view::notice::notice;
 use crate::view::page::{Section, card, table_card};
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
-use forebay_contract::definition::{Authentication, Definition};
+use forebay_contract::authentication::KeyUse;
+use forebay_contract::definition::Definition;
 use forebay_contract::{IntegrationPath, Name, UnixMicros, parse_duration};
 use forebay_operations::OperationError;
 use forebay_store::{
@@ -190,11 +191,12 @@ pub(super) async fn page(caller: &Caller, path: &IntegrationPath, status: Status
             header { h2 { "Latest executions" } div.actions { a.button.small href={ "/executions?" (asked.query_string()) } { "All" } } }
             (view::executions::list(&latest, &view::executions::Asked::default(), false))
         }
-        @if let Some(webhook) = definition.trigger.webhook().filter(|webhook| webhook.authentication != Authentication::None) {
-            @let signs = webhook.authentication.scheme().is_some();
+        @if let Some(key_use) = definition.trigger.webhook().and_then(|webhook| webhook.authentication.key_use()) {
+            @let signs = key_use == KeyUse::Signs;
             @let all: Vec<view::keys::Line> = keys.into_iter().map(super::keys::line).collect();
             @let (mine, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|key| key.integrations.iter().any(|one| *one == path.name.as_str()));
-            (table_card(if signs { "Signing keys, and API keys for outcomes" } else { "API keys" }, &html! {}, &view::keys::list(&mine, now, is_developer, path.name.as_str(), &base)))
+            @let title = match key_use { KeyUse::Signs => "Signing keys, and API keys for outcomes", KeyUse::Sends => "API keys" };
+            (table_card(title, &html! {}, &view::keys::list(&mine, now, is_developer, path.name.as_str(), &base)))
             @if is_developer {
                 @let this = [path.name.to_string()];
                 @if !others.is_empty() { (card("Grant an existing key", &html! {}, &view::keys::picker(path.tenant.as_str(), &others.iter().collect::<Vec<_>>(), &this, &base))) }

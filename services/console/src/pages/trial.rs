@@ -12,8 +12,8 @@ use crate::view::page::Section;
 use crate::view::try_it::{Answer, Call};
 use actix_web::http::StatusCode;
 use actix_web::web;
-use forebay_contract::definition::{Authentication, Webhook};
-use forebay_contract::signature::SignatureScheme;
+use forebay_contract::authentication::{Authentication, CallToProve, KeyUse};
+use forebay_contract::definition::Webhook;
 use forebay_contract::{IntegrationPath, UnixMicros};
 use forebay_store::{NewKey, Role};
 use maud::{Markup, html};
@@ -81,8 +81,7 @@ pub(super) async fn send(caller: Caller, at: At, body: web::Bytes) -> PageResult
     let (path, sent) = (path(at)?, Sent::read(&body));
     caller.actor.may(&path.tenant, Role::Operator).map_err(Failure::from)?;
     let webhook = webhook(&caller, &path).await?;
-    let needs_key = webhook.authentication != Authentication::None;
-    let scheme = webhook.authentication.scheme();
+    let authentication = &webhook.authentication;
     let call = Call {
         method: sent.text("method").to_owned(),
         query: sent.text("query").trim().trim_start_matches('?').to_owned(),
@@ -95,10 +94,9 @@ pub(super) async fn send(caller: Caller, at: At, body: web::Bytes) -> PageResult
         caller.state.operations.diagnose(&caller.actor, &path, RECORDED_FOR).await?;
     }
     let url = format!("{}/{path}", caller.state.ingress_internal_url);
-    let answered = match (needs_key, call.makes_key) {
-        (true, true) => with_own_key(&caller, &path, &url, &call, scheme).await?,
-        (true, false) => once(&caller, &url, &call, Some(sent.text("key").trim()), scheme).await,
-        (false, _) => once(&caller, &url, &call, None, None).await,
+    let answered = match authentication.key_use() {
+        Some(key_use) if call.makes_key => with_own_key(&caller, &path, &url, &call, authentication, key_use).await?,
+        Some(_) | None => once(&caller, &url, &call, authentication, sent.text("key").trim()).await,
     };
     let place = format!("{}/try", address(path.tenant.as_str(), path.name.as_str()));
     caller.lead_to(&place, &Flash::Tried(call, answered)).await
@@ -110,7 +108,8 @@ async fn with_own_key(
     path: &IntegrationPath,
     url: &str,
     call: &Call,
-    scheme: Option<&SignatureScheme>,
+    authentication: &Authentication,
+    key_use: KeyUse,
 ) -> Result<Result<Answer, String>, PageError> {
     let operations = &caller.state.operations;
     let new = NewKey {
@@ -119,13 +118,13 @@ async fn with_own_key(
         integrations: vec![path.name.clone()],
         value: None,
         expires_at: Some(UnixMicros::now() + KEY_LASTS),
-        signs: scheme.is_some(),
+        signs: key_use == KeyUse::Signs,
         reads_all_outcomes: false,
     };
     let key = operations.create_key(&caller.actor, new).await?;
     let until = Instant::now() + KEY_TIMEOUT;
     let answered = loop {
-        let answered = once(caller, url, call, Some(&key.key), scheme).await;
+        let answered = once(caller, url, call, authentication, &key.key).await;
         // Refused before anything was done: the ingress does not know the key yet.
         if !matches!(&answered, Ok(answer) if answer.status == StatusCode::UNAUTHORIZED.as_u16()) || Instant::now() > until {
             break answered;
@@ -136,20 +135,14 @@ async fn with_own_key(
     Ok(answered)
 }
 
-/// With a scheme the key is not sent: the call is signed with it.
-async fn once(caller: &Caller, url: &str, call: &Call, key: Option<&str>, scheme: Option<&SignatureScheme>) -> Result<Answer, String> {
+/// `key`: of the caller, where the endpoint wants one.
+async fn once(caller: &Caller, url: &str, call: &Call, authentication: &Authentication, key: &str) -> Result<Answer, String> {
     let method = reqwest::Method::from_bytes(call.method.as_bytes()).map_err(|_| format!("'{}' is no method", call.method))?;
     let url = if call.query.is_empty() { url.to_owned() } else { format!("{url}?{}", call.query) };
     let mut request = caller.state.client.request(method, url);
-    match (key, scheme) {
-        (Some(key), None) => request = request.header("X-API-Key", key),
-        (Some(key), Some(scheme)) => {
-            let id = uuid::Uuid::new_v4().simple().to_string();
-            for (name, value) in scheme.sign(key, &id, call.body.as_bytes(), UnixMicros::now()) {
-                request = request.header(name, value);
-            }
-        }
-        (None, _) => {}
+    let id = uuid::Uuid::new_v4().simple().to_string();
+    for (name, value) in authentication.headers(key, &CallToProve { id: &id, body: call.body.as_bytes(), now: UnixMicros::now() }) {
+        request = request.header(name, value);
     }
     if !call.content_type.is_empty() {
         request = request.header("Content-Type", &call.content_type);

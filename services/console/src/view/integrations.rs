@@ -7,7 +7,7 @@ use super::notice::{copied, empty, facts};
 use super::page::{card, tabs};
 use super::table::head;
 use super::time::{ago, at, span};
-use forebay_contract::definition::{Authentication, Definition, DispatchPolicy, OnFailure, Trigger};
+use forebay_contract::definition::{Definition, DispatchPolicy, OnFailure, Trigger};
 use forebay_contract::{UnixMicros, format_duration};
 use forebay_store::ExecutionRow;
 use maud::{Markup, html};
@@ -155,12 +155,7 @@ pub(crate) fn rules(definition: &Definition) -> Markup {
         rules.push(("After a final failure", html! { (after) }));
     }
     if let Trigger::Webhook(webhook) = &definition.trigger {
-        let who = match &webhook.authentication {
-            Authentication::None => "None: it is open".to_owned(),
-            Authentication::Signature(scheme) => format!("Signed ({}): {}", scheme.name(), scheme.header()),
-            Authentication::ApiKey => "API key".to_owned(),
-        };
-        rules.push(("Authentication", html! { (who) }));
+        rules.push(("Authentication", html! { (webhook.authentication.details()) }));
         if let Some(rate) = webhook.rate {
             rules.push(("Lets in", html! { (rate.to_string()) }));
         }

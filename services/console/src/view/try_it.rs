@@ -6,7 +6,8 @@ use super::json::{body, text};
 use super::notice::{copied, notice};
 use super::page::card;
 use super::time::span;
-use forebay_contract::definition::{Authentication, QueryKind, QueryParameter, Webhook};
+use forebay_contract::authentication::{Authentication, KeyUse};
+use forebay_contract::definition::{QueryKind, QueryParameter, Webhook};
 use maud::{Markup, html};
 
 /// A call as a person put it together.
@@ -44,8 +45,10 @@ pub(crate) struct Answer {
 /// The form of a call.
 #[must_use]
 pub(crate) fn form(address: &str, webhook: &Webhook, call: &Call, may_make_key: bool) -> Markup {
-    let needs_key = webhook.authentication != Authentication::None;
-    let key = if webhook.authentication.scheme().is_some() { "Signing key" } else { "API key" };
+    let key = webhook.authentication.key_use().map(|key_use| match key_use {
+        KeyUse::Sends => "API key",
+        KeyUse::Signs => "Signing key",
+    });
     let methods: Vec<(&str, &str)> = webhook.methods.iter().map(|method| (method.as_str(), method.as_str())).collect();
     card(
         "Request",
@@ -59,7 +62,7 @@ pub(crate) fn form(address: &str, webhook: &Webhook, call: &Call, may_make_key: 
                 }
                 (Field { name: "body", label: "Body", value: &call.body, ..Field::default() }.text(10))
                 (Field { name: "headers", label: "More headers", value: &call.headers, hint: "One a line, such as Idempotency-Key: 42", ..Field::default() }.text(2))
-                @if needs_key {
+                @if let Some(key) = key {
                     fieldset.field {
                         legend { (key) }
                         @if may_make_key {
@@ -144,6 +147,7 @@ pub(crate) fn curl(url: &str, call: &Call, authentication: &Authentication) -> S
 #[cfg(test)]
 mod tests {
     use super::*;
+    use forebay_contract::authentication::ApiKey;
 
     #[test]
     fn a_line_for_the_shell_keeps_what_is_typed_inside_of_its_quotes() {
@@ -154,7 +158,7 @@ mod tests {
             body: "{\"a\": \"it's; rm -rf /\"}".to_owned(),
             ..Call::default()
         };
-        let line = curl("http://127.0.0.1:8080/t/n", &call, &Authentication::ApiKey);
+        let line = curl("http://127.0.0.1:8080/t/n", &call, &Authentication::ApiKey(ApiKey));
         assert!(line.starts_with("curl -i -X POST 'http://127.0.0.1:8080/t/n?a=1' \\\n     -H 'X-API-Key: KEY'"), "{line}");
         assert!(line.ends_with(r#"--data-binary '{"a": "it'\''s; rm -rf /"}'"#), "{line}");
     }

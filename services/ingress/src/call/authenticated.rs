@@ -1,7 +1,7 @@
 //! The second stage: the caller may call, and the body is there.
 
 use super::received::{Call, Received};
-use crate::authenticate::{Access, Caller};
+use crate::authentication::{Access, Caller};
 use crate::client::client_of;
 use crate::handler::Dependencies;
 use crate::problem::Problem;
@@ -34,9 +34,9 @@ impl<'r> Authenticated<'r> {
                 admit(&call, &access, dependencies)?;
                 (access, read(&call, payload, true, dependencies).await?)
             }
-            Caller::Signed(signed) => {
+            Caller::Unverified(unverified) => {
                 let mut body = read(&call, payload, false, dependencies).await?;
-                let access = signed.check(&body.bytes).await?;
+                let access = unverified.verify(&body.bytes).await?;
                 body.memory.authenticated();
                 admit(&call, &access, dependencies)?;
                 (access, body)

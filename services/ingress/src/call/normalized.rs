@@ -2,7 +2,7 @@
 
 use super::authenticated::{Authenticated, Body};
 use super::received::Call;
-use crate::authenticate::Access;
+use crate::authentication::Access;
 use crate::checks::Checks;
 use crate::handler::Dependencies;
 use crate::normalize::normalize;

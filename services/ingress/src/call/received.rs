@@ -1,6 +1,6 @@
 //! The first stage: a call whose head its endpoint accepts.
 
-use crate::authenticate::Caller;
+use crate::authentication::{Caller, Head};
 use crate::dispatch::Wait;
 use crate::handler::Dependencies;
 use crate::limit::InFlightCall;
@@ -77,7 +77,7 @@ impl<'r> Received<'r> {
         if !webhook.methods.iter().any(|method| method.as_str() == request.method().as_str()) {
             return Err(Problem::method_not_allowed(request.method().as_str(), &endpoint.allowed_methods()));
         }
-        let caller = Caller::of(integration.clone(), webhook, request.headers(), snapshot)?;
+        let caller = Caller::of(webhook, Head { integration, headers: request.headers(), snapshot })?;
         let in_flight = dependencies.in_flight.enter(&integration.definition.tenant)?;
         let response_time = ResponseTime::of(webhook, &Preferences::of(request.headers()));
         let call = Call { request, endpoint, trace: trace.context(), response_time, _in_flight: in_flight };

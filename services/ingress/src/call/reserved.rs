@@ -10,7 +10,7 @@
 use super::normalized::{self, Normalized};
 use super::received::{Call, ResponseTime};
 use super::response::{accepted, ended, location_of};
-use crate::authenticate::Access;
+use crate::authentication::Access;
 use crate::checks::Checks;
 use crate::dispatch::Dispatch;
 use crate::handler::Dependencies;

@@ -1,7 +1,8 @@
 //! The answers that a call of an endpoint can get, as the HTTP contract has them.
 
 use super::Endpoint;
-use forebay_contract::definition::{Authentication, IdempotencyMatch, OnTimeout, Status};
+use forebay_contract::authentication::KeyUse;
+use forebay_contract::definition::{IdempotencyMatch, OnTimeout, Status};
 use forebay_contract::format_duration;
 
 /// One answer.
@@ -38,22 +39,15 @@ pub(super) fn answers(endpoint: Endpoint<'_>) -> Vec<Answer> {
         &[],
         "A query parameter is missing or of another type, the body is not what its Content-Type says, or the idempotency key is not valid.",
     );
-    match &webhook.authentication {
-        Authentication::ApiKey => {
-            problem(401, &["WWW-Authenticate"], "No API key, or one that is not valid here.");
-            problem(403, &[], "The API key is valid, but not for this endpoint.");
-        }
-        Authentication::Signature(_) => {
-            problem(401, &["WWW-Authenticate"], "Not signed, too long ago, or not with a signing key of this endpoint.");
-        }
-        Authentication::None => {}
+    for refusal in webhook.authentication.refusals() {
+        problem(refusal.status, refusal.headers, refusal.meaning);
     }
     problem(404, &[], "The endpoint was disabled.");
     problem(408, &[], "The body did not arrive in time.");
     if webhook.response.is_some() {
-        let other = match (&webhook.idempotency.key, &webhook.authentication) {
-            (Some(_), Authentication::ApiKey) => " Or that call was made with another API key, and its outcome is for that key.",
-            _ => "",
+        let other = match (&webhook.idempotency.key, webhook.authentication.key_use()) {
+            (Some(_), Some(KeyUse::Sends)) => " Or that call was made with another API key, and its outcome is for that key.",
+            (Some(_), Some(KeyUse::Signs) | None) | (None, _) => "",
         };
         let meaning =
             format!("The first call with the same idempotency key is still being executed; its outcome will be at Location.{other}");

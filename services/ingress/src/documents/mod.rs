@@ -4,7 +4,7 @@ mod answers;
 mod openapi;
 mod page;
 
-use crate::authenticate::{has_ended, presented_key};
+use crate::authentication::{has_ended, presented_key};
 use crate::client::client_of;
 use crate::problem::Problem;
 use actix_web::http::header::{
@@ -15,7 +15,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse};
 use data_encoding::{BASE64, HEXLOWER};
 use forebay_contract::Name;
-use forebay_contract::definition::{Authentication, Definition, Webhook};
+use forebay_contract::definition::{Definition, Webhook};
 use forebay_runtime::forwarding::TrustedProxies;
 use forebay_store::{ApiKey, DocsAccess, Snapshot};
 use sha2::{Digest, Sha256};
@@ -122,7 +122,7 @@ impl Documents {
         for integration in integrations {
             let definition = &*integration.definition;
             if let (true, Some(webhook)) = (definition.enabled, definition.trigger.webhook())
-                && key.is_none_or(|key| webhook.authentication == Authentication::None || key.integrations.contains(&integration.id))
+                && key.is_none_or(|key| !webhook.authentication.needs_key() || key.integrations.contains(&integration.id))
             {
                 let max_bytes = webhook.max_bytes.min(self.max_body_bytes);
                 endpoints.push(Endpoint { definition, webhook, version: integration.version, max_bytes });

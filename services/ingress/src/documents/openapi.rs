@@ -2,9 +2,9 @@
 
 use super::Endpoint;
 use super::answers::{Answer, AnswerKind, answers};
+use forebay_contract::authentication::{ApiKey, AuthenticationType, OutcomeReaders, SecurityScheme};
 use forebay_contract::body::BodyRule;
-use forebay_contract::definition::{Authentication, IdempotencyMatch, QueryKind};
-use forebay_contract::signature::SignatureScheme;
+use forebay_contract::definition::{IdempotencyMatch, QueryKind};
 use serde_json::{Map, Value, json};
 
 const PROBLEM: &str = "application/problem+json";
@@ -18,16 +18,10 @@ pub(super) fn document(tenant: &str, endpoints: &[Endpoint<'_>]) -> Value {
         paths.insert(format!("{path}/executions/{{executionId}}"), executions(*endpoint));
     }
     let mut security_schemes = Map::new();
-    if endpoints.iter().any(|endpoint| is_behind_key(*endpoint)) {
-        security_schemes.insert("apiKey".to_owned(), json!({ "type": "apiKey", "in": "header", "name": "X-API-Key" }));
-        security_schemes.insert("bearer".to_owned(), json!({ "type": "http", "scheme": "bearer" }));
-    }
-    for endpoint in endpoints {
-        if let Authentication::Signature(scheme) = &endpoint.webhook.authentication {
-            let description = format!("{}: {}, made of the body with a signing key.", scheme.name(), scheme.form());
-            let written = json!({ "type": "apiKey", "in": "header", "name": scheme.header(), "description": description });
-            security_schemes.insert(signature_name(scheme), written);
-        }
+    let of_outcomes = endpoints.iter().flat_map(|endpoint| outcome_schemes(*endpoint));
+    let of_calls = endpoints.iter().flat_map(|endpoint| endpoint.webhook.authentication.security_schemes());
+    for SecurityScheme { name, scheme } in of_outcomes.chain(of_calls) {
+        security_schemes.insert(name, scheme);
     }
     // Each change of a definition is a version more, so the sum grows with every change and is the same on every replica.
     let version: i64 = endpoints.iter().map(|endpoint| i64::from(endpoint.version)).sum();
@@ -44,26 +38,17 @@ pub(super) fn document(tenant: &str, endpoints: &[Endpoint<'_>]) -> Value {
     })
 }
 
-/// Keys for calls, unless these are signed; for outcomes always.
-fn is_behind_key(endpoint: Endpoint<'_>) -> bool {
-    endpoint.webhook.authentication != Authentication::None
-}
-
-fn by_key(endpoint: Endpoint<'_>) -> Value {
-    if is_behind_key(endpoint) { json!([{ "apiKey": [] }, { "bearer": [] }]) } else { json!([]) }
-}
-
-fn security(endpoint: Endpoint<'_>) -> Value {
-    match &endpoint.webhook.authentication {
-        Authentication::Signature(scheme) => json!([{ signature_name(scheme): [] }]),
-        _ => by_key(endpoint),
+/// Of who asks for the outcome of a call.
+fn outcome_schemes(endpoint: Endpoint<'_>) -> Vec<SecurityScheme> {
+    match endpoint.webhook.authentication.outcome_readers() {
+        OutcomeReaders::Anybody => Vec::new(),
+        OutcomeReaders::KeyHolders => ApiKey.security_schemes(),
     }
 }
 
-/// The names of components are of fewer characters than those of headers.
-fn signature_name(scheme: &SignatureScheme) -> String {
-    let plain = |one: char| if one.is_ascii_alphanumeric() { one.to_ascii_lowercase() } else { '-' };
-    format!("signature-{}", scheme.header().chars().map(plain).collect::<String>())
+/// One of the schemes has to be fulfilled.
+fn any_of(schemes: &[SecurityScheme]) -> Value {
+    schemes.iter().map(|scheme| json!({ &scheme.name: [] })).collect()
 }
 
 fn path_item(endpoint: Endpoint<'_>) -> Value {
@@ -91,7 +76,7 @@ fn operation(endpoint: Endpoint<'_>, method: &str) -> Value {
         "description": definition.description,
         "parameters": parameters,
         "responses": answers(endpoint).iter().map(|answer| (answer.status.clone(), response(answer))).collect::<Map<_, _>>(),
-        "security": security(endpoint),
+        "security": any_of(&endpoint.webhook.authentication.security_schemes()),
     });
     // RFC 9110, section 9.3.1: content of a GET has no defined meaning, so no client should be generated that sends one.
     if method != "GET" {
@@ -185,22 +170,27 @@ fn response(answer: &Answer) -> Value {
 fn executions(endpoint: Endpoint<'_>) -> Value {
     let problem =
         |meaning: &str| response(&Answer { status: String::new(), meaning: meaning.to_owned(), kind: AnswerKind::Problem, headers: &[] });
+    let readers = endpoint.webhook.authentication.outcome_readers();
     let mut responses = json!({
         "200": {
             "description": "Where the execution stands.",
             "headers": { "Forebay-Execution-Id": { "$ref": "#/components/headers/Forebay-Execution-Id" } },
             "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Execution" } } },
         },
-        "404": problem(if is_behind_key(endpoint) {
-            "No execution with this id was accepted here, it is older than the history that is kept, or another API key called it."
-        } else {
-            "No execution with this id was accepted here, or it is older than the history that is kept."
+        "404": problem(match readers {
+            OutcomeReaders::KeyHolders => {
+                "No execution with this id was accepted here, it is older than the history that is kept, or another API key called it."
+            }
+            OutcomeReaders::Anybody => "No execution with this id was accepted here, or it is older than the history that is kept.",
         }),
         "503": problem("The history cannot be read at the moment."),
     });
-    if is_behind_key(endpoint) {
-        responses["401"] = problem("No API key, or one that is not valid here.");
-        responses["403"] = problem("The API key is valid, but not for this endpoint.");
+    let refusals = match readers {
+        OutcomeReaders::KeyHolders => ApiKey.refusals(),
+        OutcomeReaders::Anybody => &[],
+    };
+    for refusal in refusals {
+        responses[refusal.status.to_string()] = problem(refusal.meaning);
     }
     let id = json!({ "name": "executionId", "in": "path", "required": true, "schema": { "type": "string" } });
     json!({ "get": {
@@ -208,7 +198,7 @@ fn executions(endpoint: Endpoint<'_>) -> Value {
         "summary": format!("An execution of {}", endpoint.definition.name),
         "parameters": [id],
         "responses": responses,
-        "security": by_key(endpoint),
+        "security": any_of(&outcome_schemes(endpoint)),
     } })
 }
 

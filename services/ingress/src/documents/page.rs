@@ -3,7 +3,8 @@
 use super::Endpoint;
 use super::answers::answers;
 use super::openapi::rule_text;
-use forebay_contract::definition::{Authentication, IdempotencyMatch, QueryKind, QueryParameter};
+use forebay_contract::authentication::Instruction;
+use forebay_contract::definition::{IdempotencyMatch, QueryKind, QueryParameter};
 use forebay_contract::format_duration;
 use forebay_mapping::html_escaped;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -29,7 +30,7 @@ pub(super) fn page(tenant: &str, endpoints: &[Endpoint<'_>]) -> String {
          <title>{name}</title><style>{STYLE}</style></head><body>\n<h1>{name}</h1>\n\
          <p>The same for programs: <a href=\"/{name}/openapi.json\">openapi.json</a> (OpenAPI 3.1).</p>\n"
     );
-    if endpoints.iter().any(|endpoint| endpoint.webhook.authentication != Authentication::None) {
+    if endpoints.iter().any(|endpoint| endpoint.webhook.authentication.needs_key()) {
         html.push_str("<p>An API key travels as <code>X-API-Key: KEY</code> or <code>Authorization: Bearer KEY</code>.</p>\n");
     }
     if endpoints.is_empty() {
@@ -57,15 +58,9 @@ fn section(html: &mut String, tenant: &str, endpoint: Endpoint<'_>) {
         html.push_str(&format!("<p>{}</p>\n", escaped(&definition.description)));
     }
     html.push_str(&format!("<p><code>{} /{}/{name}</code></p>\n<ul>\n", methods.join(" | "), escaped(tenant)));
-    let who = match &webhook.authentication {
-        Authentication::ApiKey => "Needs an API key that is granted to it.".to_owned(),
-        Authentication::Signature(scheme) => {
-            let (header, form) = (escaped(scheme.header()), escaped(scheme.form()));
-            format!("Takes calls that are signed ({}): <code>{header}: {form}</code>.", scheme.name())
-        }
-        Authentication::None => "Open: needs no API key.".to_owned(),
-    };
-    html.push_str(&format!("<li>{who}</li>\n"));
+    let Instruction { text, header } = webhook.authentication.instruction();
+    let header = header.map(|header| format!(": <code>{}</code>", escaped(&header))).unwrap_or_default();
+    html.push_str(&format!("<li>{}{header}.</li>\n", escaped(&text)));
     let when = match webhook.response {
         None => "Answers 202 once the call is stored; the outcome is at <code>Location</code>.".to_owned(),
         Some(response) => format!("Waits for the outcome, {} at most.", format_duration(response.wait)),

@@ -24,8 +24,8 @@ pub use steps::{
     OnError, Parallel, Redirects, Set, SftpCall, SftpOperation, SqlCall, SqlStatement, Step, Stop, Switch, Wait,
 };
 pub use trigger::{
-    Authentication, Cors, DispatchPolicy, Idempotency, IdempotencyMatch, MissedRuns, OnTimeout, QueryKind, QueryParameter, Rate, RateScope,
-    ResponseWait, Schedule, Trigger, Webhook,
+    Cors, DispatchPolicy, Idempotency, IdempotencyMatch, MissedRuns, OnTimeout, QueryKind, QueryParameter, Rate, RateScope, ResponseWait,
+    Schedule, Trigger, Webhook,
 };
 
 use crate::name::{IntegrationPath, Name};

@@ -1,4 +1,5 @@
 use super::*;
+use crate::authentication::{ApiKey, Authentication};
 use crate::body::Charset;
 use crate::outcome::ErrorCode;
 use http::Method;
@@ -76,7 +77,7 @@ fn the_designs_example_is_read_whole() {
 fn the_shortest_definition_takes_the_defaults() {
     let definition = read("tenant: t\nname: n\ntrigger:\n  webhook:\n").unwrap();
     assert_eq!(webhook_of(&definition).methods, [Method::GET, Method::POST]);
-    assert_eq!(webhook_of(&definition).authentication, Authentication::ApiKey);
+    assert_eq!(webhook_of(&definition).authentication, Authentication::ApiKey(ApiKey));
     assert_eq!(webhook_of(&definition).policy, DispatchPolicy::Parallel);
     assert_eq!(webhook_of(&definition).response, None);
     assert_eq!(definition.retry, RetryPolicy::default());

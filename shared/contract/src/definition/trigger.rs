@@ -1,10 +1,10 @@
 //! What starts an execution: a webhook or a schedule.
 
+use crate::authentication::Authentication;
 use crate::body::{BodyRule, Reading};
 use crate::duration::format_duration;
 use crate::envelope::{CALL_METHOD, Request};
 use crate::schedule::Timing;
-use crate::signature::SignatureScheme;
 use http::Method;
 use serde_json::Value;
 use std::fmt;
@@ -186,45 +186,6 @@ pub enum IdempotencyMatch {
     Request,
     /// Always: senders put another time or number into each try.
     Key,
-}
-
-/// Who may call a webhook.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Authentication {
-    /// A holder of an API key that is granted to the integration.
-    ApiKey,
-    /// Who signs calls with a signing key that is granted to the integration.
-    Signature(SignatureScheme),
-    /// Anybody: said out loud in the definition.
-    None,
-}
-
-impl Authentication {
-    /// How calls are signed; absent: they are not.
-    #[must_use]
-    pub fn scheme(&self) -> Option<&SignatureScheme> {
-        if let Self::Signature(scheme) = self { Some(scheme) } else { None }
-    }
-
-    /// The header with which callers prove who they are, with words in the place of what is secret; absent: they need none.
-    #[must_use]
-    pub fn example(&self) -> Option<String> {
-        match self {
-            Self::ApiKey => Some("X-API-Key: KEY".to_owned()),
-            Self::Signature(scheme) => Some(format!("{}: {}", scheme.header(), scheme.form())),
-            Self::None => None,
-        }
-    }
-}
-
-impl fmt::Display for Authentication {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ApiKey => f.write_str("API key"),
-            Self::Signature(scheme) => write!(f, "signed ({})", scheme.name()),
-            Self::None => f.write_str("open"),
-        }
-    }
 }
 
 /// One declared query parameter.

@@ -1,6 +1,7 @@
 //! The fields of the form: what they say of a definition's document, and back.
 
 use crate::pages::sent::Sent;
+use forebay_contract::authentication::Authentication;
 use forebay_contract::json::read_json;
 use serde_json::{Map, Value, json};
 
@@ -96,19 +97,11 @@ fn webhook(mut webhook: Map<String, Value>, sent: &Sent) -> Map<String, Value> {
 }
 
 fn authentication(before: Option<Value>, sent: &Sent) -> Option<Value> {
-    if sent.text("authentication") != "signature" {
-        return either(before, sent.text("authentication"), "api_key");
-    }
-    let known = before.filter(Value::is_object);
-    let scheme = known.as_ref().and_then(|known| known.get("signature"));
-    match (sent.text("signed_by"), scheme) {
-        // Written out in the text: it stays.
-        ("hmac", Some(Value::Object(_))) => known,
-        ("hmac", _) => Some(json!({ "signature": { "header": "X-Signature" } })),
-        (sender, Some(scheme)) if scheme == sender => known,
-        ("", Some(_)) => known,
-        ("", None) => Some(json!({ "signature": "github" })),
-        (sender, _) => Some(json!({ "signature": sender })),
+    let chosen = sent.text("authentication");
+    let variants = Authentication::choices().find(|choice| choice.name == chosen).and_then(|choice| choice.variants.as_ref());
+    match variants {
+        Some(variants) => Some((variants.write)(before, sent.text(variants.field))),
+        None => either(before, chosen, Authentication::usual().name()),
     }
 }
 

@@ -3,11 +3,10 @@
 use super::form::MAX_PARAMETERS;
 use crate::view::field::{Field, option, tick};
 use crate::view::time::at;
+use forebay_contract::authentication::Authentication;
 use forebay_contract::definition::{
-    Authentication, Definition, DispatchPolicy, IdempotencyMatch, OnFailure, OnTimeout, QueryParameter, RateScope, Schedule, Trigger,
-    Webhook,
+    Definition, DispatchPolicy, IdempotencyMatch, OnFailure, OnTimeout, QueryParameter, RateScope, Schedule, Trigger, Webhook,
 };
-use forebay_contract::signature::{Sender, SignatureScheme};
 use forebay_contract::{UnixMillis, format_duration};
 use maud::{Markup, html};
 use serde_json::Value;
@@ -58,12 +57,12 @@ fn of_webhook(webhook: &Webhook, on_failure: OnFailure) -> Markup {
         fieldset.field {
             legend { "Authentication" }
             div.choice-cards {
-                (option("authentication", "api_key", *chosen == Authentication::ApiKey, "API key", "Callers send X-API-Key, or Authorization: Bearer."))
-                (option("authentication", "signature", chosen.scheme().is_some(), "Signed", "Callers sign the body with a key that both sides know."))
-                (option("authentication", "none", *chosen == Authentication::None, "Open", "Anybody who reaches the address may call."))
+                @for choice in Authentication::choices() {
+                    (option("authentication", choice.name, chosen.is_choice(choice), choice.label, choice.hint))
+                }
             }
         }
-        @if let Some(scheme) = chosen.scheme() { (signed_by(scheme)) }
+        (variants(chosen))
         (policy(&webhook.policy))
         @if webhook.policy.is_ordered() { (on_failure_choice(on_failure)) }
         (response(webhook))
@@ -88,12 +87,15 @@ fn idempotency_match(matched_by: IdempotencyMatch) -> Markup {
         .choice(&[("request", "The same key and the same request (else 422)"), ("key", "The same key")])
 }
 
-fn signed_by(scheme: &SignatureScheme) -> Markup {
-    let words = Sender::WORDS.iter().map(|(word, sender)| (*word, sender.name()));
-    let choices: Vec<(&str, &str)> = words.chain([("hmac", "Another scheme (HMAC)")]).collect();
-    let chosen = Sender::WORDS.iter().find(|(_, sender)| *scheme == SignatureScheme::Of(*sender)).map_or("hmac", |(word, _)| word);
-    let hint = "Another scheme: its header, hash and encoding are in the text.";
-    Field { name: "signed_by", label: "Signed as by", value: chosen, hint, ..Field::default() }.choice(&choices)
+/// The second choice, where the chosen type has one.
+fn variants(chosen: &Authentication) -> Markup {
+    let choice = Authentication::choices().find(|choice| chosen.is_choice(choice));
+    let variants = choice.and_then(|choice| choice.variants.as_ref()).zip(chosen.variant());
+    html! {
+        @if let Some((variants, chosen)) = variants {
+            (Field { name: variants.field, label: variants.label, value: chosen, hint: variants.hint, ..Field::default() }.choice(&(variants.choices)()))
+        }
+    }
 }
 
 fn policy(policy: &DispatchPolicy) -> Markup {
@@ -161,7 +163,7 @@ fn rate(webhook: &Webhook) -> Markup {
     let (calls, per) = webhook.rate.map(|rate| (rate.calls.to_string(), format_duration(rate.per))).unwrap_or_default();
     let scope = webhook.rate.map_or(RateScope::Endpoint, |rate| rate.scope);
     let word = RateScope::ALL.iter().find(|(_, known)| *known == scope).map_or("", |(word, _)| word);
-    let has_keys = webhook.authentication != Authentication::None;
+    let has_keys = webhook.authentication.needs_key();
     let scopes = RateScope::ALL.into_iter().filter(|(_, scope)| has_keys || *scope != RateScope::Key).map(|(word, scope)| {
         let label = match scope {
             RateScope::Endpoint => "All callers together",

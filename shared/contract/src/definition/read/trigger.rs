@@ -2,16 +2,16 @@
 
 use super::body_rule::body_rule;
 use super::{DAY, MILLISECOND};
+use crate::authentication;
 use crate::body::BodyRule;
 use crate::definition::{
-    Authentication, Cors, DEFAULT_MAX_BYTES, DispatchPolicy, Idempotency, IdempotencyMatch, LARGEST_MAX_BYTES, MAX_WAIT, MissedRuns,
-    OnTimeout, QueryKind, QueryParameter, Rate, RateScope, ResponseWait, Schedule, Trigger, Webhook,
+    Cors, DEFAULT_MAX_BYTES, DispatchPolicy, Idempotency, IdempotencyMatch, LARGEST_MAX_BYTES, MAX_WAIT, MissedRuns, OnTimeout, QueryKind,
+    QueryParameter, Rate, RateScope, ResponseWait, Schedule, Trigger, Webhook,
 };
 use crate::fields::{Fields, Read, all_of};
 use crate::query::typed_value;
 use crate::schedule::Timing;
 use crate::schema::BodySchema;
-use crate::signature::{CodeEncoding, HmacAlgorithm, HmacScheme, Sender, SignatureScheme, TOLERANCE};
 use http::Method;
 use serde_json::Value;
 use std::time::Duration;
@@ -70,7 +70,7 @@ fn timing(fields: &Fields<'_>) -> Read<Timing> {
 
 fn webhook(fields: Fields<'_>) -> Read<Webhook> {
     let methods = methods(&fields);
-    let authentication = authentication(&fields);
+    let authentication = authentication::read(&fields);
     let query = fields.object("query").and_then(|fields| fields.map(query).transpose());
     let body = fields.object("body").and_then(|fields| fields.map(body).transpose());
     let policy = policy(&fields);
@@ -78,8 +78,9 @@ fn webhook(fields: Fields<'_>) -> Read<Webhook> {
     let cors = fields.object("cors").and_then(|fields| fields.map(cors).transpose());
     let idempotency = fields.object("idempotency").and_then(|fields| fields.map(idempotency).transpose());
     let rate = fields.object("rate").and_then(|fields| fields.map_or(Ok(None), rate));
-    if let (Ok(Some(rate)), Ok(Authentication::None)) = (&rate, &authentication)
+    if let (Ok(Some(rate)), Ok(authentication)) = (&rate, &authentication)
         && rate.scope == RateScope::Key
+        && !authentication.needs_key()
     {
         fields.problem(
             "rate.scope",
@@ -101,60 +102,6 @@ fn webhook(fields: Fields<'_>) -> Read<Webhook> {
         idempotency: idempotency?.unwrap_or_default(),
         rate: rate?,
     })
-}
-
-fn authentication(fields: &Fields<'_>) -> Read<Authentication> {
-    if matches!(fields.take("authentication")?, Some(Value::Object(_))) {
-        let fields = fields.required("authentication", fields.object("authentication"), "")?;
-        return signature(fields).map(Authentication::Signature);
-    }
-    let word = fields.word("authentication", &[("api_key", Authentication::ApiKey), ("none", Authentication::None)])?;
-    Ok(word.unwrap_or(Authentication::ApiKey))
-}
-
-fn signature(fields: Fields<'_>) -> Read<SignatureScheme> {
-    let hint = "{ signature: github } or { signature: { header: X-Signature } }";
-    let scheme = match fields.take("signature") {
-        Ok(None) => Err(fields.problem_here(format!("must be api_key, none, {hint}"))),
-        Ok(Some(Value::Object(_))) => {
-            fields.required("signature", fields.object("signature"), hint).and_then(hmac).map(SignatureScheme::Hmac)
-        }
-        Ok(Some(_)) => fields.required("signature", fields.word("signature", &Sender::WORDS), hint).map(SignatureScheme::Of),
-        Err(reported) => Err(reported),
-    };
-    fields.finish();
-    scheme
-}
-
-fn hmac(fields: Fields<'_>) -> Read<HmacScheme> {
-    let code_header = fields.required("header", header(&fields, "header"), "the header that holds the code, such as X-Signature");
-    let prefix = fields.text_or_blank("prefix");
-    let algorithms = [("sha1", HmacAlgorithm::Sha1), ("sha256", HmacAlgorithm::Sha256), ("sha512", HmacAlgorithm::Sha512)];
-    let algorithm = fields.word("algorithm", &algorithms);
-    let encoding = fields.word("encoding", &[("hex", CodeEncoding::Hex), ("base64", CodeEncoding::Base64)]);
-    let timestamp = header(&fields, "timestamp");
-    let tolerance = fields.duration("tolerance", Duration::from_secs(1), DAY);
-    if let (Ok(Some(_)), Ok(None)) = (&tolerance, &timestamp) {
-        fields.problem("tolerance", "is for a scheme with a timestamp: name its header");
-    }
-    fields.finish();
-    Ok(HmacScheme {
-        header: code_header?,
-        prefix: prefix?.unwrap_or_default(),
-        algorithm: algorithm?.unwrap_or(HmacAlgorithm::Sha256),
-        encoding: encoding?.unwrap_or(CodeEncoding::Hex),
-        timestamp: timestamp?,
-        tolerance: tolerance?.unwrap_or(TOLERANCE),
-    })
-}
-
-fn header(fields: &Fields<'_>, field: &'static str) -> Read<Option<String>> {
-    let Some(name) = fields.text(field)? else { return Ok(None) };
-    // RFC 9110 allows a quote, which would end the one of a shell where an example of a call is pasted.
-    if http::HeaderName::try_from(name.as_str()).is_err() || name.contains('\'') {
-        return Err(fields.problem(field, format!("is no name of a header: '{name}'")));
-    }
-    Ok(Some(name))
 }
 
 fn methods(fields: &Fields<'_>) -> Read<Vec<Method>> {
