@@ -5,10 +5,11 @@
 
 mod written;
 
+use crate::connector_of;
 use data_encoding::BASE64;
-use forebay_contract::connection::{Connection, ConnectionKind, HttpAuthentication, SftpLogin};
+use forebay_contract::connection::Connection;
 use forebay_contract::outcome::ExecutionError;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::percent_decode_str;
 use reqwest::Url;
 
 /// Stands where a part was.
@@ -17,8 +18,6 @@ const CONCEALED: &str = "***";
 const MIN_OF_ADDRESS: usize = 8;
 /// Shorter ones are not worth the name of a secret.
 const MIN_SECRET: usize = 6;
-/// All but what RFC 3986, section 2.3, leaves unreserved.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Texts that are not shown.
 #[derive(Debug, Default)]
@@ -35,35 +34,7 @@ impl Concealment {
     /// The secrets of a connection, and its address after scheme, host and port.
     pub fn of(connection: &Connection) -> Self {
         let mut concealment = Self::default();
-        match &connection.kind {
-            ConnectionKind::Http(http) => {
-                concealment.add_url(&http.url);
-                http.headers.iter().for_each(|(_, value)| concealment.add_secret(value.expose()));
-                match &http.authentication {
-                    HttpAuthentication::None => {}
-                    HttpAuthentication::Basic { username, password } => concealment.add_credentials(username, password.expose()),
-                    HttpAuthentication::ApiKey { value, .. } => concealment.add_secret(value.expose()),
-                    HttpAuthentication::Bearer(token) => concealment.add_secret(token.expose()),
-                    HttpAuthentication::OAuth2 { token_url, client_id, client_secret, .. } => {
-                        concealment.add_url(token_url);
-                        concealment.add_credentials(client_id, client_secret.expose());
-                        // As the client sends them: RFC 6749, section 2.3.1.
-                        let encoded = |text| utf8_percent_encode(text, RESERVED).to_string();
-                        concealment.add_credentials(&encoded(client_id), &encoded(client_secret.expose()));
-                    }
-                }
-            }
-            ConnectionKind::Postgres(database) | ConnectionKind::Mysql(database) => concealment.add_secret(database.password.expose()),
-            ConnectionKind::Smtp(smtp) => smtp.login.iter().for_each(|(_, password)| concealment.add_secret(password.expose())),
-            ConnectionKind::Sftp(sftp) => match &sftp.login {
-                SftpLogin::Password(password) => concealment.add_secret(password.expose()),
-                SftpLogin::PrivateKey { key, passphrase } => {
-                    concealment.add_secret(key.expose());
-                    passphrase.iter().for_each(|passphrase| concealment.add_secret(passphrase.expose()));
-                }
-            },
-            ConnectionKind::Amqp(amqp) => concealment.add_url(amqp.url.expose()),
-        }
+        connector_of(&connection.kind).conceal(&mut concealment);
         concealment.ordered()
     }
 
@@ -88,7 +59,8 @@ impl Concealment {
         ExecutionError { message: self.conceal(&error.message), ..error }
     }
 
-    fn add_url(&mut self, url: &str) {
+    /// Adds everything of an address after scheme, host and port, and its user name and password.
+    pub(crate) fn add_url(&mut self, url: &str) {
         let Ok(url) = Url::parse(url) else { return };
         self.add_word(url.username());
         url.password().iter().for_each(|password| self.add_credentials(url.username(), password));
@@ -106,13 +78,14 @@ impl Concealment {
         }
     }
 
-    /// A password, and what HTTP's Basic authentication makes of it.
-    fn add_credentials(&mut self, username: &str, password: &str) {
+    /// Adds a password, and what HTTP's Basic authentication makes of it.
+    pub(crate) fn add_credentials(&mut self, username: &str, password: &str) {
         self.add_secret(password);
         self.add_secret(&BASE64.encode(format!("{username}:{password}").as_bytes()));
     }
 
-    fn add_secret(&mut self, secret: &str) {
+    /// Adds a secret in every form.
+    pub(crate) fn add_secret(&mut self, secret: &str) {
         self.add(secret, MIN_SECRET);
     }
 

@@ -10,6 +10,11 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+/// How long a session with a database or broker may be unused. Servers and what is between close them after some minutes or hours.
+pub(super) const MAX_IDLE: Duration = Duration::from_secs(300);
+/// The same with mail and file servers, which often allow only a few sessions of one user.
+pub(super) const MAX_IDLE_OF_FEW: Duration = Duration::from_secs(30);
+
 /// The pools of one kind of connection. A pool ends when its connection is changed or was not used for a while.
 pub(super) struct Pools<M: Manager<Error = ExecutionError>> {
     pools: Mutex<HashMap<(Name, Name), Entry<M>>>,

@@ -1,7 +1,7 @@
 //! Which servers a connection trusts, and what a step says when TLS cannot be begun.
 
-use super::Target;
-use forebay_contract::connection::{Connection, ConnectionKind, ServerTrust, SmtpConnection, Tls};
+use super::{Target, connector_of};
+use forebay_contract::connection::{Connection, ServerTrust};
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use forebay_tls::{Remedy, TlsFailure, Trusted};
 use rustls::ClientConfig;
@@ -76,8 +76,7 @@ fn on_certificate(server: Server<'_>, remedy: Remedy) -> String {
             return "a connection can name the certificate that is trusted (tls.certificate, tls.authority)".to_owned();
         }
         Server::OfUrl => return mend.to_owned(),
-        // Its client knows authorities only.
-        Server::Of(connection) => (connection, !matches!(connection.kind, ConnectionKind::Mysql(_))),
+        Server::Of(connection) => (connection, connector_of(&connection.kind).tls_advice().takes_certificate),
         Server::Beside(connection) => (connection, false),
     };
     let name = &connection.name;
@@ -99,19 +98,8 @@ fn on_certificate(server: Server<'_>, remedy: Remedy) -> String {
 
 /// The setting for a server that speaks no TLS, or not from the first byte.
 fn in_clear(server: Server<'_>) -> &'static str {
-    let (Server::Of(connection) | Server::Beside(connection)) = server else { return "`http://`" };
-    match &connection.kind {
-        ConnectionKind::Http(_) => "`http://`",
-        ConnectionKind::Amqp(_) => "`amqp://`",
-        ConnectionKind::Smtp(smtp) if smtp.tls == Tls::Require => mode(smtp, "`tls: starttls`", "`mode: starttls` in `tls`"),
-        ConnectionKind::Smtp(_) | ConnectionKind::Postgres(_) | ConnectionKind::Mysql(_) | ConnectionKind::Sftp(_) => "`tls: disable`",
-    }
-}
-
-/// How the connection writes its mode: as a word, or in the object that names what is trusted.
-pub(super) fn mode(smtp: &SmtpConnection, word: &'static str, in_object: &'static str) -> &'static str {
-    match smtp.trust {
-        ServerTrust::Machine => word,
-        ServerTrust::Authority(_) | ServerTrust::Certificate(_) => in_object,
+    match server {
+        Server::OfUrl => "`http://`",
+        Server::Of(connection) | Server::Beside(connection) => connector_of(&connection.kind).tls_advice().in_clear,
     }
 }

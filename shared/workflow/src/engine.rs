@@ -8,7 +8,7 @@ use crate::journal::Journal;
 use crate::program::Program;
 use crate::respond::{self, Answer};
 use crate::step_log::StepLog;
-use forebay_connectors::http_client::client;
+use forebay_connectors::http::client::client;
 use forebay_connectors::{Connectors, Reach};
 use forebay_contract::Label;
 use forebay_contract::connection::{Connection, TokenStore};

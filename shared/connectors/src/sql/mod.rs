@@ -5,15 +5,18 @@
 
 mod guard;
 mod instant;
-pub(super) mod mysql;
+mod mysql;
 mod mysql_target;
 mod mysql_value;
-pub(super) mod postgres;
+mod postgres;
 mod postgres_column;
 mod postgres_parameter;
 
+pub(crate) use mysql::MysqlSessions;
+pub(crate) use postgres::PostgresSessions;
+
 use self::mysql_target::Reading;
-use super::{Bounds, Connectors, Target};
+use crate::{Bounds, Connectors, Target};
 use data_encoding::BASE64;
 use forebay_contract::connection::{Connection, ConnectionKind};
 use forebay_contract::format_duration;

@@ -3,18 +3,40 @@
 use super::instant::instant;
 use super::mysql_target::Targets;
 use super::{Batch, Progress, Results, Statement, bytes_of, check_columns, check_count, mysql_value};
+use crate::concealment::Concealment;
+use crate::connector::{Connector, Test, TlsAdvice};
 use crate::dial::cause;
 use crate::tls::{self, Server};
 use crate::{Connectors, Reach, Target};
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
-use forebay_contract::connection::{CONNECT_TIMEOUT, Connection, DatabaseConnection, ServerTrust, Tls};
+use forebay_contract::connection::{CONNECT_TIMEOUT, Connection, DatabaseConnection, MysqlConnection, ServerTrust, Tls};
 use forebay_contract::format_duration;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use forebay_mapping::Value;
+use futures_util::future::BoxFuture;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error, OptsBuilder, ServerError, SslOpts};
 use std::net::IpAddr;
 use std::sync::Arc;
+
+impl Connector for MysqlConnection {
+    fn address(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
+    fn conceal(&self, concealment: &mut Concealment) {
+        concealment.add_secret(self.password.expose());
+    }
+
+    /// Its client knows authorities only.
+    fn tls_advice(&self) -> TlsAdvice {
+        TlsAdvice { takes_certificate: false, in_clear: "`tls: disable`" }
+    }
+
+    fn test<'t>(&'t self, test: Test<'t>) -> BoxFuture<'t, Result<String, ExecutionError>> {
+        Box::pin(check(self, test))
+    }
+}
 
 /// Makes sessions of one connection.
 #[derive(Clone)]
@@ -124,7 +146,7 @@ pub(super) async fn run(
     results: &mut Results,
 ) -> Result<(), ExecutionError> {
     let make = || MysqlSessions::new(connection, database, connectors.reach());
-    let mut session = connectors.mysql().lease(connection, database.pool, make).await?;
+    let mut session = connectors.mysql_pools().lease(connection, database.pool, make).await?;
     let target = Target(connection);
     session.is_running = true;
     progress.running(batch);
@@ -303,11 +325,7 @@ fn refused_sign_in(target: &Target<'_>, database: &DatabaseConnection, error: &E
 }
 
 /// The server's version, for a test of the connection.
-pub(crate) async fn test(
-    connectors: &Connectors,
-    connection: &Arc<Connection>,
-    database: &DatabaseConnection,
-) -> Result<String, ExecutionError> {
+async fn check(database: &DatabaseConnection, Test { connectors, connection, .. }: Test<'_>) -> Result<String, ExecutionError> {
     let mut session = MysqlSessions::new(connection, database, connectors.reach()).create().await?;
     let target = Target(connection);
     let row: Result<Option<(String, String)>, Error> = session.conn.query_first("SELECT VERSION(), CURRENT_USER()").await;

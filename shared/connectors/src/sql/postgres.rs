@@ -3,14 +3,17 @@
 use super::postgres_column::{Cell, is_readable};
 use super::postgres_parameter::Parameter;
 use super::{Batch, Progress, Results, Statement, check_columns, check_count};
+use crate::concealment::Concealment;
+use crate::connector::{Connector, Test, TlsAdvice};
 use crate::dial::{cause, dial};
 use crate::tls::{self, Server};
 use crate::{Connectors, Reach, Target};
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
-use forebay_contract::connection::{CONNECT_TIMEOUT, Connection, DatabaseConnection, Tls};
+use forebay_contract::connection::{CONNECT_TIMEOUT, Connection, DatabaseConnection, PostgresConnection, Tls};
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use forebay_mapping::Value;
 use futures_util::TryStreamExt;
+use futures_util::future::BoxFuture;
 use std::pin::pin;
 use std::sync::Arc;
 use tokio::net::TcpStream;
@@ -20,6 +23,24 @@ use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Config, Error, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
+
+impl Connector for PostgresConnection {
+    fn address(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
+    fn conceal(&self, concealment: &mut Concealment) {
+        concealment.add_secret(self.password.expose());
+    }
+
+    fn tls_advice(&self) -> TlsAdvice {
+        TlsAdvice { takes_certificate: true, in_clear: "`tls: disable`" }
+    }
+
+    fn test<'t>(&'t self, test: Test<'t>) -> BoxFuture<'t, Result<String, ExecutionError>> {
+        Box::pin(check(self, test))
+    }
+}
 
 /// Makes sessions of one connection.
 pub(crate) struct PostgresSessions {
@@ -150,7 +171,7 @@ pub(super) async fn run(
     results: &mut Results,
 ) -> Result<(), ExecutionError> {
     let make = || PostgresSessions::new(connection, database, connectors.reach());
-    let mut session = connectors.postgres().lease(connection, database.pool, make).await?;
+    let mut session = connectors.postgres_pools().lease(connection, database.pool, make).await?;
     let target = Target(connection);
     session.is_running = true;
     progress.running(batch);
@@ -324,11 +345,7 @@ fn refused_sign_in(target: &Target<'_>, database: &DatabaseConnection, error: &E
 }
 
 /// The server's version, for a test of the connection.
-pub(crate) async fn test(
-    connectors: &Connectors,
-    connection: &Arc<Connection>,
-    database: &DatabaseConnection,
-) -> Result<String, ExecutionError> {
+async fn check(database: &DatabaseConnection, Test { connectors, connection, .. }: Test<'_>) -> Result<String, ExecutionError> {
     let session = PostgresSessions::new(connection, database, connectors.reach()).create().await?;
     let target = Target(connection);
     let row = session.client.query_one("SELECT current_setting('server_version'), current_user::text", &[]).await;

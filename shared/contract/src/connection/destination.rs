@@ -1,20 +1,15 @@
 //! The destination of a connection: what says where its secrets are sent, and to whom.
 //!
-//! Every field is named here, so that a new one does not compile before it is decided whether it belongs to the destination.
+//! Each kind names every one of its fields, so that a new one does not compile before it is decided whether it belongs to the destination.
 
-use super::{
-    AmqpConnection, Connection, ConnectionKind, DatabaseConnection, HttpAuthentication, HttpConnection, ServerTrust, SftpConnection,
-    SmtpConnection, Tls,
-};
-use data_encoding::HEXLOWER;
-use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use super::Connection;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Where the secrets of a connection are sent: address, port, transport security and the proof of who the remote system is.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Destination {
     /// Values by the path of their field. One of them, the address of a message broker, is a secret itself.
-    fields: BTreeMap<&'static str, String>,
+    fields: BTreeMap<String, String>,
 }
 
 impl Connection {
@@ -22,19 +17,17 @@ impl Connection {
     #[must_use]
     pub fn destination(&self) -> Destination {
         let Self { tenant: _, name: _, description: _, enabled: _, kind } = self;
-        Destination { fields: fields(kind).into_iter().collect() }
+        let path = |field| format!("{}.{field}", kind.as_str());
+        Destination { fields: kind.destination().into_iter().map(|(field, value)| (path(field), value)).collect() }
     }
 }
 
 impl Destination {
     /// The paths of the fields in which two destinations differ.
     #[must_use]
-    pub fn differences(&self, other: &Self) -> Vec<&'static str> {
-        let mut paths: Vec<&'static str> = self.fields.keys().chain(other.fields.keys()).copied().collect();
-        paths.sort_unstable();
-        paths.dedup();
-        paths.retain(|path| self.fields.get(path) != other.fields.get(path));
-        paths
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        let paths: BTreeSet<&String> = self.fields.keys().chain(other.fields.keys()).collect();
+        paths.into_iter().filter(|path| self.fields.get(*path) != other.fields.get(*path)).cloned().collect()
     }
 }
 
@@ -44,63 +37,13 @@ impl std::fmt::Debug for Destination {
     }
 }
 
-fn fields(kind: &ConnectionKind) -> Vec<(&'static str, String)> {
-    match kind {
-        ConnectionKind::Http(HttpConnection { url, trust, authentication, headers: _ }) => {
-            let mut fields = vec![("http.url", url.clone()), ("http.tls", trusted(trust))];
-            fields.extend(token_url(authentication).map(|url| ("http.authentication.oauth2.token_url", url.to_owned())));
-            fields
-        }
-        ConnectionKind::Postgres(connection) => database(["postgres.host", "postgres.port", "postgres.tls"], connection),
-        ConnectionKind::Mysql(connection) => database(["mysql.host", "mysql.port", "mysql.tls"], connection),
-        ConnectionKind::Smtp(SmtpConnection { host, port, tls, trust, login: _, from: _ }) => {
-            vec![("smtp.host", host.clone()), ("smtp.port", port.to_string()), ("smtp.tls", secured(*tls, trust))]
-        }
-        ConnectionKind::Sftp(SftpConnection { host, port, username: _, login: _, host_key, folder: _ }) => {
-            vec![("sftp.host", host.clone()), ("sftp.port", port.to_string()), ("sftp.host_key", host_key.clone())]
-        }
-        ConnectionKind::Amqp(AmqpConnection { url, trust }) => vec![("amqp.url", url.expose().to_owned()), ("amqp.tls", trusted(trust))],
-    }
-}
-
-/// Where the credentials are sent besides the service itself.
-fn token_url(authentication: &HttpAuthentication) -> Option<&str> {
-    match authentication {
-        HttpAuthentication::None
-        | HttpAuthentication::Basic { username: _, password: _ }
-        | HttpAuthentication::ApiKey { header: _, value: _ }
-        | HttpAuthentication::Bearer(_) => None,
-        HttpAuthentication::OAuth2 { token_url, client_id: _, client_secret: _, scope: _, parameters: _, in_body: _ } => Some(token_url),
-    }
-}
-
-fn database([host, port, tls]: [&'static str; 3], connection: &DatabaseConnection) -> Vec<(&'static str, String)> {
-    let DatabaseConnection { host: to, port: at, database: _, username: _, password: _, tls: mode, trust, pool: _ } = connection;
-    vec![(host, to.clone()), (port, at.to_string()), (tls, secured(*mode, trust))]
-}
-
-fn secured(tls: Tls, trust: &ServerTrust) -> String {
-    format!("{tls:?} {}", trusted(trust))
-}
-
-fn trusted(trust: &ServerTrust) -> String {
-    match trust {
-        ServerTrust::Machine => "machine".to_owned(),
-        ServerTrust::Authority(authorities) => {
-            let digests = authorities.iter().map(|authority| HEXLOWER.encode(&Sha256::digest(authority)));
-            format!("authority {}", digests.collect::<Vec<_>>().join(" "))
-        }
-        ServerTrust::Certificate(sha256) => format!("certificate {}", HEXLOWER.encode(sha256)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::{Value, json};
 
     /// The differences of the destination when one field is written otherwise.
-    fn changed(kind: &str, fields: Value, path: &[&str], value: Value) -> Vec<&'static str> {
+    fn changed(kind: &str, fields: Value, path: &[&str], value: Value) -> Vec<String> {
         let read = |fields: &Value| Connection::from_value(&json!({"tenant": "t", "connection": "c", kind: fields})).unwrap();
         let mut edited = fields.clone();
         *path.iter().fold(&mut edited, |value, name| &mut value[*name]) = value;

@@ -1,25 +1,9 @@
 //! Which fields of a connection's document are secret, and where secrets are written that stand elsewhere.
 
-use super::Connection;
+use super::{Connection, DECLARATIONS};
 use crate::definition::{DefinitionError, Problem};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
-
-/// Every field that is read as a secret; `*` stands for any one name.
-const SECRET_FIELDS: [&[&str]; 12] = [
-    &["http", "headers", "*"],
-    &["http", "authentication", "basic", "password"],
-    &["http", "authentication", "api_key", "value"],
-    &["http", "authentication", "bearer", "token"],
-    &["http", "authentication", "oauth2", "client_secret"],
-    &["postgres", "password"],
-    &["mysql", "password"],
-    &["smtp", "password"],
-    &["sftp", "password"],
-    &["sftp", "private_key"],
-    &["sftp", "passphrase"],
-    &["amqp", "url"],
-];
 
 /// Where a secret is to be found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,7 +120,7 @@ fn collect(value: &Value, path: &mut Vec<String>, found: &mut BTreeSet<Vec<Strin
 }
 
 fn is_secret(path: &[String]) -> bool {
-    SECRET_FIELDS
-        .iter()
-        .any(|field| field.len() == path.len() && field.iter().zip(path).all(|(wanted, name)| *wanted == "*" || wanted == name))
+    let Some((kind, path)) = path.split_first() else { return false };
+    let fits = |field: &&[&str]| field.len() == path.len() && field.iter().zip(path).all(|(wanted, name)| *wanted == "*" || wanted == name);
+    DECLARATIONS.iter().any(|declared| declared.name == kind && declared.secrets.iter().any(fits))
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::secret::Secret;
 use serde_json::json;
 
 fn read(kind: &str, fields: Value) -> Result<Connection, DefinitionError> {

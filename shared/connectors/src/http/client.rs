@@ -1,6 +1,6 @@
 //! HTTP clients: connections are kept and reused over executions.
 
-use super::{Connectors, Reach, Target, tls};
+use crate::{Connectors, Reach, Target, tls};
 use forebay_contract::Name;
 use forebay_contract::connection::{Connection, HttpConnection, ServerTrust};
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
@@ -34,7 +34,7 @@ pub fn client(reach: &Reach, mut tls: ClientConfig) -> Result<reqwest::Client, r
 
 /// Clients of connections that say which certificate they trust. There are few: one a connection.
 #[derive(Default)]
-pub(super) struct OwnClients(Mutex<HashMap<ClientKey, (ServerTrust, reqwest::Client)>>);
+pub(crate) struct OwnClients(Mutex<HashMap<ClientKey, (ServerTrust, reqwest::Client)>>);
 
 /// Tenant, connection, and whether it is for the connection's own host.
 type ClientKey = (Name, Name, bool);
@@ -59,7 +59,7 @@ impl Connectors {
             ServerTrust::Certificate(_) | ServerTrust::Authority(_) => {}
         }
         let key = (connection.tenant.clone(), connection.name.clone(), is_own);
-        let mut clients = self.shared.own_clients.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut clients = self.own_clients().0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, client)) = clients.get(&key).filter(|(trust, _)| *trust == http.trust) {
             return Ok(client.clone());
         }

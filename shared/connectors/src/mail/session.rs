@@ -1,8 +1,8 @@
 //! SMTP sessions: in clear, by STARTTLS or in TLS from the first byte, signed in, kept for the next mail.
 
-use super::pool::Pools;
-use super::tls::{self, Server};
-use super::{Reach, Target, dial, starttls};
+use super::starttls;
+use crate::tls::{self, Server};
+use crate::{Reach, Target, dial};
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
 use forebay_contract::connection::{CONNECT_TIMEOUT, Connection, SmtpConnection, Tls};
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
@@ -26,20 +26,18 @@ use tokio_rustls::client::TlsStream;
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// One session. Dropped, it says farewell.
-pub(super) struct MailSession(
+pub(crate) struct MailSession(
     /// Present until the session ends.
     Option<AsyncSmtpConnection>,
 );
 
 /// Makes sessions of one connection.
 #[derive(Clone)]
-pub(super) struct MailSessions {
+pub(crate) struct MailSessions {
     connection: Arc<Connection>,
     smtp: SmtpConnection,
     reach: Reach,
 }
-
-pub(super) type MailPools = Pools<MailSessions>;
 
 impl MailSessions {
     pub(super) fn new(connection: &Arc<Connection>, smtp: &SmtpConnection, reach: &Reach) -> Self {

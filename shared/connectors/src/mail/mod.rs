@@ -1,18 +1,66 @@
 //! Mail by SMTP.
 
-use super::mail_message::{MailFile, Written, written};
-use super::mail_session::{MailSessions, refused};
-use super::{Bounds, Connectors, Target};
+mod message;
+mod session;
+mod starttls;
+
+pub use message::MailFile;
+pub(crate) use session::MailSessions;
+
+use crate::concealment::Concealment;
+use crate::connector::{Connector, Test, TlsAdvice};
+use crate::{Bounds, Connectors, Target};
 use forebay_contract::MailAddress;
-use forebay_contract::connection::{Connection, ConnectionKind};
+use forebay_contract::connection::{Connection, ConnectionKind, ServerTrust, SmtpConnection, Tls};
 use forebay_contract::format_duration;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use forebay_mapping::Value;
+use futures_util::future::BoxFuture;
+use message::{Written, written};
+use session::{MailSession, refused};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Sessions of one process with one server: each sends one mail after the other.
 const MAX_SESSIONS: usize = 8;
+
+impl Connector for SmtpConnection {
+    fn address(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
+    fn conceal(&self, concealment: &mut Concealment) {
+        self.login.iter().for_each(|(_, password)| concealment.add_secret(password.expose()));
+    }
+
+    fn tls_advice(&self) -> TlsAdvice {
+        let in_clear = match self.tls {
+            Tls::Require => mode(self, "`tls: starttls`", "`mode: starttls` in `tls`"),
+            Tls::StartTls | Tls::Disable => "`tls: disable`",
+        };
+        TlsAdvice { takes_certificate: true, in_clear }
+    }
+
+    fn test<'t>(&'t self, test: Test<'t>) -> BoxFuture<'t, Result<String, ExecutionError>> {
+        Box::pin(check(self, test))
+    }
+}
+
+async fn check(smtp: &SmtpConnection, Test { connectors, connection, .. }: Test<'_>) -> Result<String, ExecutionError> {
+    let name = MailSession::open(connectors.reach(), &Target(connection), smtp).await?.server_info().name().to_owned();
+    Ok(match &smtp.login {
+        Some((username, _)) => format!("mail server {name}, as '{username}'"),
+        None => format!("mail server {name}, without a sign-in"),
+    })
+}
+
+/// How the connection writes its mode: as a word, or in the object that names what is trusted.
+fn mode(smtp: &SmtpConnection, word: &'static str, in_object: &'static str) -> &'static str {
+    match smtp.trust {
+        ServerTrust::Machine => word,
+        ServerTrust::Authority(_) | ServerTrust::Certificate(_) => in_object,
+    }
+}
 
 /// One mail, rendered.
 #[derive(Debug, Clone, Default)]

@@ -1,6 +1,7 @@
 //! How HTTP calls by a connection are authenticated: its headers.
 
-use super::{Connectors, Target};
+use super::token::Grant;
+use crate::{Connectors, Target};
 use data_encoding::BASE64;
 use forebay_contract::connection::{Connection, HttpAuthentication, HttpConnection};
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
@@ -32,8 +33,8 @@ impl Connectors {
             HttpAuthentication::Basic { username, password } => add("authorization", &basic(username, password.expose()))?,
             HttpAuthentication::ApiKey { header, value } => add(header, value.expose())?,
             HttpAuthentication::Bearer(token) => add("authorization", &format!("Bearer {}", token.expose()))?,
-            HttpAuthentication::OAuth2 { .. } => {
-                let token = self.token(client, connection, &http.authentication).await?;
+            HttpAuthentication::OAuth2(credentials) => {
+                let token = self.token(client, Grant { connection, http, credentials }).await?;
                 headers.push((AUTHORIZATION, token));
             }
         }

@@ -1,28 +1,54 @@
 //! Messages to brokers of others.
 
-use super::pool::Pools;
-use super::tls::{self, Server};
-use super::{Bounds, Connectors, Reach, Target, dial};
+use crate::concealment::Concealment;
+use crate::connector::{Connector, Test, TlsAdvice};
+use crate::target::host_and_port;
+use crate::tls::{self, Server};
+use crate::{Bounds, Connectors, Reach, Target, dial};
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
 use forebay_broker::{RemoteError, RemoteMessage, RemotePublisher, endpoint};
 use forebay_contract::connection::{AmqpConnection, Connection, ConnectionKind};
 use forebay_contract::format_duration;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use forebay_mapping::Value;
+use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Connections of one process to one broker: each publishes one message after the other.
 const MAX_CONNECTIONS: usize = 4;
 
+/// The ports that the schemes of addresses stand for.
+const PORTS: [(&str, u16); 2] = [("amqp", 5672), ("amqps", 5671)];
+
+impl Connector for AmqpConnection {
+    fn address(&self) -> String {
+        host_and_port(self.url.expose(), &PORTS)
+    }
+
+    fn conceal(&self, concealment: &mut Concealment) {
+        concealment.add_url(self.url.expose());
+    }
+
+    fn tls_advice(&self) -> TlsAdvice {
+        TlsAdvice { takes_certificate: true, in_clear: "`amqp://`" }
+    }
+
+    fn test<'t>(&'t self, test: Test<'t>) -> BoxFuture<'t, Result<String, ExecutionError>> {
+        Box::pin(async move {
+            AmqpSessions::new(test.connection, self, test.connectors.reach()).create().await?;
+            Ok("message broker, signed in".to_owned())
+        })
+    }
+}
+
+/// Makes sessions of one connection.
 #[derive(Clone)]
-pub(super) struct AmqpSessions {
+pub(crate) struct AmqpSessions {
     connection: Arc<Connection>,
     amqp: AmqpConnection,
     reach: Reach,
 }
-
-pub(super) type AmqpPools = Pools<AmqpSessions>;
 
 impl AmqpSessions {
     pub(super) fn new(connection: &Arc<Connection>, amqp: &AmqpConnection, reach: &Reach) -> Self {

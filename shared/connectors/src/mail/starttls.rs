@@ -1,6 +1,7 @@
 //! The part of a mail session before TLS begins (RFC 3207). The mail client's own trusts certificates in fewer ways than connections do.
 
-use super::{Target, tls};
+use super::mode;
+use crate::Target;
 use forebay_contract::connection::SmtpConnection;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use std::io;
@@ -25,7 +26,7 @@ pub(super) async fn ask(target: &Target<'_>, smtp: &SmtpConnection, stream: TcpS
     let extensions = answer(&mut stream).await.map_err(broke_off)?;
     extensions.expect(target, "250")?;
     if !extensions.lines.iter().any(|line| line.trim().eq_ignore_ascii_case("STARTTLS")) {
-        let require = tls::mode(smtp, "`tls: require`", "`mode: require` in `tls`");
+        let require = mode(smtp, "`tls: require`", "`mode: require` in `tls`");
         let message = format!("{target} offers no STARTTLS; set {require} for a port with TLS, or `tls: disable`");
         return Err(ExecutionError::permanent(ErrorCode::Connection, message));
     }

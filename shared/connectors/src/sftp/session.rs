@@ -1,8 +1,7 @@
 //! SFTP sessions: the host key checked, signed in, kept for the next step.
 
-use super::pool::Pools;
-use super::sftp_names::{MAX_RECODED_BYTES, name_of, recoded};
-use super::{Reach, Target, dial};
+use super::names::{MAX_RECODED_BYTES, name_of, recoded};
+use crate::{Reach, Target, dial};
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
 use forebay_contract::connection::{CONNECT_TIMEOUT, Connection, SftpConnection, SftpLogin};
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
@@ -18,7 +17,7 @@ use std::time::Duration;
 /// Renames over a file that is there, which version 3 of the protocol does not.
 const POSIX_RENAME: &str = "posix-rename@openssh.com";
 
-pub(super) struct Session {
+pub(crate) struct Session {
     pub files: RawSftpSession,
     /// Present until the session ends.
     handle: Option<Handle<HostKey>>,
@@ -27,13 +26,11 @@ pub(super) struct Session {
 
 /// Makes sessions of one connection.
 #[derive(Clone)]
-pub(super) struct SftpSessions {
+pub(crate) struct SftpSessions {
     connection: Arc<Connection>,
     sftp: SftpConnection,
     reach: Reach,
 }
-
-pub(super) type SftpPools = Pools<SftpSessions>;
 
 impl SftpSessions {
     pub(super) fn new(connection: &Arc<Connection>, sftp: &SftpConnection, reach: &Reach) -> Self {

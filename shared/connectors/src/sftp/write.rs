@@ -1,8 +1,8 @@
 //! Writing, moving and deleting files: what is half done is taken away again, and what is not to be replaced is not.
 
-use super::Target;
-use super::sftp::{Earlier, is, read};
-use super::sftp_session::{Session, SftpSessions, failed};
+use super::session::{Session, SftpSessions, failed};
+use super::{Earlier, is, read};
+use crate::Target;
 use deadpool::managed::Manager;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use forebay_mapping::Value;

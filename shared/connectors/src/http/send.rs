@@ -1,9 +1,11 @@
 //! Sends one request, follows the redirects that may be followed, and names the call in messages.
 
-use super::http_client::MAX_REDIRECTS;
-use super::tls::{self, Server};
-use super::{Headers, Reach, Target, cause};
+use super::Headers;
+use super::client::MAX_REDIRECTS;
 use crate::concealment::Concealment;
+use crate::dial::cause;
+use crate::tls::{self, Server};
+use crate::{Reach, Target};
 use forebay_contract::connection::Connection;
 use forebay_contract::definition::Redirects;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};

@@ -1,7 +1,7 @@
 //! Writes a mail as it goes over the wire (RFC 5322 and MIME): lines that end with CR LF, none longer than 998 bytes, and neither of
 //! the two alone, which servers refuse and which can hide a second mail behind the first.
 
-use super::email::Mail;
+use super::Mail;
 use forebay_contract::MailAddress;
 use forebay_contract::body::{Charset, MediaType};
 use forebay_contract::outcome::{ErrorCode, ExecutionError};

@@ -1,21 +1,32 @@
 //! Files of an SFTP server (version 3 of the protocol, which OpenSSH and most others speak).
 
-use super::sftp_names::{is_utf8, name_of as raw_name};
-use super::sftp_path::{RemotePath, fits, joined, name_of, resolved, type_of};
-use super::sftp_session::{Session, SftpSessions, failed};
-use super::sftp_write::{Leftover, Put, assumed, delete, move_file, put};
-use super::{Bounds, Connectors, Target};
+mod names;
+mod path;
+mod session;
+mod write;
+
+pub use path::{RemotePath, type_of};
+pub(crate) use session::SftpSessions;
+
+use crate::concealment::Concealment;
+use crate::connector::{Connector, Test, TlsAdvice};
+use crate::{Bounds, Connectors, Target};
 use data_encoding::BASE64;
 use forebay_contract::body::{BodyRule, Reading};
-use forebay_contract::connection::{Connection, ConnectionKind, SftpConnection};
+use forebay_contract::connection::{Connection, ConnectionKind, SftpConnection, SftpLogin};
 use forebay_contract::format_duration;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use forebay_mapping::Value;
 use forebay_mapping::body::read_body;
 use forebay_mapping::weight;
+use futures_util::future::BoxFuture;
+use names::{is_utf8, name_of as raw_name};
+use path::{fits, joined, name_of, resolved};
 use russh_sftp::client::error::Error as SftpError;
 use russh_sftp::protocol::{FileAttributes, OpenFlags, StatusCode};
+use session::{Session, failed};
 use std::sync::Arc;
+use write::{Leftover, Put, assumed, delete, move_file, put};
 
 /// Sessions of one process with one server: each does one step after the other.
 const MAX_SESSIONS: usize = 8;
@@ -23,6 +34,43 @@ const MAX_SESSIONS: usize = 8;
 const READ_BYTES: u32 = 255 * 1024;
 /// What an entry of a list takes beside its name, about.
 const ENTRY_BYTES: usize = 200;
+
+impl Connector for SftpConnection {
+    fn address(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
+    fn conceal(&self, concealment: &mut Concealment) {
+        match &self.login {
+            SftpLogin::Password(password) => concealment.add_secret(password.expose()),
+            SftpLogin::PrivateKey { key, passphrase } => {
+                concealment.add_secret(key.expose());
+                passphrase.iter().for_each(|passphrase| concealment.add_secret(passphrase.expose()));
+            }
+        }
+    }
+
+    /// SSH has no TLS, so nobody is told this.
+    fn tls_advice(&self) -> TlsAdvice {
+        TlsAdvice { takes_certificate: false, in_clear: "`tls: disable`" }
+    }
+
+    fn test<'t>(&'t self, test: Test<'t>) -> BoxFuture<'t, Result<String, ExecutionError>> {
+        Box::pin(check(self, test))
+    }
+}
+
+async fn check(sftp: &SftpConnection, Test { connectors, connection, .. }: Test<'_>) -> Result<String, ExecutionError> {
+    let target = Target(connection);
+    let session = Session::open(connectors.reach(), &target, sftp).await?;
+    let folder = if sftp.folder.is_empty() { "." } else { &sftp.folder };
+    let found = session.files.stat(folder).await;
+    let found = found.map_err(|error| failed(&target, &format!("the folder '{folder}' cannot be used"), &error))?;
+    if !found.attrs.is_dir() {
+        return Err(ExecutionError::permanent(ErrorCode::Connection, format!("{target}: '{folder}' is no folder; check folder")));
+    }
+    Ok(format!("file server, folder '{folder}', as '{}'", sftp.username))
+}
 
 /// What is to be done.
 #[derive(Debug, Clone)]

@@ -1,19 +1,19 @@
 //! Access tokens of OAuth 2.0 client credentials (RFC 6749, section 4.4): kept until shortly before their end, and shared by processes
 //! where there is a store for them. A process that cannot ask the store fetches a token of its own.
 
-use super::http_auth::{basic, header};
-use super::http_send::{Called, Sent, send};
+use super::auth::{basic, header};
 use super::retry_after::{comes_again, retry_after};
-use super::{Connectors, Target};
+use super::send::{Called, Sent, send};
+use super::{Headers, form_encoded};
+use crate::{Connectors, Target};
 use forebay_contract::connection::{
-    Connection, ConnectionKind, HttpAuthentication, HttpConnection, SharedToken, TokenOwner, TokenStore, TokenStoreError, TokenTurn,
+    ClientCredentials, Connection, HttpAuthentication, HttpConnection, SharedToken, TokenOwner, TokenStore, TokenStoreError, TokenTurn,
 };
 use forebay_contract::definition::Redirects;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use forebay_contract::{Name, Secret};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use http::{Method, StatusCode};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Request, Response, Url};
 use serde_json::Value as Json;
 use std::collections::HashMap;
@@ -36,11 +36,9 @@ const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Tokens are some kilobytes at most.
 const MAX_TOKEN_BYTES: usize = 64 * 1024;
-/// `application/x-www-form-urlencoded` of RFC 6749, appendix B, but for blanks as `%20`, which means the same.
-const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Access tokens by connection.
-pub(super) struct Tokens {
+pub(crate) struct Tokens {
     entries: Mutex<HashMap<(Name, Name), Entry>>,
     /// Absent: this process shares tokens with no other.
     store: Option<Arc<dyn TokenStore>>,
@@ -72,13 +70,35 @@ struct Token {
     until: Instant,
 }
 
+/// What gives a connection its tokens.
+#[derive(Clone, Copy)]
+pub(super) struct Grant<'g> {
+    pub(super) connection: &'g Arc<Connection>,
+    pub(super) http: &'g HttpConnection,
+    pub(super) credentials: &'g ClientCredentials,
+}
+
+impl<'g> Grant<'g> {
+    fn target(self) -> Target<'g> {
+        Target(self.connection)
+    }
+
+    /// Everything that the token depends on: with other settings it is another one's.
+    fn owner(self) -> TokenOwner {
+        let Connection { tenant, name, .. } = &**self.connection;
+        let ClientCredentials { token_url, client_id, client_secret, scope, parameters, in_body } = self.credentials;
+        let settings = serde_json::json!([token_url, client_id, client_secret.expose(), scope, parameters, in_body]).to_string();
+        TokenOwner { tenant: tenant.clone(), connection: name.clone(), settings: Secret::new(settings) }
+    }
+}
+
 impl Tokens {
-    pub(super) fn shared_by(store: Option<Arc<dyn TokenStore>>) -> Self {
+    pub(crate) fn shared_by(store: Option<Arc<dyn TokenStore>>) -> Self {
         Self { entries: Mutex::default(), store, fetches_first: false }
     }
 
     /// Tokens of a test: a new one is fetched, since the client may be refused by now, and is shared with those who use the one before.
-    pub(super) fn of_a_test(&self) -> Self {
+    pub(crate) fn of_a_test(&self) -> Self {
         Self { entries: Mutex::default(), store: self.store.clone(), fetches_first: true }
     }
 
@@ -99,10 +119,10 @@ impl Tokens {
 
 impl Connectors {
     /// Forgets the token of headers that were refused, unless another one was fetched meanwhile. `false`: they hold no such token.
-    pub async fn invalidate(&self, connection: &Arc<Connection>, http: &HttpConnection, refused: &super::Headers) -> bool {
-        let HttpAuthentication::OAuth2 { .. } = http.authentication else { return false };
+    pub async fn invalidate(&self, connection: &Arc<Connection>, http: &HttpConnection, refused: &Headers) -> bool {
+        let HttpAuthentication::OAuth2(_) = http.authentication else { return false };
         let Some((_, refused)) = refused.iter().find(|(name, _)| *name == AUTHORIZATION) else { return false };
-        let place = self.shared.tokens.place(connection);
+        let place = self.tokens().place(connection);
         let mut known = place.lock().await;
         if let Some(token) = known.token.take_if(|token| token.value == *refused) {
             known.refused = Some(token.text);
@@ -114,21 +134,16 @@ impl Connectors {
     ///
     /// A token that has to be fetched is fetched to the end and shared, also when the caller's future is dropped meanwhile: a turn that
     /// is not ended keeps every process waiting.
-    pub(super) async fn token(
-        &self,
-        client: &reqwest::Client,
-        connection: &Arc<Connection>,
-        authentication: &HttpAuthentication,
-    ) -> Result<HeaderValue, ExecutionError> {
-        let mut known = self.shared.tokens.place(connection).lock_owned().await;
+    pub(super) async fn token(&self, client: &reqwest::Client, grant: Grant<'_>) -> Result<HeaderValue, ExecutionError> {
+        let mut known = self.tokens().place(grant.connection).lock_owned().await;
         if let Some(token) = known.token.as_ref().filter(|token| Instant::now() < token.until) {
             return Ok(token.value.clone());
         }
-        let (connectors, client, connection, authentication) =
-            (self.clone(), client.clone(), Arc::clone(connection), authentication.clone());
+        let (connectors, client, connection) = (self.clone(), client.clone(), Arc::clone(grant.connection));
+        let (http, credentials) = (grant.http.clone(), grant.credentials.clone());
         let fetched = async move {
-            let refused = known.refused.clone();
-            let token = connectors.shared_token(&client, &connection, &authentication, refused).await?;
+            let (refused, grant) = (known.refused.clone(), Grant { connection: &connection, http: &http, credentials: &credentials });
+            let token = connectors.shared_token(&client, grant, refused).await?;
             Ok(known.token.insert(token).value.clone())
         };
         let ended = tokio::spawn(fetched.in_current_span()).await;
@@ -138,78 +153,50 @@ impl Connectors {
     }
 
     /// The token that processes share; a new one where there is none, or where the store is away.
-    async fn shared_token(
-        &self,
-        client: &reqwest::Client,
-        connection: &Connection,
-        authentication: &HttpAuthentication,
-        mut refused: Option<Secret>,
-    ) -> Result<Token, ExecutionError> {
-        let target = Target(connection);
-        let Tokens { store, fetches_first, .. } = &self.shared.tokens;
-        let Some(store) = store else { return self.fetch_token(client, &target, authentication).await };
-        let owner = owner(connection, authentication);
+    async fn shared_token(&self, client: &reqwest::Client, grant: Grant<'_>, mut refused: Option<Secret>) -> Result<Token, ExecutionError> {
+        let Tokens { store, fetches_first, .. } = &self.tokens();
+        let Some(store) = store else { return self.fetch_token(client, grant).await };
+        let owner = grant.owner();
         let give_up_at = Instant::now() + TOKEN_TIMEOUT * 2;
         let mut must_fetch = *fetches_first;
         let turn = loop {
             match asked(store.turn(&owner, refused.as_ref())).await {
                 // Taken for refused: what is given next is newer.
                 Ok(TokenTurn::Use(shared)) if must_fetch => (must_fetch, refused) = (false, Some(shared.token)),
-                Ok(TokenTurn::Use(shared)) => return Token::of(&target, shared),
+                Ok(TokenTurn::Use(shared)) => return Token::of(&grant.target(), shared),
                 Ok(TokenTurn::Fetch(turn)) => break Some(turn),
                 Ok(TokenTurn::Wait) if Instant::now() < give_up_at => tokio::time::sleep(POLL_INTERVAL).await,
                 Ok(TokenTurn::Wait) => break None,
                 Err(error) => {
-                    tracing::warn!(connection.name = %connection.name, %error, "the shared access token cannot be had; this process fetches its own");
+                    tracing::warn!(connection.name = %grant.connection.name, %error, "the shared access token cannot be had; this process fetches its own");
                     break None;
                 }
             }
         };
-        let fetched = self.fetch_token(client, &target, authentication).await;
+        let fetched = self.fetch_token(client, grant).await;
         if let Some(turn) = turn {
             let shared = fetched
                 .as_ref()
                 .ok()
                 .map(|token| SharedToken { token: token.text.clone(), usable_for: token.until.saturating_duration_since(Instant::now()) });
             if let Err(error) = asked(store.end(&owner, turn, shared.as_ref())).await {
-                tracing::warn!(connection.name = %connection.name, %error, "an access token could not be shared with other processes");
+                tracing::warn!(connection.name = %grant.connection.name, %error, "an access token could not be shared with other processes");
             }
         }
         fetched
     }
 
-    async fn fetch_token(
-        &self,
-        client: &reqwest::Client,
-        target: &Target<'_>,
-        authentication: &HttpAuthentication,
-    ) -> Result<Token, ExecutionError> {
-        tokio::time::timeout(TOKEN_TIMEOUT, self.fetch(client, target, authentication)).await.unwrap_or_else(|_| {
-            let message = format!("{target}: token_url gave no answer within {} s; nothing was sent", TOKEN_TIMEOUT.as_secs());
+    async fn fetch_token(&self, client: &reqwest::Client, grant: Grant<'_>) -> Result<Token, ExecutionError> {
+        tokio::time::timeout(TOKEN_TIMEOUT, self.fetch(client, grant)).await.unwrap_or_else(|_| {
+            let (target, seconds) = (grant.target(), TOKEN_TIMEOUT.as_secs());
+            let message = format!("{target}: token_url gave no answer within {seconds} s; nothing was sent");
             Err(ExecutionError::transient(ErrorCode::Timeout, message))
         })
     }
 
-    fn token_client(&self, usual: &reqwest::Client, target: &Target<'_>, url: &Url) -> Result<reqwest::Client, ExecutionError> {
-        match &target.0.kind {
-            ConnectionKind::Http(http) => self.client_for(usual, target.0, http, url),
-            ConnectionKind::Postgres(_)
-            | ConnectionKind::Mysql(_)
-            | ConnectionKind::Smtp(_)
-            | ConnectionKind::Sftp(_)
-            | ConnectionKind::Amqp(_) => Ok(usual.clone()),
-        }
-    }
-
-    async fn fetch(
-        &self,
-        client: &reqwest::Client,
-        target: &Target<'_>,
-        authentication: &HttpAuthentication,
-    ) -> Result<Token, ExecutionError> {
-        let HttpAuthentication::OAuth2 { token_url, client_id, client_secret, scope, parameters, in_body } = authentication else {
-            return Err(ExecutionError::permanent(ErrorCode::Internal, "only OAuth 2.0 has tokens"));
-        };
+    async fn fetch(&self, client: &reqwest::Client, grant: Grant<'_>) -> Result<Token, ExecutionError> {
+        let ClientCredentials { token_url, client_id, client_secret, scope, parameters, in_body } = grant.credentials;
+        let target = grant.target();
         let fail = |code, what: String| ExecutionError::permanent(code, format!("{target}: token_url {what}"));
         let url = Url::parse(token_url).map_err(|error| fail(ErrorCode::Connection, format!("is no address: {error}")))?;
         self.reach().check_url(&url).map_err(|refused| fail(ErrorCode::Unreachable, format!("cannot be called: {refused}")))?;
@@ -228,16 +215,16 @@ impl Connectors {
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         if !in_body {
             // Both parts are encoded first: RFC 6749, section 2.3.1.
-            let (name, value) = header(target, "authorization", &basic(&form_encoded(client_id), &form_encoded(client_secret.expose())))?;
+            let (name, value) = header(&target, "authorization", &basic(&form_encoded(client_id), &form_encoded(client_secret.expose())))?;
             headers.insert(name, value);
         }
         *request.body_mut() = Some(pairs.join("&").into());
-        let (asked, called) = (Instant::now(), Called::of_tokens(format!("{target}: token_url"), target.0));
+        let (asked, called) = (Instant::now(), Called::of_tokens(format!("{target}: token_url"), grant.connection));
         // A token request that became a GET would be another request, with the client's secret in it.
-        let client = self.token_client(client, target, request.url())?;
+        let client = self.client_for(client, grant.connection, grant.http, request.url())?;
         let Sent { response, not_followed } = send(&client, request, Redirects::Error, &called).await?;
         let (status, asked_to_wait) = (response.status(), retry_after(response.headers()));
-        let broke_off = |error| super::http_send::unreachable(&called, error);
+        let broke_off = |error| super::send::unreachable(&called, error);
         let answer = read(response).await.map_err(broke_off)?;
         if !status.is_success() {
             let explained = not_followed.map(|not_followed| not_followed.explain(&Method::POST, "token_url"));
@@ -254,7 +241,7 @@ impl Connectors {
         }
         let life = answer.as_ref().and_then(life_in).unwrap_or(USUAL_LIFE).min(MAX_LIFE);
         let usable_for = usable(life).saturating_sub(asked.elapsed());
-        Token::of(target, SharedToken { token: Secret::new(access_token), usable_for })
+        Token::of(&target, SharedToken { token: Secret::new(access_token), usable_for })
     }
 }
 
@@ -263,19 +250,6 @@ impl Token {
         let (_, value) = header(target, "authorization", &format!("Bearer {}", shared.token.expose()))?;
         Ok(Self { text: shared.token, value, until: Instant::now() + shared.usable_for })
     }
-}
-
-/// Whatever the token depends on: with other settings it is another one's.
-fn owner(connection: &Connection, authentication: &HttpAuthentication) -> TokenOwner {
-    let settings = match authentication {
-        HttpAuthentication::OAuth2 { token_url, client_id, client_secret, scope, parameters, in_body } => {
-            serde_json::json!([token_url, client_id, client_secret.expose(), scope, parameters, in_body]).to_string()
-        }
-        HttpAuthentication::None | HttpAuthentication::Basic { .. } | HttpAuthentication::ApiKey { .. } | HttpAuthentication::Bearer(_) => {
-            String::new()
-        }
-    };
-    TokenOwner { tenant: connection.tenant.clone(), connection: connection.name.clone(), settings: Secret::new(settings) }
 }
 
 async fn asked<T>(answer: impl Future<Output = Result<T, TokenStoreError>>) -> Result<T, TokenStoreError> {
@@ -329,10 +303,6 @@ fn refused(called: &Called, status: StatusCode, explained: &str, answer: Option<
         return ExecutionError::permanent(ErrorCode::Connection, message);
     }
     ExecutionError::permanent(ErrorCode::Connection, format!("{message}; check client_id, client_secret, scope and token_url"))
-}
-
-fn form_encoded(text: &str) -> String {
-    utf8_percent_encode(text, FORM).to_string()
 }
 
 #[cfg(test)]

@@ -1,0 +1,45 @@
+//! Connections to message brokers (AMQP 0-9-1).
+
+use super::read::secret;
+use super::tls::{trusted, url_trust};
+use super::{ConnectionType, ServerTrust};
+use crate::fields::{Fields, Read};
+use crate::secret::Secret;
+
+pub(super) const NAME: &str = "amqp";
+
+/// Fields that are secrets, under the kind's.
+pub(super) const SECRETS: &[&[&str]] = &[&["url"]];
+
+/// A message broker.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct AmqpConnection {
+    /// `amqp://` or `amqps://`, credentials included.
+    pub url: Secret,
+    /// Which certificate the broker must show.
+    pub trust: ServerTrust,
+}
+
+impl ConnectionType for AmqpConnection {
+    fn as_str(&self) -> &'static str {
+        NAME
+    }
+
+    fn destination(&self) -> Vec<(&'static str, String)> {
+        let Self { url, trust } = self;
+        vec![("url", url.expose().to_owned()), ("tls", trusted(trust))]
+    }
+}
+
+pub(super) fn read(fields: Fields<'_>) -> Read<AmqpConnection> {
+    let url =
+        fields.required("url", secret(&fields, "url", false), "the broker's address, such as amqps://user:password@broker.example/vhost");
+    let url = url.and_then(|url| match url.expose().starts_with("amqp://") || url.expose().starts_with("amqps://") {
+        true => Ok(url),
+        false => Err(fields.problem("url", "must begin with amqp:// or amqps://")),
+    });
+    let trust = url_trust(&fields, url.as_ref().is_ok_and(|url| url.expose().starts_with("amqps://")), "amqps://");
+    fields.finish();
+    Ok(AmqpConnection { url: url?, trust: trust? })
+}

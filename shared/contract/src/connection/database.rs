@@ -1,0 +1,65 @@
+//! What connections to databases have in common.
+
+use super::ServerTrust;
+use super::read::{port, required, secret};
+use super::tls::{Tls, secured, tls};
+use crate::fields::{Fields, Read};
+use crate::secret::Secret;
+
+const MAX_POOLED: u64 = 100;
+const DEFAULT_POOL: usize = 4;
+
+/// Fields that are secrets, under the kind's.
+pub(super) const SECRETS: &[&[&str]] = &[&["password"]];
+
+/// A database.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct DatabaseConnection {
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Database.
+    pub database: String,
+    /// User name.
+    pub username: String,
+    /// Password; empty: none.
+    pub password: Secret,
+    /// Transport security.
+    pub tls: Tls,
+    /// Which certificate the server must show.
+    pub trust: ServerTrust,
+    /// Maximum connections of one worker.
+    pub pool: usize,
+}
+
+impl DatabaseConnection {
+    pub(super) fn destination(&self) -> Vec<(&'static str, String)> {
+        let Self { host, port, database: _, username: _, password: _, tls, trust, pool: _ } = self;
+        vec![("host", host.clone()), ("port", port.to_string()), ("tls", secured(*tls, trust))]
+    }
+}
+
+pub(super) fn read(fields: Fields<'_>, default_port: u16) -> Read<DatabaseConnection> {
+    let host = required(&fields, "host", "the server's name or address");
+    let port = port(&fields);
+    let database = required(&fields, "database", "the database's name");
+    let username = required(&fields, "username", "the user name");
+    // A blank password is one that databases accept.
+    let password = secret(&fields, "password", true);
+    let tls = tls(&fields, &[("require", Tls::Require), ("disable", Tls::Disable)], Tls::Require, &[]);
+    let pool = fields.whole("pool", 1, MAX_POOLED);
+    fields.finish();
+    let (tls, trust) = tls?;
+    Ok(DatabaseConnection {
+        host: host?,
+        port: port?.unwrap_or(default_port),
+        database: database?,
+        username: username?,
+        password: password?.unwrap_or_else(|| Secret::new("")),
+        tls,
+        trust,
+        pool: pool?.map_or(DEFAULT_POOL, |number| number as usize),
+    })
+}

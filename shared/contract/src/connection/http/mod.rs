@@ -1,0 +1,84 @@
+//! Connections to HTTP services.
+
+mod authentication;
+
+pub use authentication::{ClientCredentials, HttpAuthentication};
+
+use super::tls::{trusted, url_trust};
+use super::{ConnectionType, ServerTrust};
+use crate::fields::{Fields, Read, all_of};
+use crate::secret::Secret;
+use http::{HeaderName, Uri};
+
+pub(super) const NAME: &str = "http";
+
+/// Fields that are secrets, under the kind's; `*` stands for any one name.
+pub(super) const SECRETS: &[&[&str]] = &[
+    &["headers", "*"],
+    &["authentication", "basic", "password"],
+    &["authentication", "api_key", "value"],
+    &["authentication", "bearer", "token"],
+    &["authentication", "oauth2", "client_secret"],
+];
+
+/// An HTTP service.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct HttpConnection {
+    /// Its address, `http://` or `https://`; paths of steps go under it.
+    pub url: String,
+    /// Which certificate the server must show. For a `token_url` on another host, an authority is trusted beside those of the machine, and
+    /// a certificate counts for nothing: it is that of this connection's host.
+    pub trust: ServerTrust,
+    /// How calls are authenticated.
+    pub authentication: HttpAuthentication,
+    /// Headers of every call, by name.
+    pub headers: Vec<(String, Secret)>,
+}
+
+impl ConnectionType for HttpConnection {
+    fn as_str(&self) -> &'static str {
+        NAME
+    }
+
+    fn destination(&self) -> Vec<(&'static str, String)> {
+        let Self { url, trust, authentication, headers: _ } = self;
+        let mut fields = vec![("url", url.clone()), ("tls", trusted(trust))];
+        fields.extend(authentication.token_url().map(|url| ("authentication.oauth2.token_url", url.to_owned())));
+        fields
+    }
+}
+
+pub(super) fn read(fields: Fields<'_>) -> Read<HttpConnection> {
+    let url = url(&fields, "url", "the service's address, such as https://erp.example/api");
+    let trust = url_trust(&fields, url.as_ref().is_ok_and(|url| url.to_ascii_lowercase().starts_with("https://")), "https://");
+    let authentication = fields.object("authentication").and_then(|fields| fields.map(authentication::read).transpose());
+    let headers = fields.texts("headers").and_then(|headers| all_of(headers.into_iter().map(|header| secret_header(&fields, header))));
+    fields.finish();
+    Ok(HttpConnection { url: url?, trust: trust?, authentication: authentication?.unwrap_or(HttpAuthentication::None), headers: headers? })
+}
+
+fn secret_header(fields: &Fields<'_>, (name, value): (String, String)) -> Read<(String, Secret)> {
+    match name.parse::<HeaderName>() {
+        // It may be a credential, whose variable or file was empty.
+        Ok(_) if value.trim().is_empty() && !fields.is_stored() => {
+            Err(fields.problem(&format!("headers.{name}"), "is empty: give a value, or remove the header"))
+        }
+        Ok(_) => Ok((name, Secret::new(value))),
+        Err(_) => Err(fields.problem("headers", format!("'{name}' is no header name"))),
+    }
+}
+
+fn url(fields: &Fields<'_>, field: &'static str, hint: &str) -> Read<String> {
+    let text = fields.required(field, fields.text(field), hint)?;
+    match text.parse::<Uri>() {
+        Ok(uri) if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none() => {
+            Err(fields.problem(field, "must be an address such as https://erp.example/api"))
+        }
+        Err(_) => Err(fields.problem(field, "must be an address such as https://erp.example/api")),
+        Ok(uri) if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) => {
+            Err(fields.problem(field, "must hold no user name and password: use authentication.basic"))
+        }
+        Ok(_) => Ok(text),
+    }
+}

@@ -1,0 +1,147 @@
+//! A connection: named credentials for a remote system, as an operator wrote it in YAML or JSON.
+//!
+//! Secrets are written as text, as `{ env: NAME }` (an environment variable of the one who applies the file) or as
+//! `{ file: PATH }`, and stored encrypted only.
+//!
+//! Each kind is one file: its type, its reader, its secrets, and where they are sent. `forebay_connectors` has a folder of the same kind.
+
+use crate::definition::DefinitionError;
+use crate::fields::{Fields, Origin, Read};
+use crate::name::Name;
+use serde_json::Value;
+use std::ops::Deref;
+use std::time::Duration;
+
+mod amqp;
+mod database;
+mod destination;
+mod http;
+mod mysql;
+mod postgres;
+mod read;
+mod secrets;
+mod sftp;
+mod smtp;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod token_store;
+mod trust;
+
+pub use amqp::AmqpConnection;
+pub use database::DatabaseConnection;
+pub use destination::Destination;
+pub use http::{ClientCredentials, HttpAuthentication, HttpConnection};
+pub use mysql::MysqlConnection;
+pub use postgres::PostgresConnection;
+pub use secrets::{SecretSource, take_field, take_secrets};
+pub use sftp::{SftpConnection, SftpLogin};
+pub use smtp::SmtpConnection;
+pub use tls::Tls;
+pub use token_store::{SharedToken, TokenFuture, TokenOwner, TokenStore, TokenStoreError, TokenTurn};
+pub use trust::ServerTrust;
+
+/// One connection, checked.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Connection {
+    /// The tenant that owns it.
+    pub tenant: Name,
+    /// Its name within the tenant.
+    pub name: Name,
+    /// For people.
+    pub description: String,
+    /// Steps on a connection that is not enabled fail.
+    pub enabled: bool,
+    /// The remote system.
+    pub kind: ConnectionKind,
+}
+
+/// Declares the kinds in the order in which people see them. A line gives the variant, its type, and the module, which has its `NAME`,
+/// `SECRETS` and `read`.
+macro_rules! kinds {
+    ($($(#[$about:meta])* $variant:ident($type:ident) in $module:ident),+ $(,)?) => {
+        /// A remote system and how to sign in to it. Everything that differs by kind is a method of [`ConnectionType`].
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum ConnectionKind {
+            $($(#[$about])* $variant($type)),+
+        }
+
+        impl Deref for ConnectionKind {
+            type Target = dyn ConnectionType;
+
+            fn deref(&self) -> &Self::Target {
+                match self {
+                    $(Self::$variant(one) => one),+
+                }
+            }
+        }
+
+        static DECLARATIONS: [Declaration; [$($module::NAME),+].len()] = [$(Declaration {
+            name: $module::NAME,
+            read: |fields| $module::read(fields).map(ConnectionKind::$variant),
+            secrets: $module::SECRETS,
+        }),+];
+    };
+}
+
+kinds! {
+    /// An HTTP service.
+    Http(HttpConnection) in http,
+    /// A PostgreSQL database.
+    Postgres(PostgresConnection) in postgres,
+    /// A MySQL or MariaDB database.
+    Mysql(MysqlConnection) in mysql,
+    /// A mail server.
+    Smtp(SmtpConnection) in smtp,
+    /// A file server.
+    Sftp(SftpConnection) in sftp,
+    /// A message broker (AMQP 0-9-1).
+    Amqp(AmqpConnection) in amqp,
+}
+
+/// One kind of connection. No method has a default: a new kind does not compile before all of it is decided.
+pub trait ConnectionType {
+    /// Returns the field of a document that makes a connection this kind.
+    fn as_str(&self) -> &'static str;
+
+    /// Returns what says where the secrets are sent, and to whom: fields under the kind's, with their values.
+    fn destination(&self) -> Vec<(&'static str, String)>;
+}
+
+/// How documents write a kind.
+struct Declaration {
+    /// The field that makes a connection this kind.
+    name: &'static str,
+    read: fn(Fields<'_>) -> Read<ConnectionKind>,
+    /// Fields under the kind's that are secrets whatever is written there; `*` stands for any one name.
+    secrets: &'static [&'static [&'static str]],
+}
+
+/// Maximum time for one attempt to reach a remote system.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+impl Connection {
+    /// Whether a document is a connection and not a definition: it has a field `connection`.
+    #[must_use]
+    pub fn is_document(document: &Value) -> bool {
+        document.get("connection").is_some()
+    }
+
+    /// Reads one connection from its JSON shape, in which every secret is text.
+    ///
+    /// # Errors
+    /// Every problem found, each with the path of the field and never the value of a secret.
+    pub fn from_value(document: &Value) -> Result<Self, DefinitionError> {
+        read::connection(document, Origin::Written)
+    }
+
+    /// Reads a connection that an earlier version of Forebay accepted and stored. Rules that are newer than it do not hold, so that an
+    /// upgrade stops nothing: an empty field counts as absent.
+    ///
+    /// # Errors
+    /// As [`Self::from_value`].
+    pub fn from_stored(document: &Value) -> Result<Self, DefinitionError> {
+        read::connection(document, Origin::Stored)
+    }
+}
