@@ -103,7 +103,7 @@ async fn perform(cli: Cli, settings: Settings) -> Result<(), Error> {
         Command::Diff(paths) => apply::diff(&output, &api().await?, &paths).await,
         Command::Validate(paths) => apply::validate(&output, &paths),
         Command::Try(tried) => trial::perform(&output, &tried).await,
-        Command::Schema => output::write(forebay_contract::definition::DOCUMENT_SCHEMA),
+        Command::Schema => output::write(forebay_contract::document_schema()),
         Command::Export(export) => export::export(&output, &api().await?, &export).await,
         Command::Versions(versions) => versions::versions(&output, &api().await?, &versions).await,
         Command::Rollback(rollback) => versions::rollback(&output, &api().await?, &rollback).await,

@@ -7,7 +7,7 @@ fn read(text: &str) -> Result<Alert, DefinitionError> {
     let document = &documents(text).unwrap()[0];
     let read = Alert::from_value(document);
     if read.is_ok() {
-        crate::definition::published_tests::assert_valid(document);
+        crate::published::tests::assert_valid(document);
     }
     read
 }

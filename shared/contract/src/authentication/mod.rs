@@ -6,14 +6,17 @@
 mod api_key;
 mod none;
 mod read;
+mod schema;
 mod signature;
 
 pub use api_key::ApiKey;
 pub use none::Open;
 pub(crate) use read::read;
+pub(crate) use schema::schema;
 pub use signature::{Claim, CodeEncoding, HmacAlgorithm, HmacScheme, Sender, Signature, SignatureError, SignatureScheme, TOLERANCE};
 
 use crate::fields::{Fields, Read};
+use crate::published::KindSchema;
 use crate::unix_time::UnixMicros;
 use serde_json::Value;
 use std::fmt;
@@ -189,7 +192,7 @@ pub struct Variants {
 struct Declaration {
     choice: Choice,
     written: Written,
-    /// Examples of what `authentication` can be, for messages.
+    /// Examples of what `authentication` can be, for messages and tests: all objects of the type are in one of them.
     examples: &'static [&'static str],
 }
 
@@ -197,8 +200,8 @@ struct Declaration {
 enum Written {
     /// The value of the word.
     Word(fn() -> Authentication),
-    /// The reader of the field.
-    Field(fn(&Fields<'_>) -> Read<Authentication>),
+    /// The reader of the field, and its part of the JSON Schema.
+    Field(fn(&Fields<'_>) -> Read<Authentication>, fn() -> KindSchema),
 }
 
 impl Authentication {
@@ -218,6 +221,13 @@ impl Authentication {
     pub fn is_choice(&self, choice: &Choice) -> bool {
         self.name() == choice.name
     }
+}
+
+/// Documents with each example, as it is declared.
+#[cfg(test)]
+pub(crate) fn examples() -> impl Iterator<Item = String> {
+    let document = |example| format!("tenant: t\nname: n\ntrigger: {{ webhook: {{ authentication: {example} }} }}");
+    DECLARATIONS.into_iter().flat_map(|declared| declared.examples).map(document)
 }
 
 impl fmt::Display for Authentication {

@@ -33,14 +33,14 @@ fn words() -> Vec<Word> {
 }
 
 fn objects() -> Vec<Field> {
-    let field = |written: &Written| if let Written::Field(read) = written { Some(*read) } else { None };
+    let field = |written: &Written| if let Written::Field(read, _) = written { Some(*read) } else { None };
     DECLARATIONS.iter().filter_map(|declared| Some((declared.choice.name, field(&declared.written)?))).collect()
 }
 
 /// What can be written, the words first: `api_key, none, { signature: github } or ...`.
 fn examples() -> String {
     let mut declarations = DECLARATIONS;
-    declarations.sort_by_key(|declared| matches!(declared.written, Written::Field(_)));
+    declarations.sort_by_key(|declared| matches!(declared.written, Written::Field(..)));
     let examples: Vec<&str> = declarations.iter().flat_map(|declared| declared.examples.iter().copied()).collect();
     match examples.split_last() {
         Some((last, others)) if !others.is_empty() => format!("{} or {last}", others.join(", ")),

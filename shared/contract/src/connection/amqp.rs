@@ -2,9 +2,11 @@
 
 use super::read::secret;
 use super::tls::{trusted, url_trust};
-use super::{ConnectionType, ServerTrust};
+use super::{ConnectionType, ServerTrust, described};
 use crate::fields::{Fields, Read};
+use crate::published::KindSchema;
 use crate::secret::Secret;
+use serde_json::json;
 
 pub(super) const NAME: &str = "amqp";
 
@@ -43,3 +45,21 @@ pub(super) fn read(fields: Fields<'_>) -> Read<AmqpConnection> {
     fields.finish();
     Ok(AmqpConnection { url: url?, trust: trust? })
 }
+
+pub(super) fn schema() -> KindSchema {
+    let connection = json!({
+        "description": "A message broker (AMQP 0-9-1).",
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+            "tls": { "$ref": "#/$defs/serverTrust" },
+            "url": described::secret("amqp:// or amqps://, credentials included.")
+        },
+        "required": ["url"]
+    });
+    KindSchema::new(json!({ "$ref": "#/$defs/amqpConnection" }), json!({ "amqpConnection": connection }))
+}
+
+#[cfg(test)]
+pub(super) const EXAMPLES: &[&str] =
+    &["amqp: { url: 'amqps://a:b@c', tls: { certificate: '00112233445566778899001122334455667788990011223344556677889900AA' } }"];

@@ -1,10 +1,12 @@
 //! What connections to databases have in common.
 
-use super::ServerTrust;
 use super::read::{port, required, secret};
 use super::tls::{Tls, secured, tls};
+use super::{ServerTrust, described};
 use crate::fields::{Fields, Read};
+use crate::published::KindSchema;
 use crate::secret::Secret;
+use serde_json::json;
 
 const MAX_POOLED: u64 = 100;
 const DEFAULT_POOL: usize = 4;
@@ -62,4 +64,34 @@ pub(super) fn read(fields: Fields<'_>, default_port: u16) -> Read<DatabaseConnec
         trust,
         pool: pool?.map_or(DEFAULT_POOL, |number| number as usize),
     })
+}
+
+/// `about`: the database.
+pub(super) fn schema(about: &str) -> KindSchema {
+    let database = json!({
+        "description": "A database.",
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+            "host": described::text("Host name or address."),
+            "port": described::port("TCP port."),
+            "database": described::text("The database's name."),
+            "username": described::text("User name."),
+            "password": described::secret("Password; absent: none."),
+            "tls": {
+                "description": "Transport security; the certificate is checked. An object says which one is trusted.",
+                "oneOf": [{ "enum": ["require", "disable"] }, { "$ref": "#/$defs/serverTrust" }],
+                "default": "require"
+            },
+            "pool": {
+                "description": "Most connections of one worker.",
+                "type": "integer",
+                "minimum": 1,
+                "maximum": MAX_POOLED,
+                "default": DEFAULT_POOL
+            }
+        },
+        "required": ["host", "database", "username"]
+    });
+    KindSchema::new(json!({ "$ref": "#/$defs/database", "description": about }), json!({ "database": database }))
 }

@@ -8,17 +8,20 @@
 use crate::definition::DefinitionError;
 use crate::fields::{Fields, Origin, Read};
 use crate::name::Name;
+use crate::published::KindSchema;
 use serde_json::Value;
 use std::ops::Deref;
 use std::time::Duration;
 
 mod amqp;
 mod database;
+mod described;
 mod destination;
 mod http;
 mod mysql;
 mod postgres;
 mod read;
+mod schema;
 mod secrets;
 mod sftp;
 mod smtp;
@@ -34,6 +37,7 @@ pub use destination::Destination;
 pub use http::{ClientCredentials, HttpAuthentication, HttpConnection};
 pub use mysql::MysqlConnection;
 pub use postgres::PostgresConnection;
+pub(crate) use schema::schema;
 pub use secrets::{SecretSource, take_field, take_secrets};
 pub use sftp::{SftpConnection, SftpLogin};
 pub use smtp::SmtpConnection;
@@ -58,7 +62,7 @@ pub struct Connection {
 }
 
 /// Declares the kinds in the order in which people see them. A line gives the variant, its type, and the module, which has its `NAME`,
-/// `SECRETS` and `read`.
+/// `SECRETS`, `read`, `schema` and, for tests, `EXAMPLES`.
 macro_rules! kinds {
     ($($(#[$about:meta])* $variant:ident($type:ident) in $module:ident),+ $(,)?) => {
         /// A remote system and how to sign in to it. Everything that differs by kind is a method of [`ConnectionType`].
@@ -81,6 +85,9 @@ macro_rules! kinds {
             name: $module::NAME,
             read: |fields| $module::read(fields).map(ConnectionKind::$variant),
             secrets: $module::SECRETS,
+            schema: $module::schema,
+            #[cfg(test)]
+            examples: $module::EXAMPLES,
         }),+];
     };
 }
@@ -109,6 +116,12 @@ pub trait ConnectionType {
     fn destination(&self) -> Vec<(&'static str, String)>;
 }
 
+/// Documents with each example, as it is declared.
+#[cfg(test)]
+pub(crate) fn examples() -> impl Iterator<Item = String> {
+    DECLARATIONS.iter().flat_map(|declared| declared.examples).map(|example| format!("tenant: t\nconnection: c\n{example}"))
+}
+
 /// How documents write a kind.
 struct Declaration {
     /// The field that makes a connection this kind.
@@ -116,6 +129,11 @@ struct Declaration {
     read: fn(Fields<'_>) -> Read<ConnectionKind>,
     /// Fields under the kind's that are secrets whatever is written there; `*` stands for any one name.
     secrets: &'static [&'static [&'static str]],
+    /// Its part of the JSON Schema.
+    schema: fn() -> KindSchema,
+    /// Connections, without what every kind has: all objects of the kind are in one of them.
+    #[cfg(test)]
+    examples: &'static [&'static str],
 }
 
 /// Maximum time for one attempt to reach a remote system.

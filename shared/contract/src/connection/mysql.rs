@@ -3,9 +3,12 @@
 use super::database::{self, DatabaseConnection};
 use super::{ConnectionType, ServerTrust};
 use crate::fields::{Fields, Read};
+use crate::published::KindSchema;
 use std::ops::Deref;
 
 pub(super) const NAME: &str = "mysql";
+
+const DEFAULT_PORT: u16 = 3306;
 
 pub(super) const SECRETS: &[&[&str]] = database::SECRETS;
 
@@ -34,7 +37,7 @@ impl ConnectionType for MysqlConnection {
 pub(super) fn read(fields: Fields<'_>) -> Read<MysqlConnection> {
     let problems = fields.problems();
     let path = fields.path_of("tls.certificate");
-    let read = database::read(fields, 3306)?;
+    let read = database::read(fields, DEFAULT_PORT)?;
     match read.trust {
         // The client for MySQL knows authorities only.
         ServerTrust::Certificate(_) => {
@@ -43,3 +46,10 @@ pub(super) fn read(fields: Fields<'_>) -> Read<MysqlConnection> {
         ServerTrust::Machine | ServerTrust::Authority(_) => Ok(MysqlConnection(read)),
     }
 }
+
+pub(super) fn schema() -> KindSchema {
+    database::schema(&format!("A MySQL or MariaDB database; port {DEFAULT_PORT} by default."))
+}
+
+#[cfg(test)]
+pub(super) const EXAMPLES: &[&str] = &["mysql: { host: h, database: d, username: u, password: { file: /p }, tls: disable }"];

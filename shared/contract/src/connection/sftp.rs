@@ -1,11 +1,15 @@
 //! Connections to file servers.
 
-use super::ConnectionType;
 use super::read::{port, required, secret};
+use super::{ConnectionType, described};
 use crate::fields::{Fields, Read};
+use crate::published::{KindSchema, exactly_one};
 use crate::secret::Secret;
+use serde_json::json;
 
 pub(super) const NAME: &str = "sftp";
+
+const DEFAULT_PORT: u16 = 22;
 
 /// Fields that are secrets, under the kind's.
 pub(super) const SECRETS: &[&[&str]] = &[&["password"], &["private_key"], &["passphrase"]];
@@ -68,7 +72,7 @@ pub(super) fn read(fields: Fields<'_>) -> Read<SftpConnection> {
     fields.finish();
     Ok(SftpConnection {
         host: host?,
-        port: port?.unwrap_or(22),
+        port: port?.unwrap_or(DEFAULT_PORT),
         username: username?,
         login: login?,
         host_key: host_key?,
@@ -87,3 +91,31 @@ fn login(fields: &Fields<'_>) -> Read<SftpLogin> {
         (None, None, _) | (Some(_), Some(_), _) => Err(fields.problem_here("needs one of password, private_key")),
     }
 }
+
+pub(super) fn schema() -> KindSchema {
+    let mut port = described::port("TCP port.");
+    port["default"] = json!(DEFAULT_PORT);
+    let mut host_key = described::text("The host key's fingerprint, as ssh-keygen -l writes it.");
+    host_key["pattern"] = json!("^SHA256:");
+    let connection = json!({
+        "description": "A file server.",
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+            "host": described::text("Host name or address."),
+            "port": port,
+            "username": described::text("User name."),
+            "password": described::secret("Password."),
+            "private_key": described::secret("Private key, OpenSSH or PEM."),
+            "passphrase": described::secret("Of the private key."),
+            "host_key": host_key,
+            "folder": described::text("Folder under which paths that are not absolute are.")
+        },
+        "required": ["host", "username", "host_key"],
+        "oneOf": exactly_one(&["password", "private_key"])
+    });
+    KindSchema::new(json!({ "$ref": "#/$defs/sftpConnection" }), json!({ "sftpConnection": connection }))
+}
+
+#[cfg(test)]
+pub(super) const EXAMPLES: &[&str] = &["sftp: { host: h, username: u, private_key: { file: /k }, host_key: 'SHA256:a' }"];

@@ -2,10 +2,12 @@
 
 use super::read::{port, required, secret};
 use super::tls::{Tls, secured, tls};
-use super::{ConnectionType, ServerTrust};
+use super::{ConnectionType, ServerTrust, described};
 use crate::fields::{Fields, Read};
 use crate::mail_address::MailAddress;
+use crate::published::{KindSchema, exactly_one};
 use crate::secret::Secret;
+use serde_json::json;
 
 pub(super) const NAME: &str = "smtp";
 
@@ -68,3 +70,42 @@ pub(super) fn read(fields: Fields<'_>) -> Read<SmtpConnection> {
     let default_port = if tls == Tls::Require { 465 } else { 587 };
     Ok(SmtpConnection { host: host?, port: port?.unwrap_or(default_port), tls, trust, login: login?, from: from? })
 }
+
+pub(super) fn schema() -> KindSchema {
+    let trust = json!({
+        "description": "Which certificate the mail server must show.",
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+            "mode": { "description": "When TLS begins.", "enum": ["require", "starttls"], "default": "starttls" },
+            "authority": described::authority(),
+            "certificate": described::certificate()
+        },
+        "oneOf": exactly_one(&["authority", "certificate"])
+    });
+    let connection = json!({
+        "description": "A mail server.",
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+            "host": described::text("Host name or address."),
+            "port": described::port("TCP port; default 465 with tls: require, else 587."),
+            "tls": {
+                "description": "Transport security. An object says which certificate is trusted.",
+                "oneOf": [{ "enum": ["require", "starttls", "disable"] }, { "$ref": "#/$defs/mailServerTrust" }],
+                "default": "starttls"
+            },
+            "username": described::text("User name; absent: no sign-in."),
+            "password": described::secret("Password."),
+            "from": described::text("The sender where a step names none.")
+        },
+        "required": ["host", "from"],
+        "dependentRequired": { "username": ["password"], "password": ["username"] }
+    });
+    KindSchema::new(json!({ "$ref": "#/$defs/smtp" }), json!({ "mailServerTrust": trust, "smtp": connection }))
+}
+
+#[cfg(test)]
+pub(super) const EXAMPLES: &[&str] = &[
+    r#"smtp: { host: h, from: a@b.example, username: u, password: p, tls: { mode: require, authority: "-----BEGIN CERTIFICATE-----MIIBLjCB4aADAgECAhQIAvJMlusfsMTksA4DjfKLc5pDATAFBgMrZXAwDDEKMAgGA1UEAwwBYTAgFw0yNjExMjkyMTU4MjRaGA8yMTI2MTEwNTIxNTgyNFowDDEKMAgGA1UEAwwBYTAqMAUGAytlcAMhAI4tdMzRZs72BZu+ImLtdQYVQ1qrmUb7oOJgSJOewQgOo1MwUTAdBgNVHQ4EFgQUrXXyGLYHhOrIpyrc0NLo52WN2uQwHwYDVR0jBBgwFoAUrXXyGLYHhOrIpyrc0NLo52WN2uQwDwYDVR0TAQH/BAUwAwEB/zAFBgMrZXADQQBaG39+bDeKBLdnJs27pXTFt7+gl2XqDbyE73zSrPW6RwD9y3raSQQzJW3Pnx5bweWVpqbhWulPoxkAFohAu/wI-----END CERTIFICATE-----" } }"#,
+];

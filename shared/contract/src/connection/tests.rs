@@ -6,7 +6,7 @@ fn read(kind: &str, fields: Value) -> Result<Connection, DefinitionError> {
     let document = json!({ "tenant": "t", "connection": "c", kind: fields });
     let read = Connection::from_value(&document);
     if read.is_ok() {
-        crate::definition::published_tests::assert_valid(&document);
+        crate::published::tests::assert_valid(&document);
     }
     read
 }

@@ -5,7 +5,6 @@
 
 mod document;
 mod places;
-mod published;
 mod read;
 mod steps;
 #[cfg(test)]
@@ -16,9 +15,6 @@ use crate::fields::Origin;
 pub use crate::fields::Problem;
 pub use document::{DocumentError, documents, to_yaml};
 pub use places::{Place, Places};
-pub use published::DOCUMENT_SCHEMA;
-#[cfg(test)]
-pub(crate) use published::tests as published_tests;
 pub use steps::{
     Action, AmqpCall, Assertion, Branch, Case, Each, EmailCall, HttpCall, HttpTarget, InnerSteps, IntegrationCall, LogLevel, LogLine,
     OnError, Parallel, Redirects, Set, SftpCall, SftpOperation, SqlCall, SqlStatement, Step, Stop, Switch, Wait,

@@ -39,7 +39,7 @@ fn read(yaml: &str) -> Result<Definition, DefinitionError> {
     let document = documents(yaml).unwrap().remove(0);
     let read = Definition::from_value(&document);
     if read.is_ok() {
-        published::tests::assert_valid(&document);
+        crate::published::tests::assert_valid(&document);
     }
     read
 }

@@ -2,8 +2,9 @@
 
 use crate::alert::Alert;
 use crate::connection::{Connection, SecretSource};
-use crate::definition::{Action, Definition, Places, Problem, Stop, documents, published_tests, to_yaml};
+use crate::definition::{Action, Definition, Places, Problem, Stop, documents, to_yaml};
 use crate::fields::recorded;
+use crate::published;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -270,7 +271,7 @@ fn examples() -> Vec<Value> {
     let is_yaml = |path: &std::path::PathBuf| path.extension().is_some_and(|extension| extension == "yaml");
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(is_yaml);
     let texts = files.map(|path| std::fs::read_to_string(path).unwrap());
-    let all = texts.chain([published_tests::WHOLE.to_owned(), MORE.to_owned()]).flat_map(|text| documents(&text).unwrap());
+    let all = texts.chain([published::tests::whole(), MORE.to_owned()]).flat_map(|text| documents(&text).unwrap());
     let secrets = |_: SecretSource<'_>| Ok("amqp://secret".to_owned());
     all.map(|document| match kind(&document) {
         "connection" => Connection::resolve_secrets(&document, secrets).unwrap(),

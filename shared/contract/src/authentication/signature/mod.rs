@@ -33,7 +33,7 @@ pub(super) const DECLARATION: Declaration = Declaration {
             write,
         }),
     },
-    written: Written::Field(read::signature),
+    written: Written::Field(read::signature, read::schema),
     examples: &["{ signature: github }", "{ signature: { header: X-Signature } }"],
 };
 

@@ -3,11 +3,15 @@
 use super::{CodeEncoding, HmacAlgorithm, HmacScheme, Sender, Signature, SignatureScheme, TOLERANCE};
 use crate::authentication::Authentication;
 use crate::fields::{Fields, Read};
-use serde_json::Value;
+use crate::published::{KindSchema, duration};
+use serde_json::{Value, json};
 use std::time::Duration;
 
 const FIELD: &str = "signature";
 const DAY: Duration = Duration::from_secs(24 * 3600);
+const ALGORITHMS: [(&str, HmacAlgorithm); 3] =
+    [("sha1", HmacAlgorithm::Sha1), ("sha256", HmacAlgorithm::Sha256), ("sha512", HmacAlgorithm::Sha512)];
+const ENCODINGS: [(&str, CodeEncoding); 2] = [("hex", CodeEncoding::Hex), ("base64", CodeEncoding::Base64)];
 
 /// Reads the field `signature`.
 pub(super) fn signature(fields: &Fields<'_>) -> Read<Authentication> {
@@ -18,12 +22,38 @@ pub(super) fn signature(fields: &Fields<'_>) -> Read<Authentication> {
     Ok(Authentication::Signature(Signature { scheme }))
 }
 
+/// Returns the schema of the field `signature`.
+pub(super) fn schema() -> KindSchema {
+    let senders = Sender::WORDS.map(|(word, _)| word);
+    let field = json!({
+        "description": "As a known sender signs, or as is said here.",
+        "oneOf": [{ "enum": senders }, { "$ref": "#/$defs/hmacSignature" }]
+    });
+    let hmac = json!({
+        "description": "A code (HMAC) of the body, or of the timestamp, a dot and the body, in a header.",
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+            "header": { "description": "The header that holds the code, such as X-Signature.", "type": "string" },
+            "prefix": { "description": "What stands before the code, such as 'sha256='.", "type": "string", "default": "" },
+            "algorithm": { "description": "The hash.", "enum": ALGORITHMS.map(|(word, _)| word), "default": "sha256" },
+            "encoding": { "description": "How the code is written.", "enum": ENCODINGS.map(|(word, _)| word), "default": "hex" },
+            "timestamp": {
+                "description": "The header that holds the time of signing, in seconds of Unix time; it is signed too.",
+                "type": "string"
+            },
+            "tolerance": duration("How far the time of signing may be from now, 1s to 1d.", "5m")
+        },
+        "required": ["header"]
+    });
+    KindSchema::new(field, json!({ "hmacSignature": hmac }))
+}
+
 fn hmac(fields: Fields<'_>) -> Read<HmacScheme> {
     let code_header = fields.required("header", header(&fields, "header"), "the header that holds the code, such as X-Signature");
     let prefix = fields.text_or_blank("prefix");
-    let algorithms = [("sha1", HmacAlgorithm::Sha1), ("sha256", HmacAlgorithm::Sha256), ("sha512", HmacAlgorithm::Sha512)];
-    let algorithm = fields.word("algorithm", &algorithms);
-    let encoding = fields.word("encoding", &[("hex", CodeEncoding::Hex), ("base64", CodeEncoding::Base64)]);
+    let algorithm = fields.word("algorithm", &ALGORITHMS);
+    let encoding = fields.word("encoding", &ENCODINGS);
     let timestamp = header(&fields, "timestamp");
     let tolerance = fields.duration("tolerance", Duration::from_secs(1), DAY);
     if let (Ok(Some(_)), Ok(None)) = (&tolerance, &timestamp) {

@@ -1,10 +1,16 @@
 //! How calls to an HTTP service are authenticated.
 
 use super::url;
+use crate::connection::described;
 use crate::connection::read::{required, required_secret};
 use crate::fields::{Fields, Read};
+use crate::published::KindSchema;
 use crate::secret::Secret;
 use http::HeaderName;
+use serde_json::{Value, json};
+
+/// Where a key names no header.
+const DEFAULT_HEADER: &str = "X-API-Key";
 
 /// How calls to an HTTP service are authenticated.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,7 +98,7 @@ fn basic(fields: Fields<'_>) -> Read<HttpAuthentication> {
 }
 
 fn api_key(fields: Fields<'_>) -> Read<HttpAuthentication> {
-    let header = fields.text("header").map(|header| header.unwrap_or_else(|| "X-API-Key".to_owned()));
+    let header = fields.text("header").map(|header| header.unwrap_or_else(|| DEFAULT_HEADER.to_owned()));
     if let Ok(header) = &header
         && header.parse::<HeaderName>().is_err()
     {
@@ -125,4 +131,57 @@ fn client_credentials(fields: Fields<'_>) -> Read<ClientCredentials> {
         parameters: parameters?,
         in_body: in_body?.unwrap_or(false),
     })
+}
+
+/// The schema of the field `authentication`.
+pub(super) fn schema() -> KindSchema {
+    let mut api_key_header = described::text("The header's name.");
+    api_key_header["default"] = json!(DEFAULT_HEADER);
+    let object = |about: &str, properties: Value, required: &[&str]| json!({ "description": about, "type": "object", "additionalProperties": false, "properties": properties, "required": required });
+    let definitions = json!({
+        "authentication": {
+            "description": "How calls are authenticated.",
+            "type": "object",
+            "additionalProperties": false,
+            "properties": {
+                "basic": { "$ref": "#/$defs/basic" },
+                "api_key": { "$ref": "#/$defs/apiKey" },
+                "bearer": { "$ref": "#/$defs/bearer" },
+                "oauth2": { "$ref": "#/$defs/oauth2" }
+            },
+            "maxProperties": 1
+        },
+        "basic": object(
+            "User name and password (RFC 7617).",
+            json!({ "username": described::text("User name."), "password": described::secret("Password.") }),
+            &["username", "password"],
+        ),
+        "apiKey": object(
+            "A key in a header.",
+            json!({ "header": api_key_header, "value": described::secret("The key.") }),
+            &["value"],
+        ),
+        "bearer": object("A token (RFC 6750).", json!({ "token": described::secret("The token.") }), &["token"]),
+        "oauth2": object(
+            "Client credentials (RFC 6749, section 4.4).",
+            json!({
+                "token_url": described::url("Where tokens come from."),
+                "client_id": described::text("The client."),
+                "client_secret": described::secret("Its secret."),
+                "scope": described::text("Scopes, separated by spaces."),
+                "parameters": {
+                    "description": "More parameters of the token request, such as audience.",
+                    "type": "object",
+                    "additionalProperties": { "type": ["string", "number", "boolean"] }
+                },
+                "credentials_in": {
+                    "description": "Whether the client's credentials travel as Basic authentication or in the body.",
+                    "enum": ["header", "body"],
+                    "default": "header"
+                }
+            }),
+            &["token_url", "client_id", "client_secret"],
+        )
+    });
+    KindSchema::new(json!({ "$ref": "#/$defs/authentication" }), definitions)
 }

@@ -5,10 +5,12 @@ mod authentication;
 pub use authentication::{ClientCredentials, HttpAuthentication};
 
 use super::tls::{trusted, url_trust};
-use super::{ConnectionType, ServerTrust};
+use super::{ConnectionType, ServerTrust, described};
 use crate::fields::{Fields, Read, all_of};
+use crate::published::KindSchema;
 use crate::secret::Secret;
 use http::{HeaderName, Uri};
+use serde_json::json;
 
 pub(super) const NAME: &str = "http";
 
@@ -82,3 +84,33 @@ fn url(fields: &Fields<'_>, field: &'static str, hint: &str) -> Read<String> {
         Ok(_) => Ok(text),
     }
 }
+
+pub(super) fn schema() -> KindSchema {
+    let KindSchema { field, mut definitions } = authentication::schema();
+    let connection = json!({
+        "description": "An HTTP service.",
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+            "url": described::url("Its address, without user name and password; paths of steps go under it."),
+            "tls": { "$ref": "#/$defs/serverTrust" },
+            "authentication": field,
+            "headers": {
+                "description": "Headers of every call: names with text or secrets.",
+                "type": "object",
+                "additionalProperties": { "anyOf": [{ "type": ["string", "number", "boolean"] }, { "$ref": "#/$defs/secret" }] }
+            }
+        },
+        "required": ["url"]
+    });
+    definitions.shift_insert(0, "httpConnection".to_owned(), connection);
+    KindSchema { field: json!({ "$ref": "#/$defs/httpConnection" }), definitions }
+}
+
+#[cfg(test)]
+pub(super) const EXAMPLES: &[&str] = &[
+    "http: { url: 'https://a.example/b', headers: { X: { env: K } }, authentication: { basic: { username: u, password: { env: P } } } }",
+    "http: { url: 'http://a.example:80', authentication: { api_key: { value: v } } }",
+    "http: { url: 'http://a.example', authentication: { bearer: { token: v } } }",
+    "http: { url: 'http://a.example', authentication: { oauth2: { token_url: 'http://a.example', client_id: c, client_secret: s } } }",
+];
