@@ -1,0 +1,51 @@
+//! Errors of the client.
+
+use crate::problem::Problem;
+
+/// A request that was not done. Display never repeats the source.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The address of the console is not one.
+    #[error("{0} is not an address such as https://forebay.example")]
+    Url(String),
+    /// The token has characters that no token has.
+    #[error("the token holds characters that no token has")]
+    Token,
+    /// The request cannot be written as JSON.
+    #[error("the request cannot be written as JSON")]
+    Body(#[source] serde_json::Error),
+    /// No response.
+    #[error("no answer from {url}: is that the address of a console, and does it run?")]
+    Unreachable {
+        /// The root of the API.
+        url: String,
+        /// What the HTTP client said.
+        source: reqwest::Error,
+    },
+    /// The console did not do it.
+    #[error("{}", refused(url, *status, problem.as_ref()))]
+    Refused {
+        /// The root of the API.
+        url: String,
+        /// The status of its response.
+        status: u16,
+        /// Its problem; `None`: the response holds none, so it may not be a console's.
+        problem: Option<Problem>,
+    },
+    /// The response is not the one of this route.
+    #[error("{url} answers what this version cannot read: is it the address of a console, and of the same version?")]
+    Unreadable {
+        /// The address that was asked.
+        url: String,
+        /// What is wrong with the response.
+        source: serde_json::Error,
+    },
+}
+
+fn refused(url: &str, status: u16, problem: Option<&Problem>) -> String {
+    match problem {
+        Some(problem) => problem.detail.clone(),
+        None => format!("{url} answers {status}: is that the address of a console?"),
+    }
+}
