@@ -1,7 +1,7 @@
 //! Guesses, floods and large bodies of callers who are not signed in at the console.
 
 use crate::people::{Console, PASSWORD};
-use forebay_console::{Needs, routes};
+use forebay_console::{Access, routes};
 use forebay_tests::Stack;
 use futures_util::future::join_all;
 use std::collections::BTreeMap;
@@ -98,10 +98,10 @@ async fn nobody_who_is_not_signed_in_sends_more_than_a_few_kilobytes() {
         let mut line = [0; 12];
         let read = tokio::time::timeout(Duration::from_secs(5), stream.read_exact(&mut line)).await;
         let status = String::from_utf8_lossy(&line[9..]).into_owned();
-        let wanted = match (route.needs, path.as_str()) {
+        let wanted = match (route.access, path.as_str()) {
             // Takes no body.
-            (Needs::Nobody, "/sign-out") => "303",
-            (Needs::Nobody, _) => "413",
+            (Access::Public, "/sign-out") => "303",
+            (Access::Public, _) => "413",
             _ if path.starts_with("/api/") => "401",
             _ => "303",
         };

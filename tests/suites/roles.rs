@@ -1,6 +1,6 @@
 //! Every route of the console by every role, by another tenant's administrator and by nobody; and nothing of a tenant leaks to another.
 
-use forebay_console::{Needs, RouteInfo, routes};
+use forebay_console::{Access, RouteInfo, routes};
 use forebay_store::Role;
 use forebay_tests::{Process, Stack, eventually};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderName, LOCATION, ORIGIN, SET_COOKIE};
@@ -144,15 +144,15 @@ fn body(route: &RouteInfo) -> (&'static str, String) {
     }
 }
 
-fn allows(needs: Needs, person: &Person) -> Option<bool> {
-    match needs {
-        Needs::Nobody => None,
-        Needs::Anybody => Some(person.token.is_some()),
-        Needs::Tenant(role) => Some(person.role >= Some(role)),
-        Needs::Everywhere(_) => Some(person.everywhere),
+fn allows(access: Access, person: &Person) -> Option<bool> {
+    match access {
+        Access::Public => None,
+        Access::SignedIn => Some(person.token.is_some()),
+        Access::Role(role) => Some(person.role >= Some(role)),
+        Access::RoleInAllTenants(_) => Some(person.everywhere),
         // Everybody here is a program with a token.
-        Needs::PersonEverywhere(_) => Some(false),
-        Needs::SomeAdministrator => Some(person.administers_some),
+        Access::PersonInAllTenants(_) => Some(false),
+        Access::AdministratorOfAnyTenant => Some(person.administers_some),
     }
 }
 
@@ -168,7 +168,7 @@ async fn every_route_is_for_whom_the_table_says_and_nothing_of_a_tenant_leaks_to
     let mut asked = 0;
     for route in routes.iter().filter(|route| !route.path.contains("live") && route.path != "/sign-out") {
         for person in &world.people {
-            let Some(may) = allows(route.needs, person) else { continue };
+            let Some(may) = allows(route.access, person) else { continue };
             let (media, text) = body(route);
             let mut request = world.request(&route.method, &filled(route, &world), person);
             if route.method != "GET" {
@@ -189,7 +189,7 @@ async fn every_route_is_for_whom_the_table_says_and_nothing_of_a_tenant_leaks_to
                         || route.method == "DELETE"
                         || route.path.ends_with("/delete");
                 status < 500 && ![401, 403].contains(&status) && (status != 404 || is_fake || route.path.ends_with("/run"))
-            } else if matches!(route.needs, Needs::Tenant(_)) && person.role.is_none() {
+            } else if matches!(route.access, Access::Role(_)) && person.role.is_none() {
                 status == 404
             } else {
                 status == 403

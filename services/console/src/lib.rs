@@ -19,9 +19,7 @@ mod state;
 mod throttle;
 mod view;
 
-pub use api::keys::CreatedKey;
 pub use api::openapi;
-pub use api::people::CreatedToken;
 pub use auth::HostAccess;
-pub use route::{Needs, RouteInfo, routes};
+pub use route::{Access, RouteInfo, routes};
 pub use server::{Console, ConsoleError};

@@ -17,19 +17,19 @@ const MAX_ANONYMOUS_BODY: usize = 8 * 1024;
 
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Needs {
-    /// Anybody, signed in or not.
-    Nobody,
-    /// Anybody who is signed in; what is shown depends on who it is.
-    Anybody,
-    /// This role in the tenant that is meant.
-    Tenant(Role),
-    /// This role in every tenant.
-    Everywhere(Role),
-    /// This role in every tenant, and a person: with a token it is refused.
-    PersonEverywhere(Role),
+pub enum Access {
+    /// Everybody, signed in or not.
+    Public,
+    /// Everybody who is signed in; the response depends on the caller.
+    SignedIn,
+    /// Callers with this role in the tenant that the request is about.
+    Role(Role),
+    /// Callers with this role in every tenant.
+    RoleInAllTenants(Role),
+    /// People with this role in every tenant: a token is refused.
+    PersonInAllTenants(Role),
     /// Administrators of any tenant.
-    SomeAdministrator,
+    AdministratorOfAnyTenant,
 }
 
 /// One route.
@@ -37,7 +37,7 @@ pub(crate) struct Route {
     pub(crate) method: Method,
     /// With placeholders, such as `/api/v1/keys/{id}`.
     pub(crate) path: &'static str,
-    pub(crate) needs: Needs,
+    pub(crate) access: Access,
     /// Puts the handler onto a route that has its guards.
     pub(crate) to: fn(actix_web::Route) -> actix_web::Route,
     /// Of the API: what its document says.
@@ -46,8 +46,8 @@ pub(crate) struct Route {
 
 impl Route {
     /// A route of the pages.
-    pub(crate) fn page(method: Method, path: &'static str, needs: Needs, to: fn(actix_web::Route) -> actix_web::Route) -> Self {
-        Self { method, path, needs, to, documented: None }
+    pub(crate) fn page(method: Method, path: &'static str, access: Access, to: fn(actix_web::Route) -> actix_web::Route) -> Self {
+        Self { method, path, access, to, documented: None }
     }
 }
 
@@ -59,13 +59,13 @@ pub struct RouteInfo {
     /// With placeholders.
     pub path: &'static str,
     /// Who may use it.
-    pub needs: Needs,
+    pub access: Access,
 }
 
 /// Every route of the console.
 #[must_use]
 pub fn routes() -> Vec<RouteInfo> {
-    all().into_iter().map(|route| RouteInfo { method: route.method.to_string(), path: route.path, needs: route.needs }).collect()
+    all().into_iter().map(|route| RouteInfo { method: route.method.to_string(), path: route.path, access: route.access }).collect()
 }
 
 fn all() -> Vec<Route> {
@@ -86,7 +86,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
         }
     }
     for (path, routes) in of_path {
-        let is_open = routes.iter().any(|route| route.needs == Needs::Nobody);
+        let is_open = routes.iter().any(|route| route.access == Access::Public);
         let mut resource = web::resource(path);
         let mut allow: Vec<String> = Vec::new();
         for route in routes {
@@ -160,8 +160,8 @@ mod tests {
     #[test]
     fn a_path_is_open_to_everybody_with_all_its_methods_or_with_none() {
         for route in all() {
-            let is_open = all().iter().filter(|other| other.path == route.path).all(|other| other.needs == Needs::Nobody);
-            assert_eq!(route.needs == Needs::Nobody, is_open, "{}: its methods have different bounds of a body", route.path);
+            let is_open = all().iter().filter(|other| other.path == route.path).all(|other| other.access == Access::Public);
+            assert_eq!(route.access == Access::Public, is_open, "{}: its methods have different bounds of a body", route.path);
         }
     }
 }

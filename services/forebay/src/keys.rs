@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::output::{Output, Row};
 use crate::shown::{second, second_or_never, text};
 use crate::standard_input;
-use forebay_console::CreatedKey;
+use forebay_admin_api::keys::CreatedKey;
 use forebay_contract::{Name, format_duration};
 use serde_json::{Value, json};
 use uuid::Uuid;

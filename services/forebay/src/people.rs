@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::output::{Output, Row};
 use crate::shown::{second, second_or_never, text, yes};
 use crate::standard_input::first_line;
-use forebay_console::CreatedToken;
+use forebay_admin_api::tokens::CreatedToken;
 use forebay_contract::format_duration;
 use forebay_store::{Role, Scope};
 use serde_json::{Map, Value, json};

@@ -42,6 +42,7 @@ pub struct Execution {
     /// The worker that ran it.
     pub worker: String,
     /// Null: it has not failed.
+    #[schema(required = true)]
     pub error: Option<ExecutionFailure>,
     /// By their names.
     #[schema(value_type = Object)]

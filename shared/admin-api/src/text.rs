@@ -9,10 +9,6 @@ use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::{KnownFormat, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-/// Roles, the weakest first.
-const ROLES: [&str; 4] = ["viewer", "operator", "developer", "administrator"];
-/// Who may read the documentation of webhooks.
-const DOCS_ACCESS: [&str; 3] = ["open", "key", "off"];
 /// The form that [`parse_duration`] reads.
 const DURATION: &str = "^[0-9]{1,9}(ms|s|m|h|d)$";
 
@@ -249,9 +245,14 @@ impl From<ErrorCode> for ErrorCodeName {
 #[serde(transparent)]
 pub struct DocsAccessName(String);
 
+impl DocsAccessName {
+    /// All of them.
+    pub const ALL: [&str; 3] = ["open", "key", "off"];
+}
+
 impl PartialSchema for DocsAccessName {
     fn schema() -> RefOr<Schema> {
-        one_of(DOCS_ACCESS)
+        one_of(Self::ALL)
     }
 }
 
@@ -262,9 +263,14 @@ impl ToSchema for DocsAccessName {}
 #[serde(transparent)]
 pub struct RoleName(String);
 
+impl RoleName {
+    /// All of them, the weakest first.
+    pub const ALL: [&str; 4] = ["viewer", "operator", "developer", "administrator"];
+}
+
 impl PartialSchema for RoleName {
     fn schema() -> RefOr<Schema> {
-        one_of(ROLES)
+        one_of(Self::ALL)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Times of responses.
 
+use forebay_contract::UnixMicros;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -11,13 +12,13 @@ use utoipa::ToSchema;
 #[schema(format = DateTime)]
 pub struct Time(String);
 
-impl Time {
-    /// The time of microseconds of Unix time; empty for a time that no calendar has.
-    #[must_use]
-    pub fn from_micros(micros: i64) -> Self {
-        Self(Timestamp::from_microsecond(micros).map(|time| time.to_string()).unwrap_or_default())
+impl From<UnixMicros> for Time {
+    fn from(time: UnixMicros) -> Self {
+        Self(time.rfc3339())
     }
+}
 
+impl Time {
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -52,9 +53,9 @@ mod tests {
 
     #[test]
     fn a_time_is_cut_to_the_second() {
-        let time = Time::from_micros(1_500_000);
+        let time = Time::from(UnixMicros::new(1_500_000));
         assert_eq!((time.as_str(), time.to_second().as_str()), ("1970-01-01T00:00:01.5Z", "1970-01-01T00:00:01Z"));
         assert_eq!(time.timestamp().map(|time| time.as_millisecond()), Some(1500));
-        assert_eq!(Time::from_micros(2_000_000).to_second(), "1970-01-01T00:00:02Z");
+        assert_eq!(Time::from(UnixMicros::new(2_000_000)).to_second(), "1970-01-01T00:00:02Z");
     }
 }

@@ -1,18 +1,12 @@
 //! The document of the API (OpenAPI 3.1), made from its routes and from the types that they take and give.
 
-use super::words;
-use crate::route::{Needs, Route};
+use crate::route::{Access, Route};
 use actix_web::http::Method;
+use forebay_admin_api::Problem;
 use serde_json::{Map, Value, json};
-use utoipa::ToSchema;
+use utoipa::openapi::path::Parameter;
 use utoipa::openapi::{RefOr, Schema};
-
-/// A parameter of a query; all of them are optional.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Parameter {
-    pub(super) name: &'static str,
-    pub(super) about: &'static str,
-}
+use utoipa::{IntoParams, ToSchema};
 
 /// A type of the code, as the document has it.
 struct Described {
@@ -31,7 +25,8 @@ fn described<T: ToSchema>() -> Described {
 /// What the document says of a route.
 pub(crate) struct Documented {
     summary: &'static str,
-    query: &'static [Parameter],
+    /// Parts of the address, then parameters of the query.
+    parameters: Vec<Parameter>,
     takes: Option<(Described, bool)>,
     gives: Option<Described>,
     status: u16,
@@ -41,30 +36,37 @@ pub(crate) struct Documented {
 
 type To = fn(actix_web::Route) -> actix_web::Route;
 
-fn route(method: Method, path: &'static str, needs: Needs, summary: &'static str, to: To) -> Route {
-    let documented =
-        Documented { summary, query: &[], takes: None, gives: None, status: 200, media: "application/json", conditional: false };
-    Route { documented: Some(documented), ..Route::page(method, path, needs, to) }
+fn route(method: Method, path: &'static str, access: Access, summary: &'static str, to: To) -> Route {
+    let documented = Documented {
+        summary,
+        parameters: Vec::new(),
+        takes: None,
+        gives: None,
+        status: 200,
+        media: "application/json",
+        conditional: false,
+    };
+    Route { documented: Some(documented), ..Route::page(method, path, access, to) }
 }
 
-pub(super) fn get(path: &'static str, needs: Needs, summary: &'static str, to: To) -> Route {
-    route(Method::GET, path, needs, summary, to)
+pub(super) fn get(path: &'static str, access: Access, summary: &'static str, to: To) -> Route {
+    route(Method::GET, path, access, summary, to)
 }
 
-pub(super) fn post(path: &'static str, needs: Needs, summary: &'static str, to: To) -> Route {
-    route(Method::POST, path, needs, summary, to)
+pub(super) fn post(path: &'static str, access: Access, summary: &'static str, to: To) -> Route {
+    route(Method::POST, path, access, summary, to)
 }
 
-pub(super) fn put(path: &'static str, needs: Needs, summary: &'static str, to: To) -> Route {
-    route(Method::PUT, path, needs, summary, to)
+pub(super) fn put(path: &'static str, access: Access, summary: &'static str, to: To) -> Route {
+    route(Method::PUT, path, access, summary, to)
 }
 
-pub(super) fn patch(path: &'static str, needs: Needs, summary: &'static str, to: To) -> Route {
-    route(Method::PATCH, path, needs, summary, to)
+pub(super) fn patch(path: &'static str, access: Access, summary: &'static str, to: To) -> Route {
+    route(Method::PATCH, path, access, summary, to)
 }
 
-pub(super) fn delete(path: &'static str, needs: Needs, summary: &'static str, to: To) -> Route {
-    route(Method::DELETE, path, needs, summary, to)
+pub(super) fn delete(path: &'static str, access: Access, summary: &'static str, to: To) -> Route {
+    route(Method::DELETE, path, access, summary, to)
 }
 
 /// What is said of a route, one after the other.
@@ -76,8 +78,14 @@ impl Route {
         self
     }
 
-    pub(super) fn query(self, query: &'static [Parameter]) -> Self {
-        self.with(|documented| documented.query = query)
+    /// The placeholders of its address.
+    pub(super) fn at<P: IntoParams>(self) -> Self {
+        self.query::<P>()
+    }
+
+    /// The parameters of its query.
+    pub(super) fn query<Q: IntoParams>(self) -> Self {
+        self.with(|documented| documented.parameters.extend(Q::into_params(|| None)))
     }
 
     pub(super) fn takes<T: ToSchema>(self) -> Self {
@@ -147,13 +155,14 @@ pub fn openapi() -> Value {
             schemas.entry(name.clone()).or_insert_with(|| json!(schema));
         }
         for (name, schema) in documented.takes.iter().flat_map(|(known, _)| &known.others) {
-            let schema = schemas.entry(name.clone()).or_insert_with(|| json!(schema));
-            words::narrow(name, schema);
+            schemas.entry(name.clone()).or_insert_with(|| json!(schema));
         }
         let operations = paths.entry(route.path).or_insert_with(|| json!({}));
         operations[route.method.as_str().to_lowercase()] = operation(&route, documented);
     }
-    schemas.insert("Problem".to_owned(), problem());
+    for (name, schema) in described::<Problem>().others {
+        schemas.insert(name, json!(schema));
+    }
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -179,16 +188,7 @@ pub fn openapi() -> Value {
 }
 
 fn operation(route: &Route, documented: &Documented) -> Value {
-    let mut parameters: Vec<Value> = placeholders(route.path)
-        .map(|name| {
-            let schema = words::of_path(route.path, name);
-            json!({ "name": name, "in": "path", "required": true, "schema": schema })
-        })
-        .collect();
-    for parameter in documented.query {
-        let schema = words::of_query(route.path, parameter.name);
-        parameters.push(json!({ "name": parameter.name, "in": "query", "description": parameter.about, "schema": schema }));
-    }
+    let mut parameters: Vec<Value> = documented.parameters.iter().map(|parameter| json!(parameter)).collect();
     if documented.conditional {
         let tag = "The ETag that the change was made from, or * for whatever it is; one of the two headers is required.";
         parameters.push(json!({ "name": "If-Match", "in": "header", "description": tag, "schema": { "type": "string", "pattern": r#"^(\*|[0-9]{1,9}|"[0-9]{1,9}")$"# } }));
@@ -199,7 +199,7 @@ fn operation(route: &Route, documented: &Documented) -> Value {
     let mut operation = json!({
         "summary": documented.summary,
         "operationId": operation_id(route),
-        "x-forebay-role": needed(route.needs),
+        "x-forebay-role": role_of(route.access),
         "responses": responses(route, documented),
     });
     if !parameters.is_empty() {
@@ -208,7 +208,7 @@ fn operation(route: &Route, documented: &Documented) -> Value {
     if let Some((takes, is_required)) = &documented.takes {
         operation["requestBody"] = json!({ "required": is_required, "content": { "application/json": { "schema": takes.schema } } });
     }
-    if route.needs == Needs::Nobody {
+    if route.access == Access::Public {
         operation["security"] = json!([]);
     }
     operation
@@ -223,7 +223,7 @@ fn responses(route: &Route, documented: &Documented) -> Value {
     let mut may = |status: &str, about: &str| responses[status] = problem(about);
     may("400", "The request is not well-formed.");
     may("503", "The database or the broker is away; try again.");
-    if route.needs != Needs::Nobody {
+    if route.access != Access::Public {
         may("401", "No token, or one that does not work.");
         may("403", "The role does not allow it.");
         may("404", "It does not exist, or not for this caller.");
@@ -243,52 +243,38 @@ fn responses(route: &Route, documented: &Documented) -> Value {
     responses
 }
 
-fn placeholders(path: &str) -> impl Iterator<Item = &str> {
-    path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
-}
-
 fn operation_id(route: &Route) -> String {
     let words = route.path.trim_start_matches("/api/v1/").split('/').map(|part| part.trim_matches(['{', '}']).replace(".json", ""));
     std::iter::once(route.method.as_str().to_lowercase()).chain(words).collect::<Vec<_>>().join("-")
 }
 
-fn needed(needs: Needs) -> String {
-    match needs {
-        Needs::Nobody => "nobody".to_owned(),
-        Needs::Anybody => "anybody; what is shown or allowed depends on the tenant".to_owned(),
-        Needs::Tenant(role) => format!("{role} of the tenant"),
-        Needs::Everywhere(role) => format!("{role} of every tenant"),
-        Needs::PersonEverywhere(role) => format!("{role} of every tenant, as a person: not with a token"),
-        Needs::SomeAdministrator => "administrator of a tenant".to_owned(),
+fn role_of(access: Access) -> String {
+    match access {
+        Access::Public => "none: everybody may use it".to_owned(),
+        Access::SignedIn => "any; the response depends on the tenants of the caller".to_owned(),
+        Access::Role(role) => format!("{role} of the tenant"),
+        Access::RoleInAllTenants(role) => format!("{role} of every tenant"),
+        Access::PersonInAllTenants(role) => format!("{role} of every tenant, as a person: not with a token"),
+        Access::AdministratorOfAnyTenant => "administrator of a tenant".to_owned(),
     }
-}
-
-fn problem() -> Value {
-    json!({
-        "type": "object",
-        "description": "A problem (RFC 9457).",
-        "required": ["type", "title", "status", "detail"],
-        "properties": {
-            "type": { "type": "string", "format": "uri" },
-            "title": { "type": "string" },
-            "status": { "type": "integer" },
-            "detail": { "type": "string" },
-            "problems": {
-                "type": "array",
-                "description": "Of a document: everything that is wrong with it.",
-                "items": {
-                    "type": "object",
-                    "required": ["path", "message"],
-                    "properties": { "path": { "type": "string" }, "message": { "type": "string" } },
-                },
-            },
-        },
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_placeholder_of_an_address_is_a_parameter() {
+        for route in super::super::routes() {
+            let document = openapi();
+            let operation = &document["paths"][route.path][route.method.as_str().to_lowercase()];
+            let in_path = |parameter: &&Value| parameter["in"] == "path" && parameter["required"] == true;
+            let known: Vec<&str> =
+                operation["parameters"].as_array().into_iter().flatten().filter(in_path).filter_map(|one| one["name"].as_str()).collect();
+            let placeholders: Vec<&str> = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).collect();
+            assert_eq!(known, placeholders, "{} {}", route.method, route.path);
+        }
+    }
 
     #[test]
     fn every_route_is_in_the_document_and_every_reference_leads_somewhere() {

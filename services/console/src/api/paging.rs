@@ -4,73 +4,57 @@ use crate::failure::Failure;
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{IF_MATCH, IF_NONE_MATCH};
-use forebay_contract::{Name, UnixMicros, parse_duration};
+use forebay_admin_api::{MAX_PAGE, MomentText, NamePath, NameText, Page, PageQuery, Paged};
+use forebay_contract::{IntegrationPath, Name, UnixMicros, parse_duration};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 const USUAL: u32 = 100;
-const MAX_LIMIT: u32 = 1000;
 
-/// Which part of a listing is asked for.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Paged {
-    /// Only this tenant's.
-    pub(super) tenant: Option<String>,
-    limit: Option<u32>,
-    /// The key of the last row on the page before.
-    cursor: Option<String>,
+/// One page of a listing that is small enough to be read whole. `key` tells rows apart and orders them.
+pub(super) fn cut<R, T>(query: &impl Paged, rows: Vec<R>, key: impl Fn(&R) -> String, show: impl Fn(R) -> T) -> Result<Page<T>, Failure> {
+    let PageQuery { limit: asked, cursor } = query.page();
+    let limit = limit(asked)? as usize;
+    let mut keyed: Vec<(String, R)> = rows.into_iter().map(|row| (key(&row), row)).collect();
+    keyed.sort_by(|(a, _), (b, _)| a.cmp(b));
+    if let Some(after) = &cursor {
+        keyed.retain(|(key, _)| key > after);
+    }
+    let has_more = keyed.len() > limit;
+    keyed.truncate(limit);
+    let next = keyed.last().filter(|_| has_more).map(|(key, _)| key.clone());
+    Ok(Page { items: keyed.into_iter().map(|(_, row)| show(row)).collect(), next })
 }
 
-/// One page of a listing.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Page<T: ToSchema> {
-    /// What is on it.
-    pub(super) items: Vec<T>,
-    /// The `cursor` of the next page; null: this is the last.
-    pub(super) next: Option<String>,
-}
-
-impl Paged {
-    /// A page of every tenant's.
-    pub(super) fn new(limit: Option<u32>, cursor: Option<String>) -> Self {
-        Self { tenant: None, limit, cursor }
-    }
-
-    pub(super) fn tenant(&self) -> Result<Option<Name>, Failure> {
-        self.tenant.as_deref().map(name).transpose()
-    }
-
-    /// A page of a listing that is small enough to be read whole. `key` tells rows apart and orders them.
-    pub(super) fn cut<R, T: ToSchema>(&self, rows: Vec<R>, key: impl Fn(&R) -> String, show: impl Fn(R) -> T) -> Result<Page<T>, Failure> {
-        let limit = limit(self.limit)? as usize;
-        let mut keyed: Vec<(String, R)> = rows.into_iter().map(|row| (key(&row), row)).collect();
-        keyed.sort_by(|(a, _), (b, _)| a.cmp(b));
-        if let Some(after) = &self.cursor {
-            keyed.retain(|(key, _)| key > after);
-        }
-        let has_more = keyed.len() > limit;
-        keyed.truncate(limit);
-        let next = keyed.last().filter(|_| has_more).map(|(key, _)| key.clone());
-        Ok(Page { items: keyed.into_iter().map(|(_, row)| show(row)).collect(), next })
-    }
+/// The tenant of a query.
+pub(super) fn tenant(asked: Option<&NameText>) -> Result<Option<Name>, Failure> {
+    asked.map(name).transpose()
 }
 
 pub(super) fn limit(asked: Option<u32>) -> Result<u32, Failure> {
     match asked {
         None => Ok(USUAL),
-        Some(limit) if (1..=MAX_LIMIT).contains(&limit) => Ok(limit),
-        Some(limit) => Err(Failure::bad_request(format!("limit: must be 1 to {MAX_LIMIT}, not {limit}"))),
+        Some(limit) if (1..=MAX_PAGE).contains(&limit) => Ok(limit),
+        Some(limit) => Err(Failure::bad_request(format!("limit: must be 1 to {MAX_PAGE}, not {limit}"))),
     }
 }
 
-pub(super) fn name(text: &str) -> Result<Name, Failure> {
-    text.parse().map_err(|error: forebay_contract::NameError| Failure::bad_request(error.to_string()))
+pub(super) fn name(text: &NameText) -> Result<Name, Failure> {
+    text.parse().map_err(|error| Failure::bad_request(error.to_string()))
+}
+
+/// As [`name`], of a name in an address.
+pub(super) fn name_in_path(text: &NameText) -> Result<Name, Failure> {
+    name(text).map_err(|failure| Failure::not_found(failure.detail))
+}
+
+/// The integration, connection or alert that an address names.
+pub(super) fn path(at: &NamePath) -> Result<IntegrationPath, Failure> {
+    Ok(IntegrationPath { tenant: name_in_path(&at.tenant)?, name: name_in_path(&at.name)? })
 }
 
 /// Reads a time: a date and time, or how long ago, such as `1h`.
-pub(super) fn time(field: &str, text: &str) -> Result<UnixMicros, Failure> {
+pub(super) fn time(field: &str, text: &MomentText) -> Result<UnixMicros, Failure> {
+    let text = text.as_str();
     if let Ok(back) = parse_duration(text) {
         return Ok((UnixMicros::now() - back).max(UnixMicros::default()));
     }
@@ -80,22 +64,9 @@ pub(super) fn time(field: &str, text: &str) -> Result<UnixMicros, Failure> {
     Ok(UnixMicros::new(at.as_microsecond().max(0)))
 }
 
-/// As the API writes times.
-pub(super) fn rfc3339(time: UnixMicros) -> String {
-    time.rfc3339()
-}
-
-/// A whole number, also where it is written as `3.0`: to JSON Schema that is an integer.
-pub(super) fn whole<'de, D: serde::Deserializer<'de>, N: TryFrom<i64>>(deserializer: D) -> Result<Option<N>, D::Error> {
-    use serde::de::Error;
-    let Some(number) = Option::<serde_json::Number>::deserialize(deserializer)? else { return Ok(None) };
-    let whole = number
-        .as_i64()
-        .or_else(|| number.as_f64().filter(|number| number.fract() == 0.0 && number.abs() < 1e15).map(|number| number as i64));
-    whole
-        .and_then(|whole| N::try_from(whole).ok())
-        .map(Some)
-        .ok_or_else(|| D::Error::custom(format!("{number} is no whole number in its range")))
+/// As [`time`], of a field that may be absent.
+pub(super) fn optional_time(field: &str, text: Option<&MomentText>) -> Result<Option<UnixMicros>, Failure> {
+    text.map(|text| time(field, text)).transpose()
 }
 
 /// A revision as an entity tag.
@@ -141,8 +112,8 @@ mod tests {
         let rows: Vec<u32> = (0..25).collect();
         let (mut seen, mut cursor) = (Vec::new(), None);
         loop {
-            let asked = Paged { limit: Some(10), cursor: cursor.take(), tenant: None };
-            let page = asked.cut(rows.clone(), |row| format!("{row:04}"), |row| row).unwrap();
+            let query = PageQuery { limit: Some(10), cursor: cursor.take() };
+            let page = cut(&query, rows.clone(), |row| format!("{row:04}"), |row| row).unwrap();
             seen.extend(page.items);
             cursor = page.next;
             if cursor.is_none() {
@@ -150,14 +121,14 @@ mod tests {
             }
         }
         assert_eq!(seen, rows);
-        assert!(Paged { limit: Some(0), ..Paged::default() }.cut(rows, u32::to_string, |row| row).is_err());
+        assert!(cut(&PageQuery { limit: Some(0), cursor: None }, rows, u32::to_string, |row| row).is_err());
     }
 
     #[test]
     fn a_time_is_a_date_or_how_long_ago() {
-        assert_eq!(time("since", "1970-01-01T00:00:01Z").unwrap(), UnixMicros::new(1_000_000));
-        let ago = UnixMicros::now().since(time("since", "1h").unwrap()).as_secs();
-        assert_eq!(ago, 3600);
-        assert!(time("since", "yesterday").unwrap_err().detail.starts_with("since:"));
+        let time = |text: &str| time("since", &MomentText::new(text));
+        assert_eq!(time("1970-01-01T00:00:01Z").unwrap(), UnixMicros::new(1_000_000));
+        assert_eq!(UnixMicros::now().since(time("1h").unwrap()).as_secs(), 3600);
+        assert!(time("yesterday").unwrap_err().detail.starts_with("since:"));
     }
 }

@@ -1,45 +1,20 @@
-//! Users, tokens, tenants, oneself, and the audit log.
+//! Users, tokens, tenants and the caller.
 
-use super::paging::{Page, Paged, etag, expected, limit, name, rfc3339, time, whole};
-use super::{ApiResult, Deleted, created, ok, ok_tagged, required};
+use super::paging::{cut, etag, expected, name_in_path, tenant};
+use super::{ApiResult, created, ok, ok_tagged, required};
 use crate::auth::Caller;
 use crate::failure::Failure;
-use actix_web::http::header::CONTENT_TYPE;
-use actix_web::{HttpRequest, HttpResponse, web};
-use bytes::Bytes;
-use forebay_contract::parse_duration;
+use actix_web::{HttpRequest, web};
+use forebay_admin_api::tenants::{Tenant, UpdateTenantRequest};
+use forebay_admin_api::tokens::{CreateTokenRequest, CreatedToken, Token};
+use forebay_admin_api::users::{CreateUserRequest, Me, UpdateUserRequest, User};
+use forebay_admin_api::{Deleted, FullName, IdPath, ListQuery, PageQuery, Password, RoleName, TenantPath, TenantScope, Time};
 use forebay_operations::PersonChange;
-use forebay_store::{AuditEntry, AuditFilter, DocsAccess, Grants, NewToken, Role, Scope, TenantRow, TokenRow, UserRow};
-use futures_util::stream;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use forebay_store::{DocsAccess, Grants, NewToken, Role, Scope, TenantRow, TokenRow, UserRow};
 use std::collections::BTreeMap;
-use std::fmt;
-use utoipa::ToSchema;
-use uuid::Uuid;
 
-/// A petabyte: more than anybody keeps, and a number that JSON has exactly.
-pub(super) const MAX_PAYLOAD_BYTES: i64 = 1_000_000_000_000_000;
-
-/// Somebody who may sign in.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct User {
-    id: Uuid,
-    /// What is typed to sign in, in lower case.
-    name: String,
-    full_name: String,
-    enabled: bool,
-    /// A role by tenant; `*`: every tenant.
-    #[schema(value_type = Object)]
-    grants: Map<String, Value>,
-    has_password: bool,
-    created_at: String,
-    last_sign_in_at: Option<String>,
-}
-
-fn grants_of(grants: &Grants) -> Map<String, Value> {
-    grants.iter().map(|(scope, role)| (scope.to_string(), role.as_str().into())).collect()
+fn grants_of(grants: &Grants) -> BTreeMap<String, String> {
+    grants.iter().map(|(scope, role)| (scope.to_string(), role.to_string())).collect()
 }
 
 fn user(row: UserRow) -> User {
@@ -50,93 +25,58 @@ fn user(row: UserRow) -> User {
         full_name: row.full_name,
         enabled: row.enabled,
         has_password: row.has_password,
-        created_at: rfc3339(row.created_at),
-        last_sign_in_at: row.last_sign_in_at.map(rfc3339),
+        created_at: Time::from(row.created_at),
+        last_sign_in_at: row.last_sign_in_at.map(Time::from),
     }
 }
 
 /// `GET /users`.
-pub(super) async fn users(caller: Caller, asked: web::Query<Paged>) -> ApiResult {
+pub(super) async fn users(caller: Caller, asked: web::Query<PageQuery>) -> ApiResult {
     let rows = caller.state.operations.list_users(&caller.actor).await?;
-    ok(asked.cut(rows, |row| row.name.clone(), user)?)
+    ok(cut(&*asked, rows, |row| row.name.clone(), user)?)
 }
 
 /// `GET /users/{id}`.
-pub(super) async fn get_user(caller: Caller, id: web::Path<Uuid>) -> ApiResult {
-    let row = caller.state.operations.user(&caller.actor, *id).await?;
+pub(super) async fn get_user(caller: Caller, at: web::Path<IdPath>) -> ApiResult {
+    let row = caller.state.operations.user(&caller.actor, at.id).await?;
     ok_tagged(&etag(row.revision), user(row))
 }
 
-/// Somebody to invite.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub(super) struct NewUser {
-    /// What is typed to sign in; for single sign-on, the address that the provider vouches for.
-    name: String,
-    #[serde(default)]
-    full_name: String,
-    /// 12 to 200 characters; without, by single sign-on only.
-    password: Option<String>,
-    /// A role by tenant; `*`: every tenant.
-    #[serde(default)]
-    grants: BTreeMap<String, String>,
-}
-
-fn read_grants(grants: &BTreeMap<String, String>) -> Result<Grants, Failure> {
-    let read = |(scope, role): (&String, &String)| Ok((scope.parse::<Scope>()?, role.parse::<Role>()?));
+fn read_grants(grants: &BTreeMap<TenantScope, RoleName>) -> Result<Grants, Failure> {
+    let read = |(scope, role): (&TenantScope, &RoleName)| Ok((scope.as_str().parse::<Scope>()?, role.as_str().parse::<Role>()?));
     grants.iter().map(read).collect::<Result<Grants, String>>().map_err(|why| Failure::invalid(format!("grants: {why}")))
 }
 
 /// `POST /users`.
-pub(super) async fn create_user(caller: Caller, new: web::Json<NewUser>) -> ApiResult {
-    let NewUser { name, full_name, password, grants } = new.into_inner();
+pub(super) async fn create_user(caller: Caller, request: web::Json<CreateUserRequest>) -> ApiResult {
+    let CreateUserRequest { name, full_name, password, grants } = request.into_inner();
+    let (name, full_name, password) = (name.into_string(), full_name.into_string(), password.map(Password::into_string));
     let row = caller.state.operations.create_user(&caller.actor, name, full_name, password, read_grants(&grants)?).await?;
     created(&format!("/api/v1/users/{}", row.id), user(row))
 }
 
-/// What changes of somebody; what is left out stays.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub(super) struct UserChange {
-    full_name: Option<String>,
-    enabled: Option<bool>,
-    /// All roles from then on.
-    grants: Option<BTreeMap<String, String>>,
-    /// A new password; every session and token of theirs ends.
-    password: Option<String>,
-}
-
 /// `PATCH /users/{id}`.
-pub(super) async fn update_user(caller: Caller, request: HttpRequest, id: web::Path<Uuid>, change: web::Json<UserChange>) -> ApiResult {
-    let UserChange { full_name, enabled, grants, password } = change.into_inner();
-    let grants = grants.as_ref().map(read_grants).transpose()?;
-    let change = PersonChange { full_name, enabled, grants, password };
-    let row = caller.state.operations.update_user(&caller.actor, *id, change, expected(&request)?).await?;
+pub(super) async fn update_user(
+    caller: Caller,
+    http: HttpRequest,
+    at: web::Path<IdPath>,
+    request: web::Json<UpdateUserRequest>,
+) -> ApiResult {
+    let UpdateUserRequest { full_name, enabled, grants, password } = request.into_inner();
+    let change = PersonChange {
+        full_name: full_name.map(FullName::into_string),
+        enabled,
+        grants: grants.as_ref().map(read_grants).transpose()?,
+        password: password.map(Password::into_string),
+    };
+    let row = caller.state.operations.update_user(&caller.actor, at.id, change, expected(&http)?).await?;
     ok_tagged(&etag(row.revision), user(row))
 }
 
 /// `DELETE /users/{id}`.
-pub(super) async fn delete_user(caller: Caller, request: HttpRequest, id: web::Path<Uuid>) -> ApiResult {
-    caller.state.operations.delete_user(&caller.actor, *id, expected(&request)?).await?;
+pub(super) async fn delete_user(caller: Caller, request: HttpRequest, at: web::Path<IdPath>) -> ApiResult {
+    caller.state.operations.delete_user(&caller.actor, at.id, expected(&request)?).await?;
     ok(Deleted { deleted: true })
-}
-
-/// An API token; its text is not stored.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Token {
-    id: Uuid,
-    /// Its owner's name.
-    owner: String,
-    label: String,
-    hint: String,
-    /// The strongest role that it has.
-    role: String,
-    /// Where it holds; `*`: wherever its owner may do something.
-    tenants: Vec<String>,
-    created_at: String,
-    expires_at: String,
-    last_used_at: Option<String>,
 }
 
 fn token(row: TokenRow) -> Token {
@@ -147,75 +87,36 @@ fn token(row: TokenRow) -> Token {
         hint: row.hint,
         role: row.role.to_string(),
         tenants: row.scopes.iter().map(ToString::to_string).collect(),
-        created_at: rfc3339(row.created_at),
-        expires_at: rfc3339(row.expires_at),
-        last_used_at: row.last_used_at.map(rfc3339),
+        created_at: Time::from(row.created_at),
+        expires_at: Time::from(row.expires_at),
+        last_used_at: row.last_used_at.map(Time::from),
     }
 }
 
 /// `GET /tokens`.
-pub(super) async fn tokens(caller: Caller, asked: web::Query<Paged>) -> ApiResult {
+pub(super) async fn tokens(caller: Caller, asked: web::Query<PageQuery>) -> ApiResult {
     let rows = caller.state.operations.list_tokens(&caller.actor).await?;
-    ok(asked.cut(rows, |row| format!("{} {} {}", row.user_name, row.label, row.id), token)?)
-}
-
-/// A token to make.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[schema(as = NewToken)]
-pub(super) struct NewTokenAsked {
-    label: String,
-    /// The strongest role that it has.
-    role: String,
-    /// Where it holds; `*`: wherever its owner may do something.
-    tenants: Vec<String>,
-    /// Such as `90d`; at most `366d`.
-    lasts: String,
-    /// Its owner, for administrators of everything; oneself without.
-    user: Option<Uuid>,
-}
-
-/// A token that was created: the only time that its text is seen.
-#[derive(Serialize, Deserialize, ToSchema)]
-pub struct CreatedToken {
-    /// To delete it.
-    pub id: Uuid,
-    /// What programs send.
-    pub token: String,
-}
-
-impl fmt::Debug for CreatedToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CreatedToken").field("id", &self.id).finish_non_exhaustive()
-    }
+    ok(cut(&*asked, rows, |row| format!("{} {} {}", row.user_name, row.label, row.id), token)?)
 }
 
 /// `POST /tokens`.
-pub(super) async fn create_token(caller: Caller, new: web::Json<NewTokenAsked>) -> ApiResult {
-    let new = new.into_inner();
-    let user = new.user.or_else(|| caller.actor.user_id());
+pub(super) async fn create_token(caller: Caller, request: web::Json<CreateTokenRequest>) -> ApiResult {
+    let request = request.into_inner();
+    let user = request.user.or_else(|| caller.actor.user_id());
     let user = user.ok_or_else(|| Failure::invalid("user: the person at the host has no tokens; say whose it is"))?;
-    let lasts = parse_duration(&new.lasts).map_err(|error| Failure::invalid(format!("lasts: {error}")))?;
-    let scopes: Result<Vec<Scope>, String> = new.tenants.iter().map(|text| text.parse()).collect();
+    let lasts = request.expires_in.parse().map_err(|error| Failure::invalid(format!("lasts: {error}")))?;
+    let scopes: Result<Vec<Scope>, String> = request.tenants.iter().map(|text| text.as_str().parse()).collect();
     let scopes = scopes.map_err(|why| Failure::invalid(format!("tenants: {why}")))?;
-    let role = new.role.parse().map_err(|why| Failure::invalid(format!("role: {why}")))?;
-    let made = caller.state.operations.create_token(&caller.actor, NewToken { user, label: new.label, role, scopes, lasts }).await?;
-    created("/api/v1/tokens", CreatedToken { id: made.id, token: made.token })
+    let role = request.role.as_str().parse().map_err(|why| Failure::invalid(format!("role: {why}")))?;
+    let new = NewToken { user, label: request.label.into_string(), role, scopes, lasts };
+    let new = caller.state.operations.create_token(&caller.actor, new).await?;
+    created("/api/v1/tokens", CreatedToken { id: new.id, token: new.token })
 }
 
 /// `DELETE /tokens/{id}`.
-pub(super) async fn delete_token(caller: Caller, id: web::Path<Uuid>) -> ApiResult {
-    caller.state.operations.delete_token(&caller.actor, *id).await?;
+pub(super) async fn delete_token(caller: Caller, at: web::Path<IdPath>) -> ApiResult {
+    caller.state.operations.delete_token(&caller.actor, at.id).await?;
     ok(Deleted { deleted: true })
-}
-
-/// Who asks.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Me {
-    name: String,
-    /// A role by tenant; `*`: every tenant.
-    #[schema(value_type = Object)]
-    grants: Map<String, Value>,
 }
 
 /// `GET /me`.
@@ -223,55 +124,27 @@ pub(super) async fn me(caller: Caller) -> ApiResult {
     ok(Me { name: caller.actor.name().to_owned(), grants: grants_of(caller.actor.grants()) })
 }
 
-/// A tenant and what is set for it.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Tenant {
-    tenant: String,
-    integrations: i64,
-    /// Who may read the documentation of its webhooks: `key` or `open`, or `off`.
-    docs: String,
-    /// Bytes of payloads that are kept; null: all.
-    payload_bytes: Option<i64>,
-}
-
-fn tenant(row: TenantRow) -> Tenant {
+fn shown_tenant(row: TenantRow) -> Tenant {
     Tenant { tenant: row.name.to_string(), integrations: row.integrations, docs: row.docs.to_string(), payload_bytes: row.payload_bytes }
 }
 
 /// `GET /tenants`.
-pub(super) async fn tenants(caller: Caller, asked: web::Query<Paged>) -> ApiResult {
-    let wanted = asked.tenant()?;
+pub(super) async fn tenants(caller: Caller, asked: web::Query<ListQuery>) -> ApiResult {
+    let wanted = tenant(asked.tenant.as_ref())?;
     let mut rows = caller.state.operations.list_tenants(&caller.actor).await?;
     rows.retain(|row| wanted.as_ref().is_none_or(|wanted| row.name == *wanted));
-    ok(asked.cut(rows, |row| row.name.to_string(), tenant)?)
-}
-
-/// What is set for a tenant; what is left out stays.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub(super) struct TenantChange {
-    /// Who may read the documentation of its webhooks.
-    docs: Option<String>,
-    /// Bytes of payloads that are kept, or `all`.
-    payload_bytes: Option<Value>,
+    ok(cut(&*asked, rows, |row| row.name.to_string(), shown_tenant)?)
 }
 
 /// `PATCH /tenants/{tenant}`.
-pub(super) async fn update_tenant(caller: Caller, named: web::Path<String>, body: web::Bytes) -> ApiResult {
-    let tenant = name(&named).map_err(|failure| Failure::not_found(failure.detail))?;
+pub(super) async fn update_tenant(caller: Caller, at: web::Path<TenantPath>, body: web::Bytes) -> ApiResult {
+    let tenant = name_in_path(&at.tenant)?;
     caller.actor.may(&tenant, Role::Administrator)?;
-    let change: TenantChange = required(&body)?;
+    let change: UpdateTenantRequest = required(&body)?;
     let docs: Option<DocsAccess> =
-        change.docs.as_deref().map(str::parse).transpose().map_err(|why| Failure::invalid(format!("docs: {why}")))?;
-    let bytes = match &change.payload_bytes {
-        None => None,
-        Some(Value::String(all)) if all == "all" => Some(None),
-        Some(number) => match whole::<_, i64>(number) {
-            Ok(Some(bytes)) if (0..=MAX_PAYLOAD_BYTES).contains(&bytes) => Some(u64::try_from(bytes).ok()),
-            _ => return Err(Failure::invalid("payloadBytes: write a whole number of bytes, at most a petabyte, or \"all\"").into()),
-        },
-    };
+        change.docs.as_ref().map(|docs| docs.as_str().parse()).transpose().map_err(|why| Failure::invalid(format!("docs: {why}")))?;
+    let not_valid = || Failure::invalid("payloadBytes: write a whole number of bytes, at most a petabyte, or \"all\"");
+    let bytes = change.payload_bytes.as_ref().map(|limit| limit.read().ok_or_else(not_valid)).transpose()?;
     if let Some(docs) = docs {
         caller.state.operations.set_tenant_docs(&caller.actor, &tenant, docs).await?;
     }
@@ -280,110 +153,19 @@ pub(super) async fn update_tenant(caller: Caller, named: web::Path<String>, body
     }
     let rows = caller.state.operations.list_tenants(&caller.actor).await?;
     let row = rows.into_iter().find(|row| row.name == tenant);
-    ok(self::tenant(row.ok_or_else(|| Failure::not_found(format!("the tenant {tenant} does not exist")))?))
+    ok(shown_tenant(row.ok_or_else(|| Failure::not_found(format!("the tenant {tenant} does not exist")))?))
 }
 
-/// A line of the audit log.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = AuditLine)]
-pub(super) struct Line {
-    id: i64,
-    at: String,
-    by: String,
-    /// `user`, `token`, `host`, `system`, or `anonymous`: somebody who could not sign in.
-    by_kind: String,
-    /// The address of the client; null: not by HTTP.
-    address: Option<String>,
-    tenant: Option<String>,
-    /// Such as `key.create`.
-    action: String,
-    target: String,
-    before: Value,
-    after: Value,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use forebay_admin_api::DocsAccessName;
 
-fn line(row: AuditEntry) -> Line {
-    Line {
-        id: row.id,
-        at: rfc3339(row.at),
-        by: row.principal.name,
-        by_kind: row.principal.kind.as_str().to_owned(),
-        address: row.principal.address.map(|address| address.to_string()),
-        tenant: row.tenant.map(|tenant| tenant.to_string()),
-        action: row.action,
-        target: row.target,
-        before: row.before.unwrap_or_default(),
-        after: row.after.unwrap_or_default(),
-    }
-}
-
-/// Which lines are asked for.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct AuditAsked {
-    tenant: Option<String>,
-    by: Option<String>,
-    action: Option<String>,
-    target: Option<String>,
-    since: Option<String>,
-    until: Option<String>,
-    limit: Option<u32>,
-    cursor: Option<String>,
-}
-
-impl AuditAsked {
-    /// `before`: older than this line.
-    fn filter(&self, before: Option<i64>, limit: u32) -> Result<AuditFilter, Failure> {
-        Ok(AuditFilter {
-            tenants: self.tenant.as_deref().map(name).transpose()?.map(|tenant| vec![tenant]),
-            by: self.by.clone(),
-            action: self.action.clone(),
-            target: self.target.clone(),
-            since: self.since.as_deref().map(|text| time("since", text)).transpose()?,
-            until: self.until.as_deref().map(|text| time("until", text)).transpose()?,
-            before,
-            limit,
-        })
-    }
-}
-
-/// `GET /audit`.
-pub(super) async fn audit(caller: Caller, asked: web::Query<AuditAsked>) -> ApiResult {
-    let most = limit(asked.limit)?;
-    let broken = |_| Failure::bad_request("cursor: is not one that a listing has given");
-    let before = asked.cursor.as_deref().map(str::parse).transpose().map_err(broken)?;
-    let mut rows = caller.state.operations.list_audit(&caller.actor, asked.filter(before, most + 1)?).await?;
-    let has_more = rows.len() > most as usize;
-    rows.truncate(most as usize);
-    let next = rows.last().filter(|_| has_more).map(|row| row.id.to_string());
-    ok(Page { items: rows.into_iter().map(line).collect(), next })
-}
-
-/// Lines of the audit log that are read at once for an export.
-const EXPORT_PART: u32 = 500;
-
-/// `GET /audit/export`: every line that fits, the newest first, as JSON lines. It ends early, without the last line break, where the database
-/// went away.
-pub(super) async fn export_audit(caller: Caller, asked: web::Query<AuditAsked>) -> ApiResult {
-    let filter = asked.filter(None, EXPORT_PART)?;
-    // The first part before the answer begins: what is not allowed is said.
-    let first = caller.state.operations.list_audit(&caller.actor, filter.clone()).await?;
-    let parts = stream::unfold(Some(first), move |rows| {
-        let (caller, filter) = (caller.clone(), filter.clone());
-        async move {
-            let rows = rows?;
-            let last = rows.last().map(|row| row.id).filter(|_| rows.len() == EXPORT_PART as usize);
-            let text: String = rows.into_iter().map(|row| format!("{}\n", json!(line(row)))).collect();
-            let next = match last {
-                None => Ok(None),
-                Some(id) => caller.state.operations.list_audit(&caller.actor, AuditFilter { before: Some(id), ..filter }).await.map(Some),
-            };
-            match next {
-                Ok(next) => Some((Ok(Bytes::from(text)), next)),
-                Err(error) => Some((Err(actix_web::error::ErrorInternalServerError(error.to_string())), None)),
-            }
+    #[test]
+    fn the_words_of_requests_are_those_of_the_store() {
+        assert_eq!(RoleName::ALL, Role::ALL.map(Role::as_str));
+        for word in DocsAccessName::ALL {
+            assert_eq!(word.parse::<DocsAccess>().unwrap().to_string(), word);
         }
-    });
-    Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/jsonl")).streaming(parts))
+    }
 }

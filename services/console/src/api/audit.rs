@@ -1,0 +1,83 @@
+//! The audit log.
+
+use super::paging::{limit, name, optional_time};
+use super::{ApiResult, ok};
+use crate::auth::Caller;
+use crate::failure::Failure;
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::{HttpResponse, web};
+use bytes::Bytes;
+use forebay_admin_api::audit::{AuditEntry, AuditFilter, AuditQuery};
+use forebay_admin_api::{Page, Time};
+use forebay_store::{AuditEntry as StoredEntry, AuditFilter as StoredFilter};
+use futures_util::stream;
+use serde_json::json;
+
+/// Entries that are read at once for an export.
+const EXPORT_PART: u32 = 500;
+
+fn entry(row: StoredEntry) -> AuditEntry {
+    AuditEntry {
+        id: row.id,
+        at: Time::from(row.at),
+        by: row.principal.name,
+        by_kind: row.principal.kind.as_str().to_owned(),
+        address: row.principal.address.map(|address| address.to_string()),
+        tenant: row.tenant.map(|tenant| tenant.to_string()),
+        action: row.action,
+        target: row.target,
+        before: row.before.unwrap_or_default(),
+        after: row.after.unwrap_or_default(),
+    }
+}
+
+/// `before`: older than this entry.
+fn stored(filter: &AuditFilter, before: Option<i64>, limit: u32) -> Result<StoredFilter, Failure> {
+    Ok(StoredFilter {
+        tenants: filter.tenant.as_ref().map(name).transpose()?.map(|tenant| vec![tenant]),
+        by: filter.by.clone(),
+        action: filter.action.clone(),
+        target: filter.target.clone(),
+        since: optional_time("since", filter.since.as_ref())?,
+        until: optional_time("until", filter.until.as_ref())?,
+        before,
+        limit,
+    })
+}
+
+/// `GET /audit`.
+pub(super) async fn list(caller: Caller, asked: web::Query<AuditQuery>) -> ApiResult {
+    let limit = limit(asked.limit)?;
+    let broken = |_| Failure::bad_request("cursor: is not one that a listing has given");
+    let before = asked.cursor.as_deref().map(str::parse).transpose().map_err(broken)?;
+    let mut rows = caller.state.operations.list_audit(&caller.actor, stored(&asked.filter(), before, limit + 1)?).await?;
+    let has_more = rows.len() > limit as usize;
+    rows.truncate(limit as usize);
+    let next = rows.last().filter(|_| has_more).map(|row| row.id.to_string());
+    ok(Page { items: rows.into_iter().map(entry).collect(), next })
+}
+
+/// `GET /audit/export`: every entry that fits, the newest first, as JSON lines. It ends early, without the last line break, where the
+/// database went away.
+pub(super) async fn export(caller: Caller, asked: web::Query<AuditFilter>) -> ApiResult {
+    let filter = stored(&asked, None, EXPORT_PART)?;
+    // The first part before the response begins: a refusal is a problem.
+    let first = caller.state.operations.list_audit(&caller.actor, filter.clone()).await?;
+    let parts = stream::unfold(Some(first), move |rows| {
+        let (caller, filter) = (caller.clone(), filter.clone());
+        async move {
+            let rows = rows?;
+            let last = rows.last().map(|row| row.id).filter(|_| rows.len() == EXPORT_PART as usize);
+            let text: String = rows.into_iter().map(|row| format!("{}\n", json!(entry(row)))).collect();
+            let next = match last {
+                None => Ok(None),
+                Some(id) => caller.state.operations.list_audit(&caller.actor, StoredFilter { before: Some(id), ..filter }).await.map(Some),
+            };
+            match next {
+                Ok(next) => Some((Ok(Bytes::from(text)), next)),
+                Err(error) => Some((Err(actix_web::error::ErrorInternalServerError(error.to_string())), None)),
+            }
+        }
+    });
+    Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/jsonl")).streaming(parts))
+}
