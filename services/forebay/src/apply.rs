@@ -1,6 +1,6 @@
 //! `forebay apply`, `diff` and `validate`: files, checked, against what is stored.
 
-use forebay_contract::json::object_of;
+use forebay_admin_api::integrations::WrittenDocument;
 use serde_json::Value;
 
 use crate::alerts;
@@ -10,19 +10,18 @@ use crate::change::{self, Changes, agreed};
 use crate::connections;
 use crate::documents::{Documents, Found, counted};
 use crate::error::Error;
-use crate::output::{Output, note, pretty, write};
-use crate::shown::text;
+use crate::output::{Output, note, write, write_json};
 
 /// `forebay apply`: nothing is written unless all of it is right.
 pub(crate) async fn apply(output: &Output, api: &Api, apply: &Apply) -> Result<(), Error> {
     let documents = Documents::read_right(&apply.paths, "nothing was applied")?;
     let all = sent(&documents, connections::with_secrets(&documents.connections)?);
-    let plan = change::apply(api, &all, true).await?;
+    let plan = change::apply(api, all.clone(), true).await?;
     let is_change = !plan.changed().is_empty();
     if is_change {
         agreed(&plan, apply.yes, output.is_json())?;
     }
-    let applied = if is_change { change::apply(api, &all, false).await? } else { plan };
+    let applied = if is_change { change::apply(api, all, false).await? } else { plan };
     applied.show(output)?;
     if !output.is_json() {
         note(&applied.summary("applied"));
@@ -32,10 +31,13 @@ pub(crate) async fn apply(output: &Output, api: &Api, apply: &Apply) -> Result<(
 }
 
 /// Documents as the API takes them. `connections`: with their secrets found.
-fn sent(documents: &Documents, connections: Vec<Value>) -> Vec<Value> {
-    let definitions =
-        documents.definitions.iter().map(|new| object_of([("document", new.document.clone()), ("source", new.source.as_str().into())]));
-    connections.into_iter().chain(definitions).chain(documents.alerts.iter().map(alerts::sent)).collect()
+fn sent(documents: &Documents, connections: Vec<WrittenDocument>) -> Vec<WrittenDocument> {
+    let definitions = documents.definitions.iter().map(|new| WrittenDocument {
+        document: Some(new.document.clone()),
+        source: Some(new.source.clone()),
+        ..WrittenDocument::default()
+    });
+    connections.into_iter().chain(definitions).chain(documents.alerts.iter().map(alerts::written)).collect()
 }
 
 /// `forebay diff`: what `apply` would change.
@@ -51,16 +53,16 @@ pub(crate) async fn diff(output: &Output, api: &Api, paths: &Paths) -> Result<()
             Err(error) => not_found.push((document.path.as_str(), error.to_string())),
         }
     }
-    let mut plan = change::apply(api, &sent(&documents, found), true).await?;
+    let mut plan = change::apply(api, sent(&documents, found), true).await?;
     add_not_found(api, &mut plan, &not_found).await?;
     let changed = plan.changed();
     if output.is_json() {
-        write(&pretty(&changed.iter().map(|one| one.object()).collect::<Value>()))?;
+        write_json(&changed.iter().map(|one| one.object()).collect::<Vec<_>>())?;
     } else if !changed.is_empty() {
         write(&changed.iter().map(|one| one.text()).collect::<Vec<_>>().join("\n"))?;
     }
-    match changed.iter().filter(|one| one.is_unknown()).count() {
-        unknown if changed.len() > unknown => Err(Error::Differs),
+    match changed.iter().filter(|one| one.is_uncompared()).count() {
+        uncompared if changed.len() > uncompared => Err(Error::Differs),
         0 => Ok(()),
         count => Err(Error::Failed(format!("nothing else differs, but {} could not be compared", counted(count, "connection")))),
     }
@@ -71,10 +73,10 @@ async fn add_not_found(api: &Api, plan: &mut Changes, connections: &[(&str, Stri
     if connections.is_empty() {
         return Ok(());
     }
-    let stored = api.list("connections", &[]).await?;
+    let stored = api.connections(None).await?;
     for (path, why) in connections {
-        let is_stored = stored.iter().any(|one| format!("{}/{}", text(one, "tenant"), text(one, "name")) == *path);
-        if is_stored { plan.add_unknown_connection(path, why) } else { plan.add_new_connection(path) }
+        let is_stored = stored.iter().any(|one| one.path() == *path);
+        if is_stored { plan.add_uncompared_connection(path, why) } else { plan.add_new_connection(path) }
     }
     Ok(())
 }
@@ -84,7 +86,7 @@ pub(crate) fn validate(output: &Output, paths: &Paths) -> Result<(), Error> {
     let documents = Documents::read_some(&paths.paths)?;
     let problems = &documents.problems;
     if output.is_json() {
-        write(&pretty(&problems.iter().map(Found::object).collect::<Value>()))?;
+        write_json(&problems.iter().map(Found::object).collect::<Vec<Value>>())?;
     } else if problems.is_empty() {
         let and = |count: usize, what: &str| if count == 0 { String::new() } else { format!(" and {}", counted(count, what)) };
         let (connections, alerts) = (and(documents.connections.len(), "connection"), and(documents.alerts.len(), "alert"));

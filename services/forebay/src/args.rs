@@ -13,7 +13,7 @@ pub(crate) use audit::Audit;
 pub(crate) use credentials::{Connections, Expiry, Keys, NamedKey};
 pub(crate) use definitions::{Apply, Export, Paths, Payloads, Rollback, Tenants, Try, Versions};
 pub(crate) use diagnostics::Diagnostics;
-pub(crate) use executions::{Executions, Found, Retry, Tail, Unreadable};
+pub(crate) use executions::{Executions, Retry, Tail, Unreadable};
 pub(crate) use people::{Tokens, Users};
 
 use std::collections::HashMap;

@@ -4,57 +4,55 @@ use crate::api::Api;
 use crate::args::Audit;
 use crate::error::Error;
 use crate::output::{Output, Row, time_ago};
-use crate::shown::{second, text};
-use forebay_contract::{Name, with_causes};
+use crate::shown::or_empty;
+use forebay_admin_api::audit::{AuditEntry, AuditFilter};
+use forebay_contract::with_causes;
 use serde_json::Value;
 use std::io::Write;
-use std::time::Duration;
 
 /// `forebay audit ...`.
 pub(crate) async fn perform(output: &Output, api: &Api, command: Audit) -> Result<(), Error> {
-    let (tenant, since, by, action, target, limit) = match command {
-        Audit::List { tenant, since, by, action, target, limit } => (tenant, since, by, action, target, limit),
-        Audit::Export { tenant, since } => return export(api, tenant, since).await,
+    let (filter, limit) = match command {
+        Audit::List { tenant, since, by, action, target, limit } => {
+            let tenant = tenant.as_ref().map(Into::into);
+            (AuditFilter { tenant, since: since.map(time_ago), by, action, target, until: None }, limit)
+        }
+        Audit::Export { tenant, since } => {
+            let tenant = tenant.as_ref().map(Into::into);
+            return export(api, AuditFilter { tenant, since: since.map(time_ago), ..AuditFilter::default() }).await;
+        }
     };
-    let query = [
-        ("tenant", tenant.map(|tenant| tenant.to_string())),
-        ("since", since.map(time_ago)),
-        ("by", by),
-        ("action", action),
-        ("target", target),
-    ];
-    let rows = api.list_some("audit", &query, limit).await?.into_iter().map(row).collect();
+    let rows = api.audit(filter, limit).await?.into_iter().map(row).collect();
     output.listing(&["at", "by", "from", "action", "target", "before", "after"], rows, "no changes")
 }
 
 /// As it comes: it may be more than fits into memory.
-async fn export(api: &Api, tenant: Option<Name>, since: Option<Duration>) -> Result<(), Error> {
-    let query = [("tenant", tenant.map(|tenant| tenant.to_string())), ("since", since.map(time_ago))];
-    let mut answer = api.follow("audit/export", &query).await?;
+async fn export(api: &Api, filter: AuditFilter) -> Result<(), Error> {
+    let mut response = api.export_audit(&filter).await?;
     let cut =
         |error: reqwest::Error| Error::Failed(format!("the audit log was not written to its end: {}", with_causes(&error.without_url())));
     let mut output = std::io::stdout().lock();
-    while let Some(part) = answer.chunk().await.map_err(cut)? {
+    while let Some(part) = response.chunk().await.map_err(cut)? {
         output.write_all(&part).map_err(|source| Error::Io { doing: "cannot write the audit log".to_owned(), source })?;
     }
     Ok(())
 }
 
-fn row(line: Value) -> Row {
-    let short = |field: &str| if line[field].is_null() { String::new() } else { shortened(&line[field]) };
+fn row(entry: AuditEntry) -> Row<AuditEntry> {
+    let short = |value: &Value| if value.is_null() { String::new() } else { shortened(value) };
     let cells = vec![
-        second(&line, "at"),
-        text(&line, "by"),
-        text(&line, "address"),
-        text(&line, "action"),
-        text(&line, "target"),
-        short("before"),
-        short("after"),
+        entry.at.to_second(),
+        entry.by.clone(),
+        or_empty(entry.address.as_ref()),
+        entry.action.clone(),
+        entry.target.clone(),
+        short(&entry.before),
+        short(&entry.after),
     ];
-    Row { cells, object: line }
+    Row { cells, object: entry }
 }
 
-/// Enough to tell lines apart; `--output json` has all of it.
+/// Enough to tell entries apart; `--output json` has all of it.
 fn shortened(value: &Value) -> String {
     const MAX_CHARS: usize = 60;
     let text = value.to_string();

@@ -1,17 +1,18 @@
-//! What applying documents would change or has changed, as the API tells it: for people to read before it happens, and for programs.
+//! Changes that applying documents makes or would make, for people to read before it happens, and for programs.
 
 use std::io::{BufRead, IsTerminal};
 
-use forebay_contract::json::object_of;
+use forebay_admin_api::apply::{AppliedAlert, AppliedConnection, ApplyRequest};
+use forebay_admin_api::integrations::{AppliedDefinition, Change as Word, Difference as ApiDifference, WrittenDocument};
 use forebay_operations::Difference;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::api::Api;
 use crate::error::Error;
 use crate::output::{Output, Row, note};
-use crate::shown::text;
 
-/// Of what an apply did, or would do.
+/// Changes by the kind of their documents.
 #[derive(Default)]
 pub(crate) struct Changes {
     connections: Vec<Change>,
@@ -19,41 +20,42 @@ pub(crate) struct Changes {
     alerts: Vec<Change>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Connection,
-    Definition,
-    Alert,
+/// The change of one document.
+pub(crate) enum Change {
+    Connection(AppliedConnection),
+    /// A connection that is new; its secrets were not found.
+    NewConnection(String),
+    /// A connection that is stored; its secrets were not found, so it was not compared.
+    UncomparedConnection {
+        path: String,
+        reason: String,
+    },
+    Definition(AppliedDefinition),
+    Alert(AppliedAlert),
 }
 
-/// Of one document.
-pub(crate) struct Change {
-    kind: Kind,
-    /// As the API gives it.
-    object: Value,
-}
-
-/// Applies documents, each as the API takes it; a dry run only tells what would change.
-pub(crate) async fn apply(api: &Api, documents: &[Value], dry_run: bool) -> Result<Changes, Error> {
+/// Applies documents; a dry run only tells what would change.
+pub(crate) async fn apply(api: &Api, documents: Vec<WrittenDocument>, dry_run: bool) -> Result<Changes, Error> {
     if documents.is_empty() {
         return Ok(Changes::default());
     }
-    let mut done = api.post("apply", &object_of([("documents", Value::Array(documents.to_vec())), ("dryRun", dry_run.into())])).await?;
-    let mut of = |field: &str, kind: Kind| match done[field].take() {
-        Value::Array(objects) => objects.into_iter().map(|object| Change { kind, object }).collect(),
-        _ => Vec::new(),
-    };
+    let applied = api.apply(&ApplyRequest { documents, dry_run }).await?;
     Ok(Changes {
-        connections: of("connections", Kind::Connection),
-        definitions: of("definitions", Kind::Definition),
-        alerts: of("alerts", Kind::Alert),
+        connections: applied.connections.into_iter().map(Change::of_connection).collect(),
+        definitions: applied.definitions.into_iter().map(Change::Definition).collect(),
+        alerts: applied.alerts.into_iter().map(Change::Alert).collect(),
     })
 }
 
+/// A difference as the operations write it for people.
+pub(crate) fn difference(one: &ApiDifference) -> Difference {
+    Difference { path: one.path.clone(), before: one.before.clone(), after: one.after.clone() }
+}
+
 impl Changes {
-    /// Of a definition alone.
-    pub(crate) fn of_definition(object: Value) -> Self {
-        Self { definitions: vec![Change { kind: Kind::Definition, object }], ..Self::default() }
+    /// The change of a definition alone.
+    pub(crate) fn of_definition(applied: AppliedDefinition) -> Self {
+        Self { definitions: vec![Change::Definition(applied)], ..Self::default() }
     }
 
     fn all(&self) -> impl Iterator<Item = &Change> {
@@ -61,28 +63,27 @@ impl Changes {
     }
 
     /// A connection that could not be compared.
-    pub(crate) fn add_unknown_connection(&mut self, path: &str, why: &str) {
-        let object = json!({ "connection": path, "change": "updated", "unknown": why });
-        self.connections.push(Change { kind: Kind::Connection, object });
+    pub(crate) fn add_uncompared_connection(&mut self, path: &str, reason: &str) {
+        self.connections.push(Change::UncomparedConnection { path: path.to_owned(), reason: reason.to_owned() });
     }
 
     /// A connection that is new.
     pub(crate) fn add_new_connection(&mut self, path: &str) {
-        self.connections.push(Change { kind: Kind::Connection, object: json!({ "connection": path, "change": "created" }) });
+        self.connections.push(Change::NewConnection(path.to_owned()));
     }
 
     /// Those that change something.
     pub(crate) fn changed(&self) -> Vec<&Change> {
-        self.all().filter(|one| one.is_change()).collect()
+        self.all().filter(|one| one.word() != Word::Unchanged).collect()
     }
 
     /// `applied: 1 created, 0 updated, 2 unchanged`.
     pub(crate) fn summary(&self, tense: &str) -> String {
-        let count = |word: &str| self.all().filter(|one| one.object["change"] == word).count();
-        format!("{tense}: {} created, {} updated, {} unchanged", count("created"), count("updated"), count("unchanged"))
+        let count = |word: Word| self.all().filter(|one| one.word() == word).count();
+        format!("{tense}: {} created, {} updated, {} unchanged", count(Word::Created), count(Word::Updated), count(Word::Unchanged))
     }
 
-    /// What was stored: one array for programs, for people a table for each kind.
+    /// The stored documents: one array for programs, for people a table for each kind.
     pub(crate) fn show(&self, output: &Output) -> Result<(), Error> {
         if output.is_json() {
             return output.listing(&[], self.all().map(Change::row).collect(), "");
@@ -101,104 +102,191 @@ impl Changes {
     /// Says what the documents name and what does not exist yet.
     pub(crate) fn say_notes(&self) {
         for one in self.all() {
-            one.object["notes"].as_array().into_iter().flatten().filter_map(Value::as_str).for_each(note);
+            if let Change::Alert(alert) = one {
+                alert.notes.iter().for_each(|text| note(text));
+            }
         }
     }
 }
 
+/// A stored document for programs.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Stored<'a> {
+    Connection { connection: &'a str, change: Word, kind: Option<&'a str>, enabled: Option<bool> },
+    Definition { tenant: &'a str, name: &'a str, id: &'a str, version: i32, change: Word },
+    Alert { alert: &'a str, change: Word, when: &'a str, enabled: bool },
+}
+
+/// A change for programs.
+#[derive(Serialize)]
+#[serde(untagged, rename_all_fields = "camelCase")]
+pub(crate) enum Planned<'a> {
+    Uncompared {
+        connection: &'a str,
+        change: &'static str,
+        reason: &'a str,
+    },
+    Connection {
+        connection: &'a str,
+        change: Word,
+        enabled: Option<bool>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        differences: Option<&'a [ApiDifference]>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        secrets: Option<&'a Map<String, Value>>,
+    },
+    Definition {
+        tenant: &'a str,
+        name: &'a str,
+        id: &'a str,
+        version: i32,
+        change: Word,
+        enabled: Option<bool>,
+        differences: Option<&'a [ApiDifference]>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        text_differences: Option<&'a [String]>,
+    },
+    Alert {
+        alert: &'a str,
+        change: Word,
+        enabled: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        differences: Option<&'a [ApiDifference]>,
+    },
+}
+
 impl Change {
-    fn is_change(&self) -> bool {
-        self.object["change"] != "unchanged"
-    }
-
-    pub(crate) fn is_unknown(&self) -> bool {
-        self.object["unknown"].is_string()
-    }
-
-    fn path(&self) -> String {
-        match self.kind {
-            Kind::Connection => text(&self.object, "connection"),
-            Kind::Definition => format!("{}/{}", text(&self.object, "tenant"), text(&self.object, "name")),
-            Kind::Alert => text(&self.object, "alert"),
+    fn of_connection(applied: AppliedConnection) -> Self {
+        match applied.unknown {
+            Some(reason) => Self::UncomparedConnection { path: applied.connection, reason },
+            None => Self::Connection(applied),
         }
     }
 
-    fn differences(&self) -> impl Iterator<Item = Difference> {
-        self.object["differences"].as_array().into_iter().flatten().map(Difference::of_object)
+    fn word(&self) -> Word {
+        match self {
+            Self::Connection(one) => one.change,
+            Self::NewConnection(_) => Word::Created,
+            Self::UncomparedConnection { .. } => Word::Updated,
+            Self::Definition(one) => one.change,
+            Self::Alert(one) => one.change,
+        }
+    }
+
+    pub(crate) fn is_uncompared(&self) -> bool {
+        matches!(self, Self::UncomparedConnection { .. })
+    }
+
+    fn path(&self) -> String {
+        match self {
+            Self::Connection(one) => one.connection.clone(),
+            Self::NewConnection(path) | Self::UncomparedConnection { path, .. } => path.clone(),
+            Self::Definition(one) => one.path(),
+            Self::Alert(one) => one.alert.clone(),
+        }
+    }
+
+    fn differences(&self) -> &[ApiDifference] {
+        match self {
+            Self::Connection(one) => &one.differences,
+            Self::NewConnection(_) | Self::UncomparedConnection { .. } => &[],
+            Self::Definition(one) => one.differences.as_deref().unwrap_or_default(),
+            Self::Alert(one) => &one.differences,
+        }
     }
 
     /// Several lines without a line break at the end.
     pub(crate) fn text(&self) -> String {
-        let (change, path) = (text(&self.object, "change"), self.path());
-        let what = match self.kind {
-            Kind::Connection => format!("the connection {path}"),
-            Kind::Definition => path,
-            Kind::Alert => format!("the alert {path}"),
+        let path = self.path();
+        let what = match self {
+            Self::Connection(_) | Self::NewConnection(_) | Self::UncomparedConnection { .. } => format!("the connection {path}"),
+            Self::Definition(_) => path,
+            Self::Alert(_) => format!("the alert {path}"),
         };
-        if self.is_unknown() {
-            return format!("{what}  is not compared: {}", text(&self.object, "unknown"));
-        }
-        let version = self.object["version"].as_i64().unwrap_or_default();
-        let mut lines = vec![match (change.as_str(), self.kind) {
-            ("updated", Kind::Definition) => format!("{what}  changed, version {} -> {version}", version - 1),
-            ("unchanged", Kind::Definition) => format!("{what}  unchanged, version {version}"),
-            ("updated", _) => format!("{what}  changed"),
-            _ => format!("{what}  {change}"),
+        let mut lines = vec![match (self, self.word()) {
+            (Self::UncomparedConnection { reason, .. }, _) => format!("{what}  is not compared: {reason}"),
+            (Self::Definition(one), Word::Updated) => format!("{what}  changed, version {} -> {}", one.version - 1, one.version),
+            (Self::Definition(one), Word::Unchanged) => format!("{what}  unchanged, version {}", one.version),
+            (_, Word::Updated) => format!("{what}  changed"),
+            (_, word) => format!("{what}  {}", word.as_str()),
         }];
-        let disabled = match self.kind {
-            Kind::Connection => "steps that use it fail from then on",
-            Kind::Definition => "calls get 404 from then on",
-            Kind::Alert => "nobody is told from then on",
-        };
-        match (self.object["wasEnabled"].as_bool(), self.object["enabled"].as_bool()) {
-            (Some(true), Some(false)) => lines.push(format!("  ! IT IS DISABLED BY THIS: {disabled}")),
-            (Some(false), Some(true)) => lines.push("  ! it is enabled by this".to_owned()),
-            (None, Some(false)) => lines.push("  ! it is disabled".to_owned()),
-            _ => {}
-        }
-        lines.extend(self.differences().flat_map(|one| one.lines()).map(|line| format!("  {line}")));
-        let text: Vec<&str> = self.object["textDifferences"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        if !text.is_empty() {
+        lines.extend(self.switched().map(|line| format!("  ! {line}")));
+        lines.extend(self.differences().iter().flat_map(|one| difference(one).lines()).map(|line| format!("  {line}")));
+        if let Self::Definition(AppliedDefinition { text_differences: Some(text), .. }) = self {
             lines.push("  only comments or layout differ:".to_owned());
             lines.extend(text.iter().map(|line| format!("    {line}")));
         }
-        let secrets = self.object["secrets"].as_object().into_iter().flatten();
-        lines.extend(secrets.map(|(path, change)| format!("  * {path}: {} (secret)", change.as_str().unwrap_or_default())));
+        if let Self::Connection(one) = self {
+            let secrets = one.secrets.iter();
+            lines.extend(secrets.map(|(path, change)| format!("  * {path}: {} (secret)", change.as_str().unwrap_or_default())));
+        }
         lines.join("\n")
     }
 
+    /// A line where the document enables or disables its subject.
+    fn switched(&self) -> Option<String> {
+        let (was_enabled, enabled, effect) = match self {
+            Self::Connection(one) => (one.was_enabled, Some(one.enabled), "steps that use it fail from then on"),
+            Self::NewConnection(_) | Self::UncomparedConnection { .. } => return None,
+            Self::Definition(one) => (one.was_enabled, one.enabled, "calls get 404 from then on"),
+            Self::Alert(one) => (one.was_enabled, Some(one.enabled), "no notification is sent from then on"),
+        };
+        match (was_enabled, enabled) {
+            (Some(true), Some(false)) => Some(format!("IT IS DISABLED BY THIS: {effect}")),
+            (Some(false), Some(true)) => Some("it is enabled by this".to_owned()),
+            (None, Some(false)) => Some("it is disabled".to_owned()),
+            _ => None,
+        }
+    }
+
     /// For programs: what would change.
-    pub(crate) fn object(&self) -> Value {
-        if self.is_unknown() {
-            return json!({ "connection": self.path(), "change": "unknown", "reason": self.object["unknown"] });
+    pub(crate) fn object(&self) -> Planned<'_> {
+        let change = self.word();
+        let is_updated = change == Word::Updated;
+        let differences = is_updated.then(|| self.differences());
+        match self {
+            Self::UncomparedConnection { path, reason } => Planned::Uncompared { connection: path, change: "unknown", reason },
+            Self::NewConnection(path) => Planned::Connection { connection: path, change, enabled: None, differences, secrets: None },
+            Self::Connection(one) => {
+                let secrets = is_updated.then_some(&one.secrets);
+                Planned::Connection { connection: &one.connection, change, enabled: Some(one.enabled), differences, secrets }
+            }
+            Self::Definition(AppliedDefinition { tenant, name, id, version, enabled, differences, text_differences, .. }) => {
+                Planned::Definition {
+                    tenant,
+                    name,
+                    id,
+                    version: *version,
+                    change,
+                    enabled: *enabled,
+                    differences: differences.as_deref(),
+                    text_differences: text_differences.as_deref(),
+                }
+            }
+            Self::Alert(one) => Planned::Alert { alert: &one.alert, change, enabled: one.enabled, differences },
         }
-        let is_updated = self.object["change"] == "updated";
-        let mut object = self.row().object;
-        if let (Kind::Connection | Kind::Alert, Some(fields)) = (self.kind, object.as_object_mut()) {
-            fields.retain(|name, _| !matches!(name.as_str(), "kind" | "when"));
-        }
-        object["enabled"] = self.object["enabled"].clone();
-        if is_updated || self.kind == Kind::Definition {
-            object["differences"] = self.object["differences"].clone();
-        }
-        if self.object["textDifferences"].is_array() {
-            object["textDifferences"] = self.object["textDifferences"].clone();
-        }
-        if is_updated && self.kind == Kind::Connection {
-            object["secrets"] = self.object["secrets"].clone();
-        }
-        object
     }
 
     /// Of the listing of what was stored.
-    fn row(&self) -> Row {
-        let (fields, third): (&[&str], &str) = match self.kind {
-            Kind::Connection => (&["connection", "change", "kind", "enabled"], "kind"),
-            Kind::Definition => (&["tenant", "name", "id", "version", "change"], "version"),
-            Kind::Alert => (&["alert", "change", "when", "enabled"], "when"),
+    fn row(&self) -> Row<Stored<'_>> {
+        let change = self.word();
+        let (third, object) = match self {
+            Self::Connection(one) => {
+                let (kind, enabled) = (Some(one.kind.as_str()), Some(one.enabled));
+                (one.kind.clone(), Stored::Connection { connection: &one.connection, change, kind, enabled })
+            }
+            Self::NewConnection(path) | Self::UncomparedConnection { path, .. } => {
+                (String::new(), Stored::Connection { connection: path, change, kind: None, enabled: None })
+            }
+            Self::Definition(AppliedDefinition { tenant, name, id, version, .. }) => {
+                (version.to_string(), Stored::Definition { tenant, name, id, version: *version, change })
+            }
+            Self::Alert(AppliedAlert { alert, when, enabled, .. }) => {
+                (when.clone(), Stored::Alert { alert, change, when, enabled: *enabled })
+            }
         };
-        let object: Map<String, Value> = fields.iter().map(|field| ((*field).to_owned(), self.object[*field].clone())).collect();
-        Row { cells: vec![text(&self.object, "change"), self.path(), text(&self.object, third)], object: Value::Object(object) }
+        Row { cells: vec![change.as_str().to_owned(), self.path(), third], object }
     }
 }
 
@@ -236,28 +324,35 @@ pub(crate) fn confirmed(question: &str) -> Result<bool, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::json_line;
+    use serde_json::json;
 
     #[test]
     fn what_is_disabled_is_said_aloud_and_a_secret_is_only_changed_or_not() {
-        let object = json!({
+        let applied = json!({
             "connection": "t/c", "change": "updated", "kind": "http", "enabled": false, "wasEnabled": true,
             "differences": [{ "path": "http.url", "before": "https://a.example", "after": "https://b.example" }],
             "secrets": { "http.headers.X-Key": "unchanged", "http.headers.X-New": "added" },
         });
-        let change = Change { kind: Kind::Connection, object };
+        let change = Change::of_connection(serde_json::from_str(&applied.to_string()).unwrap());
         let expected = "the connection t/c  changed
   ! IT IS DISABLED BY THIS: steps that use it fail from then on
   ~ http.url: \"https://a.example\" -> \"https://b.example\"
   * http.headers.X-Key: unchanged (secret)
   * http.headers.X-New: added (secret)";
         assert_eq!(change.text(), expected);
-        assert_eq!(change.row().object, json!({ "connection": "t/c", "change": "updated", "kind": "http", "enabled": false }));
+        let stored = json!({ "connection": "t/c", "change": "updated", "kind": "http", "enabled": false });
+        assert_eq!(serde_json::to_value(change.row().object).unwrap(), stored);
+        let planned = json!({
+            "connection": "t/c", "change": "updated", "enabled": false, "differences": applied["differences"], "secrets": applied["secrets"],
+        });
+        assert_eq!(json_line(&change.object()).unwrap(), planned.to_string());
     }
 
     #[test]
     fn a_definition_is_told_with_its_versions_and_counted_by_what_happens_to_it() {
-        let object = json!({ "tenant": "t", "name": "n", "id": "i", "version": 3, "change": "updated", "enabled": true, "wasEnabled": true, "differences": [] });
-        let changes = Changes::of_definition(object);
+        let applied = json!({ "tenant": "t", "name": "n", "id": "i", "version": 3, "change": "updated", "enabled": true, "wasEnabled": true, "differences": [] });
+        let changes = Changes::of_definition(serde_json::from_str(&applied.to_string()).unwrap());
         assert_eq!(changes.changed()[0].text(), "t/n  changed, version 2 -> 3");
         assert_eq!(changes.summary("applied"), "applied: 0 created, 1 updated, 0 unchanged");
     }

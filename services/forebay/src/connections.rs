@@ -1,9 +1,9 @@
 //! The `connections` verbs.
 
-use forebay_contract::IntegrationPath;
+use forebay_admin_api::connections::{Connection as StoredConnection, RotationStatus};
+use forebay_admin_api::integrations::WrittenDocument;
 use forebay_contract::connection::{Connection, SecretSource};
-use forebay_contract::json::object_of;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::api::Api;
 use crate::args::Connections;
@@ -11,39 +11,37 @@ use crate::change;
 use crate::documents::{ConnectionDocument, Documents};
 use crate::error::Error;
 use crate::output::{Output, Row, note};
-use crate::shown::{second, text, yes};
+use crate::shown::{second_or_empty, yes};
 
 /// How often it is asked how far encrypting anew has come.
 const FOLLOW_INTERVAL: std::time::Duration = std::time::Duration::from_millis(300);
 
 /// `forebay connections ...`.
 pub(crate) async fn perform(output: &Output, api: &Api, command: Connections) -> Result<(), Error> {
-    let at = |path: &IntegrationPath, verb: &str| format!("connections/{path}/{verb}");
     match command {
         Connections::Apply { paths } => {
             let connections = with_secrets(&Documents::read_connections(&paths, "nothing was stored")?)?;
             if connections.is_empty() {
                 return Err(Error::Usage("the files hold no connection: a document with a field `connection`".to_owned()));
             }
-            change::apply(api, &connections, false).await?.show(output)
+            change::apply(api, connections, false).await?.show(output)
         }
         Connections::List { tenant } => {
-            let tenant = tenant.map(|tenant| tenant.to_string());
-            let rows = api.list("connections", &[("tenant", tenant)]).await?.into_iter().map(row).collect();
+            let rows = api.connections(tenant.as_ref().map(Into::into)).await?.into_iter().map(row).collect();
             output.listing(&["connection", "kind", "enabled", "updated", "description"], rows, "no connections")
         }
         Connections::Test { path } => {
-            let tested = api.post(&at(&path, "test"), &json!({})).await?;
-            output.one(&format!("{path} works: {}", text(&tested, "reached")), &tested)
+            let tested = api.test_connection(&path).await?;
+            output.one(&format!("{path} works: {}", tested.reached), &tested)
         }
         Connections::Enable { path } => {
-            output.one(&format!("{path}: steps may use it"), &api.post(&at(&path, "enable"), &json!({})).await?)
+            output.one(&format!("{path} is enabled: steps may use it"), &api.enable_connection(&path, true).await?)
         }
         Connections::Disable { path } => {
-            output.one(&format!("{path}: steps that use it fail"), &api.post(&at(&path, "disable"), &json!({})).await?)
+            output.one(&format!("{path} is disabled: steps that use it fail"), &api.enable_connection(&path, false).await?)
         }
         Connections::Delete { path } => {
-            api.delete(&format!("connections/{path}")).await?;
+            api.delete_connection(&path).await?;
             output.one(&format!("deleted {path}"), &json!({ "connection": path.to_string(), "deleted": true }))
         }
         Connections::Rotate => rotate(output, api).await,
@@ -52,37 +50,41 @@ pub(crate) async fn perform(output: &Output, api: &Api, command: Connections) ->
 
 /// Follows it to its end: the console may be one of this command's own, which ends with it.
 async fn rotate(output: &Output, api: &Api) -> Result<(), Error> {
-    let mut state = api.post("connections/rotate", &json!({})).await?;
-    let count = text(&state, "reencrypted");
-    note(&format!("{count} connections and keys are encrypted anew; now what executions keep"));
+    let started = api.rotate().await?;
+    note(&format!("{} connections and keys are encrypted anew; payloads of executions follow", started.reencrypted));
+    let mut polled = None;
     let mut said = String::new();
-    while state["status"] == "running" {
+    while polled.as_ref().unwrap_or(&started.payloads).status == RotationStatus::Running {
         tokio::time::sleep(FOLLOW_INTERVAL).await;
-        state = api.get("connections/rotate", &[]).await?;
-        let up_to = second(&state, "upTo");
+        let rotation = polled.insert(api.rotation().await?);
+        let up_to = second_or_empty(rotation.up_to.as_ref());
         if !up_to.is_empty() && up_to != said {
             note(&format!("executions up to {up_to}"));
             said = up_to;
         }
     }
-    if state["status"] != "finished" {
-        return Err(Error::Failed("the process that encrypts anew has ended: run this again, and it goes on where it was".to_owned()));
+    let rotation = polled.as_ref().unwrap_or(&started.payloads);
+    if rotation.status != RotationStatus::Finished {
+        return Err(Error::Failed("the process that encrypts anew has ended: run this again, and it continues where it was".to_owned()));
     }
-    let total = text(&state, "total");
-    let advice = match text(&state, "unreadable").as_str() {
-        "0" => "Once every process runs with the new key first, keys after it are not needed any more. Run this again where a process was \
-                restarted after it began"
+    let advice = match rotation.unreadable {
+        0 => "Once every process runs with the new key first, keys after it are not needed any more. Run this again where a process was \
+              restarted after it began"
             .to_owned(),
         unreadable => format!(
             "{unreadable} payloads were encrypted by a key that is not given, and their executions cannot be retried: give it after a comma and run \
              this again. Until then keep every key"
         ),
     };
-    output.one(&format!("{total} encrypted anew. {advice}."), &state)
+    let text = format!("{} encrypted anew. {advice}.", rotation.total);
+    match &polled {
+        Some(rotation) => output.one(&text, rotation),
+        None => output.one(&text, &started),
+    }
 }
 
 /// Connections as the API takes them, with their secrets found.
-pub(crate) fn with_secrets(documents: &[ConnectionDocument]) -> Result<Vec<Value>, Error> {
+pub(crate) fn with_secrets(documents: &[ConnectionDocument]) -> Result<Vec<WrittenDocument>, Error> {
     let (mut connections, mut problems) = (Vec::with_capacity(documents.len()), Vec::new());
     for document in documents {
         match with_its_secrets(document) {
@@ -99,14 +101,15 @@ pub(crate) fn with_secrets(documents: &[ConnectionDocument]) -> Result<Vec<Value
 
 /// # Errors
 /// A line for each secret that is not found, with its file.
-pub(crate) fn with_its_secrets(written: &ConnectionDocument) -> Result<Value, Error> {
+pub(crate) fn with_its_secrets(written: &ConnectionDocument) -> Result<WrittenDocument, Error> {
     let ConnectionDocument { file, document, .. } = written;
     let read = Connection::resolve_secrets(document, look_up).and_then(|found| Connection::from_value(&found).map(|_| found));
     let found = read.map_err(|error| {
         let lines: Vec<String> = error.problems.iter().map(|problem| format!("{file}: {problem}")).collect();
         Error::Failed(lines.join("\n"))
     })?;
-    Ok(object_of([("document", found), ("secretFields", json!(Connection::secret_fields(document)))]))
+    let secret_fields = Connection::secret_fields(document).into_iter().collect();
+    Ok(WrittenDocument { document: Some(found), secret_fields, source: None })
 }
 
 fn look_up(source: SecretSource<'_>) -> Result<String, String> {
@@ -119,14 +122,13 @@ fn look_up(source: SecretSource<'_>) -> Result<String, String> {
     }
 }
 
-fn row(connection: Value) -> Row {
-    let path = format!("{}/{}", text(&connection, "tenant"), text(&connection, "name"));
+fn row(connection: StoredConnection) -> Row<StoredConnection> {
     let cells = vec![
-        path,
-        text(&connection, "kind"),
-        yes(&connection, "enabled"),
-        second(&connection, "updatedAt"),
-        text(&connection, "description"),
+        connection.path(),
+        connection.kind.clone(),
+        yes(connection.enabled),
+        connection.updated_at.to_second(),
+        connection.description.clone(),
     ];
     Row { cells, object: connection }
 }

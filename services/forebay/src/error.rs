@@ -1,6 +1,8 @@
 //! What can go wrong in the command, and the exit code that says so.
 
+use forebay_admin_api::client::ClientError;
 use forebay_console::ConsoleError;
+use forebay_contract::with_causes;
 use forebay_ingress::IngressError;
 use forebay_operations::{BuildError, OperationError};
 use forebay_runtime::management::ManagementError;
@@ -16,6 +18,9 @@ const FAILED: i32 = 1;
 const WRONG_USE: i32 = 2;
 const NOT_ALLOWED: i32 = 3;
 const AWAY: i32 = 5;
+
+/// The status of a response to a caller who is not known.
+const UNAUTHORIZED: u16 = 401;
 
 /// An error of the command. Display never repeats the source.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +100,35 @@ pub enum Error {
     /// The console cannot start or failed.
     #[error(transparent)]
     Console(#[from] ConsoleError),
+}
+
+impl From<ClientError> for Error {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::Url(url) => Self::Usage(format!("FOREBAY_API_URL: {url} is not an address such as https://forebay.example")),
+            ClientError::Token => Self::Usage("FOREBAY_API_TOKEN: it holds characters that no token has".to_owned()),
+            ClientError::Unreachable { url, source } => Self::Away { url, source },
+            ClientError::Refused { url, status, problem } => {
+                Self::Refused { status, text: refusal(&url, status, problem.map(|one| one.detail)) }
+            }
+            ClientError::Unreadable { url, source } if source.is_data() => Self::Failed(format!(
+                "{url} answers what this version of the command cannot read ({source}): use the version of the console"
+            )),
+            ClientError::Unreadable { url, .. } => {
+                Self::Failed(format!("{url} does not answer as a console does: is FOREBAY_API_URL its address?"))
+            }
+            other => Self::Failed(with_causes(&other).to_string()),
+        }
+    }
+}
+
+/// The detail of a problem, and what to do.
+fn refusal(url: &str, status: u16, detail: Option<String>) -> String {
+    let text = detail.unwrap_or_else(|| format!("{url} answers {status}: is FOREBAY_API_URL the address of a console?"));
+    if status == UNAUTHORIZED {
+        return format!("not signed in at {url}: {text} It is read from FOREBAY_API_TOKEN or FOREBAY_API_TOKEN_FILE.");
+    }
+    text
 }
 
 impl Error {

@@ -4,7 +4,8 @@ use crate::api::Api;
 use crate::args::Executions;
 use crate::error::Error;
 use crate::output::{Output, Row, pretty};
-use crate::shown::{error, path, plain, second, text, took};
+use crate::shown::{duration, failure, labels, or_empty};
+use forebay_admin_api::executions::{Execution, ExecutionDetail, Step};
 use forebay_contract::Label;
 use forebay_contract::json::read_json;
 use serde_json::{Value, json};
@@ -13,28 +14,28 @@ use serde_json::{Value, json};
 pub(crate) async fn perform(output: &Output, api: &Api, command: Executions) -> Result<(), Error> {
     match command {
         Executions::List { found, limit } => {
-            let rows = api.list_some("executions", &found.query(), limit).await?.into_iter().map(row).collect();
+            let rows = api.executions(found.filter(), limit).await?.into_iter().map(row).collect();
             let columns = ["execution", "integration", "status", "received", "duration", "attempts", "response", "error"];
             output.listing(&columns, rows, "no executions")
         }
         Executions::Show { id } => {
-            let execution = api.get(&format!("executions/{id}"), &[]).await?;
+            let execution = api.execution(&id).await?;
             output.one(&lines(&execution).join("\n"), &execution)
         }
         Executions::Retry(retry) => crate::retry::retry(output, api, retry).await,
     }
 }
 
-fn row(execution: Value) -> Row {
+fn row(execution: Execution) -> Row<Execution> {
     let cells = vec![
-        text(&execution, "id"),
-        path(&execution),
-        text(&execution, "status"),
-        second(&execution, "acceptedAt"),
-        took(&execution),
-        text(&execution, "attempts"),
-        text(&execution, "responseStatus"),
-        error(&execution),
+        execution.id.clone(),
+        execution.path(),
+        execution.status.to_string(),
+        execution.received_at.to_second(),
+        duration(&execution),
+        execution.attempts.to_string(),
+        or_empty(execution.response_status),
+        failure(execution.error.as_ref()),
     ];
     Row { cells, object: execution }
 }
@@ -58,47 +59,46 @@ pub(crate) fn body(bytes: &[u8]) -> Value {
     }
 }
 
-fn lines(execution: &Value) -> Vec<String> {
-    let of = |field: &str| text(execution, field);
-    let or = |field: &str, none: &str| if execution[field].is_null() { none.to_owned() } else { of(field) };
-    let (halted, skipped) = (execution["halted"] == true, execution["skipped"] == true);
+fn lines(detail: &ExecutionDetail) -> Vec<String> {
+    let execution = &detail.execution;
     let mut lines = vec![
-        format!("execution    {}", of("id")),
-        format!("integration  {} version {}", path(execution), of("version")),
+        format!("execution    {}", execution.id),
+        format!("integration  {} version {}", execution.path(), execution.version),
         format!(
             "status       {}{}{}",
-            of("status"),
-            if halted { ", halted its trigger" } else { "" },
-            if skipped { ", skipped" } else { "" }
+            execution.status,
+            if execution.halted { ", halted its trigger" } else { "" },
+            if execution.skipped { ", skipped" } else { "" }
         ),
-        format!("started by   {}", of("trigger")),
-        format!("accepted     {}", of("acceptedAt")),
-        format!("started      {}", or("startedAt", "never")),
-        format!("ended        {}", or("endedAt", "not yet")),
-        format!("attempts     {} ({} redeliveries)", of("attempts"), of("redeliveries")),
-        format!("worker       {}", of("worker")),
+        format!("trigger      {}", execution.trigger),
+        format!("received     {}", execution.received_at),
+        format!("started      {}", execution.started_at.as_ref().map_or("never", |time| time.as_str())),
+        format!("ended        {}", execution.ended_at.as_ref().map_or("not yet", |time| time.as_str())),
+        format!("attempts     {} ({} redeliveries)", execution.attempts, execution.redeliveries),
+        format!("worker       {}", execution.worker),
     ];
-    let labels: Vec<String> =
-        execution["labels"].as_object().into_iter().flatten().map(|(name, value)| format!("{name}={}", plain(value))).collect();
+    let labels = labels(&execution.labels);
     if !labels.is_empty() {
         lines.push(format!("labels       {}", labels.join(", ")));
     }
-    if execution["error"].is_object() {
-        lines.push(format!("error        {}: {}", text(&execution["error"], "code"), error(execution)));
+    if let Some(error) = &execution.error {
+        lines.push(format!("error        {}: {}", error.code, failure(Some(error))));
     }
-    for step in execution["steps"].as_array().into_iter().flatten() {
-        let why = step["error"].as_str().map(|error| format!(": {error}")).unwrap_or_default();
-        let took = step["tookMs"].as_f64().unwrap_or_default();
-        lines.push(format!("step         {} {} in {took:.1} ms{why}", text(step, "id"), text(step, "status")));
-        lines.extend(step["note"].as_str().map(|note| format!("             {note}")));
-        if !step["output"].is_null() {
-            lines.push(format!("             {}", step["output"]));
+    lines.extend(detail.steps.iter().flat_map(step_lines));
+    for (title, value) in [("input        ", &detail.input), ("response     ", &detail.output)] {
+        if !value.is_null() {
+            lines.push(format!("{title}{}", pretty(value)));
         }
     }
-    for (title, field) in [("input        ", "input"), ("answer       ", "output")] {
-        if !execution[field].is_null() {
-            lines.push(format!("{title}{}", pretty(&execution[field])));
-        }
+    lines
+}
+
+fn step_lines(step: &Step) -> Vec<String> {
+    let why = step.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+    let mut lines = vec![format!("step         {} {} in {:.1} ms{why}", step.id, step.status.as_str(), step.duration_ms)];
+    lines.extend(step.note.as_ref().map(|note| format!("             {note}")));
+    if !step.output.is_null() {
+        lines.push(format!("             {}", step.output));
     }
     lines
 }

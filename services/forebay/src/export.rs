@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
+use forebay_admin_api::integrations::{Integration, Version as StoredVersion};
 use forebay_contract::IntegrationPath;
 use forebay_contract::definition::{documents, to_yaml};
 use serde_json::{Value, json};
@@ -10,26 +11,25 @@ use serde_json::{Value, json};
 use crate::api::Api;
 use crate::args::Export;
 use crate::error::Error;
-use crate::output::{Output, Row, pretty, write};
-use crate::shown::text;
+use crate::output::{Output, Row, pretty, write_json};
 
 /// One version of an integration.
 struct Version {
     path: IntegrationPath,
-    number: i64,
+    number: i32,
     document: Value,
     source: String,
 }
 
 impl Version {
-    /// Of an object that has these fields beside others.
-    fn of(path: IntegrationPath, object: &mut Value) -> Self {
-        Self {
-            path,
-            number: object["version"].as_i64().unwrap_or_default(),
-            document: object["document"].take(),
-            source: text(object, "source"),
-        }
+    fn of_integration(path: IntegrationPath, integration: Integration) -> Self {
+        let Integration { version: number, document, source, .. } = integration;
+        Self { path, number, document: document.unwrap_or_default(), source: source.unwrap_or_default() }
+    }
+
+    fn of_version(path: IntegrationPath, version: StoredVersion) -> Self {
+        let StoredVersion { summary, document, source } = version;
+        Self { path, number: summary.version, document, source }
     }
 
     /// The text as it was applied, byte for byte, where it holds this document and nothing else; otherwise the document as YAML.
@@ -48,8 +48,8 @@ pub(crate) async fn export(output: &Output, api: &Api, export: &Export) -> Resul
     }
     if output.is_json() {
         return match (chosen.as_slice(), &export.path) {
-            ([one], Some(_)) => write(&pretty(&one.document)),
-            (all, _) => write(&pretty(&all.iter().map(|version| version.document.clone()).collect::<Value>())),
+            ([one], Some(_)) => write_json(&one.document),
+            (all, _) => write_json(&all.iter().map(|version| &version.document).collect::<Vec<_>>()),
         };
     }
     let texts: Vec<String> = chosen.iter().map(Version::text).collect();
@@ -58,22 +58,19 @@ pub(crate) async fn export(output: &Output, api: &Api, export: &Export) -> Resul
 
 async fn choose(api: &Api, export: &Export) -> Result<Vec<Version>, Error> {
     let Some(path) = &export.path else {
-        let (tenant, source) = (export.tenant.as_ref().map(ToString::to_string), Some("source".to_owned()));
-        let mut all = api.list("integrations", &[("tenant", tenant), ("include", source)]).await?;
-        let named = |one: &Value| format!("{}/{}", text(one, "tenant"), text(one, "name")).parse();
-        let version = |one: &mut Value| match named(one) {
-            Ok(path) => Ok(Version::of(path, one)),
-            Err(_) => Err(Error::Failed("the API gives a name that is none".to_owned())),
+        let all = api.integrations_with_source(export.tenant.as_ref().map(Into::into)).await?;
+        let version = |one: Integration| match format!("{}/{}", one.tenant, one.name).parse() {
+            Ok(path) => Ok(Version::of_integration(path, one)),
+            Err(_) => Err(Error::Failed(format!("the API names an integration {}/{}, which is not a name", one.tenant, one.name))),
         };
-        return all.iter_mut().map(version).collect();
+        return all.into_iter().map(version).collect();
     };
     let Some(number) = export.version else {
-        return Ok(vec![Version::of(path.clone(), &mut api.get(&format!("integrations/{path}"), &[]).await?)]);
+        return Ok(vec![Version::of_integration(path.clone(), api.integration(path).await?)]);
     };
-    let versions = api.list(&format!("integrations/{path}/versions"), &[]).await?;
-    let wanted = versions.into_iter().find(|version| version["version"] == number);
-    let mut wanted = wanted.ok_or_else(|| Error::Failed(format!("{path} has no version {number}")))?;
-    Ok(vec![Version::of(path.clone(), &mut wanted)])
+    let wanted = api.versions(path).await?.into_iter().find(|version| version.summary.version == number);
+    let wanted = wanted.ok_or_else(|| Error::Failed(format!("{path} has no version {number}")))?;
+    Ok(vec![Version::of_version(path.clone(), wanted)])
 }
 
 fn join(texts: &[String]) -> String {
@@ -89,7 +86,7 @@ fn join(texts: &[String]) -> String {
     joined
 }
 
-fn write_file(folder: &Path, version: &Version, as_json: bool) -> Result<Row, Error> {
+fn write_file(folder: &Path, version: &Version, as_json: bool) -> Result<Row<Value>, Error> {
     let (extension, text) = if as_json { ("json", format!("{}\n", pretty(&version.document))) } else { ("yaml", version.text()) };
     // Names hold letters, digits, - and _ only, so they are file names on any system.
     let folder = folder.join(version.path.tenant.as_str());

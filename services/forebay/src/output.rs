@@ -3,7 +3,9 @@
 use std::io::{ErrorKind, Write};
 use std::time::Duration;
 
+use forebay_admin_api::MomentText;
 use forebay_contract::UnixMicros;
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::Error;
@@ -24,11 +26,11 @@ pub(crate) struct Output {
 }
 
 /// One row of a listing in both forms.
-pub(crate) struct Row {
+pub(crate) struct Row<T> {
     /// A cell for each column.
     pub(crate) cells: Vec<String>,
     /// The object.
-    pub(crate) object: Value,
+    pub(crate) object: T,
 }
 
 impl Output {
@@ -41,9 +43,9 @@ impl Output {
     }
 
     /// A listing: a table, or an array of objects. `none` is what people read when there are no rows.
-    pub(crate) fn listing(self, columns: &[&str], rows: Vec<Row>, none: &str) -> Result<(), Error> {
+    pub(crate) fn listing<T: Serialize>(self, columns: &[&str], rows: Vec<Row<T>>, none: &str) -> Result<(), Error> {
         if self.is_json() {
-            return write(&pretty(&Value::Array(rows.into_iter().map(|row| row.object).collect())));
+            return write_json(&rows.into_iter().map(|row| row.object).collect::<Vec<T>>());
         }
         if rows.is_empty() {
             return write(none);
@@ -53,9 +55,23 @@ impl Output {
     }
 
     /// One thing: its text, or its object.
-    pub(crate) fn one(self, text: &str, object: &Value) -> Result<(), Error> {
-        if self.is_json() { write(&pretty(object)) } else { write(text) }
+    pub(crate) fn one(self, text: &str, object: &impl Serialize) -> Result<(), Error> {
+        if self.is_json() { write_json(object) } else { write(text) }
     }
+}
+
+/// Writes an object or a list as JSON for programs; numbers keep their digits.
+pub(crate) fn write_json(object: &impl Serialize) -> Result<(), Error> {
+    write(&serde_json::to_string_pretty(object).map_err(|error| not_json(&error))?)
+}
+
+/// The same on one line, as text.
+pub(crate) fn json_line(object: &impl Serialize) -> Result<String, Error> {
+    serde_json::to_string(object).map_err(|error| not_json(&error))
+}
+
+fn not_json(error: &serde_json::Error) -> Error {
+    Error::Failed(format!("the output cannot be written as JSON: {error}"))
 }
 
 /// Writes lines to standard output. A reader that has gone, as `head` does, is no failure.
@@ -105,9 +121,9 @@ pub(crate) fn table(columns: &[&str], rows: &[Vec<String>]) -> String {
     text
 }
 
-/// Returns the time that long ago, as RFC 3339; at least 1970.
-pub(crate) fn time_ago(time: Duration) -> String {
-    (UnixMicros::now() - time).max(UnixMicros::default()).rfc3339()
+/// Returns the time that long ago; at least 1970. It stays the same over all parts of a retry.
+pub(crate) fn time_ago(time: Duration) -> MomentText {
+    MomentText::new((UnixMicros::now() - time).max(UnixMicros::default()).rfc3339())
 }
 
 #[cfg(test)]
@@ -122,6 +138,6 @@ mod tests {
 
     #[test]
     fn times_are_rfc_3339() {
-        assert_eq!(time_ago(Duration::MAX), "1970-01-01T00:00:00Z");
+        assert_eq!(time_ago(Duration::MAX).as_str(), "1970-01-01T00:00:00Z");
     }
 }

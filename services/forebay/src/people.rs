@@ -1,4 +1,4 @@
-//! The verbs on those who may sign in, and on tokens.
+//! The verbs on users and tokens.
 
 mod password;
 
@@ -6,75 +6,67 @@ use crate::api::Api;
 use crate::args::{Tokens, Users};
 use crate::error::Error;
 use crate::output::{Output, Row};
-use crate::shown::{second, second_or_never, text, yes};
+use crate::shown::{second_or_never, yes};
 use crate::standard_input::first_line;
-use forebay_admin_api::tokens::CreatedToken;
-use forebay_contract::format_duration;
+use forebay_admin_api::tokens::{CreateTokenRequest, Token};
+use forebay_admin_api::users::{CreateUserRequest, UpdateUserRequest, User};
+use forebay_admin_api::{FullName, KeyLabel, Password, RoleName, TenantScope, UserName};
 use forebay_store::{Role, Scope};
-use serde_json::{Map, Value, json};
+use serde_json::json;
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// `forebay users ...`.
 pub(crate) async fn users(output: &Output, api: &Api, command: Users) -> Result<(), Error> {
     match command {
         Users::List => {
-            let rows = api.list("users", &[]).await?.into_iter().map(user).collect();
-            output.listing(&["id", "name", "full name", "roles", "enabled", "last sign-in"], rows, "nobody may sign in")
+            let rows = api.users().await?.into_iter().map(user).collect();
+            output.listing(&["id", "name", "full name", "roles", "enabled", "last sign-in"], rows, "no users")
         }
         Users::Create { name, full_name, role, password_stdin, no_password } => {
-            let mut body = json!({ "name": name, "fullName": full_name, "grants": grants(&role) });
-            if !no_password {
-                body["password"] = read(password_stdin).await?.into();
-            }
-            let made = api.post("users", &body).await?;
-            output.one(&format!("{} may sign in (id {})", text(&made, "name"), text(&made, "id")), &made)
+            let password = if no_password { None } else { Some(read(password_stdin).await?) };
+            let request =
+                CreateUserRequest { name: UserName::new(name), full_name: FullName::new(full_name), password, grants: grants(&role) };
+            let created = api.create_user(&request).await?;
+            output.one(&format!("created {} (id {})", created.name, created.id), &created)
         }
         Users::Update { id, full_name, role, enable, disable, password, password_stdin } => {
-            let mut body = json!({});
-            if let Some(full_name) = full_name {
-                body["fullName"] = full_name.into();
-            }
-            if let Some(role) = role {
-                body["grants"] = grants(&role);
-            }
-            if enable || disable {
-                body["enabled"] = enable.into();
-            }
-            if password || password_stdin {
-                body["password"] = read(password_stdin).await?.into();
-            }
-            let changed = api.patch(&format!("users/{id}"), &body).await?;
-            output.one(&format!("updated {}", text(&changed, "name")), &changed)
+            let request = UpdateUserRequest {
+                full_name: full_name.map(FullName::new),
+                grants: role.as_deref().map(grants),
+                enabled: (enable || disable).then_some(enable),
+                password: if password || password_stdin { Some(read(password_stdin).await?) } else { None },
+            };
+            let updated = api.update_user(id, &request).await?;
+            output.one(&format!("updated {}", updated.name), &updated)
         }
         Users::Delete { id } => {
-            api.delete(&format!("users/{id}")).await?;
+            api.delete_user(id).await?;
             output.one(&format!("deleted {id}"), &json!({ "id": id.to_string(), "deleted": true }))
         }
     }
 }
 
-async fn read(from_input: bool) -> Result<String, Error> {
+async fn read(from_input: bool) -> Result<Password, Error> {
     // Waits for a person: not on a thread that others need.
     let read = tokio::task::spawn_blocking(move || if from_input { first_line("password") } else { password::of_terminal() });
-    read.await.map_err(|error| Error::Failed(format!("cannot read the password: {error}")))?
+    let password = read.await.map_err(|error| Error::Failed(format!("cannot read the password: {error}")))??;
+    Ok(Password::new(password))
 }
 
-fn grants(granted: &[(Scope, Role)]) -> Value {
-    granted.iter().map(|(scope, role)| (scope.to_string(), Value::from(role.as_str()))).collect::<Map<_, _>>().into()
+fn grants(granted: &[(Scope, Role)]) -> BTreeMap<TenantScope, RoleName> {
+    granted.iter().map(|(scope, role)| (TenantScope::new(scope.to_string()), RoleName::new(role.as_str()))).collect()
 }
 
-fn user(user: Value) -> Row {
-    let roles = user["grants"].as_object().into_iter().flatten().map(|(scope, role)| {
-        let role = role.as_str().unwrap_or_default();
-        if scope == "*" { role.to_owned() } else { format!("{role}@{scope}") }
-    });
+fn user(user: User) -> Row<User> {
+    let roles = user.grants.iter().map(|(scope, role)| if scope == "*" { role.clone() } else { format!("{role}@{scope}") });
     let cells = vec![
-        text(&user, "id"),
-        text(&user, "name"),
-        text(&user, "fullName"),
+        user.id.to_string(),
+        user.name.clone(),
+        user.full_name.clone(),
         roles.collect::<Vec<_>>().join(" "),
-        yes(&user, "enabled"),
-        second_or_never(&user, "lastSignInAt"),
+        yes(user.enabled),
+        second_or_never(user.last_sign_in_at.as_ref()),
     ];
     Row { cells, object: user }
 }
@@ -83,46 +75,52 @@ fn user(user: Value) -> Row {
 pub(crate) async fn tokens(output: &Output, api: &Api, command: Tokens) -> Result<(), Error> {
     match command {
         Tokens::List => {
-            let rows = api.list("tokens", &[]).await?.into_iter().map(token).collect();
+            let rows = api.tokens().await?.into_iter().map(token).collect();
             output.listing(&["id", "owner", "label", "role", "tenants", "expires", "last use", "ends in"], rows, "no tokens")
         }
         Tokens::Create { label, role, tenant, expires, user } => {
-            let tenants: Vec<String> = if tenant.is_empty() { vec!["*".to_owned()] } else { tenant.iter().map(Scope::to_string).collect() };
-            let mut body = json!({ "label": label, "role": role.as_str(), "tenants": tenants, "lasts": format_duration(expires) });
-            if let Some(user) = user {
-                body["user"] = owner(api, &user).await?.into();
-            }
-            let made: CreatedToken = api.post_for("tokens", &body).await?;
-            let said = format!("id     {}\ntoken  {}\nThe token is not shown again.", made.id, made.token);
-            output.one(&said, &json!(made))
+            let tenants = if tenant.is_empty() { vec![Scope::Everywhere] } else { tenant };
+            let request = CreateTokenRequest {
+                label: KeyLabel::new(label),
+                role: RoleName::new(role.as_str()),
+                tenants: tenants.iter().map(|scope| TenantScope::new(scope.to_string())).collect(),
+                expires_in: expires.into(),
+                user: match user {
+                    Some(user) => Some(owner(api, &user).await?),
+                    None => None,
+                },
+            };
+            let created = api.create_token(&request).await?;
+            let said = format!("id     {}\ntoken  {}\nThe token is not shown again.", created.id, created.token);
+            output.one(&said, &created)
         }
         Tokens::Delete { id } => {
-            api.delete(&format!("tokens/{id}")).await?;
+            api.delete_token(id).await?;
             output.one(&format!("deleted {id}"), &json!({ "id": id.to_string(), "deleted": true }))
         }
     }
 }
 
-/// By id or by name.
-async fn owner(api: &Api, named: &str) -> Result<String, Error> {
-    if named.parse::<Uuid>().is_ok() {
-        return Ok(named.to_owned());
+/// The id of a user by id or by name.
+async fn owner(api: &Api, named: &str) -> Result<Uuid, Error> {
+    if let Ok(id) = named.parse() {
+        return Ok(id);
     }
-    let users = api.list("users", &[]).await?;
-    let user = users.iter().find(|user| text(user, "name") == named.to_lowercase());
-    user.map(|user| text(user, "id")).ok_or_else(|| Error::Failed(format!("nobody of the name {named} may sign in")))
+    let users = api.users().await?;
+    let user = users.iter().find(|user| user.name == named.to_lowercase());
+    user.map(|user| user.id).ok_or_else(|| Error::Failed(format!("there is no user {named}: `forebay users list` shows all")))
 }
 
-fn token(token: Value) -> Row {
+fn token(token: Token) -> Row<Token> {
     let cells = vec![
-        text(&token, "id"),
-        text(&token, "owner"),
-        text(&token, "label"),
-        text(&token, "role"),
-        text(&token, "tenants"),
-        second(&token, "expiresAt"),
-        second_or_never(&token, "lastUsedAt"),
-        text(&token, "hint"),
+        token.id.to_string(),
+        token.owner.clone(),
+        token.label.clone(),
+        token.role.clone(),
+        token.tenants.join(" "),
+        token.expires_at.to_second(),
+        second_or_never(token.last_used_at.as_ref()),
+        token.hint.clone(),
     ];
     Row { cells, object: token }
 }

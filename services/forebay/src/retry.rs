@@ -1,19 +1,22 @@
-//! `forebay executions retry`: failed executions once more, named or found by a search.
+//! `forebay executions retry`: failed executions again, named or found by a search.
 
 use crate::api::Api;
-use crate::args::{Found, Retry};
+use crate::args::Retry;
 use crate::change::confirmed;
 use crate::error::Error;
-use crate::output::{Output, note, pretty, write};
-use crate::shown::text;
+use crate::output::{Output, note, write, write_json};
+use crate::shown::failure;
+use forebay_admin_api::executions::{RetriedExecution, RetryFoundRequest, RetryRequest};
+use forebay_admin_api::{ExecutionIdText, MomentText};
+use forebay_contract::outcome::ExecutionStatus;
 use forebay_contract::{ExecutionId, UnixMicros};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::io::IsTerminal;
 use std::time::Duration;
 
-/// Between two looks at an execution that is waited for.
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// Between two requests for an execution that is waited for.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The server keeps the order: of acceptance for a search, as given for ids.
 pub(crate) async fn retry(output: &Output, api: &Api, retry: Retry) -> Result<(), Error> {
@@ -21,10 +24,10 @@ pub(crate) async fn retry(output: &Output, api: &Api, retry: Retry) -> Result<()
 }
 
 async fn named(output: &Output, api: &Api, retry: &Retry) -> Result<(), Error> {
-    let (how, mut all) = (json!({ "latest": retry.latest, "fromStart": retry.from_start }), Vec::new());
+    let (request, mut all) = (RetryRequest { latest: retry.latest, from_start: retry.from_start }, Vec::new());
     let mut first_error = None;
     for id in &retry.ids {
-        match api.post(&format!("executions/{id}/retry"), &how).await {
+        match api.retry(id, request).await.map_err(Error::from) {
             Ok(retried) => all.push((id, retried)),
             // The others may run all the same; away is away for all.
             Err(error) if retry.ids.len() > 1 && !error.is_passing() => {
@@ -35,105 +38,92 @@ async fn named(output: &Output, api: &Api, retry: &Retry) -> Result<(), Error> {
         }
     }
     if output.is_json() {
-        let objects: Vec<Value> = all.iter().map(|(_, retried)| retried.clone()).collect();
+        let objects: Vec<&RetriedExecution> = all.iter().map(|(_, retried)| retried).collect();
         match objects.as_slice() {
-            [one] if retry.ids.len() == 1 => write(&pretty(one))?,
-            _ => write(&pretty(&Value::Array(objects)))?,
+            [one] if retry.ids.len() == 1 => write_json(one)?,
+            _ => write_json(&objects)?,
         }
     } else {
         for (id, retried) in &all {
-            write(&format!("{id} runs again (attempt {}, version {})", text(retried, "attempt"), text(retried, "version")))?;
+            write(&format!("{id} is retried (attempt {}, version {})", retried.attempt, retried.version))?;
         }
     }
     if let Some(error) = first_error {
-        note(&format!("{} of {} do not run again", retry.ids.len() - all.len(), retry.ids.len()));
+        note(&format!("{} of {} are not retried", retry.ids.len() - all.len(), retry.ids.len()));
         return Err(error);
     }
     if retry.wait { waited(api, &all).await } else { Ok(()) }
 }
 
 /// # Errors
-/// One of them did not end well.
-async fn waited(api: &Api, all: &[(&ExecutionId, Value)]) -> Result<(), Error> {
+/// One of them did not succeed.
+async fn waited(api: &Api, all: &[(&ExecutionId, RetriedExecution)]) -> Result<(), Error> {
     let bar = bar(all.len());
-    let mut not_well = Vec::new();
+    let mut not_succeeded = Vec::new();
     for (id, retried) in all {
         loop {
-            let execution = api.get(&format!("executions/{id}"), &[]).await?;
-            let is_of_this = execution["attempts"].as_u64() >= retried["attempt"].as_u64();
-            if is_of_this && !matches!(execution["status"].as_str(), Some("queued" | "running")) {
-                if execution["status"] != "succeeded" {
-                    not_well.push(format!("{id} {} {}", text(&execution, "status"), crate::shown::error(&execution)));
+            let execution = api.execution(id).await?.execution;
+            let is_of_this = i64::from(execution.attempts) >= i64::from(retried.attempt);
+            if is_of_this && !matches!(execution.status, ExecutionStatus::Queued | ExecutionStatus::Running) {
+                if execution.status != ExecutionStatus::Succeeded {
+                    not_succeeded.push(format!("{id} {} {}", execution.status, failure(execution.error.as_ref())));
                 }
                 break;
             }
-            tokio::time::sleep(LOOK_AGAIN).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         bar.inc(1);
     }
     bar.finish_and_clear();
-    if not_well.is_empty() { Ok(()) } else { Err(Error::Failed(not_well.join("\n"))) }
+    if not_succeeded.is_empty() { Ok(()) } else { Err(Error::Failed(not_succeeded.join("\n"))) }
 }
 
 async fn found(output: &Output, api: &Api, retry: &Retry) -> Result<(), Error> {
-    let body = body(&retry.found, retry);
-    let counted = api.post("executions/retry", &with(&body, "dryRun", true.into())).await?;
-    let (count, is_more) = (counted["found"].as_u64().unwrap_or_default(), counted["atLeast"] == true);
+    let request = request(retry);
+    let counted = api.retry_found(&RetryFoundRequest { dry_run: true, ..request.clone() }).await?;
+    let (count, is_more) = (counted.found.unwrap_or_default(), counted.at_least.unwrap_or_default());
     let said = format!("{}{count} execution{}", if is_more { "at least " } else { "" }, if count == 1 { "" } else { "s" });
     if retry.dry_run || count == 0 {
         let object = json!({ "found": count, "atLeast": is_more, "retried": 0, "refused": [] });
-        return output.one(&format!("{said} would run again"), &object);
+        return output.one(&format!("{said} would be retried"), &object);
     }
     if !retry.yes {
         if !std::io::stdin().is_terminal() {
-            let text = format!("{said} would run again; there is no terminal to ask on: add --yes to do it, or --dry-run to only count");
+            let text = format!("{said} would be retried; there is no terminal to ask on: add --yes to retry, or --dry-run to only count");
             return Err(Error::Usage(text));
         }
-        if !confirmed(&format!("{said} run again, in the order in which they were accepted. Go on? [y/N]"))? {
-            return Err(Error::Failed("nothing runs again".to_owned()));
+        if !confirmed(&format!("Retry {said}, in the order in which they were received? [y/N]"))? {
+            return Err(Error::Failed("nothing was retried".to_owned()));
         }
     }
     let bar = bar(usize::try_from(count).unwrap_or(usize::MAX));
-    let (mut retried, mut refused, mut cursor) = (0, Vec::new(), Value::Null);
+    let (mut retried, mut refused, mut cursor) = (0, Vec::new(), None);
     loop {
-        let part = if cursor.is_null() { body.clone() } else { with(&body, "cursor", cursor) };
-        let mut part = api.post("executions/retry", &part).await.inspect_err(|_| note(&format!("{retried} run again by now")))?;
-        retried += part["retried"].as_u64().unwrap_or_default();
-        if let Value::Array(more) = part["refused"].take() {
-            refused.extend(more);
-        }
+        let part = RetryFoundRequest { cursor: cursor.take(), ..request.clone() };
+        let part = api.retry_found(&part).await.inspect_err(|_| note(&format!("{retried} are retried by now")))?;
+        retried += u64::from(part.retried);
+        refused.extend(part.refused);
         bar.set_position(retried + refused.len() as u64);
-        cursor = part["next"].take();
-        if cursor.is_null() {
-            break;
+        match part.next {
+            Some(next) => cursor = Some(ExecutionIdText::new(next)),
+            None => break,
         }
     }
     bar.finish_and_clear();
-    refused.iter().for_each(|one| note(&text(one, "reason")));
+    refused.iter().for_each(|one| note(&one.reason));
     let object = json!({ "found": count, "atLeast": is_more, "retried": retried, "refused": refused });
-    output.one(&format!("{retried} run again, {} do not", refused.len()), &object)?;
+    output.one(&format!("{retried} retried, {} not", refused.len()), &object)?;
     match refused.len() {
         0 => Ok(()),
-        count => Err(Error::Failed(format!("{count} do not run again"))),
+        count => Err(Error::Failed(format!("{count} are not retried"))),
     }
 }
 
-fn body(found: &Found, retry: &Retry) -> Value {
-    let mut body = json!({ "latest": retry.latest, "fromStart": retry.from_start });
-    // What is accepted from now on was not counted, and nobody has agreed to it.
-    body["until"] = UnixMicros::now().rfc3339().into();
-    for (name, value) in found.query() {
-        if let Some(value) = value {
-            body[name] = value.into();
-        }
-    }
-    body
-}
-
-fn with(body: &Value, name: &str, value: Value) -> Value {
-    let mut body = body.clone();
-    body[name] = value;
-    body
+fn request(retry: &Retry) -> RetryFoundRequest {
+    let mut request = RetryFoundRequest { latest: retry.latest, from_start: retry.from_start, ..retry.found.filter().into() };
+    // Executions that are received from now on were not counted, and nobody has agreed to their retry.
+    request.until.get_or_insert_with(|| MomentText::new(UnixMicros::now().rfc3339()));
+    request
 }
 
 /// On a terminal only.

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use forebay_admin_api::Time;
+use forebay_admin_api::schedules::Schedule;
 use forebay_contract::definition::{Definition, documents};
 use forebay_contract::schedule::Timing;
 use forebay_contract::{IntegrationPath, UnixMillis};
@@ -12,46 +14,41 @@ use crate::api::Api;
 use crate::args::Schedules;
 use crate::error::Error;
 use crate::output::{Output, Row};
-use crate::shown::{path, text, yes};
+use crate::shown::{or_empty, yes};
 
 /// `forebay schedules ...`.
 pub(crate) async fn perform(output: &Output, url: Option<&str>, settings: &Settings, command: Schedules) -> Result<(), Error> {
     match command {
         Schedules::List { tenant } => {
-            let schedules =
-                Api::open(url, settings).await?.list("schedules", &[("tenant", tenant.map(|tenant| tenant.to_string()))]).await?;
+            let schedules = Api::open(url, settings).await?.schedules(tenant.as_ref().map(Into::into)).await?;
             let columns = ["schedule", "timing", "enabled", "next due", "last due", "last execution", "status"];
             output.listing(&columns, schedules.into_iter().map(row).collect(), "no schedules")
         }
         Schedules::Run { path } => {
-            let run = Api::open(url, settings).await?.post(&format!("integrations/{path}/run"), &json!({})).await?;
-            let object = json!({ "tenant": path.tenant.as_str(), "integration": path.name.as_str(), "executionId": run["executionId"] });
-            output.one(&text(&run, "executionId"), &object)
+            let run = Api::open(url, settings).await?.run_schedule(&path).await?;
+            output.one(&run.execution_id, &run)
         }
         Schedules::Preview { what, count } => preview(output, url, settings, &what, count).await,
     }
 }
 
-fn row(schedule: Value) -> Row {
+fn row(schedule: Schedule) -> Row<Schedule> {
     let cells = vec![
-        path(&schedule),
-        text(&schedule, "timing"),
-        yes(&schedule, "enabled"),
-        on_its_clock(&schedule, "nextDueAt"),
-        on_its_clock(&schedule, "lastDueAt"),
-        text(&schedule, "lastExecutionId"),
-        text(&schedule, "lastStatus"),
+        schedule.path(),
+        schedule.timing.clone(),
+        yes(schedule.enabled),
+        on_its_clock(&schedule, schedule.next_due_at.as_ref()),
+        on_its_clock(&schedule, schedule.last_due_at.as_ref()),
+        or_empty(schedule.last_execution_id.as_ref()),
+        or_empty(schedule.last_status.as_ref()),
     ];
     Row { cells, object: schedule }
 }
 
-/// As the clock of its timezone shows it.
-fn on_its_clock(schedule: &Value, field: &str) -> String {
-    let time = text(schedule, field).parse::<jiff::Timestamp>();
-    match time.map(|time| time.in_tz(&text(schedule, "timezone"))) {
-        Ok(Ok(local)) => local.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
-        _ => text(schedule, field),
-    }
+/// As the clock of its timezone shows it; empty without a time.
+fn on_its_clock(schedule: &Schedule, time: Option<&Time>) -> String {
+    let local = time.and_then(Time::timestamp).and_then(|at| at.in_tz(&schedule.timezone).ok());
+    local.map_or_else(|| or_empty(time), |local| local.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string())
 }
 
 async fn preview(output: &Output, url: Option<&str>, settings: &Settings, what: &str, count: u32) -> Result<(), Error> {
@@ -60,9 +57,8 @@ async fn preview(output: &Output, url: Option<&str>, settings: &Settings, what: 
     } else {
         let path: IntegrationPath =
             what.parse().map_err(|_| Error::Usage(format!("{what} is neither a file nor an integration such as t37ed/NightlyReport")))?;
-        let stored =
-            Api::open(url, settings).await?.get(&format!("integrations/{path}"), &[("include", Some("source".to_owned()))]).await?;
-        let read = Definition::from_stored(&stored["document"]);
+        let stored = Api::open(url, settings).await?.integration(&path).await?;
+        let read = Definition::from_stored(&stored.document.unwrap_or_default());
         vec![read.map_err(|error| Error::Failed(format!("{path}: this version of forebay cannot read it: {error}")))?]
     };
     let mut rows = Vec::new();
@@ -85,7 +81,7 @@ fn of_file(file: &str) -> Result<Vec<Definition>, Error> {
 }
 
 /// The due times from this machine's clock on.
-fn coming(definition: &Definition, timing: &Timing, count: u32) -> Vec<Row> {
+fn coming(definition: &Definition, timing: &Timing, count: u32) -> Vec<Row<Value>> {
     let mut rows = Vec::new();
     let mut at = UnixMillis::now();
     while let Some(due) = timing.next_after(at).filter(|_| rows.len() < count as usize) {

@@ -1,77 +1,46 @@
-//! Fields of the API's objects as cells of a table.
+//! Values of the API as cells of a table.
 
-use serde_json::Value;
+use forebay_admin_api::Time;
+use forebay_admin_api::executions::{Execution, ExecutionFailure};
+use serde_json::{Map, Value};
+use std::fmt::Display;
 
-/// A field as text; empty where it is null or missing.
-pub(crate) fn text(object: &Value, field: &str) -> String {
-    plain(&object[field])
+/// A value that may be absent; empty without it.
+pub(crate) fn or_empty(value: Option<impl Display>) -> String {
+    value.map(|value| value.to_string()).unwrap_or_default()
 }
 
-/// A value as text.
-pub(crate) fn plain(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        Value::Array(all) => all.iter().map(plain).collect::<Vec<_>>().join(" "),
-        other => other.to_string(),
-    }
+/// A time to the second; empty without it.
+pub(crate) fn second_or_empty(time: Option<&Time>) -> String {
+    time.map(Time::to_second).unwrap_or_default()
 }
 
-/// A time to the second.
-pub(crate) fn second(object: &Value, field: &str) -> String {
-    let text = text(object, field);
-    match text.split_once('.') {
-        Some((second, _)) => format!("{second}Z"),
-        None => text,
-    }
+/// A time to the second, or `never`.
+pub(crate) fn second_or_never(time: Option<&Time>) -> String {
+    time.map_or_else(|| "never".to_owned(), Time::to_second)
 }
 
-/// The same, or `never`.
-pub(crate) fn second_or_never(object: &Value, field: &str) -> String {
-    if object[field].is_null() { "never".to_owned() } else { second(object, field) }
+/// `yes` or `no`.
+pub(crate) fn yes(is_so: bool) -> String {
+    if is_so { "yes" } else { "no" }.to_owned()
 }
 
-pub(crate) fn yes(object: &Value, field: &str) -> String {
-    if object[field] == true { "yes" } else { "no" }.to_owned()
+/// `name=value` of each label.
+pub(crate) fn labels(labels: &Map<String, Value>) -> Vec<String> {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    labels.iter().map(|(name, value)| format!("{name}={}", text(value))).collect()
 }
 
-/// `tenant/integration`.
-pub(crate) fn path(object: &Value) -> String {
-    format!("{}/{}", text(object, "tenant"), text(object, "integration"))
+/// The duration of the last attempt; empty where none began or it has not ended.
+pub(crate) fn duration(execution: &Execution) -> String {
+    execution.duration_ms().map(|ms| format!("{ms:.1} ms")).unwrap_or_default()
 }
 
-/// How long the last attempt took in milliseconds; `None` when none began or it has not ended.
-pub(crate) fn took_ms(execution: &Value) -> Option<f64> {
-    let time = |field: &str| execution[field].as_str()?.parse::<jiff::Timestamp>().ok();
-    let micros = time("endedAt")?.as_microsecond() - time("startedAt")?.as_microsecond();
-    Some(micros as f64 / 1000.0)
-}
-
-/// The same as text.
-pub(crate) fn took(execution: &Value) -> String {
-    took_ms(execution).map(|took| format!("{took:.1} ms")).unwrap_or_default()
-}
-
-/// Why it failed.
-pub(crate) fn error(execution: &Value) -> String {
-    let error = &execution["error"];
-    match (error["step"].as_str(), error["message"].as_str()) {
-        (Some(step), Some(message)) => format!("{step}: {message}"),
-        (None, Some(message)) => message.to_owned(),
-        _ => String::new(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn times_are_cut_to_the_second_and_durations_are_between_start_and_end() {
-        let object = json!({ "startedAt": "2026-11-24T10:00:00.5Z", "endedAt": "2026-11-24T10:00:02Z", "never": null });
-        assert_eq!(second(&object, "startedAt"), "2026-11-24T10:00:00Z");
-        assert_eq!(second_or_never(&object, "never"), "never");
-        assert_eq!(took(&object), "1500.0 ms");
+/// Why an execution failed; empty where it has not.
+pub(crate) fn failure(failure: Option<&ExecutionFailure>) -> String {
+    match failure {
+        Some(ExecutionFailure { step: Some(step), message, .. }) => format!("{step}: {message}"),
+        Some(ExecutionFailure { message, .. }) => message.clone(),
+        None => String::new(),
     }
 }

@@ -4,9 +4,11 @@ use crate::api::Api;
 use crate::args::Tail;
 use crate::error::Error;
 use crate::events::{Event, Events};
-use crate::output::{Output, is_read, note};
-use crate::shown::{error, path, text, took};
-use serde_json::Value;
+use crate::output::{Output, is_read, json_line, note};
+use crate::shown::{duration, failure, labels};
+use forebay_admin_api::Time;
+use forebay_admin_api::executions::{Execution, ExecutionFilter};
+use forebay_contract::outcome::ExecutionStatus;
 use std::io::IsTerminal;
 use std::time::Duration;
 
@@ -18,16 +20,17 @@ const MAX_DELAY: Duration = Duration::from_secs(15);
 /// # Errors
 /// It could not begin, or may not go on. A connection that is lost later is made again.
 pub(crate) async fn tail(output: &Output, api: &Api, tail: Tail) -> Result<(), Error> {
-    let query = [
-        ("tenant", tail.tenant.map(|tenant| tenant.to_string())),
-        ("integration", tail.integration.map(|name| name.to_string())),
-        ("status", tail.status.map(|status| status.to_string())),
-        ("label", tail.label),
-    ];
+    let filter = ExecutionFilter {
+        tenant: tail.tenant.as_ref().map(Into::into),
+        integration: tail.integration.as_ref().map(Into::into),
+        status: tail.status.map(Into::into),
+        label: tail.label,
+        ..ExecutionFilter::default()
+    };
     let has_colour = has_colour();
     let (mut pause, mut was_open) = (FIRST_DELAY, false);
     loop {
-        match api.follow("executions/live", &query).await {
+        match api.follow_executions(&filter).await.map_err(Error::from) {
             Ok(mut response) => {
                 if was_open {
                     note("following again: executions that ended meanwhile are not shown, `forebay executions list` has them");
@@ -57,9 +60,11 @@ fn show(output: Output, event: &Event, has_colour: bool) -> Result<bool, Error> 
     match event.name.as_str() {
         "missed" => note("some executions may be missing here: `forebay executions list` has them"),
         "executions" => {
-            let executions: Vec<Value> = serde_json::from_str(&event.data).unwrap_or_default();
-            for execution in executions.iter().filter(|execution| execution["endedAt"].is_string()) {
-                let line = if output.is_json() { execution.to_string() } else { line(execution, has_colour) };
+            let executions: Vec<Execution> = serde_json::from_str(&event.data).map_err(|error| {
+                Error::Failed(format!("the console sends executions that this version of the command cannot read: {error}"))
+            })?;
+            for execution in executions.iter().filter(|execution| execution.ended_at.is_some()) {
+                let line = if output.is_json() { json_line(execution)? } else { line(execution, has_colour) };
                 if !is_read(&line)? {
                     return Ok(false);
                 }
@@ -70,25 +75,19 @@ fn show(output: Output, event: &Event, has_colour: bool) -> Result<bool, Error> 
     Ok(true)
 }
 
-fn line(execution: &Value, has_colour: bool) -> String {
-    let ended = text(execution, "endedAt");
+fn line(execution: &Execution, has_colour: bool) -> String {
+    let ended = execution.ended_at.as_ref().map(Time::as_str).unwrap_or_default();
     let clock = ended.get(11..19).unwrap_or_default();
-    let status = text(execution, "status");
-    let colour = match status.as_str() {
-        "succeeded" => "32",
-        "failed" => "31",
-        _ => "33",
+    let colour = match execution.status {
+        ExecutionStatus::Succeeded => "32",
+        ExecutionStatus::Failed => "31",
+        ExecutionStatus::Queued | ExecutionStatus::Running | ExecutionStatus::Expired => "33",
     };
-    let padded = format!("{status:<9}");
+    let padded = format!("{:<9}", execution.status.as_str());
     let status = if has_colour { format!("\x1b[{colour}m{padded}\x1b[0m") } else { padded };
-    let labels: Vec<String> = execution["labels"]
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(name, _)| format!("{name}={}", text(&execution["labels"], name)))
-        .collect();
-    let line =
-        format!("{}  {:>11}  {}  {}  {}", path(execution), took(execution), text(execution, "id"), labels.join(" "), error(execution));
+    let labels = labels(&execution.labels).join(" ");
+    let failure = failure(execution.error.as_ref());
+    let line = format!("{}  {:>11}  {}  {labels}  {failure}", execution.path(), duration(execution), execution.id);
     // What others wrote must not move the cursor of a terminal.
     let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     format!("{clock}  {status}  {}", line.trim_end())
@@ -108,9 +107,12 @@ mod tests {
     #[test]
     fn a_line_has_no_colours_unless_they_are_wanted_and_moves_no_cursor() {
         let execution = json!({
-            "id": "x1", "tenant": "t", "integration": "n", "status": "failed", "startedAt": "2026-11-24T10:00:00Z",
-            "endedAt": "2026-11-24T10:00:00.002Z", "labels": { "order": "7\u{1b}[2J" }, "error": { "step": "s", "message": "no\nway" },
+            "id": "x1", "tenant": "t", "integration": "n", "integrationId": "i", "version": 1, "trigger": "webhook", "status": "failed",
+            "attempts": 1, "acceptedAt": "2026-11-24T10:00:00Z", "startedAt": "2026-11-24T10:00:00Z", "endedAt": "2026-11-24T10:00:00.002Z",
+            "worker": "w", "error": { "code": "remote", "step": "s", "message": "no\nway", "transient": false },
+            "labels": { "order": "7\u{1b}[2J" }, "responseStatus": null, "redeliveries": 0, "halted": false, "skipped": false, "traceId": null,
         });
+        let execution: Execution = serde_json::from_value(execution).unwrap();
         assert_eq!(line(&execution, false), "10:00:00  failed     t/n       2.0 ms  x1  order=7 [2J  s: no way");
         assert!(line(&execution, true).contains("\u{1b}[31mfailed   \u{1b}[0m"));
     }

@@ -4,42 +4,43 @@ use crate::api::Api;
 use crate::args::{Payloads, Tenants};
 use crate::error::Error;
 use crate::output::{Output, Row};
-use crate::shown::text;
+use forebay_admin_api::DocsAccessName;
+use forebay_admin_api::tenants::{PayloadLimit, Tenant, UpdateTenantRequest};
 use forebay_runtime::settings::format_bytes;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// `forebay tenants ...`.
 pub(crate) async fn perform(output: &Output, api: &Api, command: Tenants) -> Result<(), Error> {
     match command {
         Tenants::List => {
-            let rows = api.list("tenants", &[]).await?.into_iter().map(row).collect();
+            let rows = api.tenants().await?.into_iter().map(row).collect();
             output.listing(&["tenant", "integrations", "docs", "payloads"], rows, "no tenants")
         }
         Tenants::Set { tenant, docs, payloads } => {
-            let (mut said, mut change) = (Vec::new(), json!({}));
+            let (mut said, mut change) = (Vec::new(), UpdateTenantRequest::default());
             let mut object = json!({ "tenant": tenant.as_str() });
             if let Some(docs) = docs {
                 said.push(format!("docs are {docs}"));
-                change["docs"] = docs.as_str().into();
+                change.docs = Some(DocsAccessName::new(docs.as_str()));
                 object["docs"] = docs.as_str().into();
             }
             if let Some(payloads) = payloads {
-                let most = match payloads {
+                let max = match payloads {
                     Payloads::All => None,
                     Payloads::AtMost(bytes) => Some(bytes),
                 };
-                said.push(format!("payloads: {}", most.map_or_else(|| "all".to_owned(), format_bytes)));
-                change["payloadBytes"] = most.map_or_else(|| "all".into(), Value::from);
-                object["payloadBytes"] = json!(most);
+                said.push(format!("payloads: {}", max.map_or_else(|| "all".to_owned(), format_bytes)));
+                change.payload_bytes = Some(max.map_or_else(PayloadLimit::all, PayloadLimit::bytes));
+                object["payloadBytes"] = json!(max);
             }
-            api.patch(&format!("tenants/{tenant}"), &change).await?;
+            api.update_tenant(&tenant, &change).await?;
             output.one(&format!("{tenant}: {}", said.join(", ")), &object)
         }
     }
 }
 
-fn row(tenant: Value) -> Row {
-    let payloads = tenant["payloadBytes"].as_u64().map_or_else(|| "all".to_owned(), format_bytes);
-    let cells = vec![text(&tenant, "tenant"), text(&tenant, "integrations"), text(&tenant, "docs"), payloads];
+fn row(tenant: Tenant) -> Row<Tenant> {
+    let payloads = tenant.payload_bytes.and_then(|bytes| u64::try_from(bytes).ok()).map_or_else(|| "all".to_owned(), format_bytes);
+    let cells = vec![tenant.tenant.clone(), tenant.integrations.to_string(), tenant.docs.clone(), payloads];
     Row { cells, object: tenant }
 }

@@ -2,46 +2,49 @@
 
 mod frame;
 
-use crate::api::{Api, Part};
+use crate::api::Api;
 use crate::error::Error;
 use crate::output::write;
 use crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use crossterm::{cursor, execute, queue, terminal};
-use serde_json::Value;
+use forebay_admin_api::client::ClientError;
+use forebay_admin_api::executions::{Execution, ExecutionFilter};
+use forebay_admin_api::monitor::{Queue, StatisticsPoint, StatisticsQuery, Worker};
+use forebay_admin_api::triggers::Trigger;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-/// Between two looks at the installation.
+/// Between two frames.
 const REFRESH: Duration = Duration::from_secs(2);
 /// A key waits no longer than this.
 const KEYS: Duration = Duration::from_millis(100);
 /// Latest executions that are shown.
 const LATEST: u32 = 20;
 
-/// What one frame shows; of what the person may not see, the reason.
-pub(crate) struct Seen {
-    pub(crate) traffic: Result<Vec<Value>, String>,
-    pub(crate) queues: Result<Vec<Value>, String>,
-    pub(crate) workers: Result<Vec<Value>, String>,
-    pub(crate) triggers: Result<Vec<Value>, String>,
-    pub(crate) latest: Result<Vec<Value>, String>,
+/// The contents of one frame; of a part that the person may not see, the reason.
+pub(crate) struct Contents {
+    pub(crate) statistics: Result<Vec<StatisticsPoint>, String>,
+    pub(crate) queues: Result<Vec<Queue>, String>,
+    pub(crate) workers: Result<Vec<Worker>, String>,
+    pub(crate) triggers: Result<Vec<Trigger>, String>,
+    pub(crate) latest: Result<Vec<Execution>, String>,
 }
 
 /// One frame with `once` or where the output is no terminal; else until `q`.
 pub(crate) async fn top(api: &Api, once: bool) -> Result<(), Error> {
     if once || !std::io::stdout().is_terminal() {
-        return write(&frame::lines(&look(api).await?, jiff::Timestamp::now()).join("\n"));
+        return write(&frame::lines(&read(api).await?, jiff::Timestamp::now()).join("\n"));
     }
-    let mut seen = look(api).await?;
+    let mut contents = read(api).await?;
     let _screen = Screen::enter()?;
     let (mut place, mut away) = (0_usize, None);
     loop {
-        let looked_at = Instant::now();
-        let mut lines = frame::lines(&seen, jiff::Timestamp::now());
+        let drawn_at = Instant::now();
+        let mut lines = frame::lines(&contents, jiff::Timestamp::now());
         if let Some(why) = &away {
             lines.insert(0, format!("! {why}"));
         }
-        while looked_at.elapsed() < REFRESH {
+        while drawn_at.elapsed() < REFRESH {
             place = draw(&lines, place)?;
             match key().await? {
                 Some(Key::End) => return Ok(()),
@@ -49,39 +52,35 @@ pub(crate) async fn top(api: &Api, once: bool) -> Result<(), Error> {
                 None => {}
             }
         }
-        match look(api).await {
-            Ok(new) => (seen, away) = (new, None),
+        match read(api).await {
+            Ok(new) => (contents, away) = (new, None),
             Err(error) if error.is_passing() => away = Some(error.to_string()),
             Err(error) => return Err(error),
         }
     }
 }
 
-async fn look(api: &Api) -> Result<Seen, Error> {
-    let all: &[Part<'_>] = &[];
-    let halves = tokio::join!(
-        api.get("monitor/traffic", all),
-        api.list("monitor/queues", all),
-        api.list("monitor/workers", all),
-        api.list("triggers", all),
-        api.list_some("executions", all, LATEST),
+async fn read(api: &Api) -> Result<Contents, Error> {
+    let statistics = StatisticsQuery::default();
+    let parts = tokio::join!(
+        api.statistics(&statistics),
+        api.queues(None),
+        api.workers(),
+        api.triggers(None),
+        api.executions(ExecutionFilter::default(), LATEST),
     );
-    let traffic = halves.0.map(|mut page| match page["items"].take() {
-        Value::Array(items) => items,
-        _ => Vec::new(),
-    });
-    Ok(Seen {
-        traffic: allowed(traffic)?,
-        queues: allowed(halves.1)?,
-        workers: allowed(halves.2)?,
-        triggers: allowed(halves.3)?,
-        latest: allowed(halves.4)?,
+    Ok(Contents {
+        statistics: allowed(parts.0)?,
+        queues: allowed(parts.1)?,
+        workers: allowed(parts.2)?,
+        triggers: allowed(parts.3)?,
+        latest: allowed(parts.4)?,
     })
 }
 
 /// A part that the person may not see is left out; anything else ends the frame.
-fn allowed(found: Result<Vec<Value>, Error>) -> Result<Result<Vec<Value>, String>, Error> {
-    match found {
+fn allowed<T>(found: Result<Vec<T>, ClientError>) -> Result<Result<Vec<T>, String>, Error> {
+    match found.map_err(Error::from) {
         Ok(items) => Ok(Ok(items)),
         Err(Error::Refused { status: 403, text }) => Ok(Err(text)),
         Err(error) => Err(error),

@@ -4,43 +4,49 @@ use crate::api::Api;
 use crate::args::Triggers;
 use crate::error::Error;
 use crate::output::{Output, Row};
-use crate::shown::{path, text, yes};
+use crate::shown::{or_empty, yes};
+use forebay_admin_api::triggers::{DecisionEffect, Trigger, TriggerDecision};
 use forebay_contract::IntegrationPath;
-use serde_json::{Value, json};
 
 /// `forebay triggers ...`.
 pub(crate) async fn perform(output: &Output, api: &Api, command: Triggers) -> Result<(), Error> {
     match command {
         Triggers::List { tenant } => {
-            let rows = api.list("triggers", &[("tenant", tenant.map(|tenant| tenant.to_string()))]).await?.into_iter().map(row).collect();
+            let rows = api.triggers(tenant.as_ref().map(Into::into)).await?.into_iter().map(row).collect();
             output.listing(&["trigger", "policy", "enabled", "state", "worker", "halted at", "error"], rows, "no triggers")
         }
-        Triggers::Resume { path } => decide(output, api, &path, "resume", "the failed execution runs again").await,
-        Triggers::Skip { path } => decide(output, api, &path, "skip", "it goes on without the failed execution").await,
+        Triggers::Resume { path } => decide(output, api, &path, TriggerDecision::Resume).await,
+        Triggers::Skip { path } => decide(output, api, &path, TriggerDecision::Skip).await,
     }
 }
 
-async fn decide(output: &Output, api: &Api, path: &IntegrationPath, decision: &str, effect: &str) -> Result<(), Error> {
-    let decided = api.post(&format!("triggers/{path}/{decision}"), &json!({})).await?;
-    let message = match (decided["effect"].as_str(), decided["worker"].as_str()) {
-        (Some("cleared"), _) => {
+async fn decide(output: &Output, api: &Api, path: &IntegrationPath, decision: TriggerDecision) -> Result<(), Error> {
+    let effect = match decision {
+        TriggerDecision::Resume => "the failed execution is retried",
+        TriggerDecision::Skip => "the failed execution is skipped",
+    };
+    let decided = api.decide_trigger(path, decision).await?;
+    let message = match (decided.effect, &decided.worker) {
+        (DecisionEffect::Cleared, _) => {
             "the execution at which it was halted has succeeded or was skipped meanwhile; the trigger runs already".to_owned()
         }
-        (_, Some(worker)) => format!("{effect} on {worker}"),
-        (_, None) => format!("{effect} as soon as a worker holds the queue; none does now (forebay workers list)"),
+        (DecisionEffect::Pending, Some(worker)) => format!("{effect} on {worker}"),
+        (DecisionEffect::Pending, None) => {
+            format!("{effect} as soon as a worker holds the queue; none does now (forebay top shows the workers)")
+        }
     };
     output.one(&format!("{path}: {message}"), &decided)
 }
 
-fn row(trigger: Value) -> Row {
+fn row(trigger: Trigger) -> Row<Trigger> {
     let cells = vec![
-        path(&trigger),
-        text(&trigger, "policy"),
-        yes(&trigger, "enabled"),
-        text(&trigger, "state"),
-        text(&trigger, "worker"),
-        text(&trigger, "executionId"),
-        text(&trigger, "error"),
+        trigger.path(),
+        trigger.policy.clone(),
+        yes(trigger.enabled),
+        trigger.state.clone(),
+        or_empty(trigger.worker.as_ref()),
+        or_empty(trigger.execution_id.as_ref()),
+        or_empty(trigger.error.as_ref()),
     ];
     Row { cells, object: trigger }
 }

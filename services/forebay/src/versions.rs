@@ -1,43 +1,43 @@
 //! `forebay versions` and `rollback`: the history of a definition.
 
+use forebay_admin_api::integrations::{AppliedDefinition, Change, RollbackRequest, RolledBack, VersionSummary};
 use forebay_operations::Difference;
-use serde_json::{Value, json};
 
 use crate::api::Api;
 use crate::args::{Rollback, Versions};
-use crate::change::{Changes, agreed};
+use crate::change::{Changes, agreed, difference};
 use crate::error::Error;
 use crate::output::{Output, Row};
-use crate::shown::{second, text};
 
 /// Differences that a row of the listing names; the others are counted.
 const MAX_NAMED: usize = 3;
 
 /// `forebay versions`: the newest first.
 pub(crate) async fn versions(output: &Output, api: &Api, versions: &Versions) -> Result<(), Error> {
-    let all = api.list(&format!("integrations/{}/versions", versions.path), &[]).await?;
-    output.listing(&["version", "created", "by", "what changed"], all.into_iter().map(row).collect(), "no versions")
+    let all = api.versions(&versions.path).await?;
+    output.listing(
+        &["version", "created", "by", "what changed"],
+        all.into_iter().map(|version| row(version.summary)).collect(),
+        "no versions",
+    )
 }
 
-fn row(mut version: Value) -> Row {
-    let changed: Vec<Difference> = version["differences"].as_array().into_iter().flatten().map(Difference::of_object).collect();
-    let short = match (version["sameAs"].as_i64(), version["version"] == 1) {
+/// `export --version` gives the document and its text.
+fn row(version: VersionSummary) -> Row<VersionSummary> {
+    let changed: Vec<Difference> = version.differences.iter().map(difference).collect();
+    let short = match (version.same_as, version.version == 1) {
         (Some(same), _) => format!("back to version {same}"),
         (None, true) => "created".to_owned(),
-        (None, false) if changed.is_empty() && version["textChanged"] == true => "comments or layout only".to_owned(),
+        (None, false) if changed.is_empty() && version.text_changed => "comments or layout only".to_owned(),
         (None, false) => named(changed),
     };
-    let number = text(&version, "version");
+    let number = version.version.to_string();
     let cells = vec![
-        if version["current"] == true { format!("{number} (current)") } else { number },
-        second(&version, "createdAt"),
-        text(&version, "createdBy"),
+        if version.current { format!("{number} (current)") } else { number },
+        version.created_at.to_second(),
+        version.created_by.clone(),
         short,
     ];
-    if let Some(fields) = version.as_object_mut() {
-        // `export --version` gives these.
-        fields.retain(|name, _| !matches!(name.as_str(), "document" | "source"));
-    }
     Row { cells, object: version }
 }
 
@@ -52,22 +52,21 @@ fn named(changed: Vec<Difference>) -> String {
 /// `forebay rollback`: an older version's definition becomes the newest version.
 pub(crate) async fn rollback(output: &Output, api: &Api, rollback: &Rollback) -> Result<(), Error> {
     let path = &rollback.path;
-    let address = format!("integrations/{path}/rollback");
-    let planned = api.post(&address, &json!({ "to": rollback.to, "dryRun": true })).await?;
-    let same_as = planned["sameAs"].clone();
-    let plan = Changes::of_definition(planned.clone());
+    let planned = api.rollback(path, RollbackRequest { to: rollback.to, dry_run: true }).await?;
+    let same_as = planned.same_as;
+    let plan = Changes::of_definition(planned.applied.clone());
     let done = if plan.changed().is_empty() {
         planned
     } else {
         agreed(&plan, rollback.yes, output.is_json())?;
         // The version that was agreed to, whatever has become the newest meanwhile.
-        api.post(&address, &json!({ "to": same_as })).await?
+        api.rollback(path, RollbackRequest { to: Some(same_as), dry_run: false }).await?
     };
-    let version = text(&done, "version");
-    let said = match done["change"] == "unchanged" {
-        true => format!("{path}: version {version} says the same as version {same_as}"),
-        false => format!("{path}: version {version} is version {same_as} again"),
+    let version = done.applied.version;
+    let said = match done.applied.change {
+        Change::Unchanged => format!("{path}: version {version} has the same definition as version {same_as}"),
+        Change::Created | Change::Updated => format!("{path}: version {version} has the definition of version {same_as}"),
     };
-    let fields = ["tenant", "name", "id", "version", "change", "sameAs"];
-    output.one(&said, &fields.iter().map(|field| ((*field).to_owned(), done[*field].clone())).collect())
+    let applied = AppliedDefinition { enabled: None, was_enabled: None, differences: None, text_differences: None, ..done.applied };
+    output.one(&said, &RolledBack { applied, same_as: done.same_as })
 }

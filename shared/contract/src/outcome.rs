@@ -256,3 +256,16 @@ pub enum StepStatus {
     /// The execution is deferred until a time.
     Waiting,
 }
+
+impl StepStatus {
+    /// The word used in the API and the command.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+            Self::Waiting => "waiting",
+        }
+    }
+}

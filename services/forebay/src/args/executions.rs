@@ -2,6 +2,7 @@
 
 use crate::output::time_ago;
 use clap::{Args, Subcommand};
+use forebay_admin_api::executions::ExecutionFilter;
 use forebay_contract::outcome::{ErrorCode, ExecutionStatus};
 use forebay_contract::{ExecutionId, Name};
 use std::time::Duration;
@@ -15,41 +16,36 @@ pub(crate) struct Found {
     /// Of integrations of this name only
     #[arg(long, value_name = "NAME")]
     integration: Option<Name>,
-    /// That stand so: running, succeeded, failed or expired
+    /// With this status: running, succeeded, failed or expired
     #[arg(long)]
     status: Option<ExecutionStatus>,
-    /// Accepted within this time, such as 15m, 1h or 7d
+    /// Received within this time, such as 15m, 1h or 7d
     #[arg(long, value_name = "DURATION", value_parser = forebay_contract::parse_duration)]
     since: Option<Duration>,
-    /// Accepted this long ago or longer
+    /// Received this long ago or longer
     #[arg(long, value_name = "DURATION", value_parser = forebay_contract::parse_duration)]
     until: Option<Duration>,
     /// Found by this label, such as workOrder=4711, or 4711 under any name
     #[arg(long, value_name = "NAME=VALUE|VALUE")]
     label: Option<String>,
-    /// That failed so, such as mapping, remote, unreachable or timeout
+    /// With this kind of failure, such as mapping, remote, unreachable or timeout
     #[arg(long, value_name = "CODE")]
     error: Option<ErrorCode>,
 }
 
 impl Found {
-    /// As the API asks for it.
-    pub(crate) fn query(&self) -> Vec<(&'static str, Option<String>)> {
-        vec![
-            ("tenant", self.tenant.as_ref().map(ToString::to_string)),
-            ("integration", self.integration.as_ref().map(ToString::to_string)),
-            ("status", self.status.map(|status| status.to_string())),
-            ("since", self.since.map(ago)),
-            ("until", self.until.map(ago)),
-            ("label", self.label.clone()),
-            ("error", self.error.map(|code| code.as_str().to_owned())),
-        ]
+    /// As the API takes it.
+    pub(crate) fn filter(&self) -> ExecutionFilter {
+        ExecutionFilter {
+            tenant: self.tenant.as_ref().map(Into::into),
+            integration: self.integration.as_ref().map(Into::into),
+            status: self.status.map(Into::into),
+            since: self.since.map(time_ago),
+            until: self.until.map(time_ago),
+            label: self.label.clone(),
+            error: self.error.map(Into::into),
+        }
     }
-}
-
-/// As a time, which stays the same over all parts of a retry.
-fn ago(time: Duration) -> String {
-    time_ago(time)
 }
 
 #[derive(Debug, Args)]
@@ -60,7 +56,7 @@ pub(crate) struct Tail {
     /// Of integrations of this name only
     #[arg(long, value_name = "NAME")]
     pub(crate) integration: Option<Name>,
-    /// That ended so: succeeded, failed or expired
+    /// With this status: succeeded, failed or expired
     #[arg(long)]
     pub(crate) status: Option<ExecutionStatus>,
     /// With this label, such as workOrder=4711, or 4711 under any name
@@ -78,9 +74,9 @@ pub(crate) enum Executions {
         #[arg(long, value_name = "N", default_value_t = 50)]
         limit: u32,
     },
-    /// Runs failed or expired executions once more: what their steps have done is not done again
+    /// Retries failed or expired executions: steps that succeeded do not run again
     Retry(Retry),
-    /// Shows one execution with its steps, and its input and answer where they are kept
+    /// Shows one execution with its steps, and its input and response where they are stored
     Show {
         /// The execution's id
         id: ExecutionId,
@@ -89,24 +85,24 @@ pub(crate) enum Executions {
 
 #[derive(Debug, Args)]
 pub(crate) struct Retry {
-    /// The executions' ids; without, all that the flags find, in the order in which they were accepted
+    /// The executions' ids; without, all that the flags find, in the order in which they were received
     #[arg(value_name = "ID", required_unless_present_any = SEARCH, conflicts_with_all = SEARCH)]
     pub(crate) ids: Vec<ExecutionId>,
     #[command(flatten)]
     pub(crate) found: Found,
-    /// With the latest version of the definition, and not with the one that accepted it
+    /// With the latest version of the definition, not with the one that received it
     #[arg(long)]
     pub(crate) latest: bool,
-    /// From its first step, whatever was done before
+    /// From the first step, not from the failed one
     #[arg(long)]
     pub(crate) from_start: bool,
-    /// Say how many the flags find, and run none
+    /// Count the executions that the flags find, and retry none
     #[arg(long, conflicts_with = "ids")]
     pub(crate) dry_run: bool,
-    /// Run all that the flags find without asking
+    /// Retry all that the flags find without asking
     #[arg(long, short, conflicts_with = "ids")]
     pub(crate) yes: bool,
-    /// Wait until they end; exit code 1 where one does not end well
+    /// Wait until they end; exit code 1 where one does not succeed
     #[arg(long, conflicts_with_all = SEARCH)]
     pub(crate) wait: bool,
 }
@@ -123,7 +119,7 @@ pub(crate) enum Unreadable {
         /// The message's id, as the list shows it
         id: String,
     },
-    /// Deletes a message: what it asked for is never done
+    /// Deletes a message: its execution never runs
     Discard {
         /// The message's id, as the list shows it
         id: String,
