@@ -236,15 +236,15 @@ try {
   await looked(page, "key-known");
   await page.click("main .notice button:has-text('Grant')");
   await page.waitForURL("**/integrations/acme/Two?shown=*");
-  has(await main(page), "'Partner P' opens One, Two", "what it opens");
+  has(await main(page), "'Partner P' may call One, Two", "the integrations that it may call");
   await reload(page);
   await page.click("button:has-text('Revoke here')");
   await page.locator("dialog[open] [data-confirm-go]").click();
-  await page.locator(".notice", { hasText: "'Partner P' opens One," }).waitFor();
+  await page.locator(".notice", { hasText: "'Partner P' may call One," }).waitFor();
   await page.selectOption("#known-key-acme", { label: "Partner P" });
   await looked(page, "key-picker");
   await page.click("button:has-text('Grant')");
-  await page.locator(".notice", { hasText: "'Partner P' opens One, Two" }).waitFor();
+  await page.locator(".notice", { hasText: "'Partner P' may call One, Two" }).waitFor();
   await page.goto(`${console_}/keys`);
   is(await page.locator("tbody tr").count(), 1, "keys in all");
   await looked(page, "keys-granted");

@@ -74,7 +74,7 @@ try {
   await looked(page, "executions-count");
   await page.click("button:has-text('Retry 1 execution')");
   await page.locator("dialog[open] [data-confirm-go]").click();
-  await page.locator("#retrying", { hasText: "run again" }).waitFor();
+  await page.locator("#retrying", { hasText: "retried" }).waitFor();
 
   step("connections");
   await save("/connections/new", "tenant: acme\nconnection: erp\ndescription: The ERP system\nhttp:\n  url: http://127.0.0.1:9\n  authentication:\n    bearer: { token: very-secret-token }\n");

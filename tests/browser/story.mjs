@@ -96,7 +96,7 @@ try {
   await page.fill("[name=query]", "site=north");
   await page.fill("[name=body]", '{ "meter": "M-1", "value": "12" }');
   await page.click("button:has-text('Send')");
-  await page.locator("#result", { hasText: "Answer" }).waitFor();
+  await page.locator("#result", { hasText: "Response" }).waitFor();
   has(await page.locator("#result").innerText(), "200", "the answer");
   has(await page.locator("#curl").innerText(), "X-API-Key: KEY", "the line for the shell has no key");
   await looked(page, "try-it");

@@ -102,7 +102,7 @@ impl From<OperationError> for Failure {
                     .map(|name| format!(" --integration {name}"))
                     .collect();
                 let advice = match lacks.as_slice() {
-                    [] => "It opens these integrations already: use it, or create a key of another value.".to_owned(),
+                    [] => "It may call these integrations already: use it, or create a key with another value.".to_owned(),
                     names => format!("Grant it more with `forebay keys grant {id}{}`, or use another value.", names.concat()),
                 };
                 let detail = format!("This key is already '{label}', of id {id}. {advice}");

@@ -246,8 +246,8 @@ pub(crate) fn routes() -> Vec<Route> {
         get("/monitor", SignedIn, |route| route.to(monitor::show)),
         post("/triggers/{tenant}/{name}/resume", RoleOf(Operator), |route| route.to(monitor::resume)),
         post("/triggers/{tenant}/{name}/skip", RoleOf(Operator), |route| route.to(monitor::skip)),
-        post("/dead-letters/{id}/return", RoleInAllTenants(Operator), |route| route.to(monitor::return_letter)),
-        post("/dead-letters/{id}/discard", RoleInAllTenants(Operator), |route| route.to(monitor::discard_letter)),
+        post("/unreadable/{id}/return", RoleInAllTenants(Operator), |route| route.to(monitor::return_unreadable)),
+        post("/unreadable/{id}/discard", RoleInAllTenants(Operator), |route| route.to(monitor::discard_unreadable)),
         // Alerts
         get("/alerts", SignedIn, |route| route.to(alerts::list)),
         get("/alerts/new", SignedIn, |route| route.to(alerts::new)),

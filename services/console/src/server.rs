@@ -62,7 +62,7 @@ pub enum ConsoleError {
     #[error("the operating system gave no random bytes")]
     Random,
     /// The HTTP client that tries integrations.
-    #[error("the HTTP client cannot be made")]
+    #[error("the HTTP client cannot be created")]
     Client(#[source] reqwest::Error),
     /// The HTTP server failed.
     #[error("the HTTP server failed")]
@@ -216,7 +216,7 @@ impl Console {
         self.health.set(DATABASE, true, "asked when it started");
         tracing::info!(address = %self.address, url = self.url, "the console is listening");
         if let Some(code) = &self.setup {
-            tracing::info!(url = format!("{}/setup?code={code}", self.url), "nobody can sign in yet: make the first administrator there");
+            tracing::info!(url = format!("{}/setup?code={code}", self.url), "nobody can sign in yet: create the first administrator there");
         }
         let keeper = tokio::spawn(keep_audit(self.state.clone(), self.audit_retention));
         let handle = server.handle();
@@ -239,8 +239,8 @@ async fn keep_audit(state: web::Data<State>, retention: Duration) {
     loop {
         match state.operations.store().delete_old_audit_entries(UnixMicros::now(), retention).await {
             Ok(0) => {}
-            Ok(lines) => tracing::info!(lines, "old lines of the audit log were deleted"),
-            Err(error) => tracing::warn!(error = with_causes(&error), "old lines of the audit log are deleted later"),
+            Ok(lines) => tracing::info!(lines, "old entries of the audit log were deleted"),
+            Err(error) => tracing::warn!(error = with_causes(&error), "old entries of the audit log are deleted later"),
         }
         tokio::time::sleep(KEEP_AUDIT_INTERVAL).await;
     }

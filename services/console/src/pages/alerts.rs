@@ -36,7 +36,9 @@ async fn page(caller: &Caller, tested: Option<&Tested>) -> PageResult {
     let strongest = caller.actor.grants().strongest();
     let (may_test, may_change) = (strongest >= Some(Role::Operator), strongest >= Some(Role::Developer));
     let new = html! { @if may_change && !rows.is_empty() { a.button.main href="/alerts/new" { "New alert" } } };
-    let framed = Framed::new(caller, Section::Alerts, "Alerts").lead("Who is told when something needs a person.").live("/live?clock=true");
+    let framed = Framed::new(caller, Section::Alerts, "Alerts")
+        .lead("Rules that notify people when something needs attention.")
+        .live("/live?clock=true");
     Ok(framed.show(&new, &view::alerts::list(&rows, tested, may_test, may_change)))
 }
 
@@ -63,7 +65,7 @@ async fn current(caller: &Caller, path: &IntegrationPath) -> Result<(String, i32
 fn form(caller: &Caller, status: StatusCode, text: &WrittenText) -> actix_web::HttpResponse {
     let title = if text.path.is_empty() { "New alert" } else { text.path.as_str() };
     let above = [("/alerts".to_owned(), "Alerts".to_owned())];
-    let hint = "When: one of failure_rate, oldest_age, halted, silent. It is told once, and again at most as often as repeat says.";
+    let hint = "When: one of failure_rate, oldest_age, halted, silent. A notification is sent once, and repeated after repeat while the alert is raised.";
     let editor = TextEditor {
         address: "/alerts",
         label: "Alert",
@@ -126,7 +128,7 @@ pub(super) async fn test(caller: Caller, at: At) -> PageResult {
     let path = path(at)?;
     let tested = |is_good: bool, text: String| Tested { path: path.to_string(), is_good, text };
     let tested = match caller.state.operations.test_alert(&caller.actor, &path).await {
-        Ok(ways) => tested(true, format!("It went by {}, and is marked as a test.", ways.join(" and "))),
+        Ok(ways) => tested(true, format!("A notification that is marked as a test was sent by {}.", ways.join(" and "))),
         Err(OperationError::Refused(why)) => tested(false, why),
         Err(error) => return Err(error.into()),
     };

@@ -127,15 +127,15 @@ fn told(job: &Job) -> Markup {
             html! {
                 div.stack.tight {
                     progress value=(job.retried + job.refused) max=(job.found.max(1)) aria-label="Retried" {}
-                    p { "In the order of acceptance, at most 50 a second." (refused) }
+                    p { "In the order in which they were received, at most 50 per second." (refused) }
                     form method="post" action="/executions/retry/stop" { button.button.small type="submit" { "Stop" } }
                 }
             },
         ),
-        Some((_, why)) if why.is_empty() => notice(Tone::Good, &format!("{} executions run again", job.retried), refused),
+        Some((_, why)) if why.is_empty() => notice(Tone::Good, &format!("{} executions retried", job.retried), refused),
         Some((_, why)) => notice(
             Tone::Warn,
-            &format!("{} of {} executions run again", job.retried, job.found),
+            &format!("{} of {} executions retried", job.retried, job.found),
             html! { "It ended early: " (why) "." (refused) },
         ),
     }
@@ -165,7 +165,7 @@ pub(super) async fn submit(caller: Caller, body: web::Bytes) -> PageResult {
     // What fails again meanwhile is not taken up a second time: only what was accepted until now, each once, in order.
     let filter = Filter { until: Some(UnixMicros::now()), ..filter };
     if !caller.state.bulk.begin(caller.actor.clone(), caller.state.operations.clone(), filter, how, found) {
-        let said = notice(Tone::Warn, "Not begun", "Other retries by search are under way: wait until one has ended.");
+        let said = notice(Tone::Warn, "Not started", "Other retries by search are running: wait until one has ended.");
         return page(&caller, &asked, StatusCode::TOO_MANY_REQUESTS, &said, &Counted { found: Some(found), choices }).await;
     }
     Ok(see_other(&format!("/executions?{}", asked.query_string())))

@@ -149,7 +149,7 @@ async fn waiting(caller: &Caller, id: &ExecutionId) -> PageResult {
     let seen = caller.actor.tenants(Role::Viewer);
     let of = snapshot.integrations().find(|one| seen.has(&one.definition.tenant) && issuer.is_issued(id, one.id));
     let Some(integration) = of else {
-        return Err(Failure::not_found(format!("There is no execution {id}: its history is gone, or it was never issued.")).into());
+        return Err(Failure::not_found(format!("There is no execution {id}: its history was deleted, or it never existed.")).into());
     };
     let path = integration.definition.path();
     let live = format!("/live?id={id}&clock=true");
@@ -157,9 +157,9 @@ async fn waiting(caller: &Caller, id: &ExecutionId) -> PageResult {
     let content = html! {
         div.stack id="execution" data-live {
             (card("Queued", &html! { (view::badge::execution(ExecutionStatus::Queued)) }, &html! {
-                p { "The call to " a href={ "/integrations/" (path) } { (path) } " is accepted and safe. No worker has begun with it, or its history is gone." }
-                p.muted { "This page follows it. The monitor shows what waits, and which workers live." }
-                div.actions { a.button href="/monitor" { "To the monitor" } }
+                p { "The call to " a href={ "/integrations/" (path) } { (path) } " was received and is safe. No worker has started it, or its history was deleted." }
+                p.muted { "This page follows it. The monitor shows queues and live workers." }
+                div.actions { a.button href="/monitor" { "Back to the monitor" } }
             }))
         }
     };

@@ -1,8 +1,8 @@
-//! The integrations with their health and traffic; one of them; its versions.
+//! The integrations with their health and statistics; one of them; its versions.
 
 use super::flash::Shown;
 use super::keys::Said;
-use super::monitor::{begin_of_slice, figures, slices};
+use super::monitor::{begin_of_slice, slices, statistics};
 use super::sent::Sent;
 use super::{Framed, PageError, PageResult, name, see_other};
 use crate::auth::Caller;
@@ -97,13 +97,13 @@ async fn lines(caller: &Caller, rows: &[IntegrationRow]) -> Result<Vec<Line>, Pa
         step: Duration::from_secs(300),
         each: true,
     };
-    let (activity, traffic) = tokio::join!(operations.activity(&ids, from), operations.store().statistics(&query));
-    let (activity, traffic) = (activity?, traffic?);
+    let (activity, statistics) = tokio::join!(operations.activity(&ids, from), operations.store().statistics(&query));
+    let (activity, statistics) = (activity?, statistics?);
     let snapshot = caller.state.snapshot.current();
     let mut lines = Vec::with_capacity(rows.len());
     for row in rows {
         let known = activity.get(&row.id).cloned().unwrap_or_default();
-        let points: Vec<&StatisticsPoint> = traffic.iter().filter(|point| point.integration == Some(row.id)).collect();
+        let points: Vec<&StatisticsPoint> = statistics.iter().filter(|point| point.integration == Some(row.id)).collect();
         let is_halted = snapshot.trigger_state(row.id).is_some_and(|state| state.phase == forebay_store::TriggerPhase::Halted);
         let is_schedule = snapshot.integration_by_id(row.id).is_some_and(|known| known.definition.trigger.schedule().is_some());
         lines.push(Line {
@@ -113,7 +113,7 @@ async fn lines(caller: &Caller, rows: &[IntegrationRow]) -> Result<Vec<Line>, Pa
             enabled: row.enabled,
             halted: is_halted,
             trigger: if is_schedule { "schedule" } else { "webhook" }.to_owned(),
-            traffic: slices(&points, from, SLICE, SLICES),
+            ended: slices(&points, from, SLICE, SLICES),
             succeeded: known.counts.succeeded.into(),
             failed: u64::from(known.counts.failed) + u64::from(known.counts.expired),
             p95: known.counts.durations.quantile(0.95).and_then(|took| i64::try_from(took.as_micros()).ok()),
@@ -129,9 +129,7 @@ pub(super) async fn overview(caller: Caller, at: At, shown: web::Query<Shown>, s
     match (saved.saved, saved.changed) {
         (0, _) => {}
         (version, true) => said.notice = notice(Tone::Good, "Saved", format!("Version {version} is the current one.").as_str()),
-        (version, false) => {
-            said.notice = notice(Tone::Idle, "No changes", format!("Version {version} says the same, word for word.").as_str())
-        }
+        (version, false) => said.notice = notice(Tone::Idle, "No changes", format!("Version {version} has the same text.").as_str()),
     }
     page(&caller, &path(at)?, StatusCode::OK, &said).await
 }
@@ -161,13 +159,13 @@ pub(super) async fn page(caller: &Caller, path: &IntegrationPath, status: Status
     let filter =
         Filter { tenants: Some(vec![path.tenant.clone()]), integration: Some(path.name.clone()), limit: LATEST, ..Filter::default() };
     let now = UnixMicros::now();
-    let (traffic, latest, triggers, keys) = tokio::join!(
-        figures(caller, Some(&path.tenant), Some(vec![integration.id]), now, 60, 1),
+    let (statistics, latest, triggers, keys) = tokio::join!(
+        statistics(caller, Some(&path.tenant), Some(vec![integration.id]), now, 60, 1),
         operations.list_executions(actor, filter),
         operations.list_triggers(actor, Some(&path.tenant)),
         operations.list_keys(actor, Some(&path.tenant)),
     );
-    let (traffic, latest, triggers, keys) = (traffic?, latest?, triggers?, keys?);
+    let (statistics, latest, triggers, keys) = (statistics?, latest?, triggers?, keys?);
     let halted: Vec<_> = triggers.into_iter().filter(|trigger| trigger.integration_id == integration.id).collect();
     let (is_operator, is_developer) = (actor.has(&path.tenant, Role::Operator), actor.has(&path.tenant, Role::Developer));
     let diagnosed = caller.state.snapshot.current().diagnosed_until(integration.id).filter(|until| *until > now);
@@ -177,7 +175,7 @@ pub(super) async fn page(caller: &Caller, path: &IntegrationPath, status: Status
     let content = html! {
         (integration_tabs(path.tenant.as_str(), path.name.as_str(), "Overview", is_webhook))
         (said.notice)
-        @if !definition.enabled { (view::notice::notice(view::badge::Tone::Warn, "Disabled", "Calls get 404, and the clock starts nothing.")) }
+        @if !definition.enabled { (view::notice::notice(view::badge::Tone::Warn, "Disabled", "Calls get 404, and schedules do not run.")) }
         div.stack id="halted" data-live { (view::monitor::halted(&halted, is_operator)) }
         div.halves {
             (card(if is_webhook { "Webhook" } else { "Schedule" }, &html! {}, &html! {
@@ -186,7 +184,7 @@ pub(super) async fn page(caller: &Caller, path: &IntegrationPath, status: Status
             }))
             (card("Workflow", &html! { a.button.small href={ (base) "/edit" } { "Edit" } }, &view::diagram::diagram(definition, view::diagram::Beside { states: None, places: None })))
         }
-        div.stack id="traffic" data-live { (view::monitor::traffic(&traffic)) }
+        div.stack id="statistics" data-live { (view::monitor::statistics(&statistics)) }
         section.card id="latest" data-live {
             header { h2 { "Latest executions" } div.actions { a.button.small href={ "/executions?" (asked.query_string()) } { "All" } } }
             (view::executions::list(&latest, &view::executions::Asked::default(), false))

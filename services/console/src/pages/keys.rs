@@ -153,7 +153,7 @@ async fn refused(caller: &Caller, back: &str, status: StatusCode, said: &Said) -
 fn new_key(sent: &Sent) -> Result<NewKey, String> {
     let integrations = integrations_of(sent)?;
     if integrations.is_empty() {
-        return Err("Choose the integrations that the key opens.".to_owned());
+        return Err("Choose the integrations that the key may call.".to_owned());
     }
     let expires_at = match sent.given("expires") {
         None => None,
@@ -187,7 +187,7 @@ pub(super) async fn grant(caller: Caller, body: web::Bytes) -> PageResult {
     changed(&caller, id, change, &sent, "Key granted").await
 }
 
-/// `POST /keys/{id}/revoke`: a key opens less.
+/// `POST /keys/{id}/revoke`: a key may call less.
 pub(super) async fn revoke(caller: Caller, id: web::Path<Uuid>, body: web::Bytes) -> PageResult {
     let sent = Sent::read(&body);
     let change = |names| KeyChange { revoke: names, ..KeyChange::default() };
@@ -203,8 +203,8 @@ async fn changed(caller: &Caller, id: Uuid, change: impl Fn(Vec<Name>) -> KeyCha
         return Err(Failure::bad_request("Choose an integration.").into());
     }
     let key = caller.state.operations.update_key(&caller.actor, id, change(names), None).await?;
-    let opens = if key.integrations.is_empty() { "no integration".to_owned() } else { key.integrations.join(", ") };
-    let text = format!("'{}' opens {opens}, everywhere within a second.", key.label);
+    let names = if key.integrations.is_empty() { "no integration".to_owned() } else { key.integrations.join(", ") };
+    let text = format!("'{}' may call {names}, everywhere within a second.", key.label);
     caller.lead_to(back_of(sent), &Flash::Said(title.to_owned(), text)).await
 }
 

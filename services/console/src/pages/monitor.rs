@@ -1,10 +1,10 @@
-//! What runs, what waits, what is stuck.
+//! Execution statistics, halted triggers, queues, workers and unreadable messages.
 
 use super::{Framed, PageError, PageResult, name, see_other};
 use crate::auth::Caller;
 use crate::view;
 use crate::view::integrations::address;
-use crate::view::monitor::{DeadLetter, Queue, Traffic};
+use crate::view::monitor::{Queue, Statistics, UnreadableMessage};
 use crate::view::page::Section;
 use actix_web::web;
 use forebay_broker::UnreadableAction;
@@ -15,11 +15,11 @@ use maud::html;
 use serde::Deserialize;
 use std::time::Duration;
 
-/// Dead letters that are looked at.
-const LETTERS: usize = 50;
-/// Queues on the page: those in which most waits.
+/// Maximum unreadable messages on the page.
+const MAX_UNREADABLE: usize = 50;
+/// Maximum queues on the page: those with the most messages.
 const QUEUES: usize = 100;
-/// How long the page waits for the broker to say how many messages wait.
+/// How long the page waits for the broker to say how many messages are queued.
 const DEPTH_TIMEOUT: Duration = Duration::from_millis(40);
 
 /// Spans of the charts: word, minutes in all, minutes a point. Points are as wide as the sums that the store keeps.
@@ -43,28 +43,28 @@ pub(super) async fn show(caller: Caller, asked: web::Query<Asked>) -> PageResult
         let queues = operations.list_queues(actor, tenant.as_ref(), &triggers, DEPTH_TIMEOUT).await?;
         Ok::<_, OperationError>((triggers, queues))
     };
-    let (traffic, queues) = tokio::join!(figures(&caller, tenant.as_ref(), None, now, minutes, step), queues);
-    let (traffic, (triggers, mut queues)) = (traffic?, queues?);
+    let (statistics, queues) = tokio::join!(statistics(&caller, tenant.as_ref(), None, now, minutes, step), queues);
+    let (statistics, (triggers, mut queues)) = (statistics?, queues?);
     queues.sort_by_key(|queue| std::cmp::Reverse((queue.ready, queue.oldest.map(std::cmp::Reverse))));
     let shown: Vec<Queue> = queues.iter().take(QUEUES).map(queue).collect();
     let is_of_all = actor.may_everywhere(Role::Viewer).is_ok() && tenant.is_none();
-    let (workers, letters) = match is_of_all {
-        true => (Some(operations.list_workers(actor).await?), operations.list_unreadable(actor, LETTERS).await.ok()),
+    let (workers, messages) = match is_of_all {
+        true => (Some(operations.list_workers(actor).await?), operations.list_unreadable(actor, MAX_UNREADABLE).await.ok()),
         false => (None, None),
     };
     let may_decide = actor.grants().strongest() >= Some(Role::Operator);
-    let may_settle = actor.may_everywhere(Role::Operator).is_ok();
+    let may_decide_unreadable = actor.may_everywhere(Role::Operator).is_ok();
     let tenants: Vec<String> = caller.state.tenants(&actor.tenants(Role::Viewer)).iter().map(Name::to_string).collect();
-    let letters: Option<Vec<DeadLetter>> = letters.map(|letters| letters.into_iter().map(letter).collect());
+    let messages: Option<Vec<UnreadableMessage>> = messages.map(|messages| messages.into_iter().map(unreadable).collect());
     let content = html! {
         (view::monitor::choice(over, &SPANS.map(|(word, ..)| word), &asked.tenant, &tenants))
         div.stack id="halted" data-live { (view::monitor::halted(&triggers, may_decide)) }
-        div.stack id="traffic" data-live { (view::monitor::traffic(&traffic)) }
+        div.stack id="statistics" data-live { (view::monitor::statistics(&statistics)) }
         div.stack id="queues" data-live { (view::monitor::queues(&shown, now)) }
         @if let Some(workers) = &workers { div.stack id="workers" data-live { (view::monitor::workers(workers)) } }
-        @match &letters {
-            Some(letters) => div.stack id="letters" data-live { (view::monitor::dead_letters(letters, may_settle)) },
-            None if is_of_all => (view::notice::notice(view::badge::Tone::Warn, "The broker does not answer", "Dead letters and depths of queues are not known.")),
+        @match &messages {
+            Some(messages) => div.stack id="unreadable" data-live { (view::monitor::unreadable(messages, may_decide_unreadable)) },
+            None if is_of_all => (view::notice::notice(view::badge::Tone::Warn, "The broker does not answer", "Unreadable messages and the depths of queues are not known.")),
             None => {}
         }
     };
@@ -72,15 +72,15 @@ pub(super) async fn show(caller: Caller, asked: web::Query<Asked>) -> PageResult
     Ok(framed.show(&html! {}, &content))
 }
 
-/// The figures of a chart, with a point for each step, also where nothing ended.
-pub(super) async fn figures(
+/// The statistics of a chart, with a point for each step, also where nothing ended.
+pub(super) async fn statistics(
     caller: &Caller,
     tenant: Option<&Name>,
     integrations: Option<Vec<uuid::Uuid>>,
     now: UnixMicros,
     minutes: u32,
     step: u32,
-) -> Result<Traffic, PageError> {
+) -> Result<Statistics, PageError> {
     const MINUTE: Duration = Duration::from_secs(60);
     let width = step * MINUTE;
     let to = begin_of_slice(now, width) + width;
@@ -89,21 +89,21 @@ pub(super) async fn figures(
     let query = StatisticsQuery { of, from, to, step: Duration::from_secs(u64::from(step) * 60), each: false };
     let points = caller.state.operations.statistics(&caller.actor, tenant, query).await?;
     let count = minutes / step;
-    let mut traffic = Traffic { minutes: step, ..Traffic::default() };
+    let mut statistics = Statistics { minutes: step, ..Statistics::default() };
     for place in 0..count {
         let at = from + place * width;
         let counts = points.iter().find(|point| point.at == at).map(|point| point.counts).unwrap_or_default();
-        traffic.times.push(at);
-        traffic.succeeded.push(f64::from(counts.succeeded));
-        traffic.failed.push(f64::from(counts.failed) + f64::from(counts.expired));
-        traffic.p50.push(micros(&counts, 0.5));
-        traffic.p95.push(micros(&counts, 0.95));
+        statistics.times.push(at);
+        statistics.succeeded.push(f64::from(counts.succeeded));
+        statistics.failed.push(f64::from(counts.failed) + f64::from(counts.expired));
+        statistics.p50.push(micros(&counts, 0.5));
+        statistics.p95.push(micros(&counts, 0.95));
     }
-    Ok(traffic)
+    Ok(statistics)
 }
 
 fn micros(counts: &forebay_store::Counts, quantile: f64) -> Option<f64> {
-    counts.durations.quantile(quantile).map(|took| took.as_micros() as f64)
+    counts.durations.quantile(quantile).map(|duration| duration.as_micros() as f64)
 }
 
 /// Returns the begin of the slice of this width that contains a time; slices begin with Unix time.
@@ -141,8 +141,14 @@ fn queue(state: &forebay_operations::QueueState) -> Queue {
     Queue { name, href, depth: state.ready.map(u64::from), oldest: state.oldest, worker }
 }
 
-fn letter(message: forebay_broker::UnreadableMessage) -> DeadLetter {
-    DeadLetter { queue: message.from.unwrap_or_default(), id: message.id, reason: message.reason, at: None, size: message.body.len() }
+fn unreadable(message: forebay_broker::UnreadableMessage) -> UnreadableMessage {
+    UnreadableMessage {
+        queue: message.from.unwrap_or_default(),
+        id: message.id,
+        reason: message.reason,
+        at: None,
+        size: message.body.len(),
+    }
 }
 
 type At = web::Path<(String, String)>;
@@ -164,14 +170,14 @@ pub(super) async fn skip(caller: Caller, at: At) -> PageResult {
     decide(caller, at, Decision::Skip).await
 }
 
-/// `POST /dead-letters/{id}/return`.
-pub(super) async fn return_letter(caller: Caller, id: web::Path<String>) -> PageResult {
+/// `POST /unreadable/{id}/return`.
+pub(super) async fn return_unreadable(caller: Caller, id: web::Path<String>) -> PageResult {
     caller.state.operations.resolve_unreadable(&caller.actor, &id, UnreadableAction::Return).await?;
     Ok(see_other("/monitor"))
 }
 
-/// `POST /dead-letters/{id}/discard`.
-pub(super) async fn discard_letter(caller: Caller, id: web::Path<String>) -> PageResult {
+/// `POST /unreadable/{id}/discard`.
+pub(super) async fn discard_unreadable(caller: Caller, id: web::Path<String>) -> PageResult {
     caller.state.operations.resolve_unreadable(&caller.actor, &id, UnreadableAction::Discard).await?;
     Ok(see_other("/monitor"))
 }

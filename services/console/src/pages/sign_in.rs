@@ -60,7 +60,7 @@ pub(super) async fn set_up(state: web::Data<State>, request: HttpRequest, body: 
         Err(wait) => return Ok(later(again(StatusCode::TOO_MANY_REQUESTS, &too_soon(wait)), wait)),
     };
     if !is_right(&state.setup_code, code) {
-        return Ok(again(StatusCode::FORBIDDEN, "The setup code is another one: look for it in the console's log."));
+        return Ok(again(StatusCode::FORBIDDEN, "The setup code is wrong: look for it in the console's log."));
     }
     attempt.succeeded();
     let (full_name, password) = (sent.text("full_name").to_owned(), sent.text("password").to_owned());

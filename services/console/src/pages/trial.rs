@@ -58,7 +58,7 @@ async fn webhook(caller: &Caller, path: &IntegrationPath) -> Result<Webhook, Pag
     caller.state.operations.integration(&caller.actor, path).await?;
     let integration = caller.state.operations.store().integration(path).await?;
     let webhook = integration.definition.trigger.webhook().cloned();
-    webhook.ok_or_else(|| Failure::not_found(format!("{path} is started by the clock: run it from its page.")).into())
+    webhook.ok_or_else(|| Failure::not_found(format!("{path} is started by a schedule: run it from its page.")).into())
 }
 
 fn page(caller: &Caller, path: &IntegrationPath, webhook: &Webhook, call: &Call, result: &Markup) -> actix_web::HttpResponse {
@@ -137,7 +137,7 @@ async fn with_own_key(
 
 /// `key`: of the caller, where the endpoint wants one.
 async fn once(caller: &Caller, url: &str, call: &Call, authentication: &Authentication, key: &str) -> Result<Answer, String> {
-    let method = reqwest::Method::from_bytes(call.method.as_bytes()).map_err(|_| format!("'{}' is no method", call.method))?;
+    let method = reqwest::Method::from_bytes(call.method.as_bytes()).map_err(|_| format!("'{}' is not a method", call.method))?;
     let url = if call.query.is_empty() { url.to_owned() } else { format!("{url}?{}", call.query) };
     let mut request = caller.state.client.request(method, url);
     let id = uuid::Uuid::new_v4().simple().to_string();
@@ -148,7 +148,7 @@ async fn once(caller: &Caller, url: &str, call: &Call, authentication: &Authenti
         request = request.header("Content-Type", &call.content_type);
     }
     for line in call.headers.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        let (name, value) = line.split_once(':').ok_or_else(|| format!("'{line}' is no header: write Name: value"))?;
+        let (name, value) = line.split_once(':').ok_or_else(|| format!("'{line}' is not a header: write Name: value"))?;
         request = request.header(name.trim(), value.trim());
     }
     if !call.body.is_empty() {

@@ -20,7 +20,7 @@ pub(crate) fn list(rows: &[AlertRow], tested: Option<&Tested>, may_test: bool, m
         }
         section.card id="list" data-live {
             @if rows.is_empty() {
-                (empty("No alerts yet", "An alert tells people, by a webhook or by mail, when too much fails, something waits too long, a trigger halts or falls silent.", &new))
+                (empty("No alerts yet", "An alert notifies people, by a webhook or by mail, when too many executions fail, one is queued too long, a trigger halts, or no call is received.", &new))
             } @else {
                 div.table.folds {
                     table {
@@ -61,7 +61,7 @@ fn line(row: &AlertRow, may_test: bool, may_change: bool) -> Markup {
                     }
                     @if may_change {
                         form method="post" action={ "/alerts/" (path) "/delete" } {
-                            (asking("small danger", "Delete", &format!("Delete the alert {path}? Nobody is told any more.")))
+                            (asking("small danger", "Delete", &format!("Delete the alert {path}? It sends no notification any more.")))
                         }
                     }
                 }

@@ -99,7 +99,7 @@ pub(crate) fn editor(editor: &Editor<'_>) -> Markup {
                     (card("Diagram", &html! {}, &html! { div id="drawing" { (drawing_or_why(editor.diagram.as_ref())) } }))
                 }
             }
-            (card("Example", &html! { span.muted.small { "Nothing is sent. Steps that reach out show what they would send." } }, &html! {
+            (card("Example", &html! { span.muted.small { "Nothing is sent. Steps that call other systems show what they would send." } }, &html! {
                 div.halves {
                     div.stack id="example" {
                         (Field { name: "example_body", label: "Body", value: &editor.example.body, example: "{ \"workOrder\": { \"id\": \"WO-1\" } }", ..Field::default() }.text(10))
@@ -107,7 +107,7 @@ pub(crate) fn editor(editor: &Editor<'_>) -> Markup {
                             (Field { name: "example_query", label: "Query", value: &editor.example.query, example: "customerid=42", ..Field::default() }.line("text"))
                             (Field { name: "example_type", label: "Content type", value: &editor.example.content_type, example: "application/json", ..Field::default() }.line("text"))
                         }
-                        (Field { name: "example_steps", label: "Outputs of other systems", value: &editor.example.steps, hint: "JSON: the id of each step with what it would give.", example: "{ \"price\": { \"status\": 200, \"body\": { \"price\": 12 } } }", ..Field::default() }.text(3))
+                        (Field { name: "example_steps", label: "Outputs of other systems", value: &editor.example.steps, hint: "JSON: the id of each step with its output.", example: "{ \"price\": { \"status\": 200, \"body\": { \"price\": 12 } } }", ..Field::default() }.text(3))
                         noscript { div.actions { button.button type="submit" name="action" value="try" { "Try the example" } } }
                     }
                     div.stack id="trial" aria-live="polite" { (editor.trial) }

@@ -84,9 +84,9 @@ fn summary(row: &ExecutionRow, seen: &Seen<'_>) -> Markup {
         ("State", state(row)),
         ("Integration", html! { a href=(integration) { (row.tenant) "/" (row.integration) } }),
         ("Version", version),
-        ("Started by", html! { (row.trigger) }),
-        ("Accepted", at(row.accepted_at)),
-        ("Queue time", html! { (row.started_at.map_or_else(|| "not begun".to_owned(), |started| between(row.accepted_at, started))) }),
+        ("Trigger", html! { (row.trigger) }),
+        ("Received", at(row.accepted_at)),
+        ("Queue time", html! { (row.started_at.map_or_else(|| "not started".to_owned(), |started| between(row.accepted_at, started))) }),
         ("Duration", html! { (took(row)) }),
         ("Attempts", attempts),
         ("Worker", html! { @if row.worker.is_empty() { "-" } @else { (row.worker) } }),
@@ -106,7 +106,7 @@ fn retry(row: &ExecutionRow, seen: &Seen<'_>) -> Markup {
             badge::Tone::Warn,
             "This execution halts its trigger",
             html! {
-                "Everything behind it waits. " a href="/monitor#halted" { "Resume or skip it on the monitor." }
+                "The executions behind it are queued. " a href="/monitor#halted" { "Resume or skip it on the monitor." }
             },
         );
     }
@@ -115,17 +115,17 @@ fn retry(row: &ExecutionRow, seen: &Seen<'_>) -> Markup {
     }
     let is_old = seen.latest.is_some_and(|latest| latest != row.version);
     card(
-        "Run again",
+        "Retry",
         &html! {},
         &html! {
             form.stack method="post" action={ "/executions/" (row.id) "/retry" } {
                 div.choices {
-                    (super::field::option("from", "failed", true, "From the failed step", "Steps that succeeded are not repeated."))
-                    (super::field::option("from", "start", false, "From the start", "Every step runs once more."))
+                    (super::field::option("from", "failed", true, "From the failed step", "Steps that succeeded do not run again."))
+                    (super::field::option("from", "start", false, "From the start", "Every step runs again."))
                 }
                 div.choices {
                     (super::field::option("version", "same", !is_old, &format!("With version {}", row.version), "As it ran."))
-                    (super::field::option("version", "latest", is_old, &format!("With the latest version{}", seen.latest.map(|latest| format!(" ({latest})")).unwrap_or_default()), "With what was mended since."))
+                    (super::field::option("version", "latest", is_old, &format!("With the latest version{}", seen.latest.map(|latest| format!(" ({latest})")).unwrap_or_default()), "Includes later fixes."))
                 }
                 div.actions { button.button.main type="submit" { "Retry" } }
             }
@@ -157,14 +157,14 @@ fn times(detail: &ExecutionDetail) -> Markup {
         });
     }
     if lanes.is_empty() {
-        return html! { p.muted { "It has not begun." } };
+        return html! { p.muted { "It has not started." } };
     }
     timeline(&lanes)
 }
 
 fn steps(detail: &ExecutionDetail, seen: &Seen<'_>) -> Markup {
     if detail.steps.is_empty() {
-        let text = "It failed before its first step, it has not begun, or its history is gone.";
+        let text = "It failed before its first step, it has not started, or its history was deleted.";
         return empty("No step has run", text, &html! {});
     }
     let known = seen.definition.map(|definition| Step::all(&definition.steps)).unwrap_or_default();
@@ -196,7 +196,7 @@ fn step(record: &StepRecord, kind: Option<&str>, anchor: Option<&str>, around: O
                 @if let Some(note) = &record.note { p.hint { (note) } }
                 @match &record.output {
                     Some(output) => { h3 { "Output" } (json(output)) }
-                    None if around.is_none() => p.hint { "Its output is not kept. Switch diagnostics on to see outputs and variables of what runs from now on." },
+                    None if around.is_none() => p.hint { "Its output is not stored. Enable diagnostics to record outputs and variables of executions from now on." },
                     None => {}
                 }
                 @if let Some(around) = around { h3 { "Variables" } (diff::values(Some(&around.before), Some(&around.after))) }
@@ -211,7 +211,7 @@ fn call(detail: &ExecutionDetail) -> Markup {
         &html! {},
         &html! {
             @match &detail.input {
-                None => p.muted { "The call is not kept." },
+                None => p.muted { "The call is not stored." },
                 Some(input) => {
                     p { code { (input.request.method) " " (input.request.path) @if !input.request.query_string.is_empty() { "?" (input.request.query_string) } } }
                     (headers(&input.request.headers))
@@ -228,7 +228,7 @@ fn answer(detail: &ExecutionDetail) -> Markup {
         &html! {},
         &html! {
             @match &detail.output {
-                None => p.muted { "The answer is not kept, or there was none." },
+                None => p.muted { "The response is not stored, or there was none." },
                 Some(output) => {
                     p { "Status " code { (output.status) } }
                     (headers(&output.headers))

@@ -73,7 +73,7 @@ impl Choices {
 }
 
 const STATES: [(&str, &str); 5] =
-    [("", "Any state"), ("failed", "Failed"), ("running", "Running"), ("succeeded", "Succeeded"), ("expired", "Expired")];
+    [("", "Any status"), ("failed", "Failed"), ("running", "Running"), ("succeeded", "Succeeded"), ("expired", "Expired")];
 const PERIODS: [(&str, &str); 6] = [
     ("", "Any time"),
     ("15m", "Last 15 minutes"),
@@ -100,7 +100,7 @@ pub(crate) fn filter(asked: &Asked, tenants: &[String], integrations: &[String])
                     @if tenants.len() > 1 { (choice("tenant", "Tenant", &asked.tenant, &named(tenants, "Every tenant"))) }
                     (choice("integration", "Integration", &asked.integration, &named(integrations, "Every integration")))
                     (Field { name: "status", label: "State", value: &asked.status, ..Field::default() }.choice(&STATES))
-                    (Field { name: "since", label: "Accepted", value: &asked.since, ..Field::default() }.choice(&PERIODS))
+                    (Field { name: "since", label: "Received", value: &asked.since, ..Field::default() }.choice(&PERIODS))
                     div.wide.field {
                         (Field { name: "search", label: "Label or id", value: &asked.search, example: "workOrder=WO-1", ..Field::default() }.line("search"))
                     }
@@ -200,9 +200,9 @@ pub(crate) fn bulk(asked: &Asked, found: Option<u32>, choices: &Choices, most: u
     let executions = if found == Some(1) { "execution" } else { "executions" };
     html! {
         details.fold id="bulk" open[found.is_some()] {
-            summary { "Retry all that this search finds" }
+            summary { "Retry all executions of this search" }
             div.body {
-                p.hint { "Only failed and expired executions are retried. Those of ordered triggers keep their order, and at most 50 begin each second." }
+                p.hint { "Only failed and expired executions are retried. Those of ordered triggers keep their order, and at most 50 start each second." }
                 form.stack method="post" action="/executions/retry" {
                     (hidden)
                     div.choices {

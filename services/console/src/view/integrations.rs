@@ -1,4 +1,4 @@
-//! The list of integrations with their health and traffic, and what stands at the top of each.
+//! The list of integrations with their health and statistics, and what stands at the top of each.
 
 use super::badge::{Tone, badge, execution, tag};
 use super::chart::spark;
@@ -28,7 +28,7 @@ pub(crate) struct Line {
     /// `webhook` or `schedule`.
     pub(crate) trigger: String,
     /// Executions that ended in the last hour, one value a slice of it.
-    pub(crate) traffic: Vec<f64>,
+    pub(crate) ended: Vec<f64>,
     /// Ended well in the last hour.
     pub(crate) succeeded: u64,
     /// Failed or expired in the last hour.
@@ -89,7 +89,7 @@ fn row(line: &Line) -> Markup {
             }
             td data-label="Health" { (badge(tone, word)) }
             td data-label="Last hour" {
-                span.row { (spark(&format!("{total} executions in the last hour"), Tone::Accent, &line.traffic)) span { (total) } }
+                span.row { (spark(&format!("{total} executions in the last hour"), Tone::Accent, &line.ended)) span { (total) } }
             }
             td data-label="Failed" { @if line.failed > 0 { strong { (line.failed) } } @else { span.muted { "0" } } }
             td.nowrap data-label="p95" { (line.p95.map(span).unwrap_or_default()) }
@@ -143,10 +143,10 @@ pub(crate) fn pager(tenant: &str, search: &str, page: usize, all: usize, lines: 
 #[must_use]
 pub(crate) fn rules(definition: &Definition) -> Markup {
     let policy = match definition.trigger.policy() {
-        DispatchPolicy::Parallel => "At once, on any worker".to_owned(),
+        DispatchPolicy::Parallel => "Parallel: on any worker".to_owned(),
         DispatchPolicy::Ordered => "Ordered: one after the other".to_owned(),
-        DispatchPolicy::OrderedByKey { by, concurrency } => format!("Ordered by {by}, {concurrency} keys at a time"),
-        DispatchPolicy::ConcurrencyLimit(most) => format!("{most} at a time in the cluster"),
+        DispatchPolicy::OrderedByKey { by, concurrency } => format!("Ordered by key: {by}, {concurrency} keys in parallel"),
+        DispatchPolicy::ConcurrencyLimit(most) => format!("Concurrency limit: {most} in the cluster"),
     };
     let mut rules = vec![("Delivery", html! { (policy) })];
     if definition.trigger.policy().is_ordered() {
@@ -161,9 +161,10 @@ pub(crate) fn rules(definition: &Definition) -> Markup {
         }
         let methods: Vec<&str> = webhook.methods.iter().map(|method| method.as_str()).collect();
         rules.push(("Methods", html! { (methods.join(", ")) }));
-        let answer = webhook
-            .response
-            .map_or_else(|| "202 as soon as it is safe".to_owned(), |response| format!("Waits up to {}", format_duration(response.wait)));
+        let answer = webhook.response.map_or_else(
+            || "202 as soon as it is received".to_owned(),
+            |response| format!("Waits up to {}", format_duration(response.wait)),
+        );
         rules.push(("Response", html! { (answer) }));
         if !webhook.query.is_empty() {
             rules.push(("Query parameters", html! { div.row { @for parameter in &webhook.query { (tag(&format!("{}: {}{}", parameter.name, parameter.kind.as_str(), if parameter.required { ", required" } else { "" }))) } } }));
@@ -184,7 +185,7 @@ pub(crate) fn diagnostics(base: &str, until: Option<UnixMicros>, may_switch: boo
             @if let Some(until) = until { p { "Everything is recorded until " (at(until)) "." } }
             @if may_switch {
                 form.row method="post" action={ (base) "/diagnostics" } {
-                    @if until.is_some() { button.button type="submit" { "Switch off" } }
+                    @if until.is_some() { button.button type="submit" { "Disable" } }
                     @else {
                         @for (time, words) in [("15m", "For 15 minutes"), ("1h", "For an hour"), ("24h", "For a day")] {
                             button.button.small type="submit" name="for" value=(time) { (words) }
@@ -249,7 +250,7 @@ mod tests {
             enabled,
             halted,
             trigger: "webhook".to_owned(),
-            traffic: vec![1.0, 2.0],
+            ended: vec![1.0, 2.0],
             succeeded,
             failed,
             p95: Some(12_000),

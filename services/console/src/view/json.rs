@@ -30,7 +30,7 @@ pub(crate) fn body(bytes: &[u8]) -> Markup {
     }
     match std::str::from_utf8(bytes) {
         Ok(read) => text(read),
-        Err(_) => html! { p.muted { (bytes.len()) " bytes that are no text" } },
+        Err(_) => html! { p.muted { (bytes.len()) " bytes that are not text" } },
     }
 }
 

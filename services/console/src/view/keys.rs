@@ -58,7 +58,7 @@ pub(crate) fn known(key: &Line, wanted: &[String], now: UnixMicros, back: &str) 
     let missing: Vec<&String> = wanted.iter().filter(|name| !key.integrations.contains(name)).collect();
     let is_expired = key.expires_at.is_some_and(|at| at <= now);
     let question = match missing.as_slice() {
-        [] => format!("This key is already '{}', and opens this already.", key.label),
+        [] => format!("This key is already '{}', and may call this already.", key.label),
         [_] => format!("This key is already '{}'. Grant it this integration too?", key.label),
         _ => format!("This key is already '{}'. Grant it these integrations too?", key.label),
     };
@@ -68,7 +68,7 @@ pub(crate) fn known(key: &Line, wanted: &[String], now: UnixMicros, back: &str) 
         html! {
             div.stack.tight {
                 p { (question) }
-                @if is_expired { p { "It has expired, so it opens nothing until it is extended: forebay keys update " (key.id) " --expires never." } }
+                @if is_expired { p { "It has expired, so calls with it get 401 until it is extended: forebay keys update " (key.id) " --expires never." } }
                 @if !missing.is_empty() {
                     form.stack.tight method="post" action="/keys/grant" {
                         input type="hidden" name="key" value=(key.id);
@@ -178,7 +178,7 @@ pub(crate) fn picker(tenant: &str, keys: &[&Line], integrations: &[String], back
         form.stack method="post" action="/keys/grant" {
             input type="hidden" name="back" value=(back);
             div.fields {
-                (Field { name: "key", id: &id("known-key"), label: "Existing key", hint: "Its owner goes on sending the key that it has.", ..Field::default() }.choice(&options))
+                (Field { name: "key", id: &id("known-key"), label: "Existing key", hint: "Its owner keeps sending the same key.", ..Field::default() }.choice(&options))
                 @if let [only] = integrations { input type="hidden" name="integrations" value=(only); }
                 @else {
                     @let choices: Vec<(&str, &str)> = integrations.iter().map(|name| (name.as_str(), name.as_str())).collect();
@@ -239,7 +239,7 @@ pub(crate) fn form(form: &Form<'_>) -> Markup {
             @if !form.wrong.is_empty() { (notice(Tone::Bad, "Key not created", form.wrong)) }
             div.fields {
                 (Field { name: "label", id: &id("key-label"), label: "Label", value: form.label, hint: "Who sends it.", example: "ACME production", required: true, ..Field::default() }.line("text"))
-                (Field { name: "expires", id: &id("key-expires"), label: "Expires in", value: form.expires, hint: "Such as 90d; empty: until it is deleted.", ..Field::default() }.line("text"))
+                (Field { name: "expires", id: &id("key-expires"), label: "Expires in", value: form.expires, hint: "Such as 90d; empty: never.", ..Field::default() }.line("text"))
             }
             div.field {
                 label for=(value) { "Key" }

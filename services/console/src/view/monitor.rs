@@ -1,4 +1,4 @@
-//! What runs, what waits and what is stuck.
+//! Execution statistics, halted triggers, queues, workers and unreadable messages.
 
 use super::badge::{Tone, badge};
 use super::chart::{Chart, Series, Shape, chart};
@@ -11,9 +11,9 @@ use forebay_contract::UnixMicros;
 use forebay_store::{TriggerRow, WorkerRow};
 use maud::{Markup, html};
 
-/// Figures over time, one of each a point.
+/// Execution statistics over time, one of each a point.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Traffic {
+pub(crate) struct Statistics {
     /// Microseconds of Unix time at which each point begins.
     pub(crate) times: Vec<UnixMicros>,
     /// Minutes that a point stands for.
@@ -46,30 +46,30 @@ pub(crate) fn choice(over: &str, spans: &[&str], tenant: &str, tenants: &[String
 
 /// Throughput, failures and latency.
 #[must_use]
-pub(crate) fn traffic(figures: &Traffic) -> Markup {
-    let minutes = f64::from(figures.minutes.max(1));
+pub(crate) fn statistics(statistics: &Statistics) -> Markup {
+    let minutes = f64::from(statistics.minutes.max(1));
     let per_minute = |values: &[f64]| values.iter().map(|value| Some(value / minutes)).collect::<Vec<_>>();
-    let (succeeded, failed) = (figures.succeeded.iter().sum::<f64>(), figures.failed.iter().sum::<f64>());
+    let (succeeded, failed) = (statistics.succeeded.iter().sum::<f64>(), statistics.failed.iter().sum::<f64>());
     let throughput = [
-        Series { name: "succeeded", tone: Tone::Accent, values: per_minute(&figures.succeeded) },
-        Series { name: "failed", tone: Tone::Bad, values: per_minute(&figures.failed) },
+        Series { name: "succeeded", tone: Tone::Accent, values: per_minute(&statistics.succeeded) },
+        Series { name: "failed", tone: Tone::Bad, values: per_minute(&statistics.failed) },
     ];
-    let failures = [Series { name: "failed", tone: Tone::Bad, values: per_minute(&figures.failed) }];
+    let failures = [Series { name: "failed", tone: Tone::Bad, values: per_minute(&statistics.failed) }];
     let latency = [
-        Series { name: "p50", tone: Tone::Accent, values: figures.p50.clone() },
-        Series { name: "p95", tone: Tone::Warn, values: figures.p95.clone() },
+        Series { name: "p50", tone: Tone::Accent, values: statistics.p50.clone() },
+        Series { name: "p95", tone: Tone::Warn, values: statistics.p95.clone() },
     ];
     let share = if succeeded + failed > 0.0 { format!("{:.1} % failed", failed / (succeeded + failed) * 100.0) } else { "none".to_owned() };
     let slowest =
-        figures.p95.iter().rev().find_map(|value| *value).map_or_else(|| "none".to_owned(), |value| format!("{} p95", duration(value)));
+        statistics.p95.iter().rev().find_map(|value| *value).map_or_else(|| "none".to_owned(), |value| format!("{} p95", duration(value)));
     let draw = |title: &str, now: &str, series: &[Series], shape: Shape, words: fn(f64) -> String| {
-        chart(&Chart { title, now, times: &figures.times, series, shape, words })
+        chart(&Chart { title, now, times: &statistics.times, series, shape, words })
     };
     html! {
         div.grid {
             (draw("Executions per minute", &format!("{:.0} total", succeeded + failed), &throughput, Shape::Bars, rate))
             (draw("Failures per minute", &share, &failures, Shape::Bars, rate))
-            (draw("Time taken", &slowest, &latency, Shape::Lines, duration))
+            (draw("Duration", &slowest, &latency, Shape::Lines, duration))
         }
     }
 }
@@ -85,13 +85,13 @@ fn duration(micros: f64) -> String {
 /// One queue.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Queue {
-    /// The integration, or the lane.
+    /// The integration, or the shared queue.
     pub(crate) name: String,
-    /// The page of the integration; empty: a lane.
+    /// The page of the integration; empty: a shared queue.
     pub(crate) href: String,
-    /// Messages that wait; absent: the broker did not say.
+    /// Queued messages; absent: the broker did not say.
     pub(crate) depth: Option<u64>,
-    /// When the oldest that is worked on was accepted, in microseconds of Unix time; absent: none is.
+    /// When the oldest that is worked on was received; absent: none is.
     pub(crate) oldest: Option<UnixMicros>,
     /// The worker that has it, or how many do.
     pub(crate) worker: String,
@@ -105,16 +105,16 @@ pub(crate) fn queues(queues: &[Queue], now: UnixMicros) -> Markup {
         "Queues",
         &html! {},
         &html! {
-            @if queues.is_empty() { (empty("No queues", "An ordered or limited trigger has a queue of its own. All others share lanes.", &html! {})) }
+            @if queues.is_empty() { (empty("No queues", "An ordered trigger, and one with a concurrency limit, has a queue of its own. All others use the shared queues.", &html! {})) }
             @else {
                 div.table.folds {
                     table {
-                        (head(&["Queue", "Waiting", "Oldest", "Active worker"], None))
+                        (head(&["Queue", "Queued", "Oldest", "Active worker"], None))
                         tbody {
                             @for queue in queues {
                                 tr {
                                     th scope="row" { @if queue.href.is_empty() { (queue.name) } @else { a.row-link href=(queue.href) { (queue.name) } } }
-                                    td data-label="Waiting" {
+                                    td data-label="Queued" {
                                         @match queue.depth {
                                             None => span.muted { "unknown" },
                                             Some(depth) => span.row { (depth) (share(depth, most)) },
@@ -166,7 +166,7 @@ fn halt(trigger: &TriggerRow, may_decide: bool) -> Markup {
                 p.small {
                     @if let Some(since) = trigger.since { "Halted " (ago(since)) ". " }
                     @if let Some(id) = &trigger.execution_id { a href={ "/executions/" (id) } { "The execution that blocks" } ". " }
-                    "Everything behind it waits in order."
+                    "The executions behind it are queued in order."
                 }
                 @if may_decide {
                     div.actions {
@@ -181,7 +181,7 @@ fn halt(trigger: &TriggerRow, may_decide: bool) -> Markup {
     )
 }
 
-/// The workers that live.
+/// The live workers.
 #[must_use]
 pub(crate) fn workers(workers: &[WorkerRow]) -> Markup {
     table_card(
@@ -189,7 +189,7 @@ pub(crate) fn workers(workers: &[WorkerRow]) -> Markup {
         &html! {},
         &html! {
             @if workers.is_empty() {
-                (notice(Tone::Bad, "No worker is alive", "Calls are accepted and wait. Start one with `forebay worker`."))
+                (notice(Tone::Bad, "No live worker", "Calls are received and queued. Start a worker with `forebay worker`."))
             } @else {
                 div.table.folds {
                     table {
@@ -215,8 +215,8 @@ pub(crate) fn workers(workers: &[WorkerRow]) -> Markup {
 
 /// One message that no worker could read.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct DeadLetter {
-    /// To settle it.
+pub(crate) struct UnreadableMessage {
+    /// To return or discard it.
     pub(crate) id: String,
     /// Why it is there.
     pub(crate) reason: String,
@@ -230,29 +230,29 @@ pub(crate) struct DeadLetter {
 
 /// Messages that no worker could read.
 #[must_use]
-pub(crate) fn dead_letters(letters: &[DeadLetter], may_settle: bool) -> Markup {
+pub(crate) fn unreadable(messages: &[UnreadableMessage], may_decide: bool) -> Markup {
     table_card(
-        "Dead letters",
+        "Unreadable messages",
         &html! {},
         &html! {
-            @if letters.is_empty() { (empty("No dead letters", "Messages that no worker can read would be here, to be returned to their queue or discarded.", &html! {})) }
+            @if messages.is_empty() { (empty("No unreadable messages", "Messages that no worker can read appear here. A person returns them to their queue or discards them.", &html! {})) }
             @else {
                 div.table.folds {
                     table {
                         (head(&["Message", "Why", "Queue", "Since", "Size"], Some("Decide")))
                         tbody {
-                            @for letter in letters {
+                            @for message in messages {
                                 tr {
-                                    th.break scope="row" { code { (letter.id) } }
-                                    td data-label="Why" { (letter.reason) }
-                                    td data-label="Queue" { code { (letter.queue) } }
-                                    td data-label="Since" { @if let Some(time) = letter.at { (at(time)) } }
-                                    td.nowrap data-label="Size" { (letter.size) " bytes" }
+                                    th.break scope="row" { code { (message.id) } }
+                                    td data-label="Why" { (message.reason) }
+                                    td data-label="Queue" { code { (message.queue) } }
+                                    td data-label="Since" { @if let Some(time) = message.at { (at(time)) } }
+                                    td.nowrap data-label="Size" { (message.size) " bytes" }
                                     td {
-                                        @if may_settle {
+                                        @if may_decide {
                                             div.actions {
-                                                form method="post" action={ "/dead-letters/" (letter.id) "/return" } { button.button.small type="submit" { "Return to queue" } }
-                                                form method="post" action={ "/dead-letters/" (letter.id) "/discard" } { (asking("small danger", "Discard", "Discard this message? It is gone for good.")) }
+                                                form method="post" action={ "/unreadable/" (message.id) "/return" } { button.button.small type="submit" { "Return to queue" } }
+                                                form method="post" action={ "/unreadable/" (message.id) "/discard" } { (asking("small danger", "Discard", "Discard this message? Its execution never runs.")) }
                                             }
                                         }
                                     }
@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn the_charts_say_what_counts_now() {
-        let figures = Traffic {
+        let shown = Statistics {
             times: vec![UnixMicros::default(), UnixMicros::new(60_000_000)],
             minutes: 1,
             succeeded: vec![9.0, 0.0],
@@ -280,7 +280,7 @@ mod tests {
             p50: vec![Some(1000.0), None],
             p95: vec![Some(12_000.0), None],
         };
-        let html = traffic(&figures).into_string();
+        let html = statistics(&shown).into_string();
         for words in ["10 total", "10.0 %", "12 ms p95"] {
             assert!(html.contains(words), "{words}\n{html}");
         }

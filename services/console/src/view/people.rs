@@ -17,7 +17,7 @@ const ROLES: [(&str, &str); 4] = [
     ("developer", "Developer: changes definitions, connections, keys"),
     ("administrator", "Administrator: changes people and tenants"),
 ];
-const ROLES_OR_NONE: [(&str, &str); 5] = [ROLES[0], ROLES[1], ROLES[2], ROLES[3], ("", "None: take the role away")];
+const ROLES_OR_NONE: [(&str, &str); 5] = [ROLES[0], ROLES[1], ROLES[2], ROLES[3], ("", "None: remove the role")];
 
 /// One user of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +65,7 @@ pub(crate) fn users(users: &[User], wrong: &str, new: &NewUser<'_>) -> Markup {
             @if !wrong.is_empty() { (notice(Tone::Bad, "Could not save", wrong)) }
             form.stack method="post" action="/users" {
                 div.fields {
-                    (Field { name: "name", label: "Name", value: new.name, hint: "What is typed to sign in.", required: true, ..Field::default() }.credential("text", "off"))
+                    (Field { name: "name", label: "Name", value: new.name, hint: "The name to sign in with.", required: true, ..Field::default() }.credential("text", "off"))
                     (Field { name: "full_name", label: "Full name", value: new.full_name, ..Field::default() }.credential("text", "off"))
                     (Field { name: "password", label: "Password", hint: "At least 12 characters; they change it themselves.", ..Field::default() }.credential("password", "new-password"))
                     (Field { name: "tenant", label: "Tenant", value: or(new.tenant, "*"), hint: "* is every tenant.", required: true, ..Field::default() }.line("text"))
@@ -95,7 +95,7 @@ fn change(user: &User) -> Markup {
                     form.stack.tight method="post" action={ "/users/" (user.id) "/grants" } {
                         (revision)
                         (Field { name: "tenant", id: &id("tenant"), label: "Tenant", value: "*", required: true, ..Field::default() }.line("text"))
-                        (Field { name: "role", id: &id("role"), label: "Role there", ..Field::default() }.choice(&ROLES_OR_NONE))
+                        (Field { name: "role", id: &id("role"), label: "Role in that tenant", ..Field::default() }.choice(&ROLES_OR_NONE))
                         div.actions { button.button.small type="submit" { "Change role" } }
                     }
                     form.stack.tight method="post" action={ "/users/" (user.id) "/password" } {
@@ -149,7 +149,7 @@ pub(crate) fn tokens(tokens: &[Token], made: Option<&str>, new: &NewToken<'_>, n
         }
         section.card {
             @if tokens.is_empty() {
-                (empty("No tokens yet", "A program sends a token as Authorization: Bearer to the API at /api/v1. It never may more than its owner.", &html! {}))
+                (empty("No tokens yet", "A program sends a token as Authorization: Bearer to the API at /api/v1. It never has a stronger role than its owner.", &html! {}))
             } @else {
                 div.table.folds {
                     table {
@@ -274,7 +274,7 @@ pub(crate) fn audit(entries: &[Entry], asked: &Asked, has_more: bool) -> Markup 
             }
         }
         section.card {
-            @if entries.is_empty() { (empty("Nothing was found", "Every change is written here: who, what, before and after.", &html! {})) }
+            @if entries.is_empty() { (empty("Nothing was found", "Every change is listed here: who, what, before and after.", &html! {})) }
             @else {
                 div.table.folds {
                     table {

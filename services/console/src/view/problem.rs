@@ -7,14 +7,14 @@ use maud::{Markup, html};
 #[must_use]
 pub(crate) fn problem(status: u16, detail: &str) -> Markup {
     let (title, advice) = match status {
-        401 => ("Not signed in", "Your session has ended. Sign in again, and go on where you were."),
+        401 => ("Not signed in", "Your session has ended. Sign in again, and continue where you were."),
         403 => ("Not allowed", "Your role does not allow this. An administrator of the tenant can change that."),
-        404 => ("Not found", "It does not exist, it is gone, or it belongs to a tenant that you cannot see."),
+        404 => ("Not found", "It does not exist, it was deleted, or it belongs to a tenant that you cannot see."),
         409 | 412 => ("Changed by somebody else", "What you changed was changed meanwhile. Load it again, and make your change there."),
-        429 => ("Too many tries", "Wait a moment, then try again."),
-        503 => ("Not available", "The database or the broker does not answer. What was accepted is safe; try again in a moment."),
-        400..500 => ("Bad request", "The request was not as it should be."),
-        _ => ("Something went wrong", "It is in the console's log. Try again; if it stays, tell an administrator when it happened."),
+        429 => ("Too many attempts", "Wait a moment, then try again."),
+        503 => ("Not available", "The database or the broker does not answer. Received calls are safe; try again in a moment."),
+        400..500 => ("Bad request", "The request is not well-formed."),
+        _ => ("Something went wrong", "It is in the console's log. Try again; if it happens again, tell an administrator the time."),
     };
     alone(
         title,

@@ -14,7 +14,7 @@ pub(crate) fn trial(tried: &Tried, places: Option<&Places>) -> Markup {
         @if let Some(fault) = &tried.fault { (found(fault, places)) }
         @if let Some(input) = &tried.input { h3 { ".input" } (json(input)) }
         @for step in &tried.steps { (one(step)) }
-        @if let Some(answer) = &tried.answer { h3 { "Answer" } (json(answer)) }
+        @if let Some(answer) = &tried.answer { h3 { "Response" } (json(answer)) }
     }
 }
 

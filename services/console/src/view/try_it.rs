@@ -66,8 +66,8 @@ pub(crate) fn form(address: &str, webhook: &Webhook, call: &Call, may_make_key: 
                     fieldset.field {
                         legend { (key) }
                         @if may_make_key {
-                            (option("key_from", "made", call.makes_key, "A key for this call alone", "It is made, used, and deleted; the audit log has it."))
-                            (option("key_from", "pasted", !call.makes_key, "This key", "It is used and not kept."))
+                            (option("key_from", "made", call.makes_key, "A key for this call alone", "It is created, used and deleted; the audit log has entries of it."))
+                            (option("key_from", "pasted", !call.makes_key, "This key", "It is used and not stored."))
                         } @else { input type="hidden" name="key_from" value="pasted"; }
                         (Field { name: "key", label: "Key", ..Field::default() }.line("password"))
                     }
@@ -108,7 +108,7 @@ pub(crate) fn answered(answer: &Answer, curl: &str) -> Markup {
         _ => Tone::Bad,
     };
     html! {
-        (card("Answer", &html! { (badge(tone, &answer.status.to_string())) span.muted { (span(answer.took)) } }, &html! {
+        (card("Response", &html! { (badge(tone, &answer.status.to_string())) span.muted { (span(answer.took)) } }, &html! {
             details.fold { summary { "Headers (" (answer.headers.len()) ")" } div.body { pre tabindex="0" { @for (name, value) in &answer.headers { (name) ": " (value) "\n" } } } }
             (body(&answer.body))
             @if !answer.execution.is_empty() { div.actions { a.button href={ "/executions/" (answer.execution) } { "Open the execution" } } }

@@ -24,13 +24,13 @@ pub(super) fn form(definition: &Definition, document: &Value, drawn: &str) -> Ma
             (Field { name: "description", label: "Description", value: &definition.description, example: "Work orders from ACME", ..Field::default() }.line("text"))
             div.field {
                 span.label { "State" }
-                (tick("enabled", "true", definition.enabled, "Enabled", "Off: calls get 404 and the clock starts nothing."))
+                (tick("enabled", "true", definition.enabled, "Enabled", "Off: calls get 404 and schedules do not run."))
             }
         }
         fieldset.field {
-            legend { "Started by" }
+            legend { "Trigger" }
             div.choice-cards {
-                (option("kind", "webhook", !is_schedule, "Webhook", "A call by HTTP."))
+                (option("kind", "webhook", !is_schedule, "Webhook", "A call over HTTP."))
                 (option("kind", "schedule", is_schedule, "Schedule", "The clock."))
             }
         }
@@ -41,7 +41,7 @@ pub(super) fn form(definition: &Definition, document: &Value, drawn: &str) -> Ma
         @if definition.trigger.webhook().is_none() { (after_failure(definition)) }
         (Field {
             name: "input", label: "Data processing", value: definition.input.as_deref().unwrap_or_default(), example: "{ id: .body.workOrder.id }",
-            hint: "A jq program that makes .input of the call; empty: .input is the body. Try it with the example below.", ..Field::default()
+            hint: "A jq program that computes .input from the call; empty: .input is the body. Try it with the example below.", ..Field::default()
         }.text(6))
         (kept(definition))
     }
@@ -82,7 +82,7 @@ fn idempotency_match(matched_by: IdempotencyMatch) -> Markup {
         IdempotencyMatch::Request => "request",
         IdempotencyMatch::Key => "key",
     };
-    let hint = "Key alone: for senders who put a new time or number into each try.";
+    let hint = "The same key alone: for senders that put a new time or number into each attempt.";
     Field { name: "idempotency_match", label: "A repeated call has", value, hint, ..Field::default() }
         .choice(&[("request", "The same key and the same request (else 422)"), ("key", "The same key")])
 }
@@ -110,19 +110,19 @@ fn policy(policy: &DispatchPolicy) -> Markup {
         fieldset.field {
             legend { "Delivery" }
             div.choice-cards {
-                (option("delivery", "lane", *policy == DispatchPolicy::Parallel, "Parallel", "Any worker, any number at a time."))
-                (option("delivery", "serial", *policy == DispatchPolicy::Ordered, "Ordered", "One after the other, in the order of acceptance."))
-                (option("delivery", "by_key", is_by_key, "Ordered by key", "In order for each key, several keys at a time."))
-                (option("delivery", "parallel", is_parallel, "Concurrency limit", "Without order, so many at a time in the whole cluster."))
+                (option("delivery", "lane", *policy == DispatchPolicy::Parallel, "Parallel", "On any worker, any number in parallel."))
+                (option("delivery", "serial", *policy == DispatchPolicy::Ordered, "Ordered", "One after the other, in the order in which they were received."))
+                (option("delivery", "by_key", is_by_key, "Ordered by key", "In order for each key, several keys in parallel."))
+                (option("delivery", "parallel", is_parallel, "Concurrency limit", "Not in order, at most so many in parallel in the whole cluster."))
             }
         }
         @if is_by_key {
             div.fields {
                 (Field { name: "order_by", label: "Key", value: by, example: ".body.site", required: true, ..Field::default() }.line("text"))
-                (Field { name: "order_keys", label: "Keys at a time", value: &keys, ..Field::default() }.line("number"))
+                (Field { name: "order_keys", label: "Keys in parallel", value: &keys, ..Field::default() }.line("number"))
             }
         }
-        @if is_parallel { (Field { name: "concurrency", label: "At a time", value: &most, ..Field::default() }.line("number")) }
+        @if is_parallel { (Field { name: "concurrency", label: "Limit", value: &most, ..Field::default() }.line("number")) }
     }
 }
 
@@ -147,7 +147,7 @@ fn response(webhook: &Webhook) -> Markup {
     html! {
         fieldset.field {
             legend { "Response" }
-            (tick("waits", "true", webhook.response.is_some(), "Request-response", "The caller waits for the outcome; else it gets 202 as soon as its call is safe."))
+            (tick("waits", "true", webhook.response.is_some(), "Request-response", "The caller waits for the response; else it gets 202 as soon as its call is received."))
         }
         @if webhook.response.is_some() {
             div.fields {
@@ -187,7 +187,7 @@ fn parameters(parameters: &[QueryParameter]) -> Markup {
     html! {
         fieldset.field {
             legend { "Query parameters" }
-            span.hint { "Declared parameters reach mappings as .query, in their type. An empty name takes a row away." }
+            span.hint { "Declared parameters reach mappings as .query, in their type. An empty name removes a row." }
             div.parameters id="parameters" {
                 @for (row, parameter) in shown.enumerate() { (parameter_row(row, parameter)) }
             }
@@ -223,7 +223,7 @@ fn of_schedule(schedule: &Schedule, document: &Value) -> Markup {
         fieldset.field {
             legend { "When" }
             div.choice-cards {
-                (option("timing", "every", !is_cron, "Interval", "In real time, whatever clocks are set to."))
+                (option("timing", "every", !is_cron, "Interval", "In elapsed time, independent of the time zone."))
                 (option("timing", "cron", is_cron, "Cron", "A cron expression in a time zone."))
             }
         }
@@ -237,8 +237,8 @@ fn of_schedule(schedule: &Schedule, document: &Value) -> Markup {
             }
         }
         (next_runs(schedule))
-        (tick("run_ordered", "true", schedule.policy.is_ordered(), "Ordered", "A run never begins before the one before it has ended."))
-        (Field { name: "schedule_input", label: "Input", value: &input, hint: "JSON that the workflow gets as .body.", ..Field::default() }.text(3))
+        (tick("run_ordered", "true", schedule.policy.is_ordered(), "Ordered", "A run starts only when the one before it has ended."))
+        (Field { name: "schedule_input", label: "Input", value: &input, hint: "JSON that the workflow receives as .body.", ..Field::default() }.text(3))
     }
 }
 
@@ -269,16 +269,16 @@ fn kept(definition: &Definition) -> Markup {
     let attempts = definition.retry.attempts.to_string();
     html! {
         fieldset.field {
-            legend { "Kept of each execution" }
+            legend { "Stored for each execution" }
             div.choices {
                 (tick("keep_input", "true", diagnostics.input, "The call", ""))
-                (tick("keep_output", "true", diagnostics.output, "The answer", ""))
-                (tick("keep_steps", "true", diagnostics.steps, "Each step's output", ""))
+                (tick("keep_output", "true", diagnostics.output, "The response", ""))
+                (tick("keep_steps", "true", diagnostics.steps, "The output of each step", ""))
             }
-            span.hint { "A failed execution always keeps what its retry needs." }
+            span.hint { "What a retry needs is always stored for a failed execution." }
         }
         div.fields {
-            (Field { name: "keep", label: "Kept for", value: &keep, example: "14d", hint: "Empty: as long as the history.", ..Field::default() }.line("text"))
+            (Field { name: "keep", label: "Kept for", value: &keep, example: "14d", hint: "Empty: the retention of the history.", ..Field::default() }.line("text"))
             (Field { name: "attempts", label: "Attempts", value: &attempts, hint: "1: a failure is final.", ..Field::default() }.line("number"))
         }
     }

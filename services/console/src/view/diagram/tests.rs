@@ -32,9 +32,15 @@ fn every_step_of_a_workflow_is_drawn_once_with_what_starts_and_ends_it() {
     for step in Step::all(&definition.steps) {
         assert_eq!(html.matches(&format!("href=\"#step-{}\"", step.id)).count(), 1, "{}", step.id);
     }
-    for words in
-        ["POST /t1/Orders", "API key · ordered · answers", "Data processing", "Answers 201", "on error", ".input.total &gt; 1000", ">else<"]
-    {
+    for words in [
+        "POST /t1/Orders",
+        "API key · ordered · responds",
+        "Data processing",
+        "Responds 201",
+        "on error",
+        ".input.total &gt; 1000",
+        ">else<",
+    ] {
         assert!(html.contains(words), "{words}\n{html}");
     }
     assert!(!html.contains("<b>"), "{html}");

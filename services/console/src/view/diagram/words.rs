@@ -27,7 +27,7 @@ pub(super) fn trigger(definition: &Definition) -> Words {
             let methods: Vec<&str> = webhook.methods.iter().map(|method| method.as_str()).collect();
             let mut about = vec![webhook.authentication.to_string()];
             about.extend(policy(&webhook.policy));
-            about.extend(webhook.response.map(|response| format!("answers in {}", format_duration(response.wait))));
+            about.extend(webhook.response.map(|response| format!("responds in {}", format_duration(response.wait))));
             let title = format!("{} /{}", methods.join(" "), definition.path());
             Words { kind: "webhook", title, about: about.join(" · "), aside: if definition.enabled { "" } else { "OFF" } }
         }
@@ -43,7 +43,7 @@ fn policy(policy: &DispatchPolicy) -> Option<String> {
         DispatchPolicy::Parallel => None,
         DispatchPolicy::Ordered => Some("ordered".to_owned()),
         DispatchPolicy::OrderedByKey { by, .. } => Some(format!("ordered by {by}")),
-        DispatchPolicy::ConcurrencyLimit(most) => Some(format!("{most} at once")),
+        DispatchPolicy::ConcurrencyLimit(most) => Some(format!("{most} in parallel")),
     }
 }
 
@@ -63,7 +63,7 @@ pub(super) fn answer(definition: &Definition) -> Option<Words> {
         Some(Status::Mapping(source)) => source.clone(),
     };
     let is_awaited = definition.trigger.webhook().is_some_and(|webhook| webhook.response.is_some());
-    (is_awaited || definition.respond.is_some()).then(|| Words { kind: "respond", title: format!("Answers {status}"), about, aside: "" })
+    (is_awaited || definition.respond.is_some()).then(|| Words { kind: "respond", title: format!("Responds {status}"), about, aside: "" })
 }
 
 pub(super) fn step(step: &Step) -> Words {
@@ -72,7 +72,7 @@ pub(super) fn step(step: &Step) -> Words {
         about = format!("if {when}");
     }
     let aside = match (&step.on_error, &step.retry) {
-        (OnError::Continue, _) => "goes on after errors",
+        (OnError::Continue, _) => "continues after errors",
         (_, Some(_)) => "retried",
         _ => "",
     };
