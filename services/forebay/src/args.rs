@@ -28,14 +28,14 @@ use crate::output::Format;
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed (of diff: something differs), 2 wrong use, 3 not signed in or not allowed, \
                           5 away for now: try again";
 
-/// Forebay: webhooks made durable on RabbitMQ before they are accepted, and run in order where that was asked for
+/// Forebay: webhooks that are stored on RabbitMQ before their callers get a yes, and run in order where that is configured
 #[derive(Debug, Parser)]
 #[command(name = "forebay", version, propagate_version = true, arg_required_else_help = true, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
     /// Form of what is printed
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub(crate) output: Format,
-    /// Address of a console: client verbs then ask its admin API, and need no database. FOREBAY_API_TOKEN holds the token, or
+    /// Address of a console: client verbs then use its admin API, and need no database. FOREBAY_API_TOKEN holds the token, or
     /// FOREBAY_API_TOKEN_FILE names a file that does
     #[arg(long, global = true, value_name = "URL", env = "FOREBAY_API_URL", help_heading = "Settings")]
     pub(crate) api_url: Option<String>,
@@ -70,7 +70,7 @@ pub(crate) enum Command {
     Diff(Paths),
     /// Checks files without any service: every problem with its file and line
     Validate(Paths),
-    /// Runs a definition on an example without any service: mappings run, and what would be sent is shown
+    /// Runs a definition on an example without any service: mappings run, and requests to other systems are shown
     Try(Try),
     /// Prints the JSON Schema of definitions, connections and alerts, for editors
     Schema,
@@ -95,7 +95,7 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Connections,
     },
-    /// Alerts: who is told when something is wrong
+    /// Alerts: notifications when something needs attention
     Alerts {
         #[command(subcommand)]
         command: Alerts,
@@ -109,9 +109,9 @@ pub(crate) enum Command {
     },
     /// Follows executions: one line for each as it ends
     Tail(Tail),
-    /// Shows how the installation does: throughput, failures, halted triggers, queues, workers, latest executions
+    /// Shows the state of the installation: throughput, failures, halted triggers, queues, workers, latest executions
     Top {
-        /// One frame, then the end; so it is where the output is no terminal
+        /// Print one frame and exit; the default where the output is not a terminal
         #[arg(long)]
         once: bool,
     },
@@ -120,7 +120,7 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Unreadable,
     },
-    /// Who may sign in to the console
+    /// Users of the console
     Users {
         #[command(subcommand)]
         command: Users,
@@ -130,27 +130,27 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Tokens,
     },
-    /// Prints what makes a shell complete this command, such as `source <(forebay completions bash)`
+    /// Prints the script by which a shell completes this command, such as `source <(forebay completions bash)`
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Schedules: what is due, and runs out of turn
+    /// Schedules: due times, and runs by hand
     Schedules {
         #[command(subcommand)]
         command: Schedules,
     },
-    /// Everything of an integration's executions, recorded for a time
+    /// Diagnostics: recording everything of an integration's executions for a time
     Diagnostics {
         #[command(subcommand)]
         command: Diagnostics,
     },
-    /// Who changed what, and when
+    /// The audit log: who changed what, and when
     Audit {
         #[command(subcommand)]
         command: Audit,
     },
-    /// Triggers, and what to do with halted ones
+    /// Triggers, and decisions on halted ones
     Triggers {
         #[command(subcommand)]
         command: Triggers,
@@ -220,7 +220,7 @@ pub(crate) enum Schedules {
         /// A file of definitions, or an applied integration such as t37ed/NightlyReport
         #[arg(value_name = "FILE|TENANT/NAME")]
         what: String,
-        /// Due times of each schedule
+        /// How many due times of each schedule
         #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
         count: u32,
     },
@@ -234,13 +234,13 @@ pub(crate) enum Triggers {
         #[arg(long)]
         tenant: Option<Name>,
     },
-    /// Runs the failed execution of a halted trigger again, then the ones after it
+    /// Retries the failed execution of a halted trigger, then runs the ones after it
     Resume {
         /// The integration, such as t37ed/CreateWorkOrder
         #[arg(value_name = "TENANT/NAME")]
         path: IntegrationPath,
     },
-    /// Leaves the failed execution of a halted trigger failed, and runs the ones after it
+    /// Skips the failed execution of a halted trigger, and runs the ones after it
     Skip {
         /// The integration, such as t37ed/CreateWorkOrder
         #[arg(value_name = "TENANT/NAME")]

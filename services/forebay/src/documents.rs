@@ -106,7 +106,7 @@ impl Documents {
     fn with_files(mut self, paths: &[PathBuf]) -> Result<Self, Error> {
         let files = files::find(paths)?;
         if files.is_empty() {
-            return Err(Error::Usage("there is no *.yaml, *.yml or *.json file in what was given".to_owned()));
+            return Err(Error::Usage("there is no *.yaml, *.yml or *.json file in the given paths".to_owned()));
         }
         for file in &files {
             let read = std::fs::read_to_string(file);

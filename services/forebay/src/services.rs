@@ -277,6 +277,6 @@ fn warn_of_unknown_variables() {
     let names = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
     for unknown in unknown_variables(names, &OTHER_VARIABLES) {
         let meant = unknown.meant.unwrap_or("none: see forebay dev --help");
-        tracing::warn!(variable = unknown.name, meant, "this variable is no setting and does nothing");
+        tracing::warn!(variable = unknown.name, meant, "this variable is not a setting and does nothing");
     }
 }

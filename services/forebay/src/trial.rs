@@ -91,7 +91,7 @@ fn given(file: Option<&Path>) -> Result<Map<String, Value>, Error> {
     match read_json(text.as_bytes()) {
         Ok(Value::Object(given)) => Ok(given),
         Ok(_) => Err(Error::Usage(format!("{shown}: must be an object: the id of each step with its output"))),
-        Err(error) => Err(Error::Usage(format!("{shown} is no JSON: {error}"))),
+        Err(error) => Err(Error::Usage(format!("{shown} is not JSON: {error}"))),
     }
 }
 

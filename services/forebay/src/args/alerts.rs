@@ -9,7 +9,7 @@ use forebay_contract::{IntegrationPath, Name};
 pub(crate) enum Alerts {
     /// Stores alerts of files, or folders with *.yaml, *.yml and *.json
     Apply {
-        /// Files or folders; folders are searched to the bottom
+        /// Files or folders; folders are searched recursively
         #[arg(value_name = "PATH", required = true)]
         paths: Vec<PathBuf>,
     },
@@ -19,13 +19,13 @@ pub(crate) enum Alerts {
         #[arg(long)]
         tenant: Option<Name>,
     },
-    /// Shows an alert: where it is raised, since when, and what was told
+    /// Shows an alert: where it is raised, since when, and which notifications were sent
     Show {
         /// The alert, such as t37ed/OrdersFailing
         #[arg(value_name = "TENANT/NAME")]
         path: IntegrationPath,
     },
-    /// Sends a message that is marked as a test now; exit code 1 where it does not arrive
+    /// Sends a test notification now; exit code 1 where it does not arrive
     Test {
         /// The alert, such as t37ed/OrdersFailing
         #[arg(value_name = "TENANT/NAME")]

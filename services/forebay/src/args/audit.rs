@@ -17,17 +17,17 @@ pub(crate) enum Audit {
         /// By this person or program only, as the list shows it
         #[arg(long, value_name = "NAME")]
         by: Option<String>,
-        /// Such as key.create, or `key` for all that was done to keys
+        /// Such as key.create, or `key` for all actions on keys
         #[arg(long, value_name = "ACTION")]
         action: Option<String>,
         /// To this only, such as t37ed/CreateWorkOrder
         #[arg(long, value_name = "TARGET")]
         target: Option<String>,
-        /// Maximum lines
+        /// Maximum entries
         #[arg(long, value_name = "N", default_value_t = 50)]
         limit: u32,
     },
-    /// Writes all of it as JSON lines to standard output, the newest first
+    /// Writes all entries as JSON lines to standard output, the newest first
     Export {
         /// Of this tenant only
         #[arg(long)]

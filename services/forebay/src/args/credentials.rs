@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use forebay_contract::{IntegrationPath, Name};
 use uuid::Uuid;
 
-/// When a key ends.
+/// When a key expires.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Expiry {
     In(Duration),
@@ -27,7 +27,7 @@ pub(crate) struct NamedKey {
     /// The key's id, as `keys list` shows it
     #[arg(required_unless_present = "label", conflicts_with = "label")]
     pub(crate) id: Option<Uuid>,
-    /// The key's label, in the place of its id; one key only may have it
+    /// The key's label, instead of its id; only one key may have it
     #[arg(long)]
     pub(crate) label: Option<String>,
     /// With --label: the key's tenant, where several tenants have a key of this label
@@ -42,16 +42,16 @@ pub(crate) enum Keys {
         /// Tenant that the key belongs to
         #[arg(long)]
         tenant: Name,
-        /// What the key is for, such as the partner's name
+        /// The purpose of the key, such as the partner's name
         #[arg(long)]
         label: String,
-        /// Integrations of the tenant that the key opens
+        /// Integrations of the tenant that the key may call
         #[arg(long, value_name = "NAME", required = true, num_args = 1..)]
         integration: Vec<Name>,
         /// A key that exists elsewhere already; `-` reads it from standard input; one is generated without
         #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
         key: Option<String>,
-        /// The key ends after this time, such as 90d; without, when it is deleted
+        /// The key expires after this time, such as 90d; without, it does not expire
         #[arg(long, value_name = "DURATION", value_parser = forebay_contract::parse_duration)]
         expires: Option<Duration>,
         /// A signing key: callers do not send it, they sign their calls with it
@@ -67,40 +67,40 @@ pub(crate) enum Keys {
         #[arg(long)]
         tenant: Option<Name>,
     },
-    /// Changes a key's label, the integrations that it opens, its end, or the outcomes that it reads
+    /// Changes a key's label, the integrations that it may call, when it expires, or the outcomes that it reads
     Update {
         /// The key's id, as `keys list` shows it
         id: Uuid,
         /// The new label
         #[arg(long, required_unless_present_any = ["integration", "expires", "all_outcomes"])]
         label: Option<String>,
-        /// All integrations that the key opens from now on
+        /// All integrations that the key may call from now on
         #[arg(long, value_name = "NAME", num_args = 1..)]
         integration: Option<Vec<Name>>,
-        /// The key ends this long from now, such as 90d; `never` takes its end away
+        /// The key expires this long from now, such as 90d, or `never`
         #[arg(long, value_name = "DURATION|never", value_parser = expiry)]
         expires: Option<Expiry>,
         /// true: the key reads the outcomes of all calls of its integrations; false: of its own calls only
         #[arg(long, value_name = "true|false")]
         all_outcomes: Option<bool>,
     },
-    /// Lets a key open more integrations, within a second
+    /// Grants a key more integrations, within a second
     Grant {
         #[command(flatten)]
         key: NamedKey,
-        /// Integrations of the key's tenant that it opens as well
+        /// Integrations of the key's tenant that it may call as well
         #[arg(long, value_name = "NAME", required = true, num_args = 1..)]
         integration: Vec<Name>,
     },
-    /// Takes integrations from a key, within a second; the others stay
+    /// Revokes integrations from a key, within a second; the others stay
     Revoke {
         #[command(flatten)]
         key: NamedKey,
-        /// Integrations that the key opens, and then no longer
+        /// Integrations that the key may no longer call
         #[arg(long, value_name = "NAME", required = true, num_args = 1..)]
         integration: Vec<Name>,
     },
-    /// Deletes a key: it opens nothing any more, within a second
+    /// Deletes a key: calls with it get 401, within a second
     Delete {
         /// The key's id, as `keys list` shows it
         id: Uuid,
@@ -111,7 +111,7 @@ pub(crate) enum Keys {
 pub(crate) enum Connections {
     /// Stores connections of files, or folders with *.yaml, *.yml and *.json; their secrets are encrypted
     Apply {
-        /// Files or folders; folders are searched to the bottom
+        /// Files or folders; folders are searched recursively
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
     },
@@ -127,13 +127,13 @@ pub(crate) enum Connections {
         #[arg(value_name = "TENANT/NAME")]
         path: IntegrationPath,
     },
-    /// Lets steps use a connection
+    /// Enables a connection: steps may use it
     Enable {
         /// The connection, such as t37ed/erp
         #[arg(value_name = "TENANT/NAME")]
         path: IntegrationPath,
     },
-    /// Makes steps fail that use a connection
+    /// Disables a connection: steps that use it fail
     Disable {
         /// The connection, such as t37ed/erp
         #[arg(value_name = "TENANT/NAME")]

@@ -10,7 +10,7 @@ use super::key_value;
 
 #[derive(Debug, Args)]
 pub(crate) struct Apply {
-    /// Files or folders; folders are searched to the bottom
+    /// Files or folders; folders are searched recursively
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
     /// Apply without asking
@@ -20,7 +20,7 @@ pub(crate) struct Apply {
 
 #[derive(Debug, Args)]
 pub(crate) struct Paths {
-    /// Files or folders; folders are searched to the bottom
+    /// Files or folders; folders are searched recursively
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
 }
@@ -85,7 +85,7 @@ pub(crate) struct Try {
     /// The definition, of a file that holds several
     #[arg(long, value_name = "TENANT/NAME")]
     pub(crate) integration: Option<IntegrationPath>,
-    /// A JSON file with outputs of steps that reach out: an object of step ids
+    /// A JSON file with the outputs of steps that call other systems: an object of step ids
     #[arg(long, value_name = "FILE.json", conflicts_with = "mapping")]
     pub(crate) steps: Option<PathBuf>,
     /// Runs this jq program alone; it sees the body as .body and as .input
@@ -104,7 +104,7 @@ pub(crate) enum Tenants {
         /// Who may read /TENANT and /TENANT/openapi.json: open (everybody), key (any API key of the tenant), off (nobody)
         #[arg(long, value_name = "open|key|off", required_unless_present = "payloads")]
         docs: Option<DocsAccess>,
-        /// Maximum bytes of inputs, outputs and steps that are kept of its executions, such as 20GiB; `all` keeps them as long as the history
+        /// Maximum bytes of inputs, outputs and steps that are stored of its executions, such as 20GiB; `all` stores them as long as the history
         #[arg(long, value_name = "SIZE|all", value_parser = payloads)]
         payloads: Option<Payloads>,
     },

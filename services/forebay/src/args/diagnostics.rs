@@ -15,7 +15,7 @@ pub(crate) enum Diagnostics {
         #[arg(long = "for", value_name = "DURATION", default_value = "1h", value_parser = forebay_contract::parse_duration)]
         time: Duration,
     },
-    /// Ends it before its time
+    /// Ends the recording
     Off {
         /// The integration, such as t37ed/CreateWorkOrder
         #[arg(value_name = "TENANT/NAME")]

@@ -123,7 +123,7 @@ pub(crate) enum Unreadable {
     Discard {
         /// The message's id, as the list shows it
         id: String,
-        /// Without asking
+        /// Discard without asking
         #[arg(long, short)]
         yes: bool,
     },

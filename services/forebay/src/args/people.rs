@@ -1,4 +1,4 @@
-//! Arguments of the verbs on those who may sign in, and their tokens.
+//! Arguments of the verbs on users and tokens.
 
 use clap::Subcommand;
 use forebay_store::{Role, Scope};
@@ -15,13 +15,13 @@ fn grant(text: &str) -> Result<Grant, String> {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Users {
-    /// Lists who may sign in
+    /// Lists users
     List,
-    /// Invites somebody; a password is asked for on the terminal
+    /// Invites a user; a password is asked for on the terminal
     Create {
-        /// What is typed to sign in; for single sign-on, the address that the provider vouches for
+        /// The name to sign in with; for single sign-on, the address that the provider vouches for
         name: String,
-        /// For people
+        /// The full name
         #[arg(long, value_name = "NAME", default_value = "")]
         full_name: String,
         /// A role, such as viewer, operator@t37ed or administrator; may be repeated
@@ -34,20 +34,20 @@ pub(crate) enum Users {
         #[arg(long, conflicts_with = "password_stdin")]
         no_password: bool,
     },
-    /// Changes somebody; what is not given stays
+    /// Changes a user; what is not given stays
     Update {
         /// The id, as the list shows it
         id: Uuid,
-        /// For people
+        /// The full name
         #[arg(long, value_name = "NAME", required_unless_present_any = ["role", "enable", "disable", "password", "password_stdin"])]
         full_name: Option<String>,
-        /// Every role from then on
+        /// All roles from then on
         #[arg(long, value_name = "ROLE[@TENANT]", value_parser = grant)]
         role: Option<Vec<Grant>>,
-        /// May sign in again
+        /// Enable the user
         #[arg(long, conflicts_with = "disable")]
         enable: bool,
-        /// May not sign in any more
+        /// Disable the user
         #[arg(long)]
         disable: bool,
         /// Ask for a new password on the terminal
@@ -57,7 +57,7 @@ pub(crate) enum Users {
         #[arg(long)]
         password_stdin: bool,
     },
-    /// Deletes somebody, and all their sessions and tokens
+    /// Deletes a user with all sessions and tokens
     Delete {
         /// The id, as the list shows it
         id: Uuid,
@@ -66,27 +66,27 @@ pub(crate) enum Users {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Tokens {
-    /// Lists one's own tokens; for an administrator of everything, all
+    /// Lists one's own tokens; for an administrator of all tenants, all tokens
     List,
-    /// Makes a token and shows it this one time
+    /// Creates a token and shows it this one time
     Create {
-        /// What it is for
+        /// Its purpose
         #[arg(long)]
         label: String,
-        /// The strongest role that it has
+        /// Its maximum role
         #[arg(long, default_value = "viewer")]
         role: Role,
-        /// Where it holds; may be repeated [default: wherever its owner may do something]
+        /// A tenant in which it is valid; may be repeated [default: wherever its owner has a role]
         #[arg(long, value_name = "TENANT")]
         tenant: Vec<Scope>,
-        /// How long it lasts, such as 90d; at most 366d
+        /// It expires after this time, such as 90d; at most 366d
         #[arg(long, value_name = "DURATION", default_value = "90d", value_parser = forebay_contract::parse_duration)]
         expires: Duration,
         /// Its owner's id or name [default: oneself]
         #[arg(long, value_name = "ID|NAME")]
         user: Option<String>,
     },
-    /// Deletes a token: it opens nothing any more
+    /// Deletes a token: requests with it get 401
     Delete {
         /// The token's id, as the list shows it
         id: Uuid,

@@ -13,7 +13,7 @@ pub(super) fn of_terminal() -> Result<String, Error> {
         return Err(Error::Usage(text.to_owned()));
     }
     let password = typed("Password:")?;
-    if password == typed("Once more:")? { Ok(password) } else { Err(Error::Failed("the passwords differ: nothing was done".to_owned())) }
+    if password == typed("Once more:")? { Ok(password) } else { Err(Error::Failed("the passwords differ: nothing was changed".to_owned())) }
 }
 
 fn typed(question: &str) -> Result<String, Error> {
@@ -21,7 +21,7 @@ fn typed(question: &str) -> Result<String, Error> {
     terminal::enable_raw_mode().map_err(failed)?;
     let line = line();
     terminal::disable_raw_mode().map_err(failed)?;
-    line.map_err(failed)?.ok_or_else(|| Error::Failed("nothing was done".to_owned()))
+    line.map_err(failed)?.ok_or_else(|| Error::Failed("nothing was changed".to_owned()))
 }
 
 /// `None`: the person has thought better of it.
