@@ -333,7 +333,11 @@ pub(crate) fn routes() -> Vec<Route> {
             .query::<AuditFilter>()
             .streams_as("application/jsonl"),
         // Monitor
-        get("/api/v1/monitor/traffic", SignedIn, "Throughput, failures and latency", |r| r.to(monitor::statistics))
+        get("/api/v1/monitor/statistics", SignedIn, "Throughput, failures and durations", |r| r.to(monitor::statistics))
+            .query::<StatisticsQuery>()
+            .lists::<StatisticsPoint>(),
+        get("/api/v1/monitor/traffic", SignedIn, "The former address of /api/v1/monitor/statistics", |r| r.to(monitor::statistics))
+            .deprecated()
             .query::<StatisticsQuery>()
             .lists::<StatisticsPoint>(),
         get("/api/v1/monitor/queues", SignedIn, "Depth and oldest age of queues", |r| r.to(monitor::queues))

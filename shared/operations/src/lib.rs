@@ -33,7 +33,7 @@ pub use error::OperationError;
 pub use installation::InstallationCheck;
 pub use monitor::QueueState;
 pub use people::{FirstUser, PersonChange, SignInAttempt, Signed};
-pub use retry::{Batch, Retried, RetryHow};
+pub use retry::{Batch, Retried, RetryOptions};
 
 use forebay_broker::{ConsumersConfig, Inspector, Limits, PublisherConfig, Topology};
 use forebay_connectors::ReachError;

@@ -17,12 +17,12 @@ const PUBLISH_INTERVAL: Duration = Duration::from_millis(20);
 /// What can be retried.
 const RETRYABLE: [ExecutionStatus; 2] = [ExecutionStatus::Failed, ExecutionStatus::Expired];
 
-/// How an execution runs again.
+/// Options of a retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct RetryHow {
-    /// With the integration's version of now, not the one that failed.
+pub struct RetryOptions {
+    /// With the current version of the integration, not the one that failed.
     pub latest: bool,
-    /// Every step once more, not only from the failed one on.
+    /// Every step again, not only from the failed one on.
     pub from_start: bool,
 }
 
@@ -53,9 +53,9 @@ impl Operations {
     ///
     /// # Errors
     /// [`OperationError::Refused`], which says why; what the broker and the store say.
-    pub async fn retry(&self, actor: &Actor, id: &ExecutionId, how: RetryHow) -> Result<Retried, OperationError> {
+    pub async fn retry(&self, actor: &Actor, id: &ExecutionId, options: RetryOptions) -> Result<Retried, OperationError> {
         let row = self.execution(actor, id).await?.row;
-        self.retry_row(actor, &self.broker.checked().await?, &row, how).await
+        self.retry_row(actor, &self.broker.checked().await?, &row, options).await
     }
 
     /// Returns the number of executions that a retry of this search includes, at most `max`.
@@ -75,7 +75,7 @@ impl Operations {
         &self,
         actor: &Actor,
         filter: Filter,
-        how: RetryHow,
+        options: RetryOptions,
         after: Option<&ExecutionId>,
     ) -> Result<Batch, OperationError> {
         let Some(filter) = retryable(seen(actor, filter, Role::Operator)?) else { return Ok(Batch::default()) };
@@ -83,7 +83,7 @@ impl Operations {
         let broker = self.broker.checked().await?;
         let mut batch = Batch { next: rows.last().filter(|_| rows.len() == filter.limit as usize).map(|row| row.id), ..Batch::default() };
         for row in &rows {
-            match self.retry_row(actor, &broker, row, how).await {
+            match self.retry_row(actor, &broker, row, options).await {
                 Ok(_) => batch.retried += 1,
                 Err(OperationError::Refused(why)) => batch.refused.push((row.id, why)),
                 Err(error) => return Err(error),
@@ -98,10 +98,10 @@ impl Operations {
         actor: &Actor,
         broker: &CheckedBroker<'_>,
         row: &ExecutionRow,
-        how: RetryHow,
+        options: RetryOptions,
     ) -> Result<Retried, OperationError> {
         let id = &row.id;
-        let refused = |text: String| OperationError::Refused(format!("{id} is not tried again: {text}"));
+        let refused = |text: String| OperationError::Refused(format!("{id} is not retried: {text}"));
         let path: IntegrationPath =
             format!("{}/{}", row.tenant, row.integration).parse().map_err(|_| refused("its integration cannot be named".to_owned()))?;
         let principal = actor.may(&path.tenant, Role::Operator)?;
@@ -119,10 +119,10 @@ impl Operations {
             RetryInput::Gone => return Err(refused("its input is no longer stored".to_owned())),
         };
         let integration = self.store.integration(&path).await?;
-        if how.from_start {
+        if options.from_start {
             self.store.delete_checkpoints(id).await?;
         }
-        let version = if how.latest { integration.version } else { row.version };
+        let version = if options.latest { integration.version } else { row.version };
         let envelope = Envelope::new(*id, path, integration.id, version, input.request, input.body);
         let attempts = u32::try_from(row.attempts).unwrap_or_default();
         // The id of a run begins with the time at which it was due.
@@ -130,18 +130,18 @@ impl Operations {
         let envelope = Envelope { received_at: row.accepted_at, attempts, due_at, caller: row.caller, ..envelope };
         broker.publish(&envelope, integration.definition.trigger.policy()).await?;
         let retried = Retried { id: *id, version, attempt: attempts + 1 };
-        self.audit_retry(principal, &envelope, &retried, how).await;
+        self.audit_retry(principal, &envelope, &retried, options).await;
         Ok(retried)
     }
 
     /// It runs by now: that its line cannot be written is for the log, not a failure of the retry.
-    async fn audit_retry(&self, principal: &Principal, envelope: &Envelope, retried: &Retried, how: RetryHow) {
+    async fn audit_retry(&self, principal: &Principal, envelope: &Envelope, retried: &Retried, options: RetryOptions) {
         let event = AuditEvent {
             tenant: Some(envelope.tenant.clone()),
             action: "execution.retry",
             target: retried.id.to_string(),
             before: None,
-            after: Some(json!({ "version": retried.version, "attempt": retried.attempt, "fromStart": how.from_start })),
+            after: Some(json!({ "version": retried.version, "attempt": retried.attempt, "fromStart": options.from_start })),
         };
         self.audit(principal, &event).await;
     }

@@ -41,9 +41,9 @@ fn shown(row: AlertRow) -> Alert {
 }
 
 /// `GET /alerts`.
-pub(super) async fn list(caller: Caller, asked: web::Query<ListQuery>) -> ApiResult {
-    let rows = caller.state.operations.list_alerts(&caller.actor, tenant(asked.tenant.as_ref())?.as_ref()).await?;
-    ok(cut(&*asked, rows, |row| row.alert.path().to_string(), shown)?)
+pub(super) async fn list(caller: Caller, query: web::Query<ListQuery>) -> ApiResult {
+    let rows = caller.state.operations.list_alerts(&caller.actor, tenant(query.tenant.as_ref())?.as_ref()).await?;
+    ok(cut(&*query, rows, |row| row.alert.path().to_string(), shown)?)
 }
 
 /// `GET /alerts/{tenant}/{name}`.

@@ -46,11 +46,11 @@ fn stored(filter: &AuditFilter, before: Option<i64>, limit: u32) -> Result<Store
 }
 
 /// `GET /audit`.
-pub(super) async fn list(caller: Caller, asked: web::Query<AuditQuery>) -> ApiResult {
-    let limit = limit(asked.limit)?;
+pub(super) async fn list(caller: Caller, query: web::Query<AuditQuery>) -> ApiResult {
+    let limit = limit(query.limit)?;
     let broken = |_| Failure::bad_request("cursor: is not one that a listing has given");
-    let before = asked.cursor.as_deref().map(str::parse).transpose().map_err(broken)?;
-    let mut rows = caller.state.operations.list_audit(&caller.actor, stored(&asked.filter(), before, limit + 1)?).await?;
+    let before = query.cursor.as_deref().map(str::parse).transpose().map_err(broken)?;
+    let mut rows = caller.state.operations.list_audit(&caller.actor, stored(&query.filter(), before, limit + 1)?).await?;
     let has_more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
     let next = rows.last().filter(|_| has_more).map(|row| row.id.to_string());
@@ -59,8 +59,8 @@ pub(super) async fn list(caller: Caller, asked: web::Query<AuditQuery>) -> ApiRe
 
 /// `GET /audit/export`: every entry that fits, the newest first, as JSON lines. It ends early, without the last line break, where the
 /// database went away.
-pub(super) async fn export(caller: Caller, asked: web::Query<AuditFilter>) -> ApiResult {
-    let filter = stored(&asked, None, EXPORT_PART)?;
+pub(super) async fn export(caller: Caller, query: web::Query<AuditFilter>) -> ApiResult {
+    let filter = stored(&query, None, EXPORT_PART)?;
     // The first part before the response begins: a refusal is a problem.
     let first = caller.state.operations.list_audit(&caller.actor, filter.clone()).await?;
     let parts = stream::unfold(Some(first), move |rows| {

@@ -27,9 +27,9 @@ fn shown(row: ConnectionRow, document: Option<Value>) -> Connection {
 }
 
 /// `GET /connections`.
-pub(super) async fn list(caller: Caller, asked: web::Query<ListQuery>) -> ApiResult {
-    let rows = caller.state.operations.list_connections(&caller.actor, tenant(asked.tenant.as_ref())?.as_ref()).await?;
-    ok(cut(&*asked, rows, |row| format!("{}/{}", row.tenant, row.name), |row| shown(row, None))?)
+pub(super) async fn list(caller: Caller, query: web::Query<ListQuery>) -> ApiResult {
+    let rows = caller.state.operations.list_connections(&caller.actor, tenant(query.tenant.as_ref())?.as_ref()).await?;
+    ok(cut(&*query, rows, |row| format!("{}/{}", row.tenant, row.name), |row| shown(row, None))?)
 }
 
 /// `GET /connections/{tenant}/{name}`.

@@ -15,7 +15,7 @@ use forebay_contract::body::shown_body;
 use forebay_contract::json::object_of;
 use forebay_contract::outcome::{ErrorCode, ExecutionError, ExecutionStatus};
 use forebay_contract::{ExecutionId, Label};
-use forebay_operations::RetryHow;
+use forebay_operations::RetryOptions;
 use forebay_store::{ExecutionDetail as StoredExecution, ExecutionRow, Filter, Followed, LabelFilter, StoredRequest, StoredResponse};
 use serde_json::{Map, Value, json};
 
@@ -122,9 +122,9 @@ fn read_cursor(text: Option<&str>) -> Result<Option<ExecutionId>, Failure> {
 }
 
 /// `GET /executions`.
-pub(super) async fn list(caller: Caller, asked: web::Query<ExecutionQuery>) -> ApiResult {
-    let limit = limit(asked.limit)?;
-    let filter = Filter { limit: limit + 1, before: read_cursor(asked.cursor.as_deref())?, ..stored(&asked.filter())? };
+pub(super) async fn list(caller: Caller, query: web::Query<ExecutionQuery>) -> ApiResult {
+    let limit = limit(query.limit)?;
+    let filter = Filter { limit: limit + 1, before: read_cursor(query.cursor.as_deref())?, ..stored(&query.filter())? };
     let mut rows = caller.state.operations.list_executions(&caller.actor, filter).await?;
     let has_more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
@@ -144,8 +144,8 @@ pub(super) async fn get(caller: Caller, at: web::Path<ExecutionPath>) -> ApiResu
 /// `POST /executions/{id}/retry`.
 pub(super) async fn retry(caller: Caller, at: web::Path<ExecutionPath>, body: web::Bytes) -> ApiResult {
     let RetryRequest { latest, from_start } = optional(&body)?;
-    let how = RetryHow { latest, from_start };
-    let retried = caller.state.operations.retry(&caller.actor, &read_id(&at.id)?, how).await?;
+    let options = RetryOptions { latest, from_start };
+    let retried = caller.state.operations.retry(&caller.actor, &read_id(&at.id)?, options).await?;
     accepted(RetriedExecution { execution_id: retried.id.to_string(), version: retried.version, attempt: retried.attempt })
 }
 
@@ -163,9 +163,9 @@ pub(super) async fn retry_many(caller: Caller, body: web::Bytes) -> ApiResult {
         let found = operations.count_retryable(&caller.actor, filter, MAX_COUNTED).await?;
         return ok(RetryFoundResponse { found: Some(found), at_least: Some(found == MAX_COUNTED), ..RetryFoundResponse::default() });
     }
-    let how = RetryHow { latest: request.latest, from_start: request.from_start };
+    let options = RetryOptions { latest: request.latest, from_start: request.from_start };
     let cursor = read_cursor(request.cursor.as_ref().map(ExecutionIdText::as_str))?;
-    let batch = operations.retry_found(&caller.actor, filter, how, cursor.as_ref()).await?;
+    let batch = operations.retry_found(&caller.actor, filter, options, cursor.as_ref()).await?;
     let refused = batch.refused.into_iter().map(|(id, reason)| RefusedRetry { id: id.to_string(), reason });
     ok(RetryFoundResponse {
         retried: batch.retried,
@@ -176,9 +176,9 @@ pub(super) async fn retry_many(caller: Caller, body: web::Bytes) -> ApiResult {
 }
 
 /// `GET /executions/live`: server-sent events. `executions` holds an array of executions; `missed`: some may have been missed.
-pub(super) async fn live(caller: Caller, asked: web::Query<ExecutionFilter>) -> ApiResult {
-    let filter = stored(&asked)?;
-    if let Some(tenant) = asked.tenant.as_ref() {
+pub(super) async fn live(caller: Caller, query: web::Query<ExecutionFilter>) -> ApiResult {
+    let filter = stored(&query)?;
+    if let Some(tenant) = query.tenant.as_ref() {
         let denied = caller.actor.may(&name(tenant)?, forebay_store::Role::Viewer).err();
         if let Some(denied) = denied {
             return Err(ApiError(denied.into()));

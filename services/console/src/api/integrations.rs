@@ -53,12 +53,12 @@ fn path_of(one: &Integration) -> Result<IntegrationPath, Failure> {
 }
 
 /// `GET /integrations`.
-pub(super) async fn list(caller: Caller, asked: web::Query<IntegrationQuery>) -> ApiResult {
+pub(super) async fn list(caller: Caller, query: web::Query<IntegrationQuery>) -> ApiResult {
     let operations = &caller.state.operations;
-    let tenant = tenant(asked.tenant.as_ref())?;
+    let tenant = tenant(query.tenant.as_ref())?;
     let rows = operations.list_integrations(&caller.actor, tenant.as_ref()).await?;
-    let mut page = cut(&*asked, rows, |row| format!("{}/{}", row.tenant, row.name), listed)?;
-    if asked.include == Some(IncludedPart::Source) {
+    let mut page = cut(&*query, rows, |row| format!("{}/{}", row.tenant, row.name), listed)?;
+    if query.include == Some(IncludedPart::Source) {
         let paths: Vec<IntegrationPath> = page.items.iter().map(path_of).collect::<Result<_, _>>()?;
         page.items = operations.current_versions(&caller.actor, &paths).await?.into_iter().map(shown).collect();
     }
@@ -155,7 +155,7 @@ pub(super) async fn put(caller: Caller, http: HttpRequest, at: web::Path<NamePat
 }
 
 /// `GET /integrations/{tenant}/{name}/versions`.
-pub(super) async fn versions(caller: Caller, at: web::Path<NamePath>, asked: web::Query<PageQuery>) -> ApiResult {
+pub(super) async fn versions(caller: Caller, at: web::Path<NamePath>, query: web::Query<PageQuery>) -> ApiResult {
     let all = caller.state.operations.versions(&caller.actor, &path(&at)?).await?;
     let mut rows = Vec::with_capacity(all.len());
     for (index, version) in all.iter().enumerate() {
@@ -173,7 +173,7 @@ pub(super) async fn versions(caller: Caller, at: web::Path<NamePath>, asked: web
         rows.push(Version { summary, document: version.document.clone(), source: version.text() });
     }
     // The newest first.
-    ok(cut(&*asked, rows, |row| format!("{:010}", i32::MAX - row.summary.version), |row| row)?)
+    ok(cut(&*query, rows, |row| format!("{:010}", i32::MAX - row.summary.version), |row| row)?)
 }
 
 /// `POST /integrations/{tenant}/{name}/rollback`.

@@ -27,9 +27,9 @@ fn shown(key: KeyRow) -> Key {
 }
 
 /// `GET /keys`.
-pub(super) async fn list(caller: Caller, asked: web::Query<ListQuery>) -> ApiResult {
-    let keys = caller.state.operations.list_keys(&caller.actor, tenant(asked.tenant.as_ref())?.as_ref()).await?;
-    ok(cut(&*asked, keys, |key| format!("{} {} {}", key.tenant, key.label, key.id), shown)?)
+pub(super) async fn list(caller: Caller, query: web::Query<ListQuery>) -> ApiResult {
+    let keys = caller.state.operations.list_keys(&caller.actor, tenant(query.tenant.as_ref())?.as_ref()).await?;
+    ok(cut(&*query, keys, |key| format!("{} {} {}", key.tenant, key.label, key.id), shown)?)
 }
 
 /// `POST /keys`.

@@ -35,18 +35,18 @@ fn point(point: &StoredPoint) -> StatisticsPoint {
     }
 }
 
-/// `GET /monitor/traffic`: points where something ended, over the last hour by minutes unless asked otherwise.
-pub(super) async fn statistics(caller: Caller, asked: web::Query<StatisticsQuery>) -> ApiResult {
-    let tenant = tenant(asked.tenant.as_ref())?;
-    let to = optional_time("to", asked.to.as_ref())?.unwrap_or_else(UnixMicros::now);
-    let from = optional_time("from", asked.from.as_ref())?.unwrap_or(to - HOUR);
-    let step = asked.step.as_ref().map(DurationText::parse).transpose().map_err(|error| Failure::bad_request(format!("step: {error}")))?;
+/// `GET /monitor/statistics`: the points in which executions ended; of the last hour by minutes unless the query says otherwise.
+pub(super) async fn statistics(caller: Caller, query: web::Query<StatisticsQuery>) -> ApiResult {
+    let tenant = tenant(query.tenant.as_ref())?;
+    let to = optional_time("to", query.to.as_ref())?.unwrap_or_else(UnixMicros::now);
+    let from = optional_time("from", query.from.as_ref())?.unwrap_or(to - HOUR);
+    let step = query.step.as_ref().map(DurationText::parse).transpose().map_err(|error| Failure::bad_request(format!("step: {error}")))?;
     let step = step.unwrap_or(Duration::from_secs(60));
     if step < Duration::from_secs(60) || to <= from || to.since(from).as_micros() / step.as_micros() > MAX_POINTS {
         let why = format!("from must be before to, step at least 1m, and at most {MAX_POINTS} steps between them");
         return Err(Failure::bad_request(why).into());
     }
-    let of = match (&tenant, &asked.integration) {
+    let of = match (&tenant, &query.integration) {
         (Some(tenant), Some(integration)) => {
             let path = IntegrationPath { tenant: tenant.clone(), name: name(integration)? };
             caller.state.operations.integration(&caller.actor, &path).await?;
@@ -56,8 +56,8 @@ pub(super) async fn statistics(caller: Caller, asked: web::Query<StatisticsQuery
         (None, None) => StatisticsScope::All,
         (None, Some(_)) => return Err(Failure::bad_request("integration: needs its tenant too").into()),
     };
-    let query = StoredQuery { of, from, to, step, each: false };
-    let points = caller.state.operations.statistics(&caller.actor, tenant.as_ref(), query).await?;
+    let stored = StoredQuery { of, from, to, step, each: false };
+    let points = caller.state.operations.statistics(&caller.actor, tenant.as_ref(), stored).await?;
     ok(Page { items: points.iter().map(point).collect(), next: None })
 }
 
@@ -68,12 +68,12 @@ fn queue(state: QueueState) -> Queue {
 }
 
 /// `GET /monitor/queues`.
-pub(super) async fn queues(caller: Caller, asked: web::Query<ListQuery>) -> ApiResult {
-    let tenant = tenant(asked.tenant.as_ref())?;
+pub(super) async fn queues(caller: Caller, query: web::Query<ListQuery>) -> ApiResult {
+    let tenant = tenant(query.tenant.as_ref())?;
     let operations = &caller.state.operations;
     let triggers = operations.list_triggers(&caller.actor, tenant.as_ref()).await?;
     let rows = operations.list_queues(&caller.actor, tenant.as_ref(), &triggers, DEPTH_TIMEOUT).await?;
-    ok(cut(&*asked, rows, |row| row.name.clone(), queue)?)
+    ok(cut(&*query, rows, |row| row.name.clone(), queue)?)
 }
 
 fn worker(row: WorkerRow) -> Worker {
@@ -90,9 +90,9 @@ fn worker(row: WorkerRow) -> Worker {
 }
 
 /// `GET /monitor/workers`.
-pub(super) async fn workers(caller: Caller, asked: web::Query<PageQuery>) -> ApiResult {
+pub(super) async fn workers(caller: Caller, query: web::Query<PageQuery>) -> ApiResult {
     let rows = caller.state.operations.list_workers(&caller.actor).await?;
-    ok(cut(&*asked, rows, |row| format!("{} {}", row.name, row.id), worker)?)
+    ok(cut(&*query, rows, |row| format!("{} {}", row.name, row.id), worker)?)
 }
 
 fn unreadable(message: BrokerMessage) -> UnreadableMessage {

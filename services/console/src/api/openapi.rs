@@ -32,6 +32,7 @@ pub(crate) struct Documented {
     status: u16,
     media: &'static str,
     conditional: bool,
+    deprecated: bool,
 }
 
 type To = fn(actix_web::Route) -> actix_web::Route;
@@ -45,6 +46,7 @@ fn route(method: Method, path: &'static str, access: Access, summary: &'static s
         status: 200,
         media: "application/json",
         conditional: false,
+        deprecated: false,
     };
     Route { documented: Some(documented), ..Route::page(method, path, access, to) }
 }
@@ -138,6 +140,11 @@ impl Route {
         self.with(|documented| documented.gives = Some(Described { schema: json!({ "type": "object" }), others: Vec::new() }))
     }
 
+    /// A former address, which works for one release.
+    pub(super) fn deprecated(self) -> Self {
+        self.with(|documented| documented.deprecated = true)
+    }
+
     /// Says what it was made from, by `If-Match` or `If-None-Match: *`.
     pub(super) fn conditional(self) -> Self {
         self.with(|documented| documented.conditional = true)
@@ -202,6 +209,9 @@ fn operation(route: &Route, documented: &Documented) -> Value {
         "x-forebay-role": role_of(route.access),
         "responses": responses(route, documented),
     });
+    if documented.deprecated {
+        operation["deprecated"] = true.into();
+    }
     if !parameters.is_empty() {
         operation["parameters"] = parameters.into();
     }

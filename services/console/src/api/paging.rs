@@ -12,8 +12,8 @@ const USUAL: u32 = 100;
 
 /// One page of a listing that is small enough to be read whole. `key` tells rows apart and orders them.
 pub(super) fn cut<R, T>(query: &impl Paged, rows: Vec<R>, key: impl Fn(&R) -> String, show: impl Fn(R) -> T) -> Result<Page<T>, Failure> {
-    let PageQuery { limit: asked, cursor } = query.page();
-    let limit = limit(asked)? as usize;
+    let PageQuery { limit: wanted, cursor } = query.page();
+    let limit = limit(wanted)? as usize;
     let mut keyed: Vec<(String, R)> = rows.into_iter().map(|row| (key(&row), row)).collect();
     keyed.sort_by(|(a, _), (b, _)| a.cmp(b));
     if let Some(after) = &cursor {
@@ -26,12 +26,12 @@ pub(super) fn cut<R, T>(query: &impl Paged, rows: Vec<R>, key: impl Fn(&R) -> St
 }
 
 /// The tenant of a query.
-pub(super) fn tenant(asked: Option<&NameText>) -> Result<Option<Name>, Failure> {
-    asked.map(name).transpose()
+pub(super) fn tenant(name_text: Option<&NameText>) -> Result<Option<Name>, Failure> {
+    name_text.map(name).transpose()
 }
 
-pub(super) fn limit(asked: Option<u32>) -> Result<u32, Failure> {
-    match asked {
+pub(super) fn limit(wanted: Option<u32>) -> Result<u32, Failure> {
+    match wanted {
         None => Ok(USUAL),
         Some(limit) if (1..=MAX_PAGE).contains(&limit) => Ok(limit),
         Some(limit) => Err(Failure::bad_request(format!("limit: must be 1 to {MAX_PAGE}, not {limit}"))),

@@ -31,9 +31,9 @@ fn user(row: UserRow) -> User {
 }
 
 /// `GET /users`.
-pub(super) async fn users(caller: Caller, asked: web::Query<PageQuery>) -> ApiResult {
+pub(super) async fn users(caller: Caller, query: web::Query<PageQuery>) -> ApiResult {
     let rows = caller.state.operations.list_users(&caller.actor).await?;
-    ok(cut(&*asked, rows, |row| row.name.clone(), user)?)
+    ok(cut(&*query, rows, |row| row.name.clone(), user)?)
 }
 
 /// `GET /users/{id}`.
@@ -94,9 +94,9 @@ fn token(row: TokenRow) -> Token {
 }
 
 /// `GET /tokens`.
-pub(super) async fn tokens(caller: Caller, asked: web::Query<PageQuery>) -> ApiResult {
+pub(super) async fn tokens(caller: Caller, query: web::Query<PageQuery>) -> ApiResult {
     let rows = caller.state.operations.list_tokens(&caller.actor).await?;
-    ok(cut(&*asked, rows, |row| format!("{} {} {}", row.user_name, row.label, row.id), token)?)
+    ok(cut(&*query, rows, |row| format!("{} {} {}", row.user_name, row.label, row.id), token)?)
 }
 
 /// `POST /tokens`.
@@ -129,11 +129,11 @@ fn shown_tenant(row: TenantRow) -> Tenant {
 }
 
 /// `GET /tenants`.
-pub(super) async fn tenants(caller: Caller, asked: web::Query<ListQuery>) -> ApiResult {
-    let wanted = tenant(asked.tenant.as_ref())?;
+pub(super) async fn tenants(caller: Caller, query: web::Query<ListQuery>) -> ApiResult {
+    let wanted = tenant(query.tenant.as_ref())?;
     let mut rows = caller.state.operations.list_tenants(&caller.actor).await?;
     rows.retain(|row| wanted.as_ref().is_none_or(|wanted| row.name == *wanted));
-    ok(cut(&*asked, rows, |row| row.name.to_string(), shown_tenant)?)
+    ok(cut(&*query, rows, |row| row.name.to_string(), shown_tenant)?)
 }
 
 /// `PATCH /tenants/{tenant}`.

@@ -28,9 +28,9 @@ fn trigger(row: TriggerRow) -> Trigger {
 }
 
 /// `GET /triggers`.
-pub(super) async fn list(caller: Caller, asked: web::Query<ListQuery>) -> ApiResult {
-    let rows = caller.state.operations.list_triggers(&caller.actor, tenant(asked.tenant.as_ref())?.as_ref()).await?;
-    ok(cut(&*asked, rows, |row| format!("{}/{}", row.tenant, row.name), trigger)?)
+pub(super) async fn list(caller: Caller, query: web::Query<ListQuery>) -> ApiResult {
+    let rows = caller.state.operations.list_triggers(&caller.actor, tenant(query.tenant.as_ref())?.as_ref()).await?;
+    ok(cut(&*query, rows, |row| format!("{}/{}", row.tenant, row.name), trigger)?)
 }
 
 async fn decide(caller: Caller, at: web::Path<NamePath>, decision: Decision) -> ApiResult {
@@ -83,9 +83,9 @@ fn schedule(row: ScheduleRow) -> Schedule {
 }
 
 /// `GET /schedules`.
-pub(super) async fn schedules(caller: Caller, asked: web::Query<ListQuery>) -> ApiResult {
-    let rows = caller.state.operations.list_schedules(&caller.actor, tenant(asked.tenant.as_ref())?.as_ref()).await?;
-    ok(cut(&*asked, rows, |row| format!("{}/{}", row.tenant, row.name), schedule)?)
+pub(super) async fn schedules(caller: Caller, query: web::Query<ListQuery>) -> ApiResult {
+    let rows = caller.state.operations.list_schedules(&caller.actor, tenant(query.tenant.as_ref())?.as_ref()).await?;
+    ok(cut(&*query, rows, |row| format!("{}/{}", row.tenant, row.name), schedule)?)
 }
 
 fn diagnosis(row: DiagnosisRow) -> Diagnosis {
@@ -93,9 +93,9 @@ fn diagnosis(row: DiagnosisRow) -> Diagnosis {
 }
 
 /// `GET /diagnostics`.
-pub(super) async fn diagnoses(caller: Caller, asked: web::Query<ListQuery>) -> ApiResult {
-    let rows = caller.state.operations.list_diagnoses(&caller.actor, tenant(asked.tenant.as_ref())?.as_ref()).await?;
-    ok(cut(&*asked, rows, |row| format!("{}/{}", row.tenant, row.integration), diagnosis)?)
+pub(super) async fn diagnoses(caller: Caller, query: web::Query<ListQuery>) -> ApiResult {
+    let rows = caller.state.operations.list_diagnoses(&caller.actor, tenant(query.tenant.as_ref())?.as_ref()).await?;
+    ok(cut(&*query, rows, |row| format!("{}/{}", row.tenant, row.integration), diagnosis)?)
 }
 
 /// `PUT /diagnostics/{tenant}/{name}`.

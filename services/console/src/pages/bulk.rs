@@ -5,12 +5,12 @@ use super::sent::Sent;
 use super::{PageResult, see_other};
 use crate::auth::Caller;
 use crate::view::badge::Tone;
-use crate::view::executions::{Asked, Choices};
+use crate::view::executions::{Choices, SearchQuery};
 use crate::view::notice::notice;
 use actix_web::http::StatusCode;
 use actix_web::web;
 use forebay_contract::{ExecutionId, UnixMicros};
-use forebay_operations::{Actor, Operations, RetryHow};
+use forebay_operations::{Actor, Operations, RetryOptions};
 use forebay_store::Filter;
 use maud::{Markup, html};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -62,7 +62,7 @@ impl Bulk {
         (!shown.is_empty()).then(|| html! { @for one in &shown { (one) } })
     }
 
-    fn begin(&self, actor: Actor, operations: Arc<Operations>, filter: Filter, how: RetryHow, found: u32) -> bool {
+    fn begin(&self, actor: Actor, operations: Arc<Operations>, filter: Filter, options: RetryOptions, found: u32) -> bool {
         let mut jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_running = |job: &Arc<Mutex<Job>>| job.lock().unwrap_or_else(PoisonError::into_inner).ended.is_none();
         if jobs.iter().filter(|job| is_running(job)).count() >= MAX_RUNNING {
@@ -84,7 +84,7 @@ impl Bulk {
         }));
         jobs.push(job.clone());
         tokio::spawn(async move {
-            let ended = run(&job, &actor, &operations, filter, how, &stop).await;
+            let ended = run(&job, &actor, &operations, filter, options, &stop).await;
             job.lock().unwrap_or_else(PoisonError::into_inner).ended = Some((UnixMicros::now(), ended.err().unwrap_or_default()));
         });
         true
@@ -96,7 +96,7 @@ async fn run(
     actor: &Actor,
     operations: &Operations,
     filter: Filter,
-    how: RetryHow,
+    options: RetryOptions,
     stop: &CancellationToken,
 ) -> Result<(), String> {
     let mut after: Option<ExecutionId> = None;
@@ -104,7 +104,7 @@ async fn run(
         if stop.is_cancelled() {
             return Err("stopped".to_owned());
         }
-        let part = operations.retry_found(actor, filter.clone(), how, after.as_ref()).await.map_err(|error| error.to_string())?;
+        let part = operations.retry_found(actor, filter.clone(), options, after.as_ref()).await.map_err(|error| error.to_string())?;
         let mut job = job.lock().unwrap_or_else(PoisonError::into_inner);
         job.retried += part.retried;
         job.refused += u32::try_from(part.refused.len()).unwrap_or(u32::MAX);
@@ -145,7 +145,7 @@ fn told(job: &Job) -> Markup {
 pub(super) async fn submit(caller: Caller, body: web::Bytes) -> PageResult {
     let sent = Sent::read(&body);
     let field = |name: &str| sent.text(name).to_owned();
-    let asked = Asked {
+    let asked = SearchQuery {
         tenant: field("tenant"),
         integration: field("integration"),
         status: field("status"),
@@ -155,8 +155,8 @@ pub(super) async fn submit(caller: Caller, body: web::Bytes) -> PageResult {
         before: String::new(),
     };
     let filter = Filter { limit: PART, ..filter_of(&asked)? };
-    let how = RetryHow { latest: sent.has("latest"), from_start: sent.text("from") == "start" };
-    let choices = Choices { count: true, latest: how.latest, from_start: how.from_start };
+    let options = RetryOptions { latest: sent.has("latest"), from_start: sent.text("from") == "start" };
+    let choices = Choices { count: true, latest: options.latest, from_start: options.from_start };
     let found = caller.state.operations.count_retryable(&caller.actor, filter.clone(), MAX_EXECUTIONS).await?;
     if sent.text("action") != "retry" || found == 0 {
         // Counting does nothing, so it has an address.
@@ -164,7 +164,7 @@ pub(super) async fn submit(caller: Caller, body: web::Bytes) -> PageResult {
     }
     // What fails again meanwhile is not taken up a second time: only what was accepted until now, each once, in order.
     let filter = Filter { until: Some(UnixMicros::now()), ..filter };
-    if !caller.state.bulk.begin(caller.actor.clone(), caller.state.operations.clone(), filter, how, found) {
+    if !caller.state.bulk.begin(caller.actor.clone(), caller.state.operations.clone(), filter, options, found) {
         let said = notice(Tone::Warn, "Not started", "Other retries by search are running: wait until one has ended.");
         return page(&caller, &asked, StatusCode::TOO_MANY_REQUESTS, &said, &Counted { found: Some(found), choices }).await;
     }

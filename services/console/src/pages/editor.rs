@@ -73,7 +73,7 @@ pub(crate) async fn check(_: Caller, body: web::Bytes) -> HttpResponse {
 }
 
 /// `GET /integrations/new`.
-pub(crate) async fn new(caller: Caller, asked: web::Query<Asked>) -> PageResult {
+pub(crate) async fn new(caller: Caller, asked: web::Query<EditorQuery>) -> PageResult {
     let tenants = caller.state.tenants(&caller.actor.tenants(Role::Developer));
     let tenant = tenants.first().map_or("my-tenant", |tenant| tenant.as_str());
     let source = if asked.kind == "schedule" { NEW_SCHEDULE } else { NEW_WEBHOOK };
@@ -83,7 +83,7 @@ pub(crate) async fn new(caller: Caller, asked: web::Query<Asked>) -> PageResult 
 /// What a page of the editor is asked for.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct Asked {
+pub(crate) struct EditorQuery {
     /// `schedule`, else a webhook.
     kind: String,
     /// The execution whose call is the example.
@@ -91,7 +91,7 @@ pub(crate) struct Asked {
 }
 
 /// `GET /integrations/{tenant}/{name}/edit`.
-pub(crate) async fn edit(caller: Caller, at: web::Path<(String, String)>, asked: web::Query<Asked>) -> PageResult {
+pub(crate) async fn edit(caller: Caller, at: web::Path<(String, String)>, asked: web::Query<EditorQuery>) -> PageResult {
     let (tenant, integration) = at.into_inner();
     let path = IntegrationPath { tenant: name(&tenant)?, name: name(&integration)? };
     let current = caller.state.operations.integration(&caller.actor, &path).await?;

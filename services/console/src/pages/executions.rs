@@ -7,13 +7,13 @@ use crate::failure::Failure;
 use crate::state::State;
 use crate::view;
 use crate::view::execution::{Around, Seen};
-use crate::view::executions::{Asked, Choices};
+use crate::view::executions::{Choices, SearchQuery};
 use crate::view::page::{Section, card};
 use actix_web::http::StatusCode;
 use actix_web::web;
 use forebay_contract::outcome::{ErrorCode, ExecutionStatus};
 use forebay_contract::{ExecutionId, Name, UnixMicros, parse_duration};
-use forebay_operations::{Actor, OperationError, RetryHow};
+use forebay_operations::{Actor, OperationError, RetryOptions};
 use forebay_store::{ExecutionDetail, Filter, LabelFilter, Role};
 use maud::{Markup, html};
 use serde_json::Value;
@@ -22,7 +22,7 @@ use serde_json::Value;
 const ROWS: u32 = 50;
 
 /// What a search asks the store for.
-pub(super) fn filter_of(asked: &Asked) -> Result<Filter, PageError> {
+pub(super) fn filter_of(asked: &SearchQuery) -> Result<Filter, PageError> {
     let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
     let named = |text: &str| given(text).map(|text| super::name(&text)).transpose();
     let statuses = match given(&asked.status) {
@@ -58,7 +58,7 @@ pub(super) fn filter_of(asked: &Asked) -> Result<Filter, PageError> {
 }
 
 /// `GET /executions`.
-pub(super) async fn list(caller: Caller, asked: web::Query<Asked>, choices: web::Query<Choices>) -> PageResult {
+pub(super) async fn list(caller: Caller, asked: web::Query<SearchQuery>, choices: web::Query<Choices>) -> PageResult {
     let (asked, choices) = (asked.into_inner(), choices.into_inner());
     let found = match choices.count {
         true => Some(caller.state.operations.count_retryable(&caller.actor, filter_of(&asked)?, super::bulk::MAX_EXECUTIONS).await?),
@@ -75,7 +75,7 @@ pub(super) struct Counted {
 }
 
 /// The list. `said`: what was done.
-pub(super) async fn page(caller: &Caller, asked: &Asked, status: StatusCode, said: &Markup, counted: &Counted) -> PageResult {
+pub(super) async fn page(caller: &Caller, asked: &SearchQuery, status: StatusCode, said: &Markup, counted: &Counted) -> PageResult {
     let filter = Filter { limit: ROWS + 1, ..filter_of(asked)? };
     let mut rows = caller.state.operations.list_executions(&caller.actor, filter).await?;
     let has_more = rows.len() > ROWS as usize;
@@ -171,7 +171,7 @@ async fn waiting(caller: &Caller, id: &ExecutionId) -> PageResult {
 pub(super) async fn retry(caller: Caller, id: web::Path<String>, body: web::Bytes) -> PageResult {
     let id: ExecutionId = id.parse().map_err(|error: forebay_contract::ExecutionIdError| Failure::not_found(error.to_string()))?;
     let sent = Sent::read(&body);
-    let how = RetryHow { latest: sent.text("version") == "latest", from_start: sent.text("from") == "start" };
-    caller.state.operations.retry(&caller.actor, &id, how).await?;
+    let options = RetryOptions { latest: sent.text("version") == "latest", from_start: sent.text("from") == "start" };
+    caller.state.operations.retry(&caller.actor, &id, options).await?;
     Ok(see_other(&format!("/executions/{id}")))
 }

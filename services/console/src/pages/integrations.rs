@@ -9,7 +9,7 @@ use crate::auth::Caller;
 use crate::failure::Failure;
 use crate::view;
 use crate::view::badge::Tone;
-use crate::view::integrations::{Line, address, integration_tabs};
+use crate::view::integrations::{ListedIntegration, address, integration_tabs};
 use crate::view::notice::notice;
 use crate::view::page::{Section, card, table_card};
 use actix_web::http::StatusCode;
@@ -53,14 +53,14 @@ pub(super) async fn home(_: Caller) -> HttpResponse {
 /// What the reader of the list asked for.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Asked {
+pub(super) struct IntegrationsQuery {
     tenant: String,
     search: String,
     page: usize,
 }
 
 /// `GET /integrations`.
-pub(super) async fn list(caller: Caller, asked: web::Query<Asked>) -> PageResult {
+pub(super) async fn list(caller: Caller, asked: web::Query<IntegrationsQuery>) -> PageResult {
     let operations = &caller.state.operations;
     let tenant = Some(asked.tenant.trim()).filter(|text| !text.is_empty()).map(name).transpose()?;
     let mut rows = operations.list_integrations(&caller.actor, tenant.as_ref()).await?;
@@ -85,7 +85,7 @@ pub(super) async fn list(caller: Caller, asked: web::Query<Asked>) -> PageResult
     Ok(framed.show(&new, &content))
 }
 
-async fn lines(caller: &Caller, rows: &[IntegrationRow]) -> Result<Vec<Line>, PageError> {
+async fn lines(caller: &Caller, rows: &[IntegrationRow]) -> Result<Vec<ListedIntegration>, PageError> {
     let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
     let now = UnixMicros::now();
     let from = begin_of_slice(now, SLICE) + SLICE - HOUR;
@@ -106,7 +106,7 @@ async fn lines(caller: &Caller, rows: &[IntegrationRow]) -> Result<Vec<Line>, Pa
         let points: Vec<&StatisticsPoint> = statistics.iter().filter(|point| point.integration == Some(row.id)).collect();
         let is_halted = snapshot.trigger_state(row.id).is_some_and(|state| state.phase == forebay_store::TriggerPhase::Halted);
         let is_schedule = snapshot.integration_by_id(row.id).is_some_and(|known| known.definition.trigger.schedule().is_some());
-        lines.push(Line {
+        lines.push(ListedIntegration {
             tenant: row.tenant.to_string(),
             name: row.name.to_string(),
             description: row.description.clone(),
@@ -171,7 +171,7 @@ pub(super) async fn page(caller: &Caller, path: &IntegrationPath, status: Status
     let diagnosed = caller.state.snapshot.current().diagnosed_until(integration.id).filter(|until| *until > now);
     let base = address(path.tenant.as_str(), path.name.as_str());
     let is_webhook = definition.trigger.webhook().is_some();
-    let asked = view::executions::Asked { tenant: path.tenant.to_string(), integration: path.name.to_string(), ..Default::default() };
+    let asked = view::executions::SearchQuery { tenant: path.tenant.to_string(), integration: path.name.to_string(), ..Default::default() };
     let content = html! {
         (integration_tabs(path.tenant.as_str(), path.name.as_str(), "Overview", is_webhook))
         (said.notice)
@@ -187,11 +187,11 @@ pub(super) async fn page(caller: &Caller, path: &IntegrationPath, status: Status
         div.stack id="statistics" data-live { (view::monitor::statistics(&statistics)) }
         section.card id="latest" data-live {
             header { h2 { "Latest executions" } div.actions { a.button.small href={ "/executions?" (asked.query_string()) } { "All" } } }
-            (view::executions::list(&latest, &view::executions::Asked::default(), false))
+            (view::executions::list(&latest, &view::executions::SearchQuery::default(), false))
         }
         @if let Some(key_use) = definition.trigger.webhook().and_then(|webhook| webhook.authentication.key_use()) {
             @let signs = key_use == KeyUse::Signs;
-            @let all: Vec<view::keys::Line> = keys.into_iter().map(super::keys::line).collect();
+            @let all: Vec<view::keys::ListedKey> = keys.into_iter().map(super::keys::line).collect();
             @let (mine, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|key| key.integrations.iter().any(|one| *one == path.name.as_str()));
             @let title = match key_use { KeyUse::Signs => "Signing keys, and API keys for outcomes", KeyUse::Sends => "API keys" };
             (table_card(title, &html! {}, &view::keys::list(&mine, now, is_developer, path.name.as_str(), &base)))

@@ -7,7 +7,7 @@ use crate::auth::Caller;
 use crate::failure::Failure;
 use crate::view;
 use crate::view::badge::Tone;
-use crate::view::keys::{Form, Line};
+use crate::view::keys::{Form, ListedKey};
 use crate::view::notice::notice;
 use crate::view::page::{Section, card};
 use actix_web::http::StatusCode;
@@ -67,7 +67,7 @@ pub(super) async fn list(caller: Caller, shown: web::Query<Shown>) -> PageResult
 }
 
 async fn page(caller: &Caller, status: StatusCode, said: &Said) -> PageResult {
-    let keys: Vec<Line> = caller.state.operations.list_keys(&caller.actor, None).await?.into_iter().map(line).collect();
+    let keys: Vec<ListedKey> = caller.state.operations.list_keys(&caller.actor, None).await?.into_iter().map(line).collect();
     let tenants: Vec<Name> = caller.state.tenants(&caller.actor.tenants(Role::Developer));
     let snapshot = caller.state.snapshot.current();
     let may_change = !tenants.is_empty();
@@ -76,7 +76,7 @@ async fn page(caller: &Caller, status: StatusCode, said: &Said) -> PageResult {
         section.card { (view::keys::list(&keys, UnixMicros::now(), may_change, "", "/keys")) }
         @for tenant in &tenants {
             @let names = names_of(&snapshot, tenant);
-            @let known: Vec<&Line> = keys.iter().filter(|key| key.tenant == tenant.as_str()).collect();
+            @let known: Vec<&ListedKey> = keys.iter().filter(|key| key.tenant == tenant.as_str()).collect();
             @if !names.is_empty() {
                 @if !known.is_empty() {
                     (card(&format!("Grant an existing key in {tenant}"), &html! {}, &view::keys::picker(tenant.as_str(), &known, &names, "/keys")))
@@ -97,8 +97,8 @@ fn names_of(snapshot: &forebay_store::Snapshot, tenant: &Name) -> Vec<String> {
     names
 }
 
-pub(super) fn line(key: KeyRow) -> Line {
-    Line {
+pub(super) fn line(key: KeyRow) -> ListedKey {
+    ListedKey {
         id: key.id.to_string(),
         tenant: key.tenant.to_string(),
         label: key.label,

@@ -27,13 +27,13 @@ const SPANS: [(&str, u32, u32); 4] = [("1h", 60, 1), ("24h", 1440, 15), ("7d", 1
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Asked {
+pub(super) struct MonitorQuery {
     over: String,
     tenant: String,
 }
 
 /// `GET /monitor`.
-pub(super) async fn show(caller: Caller, asked: web::Query<Asked>) -> PageResult {
+pub(super) async fn show(caller: Caller, asked: web::Query<MonitorQuery>) -> PageResult {
     let (actor, operations) = (&caller.actor, &caller.state.operations);
     let tenant = Some(asked.tenant.trim()).filter(|text| !text.is_empty()).map(name).transpose()?;
     let (over, minutes, step) = SPANS.into_iter().find(|(word, ..)| *word == asked.over).unwrap_or(SPANS[0]);

@@ -205,7 +205,7 @@ pub(super) async fn delete_token(caller: Caller, id: web::Path<Uuid>) -> PageRes
 }
 
 /// `GET /audit`.
-pub(super) async fn audit(caller: Caller, asked: web::Query<view::people::Asked>) -> PageResult {
+pub(super) async fn audit(caller: Caller, asked: web::Query<view::people::AuditQuery>) -> PageResult {
     let asked = asked.into_inner();
     let given = |text: &str| Some(text.trim()).filter(|text| !text.is_empty()).map(str::to_owned);
     let filter = AuditFilter {

@@ -33,13 +33,13 @@ const HOME: &str = "/integrations";
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Asked {
+pub(super) struct SignInQuery {
     code: String,
     next: String,
 }
 
 /// `GET /setup`.
-pub(super) async fn setup(state: web::Data<State>, asked: web::Query<Asked>) -> PageResult {
+pub(super) async fn setup(state: web::Data<State>, asked: web::Query<SignInQuery>) -> PageResult {
     if state.has_users().await? {
         return Ok(see_other("/sign-in"));
     }
@@ -74,7 +74,7 @@ pub(super) async fn set_up(state: web::Data<State>, request: HttpRequest, body: 
 }
 
 /// `GET /sign-in`.
-pub(super) async fn form(state: web::Data<State>, asked: web::Query<Asked>) -> PageResult {
+pub(super) async fn form(state: web::Data<State>, asked: web::Query<SignInQuery>) -> PageResult {
     if !state.has_users().await? {
         return Ok(see_other("/setup"));
     }
@@ -141,7 +141,7 @@ fn other(state: &State) -> Option<&str> {
 }
 
 /// `GET /sign-in/oidc`: to the provider.
-pub(super) async fn begin_oidc(state: web::Data<State>, asked: web::Query<Asked>) -> PageResult {
+pub(super) async fn begin_oidc(state: web::Data<State>, asked: web::Query<SignInQuery>) -> PageResult {
     let Some(provider) = &state.oidc else { return Err(Failure::not_found("Single sign-on is not set up.").into()) };
     match provider.begin(&asked.next).await {
         Ok((place, begun)) => {

@@ -12,7 +12,7 @@ use maud::{Markup, html};
 /// What the reader asked for, as it was typed: every field may be empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(default)]
-pub(crate) struct Asked {
+pub(crate) struct SearchQuery {
     /// A tenant.
     pub(crate) tenant: String,
     /// The name of an integration.
@@ -29,7 +29,7 @@ pub(crate) struct Asked {
     pub(crate) before: String,
 }
 
-impl Asked {
+impl SearchQuery {
     /// The query string of this search, without the page; what is empty is left out.
     #[must_use]
     pub(crate) fn query_string(&self) -> String {
@@ -85,7 +85,7 @@ const PERIODS: [(&str, &str); 6] = [
 
 /// The filter above the list. `tenants` and `integrations`: what the reader may choose from.
 #[must_use]
-pub(crate) fn filter(asked: &Asked, tenants: &[String], integrations: &[String]) -> Markup {
+pub(crate) fn filter(asked: &SearchQuery, tenants: &[String], integrations: &[String]) -> Markup {
     let named = |all: &'_ [String], any: &'static str| -> Vec<(String, String)> {
         std::iter::once((String::new(), any.to_owned())).chain(all.iter().map(|name| (name.clone(), name.clone()))).collect()
     };
@@ -116,7 +116,7 @@ pub(crate) fn filter(asked: &Asked, tenants: &[String], integrations: &[String])
 
 /// The list.
 #[must_use]
-pub(crate) fn list(rows: &[ExecutionRow], asked: &Asked, has_more: bool) -> Markup {
+pub(crate) fn list(rows: &[ExecutionRow], asked: &SearchQuery, has_more: bool) -> Markup {
     if rows.is_empty() {
         let (title, text) = if asked.is_narrowed() {
             ("Nothing was found", "No execution fits this search. Remove a filter or widen the time range.")
@@ -176,7 +176,7 @@ pub(crate) fn took(row: &ExecutionRow) -> String {
     }
 }
 
-fn pager(rows: &[ExecutionRow], asked: &Asked, has_more: bool) -> Markup {
+fn pager(rows: &[ExecutionRow], asked: &SearchQuery, has_more: bool) -> Markup {
     let query = asked.query_string();
     let and = if query.is_empty() { "" } else { "&" };
     html! {
@@ -191,7 +191,7 @@ fn pager(rows: &[ExecutionRow], asked: &Asked, has_more: bool) -> Markup {
 
 /// Retrying all that a search finds. `found`: how many there are, at most `most`, where a dry run has counted them.
 #[must_use]
-pub(crate) fn bulk(asked: &Asked, found: Option<u32>, choices: &Choices, most: u32) -> Markup {
+pub(crate) fn bulk(asked: &SearchQuery, found: Option<u32>, choices: &Choices, most: u32) -> Markup {
     let hidden = html! {
         @for (name, value) in [("tenant", &asked.tenant), ("integration", &asked.integration), ("status", &asked.status), ("since", &asked.since), ("search", &asked.search), ("error", &asked.error)] {
             @if !value.is_empty() { input type="hidden" name=(name) value=(value); }
@@ -239,22 +239,22 @@ mod tests {
 
     #[test]
     fn a_search_goes_on_over_its_pages_without_what_is_empty() {
-        let asked = Asked { search: "workOrder=A&B".to_owned(), status: "failed".to_owned(), ..Asked::default() };
+        let asked = SearchQuery { search: "workOrder=A&B".to_owned(), status: "failed".to_owned(), ..SearchQuery::default() };
         assert_eq!(asked.query_string(), "status=failed&search=workOrder%3DA%26B");
-        assert!(!Asked { before: "x".to_owned(), ..Asked::default() }.is_narrowed());
+        assert!(!SearchQuery { before: "x".to_owned(), ..SearchQuery::default() }.is_narrowed());
     }
 
     #[test]
     fn an_empty_list_says_what_to_do() {
-        assert!(list(&[], &Asked::default(), false).into_string().contains("Try it"));
-        let narrowed = Asked { status: "failed".to_owned(), ..Asked::default() };
+        assert!(list(&[], &SearchQuery::default(), false).into_string().contains("Try it"));
+        let narrowed = SearchQuery { status: "failed".to_owned(), ..SearchQuery::default() };
         assert!(list(&[], &narrowed, false).into_string().contains("No execution fits"));
     }
 
     #[test]
     fn a_bulk_retry_says_how_many_before_it_begins() {
-        let html = bulk(&Asked::default(), Some(12), &Choices::default(), 10_000).into_string();
+        let html = bulk(&SearchQuery::default(), Some(12), &Choices::default(), 10_000).into_string();
         assert!(html.contains("Retry 12 executions") && html.contains("data-confirm"), "{html}");
-        assert!(!bulk(&Asked::default(), None, &Choices::default(), 10_000).into_string().contains("data-confirm"));
+        assert!(!bulk(&SearchQuery::default(), None, &Choices::default(), 10_000).into_string().contains("data-confirm"));
     }
 }

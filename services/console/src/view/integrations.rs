@@ -14,7 +14,7 @@ use maud::{Markup, html};
 
 /// One line of the list.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Line {
+pub(crate) struct ListedIntegration {
     /// Its tenant.
     pub(crate) tenant: String,
     /// Its name.
@@ -39,7 +39,7 @@ pub(crate) struct Line {
     pub(crate) last: Option<ExecutionRow>,
 }
 
-impl Line {
+impl ListedIntegration {
     fn health(&self) -> (Tone, &'static str) {
         match (self.halted, self.enabled, self.failed, self.succeeded) {
             (true, ..) => (Tone::Bad, "halted"),
@@ -54,7 +54,7 @@ impl Line {
 
 /// The list.
 #[must_use]
-pub(crate) fn list(lines: &[Line], may_create: bool) -> Markup {
+pub(crate) fn list(lines: &[ListedIntegration], may_create: bool) -> Markup {
     if lines.is_empty() {
         let text = "An integration is a webhook or a schedule, and the workflow that it starts. Write one here, or apply files with `forebay apply`.";
         return empty(
@@ -76,7 +76,7 @@ pub(crate) fn list(lines: &[Line], may_create: bool) -> Markup {
     }
 }
 
-fn row(line: &Line) -> Markup {
+fn row(line: &ListedIntegration) -> Markup {
     let (tone, word) = line.health();
     let total = line.succeeded + line.failed;
     html! {
@@ -242,8 +242,8 @@ pub(crate) fn reached(definition: &Definition, ingress: &str) -> Markup {
 mod tests {
     use super::*;
 
-    fn line(enabled: bool, halted: bool, succeeded: u64, failed: u64) -> Line {
-        Line {
+    fn line(enabled: bool, halted: bool, succeeded: u64, failed: u64) -> ListedIntegration {
+        ListedIntegration {
             tenant: "t1".to_owned(),
             name: "Orders".to_owned(),
             description: "<b>".to_owned(),

@@ -8,12 +8,12 @@ use super::time::{ago, at};
 use forebay_contract::UnixMicros;
 use maud::{Markup, html};
 
-/// Label of the checkbox of [`Line::reads_all_outcomes`].
+/// Label of the checkbox of [`ListedKey::reads_all_outcomes`].
 const ALL_OUTCOMES: &str = "Reads the outcomes of all calls, not only of its own";
 
 /// One key of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Line {
+pub(crate) struct ListedKey {
     /// To change it.
     pub(crate) id: String,
     /// Its tenant.
@@ -54,7 +54,7 @@ pub(crate) fn created(label: &str, key: &str, signs: bool) -> Markup {
 
 /// A value that is one of a key already: instead of another key with the same value, that one can open more.
 #[must_use]
-pub(crate) fn known(key: &Line, wanted: &[String], now: UnixMicros, back: &str) -> Markup {
+pub(crate) fn known(key: &ListedKey, wanted: &[String], now: UnixMicros, back: &str) -> Markup {
     let missing: Vec<&String> = wanted.iter().filter(|name| !key.integrations.contains(name)).collect();
     let is_expired = key.expires_at.is_some_and(|at| at <= now);
     let question = match missing.as_slice() {
@@ -85,7 +85,7 @@ pub(crate) fn known(key: &Line, wanted: &[String], now: UnixMicros, back: &str) 
 
 /// The list. `of`: the integration on whose page it is, which each key can be taken off; empty: all keys.
 #[must_use]
-pub(crate) fn list(lines: &[Line], now: UnixMicros, may_change: bool, of: &str, back: &str) -> Markup {
+pub(crate) fn list(lines: &[ListedKey], now: UnixMicros, may_change: bool, of: &str, back: &str) -> Markup {
     if lines.is_empty() {
         return empty(
             "No keys yet",
@@ -104,7 +104,7 @@ pub(crate) fn list(lines: &[Line], now: UnixMicros, may_change: bool, of: &str, 
     }
 }
 
-fn row(line: &Line, now: UnixMicros, may_change: bool, of: &str, back: &str) -> Markup {
+fn row(line: &ListedKey, now: UnixMicros, may_change: bool, of: &str, back: &str) -> Markup {
     html! {
         tr {
             th scope="row" { div { (line.label) " " span.muted.small { (line.tenant) } @if line.signs { " " (tag("signs")) } @if line.reads_all_outcomes { " " (tag("all outcomes")) } } }
@@ -145,7 +145,7 @@ fn row(line: &Line, now: UnixMicros, may_change: bool, of: &str, back: &str) -> 
 }
 
 /// Takes integrations from a key: the one of the page, or one that is chosen.
-fn revoking(line: &Line, of: &str, back: &str) -> Markup {
+fn revoking(line: &ListedKey, of: &str, back: &str) -> Markup {
     let action = format!("/keys/{}/revoke", line.id);
     let question = |name: &str| format!("Revoke {name} from the key '{}'? Calls with it get 403 there from then on.", line.label);
     html! {
@@ -170,7 +170,7 @@ fn revoking(line: &Line, of: &str, back: &str) -> Markup {
 
 /// Choosing among the keys that a tenant has already. `keys`: those that could open more; `integrations`: what they may be granted.
 #[must_use]
-pub(crate) fn picker(tenant: &str, keys: &[&Line], integrations: &[String], back: &str) -> Markup {
+pub(crate) fn picker(tenant: &str, keys: &[&ListedKey], integrations: &[String], back: &str) -> Markup {
     let id = |field: &str| format!("{field}-{tenant}");
     let named: Vec<(String, String)> = keys.iter().map(|key| (key.id.clone(), words(key))).collect();
     let options: Vec<(&str, &str)> = named.iter().map(|(id, words)| (id.as_str(), words.as_str())).collect();
@@ -190,7 +190,7 @@ pub(crate) fn picker(tenant: &str, keys: &[&Line], integrations: &[String], back
     }
 }
 
-fn words(key: &Line) -> String {
+fn words(key: &ListedKey) -> String {
     let mut words = key.label.clone();
     if !key.hint.is_empty() {
         words.push_str(&format!(" (…{})", key.hint));
@@ -273,8 +273,8 @@ pub(crate) fn form(form: &Form<'_>) -> Markup {
 mod tests {
     use super::*;
 
-    fn line(signs: bool, reads_all_outcomes: bool) -> Line {
-        Line {
+    fn line(signs: bool, reads_all_outcomes: bool) -> ListedKey {
+        ListedKey {
             id: "1".to_owned(),
             tenant: "t1".to_owned(),
             label: "ACME".to_owned(),
@@ -290,7 +290,7 @@ mod tests {
 
     #[test]
     fn the_list_marks_keys_that_read_all_outcomes_and_its_form_starts_from_the_stored_value() {
-        let shown = |key: Line| list(&[key], UnixMicros::new(1), true, "", "/keys").into_string();
+        let shown = |key: ListedKey| list(&[key], UnixMicros::new(1), true, "", "/keys").into_string();
         let (all, own, signing) = (shown(line(false, true)), shown(line(false, false)), shown(line(true, false)));
         let ticked = r#"name="allOutcomes" value="true" checked"#;
         assert!(all.contains("all outcomes") && all.contains(ticked) && all.contains(ALL_OUTCOMES), "{all}");

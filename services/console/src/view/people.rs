@@ -248,7 +248,7 @@ pub(crate) struct Entry {
 /// What the reader of the audit log asked for, as it was typed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(default)]
-pub(crate) struct Asked {
+pub(crate) struct AuditQuery {
     /// A person.
     pub(crate) by: String,
     /// An action, or its first word.
@@ -261,7 +261,7 @@ pub(crate) struct Asked {
 
 /// The audit log.
 #[must_use]
-pub(crate) fn audit(entries: &[Entry], asked: &Asked, has_more: bool) -> Markup {
+pub(crate) fn audit(entries: &[Entry], asked: &AuditQuery, has_more: bool) -> Markup {
     html! {
         section.card {
             div.body {

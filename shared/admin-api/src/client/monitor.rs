@@ -12,7 +12,7 @@ impl AdminClient {
     /// # Errors
     /// See [`ClientError`].
     pub async fn statistics(&self, query: &StatisticsQuery) -> Result<Vec<StatisticsPoint>, ClientError> {
-        let page: Page<StatisticsPoint> = self.get_with("monitor/traffic", query).await?;
+        let page: Page<StatisticsPoint> = self.get_with("monitor/statistics", query).await?;
         Ok(page.items)
     }
 
