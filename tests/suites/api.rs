@@ -1,6 +1,13 @@
 //! The admin API as a program uses it: conditional changes, pages of listings, many documents at once, tokens that may less than their
 //! owner, and problems.
 
+use forebay_admin_api::NameText;
+use forebay_admin_api::client::{AdminClient, ClientError};
+use forebay_admin_api::executions::ExecutionFilter;
+use forebay_admin_api::integrations::RollbackRequest;
+use forebay_admin_api::keys::CreateKeyRequest;
+use forebay_admin_api::{KeyLabel, KeyValue};
+use forebay_contract::Secret;
 use forebay_tests::{Answer, Process, Stack};
 use reqwest::Method;
 use reqwest::header::AUTHORIZATION;
@@ -251,4 +258,46 @@ async fn a_token_that_may_only_look_changes_nothing() {
     let wrong = api.send(Method::DELETE, "me", &[], None).await;
     assert_eq!((wrong.status, wrong.header("allow")), (405, "GET, HEAD"));
     assert_eq!(api.get("nowhere").await.json()["type"], "https://forebay.dev/problems/not-found");
+}
+
+/// The command uses most methods of the client; these are the others, and what every method has in common.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_client_reads_pages_keeps_digits_and_tells_problems() {
+    let stack = Stack::new().await;
+    let process = stack.start("dev").await;
+    let program = Program::new(&stack, &process).await;
+    let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
+    let api = AdminClient::new(http.clone(), &process.console, &Secret::new(&program.token)).unwrap();
+
+    stack.apply("tenant: t1\nname: Exact\ntrigger: { schedule: { every: 1h, input: { n: 1E5 } } }\n").await;
+    let path = "t1/Exact".parse().unwrap();
+    let stored = api.integration(&path).await.unwrap();
+    assert_eq!(stored.document.unwrap()["trigger"]["schedule"]["input"].to_string(), r#"{"n":1E5}"#);
+    assert_eq!(api.versions(&path).await.unwrap().len(), 1);
+    assert_eq!(api.executions(ExecutionFilter::default(), 1).await.unwrap(), []);
+
+    let request = CreateKeyRequest {
+        tenant: NameText::new("t1"),
+        label: KeyLabel::new("Partner"),
+        integrations: vec![NameText::new("Exact")],
+        key: Some(KeyValue::new("a-value-of-a-partner")),
+        expires_in: None,
+        signs: false,
+        all_outcomes: false,
+    };
+    let created = api.create_key(&request).await.unwrap();
+    assert_eq!(created.key, "a-value-of-a-partner");
+    let ClientError::Refused { status: 409, problem: Some(problem), .. } = api.create_key(&request).await.unwrap_err() else {
+        panic!("a second key has the same value");
+    };
+    assert_eq!(problem.key.map(|key| (key.id, key.label)), Some((created.id, "Partner".to_owned())));
+
+    let refused = api.rollback(&path, RollbackRequest { to: Some(9), dry_run: true }).await.unwrap_err();
+    assert!(
+        matches!(&refused, ClientError::Refused { problem: Some(problem), .. } if refused.to_string() == problem.detail),
+        "{refused:?}"
+    );
+    let elsewhere = AdminClient::new(http, &process.url, &Secret::new("x")).unwrap();
+    let error = elsewhere.users().await.unwrap_err();
+    assert!(matches!(error, ClientError::Refused { status: 404, .. }), "{error:?}");
 }

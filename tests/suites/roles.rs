@@ -1,11 +1,18 @@
 //! Every route of the console by every role, by another tenant's administrator and by nobody; and nothing of a tenant leaks to another.
 
+use forebay_admin_api::tokens::{CreateTokenRequest, CreatedToken};
+use forebay_admin_api::users::{CreateUserRequest, User};
+use forebay_admin_api::{FullName, KeyLabel, Password, RoleName, TenantScope, UserName};
 use forebay_console::{Access, RouteInfo, routes};
 use forebay_store::Role;
 use forebay_tests::{Process, Stack, eventually};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderName, LOCATION, ORIGIN, SET_COOKIE};
 use reqwest::{Client, Method, RequestBuilder};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::time::Duration;
 use uuid::Uuid;
 
 /// Stands in everything of the tenant that nobody else may see.
@@ -43,20 +50,32 @@ impl World {
         }
     }
 
-    async fn post_json(&self, place: &str, body: Value) -> Value {
+    async fn create<T: DeserializeOwned>(&self, place: &str, body: &impl Serialize) -> T {
         let request = self.http.post(format!("{}{place}", self.console)).header(ORIGIN, &self.console).header(COOKIE, &self.cookie);
-        let response = request.header(CONTENT_TYPE, "application/json").body(body.to_string()).send().await.unwrap();
+        let response = request.header(CONTENT_TYPE, "application/json").body(serde_json::to_vec(body).unwrap()).send().await.unwrap();
         assert!(response.status().is_success(), "{place}: {} {}", response.status(), response.text().await.unwrap());
         serde_json::from_slice(&response.bytes().await.unwrap()).unwrap()
     }
 
     /// A user with these roles, as a program with a token that has all of them.
-    async fn person(&self, name: &'static str, grants: Value, role: Option<Role>) -> Person {
-        let user = self.post_json("/api/v1/users", json!({ "name": name, "password": "a long password", "grants": grants })).await;
-        let token = json!({ "user": user["id"], "label": name, "role": "administrator", "tenants": ["*"], "lasts": "1h" });
-        let token = self.post_json("/api/v1/tokens", token).await["token"].as_str().unwrap().to_owned();
-        let administers_some = grants.as_object().unwrap().values().any(|role| role == "administrator");
-        Person { name, token: Some(token), role, everywhere: grants.get("*").is_some(), administers_some }
+    async fn person(&self, name: &'static str, (scope, granted): (&str, &str), role: Option<Role>) -> Person {
+        let user = CreateUserRequest {
+            name: UserName::new(name),
+            full_name: FullName::default(),
+            password: Some(Password::new("a long password")),
+            grants: BTreeMap::from([(TenantScope::new(scope), RoleName::new(granted))]),
+        };
+        let user: User = self.create("/api/v1/users", &user).await;
+        let token = CreateTokenRequest {
+            label: KeyLabel::new(name),
+            role: RoleName::new("administrator"),
+            tenants: vec![TenantScope::new("*")],
+            expires_in: Duration::from_secs(3600).into(),
+            user: Some(user.id),
+        };
+        let token: CreatedToken = self.create("/api/v1/tokens", &token).await;
+        let administers_some = granted == "administrator";
+        Person { name, token: Some(token.token), role, everywhere: scope == "*", administers_some }
     }
 }
 
@@ -88,12 +107,12 @@ async fn world(stack: &Stack, dev: &Process) -> World {
     // The weakest first: what a strong one deletes is there until then.
     world.people = vec![
         nobody,
-        world.person("other", json!({ "beta": "administrator" }), None).await,
-        world.person("viewer", json!({ "alphaonly": "viewer" }), Some(Role::Viewer)).await,
-        world.person("operator", json!({ "alphaonly": "operator" }), Some(Role::Operator)).await,
-        world.person("developer", json!({ "alphaonly": "developer" }), Some(Role::Developer)).await,
-        world.person("administrator", json!({ "alphaonly": "administrator" }), Some(Role::Administrator)).await,
-        world.person("everywhere", json!({ "*": "administrator" }), Some(Role::Administrator)).await,
+        world.person("other", ("beta", "administrator"), None).await,
+        world.person("viewer", ("alphaonly", "viewer"), Some(Role::Viewer)).await,
+        world.person("operator", ("alphaonly", "operator"), Some(Role::Operator)).await,
+        world.person("developer", ("alphaonly", "developer"), Some(Role::Developer)).await,
+        world.person("administrator", ("alphaonly", "administrator"), Some(Role::Administrator)).await,
+        world.person("everywhere", ("*", "administrator"), Some(Role::Administrator)).await,
     ];
     world
 }
@@ -230,6 +249,7 @@ async fn a_tenant_in_a_query_or_a_body_is_checked_as_one_in_an_address() {
         "schedules",
         "diagnostics",
         "monitor/queues",
+        "monitor/statistics",
         "monitor/traffic",
     ];
     for person in &world.people[1..] {
