@@ -269,10 +269,10 @@ async fn the_client_reads_pages_keeps_digits_and_tells_problems() {
     let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
     let api = AdminClient::new(http.clone(), &process.console, &Secret::new(&program.token)).unwrap();
 
-    stack.apply("tenant: t1\nname: Exact\ntrigger: { schedule: { every: 1h, input: { n: 1E5 } } }\n").await;
+    stack.apply("tenant: t1\nname: Exact\ntrigger: { schedule: { every: 1h, input: { n: 1.10 } } }\n").await;
     let path = "t1/Exact".parse().unwrap();
     let stored = api.integration(&path).await.unwrap();
-    assert_eq!(stored.document.unwrap()["trigger"]["schedule"]["input"].to_string(), r#"{"n":1E5}"#);
+    assert_eq!(stored.document.unwrap()["trigger"]["schedule"]["input"].to_string(), r#"{"n":1.10}"#);
     assert_eq!(api.versions(&path).await.unwrap().len(), 1);
     assert_eq!(api.executions(ExecutionFilter::default(), 1).await.unwrap(), []);
 

@@ -135,7 +135,7 @@ async fn one_key_opens_several_webhooks_by_granting_and_a_key_that_exists_says_h
         "{error}"
     );
     let (_, error) = stack.command_fails(&create("t1", "Again", "first")).await;
-    assert!(error.contains("It opens these integrations already"), "{error}");
+    assert!(error.contains("It may call these integrations already"), "{error}");
     // Another tenant learns nothing of it: it may have a key of the same value, which is a key of its own.
     let theirs = stack.command_json(&create("t2", "Theirs", "other")).await;
     answers("/t2/other", 202).await;
