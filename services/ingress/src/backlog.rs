@@ -1,9 +1,10 @@
 //! Shared queues in which many messages wait: calls of a tenant that shares one go to a queue of its own.
 
 use forebay_broker::{Inspector, Queue, Topology};
+use parking_lot::Mutex;
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -22,7 +23,7 @@ pub(crate) struct LongQueues {
 impl LongQueues {
     /// Returns whether many messages waited in the queue at the last check.
     pub(crate) fn contains(&self, queue: Queue) -> bool {
-        self.are_there.load(Ordering::Relaxed) && self.queues.lock().unwrap_or_else(PoisonError::into_inner).contains(&queue)
+        self.are_there.load(Ordering::Relaxed) && self.queues.lock().contains(&queue)
     }
 
     /// Looks at the queues that tenants share, until shutdown.
@@ -34,7 +35,7 @@ impl LongQueues {
                     let is_long = |(_, depth): &(&Queue, Option<forebay_broker::Depth>)| depth.is_some_and(|depth| depth.ready > LONG);
                     let long: HashSet<Queue> = queues.iter().zip(depths).filter(is_long).map(|(queue, _)| *queue).collect();
                     self.are_there.store(!long.is_empty(), Ordering::Relaxed);
-                    *self.queues.lock().unwrap_or_else(PoisonError::into_inner) = long;
+                    *self.queues.lock() = long;
                 }
                 Err(error) => tracing::debug!(%error, "the depth of the shared queues is not known at the moment"),
             }

@@ -10,8 +10,9 @@ use forebay_fairness::run_fairly;
 use forebay_mapping::body::body_value;
 use forebay_store::Integration;
 use forebay_workflow::KeyMapping;
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// More versions than are in use at once; past it the cache starts over.
@@ -37,7 +38,7 @@ impl CheckCache {
         if webhook.schema.is_none() && webhook.idempotency.key.is_none() {
             return Ok(None);
         }
-        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cache = self.0.lock();
         let version = (integration.id, integration.version);
         if let Some(checks) = cache.get(&version) {
             return Ok(Some(checks.clone()));

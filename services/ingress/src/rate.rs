@@ -6,9 +6,9 @@
 use crate::authentication::Access;
 use crate::problem::Problem;
 use forebay_contract::definition::{Rate, RateScope};
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
@@ -63,7 +63,7 @@ impl Rates {
             RateScope::Key => Counted::Key(access.credential.key()),
             RateScope::Address => Counted::of_client(address()),
         };
-        let mut times = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut times = self.0.lock();
         times.admit((access.integration.id, counted), rate, Instant::now()).map_err(|wait| Problem::over_rate(rate, wait))
     }
 }

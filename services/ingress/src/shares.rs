@@ -5,8 +5,9 @@
 //! Transactions on Networking 6(2), 1998. A holder alone gets `n/(n+1)` of the resource for a multiple of `n`.
 
 use forebay_contract::Name;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// Bounds of one call.
@@ -78,7 +79,7 @@ impl Shares {
 
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing that can panic runs under the lock.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

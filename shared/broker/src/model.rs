@@ -3,9 +3,10 @@
 //! Between two locks a thread runs alone, so a fault needs a change of thread at a lock. Orders with more than a few changes of thread
 //! where none is needed add little (M. Musuvathi, S. Qadeer: "Iterative context bounding", PLDI 2007), so their number is bounded.
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::Arc;
 
 thread_local! {
     static CURRENT: RefCell<Option<Turn>> = const { RefCell::new(None) };
@@ -108,7 +109,7 @@ fn run(max_preemptions: usize, choices: Vec<Choice>, bodies: Vec<Body>) -> Vec<C
 
 impl Scheduler {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 
@@ -170,7 +171,7 @@ impl Turn {
                 // Without the panic hook, which would print it.
                 resume_unwind(Box::new(Stuck));
             }
-            state = self.scheduler.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            self.scheduler.changed.wait(&mut state);
         }
     }
 
@@ -209,14 +210,11 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     turn.pass(true, |_| {});
     turn.wait();
     loop {
-        match mutex.try_lock() {
-            Ok(guard) => return Some(guard),
-            Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => {
-                turn.pass(false, |thread| thread.waits_for_lock = true);
-                turn.wait();
-            }
+        if let Some(guard) = mutex.try_lock() {
+            return Some(guard);
         }
+        turn.pass(false, |thread| thread.waits_for_lock = true);
+        turn.wait();
     }
 }
 
@@ -234,15 +232,15 @@ mod tests {
                     for _ in 0..2 {
                         lock(&log).unwrap().push(name);
                     }
-                    let text = log.lock().unwrap().clone();
+                    let text = log.lock().clone();
                     if text.len() == 4 {
-                        seen.lock().unwrap().insert(text);
+                        seen.lock().insert(text);
                     }
                 })
             };
             vec![thread('a', log.clone(), seen.clone()), thread('b', log, seen.clone())]
         });
-        assert_eq!(seen.lock().unwrap().len(), 6, "4 steps, of which 2 are those of one thread");
+        assert_eq!(seen.lock().len(), 6, "4 steps, of which 2 are those of one thread");
         assert!(orders >= 6);
     }
 

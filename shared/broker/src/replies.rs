@@ -10,8 +10,9 @@ use futures_util::StreamExt;
 use lapin::options::{BasicConsumeOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use lapin::{Connection, Consumer};
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -40,7 +41,7 @@ struct Waiter {
 }
 
 impl Waiters {
-    fn shard(&self, id: &ExecutionId) -> std::sync::MutexGuard<'_, HashMap<ExecutionId, Waiter>> {
+    fn shard(&self, id: &ExecutionId) -> parking_lot::MutexGuard<'_, HashMap<ExecutionId, Waiter>> {
         let index = stable_hash(id.unique().as_bytes()) as usize % SHARDS;
         locked(&self.shards[index])
     }

@@ -7,9 +7,10 @@
 use crate::Line;
 use forebay_contract::Name;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use tokio::sync::oneshot;
 
 /// Runs of one tenant that may wait at a time. With 2 s a run and one thread this is already minutes of work.
@@ -133,8 +134,7 @@ fn lower_priority() {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        // No code that can panic runs under the lock, so what a poisoned lock holds is whole.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     fn serve(&self) {
@@ -143,7 +143,7 @@ impl Shared {
         loop {
             let Some((tenant, job)) = state.next(max_of_tenant) else {
                 state.idle += 1;
-                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+                self.work.wait(&mut state);
                 state.idle -= 1;
                 continue;
             };

@@ -11,9 +11,10 @@ use super::account::Account;
 use super::line::Line;
 use crate::allocation::process_held;
 use forebay_contract::Name;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -154,7 +155,7 @@ impl Turns {
 
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing that can panic runs under the lock.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 
@@ -323,7 +324,7 @@ mod tests {
     /// A task that writes its label.
     fn spawn(turns: &Turns, tenant: &'static str, label: &'static str, done: &Done) -> tokio::task::JoinHandle<()> {
         let (turns, done) = (turns.clone(), done.clone());
-        tokio::spawn(async move { turns.give(&name(tenant), false, async { done.lock().unwrap().push(label) }).await })
+        tokio::spawn(async move { turns.give(&name(tenant), false, async { done.lock().push(label) }).await })
     }
 
     /// A task that comes to hold so many bytes, writes its label, and ends when told.
@@ -334,7 +335,7 @@ mod tests {
             current().unwrap().add(bytes.cast_signed());
             HELD.set(HELD.get() + bytes.cast_signed());
             tokio::task::yield_now().await;
-            done.lock().unwrap().push(label);
+            done.lock().push(label);
             let _ = ended.await;
             HELD.set(HELD.get() - bytes.cast_signed());
         };
@@ -360,12 +361,12 @@ mod tests {
         let labels = [("a", "a1"), ("a", "a2"), ("a", "a3"), ("b", "b1"), ("b", "b2")];
         let waiting = labels.map(|(tenant, label)| spawn(&turns, tenant, label, &done));
         settle().await;
-        assert!(done.lock().unwrap().is_empty());
+        assert!(done.lock().is_empty());
         drop(turns_in_hand[0].take());
         for task in waiting {
             task.await.unwrap();
         }
-        assert_eq!(*done.lock().unwrap(), ["a1", "b1", "a2", "b2", "a3"]);
+        assert_eq!(*done.lock(), ["a1", "b1", "a2", "b2", "a3"]);
         drop(turns_in_hand);
         assert!(is_clean(&turns));
     }
@@ -433,18 +434,18 @@ mod tests {
         let second = hold(&turns, "a", "a2", 4_000_000, &done);
         settle().await;
         // It goes on by itself, since no other execution does so.
-        assert_eq!(*done.lock().unwrap(), ["a1", "a2"]);
+        assert_eq!(*done.lock(), ["a1", "a2"]);
         let third = hold(&turns, "a", "a3", 1_000_000, &done);
         settle().await;
-        assert_eq!(*done.lock().unwrap(), ["a1", "a2"], "the third waits for memory");
+        assert_eq!(*done.lock(), ["a1", "a2"], "the third waits for memory");
         spawn(&turns, "a", "small", &done).await.unwrap();
         spawn(&turns, "b", "other", &done).await.unwrap();
-        assert_eq!(*done.lock().unwrap(), ["a1", "a2", "small", "other"]);
+        assert_eq!(*done.lock(), ["a1", "a2", "small", "other"]);
         for end in [second, first] {
             end.send(()).unwrap();
             settle().await;
         }
-        assert_eq!(*done.lock().unwrap(), ["a1", "a2", "small", "other", "a3"]);
+        assert_eq!(*done.lock(), ["a1", "a2", "small", "other", "a3"]);
         third.send(()).unwrap();
         settle().await;
         assert!(is_clean(&turns));
@@ -456,20 +457,20 @@ mod tests {
         HELD.set(6_000_000);
         let mut ends = ["a1", "a2", "a3"].map(|label| Some(hold(&turns, "a", label, 4_500_000, &done)));
         settle().await;
-        assert_eq!(done.lock().unwrap().len(), 1);
+        assert_eq!(done.lock().len(), 1);
         let idle = || tokio::time::sleep(IDLE + REVIEW_INTERVAL * 2);
         idle().await;
-        assert_eq!(done.lock().unwrap().len(), 2, "19.5 MB of 10 are held");
+        assert_eq!(done.lock().len(), 2, "19.5 MB of 10 are held");
         HELD.set(HELD.get() + 1_000_000);
         for _ in 0..10 {
             idle().await;
         }
-        let begun = done.lock().unwrap().clone();
+        let begun = done.lock().clone();
         assert_eq!(begun.len(), 2, "20.5 MB of 10 are held");
         let last: usize = begun[1][1..].parse().unwrap();
         ends[last - 1].take().unwrap().send(()).unwrap();
         idle().await;
-        assert_eq!(done.lock().unwrap().len(), 3);
+        assert_eq!(done.lock().len(), 3);
         HELD.set(0);
     }
 
@@ -480,7 +481,7 @@ mod tests {
         let suspect = |label: &'static str, until: Option<oneshot::Receiver<()>>| {
             let (turns, done) = (turns.clone(), done.clone());
             let work = async move {
-                done.lock().unwrap().push(label);
+                done.lock().push(label);
                 if let Some(until) = until {
                     let _ = until.await;
                 }
@@ -489,11 +490,11 @@ mod tests {
         };
         let (first, second) = (suspect("first", Some(until)), suspect("second", None));
         settle().await;
-        assert_eq!(*done.lock().unwrap(), ["first"]);
+        assert_eq!(*done.lock(), ["first"]);
         let_go.send(()).unwrap();
         first.await.unwrap();
         second.await.unwrap();
-        assert_eq!(*done.lock().unwrap(), ["first", "second"]);
+        assert_eq!(*done.lock(), ["first", "second"]);
         assert!(is_clean(&turns));
     }
 }

@@ -5,8 +5,9 @@
 
 use crate::publishing::Look;
 use forebay_broker::{BrokerError, Depth, Queue};
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What is younger is not asked for again, and so much longer as asking for all took: who looks makes no load worth the name.
@@ -93,7 +94,7 @@ impl Depths {
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock()
     }
 }
 

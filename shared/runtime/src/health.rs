@@ -1,7 +1,8 @@
 //! The readiness of the process, as its parts report it.
 
+use parking_lot::RwLock;
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use serde_json::json;
 
@@ -37,7 +38,7 @@ impl Health {
     /// Announces a check that has not reported yet. Announce all before the parts start: otherwise the process is ready
     /// as soon as the first of them is. A check that has reported stays as it is.
     pub fn expect(&self, name: &str) {
-        let mut checks = self.checks.write().unwrap_or_else(PoisonError::into_inner);
+        let mut checks = self.checks.write();
         checks.entry(name.to_owned()).or_insert_with(|| Check {
             ok: false,
             detail: "not reported yet".to_owned(),
@@ -60,7 +61,7 @@ impl Health {
         let ok = check.ok;
         let detail = check.detail.clone();
         let before = {
-            let mut checks = self.checks.write().unwrap_or_else(PoisonError::into_inner);
+            let mut checks = self.checks.write();
             checks.insert(name.to_owned(), check)
         };
         if before.is_some_and(|before| before.ok == ok) {
@@ -81,7 +82,7 @@ impl Health {
     /// Every check that is not merely informative is ok, and there is at least one.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        let checks = self.checks.read().unwrap_or_else(PoisonError::into_inner);
+        let checks = self.checks.read();
         is_ready(&checks)
     }
 
@@ -89,7 +90,7 @@ impl Health {
     /// one look at the checks. A check that does not decide has `"required":false` besides.
     #[must_use]
     pub fn report(&self) -> (bool, serde_json::Value) {
-        let checks = self.checks.read().unwrap_or_else(PoisonError::into_inner);
+        let checks = self.checks.read();
         let ready = is_ready(&checks);
         let checks: Vec<_> = checks
             .iter()

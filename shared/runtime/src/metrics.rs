@@ -1,6 +1,6 @@
 //! Metrics of the process, in the text form of Prometheus.
 
-use std::sync::Mutex;
+use parking_lot::Mutex;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
@@ -77,8 +77,7 @@ fn split_at_metric<'a>(line: &'a str, name: &str) -> Option<(&'a str, &'a str)> 
 /// # Errors
 /// [`MetricsError`] when the process has another recorder or no thread can be started.
 pub fn install() -> Result<Metrics, MetricsError> {
-    // The value is only ever set whole, so one behind a poisoned lock is sound.
-    let mut installed = INSTALLED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut installed = INSTALLED.lock();
     if let Some(metrics) = &*installed {
         return Ok(metrics.clone());
     }

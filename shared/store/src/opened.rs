@@ -6,8 +6,9 @@ use crate::watch::SnapshotHandle;
 use forebay_contract::Name;
 use forebay_contract::connection::Connection;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// The stored form of a connection when it was opened, and the opened connection.
 type Opened = (Arc<SealedConnection>, Arc<Connection>);
@@ -38,7 +39,7 @@ impl Connections {
             )));
         };
         let key = (tenant.clone(), name.clone());
-        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut opened = self.opened.lock();
         let connection = match opened.get(&key) {
             Some((known, connection)) if Arc::ptr_eq(known, &sealed) || **known == *sealed => connection.clone(),
             _ => {

@@ -7,8 +7,9 @@ use deadpool_postgres::Transaction;
 use forebay_contract::{Name, SharedQueueNumber};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
 
@@ -60,7 +61,7 @@ impl TenantQueueOpener {
     /// The number of the tenant's queues, which are opened where there are none; `None`: it has none, as the store said a moment ago.
     pub async fn open(&self, tenant: &Name) -> Option<SharedQueueNumber> {
         let number = {
-            let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut asked = self.asked.lock();
             asked.retain(|_, asked| asked.at.elapsed() < ASK_AGAIN_INTERVAL);
             let new = || Asked { at: Instant::now(), number: Arc::default() };
             asked.entry(tenant.clone()).or_insert_with(new).number.clone()

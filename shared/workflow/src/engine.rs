@@ -19,9 +19,10 @@ use forebay_contract::{UnixMicros, UnixMillis, VariableLog};
 use forebay_mapping::Budget;
 use forebay_mapping::failure;
 use futures_util::FutureExt;
+use parking_lot::Mutex;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -198,7 +199,7 @@ impl Engine {
             () = tokio::time::sleep_until(execution.deadline.into()) => Err(failure::deadline_reached()),
             result = work => result.unwrap_or_else(|payload| Err(forebay_fairness::panicked(&*payload))),
         };
-        let mut state = state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut state = state.into_inner();
         let end = match result {
             Err(error) => RunEnd::Failed(state.log.interrupted(error)),
             Ok(end) => end,

@@ -13,8 +13,8 @@ use forebay_contract::{Label, UnixMillis, show_duration};
 use forebay_mapping::Budget;
 use forebay_mapping::Value;
 use forebay_mapping::failure;
+use parking_lot::{Mutex, MutexGuard};
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tracing::Instrument;
 
@@ -38,7 +38,7 @@ pub(crate) struct State {
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
+    state.lock()
 }
 
 /// Where a list of steps runs.

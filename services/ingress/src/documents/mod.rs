@@ -18,9 +18,10 @@ use forebay_contract::Name;
 use forebay_contract::definition::{Definition, Webhook};
 use forebay_runtime::forwarding::TrustedProxies;
 use forebay_store::{ApiKey, DocsAccess, Snapshot};
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// The documents of a tenant's definitions.
@@ -113,7 +114,7 @@ impl Documents {
         let known = |documents: &HashMap<Reader, (u64, Arc<Made>)>| {
             documents.get(&reader).filter(|(made_of, _)| *made_of == generation).map(|(_, made)| made.clone())
         };
-        if let Some(made) = known(&self.made.lock().unwrap_or_else(PoisonError::into_inner)) {
+        if let Some(made) = known(&self.made.lock()) {
             return made;
         }
         // Made outside of the lock: a large tenant must not hold up another's readers. Two may make the same, which harms nobody.
@@ -129,7 +130,7 @@ impl Documents {
             }
         }
         let made = Arc::new(Made { openapi: openapi::document(tenant, &endpoints).to_string(), page: page::page(tenant, &endpoints) });
-        let mut remembered = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut remembered = self.made.lock();
         if remembered.len() >= MAX_REMEMBERED {
             remembered.clear();
         }

@@ -7,8 +7,9 @@
 use forebay_broker::Topology;
 use forebay_contract::{Name, SharedQueueNumber};
 use forebay_store::{SnapshotHandle, TenantQueueOpener};
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -97,7 +98,7 @@ impl Backlog {
 
 fn locked(tenants: &Tenants) -> MutexGuard<'_, HashMap<Name, TenantBacklog>> {
     // Nothing that can panic runs under the lock.
-    tenants.lock().unwrap_or_else(PoisonError::into_inner)
+    tenants.lock()
 }
 
 impl Relief {

@@ -2,8 +2,9 @@
 //! queue. Shared queues hold messages of many integrations, so the oldest of each integration is known as well.
 
 use forebay_contract::UnixMicros;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -44,14 +45,14 @@ pub(crate) struct Held {
 
 impl InHand {
     pub(crate) fn queue(&self, name: &str) -> QueueInHand {
-        let mut queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queues = self.0.lock();
         QueueInHand(queues.entry(name.to_owned()).or_default().clone())
     }
 
     /// Returns the time of receipt of the oldest message in hand, by queue.
     pub(crate) fn oldest(&self) -> Vec<(String, UnixMicros)> {
         let mut oldest = Vec::new();
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|name, known| {
+        self.0.lock().retain(|name, known| {
             let first = known.messages().accepted.first().copied();
             oldest.extend(first.map(|(accepted_at, _)| (name.clone(), accepted_at)));
             // Queues come and go with integrations: one that nobody serves any more is forgotten.
@@ -64,7 +65,7 @@ impl InHand {
     /// Returns the time since which the oldest message in hand is under way, by integration.
     pub(crate) fn oldest_of(&self) -> Vec<(Uuid, UnixMicros)> {
         let mut oldest: HashMap<Uuid, UnixMicros> = HashMap::new();
-        for known in self.0.lock().unwrap_or_else(PoisonError::into_inner).values() {
+        for known in self.0.lock().values() {
             for (integration, under_way) in &known.messages().under_way {
                 let Some((since, _)) = under_way.first() else { continue };
                 oldest.entry(*integration).and_modify(|known| *known = (*known).min(*since)).or_insert(*since);
@@ -78,7 +79,7 @@ impl InHand {
 
 impl Known {
     fn messages(&self) -> MutexGuard<'_, QueueMessages> {
-        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
+        self.messages.lock()
     }
 }
 

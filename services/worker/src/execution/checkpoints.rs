@@ -6,8 +6,9 @@ use super::ports::{Batch, ExecutionStore};
 use forebay_contract::ExecutionId;
 use forebay_contract::outcome::Checkpoint;
 use forebay_workflow::Program;
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -44,7 +45,7 @@ impl Checkpoints {
 
     /// All outputs that are durable.
     pub(crate) fn steps(&self) -> Vec<Checkpoint> {
-        self.steps.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.steps.lock().clone()
     }
 
     /// The number of the next batch; 0: nothing was stored.
@@ -64,7 +65,7 @@ impl Checkpoints {
         let batch = Batch { id: &self.id, integration: self.integration, number, steps, is_sealed: self.is_sealed };
         match self.store.add_checkpoints(batch).await {
             Ok(()) => {
-                self.steps.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(steps);
+                self.steps.lock().extend_from_slice(steps);
                 true
             }
             Err(error) => {

@@ -8,8 +8,9 @@ use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use forebay_store::SnapshotHandle;
 use forebay_workflow::Program;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// More versions than are in use at once; past it the cache starts over, which costs a compilation each.
@@ -100,7 +101,7 @@ impl Programs {
     }
 
     fn compiled(&self) -> MutexGuard<'_, Compiled> {
-        self.compiled.lock().unwrap_or_else(PoisonError::into_inner)
+        self.compiled.lock()
     }
 }
 

@@ -1,7 +1,8 @@
 //! Announces records to followers of the history, a few times a second whatever the load.
 
 use forebay_store::{MAX_ANNOUNCED, Record, Store};
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -22,7 +23,7 @@ struct Recorded {
 
 impl Announcer {
     pub(crate) fn add(&self, records: &[Record]) {
-        let mut recorded = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut recorded = self.0.lock();
         let room = MAX_ANNOUNCED - recorded.ids.len();
         recorded.ids.extend(records.iter().take(room).map(|record| record.execution_id.unique()));
         recorded.left_out += records.len().saturating_sub(room) as u64;
@@ -35,7 +36,7 @@ impl Announcer {
                 () = shutdown.cancelled() => true,
                 () = tokio::time::sleep(INTERVAL) => false,
             };
-            let Recorded { ids, left_out } = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+            let Recorded { ids, left_out } = std::mem::take(&mut *self.0.lock());
             if !ids.is_empty() {
                 let _ = tokio::time::timeout(STORE_TIMEOUT, store.announce_outcomes(&ids, left_out)).await;
             }

@@ -3,8 +3,9 @@
 use forebay_contract::UnixMicros;
 use forebay_contract::outcome::ExecutionStatus;
 use forebay_store::{Counts, MinuteStatistics, Store};
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -28,7 +29,7 @@ impl Statistics {
     /// Counts an execution that ended. `started_at`: `None` where it never began.
     pub(crate) fn count(&self, integration: Uuid, status: ExecutionStatus, started_at: Option<UnixMicros>, ended_at: UnixMicros) {
         let took = started_at.map(|started_at| ended_at.since(started_at));
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.0.lock();
         // The minute in which it is counted: a forgotten minute is never begun again, since a write replaces the counts of the write
         // before.
         let place = (integration, MinuteStatistics::minute_of(UnixMicros::now()));
@@ -66,7 +67,7 @@ impl Statistics {
     /// Takes the counts that have changed. Unchanged counts of past minutes are forgotten, and so are counts that have waited too long.
     fn take_changed(&self) -> Vec<MinuteStatistics> {
         let this_minute = MinuteStatistics::minute_of(UnixMicros::now());
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.0.lock();
         counts.retain(|(_, minute), (_, changed)| *minute >= this_minute || *changed && this_minute.since(*minute) < MAX_UNWRITTEN_AGE);
         let mut taken = Vec::new();
         for ((integration, minute), (counts, changed)) in counts.iter_mut().filter(|(_, (_, changed))| *changed) {
@@ -77,7 +78,7 @@ impl Statistics {
     }
 
     fn put_back(&self, unwritten: &[MinuteStatistics]) {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.0.lock();
         for MinuteStatistics { integration, minute, .. } in unwritten {
             if let Some((_, changed)) = counts.get_mut(&(*integration, *minute)) {
                 *changed = true;
@@ -121,7 +122,7 @@ mod tests {
         for (hours, is_kept) in [(23, true), (25, false)] {
             let minute = MinuteStatistics::minute_of(UnixMicros::now()) - Duration::from_secs(hours * 3600);
             taken[0].minute = minute;
-            statistics.0.lock().unwrap().insert((integration, minute), (taken[0].counts, false));
+            statistics.0.lock().insert((integration, minute), (taken[0].counts, false));
             statistics.put_back(&taken);
             assert_eq!(statistics.take_changed().len(), usize::from(is_kept), "after {hours} hours");
         }

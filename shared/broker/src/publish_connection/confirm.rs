@@ -7,8 +7,9 @@
 use crate::error::PublishError;
 use crate::lock::locked;
 use bytes::Bytes;
+use parking_lot::Mutex;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 /// Result of publishing a message.

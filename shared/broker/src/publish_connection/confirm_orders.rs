@@ -2,9 +2,10 @@
 
 use super::confirm::{Confirm, ConfirmSender, Woken, confirm_channel};
 use crate::model::{Body, Turn, explore};
+use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Wake};
 
 /// What a caller does after it has asked once.
@@ -31,7 +32,7 @@ struct Wakes {
 
 impl Wake for Wakes {
     fn wake(self: Arc<Self>) {
-        self.executor.woken.lock().unwrap().push_back(self.caller);
+        self.executor.woken.lock().push_back(self.caller);
         self.executor.turn.notify();
     }
 }
@@ -42,7 +43,7 @@ fn callers(confirms: Vec<(Confirm, Then)>) -> Body {
         let executor = Arc::new(Executor { turn: turn.clone(), woken: (0..confirms.len()).collect::<VecDeque<_>>().into() });
         let mut waiting: Vec<_> = confirms.into_iter().map(|(confirm, then)| (Some(confirm), then, false)).collect();
         while waiting.iter().any(|(confirm, ..)| confirm.is_some()) {
-            let Some(caller) = executor.woken.lock().unwrap().pop_front() else {
+            let Some(caller) = executor.woken.lock().pop_front() else {
                 turn.wait_for_notice();
                 continue;
             };
@@ -55,7 +56,7 @@ fn callers(confirms: Vec<(Confirm, Then)>) -> Body {
             };
             *has_asked = true;
             if *then == Then::Leaves {
-                executor.woken.lock().unwrap().push_back(caller);
+                executor.woken.lock().push_back(caller);
             }
             if is_over {
                 *confirm = None;
