@@ -128,7 +128,8 @@ mod tests {
     fn a_time_is_a_date_or_how_long_ago() {
         let time = |text: &str| time("since", &MomentText::new(text));
         assert_eq!(time("1970-01-01T00:00:01Z").unwrap(), UnixMicros::new(1_000_000));
-        assert_eq!(UnixMicros::now().since(time("1h").unwrap()).as_secs(), 3600);
+        let hour_ago = time("1h").unwrap();
+        assert_eq!(UnixMicros::now().since(hour_ago).as_secs(), 3600);
         assert!(time("yesterday").unwrap_err().detail.starts_with("since:"));
     }
 }
