@@ -6,7 +6,7 @@
 mod document;
 mod places;
 mod read;
-mod steps;
+pub(crate) mod steps;
 #[cfg(test)]
 mod tests;
 mod trigger;

@@ -5,6 +5,7 @@
 #[cfg(test)]
 pub(crate) mod tests;
 
+use crate::definition::steps;
 use crate::{authentication, connection};
 use serde_json::{Map, Value, json};
 use std::sync::LazyLock;
@@ -55,18 +56,38 @@ fn base() -> Value {
 
 fn assembled() -> Value {
     let mut schema = base();
+    add_steps(&mut schema);
     for Part { after, field, schema: part } in parts() {
         if let Some(place) = schema.pointer_mut(field) {
             *place = part.field;
         }
-        if let Some(Value::Object(all)) = schema.get_mut("$defs") {
-            let place = all.keys().position(|name| name == after).map_or(all.len(), |place| place + 1);
-            for (index, (name, definition)) in part.definitions.into_iter().enumerate() {
-                all.shift_insert(place + index, name, definition);
-            }
-        }
+        add_definitions(&mut schema, after, part.definitions);
     }
     schema
+}
+
+/// A step has the fields that all steps have, and exactly one field of a kind.
+fn add_steps(schema: &mut Value) {
+    let mut definitions = Map::new();
+    for (kind, part) in steps::schemas() {
+        if let Some(Value::Object(fields)) = schema.pointer_mut("/$defs/step/properties") {
+            fields.insert(kind.to_owned(), part.field);
+        }
+        if let Some(Value::Array(choices)) = schema.pointer_mut("/$defs/step/oneOf") {
+            choices.push(json!({ "required": [kind] }));
+        }
+        definitions.extend(part.definitions);
+    }
+    add_definitions(schema, "step", definitions);
+}
+
+/// Adds definitions behind the one of the name `after`.
+fn add_definitions(schema: &mut Value, after: &str, definitions: Map<String, Value>) {
+    let Some(Value::Object(all)) = schema.get_mut("$defs") else { return };
+    let place = all.keys().position(|name| name == after).map_or(all.len(), |place| place + 1);
+    for (index, (name, definition)) in definitions.into_iter().enumerate() {
+        all.shift_insert(place + index, name, definition);
+    }
 }
 
 /// The choices of an object that has exactly one of these fields.

@@ -3,6 +3,8 @@
 use super::{InnerSteps, StepFields, StepKind};
 use crate::fields::Read;
 use crate::name::Name;
+use crate::published::KindSchema;
+use serde_json::json;
 
 /// One message to publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +46,46 @@ impl StepKind for AmqpCall {
             content_type: content_type?,
             body: body?,
         })
+    }
+
+    fn schema() -> KindSchema {
+        KindSchema::new(
+            json!({ "$ref": "#/$defs/amqp" }),
+            json!({
+                "amqp": {
+                    "description": "Publishes a message; output { messageId }.",
+                    "type": "object",
+                    "additionalProperties": false,
+                    "properties": {
+                        "connection": {
+                            "description": "The connection. 1 to 64 of the characters A-Z a-z 0-9 _ -",
+                            "type": "string",
+                            "pattern": "^[A-Za-z0-9_-]{1,64}$"
+                        },
+                        "exchange": {
+                            "description": "The exchange; absent: the default exchange. A template: text with ${ jq } inside.",
+                            "type": "string"
+                        },
+                        "routing_key": {
+                            "description": "The routing key; with the default exchange the queue's name. A template: text with ${ jq } inside.",
+                            "type": "string"
+                        },
+                        "headers": {
+                            "description": "Headers. Names with templates: text with ${ jq } inside.",
+                            "type": "object",
+                            "additionalProperties": { "type": ["string", "number", "boolean"] }
+                        },
+                        "content_type": { "description": "Media type of the body; absent: JSON.", "type": "string" },
+                        "body": {
+                            "description": "The body; absent: .input. A jq program.",
+                            "type": ["string", "number", "boolean"]
+                        }
+                    },
+                    "required": ["connection"],
+                    "anyOf": [{ "required": ["exchange"] }, { "required": ["routing_key"] }]
+                }
+            }),
+        )
     }
 
     fn inner(&self) -> Vec<InnerSteps<'_>> {

@@ -2,7 +2,8 @@
 
 use super::{InnerSteps, StepFields, StepKind};
 use crate::fields::Read;
-use serde_json::Value;
+use crate::published::KindSchema;
+use serde_json::{Value, json};
 
 /// A condition that must hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +27,30 @@ impl StepKind for Assertion {
         let message = fields.text("message");
         fields.finish();
         Ok(Self { that: that?, message: message? })
+    }
+
+    fn schema() -> KindSchema {
+        KindSchema::new(
+            json!({
+                "description": "Fails for good unless a jq program gives true.",
+                "oneOf": [{ "type": "string" }, { "$ref": "#/$defs/assert" }]
+            }),
+            json!({
+                "assert": {
+                    "description": "A condition that must hold.",
+                    "type": "object",
+                    "additionalProperties": false,
+                    "properties": {
+                        "that": { "description": "The condition. A jq program.", "type": ["string", "number", "boolean"] },
+                        "message": {
+                            "description": "What is said when it does not hold. A template: text with ${ jq } inside.",
+                            "type": "string"
+                        }
+                    },
+                    "required": ["that"]
+                }
+            }),
+        )
     }
 
     fn inner(&self) -> Vec<InnerSteps<'_>> {

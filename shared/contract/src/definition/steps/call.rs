@@ -3,6 +3,8 @@
 use super::{InnerSteps, StepFields, StepKind};
 use crate::fields::Read;
 use crate::name::Name;
+use crate::published::KindSchema;
+use serde_json::json;
 
 /// A call of another integration of the tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +28,40 @@ impl StepKind for IntegrationCall {
         let (body, query) = (fields.mapping("body"), fields.mapping("query"));
         fields.finish();
         Ok(Self { integration: integration?, wait: wait?.unwrap_or(true), body: body?, query: query? })
+    }
+
+    fn schema() -> KindSchema {
+        KindSchema::new(
+            json!({ "$ref": "#/$defs/call" }),
+            json!({
+                "call": {
+                    "description": "Calls another integration of the tenant.",
+                    "type": "object",
+                    "additionalProperties": false,
+                    "properties": {
+                        "integration": {
+                            "description": "Its name. 1 to 64 of the characters A-Z a-z 0-9 _ -",
+                            "type": "string",
+                            "pattern": "^[A-Za-z0-9_-]{1,64}$"
+                        },
+                        "wait": {
+                            "description": "Whether the step ends with its outcome, or once it is accepted.",
+                            "type": "boolean",
+                            "default": true
+                        },
+                        "body": {
+                            "description": "Its body, as JSON; absent: .input. A jq program.",
+                            "type": ["string", "number", "boolean"]
+                        },
+                        "query": {
+                            "description": "Its declared query parameters, an object. A jq program.",
+                            "type": ["string", "number", "boolean"]
+                        }
+                    },
+                    "required": ["integration"]
+                }
+            }),
+        )
     }
 
     fn inner(&self) -> Vec<InnerSteps<'_>> {

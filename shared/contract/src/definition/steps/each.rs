@@ -2,6 +2,8 @@
 
 use super::{InnerSteps, Step, StepFields, StepKind};
 use crate::fields::Read;
+use crate::published::KindSchema;
+use serde_json::json;
 
 const MAX_ITEMS_AT_ONCE: u64 = 64;
 
@@ -28,6 +30,35 @@ impl StepKind for Each {
         let output = fields.mapping("output");
         fields.finish();
         Ok(Self { items: items?, parallel: parallel?.unwrap_or(1) as usize, steps: steps?, output: output? })
+    }
+
+    fn schema() -> KindSchema {
+        KindSchema::new(
+            json!({ "$ref": "#/$defs/each" }),
+            json!({
+                "each": {
+                    "description": "Runs steps for each item of a list; they see .item and .index.",
+                    "type": "object",
+                    "additionalProperties": false,
+                    "properties": {
+                        "in": { "description": "Gives the list. A jq program.", "type": ["string", "number", "boolean"] },
+                        "parallel": {
+                            "description": "Items at once.",
+                            "type": "integer",
+                            "minimum": 1,
+                            "maximum": 64,
+                            "default": 1
+                        },
+                        "steps": { "description": "What runs for each.", "type": "array", "items": { "$ref": "#/$defs/step" } },
+                        "output": {
+                            "description": "What is collected of each; absent: the last output. A jq program.",
+                            "type": ["string", "number", "boolean"]
+                        }
+                    },
+                    "required": ["in", "steps"]
+                }
+            }),
+        )
     }
 
     fn inner(&self) -> Vec<InnerSteps<'_>> {

@@ -3,7 +3,8 @@
 use super::{InnerSteps, StepFields, StepKind};
 use crate::fields::{Fields, Read};
 use crate::name::Name;
-use serde_json::Value;
+use crate::published::KindSchema;
+use serde_json::{Value, json};
 
 /// One mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +64,58 @@ impl StepKind for EmailCall {
             html: html?,
             attachments: attachments?,
         })
+    }
+
+    fn schema() -> KindSchema {
+        KindSchema::new(
+            json!({ "$ref": "#/$defs/email" }),
+            json!({
+                "email": {
+                    "description": "Sends mail; output { messageId, accepted }.",
+                    "type": "object",
+                    "additionalProperties": false,
+                    "properties": {
+                        "connection": {
+                            "description": "The connection. 1 to 64 of the characters A-Z a-z 0-9 _ -",
+                            "type": "string",
+                            "pattern": "^[A-Za-z0-9_-]{1,64}$"
+                        },
+                        "from": {
+                            "description": "The sender; absent: the connection's. A template: text with ${ jq } inside.",
+                            "type": "string"
+                        },
+                        "to": {
+                            "description": "Recipients. Templates: one address or several.",
+                            "oneOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }]
+                        },
+                        "cc": {
+                            "description": "Recipients of copies. Templates: one address or several.",
+                            "oneOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }]
+                        },
+                        "bcc": {
+                            "description": "Recipients that others do not see. Templates: one address or several.",
+                            "oneOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }]
+                        },
+                        "reply_to": { "description": "Where answers go. A template: text with ${ jq } inside.", "type": "string" },
+                        "subject": { "description": "The subject. A template: text with ${ jq } inside.", "type": "string" },
+                        "text": { "description": "The plain text. A template: text with ${ jq } inside.", "type": "string" },
+                        "html": {
+                            "description": "The HTML text; what is inserted is escaped. A template: text with ${ jq } inside.",
+                            "type": "string"
+                        },
+                        "attachments": {
+                            "description": "Gives a list of { filename, contentType, text | base64 }. A jq program.",
+                            "type": ["string", "number", "boolean"]
+                        }
+                    },
+                    "required": ["connection"],
+                    "allOf": [
+                        { "anyOf": [{ "required": ["to"] }, { "required": ["cc"] }, { "required": ["bcc"] }] },
+                        { "anyOf": [{ "required": ["text"] }, { "required": ["html"] }] }
+                    ]
+                }
+            }),
+        )
     }
 
     fn inner(&self) -> Vec<InnerSteps<'_>> {

@@ -7,8 +7,9 @@ use crate::body::BodyRule;
 use crate::credential_header::{STORED_IN_CLEAR, is_credential};
 use crate::fields::{Fields, Read, all_of};
 use crate::name::Name;
+use crate::published::KindSchema;
 use http::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The methods of an `http` step.
 const METHODS: [(&str, Method); 7] = [
@@ -100,6 +101,87 @@ impl StepKind for HttpCall {
             redirects: redirects?.unwrap_or_default(),
             response: response?.unwrap_or_default(),
         })
+    }
+
+    fn schema() -> KindSchema {
+        KindSchema::new(
+            json!({ "$ref": "#/$defs/http" }),
+            json!({
+                "http": {
+                    "description": "Calls an HTTP service; output { status, headers, body }.",
+                    "type": "object",
+                    "additionalProperties": false,
+                    "properties": {
+                        "method": {
+                            "description": "Default: GET, or POST with a body.",
+                            "enum": ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+                        },
+                        "url": { "description": "The whole address. A template: text with ${ jq } inside.", "type": "string" },
+                        "connection": {
+                            "description": "The connection under whose address the call goes. 1 to 64 of the characters A-Z a-z 0-9 _ -",
+                            "type": "string",
+                            "pattern": "^[A-Za-z0-9_-]{1,64}$"
+                        },
+                        "path": {
+                            "description": "The path under the connection's address; what is inserted is percent-encoded. A template: text with ${ jq } inside.",
+                            "type": "string"
+                        },
+                        "query": {
+                            "description": "Query parameters. Names with templates: text with ${ jq } inside.",
+                            "type": "object",
+                            "additionalProperties": { "type": ["string", "number", "boolean"] }
+                        },
+                        "headers": {
+                            "description": "Headers. Names with templates: text with ${ jq } inside.",
+                            "type": "object",
+                            "additionalProperties": { "type": ["string", "number", "boolean"] }
+                        },
+                        "body": {
+                            "description": "The body: sent as JSON, or as the Content-Type says. A jq program.",
+                            "type": ["string", "number", "boolean"]
+                        },
+                        "redirects": {
+                            "description": "What 301, 302 and 303 do to a request whose method has an effect. error: the step fails; follow_as_get: the new address is fetched by GET, without the body. 307, 308 and redirects of GET, HEAD and OPTIONS are followed within the same scheme, host and port.",
+                            "enum": ["error", "follow_as_get"],
+                            "default": "error"
+                        },
+                        "accept": {
+                            "description": "Statuses beside 2xx that are no failure.",
+                            "oneOf": [
+                                { "type": "integer", "minimum": 100, "maximum": 599 },
+                                { "type": "array", "items": { "type": "integer", "minimum": 100, "maximum": 599 } }
+                            ]
+                        },
+                        "response": { "$ref": "#/$defs/responseBody" },
+                        "timeout": {
+                            "description": "Longest time of one attempt, 15m at most. A whole number and a unit, such as 500ms, 30s, 15m, 2h or 14d.",
+                            "type": "string",
+                            "pattern": "^\\s*[0-9]+(ms|s|m|h|d)\\s*$"
+                        }
+                    },
+                    "oneOf": [{ "required": ["url"] }, { "required": ["connection"] }],
+                    "dependentRequired": { "path": ["connection"] }
+                },
+                "responseBody": {
+                    "description": "How the body of a response is read, whatever the remote system says of it.",
+                    "type": "object",
+                    "minProperties": 1,
+                    "additionalProperties": false,
+                    "properties": {
+                        "content_type": {
+                            "description": "The media type; application/octet-stream takes the bytes as they are.",
+                            "type": "string"
+                        },
+                        "charset": { "description": "The charset, such as windows-1252.", "type": "string" },
+                        "separator": {
+                            "description": "What stands between the fields of CSV: one ASCII character. Default: as the text says or looks.",
+                            "type": "string",
+                            "pattern": "^[^\"\\r\\n]$"
+                        }
+                    }
+                }
+            }),
+        )
     }
 
     fn inner(&self) -> Vec<InnerSteps<'_>> {

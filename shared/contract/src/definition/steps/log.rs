@@ -2,7 +2,8 @@
 
 use super::{InnerSteps, StepFields, StepKind};
 use crate::fields::Read;
-use serde_json::Value;
+use crate::published::KindSchema;
+use serde_json::{Value, json};
 
 /// A line in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +37,27 @@ impl StepKind for LogLine {
         let level = fields.word("level", &[("info", LogLevel::Info), ("warn", LogLevel::Warn), ("error", LogLevel::Error)]);
         fields.finish();
         Ok(Self { message: message?, level: level?.unwrap_or(LogLevel::Info) })
+    }
+
+    fn schema() -> KindSchema {
+        KindSchema::new(
+            json!({
+                "description": "Writes to the log: a template, or one with a level.",
+                "oneOf": [{ "type": "string" }, { "$ref": "#/$defs/log" }]
+            }),
+            json!({
+                "log": {
+                    "description": "A line in the log.",
+                    "type": "object",
+                    "additionalProperties": false,
+                    "properties": {
+                        "message": { "description": "What is written. A template: text with ${ jq } inside.", "type": "string" },
+                        "level": { "description": "How loud.", "enum": ["info", "warn", "error"], "default": "info" }
+                    },
+                    "required": ["message"]
+                }
+            }),
+        )
     }
 
     fn inner(&self) -> Vec<InnerSteps<'_>> {

@@ -38,6 +38,7 @@ pub use wait::Wait;
 
 use super::{Respond, RetryPolicy, Trigger};
 use crate::fields::{Fields, Problems, Read};
+use crate::published::KindSchema;
 use read::StepFields;
 use std::time::Duration;
 
@@ -75,6 +76,9 @@ trait StepKind: Sized {
     /// Reads the field that makes a step this kind.
     fn read(step: &StepFields<'_>) -> Read<Self>;
 
+    /// The JSON Schema of that field.
+    fn schema() -> KindSchema;
+
     /// The lists of steps inside; their places are those under the kind's field.
     fn inner(&self) -> Vec<InnerSteps<'_>>;
 
@@ -93,6 +97,7 @@ trait StepKind: Sized {
 /// An entry of the registry.
 #[derive(Clone, Copy)]
 struct Kind {
+    schema: fn() -> KindSchema,
     read: fn(&StepFields<'_>) -> Read<Action>,
     is_left_empty: fn(&Fields<'_>) -> bool,
 }
@@ -108,6 +113,7 @@ macro_rules! step_kinds {
 
         const KINDS: &[(&str, Kind)] = &[$(
             ($field, Kind {
+                schema: <$content as StepKind>::schema,
                 read: |step| <$content as StepKind>::read(step).map(Action::$variant),
                 is_left_empty: <$content as StepKind>::is_left_empty,
             }),
@@ -217,4 +223,9 @@ impl Step {
         }
         all
     }
+}
+
+/// The JSON Schema of each kind's field, by its name.
+pub(crate) fn schemas() -> impl Iterator<Item = (&'static str, KindSchema)> {
+    KINDS.iter().map(|(name, kind)| (*name, (kind.schema)()))
 }

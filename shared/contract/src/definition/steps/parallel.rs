@@ -3,6 +3,8 @@
 use super::read::is_identifier;
 use super::{InnerSteps, Step, StepFields, StepKind};
 use crate::fields::{Fields, Read, all_of};
+use crate::published::KindSchema;
+use serde_json::json;
 
 /// Branches that run at once and are joined.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +33,19 @@ impl StepKind for Parallel {
         }
         let branches = all_of(names.into_iter().map(|name| branch(&fields, name, step)))?;
         Ok(Self { branches })
+    }
+
+    fn schema() -> KindSchema {
+        KindSchema::new(
+            json!({
+                "description": "Runs branches at once and joins them: names with lists of steps.",
+                "type": "object",
+                "minProperties": 1,
+                "propertyNames": { "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,63}$" },
+                "additionalProperties": { "type": "array", "items": { "$ref": "#/$defs/step" } }
+            }),
+            json!({}),
+        )
     }
 
     fn inner(&self) -> Vec<InnerSteps<'_>> {

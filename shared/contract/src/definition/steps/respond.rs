@@ -4,10 +4,16 @@ use super::super::read::respond;
 use super::super::{Respond, Status};
 use super::{InnerSteps, StepFields, StepKind};
 use crate::fields::Read;
+use crate::published::KindSchema;
+use serde_json::json;
 
 impl StepKind for Respond {
     fn read(step: &StepFields<'_>) -> Read<Self> {
         respond(step.object_or_empty("respond")?)
+    }
+
+    fn schema() -> KindSchema {
+        KindSchema::new(json!({ "$ref": "#/$defs/respond", "description": "Answers the caller while the workflow goes on." }), json!({}))
     }
 
     fn inner(&self) -> Vec<InnerSteps<'_>> {

@@ -2,6 +2,8 @@
 
 use super::{InnerSteps, StepFields, StepKind};
 use crate::fields::Read;
+use crate::published::KindSchema;
+use serde_json::json;
 
 /// A value to compute.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +17,13 @@ impl StepKind for Set {
     fn read(step: &StepFields<'_>) -> Read<Self> {
         let fields = step.fields();
         Ok(Self { source: fields.required("set", fields.mapping("set"), "a mapping")? })
+    }
+
+    fn schema() -> KindSchema {
+        KindSchema::new(
+            json!({ "description": "Computes a value, which is the output. A jq program.", "type": ["string", "number", "boolean"] }),
+            json!({}),
+        )
     }
 
     fn inner(&self) -> Vec<InnerSteps<'_>> {

@@ -5,6 +5,8 @@ use super::{InnerSteps, StepFields, StepKind};
 use crate::body::BodyRule;
 use crate::fields::Read;
 use crate::name::Name;
+use crate::published::KindSchema;
+use serde_json::json;
 
 /// One operation on an SFTP server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,6 +121,77 @@ impl StepKind for SftpCall {
         });
         fields.finish();
         Ok(Self { connection: connection?, operation: operation? })
+    }
+
+    fn schema() -> KindSchema {
+        KindSchema::new(
+            json!({ "$ref": "#/$defs/sftp" }),
+            json!({
+                "sftp": {
+                    "description": "Works on files of an SFTP server.",
+                    "type": "object",
+                    "additionalProperties": false,
+                    "properties": {
+                        "connection": {
+                            "description": "The connection. 1 to 64 of the characters A-Z a-z 0-9 _ -",
+                            "type": "string",
+                            "pattern": "^[A-Za-z0-9_-]{1,64}$"
+                        },
+                        "list": { "description": "Lists this folder. A template: text with ${ jq } inside.", "type": "string" },
+                        "pattern": {
+                            "description": "Of `list`: names with * and ?. A template: text with ${ jq } inside.",
+                            "type": "string"
+                        },
+                        "get": { "description": "Reads this file. A template: text with ${ jq } inside.", "type": "string" },
+                        "put": {
+                            "description": "Writes this file, first under a name of its own. A template: text with ${ jq } inside.",
+                            "type": "string"
+                        },
+                        "body": { "description": "Of `put`: the content. A jq program.", "type": ["string", "number", "boolean"] },
+                        "content_type": {
+                            "description": "Of `get` and `put`: the media type; absent: by the name's ending.",
+                            "type": "string"
+                        },
+                        "overwrite": {
+                            "description": "Of `put` and `move`: whether a file that is there is replaced; default: true. With false the step fails then.",
+                            "type": "boolean"
+                        },
+                        "rename": {
+                            "description": "Of `put`: whether the file is written under another name first, so that nobody sees a part of it; default: true. False is for servers that let nobody rename.",
+                            "type": "boolean"
+                        },
+                        "charset": { "description": "Of `get`: the charset of the file, such as windows-1252.", "type": "string" },
+                        "separator": {
+                            "description": "Of `get`: what stands between the fields of CSV: one ASCII character. Default: as the text says or looks.",
+                            "type": "string",
+                            "pattern": "^[^\"\\r\\n]$"
+                        },
+                        "move": { "description": "Renames this file. A template: text with ${ jq } inside.", "type": "string" },
+                        "to": {
+                            "description": "Of `move`: the new path. A template: text with ${ jq } inside.",
+                            "type": "string"
+                        },
+                        "delete": { "description": "Removes this file. A template: text with ${ jq } inside.", "type": "string" }
+                    },
+                    "required": ["connection"],
+                    "oneOf": [
+                        { "required": ["list"] },
+                        { "required": ["get"] },
+                        { "required": ["put"] },
+                        { "required": ["move"] },
+                        { "required": ["delete"] }
+                    ],
+                    "dependentRequired": {
+                        "put": ["body"],
+                        "move": ["to"],
+                        "body": ["put"],
+                        "to": ["move"],
+                        "pattern": ["list"],
+                        "rename": ["put"]
+                    }
+                }
+            }),
+        )
     }
 
     fn inner(&self) -> Vec<InnerSteps<'_>> {

@@ -3,6 +3,8 @@
 use super::{InnerSteps, StepFields, StepKind};
 use crate::fields::{Fields, Read, all_of};
 use crate::name::Name;
+use crate::published::KindSchema;
+use serde_json::json;
 
 /// SQL statements on one connection.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +46,66 @@ impl StepKind for SqlCall {
         fields.finish();
         let (statements, is_transaction) = statements?;
         Ok(Self { connection: connection?, statements, is_transaction })
+    }
+
+    fn schema() -> KindSchema {
+        KindSchema::new(
+            json!({ "$ref": "#/$defs/sql" }),
+            json!({
+                "sql": {
+                    "description": "Runs SQL; output { rows, affected }, or a list of these for a transaction.",
+                    "type": "object",
+                    "additionalProperties": false,
+                    "properties": {
+                        "connection": {
+                            "description": "The connection. 1 to 64 of the characters A-Z a-z 0-9 _ -",
+                            "type": "string",
+                            "pattern": "^[A-Za-z0-9_-]{1,64}$"
+                        },
+                        "query": {
+                            "description": "Reads only, and may be repeated. $1 (PostgreSQL) or ? (MySQL) stand for parameters.",
+                            "type": "string"
+                        },
+                        "execute": {
+                            "description": "Changes something. $1 (PostgreSQL) or ? (MySQL) stand for parameters.",
+                            "type": "string"
+                        },
+                        "params": {
+                            "description": "Gives the list of parameters. A jq program.",
+                            "type": ["string", "number", "boolean"]
+                        },
+                        "transaction": {
+                            "description": "Statements in one transaction.",
+                            "type": "array",
+                            "minItems": 1,
+                            "items": { "$ref": "#/$defs/statement" }
+                        }
+                    },
+                    "required": ["connection"],
+                    "oneOf": [{ "required": ["query"] }, { "required": ["execute"] }, { "required": ["transaction"] }]
+                },
+                "statement": {
+                    "description": "One statement.",
+                    "type": "object",
+                    "additionalProperties": false,
+                    "properties": {
+                        "query": {
+                            "description": "Reads only, and may be repeated. $1 (PostgreSQL) or ? (MySQL) stand for parameters.",
+                            "type": "string"
+                        },
+                        "execute": {
+                            "description": "Changes something. $1 (PostgreSQL) or ? (MySQL) stand for parameters.",
+                            "type": "string"
+                        },
+                        "params": {
+                            "description": "Gives the list of parameters. A jq program.",
+                            "type": ["string", "number", "boolean"]
+                        }
+                    },
+                    "oneOf": [{ "required": ["query"] }, { "required": ["execute"] }]
+                }
+            }),
+        )
     }
 
     fn inner(&self) -> Vec<InnerSteps<'_>> {

@@ -2,6 +2,8 @@
 
 use super::{InnerSteps, StepFields, StepKind};
 use crate::fields::Read;
+use crate::published::KindSchema;
+use serde_json::json;
 
 /// The end of a workflow.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +19,25 @@ impl StepKind for Stop {
         let error = fields.text("error");
         fields.finish();
         Ok(Self { error: error? })
+    }
+
+    fn schema() -> KindSchema {
+        KindSchema::new(
+            json!({ "$ref": "#/$defs/stop" }),
+            json!({
+                "stop": {
+                    "description": "Ends the workflow.",
+                    "type": ["object", "null"],
+                    "additionalProperties": false,
+                    "properties": {
+                        "error": {
+                            "description": "Why it fails; absent: it ends well, with `respond`. A template: text with ${ jq } inside.",
+                            "type": "string"
+                        }
+                    }
+                }
+            }),
+        )
     }
 
     fn inner(&self) -> Vec<InnerSteps<'_>> {

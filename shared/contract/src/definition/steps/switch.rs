@@ -2,6 +2,8 @@
 
 use super::{InnerSteps, Step, StepFields, StepKind};
 use crate::fields::{Fields, Read, all_of};
+use crate::published::KindSchema;
+use serde_json::json;
 
 /// A choice.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +36,39 @@ impl StepKind for Switch {
         let default = step.optional_steps(&fields, "default");
         fields.finish();
         Ok(Self { cases: cases?, default: default?.unwrap_or_default() })
+    }
+
+    fn schema() -> KindSchema {
+        KindSchema::new(
+            json!({ "$ref": "#/$defs/switch" }),
+            json!({
+                "switch": {
+                    "description": "Runs the steps of the first case that holds.",
+                    "type": "object",
+                    "additionalProperties": false,
+                    "properties": {
+                        "cases": {
+                            "description": "In the order in which they are tried.",
+                            "type": "array",
+                            "minItems": 1,
+                            "items": { "$ref": "#/$defs/case" }
+                        },
+                        "default": { "description": "When no case holds.", "type": "array", "items": { "$ref": "#/$defs/step" } }
+                    },
+                    "required": ["cases"]
+                },
+                "case": {
+                    "description": "One case.",
+                    "type": "object",
+                    "additionalProperties": false,
+                    "properties": {
+                        "when": { "description": "Whether it holds. A jq program.", "type": ["string", "number", "boolean"] },
+                        "steps": { "description": "What runs then.", "type": "array", "items": { "$ref": "#/$defs/step" } }
+                    },
+                    "required": ["when", "steps"]
+                }
+            }),
+        )
     }
 
     fn inner(&self) -> Vec<InnerSteps<'_>> {

@@ -5,7 +5,8 @@ use super::super::read::MILLISECOND;
 use super::{InnerSteps, StepFields, StepKind};
 use crate::duration::format_duration;
 use crate::fields::{Problems, Read};
-use serde_json::Value;
+use crate::published::KindSchema;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// An ordered trigger waits in its place: longer, and RabbitMQ's delivery acknowledgement timeout of 30 minutes would come into sight.
@@ -38,6 +39,41 @@ impl StepKind for Wait {
         };
         fields.finish();
         wait
+    }
+
+    fn schema() -> KindSchema {
+        KindSchema::new(
+            json!({
+                "description": "Waits: a duration such as 15m, or until a time.",
+                "oneOf": [
+                    {
+                        "description": "For so long. A whole number and a unit, such as 500ms, 30s, 15m, 2h or 14d.",
+                        "type": "string",
+                        "pattern": "^\\s*[0-9]+(ms|s|m|h|d)\\s*$"
+                    },
+                    { "$ref": "#/$defs/wait" }
+                ]
+            }),
+            json!({
+                "wait": {
+                    "description": "A pause.",
+                    "type": "object",
+                    "additionalProperties": false,
+                    "properties": {
+                        "for": {
+                            "description": "How long. A whole number and a unit, such as 500ms, 30s, 15m, 2h or 14d.",
+                            "type": "string",
+                            "pattern": "^\\s*[0-9]+(ms|s|m|h|d)\\s*$"
+                        },
+                        "until": {
+                            "description": "Gives a time: RFC 3339, or seconds of Unix time. A jq program.",
+                            "type": ["string", "number", "boolean"]
+                        }
+                    },
+                    "oneOf": [{ "required": ["for"] }, { "required": ["until"] }]
+                }
+            }),
+        )
     }
 
     fn inner(&self) -> Vec<InnerSteps<'_>> {
