@@ -3,10 +3,10 @@
 //! An attempt counts as failed from its beginning on, so that many at once are no more than one after the other. What is told apart are
 //! digests: nothing that a caller sends is kept.
 
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The first wait; each further failure doubles it.
@@ -100,7 +100,7 @@ pub(crate) struct Attempt<'t> {
 impl Throttle {
     /// Begins an attempt, which counts at once; `Err`: how long it has to wait instead, and then it does not count.
     pub(crate) fn begin(&self, counted: Vec<Counted>, now: Instant) -> Result<Attempt<'_>, Duration> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.0.lock();
         let waits = counted.iter().filter_map(|one| left(*known.get(&one.key)?, one, now));
         if let Some(wait) = waits.max() {
             return Err(wait);
@@ -130,7 +130,7 @@ impl Attempt<'_> {
     }
 
     fn take_back(self, ends_all: impl Fn(&Counted) -> bool) {
-        let mut known = self.throttle.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.throttle.0.lock();
         for one in &self.counted {
             let Some(failures) = known.get_mut(&one.key) else { continue };
             failures.count = if ends_all(one) { 0 } else { failures.count.saturating_sub(1) };
@@ -256,7 +256,7 @@ mod tests {
         for number in 0..50_000_u32 {
             let from = IpAddr::from(number.to_be_bytes());
             let _ = throttle.begin(vec![Counted::address_and_account(Some(from), &"x".repeat(1000))], now);
-            assert!(throttle.0.lock().unwrap().len() <= MAX_ENTRIES);
+            assert!(throttle.0.lock().len() <= MAX_ENTRIES);
         }
         assert!(throttle.begin(anna.to_vec(), now).is_err(), "who has to wait is forgotten last");
     }

@@ -66,5 +66,5 @@ pub struct Bounds {
     /// Maximum time of the whole step.
     pub timeout: Duration,
     /// Maximum bytes that the remote system may give, about.
-    pub most_bytes: usize,
+    pub max_bytes: usize,
 }

@@ -5,9 +5,10 @@ use deadpool::managed::{Manager, Object, Pool, PoolError, Timeouts};
 use forebay_contract::Name;
 use forebay_contract::connection::Connection;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a session with a database or broker may be unused. Servers and what is between close them after some minutes or hours.
@@ -68,7 +69,7 @@ where
     }
 
     fn pool(&self, connection: &Arc<Connection>, most: usize, make: impl FnOnce() -> M) -> Result<Pool<M>, ExecutionError> {
-        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pools = self.pools.lock();
         let key = (connection.tenant.clone(), connection.name.clone());
         if let Some(entry) = pools.get_mut(&key)
             && (Arc::ptr_eq(&entry.connection, connection) || entry.connection == *connection)
@@ -87,7 +88,7 @@ where
 
     /// Ends the sessions that were not used for a while, and forgets pools that have none left.
     pub(super) fn close_idle(&self) {
-        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pools = self.pools.lock();
         pools.retain(|_, entry| {
             entry.pool.retain(|_, metrics| metrics.last_used() < self.idle);
             entry.used.elapsed() < self.idle || entry.pool.status().size > 0
@@ -96,7 +97,7 @@ where
 
     /// How many sessions there are.
     pub(super) fn sessions(&self) -> usize {
-        let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let pools = self.pools.lock();
         pools.values().map(|entry| entry.pool.status().size).sum()
     }
 }

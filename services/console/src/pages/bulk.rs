@@ -13,7 +13,8 @@ use forebay_contract::{ExecutionId, UnixMicros};
 use forebay_operations::{Actor, Operations, RetryOptions};
 use forebay_store::Filter;
 use maud::{Markup, html};
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -46,7 +47,7 @@ pub(crate) struct Bulk(Arc<Mutex<Vec<Arc<Mutex<Job>>>>>);
 
 impl Bulk {
     fn jobs(&self) -> Vec<Arc<Mutex<Job>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.lock().clone()
     }
 
     /// How those of a person stand; `None`: there are none.
@@ -54,7 +55,7 @@ impl Bulk {
         let now = UnixMicros::now();
         let mut shown = Vec::new();
         for job in self.jobs() {
-            let job = job.lock().unwrap_or_else(PoisonError::into_inner);
+            let job = job.lock();
             if job.by == actor.name() && job.ended.as_ref().is_none_or(|(at, _)| now.since(*at) < SHOWN_FOR) {
                 shown.push(told(&job));
             }
@@ -63,8 +64,8 @@ impl Bulk {
     }
 
     fn begin(&self, actor: Actor, operations: Arc<Operations>, filter: Filter, options: RetryOptions, found: u32) -> bool {
-        let mut jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_running = |job: &Arc<Mutex<Job>>| job.lock().unwrap_or_else(PoisonError::into_inner).ended.is_none();
+        let mut jobs = self.0.lock();
+        let is_running = |job: &Arc<Mutex<Job>>| job.lock().ended.is_none();
         if jobs.iter().filter(|job| is_running(job)).count() >= MAX_RUNNING {
             return false;
         }
@@ -85,7 +86,7 @@ impl Bulk {
         jobs.push(job.clone());
         tokio::spawn(async move {
             let ended = run(&job, &actor, &operations, filter, options, &stop).await;
-            job.lock().unwrap_or_else(PoisonError::into_inner).ended = Some((UnixMicros::now(), ended.err().unwrap_or_default()));
+            job.lock().ended = Some((UnixMicros::now(), ended.err().unwrap_or_default()));
         });
         true
     }
@@ -105,7 +106,7 @@ async fn run(
             return Err("stopped".to_owned());
         }
         let part = operations.retry_found(actor, filter.clone(), options, after.as_ref()).await.map_err(|error| error.to_string())?;
-        let mut job = job.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut job = job.lock();
         job.retried += part.retried;
         job.refused += u32::try_from(part.refused.len()).unwrap_or(u32::MAX);
         if let Some((_, why)) = part.refused.last() {
@@ -174,7 +175,7 @@ pub(super) async fn submit(caller: Caller, body: web::Bytes) -> PageResult {
 /// `POST /executions/retry/stop`: one's own.
 pub(super) async fn stop(caller: Caller) -> PageResult {
     for job in caller.state.bulk.jobs() {
-        let job = job.lock().unwrap_or_else(PoisonError::into_inner);
+        let job = job.lock();
         if job.by == caller.actor.name() {
             job.stop.cancel();
         }

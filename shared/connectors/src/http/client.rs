@@ -4,11 +4,11 @@ use crate::{Connectors, Reach, Target, tls};
 use forebay_contract::Name;
 use forebay_contract::connection::{Connection, HttpConnection, ServerTrust};
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
+use parking_lot::Mutex;
 use reqwest::Url;
 use reqwest::redirect::Policy;
 use rustls::ClientConfig;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Redirects that are followed in one call.
@@ -59,7 +59,7 @@ impl Connectors {
             ServerTrust::Certificate(_) | ServerTrust::Authority(_) => {}
         }
         let key = (connection.tenant.clone(), connection.name.clone(), is_own);
-        let mut clients = self.own_clients().0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut clients = self.own_clients().0.lock();
         if let Some((_, client)) = clients.get(&key).filter(|(trust, _)| *trust == http.trust) {
             return Ok(client.clone());
         }

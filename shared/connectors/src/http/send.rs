@@ -11,9 +11,10 @@ use forebay_contract::definition::Redirects;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, TRANSFER_ENCODING};
 use http::{Method, StatusCode};
+use parking_lot::Mutex;
 use reqwest::{Request, Response, Url};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// How a call is named in messages. Of an address only scheme, host and port: the rest may be a secret, such as that of a webhook.
 pub struct Called {
@@ -53,7 +54,7 @@ impl Called {
     /// Says what a request of the call carries, before it is sent: the answer may repeat it.
     pub fn carries(&self, headers: &Headers) {
         let values = headers.iter().filter(|(name, _)| *name == AUTHORIZATION).filter_map(|(_, value)| value.to_str().ok());
-        self.authorizations.lock().unwrap_or_else(PoisonError::into_inner).extend(values.map(str::to_owned));
+        self.authorizations.lock().extend(values.map(str::to_owned));
     }
 
     /// The beginning of an answer, without what it repeats of the address and the credentials.
@@ -76,7 +77,7 @@ impl Called {
             Address::Url(url) => Concealment::of_url(url),
             Address::Of(connection) | Address::OfTokens(connection) => Concealment::of(connection),
         };
-        let authorizations = self.authorizations.lock().unwrap_or_else(PoisonError::into_inner);
+        let authorizations = self.authorizations.lock();
         authorizations.iter().fold(of_address, |concealment, value| concealment.and_authorization(value))
     }
 }

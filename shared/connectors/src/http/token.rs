@@ -14,10 +14,11 @@ use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use forebay_contract::{Name, Secret};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use http::{Method, StatusCode};
+use parking_lot::Mutex;
 use reqwest::{Request, Response, Url};
 use serde_json::Value as Json;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::Instrument;
 
@@ -104,7 +105,7 @@ impl Tokens {
 
     /// Forgets the token of a connection that was changed since.
     fn place(&self, connection: &Arc<Connection>) -> Place {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.entries.lock();
         let key = (connection.tenant.clone(), connection.name.clone());
         if let Some(entry) = entries.get(&key)
             && (Arc::ptr_eq(&entry.connection, connection) || entry.connection == *connection)

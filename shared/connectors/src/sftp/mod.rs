@@ -159,7 +159,7 @@ impl Connectors {
             let session = self.sftp_pools().lease(connection, MAX_SESSIONS, make).await?;
             session.set_timeout(bounds.timeout);
             // After a failure a file may be open there: the session is not used again.
-            let done = act(&target, sftp, &session, action, earlier, &leftover, bounds.most_bytes).await?;
+            let done = act(&target, sftp, &session, action, earlier, &leftover, bounds.max_bytes).await?;
             session.done();
             Ok(done)
         };
@@ -179,19 +179,19 @@ async fn act(
     action: FileAction,
     earlier: Earlier<'_>,
     leftover: &Leftover,
-    most_bytes: usize,
+    max_bytes: usize,
 ) -> Result<Value, ExecutionError> {
     match action {
         FileAction::List { path, pattern } => {
             let path = resolved(&path, &sftp.folder, true)?;
-            list(target, session, &path, pattern.as_deref(), most_bytes).await
+            list(target, session, &path, pattern.as_deref(), max_bytes).await
         }
         FileAction::Get { path, rule } => {
             let path = resolved(&path, &sftp.folder, false)?;
-            let bytes = read(target, session, &path, most_bytes).await?;
+            let bytes = read(target, session, &path, max_bytes).await?;
             let content_type = type_of(&path);
             let size = count(bytes.len());
-            let is_read = move || read_body(Reading { rule: &rule, max_bytes: most_bytes }, content_type, None, &bytes);
+            let is_read = move || read_body(Reading { rule: &rule, max_bytes }, content_type, None, &bytes);
             let body = weight::run(weight::are_many(usize::try_from(size).unwrap_or_default()), is_read).await?;
             let body = body.map_err(|error| ExecutionError::permanent(ErrorCode::Body, format!("{target}: {path}: {error}")))?;
             let name = Value::string(name_of(&path));
@@ -220,7 +220,7 @@ async fn list(
     session: &Session,
     path: &str,
     pattern: Option<&str>,
-    most_bytes: usize,
+    max_bytes: usize,
 ) -> Result<Value, ExecutionError> {
     let wrong = |error: SftpError| failed(target, &format!("the folder {path} could not be listed"), &error);
     let folder = if path.is_empty() { "." } else { path };
@@ -237,7 +237,7 @@ async fn list(
                 continue;
             }
             bytes += ENTRY_BYTES + file.filename.len() * 2 + path.len();
-            if bytes > most_bytes {
+            if bytes > max_bytes {
                 let message = format!("{target}: the folder {path} holds too many files to list; use a pattern");
                 return Err(ExecutionError::permanent(ErrorCode::Limit, message));
             }
@@ -269,14 +269,14 @@ async fn list(
     Ok(Value::array(output))
 }
 
-pub(super) async fn read(target: &Target<'_>, session: &Session, path: &str, most_bytes: usize) -> Result<Vec<u8>, ExecutionError> {
+pub(super) async fn read(target: &Target<'_>, session: &Session, path: &str, max_bytes: usize) -> Result<Vec<u8>, ExecutionError> {
     let wrong = |error: SftpError| failed(target, &format!("{path} could not be read"), &error);
-    let too_large = || ExecutionError::permanent(ErrorCode::Limit, format!("{target}: {path} has more than {most_bytes} bytes"));
+    let too_large = || ExecutionError::permanent(ErrorCode::Limit, format!("{target}: {path} has more than {max_bytes} bytes"));
     let attributes = session.files.stat(path).await.map_err(wrong)?.attrs;
     if attributes.is_dir() {
         return Err(ExecutionError::permanent(ErrorCode::Remote, format!("{target}: {path} is a folder")));
     }
-    if attributes.size.is_some_and(|size| size > most_bytes as u64) {
+    if attributes.size.is_some_and(|size| size > max_bytes as u64) {
         return Err(too_large());
     }
     let handle = session.files.open(path, OpenFlags::READ, FileAttributes::empty()).await.map_err(wrong)?.handle;
@@ -284,7 +284,7 @@ pub(super) async fn read(target: &Target<'_>, session: &Session, path: &str, mos
     loop {
         match session.files.read(handle.as_str(), bytes.len() as u64, READ_BYTES).await {
             Ok(chunk) if chunk.data.is_empty() => break,
-            Ok(chunk) if bytes.len() + chunk.data.len() > most_bytes => return Err(too_large()),
+            Ok(chunk) if bytes.len() + chunk.data.len() > max_bytes => return Err(too_large()),
             Ok(chunk) => bytes.extend_from_slice(&chunk.data),
             Err(error) if is(&error, StatusCode::Eof) => break,
             Err(error) => return Err(wrong(error)),

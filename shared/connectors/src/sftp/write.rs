@@ -7,9 +7,9 @@ use deadpool::managed::Manager;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use forebay_mapping::Value;
 use futures_util::future::try_join_all;
+use parking_lot::Mutex;
 use russh_sftp::client::error::Error as SftpError;
 use russh_sftp::protocol::{FileAttributes, OpenFlags, StatusCode};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -48,7 +48,7 @@ impl Leftover {
     }
 
     fn is(&self, path: &str, is_own: bool) {
-        *self.file.lock().unwrap_or_else(PoisonError::into_inner) = Some(Unfinished { path: path.to_owned(), is_own });
+        *self.file.lock() = Some(Unfinished { path: path.to_owned(), is_own });
     }
 
     fn is_gone(&self) {
@@ -56,11 +56,11 @@ impl Leftover {
     }
 
     fn path(&self) -> Option<String> {
-        self.file.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|file| file.path.clone())
+        self.file.lock().as_ref().map(|file| file.path.clone())
     }
 
     fn take(&self) -> Option<Unfinished> {
-        self.file.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.file.lock().take()
     }
 
     /// Takes away what is left, in a session of its own: nobody knows what the one before is in the middle of.

@@ -93,7 +93,7 @@ impl Connectors {
         let is_mysql = matches!(connection.kind, ConnectionKind::Mysql(_));
         guard::check(&batch, is_mysql)?;
         let progress = Progress::default();
-        let mut results = Results { rows_and_counts: Vec::new(), bytes: 0, most_bytes: bounds.most_bytes };
+        let mut results = Results { rows_and_counts: Vec::new(), bytes: 0, max_bytes: bounds.max_bytes };
         let run = async {
             match &connection.kind {
                 ConnectionKind::Postgres(database) => postgres::run(self, connection, database, &batch, &progress, &mut results).await,
@@ -128,17 +128,17 @@ impl Batch {
 pub(super) struct Results {
     rows_and_counts: Vec<Value>,
     bytes: usize,
-    most_bytes: usize,
+    max_bytes: usize,
 }
 
 impl Results {
     /// Counts a row in, before it is kept.
     fn count(&mut self, target: &Target<'_>, bytes: usize) -> Result<(), ExecutionError> {
         self.bytes = self.bytes.saturating_add(bytes);
-        if self.bytes <= self.most_bytes {
+        if self.bytes <= self.max_bytes {
             return Ok(());
         }
-        let message = format!("{target} gave more than {} bytes of rows; select fewer columns, or use LIMIT", self.most_bytes);
+        let message = format!("{target} gave more than {} bytes of rows; select fewer columns, or use LIMIT", self.max_bytes);
         Err(ExecutionError::permanent(ErrorCode::Limit, message))
     }
 

@@ -143,7 +143,7 @@ impl<'a> StepRun<'a> {
     /// The bounds of a call of a remote system.
     fn bounds(self) -> Bounds {
         let options = self.engine().options();
-        Bounds { timeout: self.timeout.unwrap_or(options.step_timeout), most_bytes: options.remote_bytes }
+        Bounds { timeout: self.timeout.unwrap_or(options.step_timeout), max_bytes: options.remote_bytes }
     }
 
     /// The output of a mapping.

@@ -23,7 +23,7 @@ use serde_json::{Value as Json, json};
 use std::sync::Arc;
 use std::time::Duration;
 
-const BOUNDS: Bounds = Bounds { timeout: Duration::from_secs(20), most_bytes: 8 * 1024 * 1024 };
+const BOUNDS: Bounds = Bounds { timeout: Duration::from_secs(20), max_bytes: 8 * 1024 * 1024 };
 
 fn connectors() -> Connectors {
     Connectors::new(Reach::allow())

@@ -103,7 +103,7 @@ async fn statements_that_cannot_be_run_say_why() {
         let error = refused(&connectors, &database, statement).await;
         assert!(error.code == code && !error.transient && error.message.contains(part), "{what}: {error:?}");
     }
-    let bounds = Bounds { most_bytes: 10_000, ..BOUNDS };
+    let bounds = Bounds { max_bytes: 10_000, ..BOUNDS };
     let much = query("SELECT repeat('x', 100) AS x FROM information_schema.collations", json!([]));
     let error = connectors.sql(&database, vec![much], false, bounds).await.unwrap_err();
     assert_permanent(&error, ErrorCode::Limit, &["more than 10000 bytes"]);

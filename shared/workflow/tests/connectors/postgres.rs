@@ -172,7 +172,7 @@ async fn statements_that_cannot_be_run_say_why() {
 #[tokio::test]
 async fn too_many_rows_end_the_statement() {
     let (connectors, database) = (connectors(), database());
-    let bounds = Bounds { most_bytes: 100_000, ..BOUNDS };
+    let bounds = Bounds { max_bytes: 100_000, ..BOUNDS };
     let endless = query("SELECT repeat('x', 100) AS x, generate_series(1, 1000000000)", json!([]));
     let error = connectors.sql(&database, vec![endless], false, bounds).await.unwrap_err();
     assert_permanent(&error, ErrorCode::Limit, &["more than 100000 bytes", "LIMIT"]);

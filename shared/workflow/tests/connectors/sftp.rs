@@ -112,7 +112,7 @@ async fn what_the_server_refuses_names_the_file() {
     assert_permanent(&error, ErrorCode::Mapping, &["`..`"]);
     std::fs::write(server.files().join("a.json"), "{").unwrap();
     assert_permanent(&refused_by(&connection, get("a.json", None)).await, ErrorCode::Body, &["a.json", "JSON"]);
-    let small = Bounds { most_bytes: 100, ..BOUNDS };
+    let small = Bounds { max_bytes: 100, ..BOUNDS };
     std::fs::write(server.files().join("b.txt"), [b'x'; 101]).unwrap();
     let error = connectors().sftp(&connection, get("b.txt", None), Earlier::NONE, small).await.unwrap_err();
     assert_permanent(&error, ErrorCode::Limit, &["b.txt has more than 100 bytes"]);
