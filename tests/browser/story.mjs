@@ -21,7 +21,7 @@ try {
   await page.fill("[name=name]", "ada");
   await page.fill("[name=password]", password);
   await page.click("button:has-text('Create administrator')");
-  has(await main(), "setup code is another one", "a wrong code is refused");
+  has(await main(), "The setup code is wrong", "a wrong code is refused");
   faults.length = 0; // The browser calls an answer of 403 an error.
   await page.goto(setup.href);
   await looked(page, "setup");

@@ -1,0 +1,241 @@
+//! The audit log: an entry is written in the transaction of its change, so that there is no change without an entry.
+
+use crate::database::pool::Store;
+use crate::database::timestamp::Timestamp;
+use crate::definitions::integrations::{read_name, storable};
+use crate::error::StoreError;
+use crate::history::retention::{ROWS_AT_ONCE, delete_all};
+use deadpool_postgres::GenericClient;
+use forebay_contract::json::read_json;
+use forebay_contract::{Name, UnixMicros};
+use serde_json::{Value, json};
+use std::net::IpAddr;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// Maximum length of the name of a principal, in characters.
+const MAX_NAME_LENGTH: usize = 200;
+
+/// The kind of a principal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PrincipalKind {
+    /// A person who is signed in.
+    User,
+    /// A program with a person's API token.
+    Token,
+    /// The command on a machine that reaches the database.
+    Host,
+    /// Forebay itself.
+    System,
+    /// A caller without a name or a proof of it.
+    Anonymous,
+}
+
+impl PrincipalKind {
+    const ALL: [Self; 5] = [Self::User, Self::Token, Self::Host, Self::System, Self::Anonymous];
+
+    /// Returns the word in the API and the store.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Token => "token",
+            Self::Host => "host",
+            Self::System => "system",
+            Self::Anonymous => "anonymous",
+        }
+    }
+
+    pub(crate) fn of_word(word: &str) -> Result<Self, StoreError> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word).ok_or(StoreError::Damaged { what: "author of a change" })
+    }
+}
+
+/// The user, program or process that makes a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    /// Its kind.
+    pub kind: PrincipalKind,
+    /// Its name for people, such as `anna`, `anna (token CI)` or `root@build-1`.
+    pub name: String,
+    /// The user, where there is one.
+    pub user: Option<Uuid>,
+    /// The address of the client from which the request came; `None`: not by HTTP.
+    pub address: Option<IpAddr>,
+}
+
+impl From<&Principal> for Principal {
+    fn from(principal: &Principal) -> Self {
+        principal.clone()
+    }
+}
+
+/// The command on a machine that reaches the database.
+impl From<&str> for Principal {
+    fn from(name: &str) -> Self {
+        Self { kind: PrincipalKind::Host, name: name.to_owned(), user: None, address: None }
+    }
+}
+
+/// One change, as the audit log records it. Holds no secret.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AuditEvent {
+    /// The tenant; `None`: the whole installation.
+    pub tenant: Option<Name>,
+    /// A stable word, such as `key.create`.
+    pub action: &'static str,
+    /// The changed thing, such as `t37ed/CreateWorkOrder`.
+    pub target: String,
+    /// The state before; `None`: there was none, or it does not matter.
+    pub before: Option<Value>,
+    /// The state after; `None`: there is none, or it does not matter.
+    pub after: Option<Value>,
+}
+
+/// One entry of the audit log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AuditEntry {
+    /// Increases with each entry; there are gaps.
+    pub id: i64,
+    /// Microseconds of Unix time.
+    pub at: UnixMicros,
+    /// The principal that made the change.
+    pub principal: Principal,
+    /// The tenant; `None`: the whole installation.
+    pub tenant: Option<Name>,
+    /// The action, such as `key.create`.
+    pub action: String,
+    /// The changed thing, such as `t37ed/CreateWorkOrder`.
+    pub target: String,
+    /// The state before.
+    pub before: Option<Value>,
+    /// The state after.
+    pub after: Option<Value>,
+}
+
+/// A filter of the audit log.
+#[derive(Debug, Clone, Default)]
+pub struct AuditFilter {
+    /// Of these tenants; `None`: all, and those of no tenant.
+    pub tenants: Option<Vec<Name>>,
+    /// By the principal of this name.
+    pub by: Option<String>,
+    /// An action, or its first word: `key` finds `key.create`.
+    pub action: Option<String>,
+    /// Of exactly this target.
+    pub target: Option<String>,
+    /// At this time or later.
+    pub since: Option<UnixMicros>,
+    /// Before this time.
+    pub until: Option<UnixMicros>,
+    /// Before the entry of this id: the last one of the page before.
+    pub before: Option<i64>,
+    /// Maximum entries.
+    pub limit: u32,
+}
+
+impl Store {
+    /// Writes an event that changes nothing in the database, such as a retry.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn record_audit_event(&self, principal: &Principal, event: &AuditEvent) -> Result<(), StoreError> {
+        let client = self.client("write the audit log").await?;
+        write(&client, principal, event).await
+    }
+
+    /// Deletes entries that are older than `retention`, writes an entry about it, and returns their number. Several processes may call it
+    /// at the same time: one of them deletes.
+    ///
+    /// # Errors
+    /// Those of the database. Deleted entries stay deleted.
+    pub async fn delete_old_audit_entries(&self, now: UnixMicros, retention: Duration) -> Result<u64, StoreError> {
+        let mut client = self.client("delete old entries of the audit log").await?;
+        let before = Timestamp(now - retention);
+        let statement =
+            format!("delete from audit where id = any(array(select id from audit where at < $1 order by id limit {ROWS_AT_ONCE}))");
+        let deleted = delete_all(&mut client, &statement, before).await?.unwrap_or_default();
+        if deleted > 0 {
+            let principal = Principal { kind: PrincipalKind::System, name: "retention".to_owned(), user: None, address: None };
+            let after = json!({ "lines": deleted, "before": before.0.rfc3339() });
+            let event = AuditEvent { tenant: None, action: "audit.forget", target: "*".to_owned(), before: None, after: Some(after) };
+            write(&client, &principal, &event).await?;
+        }
+        Ok(deleted)
+    }
+
+    /// Returns entries of the audit log, the newest first.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn list_audit(&self, filter: &AuditFilter) -> Result<Vec<AuditEntry>, StoreError> {
+        let operation = "list the audit log";
+        let client = self.client(operation).await?;
+        let sql = "select id, at, by_kind, by_name, by_user, tenant, action, target, before::text, after::text, client_address
+                   from audit
+                   where ($1::text[] is null or tenant = any($1)) and ($2::text is null or by_name = $2)
+                       and ($3::text is null or action = $3 or starts_with(action, $3 || '.')) and ($4::text is null or target = $4)
+                       and ($5::timestamptz is null or at >= $5) and ($6::timestamptz is null or at < $6)
+                       and ($7::bigint is null or id < $7)
+                   order by id desc limit $8";
+        let tenants = filter.tenants.as_ref().map(|tenants| tenants.iter().map(Name::as_str).collect::<Vec<_>>());
+        // As they are stored: the server would refuse a NUL.
+        let [by, action, target] = [&filter.by, &filter.action, &filter.target].map(|text| text.as_deref().map(storable));
+        let (since, until) = (filter.since.map(Timestamp), filter.until.map(Timestamp));
+        let rows = client
+            .query(sql, &[&tenants, &by, &action, &target, &since, &until, &filter.before, &i64::from(filter.limit)])
+            .await
+            .map_err(StoreError::during(operation))?;
+        let mut entries = Vec::with_capacity(rows.len());
+        for row in rows {
+            let value = |text: Option<&str>| text.map(|text| read_json(text.as_bytes())).transpose();
+            let damaged = |_| StoreError::Damaged { what: "entry of the audit log" };
+            entries.push(AuditEntry {
+                id: row.get(0),
+                at: row.get::<_, Timestamp>(1).0,
+                principal: Principal {
+                    kind: PrincipalKind::of_word(row.get(2))?,
+                    name: row.get(3),
+                    user: row.get(4),
+                    address: address(row.get(10)),
+                },
+                tenant: row.get::<_, Option<&str>>(5).map(read_name).transpose()?,
+                action: row.get(6),
+                target: row.get(7),
+                before: value(row.get(8)).map_err(damaged)?,
+                after: value(row.get(9)).map_err(damaged)?,
+            });
+        }
+        Ok(entries)
+    }
+}
+
+fn address(text: Option<&str>) -> Option<IpAddr> {
+    text.and_then(|text| text.parse().ok())
+}
+
+/// Writes an entry, in the transaction of the change where there is one.
+pub(crate) async fn write(client: &impl GenericClient, principal: &Principal, event: &AuditEvent) -> Result<(), StoreError> {
+    let sql = "insert into audit (by_kind, by_name, by_user, tenant, action, target, before, after, client_address)
+               values ($1, $2, $3, $4, $5, $6, $7::text::json, $8::text::json, $9)";
+    let text = |value: &Option<Value>| value.as_ref().map(Value::to_string);
+    let name: String = storable(&principal.name).chars().take(MAX_NAME_LENGTH).collect();
+    client
+        .execute(
+            sql,
+            &[
+                &principal.kind.as_str(),
+                &name,
+                &principal.user,
+                &event.tenant.as_ref().map(Name::as_str),
+                &event.action,
+                &storable(&event.target),
+                &text(&event.before),
+                &text(&event.after),
+                &principal.address.map(|address| address.to_string()),
+            ],
+        )
+        .await
+        .map_err(StoreError::during("write the audit log"))?;
+    Ok(())
+}

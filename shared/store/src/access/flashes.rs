@@ -1,0 +1,53 @@
+//! What a page shows once, after the change that it answers: so that the answer to a form is always another page's address, which can be
+//! loaded again without doing the change again. Neither the database nor the address alone tells what is in it.
+
+use crate::database::pool::Store;
+use crate::error::StoreError;
+use crate::remote::seal::SecretKeys;
+use forebay_contract::Secret;
+use sha2::{Digest, Sha256};
+use std::time::Duration;
+use uuid::Uuid;
+
+impl Store {
+    /// Keeps a text for one reading with the same credential (a session's cookie, a token), which is not stored. Returns its id.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn put_flash(&self, credential: &Secret, text: Vec<u8>, lasts: Duration) -> Result<Uuid, StoreError> {
+        let operation = "keep what is shown once";
+        let failed = StoreError::during(operation);
+        let id = Uuid::new_v4();
+        let sealed = keys(credential)?.seal_for(id.as_bytes(), text)?;
+        let client = self.client(operation).await?;
+        client.execute("delete from flashes where expires_at < now()", &[]).await.map_err(failed)?;
+        let sql = "insert into flashes (id, content, sealed_by, expires_at) values ($1, $2, $3, now() + $4 * interval '1 second')";
+        client.execute(sql, &[&id, &sealed.content, &sealed.by.as_slice(), &lasts.as_secs_f64()]).await.map_err(failed)?;
+        Ok(id)
+    }
+
+    /// Reads a text this one time; `None`: it was read, its time is over, or the credential is another one.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn take_flash(&self, credential: &Secret, id: Uuid) -> Result<Option<Vec<u8>>, StoreError> {
+        let operation = "read what is shown once";
+        let failed = StoreError::during(operation);
+        let client = self.client(operation).await?;
+        let keys = keys(credential)?;
+        // A request with another credential neither reads nor removes it.
+        let sql = "select content, sealed_by from flashes where id = $1 and expires_at > now()";
+        let Some(row) = client.query_opt(sql, &[&id]).await.map_err(failed)? else { return Ok(None) };
+        let Ok(text) = keys.open_for("what is shown once", id.as_bytes(), row.get(0), row.get(1)) else { return Ok(None) };
+        // Two requests that read at the same time: one gets it.
+        let deleted = client.execute("delete from flashes where id = $1", &[&id]).await.map_err(failed)?;
+        Ok((deleted > 0).then_some(text))
+    }
+}
+
+/// The digest differs from the one by which a session or a token is stored.
+fn keys(credential: &Secret) -> Result<SecretKeys, StoreError> {
+    let key = Sha256::new().chain_update("forebay flash ").chain_update(credential.expose()).finalize();
+    let text = Secret::new(data_encoding::HEXLOWER.encode(&key));
+    SecretKeys::parse(&text).map_err(|reason| StoreError::Invalid { what: "the credential", reason })
+}

@@ -1,0 +1,115 @@
+//! The broker and the queue prefix of the installation: stored once, and compared by each process.
+
+use crate::access::audit::{AuditEvent, Principal, write};
+use crate::database::pool::Store;
+use crate::error::StoreError;
+use deadpool_postgres::Transaction;
+use uuid::Uuid;
+
+const READ: &str = "read where the installation's messages travel";
+const REGISTER: &str = "register where the installation's messages travel";
+
+/// The broker and the queues of an installation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokerPlace {
+    /// Names the exchange that marks the broker; a new one for each registration, so that an earlier broker's mark proves nothing.
+    pub mark: Uuid,
+    /// The text before the name of every queue; may be empty.
+    pub queue_prefix: String,
+    /// Shared queues of each kind, at least 1.
+    pub shared_queues: u16,
+}
+
+impl Store {
+    /// The stored place; `None`: no service has been started with this database yet.
+    ///
+    /// # Errors
+    /// A database that is away or not migrated.
+    pub async fn broker_place(&self) -> Result<Option<BrokerPlace>, StoreError> {
+        let client = self.client(READ).await?;
+        let sql = "select broker_mark, queue_prefix, shared_queues from installation";
+        let row = client.query_opt(sql, &[]).await.map_err(StoreError::during(READ))?;
+        Ok(row.as_ref().and_then(of_row))
+    }
+
+    /// Stores `place` where none is stored, and gives the place that is stored from then on. `mark` runs first and puts the mark on the
+    /// broker: of several processes at once only the one whose place is stored runs it. Its error leaves nothing stored.
+    ///
+    /// # Errors
+    /// Those of `mark`; a database that is away or not migrated.
+    pub async fn register_broker_place<E: From<StoreError>>(
+        &self,
+        place: &BrokerPlace,
+        mark: impl Future<Output = Result<(), E>>,
+    ) -> Result<BrokerPlace, E> {
+        let mut client = self.client(REGISTER).await?;
+        let transaction = client.transaction().await.map_err(StoreError::during(REGISTER))?;
+        if let Some(stored) = locked(&transaction).await? {
+            return Ok(stored);
+        }
+        mark.await?;
+        save(&transaction, place).await?;
+        transaction.commit().await.map_err(StoreError::during(REGISTER))?;
+        Ok(place.clone())
+    }
+
+    /// Stores `place` instead of `instead_of`, whose mark is on the broker already, with its line in the audit log.
+    ///
+    /// # Errors
+    /// [`StoreError::Changed`]: another place is stored by now; a database that is away or not migrated.
+    pub async fn replace_broker_place(
+        &self,
+        place: &BrokerPlace,
+        instead_of: Option<&BrokerPlace>,
+        principal: &Principal,
+        event: &AuditEvent,
+    ) -> Result<(), StoreError> {
+        let mut client = self.client(REGISTER).await?;
+        let transaction = client.transaction().await.map_err(StoreError::during(REGISTER))?;
+        if locked(&transaction).await?.as_ref() != instead_of {
+            return Err(StoreError::Changed { what: "the installation's broker".to_owned() });
+        }
+        save(&transaction, place).await?;
+        write(&transaction, principal, event).await?;
+        transaction.commit().await.map_err(StoreError::during(REGISTER))
+    }
+
+    /// Every integration that may have had a queue of its own: those that are stored, and those that only the history of executions names.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn integrations_ever(&self) -> Result<Vec<Uuid>, StoreError> {
+        let client = self.client(READ).await?;
+        // From one id to the next by the index: reading millions of executions would take too long.
+        let sql = "with recursive seen (id) as (
+                       (select integration_id from executions order by integration_id limit 1)
+                       union all
+                       select (select e.integration_id from executions e where e.integration_id > seen.id order by e.integration_id limit 1)
+                       from seen where seen.id is not null)
+                   select id from seen where id is not null union select id from integrations";
+        let rows = client.query(sql, &[]).await.map_err(StoreError::during(READ))?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+}
+
+/// The stored place; nobody else changes it until the transaction ends.
+async fn locked(transaction: &Transaction<'_>) -> Result<Option<BrokerPlace>, StoreError> {
+    let sql = "select broker_mark, queue_prefix, shared_queues from installation for update";
+    let row = transaction.query_opt(sql, &[]).await.map_err(StoreError::during(REGISTER))?;
+    let row = row.ok_or(StoreError::NotFound { what: "the installation's row".to_owned() })?;
+    Ok(of_row(&row))
+}
+
+async fn save(transaction: &Transaction<'_>, place: &BrokerPlace) -> Result<(), StoreError> {
+    let sql = "update installation set broker_mark = $1, queue_prefix = $2, shared_queues = $3, registered_at = now()";
+    let shared_queues = i32::from(place.shared_queues);
+    let saved = transaction.execute(sql, &[&place.mark, &place.queue_prefix, &shared_queues]).await;
+    saved.map(drop).map_err(StoreError::during(REGISTER))
+}
+
+fn of_row(row: &tokio_postgres::Row) -> Option<BrokerPlace> {
+    let mark: Option<Uuid> = row.get(0);
+    // The table's checks: all of them are there or none, and the number fits.
+    let (queue_prefix, shared_queues): (Option<String>, Option<i32>) = (row.get(1), row.get(2));
+    Some(BrokerPlace { mark: mark?, queue_prefix: queue_prefix?, shared_queues: u16::try_from(shared_queues?).ok()? })
+}

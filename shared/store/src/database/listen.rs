@@ -1,0 +1,193 @@
+//! LISTEN and NOTIFY: how a change reaches every process at once.
+
+use crate::database::endpoint::{Server, TIMEOUT};
+use crate::database::pool::Store;
+use crate::error::StoreError;
+use deadpool_postgres::Transaction;
+use futures_util::{StreamExt, stream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+use tokio_postgres::{AsyncMessage, Client};
+use tokio_util::sync::CancellationToken;
+
+/// A part of the snapshot has changed.
+pub(crate) const CHANGED: &str = "forebay_changed";
+/// A worker has joined, left, or taken other queues.
+pub(crate) const WORKERS: &str = "forebay_workers";
+/// Executions were recorded; the payload names them.
+pub(crate) const OUTCOMES: &str = "forebay_outcomes";
+/// Where a notification says only that something is new: while one waits, further ones add nothing.
+pub(crate) const ONE_WAKE: usize = 1;
+const FIRST_BACKOFF: Duration = Duration::from_millis(50);
+const MAX_BACKOFF: Duration = Duration::from_secs(1);
+/// Interval at which a silent connection is checked.
+pub(crate) const LIVENESS: Duration = Duration::from_secs(10);
+
+/// The parts of a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    Integrations,
+    Keys,
+    Triggers,
+    Tenants,
+    Connections,
+    Diagnostics,
+    TenantQueues,
+}
+
+impl Part {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Integrations => "integrations",
+            Self::Keys => "keys",
+            Self::Triggers => "triggers",
+            Self::Tenants => "tenants",
+            Self::Connections => "connections",
+            Self::Diagnostics => "diagnostics",
+            Self::TenantQueues => "tenant_queues",
+        }
+    }
+}
+
+/// The generation that the transaction's changes to the part belong to. Other writers of the part wait until the transaction ends, so
+/// generations become visible in their order; a writer takes at most one part, so writers can't wait for one another in a circle.
+pub(crate) async fn next_generation(transaction: &Transaction<'_>, part: Part) -> Result<i64, StoreError> {
+    let sql = "update snapshot_generations set generation = generation + 1 where part = $1 returning generation";
+    let row = transaction.query_one(sql, &[&part.as_str()]).await.map_err(StoreError::during("take a generation"))?;
+    Ok(row.get(0))
+}
+
+/// Wakes every snapshot when the transaction commits.
+pub(crate) async fn announce_change(transaction: &Transaction<'_>) -> Result<(), StoreError> {
+    transaction.batch_execute("notify forebay_changed").await.map_err(StoreError::during("announce a change"))
+}
+
+/// A connection of its own that listens to one channel.
+pub(crate) struct Listener {
+    client: Client,
+    payloads: mpsc::Receiver<String>,
+    /// Whether one came while as many waited as may.
+    missed: Arc<AtomicBool>,
+    connection: JoinHandle<()>,
+}
+
+impl Listener {
+    /// `waiting`: how many notifications wait to be taken; further ones are dropped.
+    pub(crate) async fn open(server: &Server, channel: &'static str, waiting: usize) -> Result<Self, StoreError> {
+        let operation = "listen";
+        let unavailable = |source: Box<dyn std::error::Error + Send + Sync>| StoreError::Unavailable { operation, source };
+        let connect = timeout(TIMEOUT, server.connect()).await.map_err(|elapsed| unavailable(Box::new(elapsed)))?;
+        let (client, mut connection) = connect.map_err(|error| unavailable(Box::new(error)))?;
+        let (wake, payloads) = mpsc::channel(waiting);
+        let missed = Arc::new(AtomicBool::new(false));
+        let misses = missed.clone();
+        let connection = tokio::spawn(async move {
+            let mut messages = stream::poll_fn(move |context| connection.poll_message(context));
+            while let Some(Ok(message)) = messages.next().await {
+                if let AsyncMessage::Notification(notification) = message
+                    && wake.try_send(notification.payload().to_owned()).is_err()
+                {
+                    misses.store(true, Ordering::Relaxed);
+                }
+            }
+        });
+        let listener = Self { client, payloads, missed, connection };
+        listener.client.batch_execute(&format!("listen {channel}")).await.map_err(StoreError::during(operation))?;
+        Ok(listener)
+    }
+
+    /// Waits for a notification; `false`: the connection is lost, and notifications with it.
+    pub(crate) async fn notified(&mut self) -> bool {
+        self.payloads.recv().await.is_some()
+    }
+
+    /// The payload of the next notification; `None`: the connection is lost.
+    pub(crate) async fn next(&mut self) -> Option<String> {
+        self.payloads.recv().await
+    }
+
+    /// Returns true if a notification was dropped since the last time.
+    pub(crate) fn has_missed(&self) -> bool {
+        self.missed.swap(false, Ordering::Relaxed)
+    }
+
+    /// Returns true if the server still answers on this connection.
+    pub(crate) async fn is_alive(&self) -> bool {
+        matches!(timeout(TIMEOUT, self.client.simple_query("")).await, Ok(Ok(_)))
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.connection.abort();
+    }
+}
+
+/// Pauses between attempts: short at first, a second at most.
+pub(crate) struct Backoff(Duration);
+
+impl Backoff {
+    pub(crate) fn new() -> Self {
+        Self(FIRST_BACKOFF)
+    }
+
+    pub(crate) async fn pause(&mut self) {
+        sleep(self.0).await;
+        self.0 = (self.0 * 2).min(MAX_BACKOFF);
+    }
+}
+
+/// Notifies when the set of workers, or their queues, may have changed.
+#[derive(Debug, Clone)]
+pub struct WorkerWatch {
+    changes: watch::Receiver<u64>,
+}
+
+impl WorkerWatch {
+    /// Waits until something has changed since the last call. Also returns after a lost connection was replaced, since a change may have
+    /// been missed; never returns after shutdown.
+    pub async fn changed(&mut self) {
+        if self.changes.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+impl Store {
+    /// Watches workers join and leave, over a connection of its own, until shutdown.
+    #[must_use]
+    pub fn watch_workers(&self, shutdown: CancellationToken) -> WorkerWatch {
+        let (sender, changes) = watch::channel(0);
+        let server = self.server.clone();
+        tokio::spawn(async move {
+            shutdown.run_until_cancelled(follow_workers(&server, &sender)).await;
+        });
+        WorkerWatch { changes }
+    }
+}
+
+async fn follow_workers(server: &Server, changes: &watch::Sender<u64>) {
+    let mut backoff = Backoff::new();
+    loop {
+        let Ok(mut listener) = Listener::open(server, WORKERS, ONE_WAKE).await else {
+            backoff.pause().await;
+            continue;
+        };
+        backoff = Backoff::new();
+        changes.send_modify(|count| *count += 1);
+        loop {
+            match timeout(LIVENESS, listener.notified()).await {
+                Ok(true) => changes.send_modify(|count| *count += 1),
+                Ok(false) => break,
+                Err(_) if listener.is_alive().await => {}
+                Err(_) => break,
+            }
+        }
+        // A server that accepts and drops connections must not be asked in a tight loop.
+        backoff.pause().await;
+    }
+}

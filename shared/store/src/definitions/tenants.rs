@@ -1,0 +1,157 @@
+//! Settings of a whole tenant.
+
+use crate::access::audit::{self, AuditEvent, Principal};
+use crate::database::listen::{self, Part};
+use crate::database::pool::Store;
+use crate::definitions::integrations::{read_name, storable};
+use crate::error::StoreError;
+use deadpool_postgres::Transaction;
+use forebay_contract::Name;
+use serde_json::json;
+use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// The readers of the documents that are made of a tenant's definitions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum DocsAccess {
+    /// Everybody.
+    Open,
+    /// A holder of any API key of the tenant.
+    #[default]
+    Key,
+    /// Nobody: they are not served.
+    Off,
+}
+
+impl DocsAccess {
+    /// The word used in the command and the store.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Key => "key",
+            Self::Off => "off",
+        }
+    }
+}
+
+impl fmt::Display for DocsAccess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for DocsAccess {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Self::Open, Self::Key, Self::Off]
+            .into_iter()
+            .find(|access| access.as_str() == text)
+            .ok_or_else(|| format!("'{text}' is none of open, key, off"))
+    }
+}
+
+/// One tenant in a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TenantRow {
+    /// The tenant.
+    pub name: Name,
+    /// The readers of its documents.
+    pub docs: DocsAccess,
+    /// Maximum bytes of its payloads; `None`: as many as there are.
+    pub payload_bytes: Option<i64>,
+    /// Number of its integrations, disabled ones included.
+    pub integrations: i64,
+}
+
+impl Store {
+    /// Every tenant that has an integration, a key or a setting, by name.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn list_tenants(&self) -> Result<Vec<TenantRow>, StoreError> {
+        let operation = "list tenants";
+        let client = self.client(operation).await?;
+        let sql = "select known.name, t.docs, t.payload_bytes, (select count(*) from integrations i where i.tenant = known.name)
+                   from (select tenant as name from integrations union select tenant from api_keys union select name from tenants) known
+                   left join tenants t on t.name = known.name order by known.name";
+        let rows = client.query(sql, &[]).await.map_err(StoreError::during(operation))?;
+        let row = |row: &tokio_postgres::Row| {
+            let docs = row.get::<_, Option<&str>>(1).map(read_access).transpose()?.unwrap_or_default();
+            Ok(TenantRow { name: read_name(row.get(0))?, docs, payload_bytes: row.get(2), integrations: row.get(3) })
+        };
+        rows.iter().map(row).collect()
+    }
+
+    /// Sets the maximum bytes of a tenant's payloads, compressed as they are stored; `None`: no maximum. The next upkeep deletes payloads
+    /// above it.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn set_tenant_payload_bytes(&self, tenant: &Name, bytes: Option<u64>, by: impl Into<Principal>) -> Result<(), StoreError> {
+        let operation = "change a tenant";
+        let by = by.into();
+        let failed = StoreError::during(operation);
+        let bytes = bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
+        let mut client = self.client(operation).await?;
+        let transaction = client.transaction().await.map_err(failed)?;
+        let before = "select payload_bytes from tenants where name = $1 for update";
+        let before = transaction.query_opt(before, &[&tenant.as_str()]).await.map_err(failed)?;
+        let before: Option<i64> = before.and_then(|row| row.get(0));
+        let sql = "insert into tenants (name, docs, payload_bytes, changed_by) values ($1, $2, $3, $4)
+                   on conflict (name) do update set payload_bytes = excluded.payload_bytes, changed_by = excluded.changed_by,
+                       changed_at = now()";
+        let docs = DocsAccess::default().as_str();
+        transaction.execute(sql, &[&tenant.as_str(), &docs, &bytes, &storable(&by.name)]).await.map_err(failed)?;
+        let event = AuditEvent {
+            tenant: Some(tenant.clone()),
+            action: "tenant.payloads",
+            target: tenant.to_string(),
+            before: Some(json!({ "payloadBytes": before })),
+            after: Some(json!({ "payloadBytes": bytes })),
+        };
+        audit::write(&transaction, &by, &event).await?;
+        transaction.commit().await.map_err(failed)
+    }
+
+    /// Sets who may read a tenant's documents, effective on every replica within a second. The tenant needs no integration yet.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn set_tenant_docs(&self, tenant: &Name, docs: DocsAccess, by: impl Into<Principal>) -> Result<(), StoreError> {
+        let operation = "change a tenant";
+        let by = by.into();
+        let failed = StoreError::during(operation);
+        let mut client = self.client(operation).await?;
+        let transaction = client.transaction().await.map_err(failed)?;
+        listen::next_generation(&transaction, Part::Tenants).await?;
+        let before = transaction.query_opt("select docs from tenants where name = $1", &[&tenant.as_str()]).await.map_err(failed)?;
+        let before = before.map(|row| row.get::<_, &str>(0).to_owned()).unwrap_or_else(|| DocsAccess::default().as_str().to_owned());
+        let sql = "insert into tenants (name, docs, changed_by) values ($1, $2, $3)
+                   on conflict (name) do update set docs = excluded.docs, changed_by = excluded.changed_by, changed_at = now()";
+        transaction.execute(sql, &[&tenant.as_str(), &docs.as_str(), &storable(&by.name)]).await.map_err(failed)?;
+        let event = AuditEvent {
+            tenant: Some(tenant.clone()),
+            action: "tenant.docs",
+            target: tenant.to_string(),
+            before: Some(json!({ "docs": before })),
+            after: Some(json!({ "docs": docs.as_str() })),
+        };
+        audit::write(&transaction, &by, &event).await?;
+        listen::announce_change(&transaction).await?;
+        transaction.commit().await.map_err(failed)
+    }
+}
+
+/// Every tenant whose documents are not as by default.
+pub(crate) async fn load(transaction: &Transaction<'_>) -> Result<HashMap<Arc<str>, DocsAccess>, StoreError> {
+    let rows = transaction.query("select name, docs from tenants", &[]).await.map_err(StoreError::during("load a snapshot"))?;
+    rows.iter().map(|row| Ok((row.get::<_, &str>(0).into(), read_access(row.get(1))?))).collect()
+}
+
+fn read_access(text: &str) -> Result<DocsAccess, StoreError> {
+    text.parse().map_err(|_| StoreError::Damaged { what: "setting of a tenant" })
+}

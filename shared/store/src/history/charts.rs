@@ -1,0 +1,142 @@
+//! Charts of traffic: figures of any time and length, read from few rows.
+
+use crate::database::pool::Store;
+use crate::database::timestamp::Timestamp;
+use crate::error::StoreError;
+use crate::history::durations::{DURATION_BUCKETS, Durations};
+use crate::history::statistics::{Counts, HOUR, MINUTE, MINUTES_READ, begin_of};
+use crate::history::stretches::{Width, stretches};
+use forebay_contract::{Name, UnixMicros};
+use std::sync::LazyLock;
+use std::time::Duration;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+/// The scope of a chart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StatisticsScope {
+    /// Those of all tenants.
+    All,
+    /// Those of these tenants.
+    Tenants(Vec<Name>),
+    /// Those of these integrations: of one, or of a page of a list. Whole tenants are read faster as such.
+    Integrations(Vec<Uuid>),
+}
+
+/// The query of a chart.
+#[derive(Debug, Clone)]
+pub struct StatisticsQuery {
+    /// The scope.
+    pub of: StatisticsScope,
+    /// From this time on; what is older than two days is counted from the hour on.
+    pub from: UnixMicros,
+    /// Before this time.
+    pub to: UnixMicros,
+    /// How much time a point stands for: whole minutes. What is older than two days is known by the hour only.
+    pub step: Duration,
+    /// True if each integration has points of its own.
+    pub each: bool,
+}
+
+/// One point of a chart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StatisticsPoint {
+    /// The integration; `None`: the sum of all that were asked for.
+    pub integration: Option<Uuid>,
+    /// The time at which its time begins.
+    pub at: UnixMicros,
+    /// The executions that ended in it.
+    pub counts: Counts,
+}
+
+/// Of integrations there are the minutes as workers write them, five minutes and hours; of tenants there are six hours too.
+const OF_INTEGRATIONS: [Width; 3] = [Width(MINUTE), Width(5 * MINUTE), Width(HOUR)];
+const OF_TENANTS: [Width; 4] = [Width(MINUTE), Width(5 * MINUTE), Width(HOUR), Width(6 * HOUR)];
+/// The largest that is kept of all times.
+const KEPT: Width = Width(HOUR);
+
+type Parameters = Vec<Box<dyn ToSql + Sync + Send>>;
+
+impl Store {
+    /// The points of a chart, by integration and time. Where nothing ended there is no point.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn statistics(&self, query: &StatisticsQuery) -> Result<Vec<StatisticsPoint>, StoreError> {
+        let operation = "read traffic";
+        let Some((sql, parameters)) = statement(query, Timestamp::now()) else { return Ok(Vec::new()) };
+        let references: Vec<&(dyn ToSql + Sync)> = parameters.iter().map(|parameter| &**parameter as &(dyn ToSql + Sync)).collect();
+        let client = self.client(operation).await?;
+        // Prepared anew each time: a plan for any length of time would be a bad one for most.
+        let rows = client.query(&sql, &references).await.map_err(StoreError::during(operation))?;
+        let point = |row: &Row| StatisticsPoint { integration: row.get(0), at: row.get::<_, Timestamp>(1).0, counts: counts(row, 2) };
+        Ok(rows.iter().map(point).collect())
+    }
+}
+
+/// Returns one statement, so that all of it is of one moment. `None`: it is about no time.
+fn statement(query: &StatisticsQuery, now: Timestamp) -> Option<(String, Parameters)> {
+    let step = (i64::try_from(query.step.as_micros()).unwrap_or(i64::MAX) / MINUTE).max(1) * MINUTE;
+    let mut parameters: Parameters = vec![Box::new(i32::try_from(step / 1_000_000).unwrap_or(i32::MAX))];
+    let of_tenants = !query.each && !matches!(query.of, StatisticsScope::Integrations(_));
+    let only = match &query.of {
+        StatisticsScope::All => "",
+        StatisticsScope::Tenants(tenants) => {
+            parameters.push(Box::new(tenants.iter().map(|tenant| tenant.as_str().to_owned()).collect::<Vec<_>>()));
+            if of_tenants { "and tenant = any($2)" } else { "and integration_id in (select id from integrations where tenant = any($2))" }
+        }
+        StatisticsScope::Integrations(ids) => {
+            parameters.push(Box::new(ids.clone()));
+            "and integration_id = any($2)"
+        }
+    };
+    let widths = if of_tenants { &OF_TENANTS[..] } else { &OF_INTEGRATIONS[..] };
+    let key = if query.each { "integration_id" } else { "null::uuid as integration_id" };
+    let mut parts = Vec::new();
+    for stretch in stretches(widths, KEPT, step, query.from.get()..query.to.get(), begin_of(now.0.get().saturating_sub(MINUTES_READ), HOUR))
+    {
+        let minutes = stretch.width.0 / MINUTE;
+        let (rows, durations) = match of_tenants {
+            true => (format!("traffic_of_tenants where minutes = {minutes} and"), &COLUMNS),
+            false if minutes == 1 => ("traffic where".to_owned(), &ELEMENTS),
+            false => (format!("traffic_of_integrations where minutes = {minutes} and"), &COLUMNS),
+        };
+        parameters.push(Box::new(Timestamp(UnixMicros::new(stretch.from))));
+        parameters.push(Box::new(Timestamp(UnixMicros::new(stretch.to))));
+        let (from, to) = (parameters.len() - 1, parameters.len());
+        let durations = durations.as_str();
+        parts.push(format!("select {key}, at, succeeded, failed, expired, {durations} from {rows} at >= ${from} and at < ${to} {only}"));
+    }
+    if parts.is_empty() {
+        return None;
+    }
+    let sql = format!(
+        "select t.integration_id, date_bin($1::integer * interval '1 second', t.at, 'epoch'), {} from ({}) t group by 1, 2 order by 1, 2",
+        SUMS.as_str(),
+        parts.join(" union all ")
+    );
+    Some((sql, parameters))
+}
+
+/// The durations of a row of sums, and of one that a worker wrote.
+static COLUMNS: LazyLock<String> = LazyLock::new(|| of_buckets(|bucket| format!("d{bucket}")));
+static ELEMENTS: LazyLock<String> = LazyLock::new(|| of_buckets(|bucket| format!("durations[{bucket}] as d{bucket}")));
+static SUMS: LazyLock<String> = LazyLock::new(|| {
+    let statuses = ["succeeded", "failed", "expired"].map(|status| format!("sum(t.{status})::bigint"));
+    format!("{}, {}", statuses.join(", "), of_buckets(|bucket| format!("sum(t.d{bucket})::bigint")))
+});
+
+fn of_buckets(term: impl Fn(usize) -> String) -> String {
+    (1..=DURATION_BUCKETS).map(term).collect::<Vec<_>>().join(", ")
+}
+
+/// Reads [`SUMS`].
+fn counts(row: &Row, first: usize) -> Counts {
+    let number = |place: usize| u32::try_from(row.get::<_, i64>(first + place)).unwrap_or(u32::MAX);
+    let mut counts = Counts { succeeded: number(0), failed: number(1), expired: number(2), durations: Durations::default() };
+    for (bucket, count) in counts.durations.0.iter_mut().enumerate() {
+        *count = number(3 + bucket);
+    }
+    counts
+}

@@ -1,0 +1,144 @@
+//! Upkeep: partitions for the coming days, and an end for what is older than its keeper wants.
+
+use crate::database::partitions::{self, Partition, TABLES};
+use crate::database::pool::Store;
+use crate::database::timestamp::Timestamp;
+use crate::error::StoreError;
+use crate::history::budget;
+use crate::history::statistics;
+use deadpool_postgres::{Object, Transaction};
+use forebay_contract::UnixMicros;
+use std::time::Duration;
+
+/// The lock of the upkeep: "forebaz" in ASCII, next to the migrations' lock.
+const LOCK: i64 = 0x66_6f72_6562_617a;
+/// Rows deleted in one statement, so that none of them runs into the statement timeout.
+pub(crate) const ROWS_AT_ONCE: i64 = 5_000;
+/// A worker that has been silent for so long is forgotten.
+const SILENT_WORKER: &str = "1 hour";
+/// Longer than a message stays in a queue, or than a key for repeated calls is known.
+const OLD_CLAIM: &str = "60 days";
+/// Rows that have had their time: table, column, age.
+const AGES: [(&str, &str, &str); 4] = [
+    ("execution_claims", "claimed_at", OLD_CLAIM),
+    ("idempotency_keys", "expires_at", "0 s"),
+    ("connection_tokens", "expires_at", "0 s"),
+    ("diagnostics_windows", "until_at", "1 day"),
+];
+const OPERATION: &str = "maintain";
+
+/// The result of one upkeep.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MaintenanceReport {
+    /// `false`: another process was at it, and this one left the rest to it.
+    pub complete: bool,
+    /// Names of partitions created.
+    pub created: Vec<String>,
+    /// Names of partitions dropped.
+    pub dropped: Vec<String>,
+    /// Payloads deleted since their `diagnostics.keep` had passed.
+    pub payloads_deleted: u64,
+    /// Payloads deleted since their tenant's budget was used up.
+    pub over_budget: u64,
+}
+
+impl Store {
+    /// Creates the partitions of the coming days, drops those that lie wholly before `now - retention`, deletes payloads whose
+    /// `diagnostics.keep` has passed or that are over their tenant's budget, and forgets workers long gone. `now`: microseconds of Unix
+    /// time. Any number of processes may call it at once: one does the work. It never waits more than 2 s for a lock, since others would
+    /// wait behind it; what it could not do then, the next call does.
+    ///
+    /// # Errors
+    /// Those of the database; done steps stay done.
+    pub async fn maintain(&self, now: UnixMicros, retention: Duration) -> Result<MaintenanceReport, StoreError> {
+        let mut client = self.client(OPERATION).await?;
+        let mut report = MaintenanceReport::default();
+        let now = Timestamp(now);
+        for partition in partitions::missing(&client, now).await? {
+            let Some(transaction) = begin(&mut client).await? else { return Ok(report) };
+            // Another process that had the lock before may have created it.
+            if partitions::existing(&transaction, partition.table).await?.contains(&partition) {
+                continue;
+            }
+            partitions::create(&transaction, &partition).await?;
+            commit(transaction).await?;
+            report.created.push(partition.name());
+        }
+        let oldest = Timestamp(now.0 - retention);
+        for table in TABLES {
+            for partition in partitions::existing(&client, table).await? {
+                if !is_wholly_before(&partition, oldest) {
+                    continue;
+                }
+                let Some(transaction) = begin(&mut client).await? else { return Ok(report) };
+                partitions::drop(&transaction, &partition).await?;
+                commit(transaction).await?;
+                report.dropped.push(partition.name());
+            }
+            let statement = format!(
+                "delete from {table}_default where ctid = any(array(
+                     select ctid from {table}_default where accepted_at < $1 limit {ROWS_AT_ONCE}))"
+            );
+            if delete_all(&mut client, &statement, oldest).await?.is_none() {
+                return Ok(report);
+            }
+        }
+        let statement = format!(
+            "with gone as (
+                 delete from execution_payloads p using (
+                     select execution_id, accepted_at, kind from execution_payloads where expires_at < $1 limit {ROWS_AT_ONCE}) x
+                 where p.execution_id = x.execution_id and p.accepted_at = x.accepted_at and p.kind = x.kind returning p.accepted_at),
+             uncounted as (
+                 delete from payload_usage where day in (select (accepted_at at time zone 'UTC')::date from gone))
+             select from gone"
+        );
+        let Some(deleted) = delete_all(&mut client, &statement, now).await? else { return Ok(report) };
+        report.payloads_deleted = deleted;
+        if !statistics::forget(&mut client, now, oldest).await? {
+            return Ok(report);
+        }
+        let sql = "delete from payload_usage where day < $1::text::date";
+        client.execute(sql, &[&partitions::day_of(oldest).to_string()]).await.map_err(StoreError::during(OPERATION))?;
+        let Some(deleted) = budget::enforce(&mut client, now).await? else { return Ok(report) };
+        report.over_budget = deleted;
+        let statement = format!("delete from workers where last_seen < now() - interval '{SILENT_WORKER}'");
+        client.execute(&statement, &[]).await.map_err(StoreError::during(OPERATION))?;
+        for (table, column, age) in AGES {
+            let statement = format!("delete from {table} where {column} < now() - interval '{age}'");
+            client.execute(&statement, &[]).await.map_err(StoreError::during(OPERATION))?;
+        }
+        report.complete = true;
+        Ok(report)
+    }
+}
+
+/// A transaction that holds the upkeep's lock; `None`: another process has it.
+pub(crate) async fn begin(client: &mut Object) -> Result<Option<Transaction<'_>>, StoreError> {
+    let failed = StoreError::during(OPERATION);
+    let transaction = client.transaction().await.map_err(failed)?;
+    transaction.batch_execute("set local lock_timeout = '2s'; set local statement_timeout = '60s'").await.map_err(failed)?;
+    let row = transaction.query_one("select pg_try_advisory_xact_lock($1)", &[&LOCK]).await.map_err(failed)?;
+    Ok(row.get::<_, bool>(0).then_some(transaction))
+}
+
+pub(crate) async fn commit(transaction: Transaction<'_>) -> Result<(), StoreError> {
+    transaction.commit().await.map_err(StoreError::during(OPERATION))
+}
+
+/// Repeats a statement that deletes a bounded number of rows until none is left; the number deleted, or `None` when another process has the lock.
+pub(crate) async fn delete_all(client: &mut Object, statement: &str, before: Timestamp) -> Result<Option<u64>, StoreError> {
+    let mut deleted = 0;
+    loop {
+        let Some(transaction) = begin(client).await? else { return Ok(None) };
+        let rows = transaction.execute(statement, &[&before]).await.map_err(StoreError::during(OPERATION))?;
+        commit(transaction).await?;
+        deleted += rows;
+        if rows == 0 {
+            return Ok(Some(deleted));
+        }
+    }
+}
+
+fn is_wholly_before(partition: &Partition, oldest: Timestamp) -> bool {
+    partition.day < partitions::day_of(oldest)
+}

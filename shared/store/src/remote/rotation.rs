@@ -1,0 +1,162 @@
+//! Encrypting anew what executions keep, after a new key was put first: in parts, so that another process can go on where one has ended.
+
+use crate::database::pool::Store;
+use crate::database::timestamp::Timestamp;
+use crate::error::StoreError;
+use crate::history::payload::Packed;
+use crate::remote::seal::SecretKeys;
+use crate::remote::sealed;
+use deadpool_postgres::Transaction;
+use forebay_contract::UnixMicros;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+/// Maximum payloads in one part.
+const PART: i64 = 500;
+/// A process that has not been seen for this time is gone.
+const GONE: &str = "30 seconds";
+const OPERATION: &str = "encrypt payloads anew";
+
+/// The progress of a rotation of the key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rotation {
+    /// The time at which it began.
+    pub started_at: UnixMicros,
+    /// The time at which everything was encrypted with the new key; `None`: it is not finished.
+    pub finished_at: Option<UnixMicros>,
+    /// True while a process works on it. One that is neither running nor finished has to be started again, and goes on where it ended.
+    pub is_running: bool,
+    /// Connections, keys and payloads that were encrypted anew.
+    pub resealed: i64,
+    /// Payloads that no given key opens.
+    pub unreadable: i64,
+    /// Executions that were received before this time are done.
+    pub up_to: Option<UnixMicros>,
+    /// True if it is for the key that is the first one now.
+    pub is_of_this_key: bool,
+}
+
+/// The right to go on with it, of one process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Runner(Uuid);
+
+impl Store {
+    /// Begins to encrypt anew, or goes on where a process has ended; `None`: another process is at it.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn begin_rotation(&self, keys: &SecretKeys) -> Result<Option<Runner>, StoreError> {
+        let client = self.client(OPERATION).await?;
+        let runner = Uuid::new_v4();
+        // Finished, or for another key: from the beginning.
+        let sql = format!(
+            "insert into key_rotation as known (key_id, runner) values ($1, $2)
+             on conflict (only_row) do update set
+                 runner = excluded.runner, last_seen_at = now(), key_id = excluded.key_id,
+                 started_at = case when known.finished_at is null and known.key_id = excluded.key_id then known.started_at else now() end,
+                 resealed = case when known.finished_at is null and known.key_id = excluded.key_id then known.resealed else 0 end,
+                 unreadable = case when known.finished_at is null and known.key_id = excluded.key_id then known.unreadable else 0 end,
+                 execution_id = case when known.finished_at is null and known.key_id = excluded.key_id then known.execution_id end,
+                 accepted_at = case when known.finished_at is null and known.key_id = excluded.key_id then known.accepted_at end,
+                 kind = case when known.finished_at is null and known.key_id = excluded.key_id then known.kind end,
+                 finished_at = null
+             where known.finished_at is not null or known.last_seen_at < now() - interval '{GONE}' or known.key_id <> excluded.key_id
+             returning 1"
+        );
+        let begun = client.query_opt(&sql, &[&keys.current_id(), &runner]).await.map_err(StoreError::during(OPERATION))?;
+        Ok(begun.map(|_| Runner(runner)))
+    }
+
+    /// Returns the progress; `None`: no rotation has begun.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn rotation(&self, keys: &SecretKeys) -> Result<Option<Rotation>, StoreError> {
+        let operation = "read how far encrypting anew has come";
+        let client = self.client(operation).await?;
+        let sql = format!(
+            "select started_at, finished_at, finished_at is null and last_seen_at > now() - interval '{GONE}', resealed, unreadable, accepted_at,
+                 key_id = $1
+             from key_rotation"
+        );
+        let row = client.query_opt(&sql, &[&keys.current_id()]).await.map_err(StoreError::during(operation))?;
+        let time = |row: &Row, column: usize| row.get::<_, Option<Timestamp>>(column).map(|time| time.0);
+        Ok(row.map(|row| Rotation {
+            started_at: row.get::<_, Timestamp>(0).0,
+            finished_at: time(&row, 1),
+            is_running: row.get(2),
+            resealed: row.get(3),
+            unreadable: row.get(4),
+            up_to: time(&row, 5),
+            is_of_this_key: row.get(6),
+        }))
+    }
+
+    /// Counts connections and keys that were encrypted with the new key.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn count_resealed(&self, runner: Runner, more: usize) -> Result<(), StoreError> {
+        let client = self.client(OPERATION).await?;
+        let sql = "update key_rotation set resealed = resealed + $2, last_seen_at = now() where runner = $1";
+        client.execute(sql, &[&runner.0, &(more as i64)]).await.map_err(StoreError::during(OPERATION))?;
+        Ok(())
+    }
+
+    /// Encrypts the next part of the payloads anew; `false`: that was the last one, or another process has taken over.
+    ///
+    /// # Errors
+    /// Those of the database. Parts that were done stay done.
+    pub async fn rotate_part(&self, keys: &SecretKeys, runner: Runner) -> Result<bool, StoreError> {
+        let failed = StoreError::during(OPERATION);
+        let mut client = self.client(OPERATION).await?;
+        let transaction = client.transaction().await.map_err(failed)?;
+        let sql = "select execution_id, accepted_at, kind from key_rotation where runner = $1 and finished_at is null for update";
+        let Some(place) = transaction.query_opt(sql, &[&runner.0]).await.map_err(failed)? else { return Ok(false) };
+        let after: Option<(Uuid, Timestamp, String)> = place
+            .get::<_, Option<Uuid>>(0)
+            .and_then(|id| Some((id, place.get::<_, Option<Timestamp>>(1)?, place.get::<_, Option<String>>(2)?)));
+        let (id, at, kind) = after.unwrap_or((Uuid::nil(), Timestamp(UnixMicros::default()), String::new()));
+        // A part has a bounded number of rows, whether they are encrypted or not: it takes no longer in a large history.
+        let sql = "select execution_id, accepted_at, kind,
+                       case when encoding like 'sealed-%' then substring(content from 1 for 8) <> $4 else false end
+                   from execution_payloads where (execution_id, accepted_at, kind) > ($1, $2, $3)
+                   order by execution_id, accepted_at, kind limit $5";
+        let rows = transaction.query(sql, &[&id, &at, &kind, &keys.current_id(), &PART]).await.map_err(failed)?;
+        let (mut resealed, mut unreadable) = (0_i64, 0_i64);
+        for row in rows.iter().filter(|row| row.get(3)) {
+            match reseal(&transaction, keys, row).await {
+                Ok(done) => resealed += i64::from(done),
+                Err(error @ (StoreError::Invalid { .. } | StoreError::Damaged { .. })) => {
+                    tracing::warn!(execution.id = %row.get::<_, Uuid>(0), %error, "a payload cannot be encrypted anew");
+                    unreadable += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let last = rows.last().filter(|_| rows.len() as i64 == PART);
+        let (id, at, kind) = match last {
+            Some(row) => (Some(row.get::<_, Uuid>(0)), Some(row.get::<_, Timestamp>(1)), Some(row.get::<_, String>(2))),
+            None => (None, None, None),
+        };
+        let sql = "update key_rotation set resealed = resealed + $2, unreadable = unreadable + $3, last_seen_at = now(),
+                       execution_id = $4, accepted_at = $5, kind = $6, finished_at = case when $4::uuid is null then now() end
+                   where runner = $1";
+        transaction.execute(sql, &[&runner.0, &resealed, &unreadable, &id, &at, &kind]).await.map_err(failed)?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(last.is_some())
+    }
+}
+
+/// Encrypts one payload anew; `false`: it is gone by now.
+async fn reseal(transaction: &Transaction<'_>, keys: &SecretKeys, found: &Row) -> Result<bool, StoreError> {
+    let failed = StoreError::during(OPERATION);
+    let (execution, at, kind): (Uuid, Timestamp, &str) = (found.get(0), found.get(1), found.get(2));
+    let sql = "select encoding, content from execution_payloads where execution_id = $1 and accepted_at = $2 and kind = $3 for update";
+    let Some(row) = transaction.query_opt(sql, &[&execution, &at, &kind]).await.map_err(failed)? else { return Ok(false) };
+    let (encoding, content) = sealed::open(Some(keys), execution, kind, row.get(0), row.get(1))?;
+    let Packed { encoding, content } = sealed::seal(keys, execution, kind, Packed { encoding: sealed::inner(encoding), content })?;
+    let sql = "update execution_payloads set encoding = $4, content = $5 where execution_id = $1 and accepted_at = $2 and kind = $3";
+    transaction.execute(sql, &[&execution, &at, &kind, &encoding, &content]).await.map_err(failed)?;
+    Ok(true)
+}

@@ -1,0 +1,205 @@
+//! All that accepting a call needs to know, in memory.
+
+pub(crate) mod load;
+pub(crate) mod watch;
+
+use crate::access::digests::{PastedDigests, key_digest};
+use crate::access::signing::SigningKey;
+use crate::definitions::tenants::DocsAccess;
+use crate::remote::remote_connections::SealedConnection;
+use crate::triggers::trigger_states::TriggerState;
+use forebay_contract::definition::Definition;
+use forebay_contract::{Name, SharedQueueNumber, UnixMicros};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// One integration with its current definition.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Integration {
+    /// Its id.
+    pub id: Uuid,
+    /// The version that the definition is.
+    pub version: i32,
+    /// The definition; disabled integrations are in the snapshot too.
+    pub definition: Arc<Definition>,
+}
+
+/// One API key or signing key, without the key.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Its id.
+    pub id: Uuid,
+    /// The tenant that it belongs to.
+    pub tenant: Name,
+    /// Its label, for people.
+    pub label: String,
+    /// The integrations that it opens.
+    pub integrations: HashSet<Uuid>,
+    /// The time at which it ends; `None`: when it is deleted.
+    pub expires_at: Option<UnixMicros>,
+    /// Reads the outcomes of all calls of its integrations, not only of its own.
+    pub reads_all_outcomes: bool,
+    /// The last use by a call of this process.
+    pub last_use: LastUse,
+}
+
+/// When a key was used last, to the minute: noted in memory, so that a call costs no write. It is no part of what the key is.
+#[derive(Debug, Default)]
+pub struct LastUse(AtomicI64);
+
+impl LastUse {
+    /// Notes a use at this time.
+    pub fn note(&self, now: UnixMicros) {
+        // Most calls only read: threads do not take the line of memory from each other.
+        if now.since(self.at()) >= Duration::from_secs(60) {
+            self.0.store(now.get(), Ordering::Relaxed);
+        }
+    }
+
+    /// Returns the last use that was noted; 1970: none.
+    #[must_use]
+    pub fn at(&self) -> UnixMicros {
+        UnixMicros::new(self.0.load(Ordering::Relaxed))
+    }
+}
+
+impl PartialEq for LastUse {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for LastUse {}
+
+/// The installation at one moment. Look-ups do no I/O, and those that a call needs allocate nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    pub(crate) tenants: HashMap<Arc<str>, HashMap<Arc<str>, Arc<Integration>>>,
+    pub(crate) integrations: HashMap<Uuid, Arc<Integration>>,
+    /// By digest; of a value that several tenants have pasted in an earlier version, several.
+    pub(crate) keys: Arc<HashMap<[u8; 32], Vec<Arc<ApiKey>>>>,
+    /// Makes the digests of pasted keys; `None`: there are none, or this process cannot know them.
+    pub(crate) pasted: Option<PastedDigests>,
+    /// By integration.
+    pub(crate) signing: Arc<HashMap<Uuid, Vec<Arc<SigningKey>>>>,
+    pub(crate) triggers: Arc<HashMap<Uuid, TriggerState>>,
+    pub(crate) docs: Arc<HashMap<Arc<str>, DocsAccess>>,
+    pub(crate) connections: Arc<HashMap<(Name, Name), Arc<SealedConnection>>>,
+    pub(crate) diagnoses: Arc<HashMap<Uuid, UnixMicros>>,
+    pub(crate) tenant_queues: Arc<HashMap<Arc<str>, SharedQueueNumber>>,
+    pub(crate) generation: u64,
+}
+
+impl Snapshot {
+    /// An installation with these integrations and halts and nothing else: for programs without a database, and for tests.
+    #[must_use]
+    pub fn of(integrations: impl IntoIterator<Item = Integration>, halts: HashMap<Uuid, TriggerState>) -> Self {
+        let mut snapshot = Self { triggers: Arc::new(halts), ..Self::default() };
+        for integration in integrations {
+            let integration = Arc::new(integration);
+            let (tenant, name) = (integration.definition.tenant.as_str().into(), integration.definition.name.as_str().into());
+            snapshot.integrations.insert(integration.id, integration.clone());
+            snapshot.tenants.entry(tenant).or_default().insert(name, integration);
+        }
+        snapshot
+    }
+
+    /// The integration at `/{tenant}/{name}`, enabled or not.
+    #[must_use]
+    pub fn integration(&self, tenant: &str, name: &str) -> Option<&Arc<Integration>> {
+        self.tenants.get(tenant)?.get(name)
+    }
+
+    /// The integrations of a tenant by name, disabled ones included; `None`: no such tenant has any.
+    #[must_use]
+    pub fn tenant_integrations(&self, tenant: &str) -> Option<Vec<&Arc<Integration>>> {
+        let mut integrations: Vec<&Arc<Integration>> = self.tenants.get(tenant)?.values().collect();
+        integrations.sort_by(|a, b| a.definition.name.cmp(&b.definition.name));
+        Some(integrations)
+    }
+
+    /// The readers of the documents that are made of the tenant's definitions.
+    #[must_use]
+    pub fn docs_access(&self, tenant: &str) -> DocsAccess {
+        self.docs.get(tenant).copied().unwrap_or_default()
+    }
+
+    /// The integration with this id.
+    #[must_use]
+    pub fn integration_by_id(&self, id: Uuid) -> Option<&Arc<Integration>> {
+        self.integrations.get(&id)
+    }
+
+    /// The key of a tenant that a caller presents. Another tenant's key is none. Looked up by digest: how long that takes tells nothing about
+    /// the keys.
+    #[must_use]
+    pub fn key(&self, tenant: &str, presented: &str) -> Option<&Arc<ApiKey>> {
+        let of = |digest: [u8; 32]| self.keys.get(&digest)?.iter().find(|key| key.tenant.as_str() == tenant);
+        of(key_digest(presented)).or_else(|| of(self.pasted.as_ref()?.of(tenant, presented)))
+    }
+
+    /// The signing keys of an integration.
+    #[must_use]
+    pub fn signing_keys(&self, integration: Uuid) -> &[Arc<SigningKey>] {
+        self.signing.get(&integration).map_or(&[], Vec::as_slice)
+    }
+
+    /// All integrations, in no order.
+    pub fn integrations(&self) -> impl ExactSizeIterator<Item = &Arc<Integration>> {
+        self.integrations.values()
+    }
+
+    /// All API keys and signing keys, in no order; a signing key once for each integration that it opens.
+    pub fn keys(&self) -> impl Iterator<Item = &Arc<ApiKey>> {
+        self.keys.values().flatten().chain(self.signing.values().flatten().map(|signing| &signing.key))
+    }
+
+    /// Returns the number of API keys.
+    #[must_use]
+    pub fn key_count(&self) -> usize {
+        self.keys.values().map(Vec::len).sum()
+    }
+
+    /// The halt that a trigger is in; `None`: it runs.
+    #[must_use]
+    pub fn trigger_state(&self, integration: Uuid) -> Option<&TriggerState> {
+        self.triggers.get(&integration)
+    }
+
+    /// A tenant's connection, encrypted as it is stored.
+    #[must_use]
+    pub fn connection(&self, tenant: &Name, name: &Name) -> Option<&Arc<SealedConnection>> {
+        self.connections.get(&(tenant.clone(), name.clone()))
+    }
+
+    /// Until when, everything of the integration's executions is recorded; `None`: it is not.
+    #[must_use]
+    pub fn diagnosed_until(&self, integration: Uuid) -> Option<UnixMicros> {
+        self.diagnoses.get(&integration).copied()
+    }
+
+    /// The number of the shared queues that belong to this tenant alone; `None`: it shares queues with others.
+    #[must_use]
+    pub fn tenant_queue(&self, tenant: &str) -> Option<SharedQueueNumber> {
+        self.tenant_queues.get(tenant).copied()
+    }
+
+    /// The numbers of all shared queues that belong to one tenant, in no order.
+    pub fn tenant_queues(&self) -> impl Iterator<Item = SharedQueueNumber> + '_ {
+        self.tenant_queues.values().copied()
+    }
+
+    /// The tenants that have integrations, in no order.
+    pub fn tenants(&self) -> impl Iterator<Item = &str> {
+        self.tenants.iter().filter(|(_, integrations)| !integrations.is_empty()).map(|(tenant, _)| &**tenant)
+    }
+
+    /// Counts the snapshots of this process, from 1.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+}

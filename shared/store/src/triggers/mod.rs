@@ -1,0 +1,7 @@
+//! What starts executions: ordered triggers and their halts, schedules; and alert rules.
+
+pub(crate) mod alert_evaluations;
+pub(crate) mod alerts;
+pub(crate) mod schedule_listing;
+pub(crate) mod schedules;
+pub(crate) mod trigger_states;

@@ -1,0 +1,171 @@
+//! The place of each schedule: which due time comes next, and who publishes it.
+//!
+//! A due run is claimed by locking its row, published while the lock is held, and then the row is advanced. So any number of schedulers
+//! share the work; one that dies loses its lock at once, and the next one publishes the same due time again, under the same execution id.
+//! The clock is the database's, so that schedulers whose clocks differ agree.
+
+use crate::database::pool::Store;
+use crate::database::timestamp::Timestamp;
+use crate::definitions::integrations::{Applied, NewDefinition, read_definition};
+use crate::error::StoreError;
+use crate::snapshot::Integration;
+use deadpool_postgres::Transaction;
+use forebay_contract::{IntegrationPath, UnixMicros};
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// Publishing takes longer than other work within a transaction: the broker's confirm is waited for.
+const CLAIM_TIMEOUT: &str = "set local idle_in_transaction_session_timeout = '30s'";
+/// Interval at which a schedule whose definition cannot be read is checked.
+const UNREADABLE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// A schedule that is due for a plan.
+#[derive(Debug, Clone)]
+pub struct DueSchedule {
+    /// The integration with its current definition, whose trigger is a schedule.
+    pub integration: Arc<Integration>,
+    /// The earliest due time that has not been handled.
+    pub next_due_at: UnixMicros,
+    /// The database's clock.
+    pub now: UnixMicros,
+}
+
+/// The state of a schedule after its plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScheduleStep {
+    /// The integration's id.
+    pub integration_id: Uuid,
+    /// The earliest due time that has not been handled; `None`: there is none any more.
+    pub next_due_at: Option<UnixMicros>,
+    /// The time of its next plan.
+    pub wake_at: Option<UnixMicros>,
+    /// The latest run that was published now, by its due time and its execution id's unique part; `None`: none was.
+    pub published: Option<(UnixMicros, Uuid)>,
+}
+
+impl Store {
+    /// Locks up to `max` schedules of enabled integrations that are due for a plan, gives them to `publish`, and stores the steps that it
+    /// returns. Schedules that another process has locked are skipped. Returns the number of schedules.
+    ///
+    /// # Errors
+    /// Those of the database; then nothing is stored, and what `publish` has published will be published again.
+    pub async fn claim_schedules<P, F>(&self, max: u32, publish: P) -> Result<usize, StoreError>
+    where
+        P: FnOnce(Vec<DueSchedule>) -> F,
+        F: Future<Output = Vec<ScheduleStep>>,
+    {
+        let operation = "claim due schedules";
+        let failed = StoreError::during(operation);
+        let mut client = self.client(operation).await?;
+        let transaction = client.transaction().await.map_err(failed)?;
+        let (due, mut steps) = lock_due(&transaction, max).await?;
+        let locked = due.len() + steps.len();
+        if locked == 0 {
+            return Ok(0);
+        }
+        transaction.batch_execute(CLAIM_TIMEOUT).await.map_err(failed)?;
+        steps.extend(publish(due).await);
+        let sql = "update schedules set next_due_at = $2, wake_at = $3, last_due_at = coalesce($4, last_due_at),
+                       last_execution_id = coalesce($5, last_execution_id)
+                   where integration_id = $1";
+        let statement = transaction.prepare_cached(sql).await.map_err(failed)?;
+        for step in steps {
+            let (next, wake) = (step.next_due_at.map(Timestamp), step.wake_at.map(Timestamp));
+            let (last, execution) = (step.published.map(|(due, _)| Timestamp(due)), step.published.map(|(_, id)| id));
+            transaction.execute(&statement, &[&step.integration_id, &next, &wake, &last, &execution]).await.map_err(failed)?;
+        }
+        transaction.commit().await.map_err(failed)?;
+        Ok(locked)
+    }
+
+    /// Returns the time until the next plan of a schedule; zero: a plan is due. `None`: there is no schedule.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn until_next_schedule(&self) -> Result<Option<Duration>, StoreError> {
+        let operation = "find the next due schedule";
+        let failed = StoreError::during(operation);
+        let client = self.client(operation).await?;
+        let sql = "select s.wake_at, clock_timestamp() from schedules s join integrations i on i.id = s.integration_id
+                   where i.enabled and s.wake_at is not null order by s.wake_at limit 1";
+        let statement = client.prepare_cached(sql).await.map_err(failed)?;
+        let row = client.query_opt(&statement, &[]).await.map_err(failed)?;
+        Ok(row.map(|row| {
+            let (wake, now): (Timestamp, Timestamp) = (row.get(0), row.get(1));
+            wake.0.since(now.0)
+        }))
+    }
+
+    /// An integration with its current definition, enabled or not.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::UnreadableDefinition`], and those of the database.
+    pub async fn integration(&self, path: &IntegrationPath) -> Result<Integration, StoreError> {
+        let operation = "read an integration";
+        let client = self.client(operation).await?;
+        let sql = "select i.id, i.current_version, v.document::text from integrations i
+                   join integration_versions v on v.integration_id = i.id and v.version = i.current_version
+                   where i.tenant = $1 and i.name = $2";
+        let row = client.query_opt(sql, &[&path.tenant.as_str(), &path.name.as_str()]).await.map_err(StoreError::during(operation))?;
+        let row = row.ok_or_else(|| StoreError::NotFound { what: format!("the integration {path}") })?;
+        Ok(Integration { id: row.get(0), version: row.get(1), definition: Arc::new(read_definition(row.get(2))?) })
+    }
+}
+
+/// Locks the schedules that are due; the second list has those whose definition cannot be read.
+async fn lock_due(transaction: &Transaction<'_>, max: u32) -> Result<(Vec<DueSchedule>, Vec<ScheduleStep>), StoreError> {
+    let failed = StoreError::during("claim due schedules");
+    let sql = "select s.integration_id, s.next_due_at, now(), i.tenant, i.name, i.current_version, v.document::text
+               from schedules s join integrations i on i.id = s.integration_id
+               join integration_versions v on v.integration_id = i.id and v.version = i.current_version
+               where i.enabled and s.wake_at <= now() and s.next_due_at is not null
+               order by s.wake_at limit $1 for update of s skip locked";
+    let statement = transaction.prepare_cached(sql).await.map_err(failed)?;
+    let (mut due, mut unreadable) = (Vec::new(), Vec::new());
+    for row in transaction.query(&statement, &[&i64::from(max)]).await.map_err(failed)? {
+        let (id, next_due_at, now): (Uuid, Timestamp, Timestamp) = (row.get(0), row.get(1), row.get(2));
+        match read_definition(row.get(6)) {
+            Ok(definition) if definition.trigger.schedule().is_some() => {
+                let integration = Arc::new(Integration { id, version: row.get(5), definition: Arc::new(definition) });
+                due.push(DueSchedule { integration, next_due_at: next_due_at.0, now: now.0 });
+            }
+            _ => {
+                let (tenant, name): (&str, &str) = (row.get(3), row.get(4));
+                tracing::error!(
+                    integration.tenant = tenant,
+                    integration.name = name,
+                    "a due run waits: this version cannot read the definition"
+                );
+                let wake_at = Some(now.0 + UNREADABLE_INTERVAL);
+                unreadable.push(ScheduleStep { integration_id: id, next_due_at: Some(next_due_at.0), wake_at, published: None });
+            }
+        }
+    }
+    Ok((due, unreadable))
+}
+
+/// Gives every new or changed timing its place from now on; one that is the same keeps its place. Part of applying.
+pub(crate) async fn place(transaction: &Transaction<'_>, definitions: &[NewDefinition], applied: &[Applied]) -> Result<(), StoreError> {
+    let failed = StoreError::during("place schedules");
+    let (mut ids, mut timings, mut due, mut others) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let now: Timestamp = transaction.query_one("select clock_timestamp()", &[]).await.map_err(failed)?.get(0);
+    for (new, one) in definitions.iter().zip(applied) {
+        match new.definition.trigger.schedule() {
+            None => others.push(one.id),
+            Some(schedule) => {
+                ids.push(one.id);
+                timings.push(schedule.timing.to_string());
+                due.push(schedule.timing.next_after(now.0.to_millis()).map(|due| Timestamp(due.to_micros())));
+            }
+        }
+    }
+    transaction.execute("delete from schedules where integration_id = any($1)", &[&others]).await.map_err(failed)?;
+    let sql = "insert into schedules (integration_id, timing, next_due_at, wake_at)
+               select id, timing, due, due from unnest($1::uuid[], $2::text[], $3::timestamptz[]) as new (id, timing, due)
+               on conflict (integration_id) do update set timing = excluded.timing, next_due_at = excluded.next_due_at,
+                   wake_at = excluded.wake_at
+               where schedules.timing <> excluded.timing";
+    transaction.execute(sql, &[&ids, &timings, &due]).await.map_err(failed)?;
+    Ok(())
+}
