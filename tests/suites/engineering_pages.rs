@@ -93,6 +93,14 @@ fn the_lists_of_files_for_a_new_part_are_whole() {
 }
 
 #[test]
+fn a_module_with_files_of_its_own_is_a_folder_with_a_mod_rs() {
+    let files = files();
+    let sources = || files.iter().filter(|file| file.contains("/src/") && file.ends_with(".rs"));
+    let beside: Vec<&String> = sources().filter(|file| sources().any(|other| other.starts_with(&file.replace(".rs", "/")))).collect();
+    assert!(beside.is_empty(), "move each into its folder, as mod.rs: {beside:?}");
+}
+
+#[test]
 fn the_page_of_the_log_has_every_field_of_forebay() {
     let mut fields = BTreeSet::new();
     for file in files().iter().filter(|file| file.starts_with("shared/") || file.starts_with("services/")) {
