@@ -34,70 +34,27 @@ pub struct AuditEntry {
     pub after: Value,
 }
 
-/// Entries of the audit log.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct AuditFilter {
-    /// Only this tenant's
-    #[param(inline)]
-    pub tenant: Option<NameText>,
-    /// By this person
-    pub by: Option<String>,
-    /// An action, or its first word: key finds key.create
-    pub action: Option<String>,
-    /// To exactly this
-    pub target: Option<String>,
-    /// A time, or how long ago
-    #[param(inline)]
-    pub since: Option<MomentText>,
-    /// Before this time
-    #[param(inline)]
-    pub until: Option<MomentText>,
-}
-
-/// A page of entries of the audit log.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct AuditQuery {
-    /// Only this tenant's
-    #[param(inline)]
-    pub tenant: Option<NameText>,
-    /// By this person
-    pub by: Option<String>,
-    /// An action, or its first word: key finds key.create
-    pub action: Option<String>,
-    /// To exactly this
-    pub target: Option<String>,
-    /// A time, or how long ago
-    #[param(inline)]
-    pub since: Option<MomentText>,
-    /// Before this time
-    #[param(inline)]
-    pub until: Option<MomentText>,
-    /// How many on a page, 1 to 1000; 100 without
-    #[param(minimum = 1, maximum = 1000)]
-    pub limit: Option<u32>,
-    /// The `next` of the page before
-    #[param(pattern = "^[0-9]{1,18}$")]
-    pub cursor: Option<String>,
-}
-
-crate::paging::paged!(AuditQuery);
-
-impl AuditQuery {
-    /// What to look for, without the page.
-    #[must_use]
-    pub fn filter(&self) -> AuditFilter {
-        let Self { tenant, by, action, target, since, until, .. } = self.clone();
-        AuditFilter { tenant, by, action, target, since, until }
-    }
-}
-
-impl From<AuditFilter> for AuditQuery {
-    fn from(filter: AuditFilter) -> Self {
-        let AuditFilter { tenant, by, action, target, since, until } = filter;
-        Self { tenant, by, action, target, since, until, limit: None, cursor: None }
+crate::paging::filter_with_pages! {
+    /// Entries of the audit log.
+    AuditFilter,
+    /// A page of entries of the audit log.
+    AuditQuery,
+    cursor: "^[0-9]{1,18}$",
+    {
+        /// Only this tenant's
+        #[param(inline)]
+        tenant: Option<NameText>,
+        /// By this person
+        by: Option<String>,
+        /// An action, or its first word: key finds key.create
+        action: Option<String>,
+        /// To exactly this
+        target: Option<String>,
+        /// A time, or how long ago
+        #[param(inline)]
+        since: Option<MomentText>,
+        /// Before this time
+        #[param(inline)]
+        until: Option<MomentText>,
     }
 }

@@ -147,81 +147,33 @@ pub struct Step {
     pub after: Value,
 }
 
-/// What to look for; everything that is given must fit.
-#[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[into_params(parameter_in = Query)]
-pub struct ExecutionFilter {
-    /// Only this tenant's
-    #[param(inline)]
-    pub tenant: Option<NameText>,
-    /// The integration's name
-    #[param(inline)]
-    pub integration: Option<NameText>,
-    /// One or several states, with commas between them
-    #[param(inline)]
-    pub status: Option<StatusList>,
-    /// Received since: a time, or how long ago, such as 1h
-    #[param(inline)]
-    pub since: Option<MomentText>,
-    /// Received before
-    #[param(inline)]
-    pub until: Option<MomentText>,
-    /// name=value, or a value under any name
-    pub label: Option<String>,
-    /// A code of errors, such as mapping
-    #[param(inline)]
-    pub error: Option<ErrorCodeName>,
-}
-
-/// A page of executions.
-#[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[into_params(parameter_in = Query)]
-pub struct ExecutionQuery {
-    /// Only this tenant's
-    #[param(inline)]
-    pub tenant: Option<NameText>,
-    /// The integration's name
-    #[param(inline)]
-    pub integration: Option<NameText>,
-    /// One or several states, with commas between them
-    #[param(inline)]
-    pub status: Option<StatusList>,
-    /// Received since: a time, or how long ago, such as 1h
-    #[param(inline)]
-    pub since: Option<MomentText>,
-    /// Received before
-    #[param(inline)]
-    pub until: Option<MomentText>,
-    /// name=value, or a value under any name
-    pub label: Option<String>,
-    /// A code of errors, such as mapping
-    #[param(inline)]
-    pub error: Option<ErrorCodeName>,
-    /// How many on a page, 1 to 1000; 100 without
-    #[param(minimum = 1, maximum = 1000)]
-    pub limit: Option<u32>,
-    /// The `next` of the page before
-    #[param(pattern = "^[0-9a-vA-V]{38}[08goGO]$")]
-    pub cursor: Option<String>,
-}
-
-crate::paging::paged!(ExecutionQuery);
-
-impl ExecutionQuery {
-    /// What to look for, without the page.
-    #[must_use]
-    pub fn filter(&self) -> ExecutionFilter {
-        let Self { tenant, integration, status, since, until, label, error, .. } = self.clone();
-        ExecutionFilter { tenant, integration, status, since, until, label, error }
-    }
-}
-
-impl From<ExecutionFilter> for ExecutionQuery {
-    fn from(filter: ExecutionFilter) -> Self {
-        let ExecutionFilter { tenant, integration, status, since, until, label, error } = filter;
-        Self { tenant, integration, status, since, until, label, error, limit: None, cursor: None }
+crate::paging::filter_with_pages! {
+    /// A search for executions; all fields that are given must match.
+    ExecutionFilter,
+    /// A page of executions.
+    ExecutionQuery,
+    cursor: "^[0-9a-vA-V]{38}[08goGO]$",
+    {
+        /// Only this tenant's
+        #[param(inline)]
+        tenant: Option<NameText>,
+        /// The integration's name
+        #[param(inline)]
+        integration: Option<NameText>,
+        /// One or several states, with commas between them
+        #[param(inline)]
+        status: Option<StatusList>,
+        /// Received since: a time, or how long ago, such as 1h
+        #[param(inline)]
+        since: Option<MomentText>,
+        /// Received before
+        #[param(inline)]
+        until: Option<MomentText>,
+        /// name=value, or a value under any name
+        label: Option<String>,
+        /// A code of errors, such as mapping
+        #[param(inline)]
+        error: Option<ErrorCodeName>,
     }
 }
 
@@ -288,7 +240,7 @@ pub struct RetryFoundRequest {
 }
 
 impl RetryFoundRequest {
-    /// What to look for.
+    /// Returns the filter, without the options.
     #[must_use]
     pub fn filter(&self) -> ExecutionFilter {
         let Self { tenant, integration, status, since, until, label, error, .. } = self.clone();

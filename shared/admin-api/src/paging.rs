@@ -76,6 +76,56 @@ macro_rules! paged {
 }
 pub(crate) use paged;
 
+/// Declares a filter, and the query of its pages: the filter's fields, `limit` and `cursor`. The fields stand side by side, since the
+/// `flatten` of serde would take unknown ones.
+macro_rules! filter_with_pages {
+    (
+        $(#[$about_filter:meta])* $filter:ident, $(#[$about_query:meta])* $query:ident, cursor: $cursor:literal,
+        { $($(#[$about:meta])* $field:ident: $kind:ty,)+ }
+    ) => {
+        $(#[$about_filter])*
+        #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize, IntoParams)]
+        #[serde(deny_unknown_fields)]
+        #[into_params(parameter_in = Query)]
+        pub struct $filter {
+            $($(#[$about])* pub $field: $kind,)+
+        }
+
+        $(#[$about_query])*
+        #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize, IntoParams)]
+        #[serde(deny_unknown_fields)]
+        #[into_params(parameter_in = Query)]
+        pub struct $query {
+            $($(#[$about])* pub $field: $kind,)+
+            /// How many on a page, 1 to 1000; 100 without
+            #[param(minimum = 1, maximum = 1000)]
+            pub limit: Option<u32>,
+            /// The `next` of the page before
+            #[param(pattern = $cursor)]
+            pub cursor: Option<String>,
+        }
+
+        $crate::paging::paged!($query);
+
+        impl $query {
+            /// Returns the filter, without the page.
+            #[must_use]
+            pub fn filter(&self) -> $filter {
+                let Self { $($field,)+ .. } = self.clone();
+                $filter { $($field),+ }
+            }
+        }
+
+        impl From<$filter> for $query {
+            fn from(filter: $filter) -> Self {
+                let $filter { $($field),+ } = filter;
+                Self { $($field,)+ limit: None, cursor: None }
+            }
+        }
+    };
+}
+pub(crate) use filter_with_pages;
+
 paged!(PageQuery, ListQuery);
 
 /// Confirmation that something was deleted.
