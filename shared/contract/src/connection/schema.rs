@@ -2,6 +2,7 @@
 
 use super::DECLARATIONS;
 use super::described::{authority, certificate};
+use crate::published::described::name;
 use crate::published::{KindSchema, exactly_one};
 use serde_json::{Map, Value, json};
 
@@ -58,13 +59,5 @@ fn server_trust() -> Value {
         "additionalProperties": false,
         "properties": { "authority": authority(), "certificate": certificate() },
         "oneOf": exactly_one(&["authority", "certificate"])
-    })
-}
-
-fn name(about: &str) -> Value {
-    json!({
-        "description": format!("{about} 1 to 64 of the characters A-Z a-z 0-9 _ -"),
-        "type": "string",
-        "pattern": "^[A-Za-z0-9_-]{1,64}$"
     })
 }

@@ -2,6 +2,7 @@
 //!
 //! A kind declares its part beside its reader; `base.json` has what is of no kind.
 
+pub(crate) mod described;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -93,14 +94,4 @@ fn add_definitions(schema: &mut Value, after: &str, definitions: Map<String, Val
 /// The choices of an object that has exactly one of these fields.
 pub(crate) fn exactly_one(names: &[&str]) -> Value {
     names.iter().map(|name| json!({ "required": [name] })).collect()
-}
-
-/// A duration, written as a whole number and a unit.
-pub(crate) fn duration(about: &str, usual: &str) -> Value {
-    json!({
-        "description": format!("{about} A whole number and a unit, such as 500ms, 30s, 15m, 2h or 14d."),
-        "type": "string",
-        "pattern": r"^\s*[0-9]+(ms|s|m|h|d)\s*$",
-        "default": usual
-    })
 }

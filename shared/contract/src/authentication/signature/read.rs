@@ -3,7 +3,7 @@
 use super::{CodeEncoding, HmacAlgorithm, HmacScheme, Sender, Signature, SignatureScheme, TOLERANCE};
 use crate::authentication::Authentication;
 use crate::fields::{Fields, Read};
-use crate::published::{KindSchema, duration};
+use crate::published::{KindSchema, described};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ pub(super) fn schema() -> KindSchema {
                 "description": "The header that holds the time of signing, in seconds of Unix time; it is signed too.",
                 "type": "string"
             },
-            "tolerance": duration("How far the time of signing may be from now, 1s to 1d.", "5m")
+            "tolerance": described::duration_with_default("How far the time of signing may be from now, 1s to 1d.", "5m")
         },
         "required": ["header"]
     });

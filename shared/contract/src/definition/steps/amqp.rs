@@ -3,7 +3,7 @@
 use super::{InnerSteps, StepFields, StepKind};
 use crate::fields::Read;
 use crate::name::Name;
-use crate::published::KindSchema;
+use crate::published::{KindSchema, described};
 use serde_json::json;
 
 /// One message to publish.
@@ -57,29 +57,12 @@ impl StepKind for AmqpCall {
                     "type": "object",
                     "additionalProperties": false,
                     "properties": {
-                        "connection": {
-                            "description": "The connection. 1 to 64 of the characters A-Z a-z 0-9 _ -",
-                            "type": "string",
-                            "pattern": "^[A-Za-z0-9_-]{1,64}$"
-                        },
-                        "exchange": {
-                            "description": "The exchange; absent: the default exchange. A template: text with ${ jq } inside.",
-                            "type": "string"
-                        },
-                        "routing_key": {
-                            "description": "The routing key; with the default exchange the queue's name. A template: text with ${ jq } inside.",
-                            "type": "string"
-                        },
-                        "headers": {
-                            "description": "Headers. Names with templates: text with ${ jq } inside.",
-                            "type": "object",
-                            "additionalProperties": { "type": ["string", "number", "boolean"] }
-                        },
+                        "connection": described::name("The connection."),
+                        "exchange": described::template("The exchange; absent: the default exchange."),
+                        "routing_key": described::template("The routing key; with the default exchange the queue's name."),
+                        "headers": described::templates("Headers."),
                         "content_type": { "description": "Media type of the body; absent: JSON.", "type": "string" },
-                        "body": {
-                            "description": "The body; absent: .input. A jq program.",
-                            "type": ["string", "number", "boolean"]
-                        }
+                        "body": described::mapping("The body; absent: .input.")
                     },
                     "required": ["connection"],
                     "anyOf": [{ "required": ["exchange"] }, { "required": ["routing_key"] }]

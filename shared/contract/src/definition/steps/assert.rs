@@ -2,7 +2,7 @@
 
 use super::{InnerSteps, StepFields, StepKind};
 use crate::fields::Read;
-use crate::published::KindSchema;
+use crate::published::{KindSchema, described};
 use serde_json::{Value, json};
 
 /// A condition that must hold.
@@ -41,11 +41,8 @@ impl StepKind for Assertion {
                     "type": "object",
                     "additionalProperties": false,
                     "properties": {
-                        "that": { "description": "The condition. A jq program.", "type": ["string", "number", "boolean"] },
-                        "message": {
-                            "description": "What is said when it does not hold. A template: text with ${ jq } inside.",
-                            "type": "string"
-                        }
+                        "that": described::mapping("The condition."),
+                        "message": described::template("What is said when it does not hold.")
                     },
                     "required": ["that"]
                 }

@@ -3,7 +3,7 @@
 use super::{InnerSteps, StepFields, StepKind};
 use crate::fields::Read;
 use crate::name::Name;
-use crate::published::KindSchema;
+use crate::published::{KindSchema, described};
 use serde_json::json;
 
 /// A call of another integration of the tenant.
@@ -39,24 +39,14 @@ impl StepKind for IntegrationCall {
                     "type": "object",
                     "additionalProperties": false,
                     "properties": {
-                        "integration": {
-                            "description": "Its name. 1 to 64 of the characters A-Z a-z 0-9 _ -",
-                            "type": "string",
-                            "pattern": "^[A-Za-z0-9_-]{1,64}$"
-                        },
+                        "integration": described::name("Its name."),
                         "wait": {
                             "description": "Whether the step ends with its outcome, or once it is accepted.",
                             "type": "boolean",
                             "default": true
                         },
-                        "body": {
-                            "description": "Its body, as JSON; absent: .input. A jq program.",
-                            "type": ["string", "number", "boolean"]
-                        },
-                        "query": {
-                            "description": "Its declared query parameters, an object. A jq program.",
-                            "type": ["string", "number", "boolean"]
-                        }
+                        "body": described::mapping("Its body, as JSON; absent: .input."),
+                        "query": described::mapping("Its declared query parameters, an object.")
                     },
                     "required": ["integration"]
                 }

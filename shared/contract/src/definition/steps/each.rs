@@ -2,7 +2,7 @@
 
 use super::{InnerSteps, Step, StepFields, StepKind};
 use crate::fields::Read;
-use crate::published::KindSchema;
+use crate::published::{KindSchema, described};
 use serde_json::json;
 
 const MAX_ITEMS_AT_ONCE: u64 = 64;
@@ -41,7 +41,7 @@ impl StepKind for Each {
                     "type": "object",
                     "additionalProperties": false,
                     "properties": {
-                        "in": { "description": "Gives the list. A jq program.", "type": ["string", "number", "boolean"] },
+                        "in": described::mapping("Gives the list."),
                         "parallel": {
                             "description": "Items at once.",
                             "type": "integer",
@@ -50,10 +50,7 @@ impl StepKind for Each {
                             "default": 1
                         },
                         "steps": { "description": "What runs for each.", "type": "array", "items": { "$ref": "#/$defs/step" } },
-                        "output": {
-                            "description": "What is collected of each; absent: the last output. A jq program.",
-                            "type": ["string", "number", "boolean"]
-                        }
+                        "output": described::mapping("What is collected of each; absent: the last output.")
                     },
                     "required": ["in", "steps"]
                 }

@@ -3,7 +3,7 @@
 use super::{InnerSteps, StepFields, StepKind};
 use crate::fields::{Fields, Read};
 use crate::name::Name;
-use crate::published::KindSchema;
+use crate::published::{KindSchema, described};
 use serde_json::{Value, json};
 
 /// One mail.
@@ -75,15 +75,8 @@ impl StepKind for EmailCall {
                     "type": "object",
                     "additionalProperties": false,
                     "properties": {
-                        "connection": {
-                            "description": "The connection. 1 to 64 of the characters A-Z a-z 0-9 _ -",
-                            "type": "string",
-                            "pattern": "^[A-Za-z0-9_-]{1,64}$"
-                        },
-                        "from": {
-                            "description": "The sender; absent: the connection's. A template: text with ${ jq } inside.",
-                            "type": "string"
-                        },
+                        "connection": described::name("The connection."),
+                        "from": described::template("The sender; absent: the connection's."),
                         "to": {
                             "description": "Recipients. Templates: one address or several.",
                             "oneOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }]
@@ -96,17 +89,11 @@ impl StepKind for EmailCall {
                             "description": "Recipients that others do not see. Templates: one address or several.",
                             "oneOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }]
                         },
-                        "reply_to": { "description": "Where answers go. A template: text with ${ jq } inside.", "type": "string" },
-                        "subject": { "description": "The subject. A template: text with ${ jq } inside.", "type": "string" },
-                        "text": { "description": "The plain text. A template: text with ${ jq } inside.", "type": "string" },
-                        "html": {
-                            "description": "The HTML text; what is inserted is escaped. A template: text with ${ jq } inside.",
-                            "type": "string"
-                        },
-                        "attachments": {
-                            "description": "Gives a list of { filename, contentType, text | base64 }. A jq program.",
-                            "type": ["string", "number", "boolean"]
-                        }
+                        "reply_to": described::template("Where answers go."),
+                        "subject": described::template("The subject."),
+                        "text": described::template("The plain text."),
+                        "html": described::template("The HTML text; what is inserted is escaped."),
+                        "attachments": described::mapping("Gives a list of { filename, contentType, text | base64 }.")
                     },
                     "required": ["connection"],
                     "allOf": [

@@ -7,7 +7,7 @@ use crate::body::BodyRule;
 use crate::credential_header::{STORED_IN_CLEAR, is_credential};
 use crate::fields::{Fields, Read, all_of};
 use crate::name::Name;
-use crate::published::KindSchema;
+use crate::published::{KindSchema, described};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -116,30 +116,12 @@ impl StepKind for HttpCall {
                             "description": "Default: GET, or POST with a body.",
                             "enum": ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
                         },
-                        "url": { "description": "The whole address. A template: text with ${ jq } inside.", "type": "string" },
-                        "connection": {
-                            "description": "The connection under whose address the call goes. 1 to 64 of the characters A-Z a-z 0-9 _ -",
-                            "type": "string",
-                            "pattern": "^[A-Za-z0-9_-]{1,64}$"
-                        },
-                        "path": {
-                            "description": "The path under the connection's address; what is inserted is percent-encoded. A template: text with ${ jq } inside.",
-                            "type": "string"
-                        },
-                        "query": {
-                            "description": "Query parameters. Names with templates: text with ${ jq } inside.",
-                            "type": "object",
-                            "additionalProperties": { "type": ["string", "number", "boolean"] }
-                        },
-                        "headers": {
-                            "description": "Headers. Names with templates: text with ${ jq } inside.",
-                            "type": "object",
-                            "additionalProperties": { "type": ["string", "number", "boolean"] }
-                        },
-                        "body": {
-                            "description": "The body: sent as JSON, or as the Content-Type says. A jq program.",
-                            "type": ["string", "number", "boolean"]
-                        },
+                        "url": described::template("The whole address."),
+                        "connection": described::name("The connection under whose address the call goes."),
+                        "path": described::template("The path under the connection's address; what is inserted is percent-encoded."),
+                        "query": described::templates("Query parameters."),
+                        "headers": described::templates("Headers."),
+                        "body": described::mapping("The body: sent as JSON, or as the Content-Type says."),
                         "redirects": {
                             "description": "What 301, 302 and 303 do to a request whose method has an effect. error: the step fails; follow_as_get: the new address is fetched by GET, without the body. 307, 308 and redirects of GET, HEAD and OPTIONS are followed within the same scheme, host and port.",
                             "enum": ["error", "follow_as_get"],
@@ -153,11 +135,7 @@ impl StepKind for HttpCall {
                             ]
                         },
                         "response": { "$ref": "#/$defs/responseBody" },
-                        "timeout": {
-                            "description": "Longest time of one attempt, 15m at most. A whole number and a unit, such as 500ms, 30s, 15m, 2h or 14d.",
-                            "type": "string",
-                            "pattern": "^\\s*[0-9]+(ms|s|m|h|d)\\s*$"
-                        }
+                        "timeout": described::duration("Longest time of one attempt, 15m at most.")
                     },
                     "oneOf": [{ "required": ["url"] }, { "required": ["connection"] }],
                     "dependentRequired": { "path": ["connection"] }

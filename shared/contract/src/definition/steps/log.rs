@@ -2,7 +2,7 @@
 
 use super::{InnerSteps, StepFields, StepKind};
 use crate::fields::Read;
-use crate::published::KindSchema;
+use crate::published::{KindSchema, described};
 use serde_json::{Value, json};
 
 /// A line in the log.
@@ -51,7 +51,7 @@ impl StepKind for LogLine {
                     "type": "object",
                     "additionalProperties": false,
                     "properties": {
-                        "message": { "description": "What is written. A template: text with ${ jq } inside.", "type": "string" },
+                        "message": described::template("What is written."),
                         "level": { "description": "How loud.", "enum": ["info", "warn", "error"], "default": "info" }
                     },
                     "required": ["message"]

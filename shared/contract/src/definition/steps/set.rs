@@ -2,7 +2,7 @@
 
 use super::{InnerSteps, StepFields, StepKind};
 use crate::fields::Read;
-use crate::published::KindSchema;
+use crate::published::{KindSchema, described};
 use serde_json::json;
 
 /// A value to compute.
@@ -20,10 +20,7 @@ impl StepKind for Set {
     }
 
     fn schema() -> KindSchema {
-        KindSchema::new(
-            json!({ "description": "Computes a value, which is the output. A jq program.", "type": ["string", "number", "boolean"] }),
-            json!({}),
-        )
+        KindSchema::new(json!(described::mapping("Computes a value, which is the output.")), json!({}))
     }
 
     fn inner(&self) -> Vec<InnerSteps<'_>> {

@@ -5,7 +5,7 @@ use super::{InnerSteps, StepFields, StepKind};
 use crate::body::BodyRule;
 use crate::fields::Read;
 use crate::name::Name;
-use crate::published::KindSchema;
+use crate::published::{KindSchema, described};
 use serde_json::json;
 
 /// One operation on an SFTP server.
@@ -132,22 +132,12 @@ impl StepKind for SftpCall {
                     "type": "object",
                     "additionalProperties": false,
                     "properties": {
-                        "connection": {
-                            "description": "The connection. 1 to 64 of the characters A-Z a-z 0-9 _ -",
-                            "type": "string",
-                            "pattern": "^[A-Za-z0-9_-]{1,64}$"
-                        },
-                        "list": { "description": "Lists this folder. A template: text with ${ jq } inside.", "type": "string" },
-                        "pattern": {
-                            "description": "Of `list`: names with * and ?. A template: text with ${ jq } inside.",
-                            "type": "string"
-                        },
-                        "get": { "description": "Reads this file. A template: text with ${ jq } inside.", "type": "string" },
-                        "put": {
-                            "description": "Writes this file, first under a name of its own. A template: text with ${ jq } inside.",
-                            "type": "string"
-                        },
-                        "body": { "description": "Of `put`: the content. A jq program.", "type": ["string", "number", "boolean"] },
+                        "connection": described::name("The connection."),
+                        "list": described::template("Lists this folder."),
+                        "pattern": described::template("Of `list`: names with * and ?."),
+                        "get": described::template("Reads this file."),
+                        "put": described::template("Writes this file, first under a name of its own."),
+                        "body": described::mapping("Of `put`: the content."),
                         "content_type": {
                             "description": "Of `get` and `put`: the media type; absent: by the name's ending.",
                             "type": "string"
@@ -166,12 +156,9 @@ impl StepKind for SftpCall {
                             "type": "string",
                             "pattern": "^[^\"\\r\\n]$"
                         },
-                        "move": { "description": "Renames this file. A template: text with ${ jq } inside.", "type": "string" },
-                        "to": {
-                            "description": "Of `move`: the new path. A template: text with ${ jq } inside.",
-                            "type": "string"
-                        },
-                        "delete": { "description": "Removes this file. A template: text with ${ jq } inside.", "type": "string" }
+                        "move": described::template("Renames this file."),
+                        "to": described::template("Of `move`: the new path."),
+                        "delete": described::template("Removes this file.")
                     },
                     "required": ["connection"],
                     "oneOf": [

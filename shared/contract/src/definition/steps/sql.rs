@@ -3,7 +3,7 @@
 use super::{InnerSteps, StepFields, StepKind};
 use crate::fields::{Fields, Read, all_of};
 use crate::name::Name;
-use crate::published::KindSchema;
+use crate::published::{KindSchema, described};
 use serde_json::json;
 
 /// SQL statements on one connection.
@@ -49,6 +49,8 @@ impl StepKind for SqlCall {
     }
 
     fn schema() -> KindSchema {
+        let sql =
+            |about: &str| json!({ "description": format!("{about} $1 (PostgreSQL) or ? (MySQL) stand for parameters."), "type": "string" });
         KindSchema::new(
             json!({ "$ref": "#/$defs/sql" }),
             json!({
@@ -57,23 +59,10 @@ impl StepKind for SqlCall {
                     "type": "object",
                     "additionalProperties": false,
                     "properties": {
-                        "connection": {
-                            "description": "The connection. 1 to 64 of the characters A-Z a-z 0-9 _ -",
-                            "type": "string",
-                            "pattern": "^[A-Za-z0-9_-]{1,64}$"
-                        },
-                        "query": {
-                            "description": "Reads only, and may be repeated. $1 (PostgreSQL) or ? (MySQL) stand for parameters.",
-                            "type": "string"
-                        },
-                        "execute": {
-                            "description": "Changes something. $1 (PostgreSQL) or ? (MySQL) stand for parameters.",
-                            "type": "string"
-                        },
-                        "params": {
-                            "description": "Gives the list of parameters. A jq program.",
-                            "type": ["string", "number", "boolean"]
-                        },
+                        "connection": described::name("The connection."),
+                        "query": sql("Reads only, and may be repeated."),
+                        "execute": sql("Changes something."),
+                        "params": described::mapping("Gives the list of parameters."),
                         "transaction": {
                             "description": "Statements in one transaction.",
                             "type": "array",
@@ -89,18 +78,9 @@ impl StepKind for SqlCall {
                     "type": "object",
                     "additionalProperties": false,
                     "properties": {
-                        "query": {
-                            "description": "Reads only, and may be repeated. $1 (PostgreSQL) or ? (MySQL) stand for parameters.",
-                            "type": "string"
-                        },
-                        "execute": {
-                            "description": "Changes something. $1 (PostgreSQL) or ? (MySQL) stand for parameters.",
-                            "type": "string"
-                        },
-                        "params": {
-                            "description": "Gives the list of parameters. A jq program.",
-                            "type": ["string", "number", "boolean"]
-                        }
+                        "query": sql("Reads only, and may be repeated."),
+                        "execute": sql("Changes something."),
+                        "params": described::mapping("Gives the list of parameters.")
                     },
                     "oneOf": [{ "required": ["query"] }, { "required": ["execute"] }]
                 }

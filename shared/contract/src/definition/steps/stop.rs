@@ -2,7 +2,7 @@
 
 use super::{InnerSteps, StepFields, StepKind};
 use crate::fields::Read;
-use crate::published::KindSchema;
+use crate::published::{KindSchema, described};
 use serde_json::json;
 
 /// The end of a workflow.
@@ -30,10 +30,7 @@ impl StepKind for Stop {
                     "type": ["object", "null"],
                     "additionalProperties": false,
                     "properties": {
-                        "error": {
-                            "description": "Why it fails; absent: it ends well, with `respond`. A template: text with ${ jq } inside.",
-                            "type": "string"
-                        }
+                        "error": described::template("Why it fails; absent: it ends well, with `respond`.")
                     }
                 }
             }),

@@ -2,7 +2,7 @@
 
 use super::{InnerSteps, Step, StepFields, StepKind};
 use crate::fields::{Fields, Read, all_of};
-use crate::published::KindSchema;
+use crate::published::{KindSchema, described};
 use serde_json::json;
 
 /// A choice.
@@ -62,7 +62,7 @@ impl StepKind for Switch {
                     "type": "object",
                     "additionalProperties": false,
                     "properties": {
-                        "when": { "description": "Whether it holds. A jq program.", "type": ["string", "number", "boolean"] },
+                        "when": described::mapping("Whether it holds."),
                         "steps": { "description": "What runs then.", "type": "array", "items": { "$ref": "#/$defs/step" } }
                     },
                     "required": ["when", "steps"]

@@ -5,7 +5,7 @@ use super::super::read::MILLISECOND;
 use super::{InnerSteps, StepFields, StepKind};
 use crate::duration::format_duration;
 use crate::fields::{Problems, Read};
-use crate::published::KindSchema;
+use crate::published::{KindSchema, described};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -46,11 +46,7 @@ impl StepKind for Wait {
             json!({
                 "description": "Waits: a duration such as 15m, or until a time.",
                 "oneOf": [
-                    {
-                        "description": "For so long. A whole number and a unit, such as 500ms, 30s, 15m, 2h or 14d.",
-                        "type": "string",
-                        "pattern": "^\\s*[0-9]+(ms|s|m|h|d)\\s*$"
-                    },
+                    described::duration("For so long."),
                     { "$ref": "#/$defs/wait" }
                 ]
             }),
@@ -60,15 +56,8 @@ impl StepKind for Wait {
                     "type": "object",
                     "additionalProperties": false,
                     "properties": {
-                        "for": {
-                            "description": "How long. A whole number and a unit, such as 500ms, 30s, 15m, 2h or 14d.",
-                            "type": "string",
-                            "pattern": "^\\s*[0-9]+(ms|s|m|h|d)\\s*$"
-                        },
-                        "until": {
-                            "description": "Gives a time: RFC 3339, or seconds of Unix time. A jq program.",
-                            "type": ["string", "number", "boolean"]
-                        }
+                        "for": described::duration("How long."),
+                        "until": described::mapping("Gives a time: RFC 3339, or seconds of Unix time.")
                     },
                     "oneOf": [{ "required": ["for"] }, { "required": ["until"] }]
                 }
