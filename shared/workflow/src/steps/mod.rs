@@ -19,8 +19,6 @@ mod stop;
 mod switch;
 mod wait;
 
-pub(crate) use email::recipients;
-
 use crate::compile::Compiler;
 use crate::engine::Engine;
 use crate::flow::{Done, Execution, Scope};

@@ -48,9 +48,4 @@ impl Rendering<'_> {
         }
         Ok(Value::from(&output))
     }
-
-    /// The addresses that a template stands for.
-    pub(crate) fn addresses(&self, field: &str, source: &str) -> Result<Vec<String>, Fault> {
-        self.scope.addresses(&format!("{}.{field}", self.part), source)
-    }
 }

@@ -1,8 +1,7 @@
 //! What mappings see in a trial, and how they are evaluated: each is compiled when it is reached.
 
 use super::fault::Fault;
-use crate::steps::recipients::addresses;
-use forebay_mapping::{Encoding, Limits, Mapping, Template, Value};
+use forebay_mapping::{Encoding, Limits, Mapping, Piece, Template, Value};
 use serde_json::Value as Json;
 
 /// The context of a trial.
@@ -55,14 +54,12 @@ impl Scope {
         template.render(&input, &Limits::default()).map_err(|error| Fault::at(part, source, template.locate(&input), error.to_string()))
     }
 
-    /// What a template of addresses stands for.
-    pub(crate) fn addresses(&self, part: &str, source: &str) -> Result<Vec<String>, Fault> {
-        let template = Template::compile(source, Encoding::HeaderValue).map_err(|error| Fault::compile(part, source, error))?;
+    /// As [`template`](Self::template), with literal text and inserted values told apart.
+    pub(crate) fn pieces(&self, part: &str, source: &str, encoding: Encoding) -> Result<Vec<Piece>, Fault> {
+        let template = Template::compile(source, encoding).map_err(|error| Fault::compile(part, source, error))?;
         let input = self.value();
         let pieces = template.pieces(&input, &Limits::default());
-        let pieces = pieces.map_err(|error| Fault::at(part, source, template.locate(&input), error.to_string()))?;
-        let found = addresses(&pieces).map_err(|problem| Fault::at(part, source, None, problem))?;
-        Ok(found.iter().map(ToString::to_string).collect())
+        pieces.map_err(|error| Fault::at(part, source, template.locate(&input), error.to_string()))
     }
 }
 

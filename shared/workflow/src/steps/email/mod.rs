@@ -1,6 +1,6 @@
 //! The `email` step: renders a mail and sends it.
 
-pub(crate) mod recipients;
+mod recipients;
 
 use super::{CompiledKind, Effect, StepFuture, StepKind, StepRun, TrialStep, wrong_kind};
 use crate::compile::Compiler;
@@ -62,17 +62,22 @@ impl StepKind for EmailCall {
     fn run_trial(&self, step: TrialStep<'_>, scope: &mut trial::Scope, _trial: &mut Trial<'_>) -> Result<trial::Done, Fault> {
         let render = Rendering { part: step.part, scope };
         let mut request = Map::new();
-        let addresses = |field: &str, source: &str| render.addresses(field, source);
+        let shown = |field: &str, source: &str| -> Result<Vec<String>, Fault> {
+            let part = format!("{}.{field}", step.part);
+            let found = addresses(&scope.pieces(&part, source, Encoding::HeaderValue)?);
+            let found = found.map_err(|problem| Fault::at(&part, source, None, problem))?;
+            Ok(found.iter().map(ToString::to_string).collect())
+        };
         for (field, sources) in [("to", &self.to), ("cc", &self.cc), ("bcc", &self.bcc)] {
             let mut all = Vec::new();
             for (index, source) in sources.iter().enumerate() {
-                all.extend(addresses(&format!("{field}[{index}]"), source)?);
+                all.extend(shown(&format!("{field}[{index}]"), source)?);
             }
             request.insert(field.to_owned(), all.into());
         }
         for (field, source) in [("from", &self.from), ("reply_to", &self.reply_to)] {
             if let Some(source) = source {
-                request.insert(field.to_owned(), addresses(field, source)?.join(", ").into());
+                request.insert(field.to_owned(), shown(field, source)?.join(", ").into());
             }
         }
         request.insert("subject".to_owned(), render.template("subject", &self.subject, Encoding::HeaderValue)?.into());
