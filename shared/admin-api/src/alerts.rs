@@ -67,7 +67,7 @@ pub struct RaisedAlert {
     /// When the last notification was written; null: none was.
     #[serde(rename = "toldAt")]
     pub notified_at: Option<Time>,
-    /// What was observed.
+    /// The observation.
     pub detail: String,
 }
 

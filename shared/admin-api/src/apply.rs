@@ -33,7 +33,7 @@ pub struct Applied {
 pub struct AppliedConnection {
     /// `tenant/name`.
     pub connection: String,
-    /// What it does to the stored connection.
+    /// The change of the stored connection.
     pub change: Change,
     /// Such as `http`.
     pub kind: String,
@@ -58,7 +58,7 @@ pub struct AppliedConnection {
 pub struct AppliedAlert {
     /// `tenant/name`.
     pub alert: String,
-    /// What it does to the stored alert.
+    /// The change of the stored alert.
     pub change: Change,
     /// `failure_rate`, `oldest_age`, `halted` or `silent`.
     pub when: String,
@@ -69,6 +69,6 @@ pub struct AppliedAlert {
     pub was_enabled: Option<bool>,
     /// Every field that changes.
     pub differences: Vec<Difference>,
-    /// What it names and what does not exist yet.
+    /// Parts that it names and that do not exist yet.
     pub notes: Vec<String>,
 }

@@ -24,7 +24,7 @@ pub struct AuditEntry {
     pub tenant: Option<String>,
     /// Such as `key.create`.
     pub action: String,
-    /// What was changed.
+    /// The object of the change.
     pub target: String,
     /// Null: there was nothing.
     #[serde(deserialize_with = "forebay_contract::json::value")]

@@ -55,7 +55,7 @@ pub struct TestedConnection {
     pub connection: String,
     /// Always true: a test that fails is a problem.
     pub works: bool,
-    /// What was found there.
+    /// The text at the place.
     pub reached: String,
 }
 

@@ -82,7 +82,7 @@ pub struct ExecutionFailure {
     /// The step, or the part of the definition, in which it failed; absent: none of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
-    /// What was wrong, and what to do.
+    /// The cause, and the remedy.
     pub message: String,
     /// Whether another attempt may succeed.
     pub transient: bool,

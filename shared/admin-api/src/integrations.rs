@@ -90,7 +90,7 @@ pub struct Difference {
     pub after: Option<Value>,
 }
 
-/// What applying a document does to what is stored.
+/// The change that applying a document makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Change {
@@ -126,7 +126,7 @@ pub struct AppliedDefinition {
     pub id: String,
     /// The version that is current then.
     pub version: i32,
-    /// What it does to the integration.
+    /// The change of the integration.
     pub change: Change,
     /// Of a dry run: whether it accepts calls after.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -23,7 +23,7 @@ pub struct StatisticsQuery {
     /// A time; now without
     #[param(inline)]
     pub to: Option<MomentText>,
-    /// What a point stands for, such as 5m; 1m without
+    /// The time that a point covers, such as 5m; 1m without
     #[param(inline)]
     pub step: Option<DurationText>,
 }

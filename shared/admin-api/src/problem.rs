@@ -15,7 +15,7 @@ pub struct Problem {
     pub title: String,
     /// The status of the response.
     pub status: u16,
-    /// What is wrong, and what to do.
+    /// The problem, and the remedy.
     pub detail: String,
     /// Of a document: everything that is wrong with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -30,7 +30,7 @@ pub struct Problem {
 pub struct DocumentProblem {
     /// Such as `trigger.webhook.methods`.
     pub path: String,
-    /// What is wrong there.
+    /// The problem.
     pub message: String,
 }
 

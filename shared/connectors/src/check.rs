@@ -17,7 +17,7 @@ impl Connectors {
     /// connection that is not enabled can be tested too.
     ///
     /// # Errors
-    /// What is wrong, and what to do.
+    /// The problem, and the remedy.
     pub async fn test(&self, client: &reqwest::Client, connection: &Connection) -> Result<String, String> {
         let mut connection = connection.clone();
         connection.enabled = true;

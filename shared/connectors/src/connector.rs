@@ -22,7 +22,7 @@ pub(crate) trait Connector {
     /// Connects and signs in anew, changes nothing, and says what was reached.
     ///
     /// # Errors
-    /// What is wrong, and what to do.
+    /// The problem, and the remedy.
     fn test<'t>(&'t self, test: Test<'t>) -> BoxFuture<'t, Result<String, ExecutionError>>;
 }
 

@@ -73,14 +73,14 @@ impl Flow {
     }
 }
 
-/// What one attempt of a step gave.
+/// The result of one attempt of a step.
 pub(crate) enum Done {
     Output(Value),
     Ends(Flow),
 }
 
 impl Done {
-    /// What a step that holds steps gave: its output once all of them have run.
+    /// The result of a step that holds steps: its output once all of them have run.
     pub(crate) fn of(flow: Flow, output: impl FnOnce() -> Value) -> Self {
         match flow {
             Flow::Next => Self::Output(output()),

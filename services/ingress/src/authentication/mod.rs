@@ -113,7 +113,7 @@ pub(crate) struct Unverified {
     proof: Box<dyn Proof>,
 }
 
-/// What the head of a call claims of its body.
+/// The body as the head of a call announces it.
 trait Proof: Send {
     /// Checks the claim.
     fn verify(&self, body: &[u8]) -> Result<Credential, Problem>;

@@ -20,7 +20,7 @@ pub enum ClientError {
     Unreachable {
         /// The root of the API.
         url: String,
-        /// What the HTTP client said.
+        /// The error of the HTTP client.
         source: reqwest::Error,
     },
     /// The console did not do it.
@@ -38,7 +38,7 @@ pub enum ClientError {
     Unreadable {
         /// The address that was asked.
         url: String,
-        /// What is wrong with the response.
+        /// The problem of the response.
         source: serde_json::Error,
     },
 }

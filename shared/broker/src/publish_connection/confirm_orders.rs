@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Wake};
 
-/// What a caller does after it has asked once.
+/// The behaviour of a caller after it has asked once.
 #[derive(Clone, Copy, PartialEq)]
 enum Then {
     /// It asks again when it is woken.
@@ -79,7 +79,7 @@ fn connection(messages: Vec<ConfirmSender>) -> Body {
 #[test]
 fn no_caller_waits_for_ever_in_any_order() {
     use Then::{Asks, Goes, Leaves};
-    // What the callers of one thread do, how many of them the first of two connections resolves, and the changes of thread.
+    // The behaviour of the callers of one thread, the number of them that the first of two connections resolves, the changes of thread.
     let cases = [
         (vec![Asks, Asks], 2, 3),
         (vec![Asks, Goes], 1, 3),

@@ -86,7 +86,7 @@ mod tests {
     use lapin::protocol::{AMQPClass, basic, channel, connection};
     use proptest::prelude::*;
 
-    /// What a broker says, in any order: of channels that are open, of others, and of messages that were and were not sent.
+    /// Methods of a broker in any order: for channels that are open and for others, for messages that were sent and for others.
     fn said() -> impl Strategy<Value = Vec<u8>> {
         let number = 0..9u16;
         let method = (number, 0..12u64, any::<bool>(), 0..9usize).prop_map(|(number, tag, multiple, kind)| {

@@ -71,7 +71,7 @@ struct Token {
     until: Instant,
 }
 
-/// What gives a connection its tokens.
+/// The source of a connection's tokens.
 #[derive(Clone, Copy)]
 pub(super) struct Grant<'g> {
     pub(super) connection: &'g Arc<Connection>,

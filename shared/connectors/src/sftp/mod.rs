@@ -86,7 +86,7 @@ pub enum FileAction {
     Get {
         /// The file.
         path: RemotePath,
-        /// What holds in the place of the media type that the name's ending tells.
+        /// Replaces the media type that the ending of the name implies.
         rule: BodyRule,
     },
     /// `{ path, size }`; see [`Earlier`].

@@ -156,7 +156,7 @@ pub struct Refusal {
     pub status: u16,
     /// Headers that say more.
     pub headers: &'static [&'static str],
-    /// What is wrong.
+    /// The problem.
     pub meaning: &'static str,
 }
 

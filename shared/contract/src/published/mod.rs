@@ -11,7 +11,7 @@ use crate::{authentication, connection};
 use serde_json::{Map, Value, json};
 use std::sync::LazyLock;
 
-/// What a kind, or all kinds of one sort, add to the schema.
+/// The part of the schema that a kind, or all kinds of one sort, add.
 pub(crate) struct KindSchema {
     /// The schema of the field that is the kind's.
     pub(crate) field: Value,

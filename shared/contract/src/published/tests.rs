@@ -116,7 +116,7 @@ fn accepts(document: &Value) -> bool {
     Definition::from_value(document).is_ok()
 }
 
-/// What the reader accepts, the schema does.
+/// The schema accepts each document that the reader accepts.
 pub(crate) fn assert_valid(document: &Value) {
     let problems: Vec<String> = VALIDATOR.iter_errors(document).map(|error| format!("{}: {error}", error.instance_path())).collect();
     assert!(problems.is_empty(), "{document:#}\n{problems:#?}");

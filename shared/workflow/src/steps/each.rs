@@ -106,7 +106,7 @@ impl CompiledEach {
     }
 }
 
-/// What the items of one loop share.
+/// The parts that the items of one loop share.
 #[derive(Clone, Copy)]
 struct Loop<'a> {
     each: &'a CompiledEach,

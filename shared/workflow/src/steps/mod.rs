@@ -1,5 +1,5 @@
-//! What each kind of step does: how it is compiled and run, and what a trial shows of it. A kind is a file or a folder of its own, and a
-//! line of [`kind_of`].
+//! The kinds of steps: each compiles and runs itself, and shows itself in a trial. A kind is a file or a folder of its own, and a line of
+//! [`kind_of`].
 //!
 //! The fields of a kind and their reader are the file of the same name in `shared/contract/src/definition/steps`.
 
@@ -35,7 +35,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What a definition writes for one kind of step.
+/// A kind of step, as a definition writes it.
 pub(crate) trait StepKind {
     /// Compiles the mappings and templates. `path` is that of the kind's field, such as `steps[1].http`. `None`: problems were added.
     fn compile(&self, path: &str, compiler: &mut Compiler) -> Option<Box<dyn CompiledKind>>;
@@ -70,7 +70,7 @@ pub(crate) fn kind_of(action: &Action) -> &dyn StepKind {
 
 /// A compiled step. No method has a default: a kind that forgets its effect does not compile.
 pub(crate) trait CompiledKind: Send + Sync {
-    /// What a repetition does.
+    /// The effect of a repetition.
     fn effect(&self) -> Effect;
 
     /// The connection that it works by. Its secrets are hidden in the step's errors.
@@ -83,7 +83,7 @@ pub(crate) trait CompiledKind: Send + Sync {
 /// One attempt of a step.
 pub(crate) type StepFuture<'r> = Pin<Box<dyn Future<Output = Result<Done, ExecutionError>> + Send + 'r>>;
 
-/// What a repetition of a step does.
+/// The effect of a repetition of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effect {
     /// It gives the same output again, or it only holds other steps.
@@ -101,7 +101,7 @@ impl Effect {
     }
 }
 
-/// One attempt of a step: what it needs beside its own fields.
+/// One attempt of a step, with the parts of the execution that it uses.
 #[derive(Clone, Copy)]
 pub(crate) struct StepRun<'a> {
     pub execution: &'a Execution<'a>,

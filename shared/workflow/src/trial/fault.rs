@@ -8,7 +8,7 @@ use forebay_mapping::{CompileError, Located, Value};
 pub struct Fault {
     /// The field of the definition, such as `steps[0].set`; empty for a mapping alone.
     pub part: String,
-    /// What is wrong.
+    /// The problem.
     pub message: String,
     /// The text of the mapping or template; empty where the fault is in none.
     pub source: String,

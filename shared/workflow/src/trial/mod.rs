@@ -147,7 +147,7 @@ pub(crate) enum Done {
 }
 
 impl Done {
-    /// What a step that holds steps gave: `output`, unless a `stop` ended the workflow.
+    /// The result of a step that holds steps: `output`, unless a `stop` ended the workflow.
     pub(crate) fn of(flow: Flow, output: Value) -> Self {
         match flow {
             Flow::Next => Self::Output(output),

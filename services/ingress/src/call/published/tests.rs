@@ -16,7 +16,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// What the dispatch does with the one call that it gets.
+/// The answer of the dispatch to its one call.
 enum Script {
     Refuses(NotAccepted),
     Confirms,

@@ -15,7 +15,7 @@ pub struct Each {
     pub items: String,
     /// Items at once.
     pub parallel: usize,
-    /// What runs for each.
+    /// The steps of each item.
     pub steps: Vec<Step>,
     /// Mapping of what is collected of each; absent: the last output.
     pub output: Option<String>,

@@ -38,13 +38,13 @@ pub struct HttpCall {
     pub body: Option<String>,
     /// Statuses beside 2xx that are no failure.
     pub accept: Vec<u16>,
-    /// What holds in the place of what the remote system says of its response's body.
+    /// Replaces the media type and charset that the remote system declares for its response's body.
     pub response: BodyRule,
-    /// What a redirect does that would turn the request into a GET.
+    /// The treatment of a redirect that would turn the request into a GET.
     pub redirects: Redirects,
 }
 
-/// What 301, 302 and 303 do to a request whose method has an effect. 307 and 308 repeat the request, and safe methods are followed.
+/// The treatment of 301, 302 and 303 after a request whose method has an effect. 307 and 308 repeat the request; safe methods are followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Redirects {
     /// The step fails with the status and where it leads: what the request was to do was not done.

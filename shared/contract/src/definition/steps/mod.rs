@@ -54,13 +54,13 @@ pub struct Step {
     pub timeout: Option<Duration>,
     /// How often and how fast the step alone is tried again; absent: once.
     pub retry: Option<RetryPolicy>,
-    /// What its failure does, once it is not tried again.
+    /// The consequence of its failure, after the last retry.
     pub on_error: OnError,
-    /// What it does.
+    /// Its action.
     pub action: Action,
 }
 
-/// What a step's failure does.
+/// The consequence of a step's failure.
 #[derive(Debug, Clone, PartialEq)]
 pub enum OnError {
     /// The execution fails.
@@ -82,7 +82,7 @@ trait StepKind: Sized {
     /// The lists of steps inside; their places are those under the kind's field.
     fn inner(&self) -> Vec<InnerSteps<'_>>;
 
-    /// What it does, on one line, in the words of the definition.
+    /// Describes the step on one line, in the words of the definition.
     fn summary(&self) -> String;
 
     /// Reports what does not fit to the trigger. `id` is the step's.
@@ -105,7 +105,7 @@ struct Kind {
 /// Makes [`Action`] and the registry of kinds from lines of the field that makes a step this kind, and its type.
 macro_rules! step_kinds {
     ($($(#[$doc:meta])* $field:literal => $variant:ident($content:ty),)*) => {
-        /// What a step does.
+        /// The action of a step.
         #[derive(Debug, Clone, PartialEq)]
         pub enum Action {
             $($(#[$doc])* $variant($content),)*
@@ -128,7 +128,7 @@ macro_rules! step_kinds {
                 }
             }
 
-            /// What it does, on one line, in the words of the definition.
+            /// Describes the step on one line, in the words of the definition.
             #[must_use]
             pub fn summary(&self) -> String {
                 match self {
@@ -188,9 +188,9 @@ step_kinds! {
 /// A list of steps inside of a step.
 #[derive(Debug, Clone)]
 pub struct InnerSteps<'a> {
-    /// What stands before each step in a path, such as `switch.cases[0].steps`.
+    /// The path of the list within the step, such as `switch.cases[0].steps`.
     pub place: String,
-    /// What tells this list from the others of the step, such as a case's condition; absent: it is the only list.
+    /// Distinguishes the list from the others of the step, such as a case's condition; absent: it is the only list.
     pub label: Option<String>,
     /// The list.
     pub steps: &'a [Step],

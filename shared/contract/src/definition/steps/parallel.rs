@@ -20,7 +20,7 @@ pub struct Parallel {
 pub struct Branch {
     /// The member of the output.
     pub name: String,
-    /// What runs.
+    /// Its steps.
     pub steps: Vec<Step>,
 }
 

@@ -14,7 +14,7 @@ use serde_json::json;
 pub struct SftpCall {
     /// The connection.
     pub connection: Name,
-    /// What to do.
+    /// The operation.
     pub operation: SftpOperation,
 }
 
@@ -32,7 +32,7 @@ pub enum SftpOperation {
     Get {
         /// The file.
         path: String,
-        /// What holds in the place of the media type that the name's ending tells.
+        /// Replaces the media type that the ending of the name implies.
         rule: BodyRule,
     },
     /// Writes a file, first under a name of its own and then renamed unless told otherwise: `{ path, size }`.

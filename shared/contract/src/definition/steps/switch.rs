@@ -21,7 +21,7 @@ pub struct Switch {
 pub struct Case {
     /// A mapping.
     pub when: String,
-    /// What runs then.
+    /// The steps of the case.
     pub steps: Vec<Step>,
 }
 

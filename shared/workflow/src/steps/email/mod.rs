@@ -26,7 +26,7 @@ struct EmailStep {
     reply_to: Option<Paced<Template>>,
     subject: Paced<Template>,
     text: Option<Paced<Template>>,
-    /// What is inserted is escaped.
+    /// Inserted values are escaped.
     html: Option<Paced<Template>>,
     attachments: Option<Paced<Mapping>>,
 }

@@ -44,7 +44,7 @@ struct HttpStep {
     body: Option<Paced<Mapping>>,
     /// Statuses beside 2xx that are no failure.
     accept: Vec<u16>,
-    /// What holds in the place of what the remote system says of its response's body.
+    /// Replaces the media type and charset that the remote system declares for its response's body.
     response: BodyRule,
     redirects: Redirects,
     effect: Effect,
