@@ -113,9 +113,9 @@ pub(crate) struct Unverified {
     proof: Box<dyn Proof>,
 }
 
-/// The body as the head of a call announces it.
+/// The proof in the head of a call, such as a signature.
 trait Proof: Send {
-    /// Checks the claim.
+    /// Checks the proof over the body.
     fn verify(&self, body: &[u8]) -> Result<Credential, Problem>;
 }
 
