@@ -1,96 +1,17 @@
-//! The audit log: an entry is written in the transaction of its change, so that there is no change without an entry.
+//! The audit log. An entry is written in the transaction of its change (`database/change_transaction.rs`).
 
+use crate::database::audit_event::{self, AuditEvent, Principal, PrincipalKind};
 use crate::database::pool::Store;
+use crate::database::text::storable;
 use crate::database::timestamp::Timestamp;
-use crate::definitions::integrations::{read_name, storable};
+use crate::database::upkeep::{self, ROWS_AT_ONCE};
+use crate::definitions::integrations::read_name;
 use crate::error::StoreError;
-use crate::history::retention::{ROWS_AT_ONCE, delete_all};
-use deadpool_postgres::GenericClient;
 use forebay_contract::json::read_json;
 use forebay_contract::{Name, UnixMicros};
 use serde_json::{Value, json};
 use std::net::IpAddr;
 use std::time::Duration;
-use uuid::Uuid;
-
-/// Maximum length of the name of a principal, in characters.
-const MAX_NAME_LENGTH: usize = 200;
-
-/// The kind of a principal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum PrincipalKind {
-    /// A person who is signed in.
-    User,
-    /// A program with a person's API token.
-    Token,
-    /// The command on a machine that reaches the database.
-    Host,
-    /// Forebay itself.
-    System,
-    /// A caller without a name or a proof of it.
-    Anonymous,
-}
-
-impl PrincipalKind {
-    const ALL: [Self; 5] = [Self::User, Self::Token, Self::Host, Self::System, Self::Anonymous];
-
-    /// Returns the word in the API and the store.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Token => "token",
-            Self::Host => "host",
-            Self::System => "system",
-            Self::Anonymous => "anonymous",
-        }
-    }
-
-    pub(crate) fn of_word(word: &str) -> Result<Self, StoreError> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == word).ok_or(StoreError::Damaged { what: "author of a change" })
-    }
-}
-
-/// The user, program or process that makes a change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Principal {
-    /// Its kind.
-    pub kind: PrincipalKind,
-    /// Its name for people, such as `anna`, `anna (token CI)` or `root@build-1`.
-    pub name: String,
-    /// The user, where there is one.
-    pub user: Option<Uuid>,
-    /// The address of the client from which the request came; `None`: not by HTTP.
-    pub address: Option<IpAddr>,
-}
-
-impl From<&Principal> for Principal {
-    fn from(principal: &Principal) -> Self {
-        principal.clone()
-    }
-}
-
-/// The command on a machine that reaches the database.
-impl From<&str> for Principal {
-    fn from(name: &str) -> Self {
-        Self { kind: PrincipalKind::Host, name: name.to_owned(), user: None, address: None }
-    }
-}
-
-/// One change, as the audit log records it. Holds no secret.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AuditEvent {
-    /// The tenant; `None`: the whole installation.
-    pub tenant: Option<Name>,
-    /// A stable word, such as `key.create`.
-    pub action: &'static str,
-    /// The changed thing, such as `t37ed/CreateWorkOrder`.
-    pub target: String,
-    /// The state before; `None`: there was none, or it does not matter.
-    pub before: Option<Value>,
-    /// The state after; `None`: there is none, or it does not matter.
-    pub after: Option<Value>,
-}
 
 /// One entry of the audit log.
 #[derive(Debug, Clone, PartialEq)]
@@ -141,27 +62,32 @@ impl Store {
     /// Those of the database.
     pub async fn record_audit_event(&self, principal: &Principal, event: &AuditEvent) -> Result<(), StoreError> {
         let client = self.client("write the audit log").await?;
-        write(&client, principal, event).await
+        audit_event::write(&client, principal, event).await
     }
 
-    /// Deletes entries that are older than `retention`, writes an entry about it, and returns their number. Several processes may call it
-    /// at the same time: one of them deletes.
+    /// Deletes entries that are older than `retention` and returns their number. It deletes 5,000 at once, with an entry about each such
+    /// part. Several processes may call it at the same time: one of them deletes.
     ///
     /// # Errors
     /// Those of the database. Deleted entries stay deleted.
     pub async fn delete_old_audit_entries(&self, now: UnixMicros, retention: Duration) -> Result<u64, StoreError> {
-        let mut client = self.client("delete old entries of the audit log").await?;
+        let operation = "delete old entries of the audit log";
+        let mut client = self.client(operation).await?;
         let before = Timestamp(now - retention);
-        let statement =
-            format!("delete from audit where id = any(array(select id from audit where at < $1 order by id limit {ROWS_AT_ONCE}))");
-        let deleted = delete_all(&mut client, &statement, before).await?.unwrap_or_default();
-        if deleted > 0 {
-            let principal = Principal { kind: PrincipalKind::System, name: "retention".to_owned(), user: None, address: None };
-            let after = json!({ "lines": deleted, "before": before.0.rfc3339() });
+        let sql = format!("delete from audit where id = any(array(select id from audit where at < $1 order by id limit {ROWS_AT_ONCE}))");
+        let principal = Principal { kind: PrincipalKind::System, name: "retention".to_owned(), user: None, address: None };
+        let mut deleted = 0;
+        loop {
+            let Some(transaction) = upkeep::begin(&mut client).await? else { return Ok(deleted) };
+            let rows = transaction.execute(&sql, &[&before]).await.map_err(StoreError::during(operation))?;
+            if rows == 0 {
+                return Ok(deleted);
+            }
+            let after = json!({ "lines": rows, "before": before.0.rfc3339() });
             let event = AuditEvent { tenant: None, action: "audit.forget", target: "*".to_owned(), before: None, after: Some(after) };
-            write(&client, &principal, &event).await?;
+            transaction.commit(&principal, &[event]).await?;
+            deleted += rows;
         }
-        Ok(deleted)
     }
 
     /// Returns entries of the audit log, the newest first.
@@ -212,30 +138,4 @@ impl Store {
 
 fn address(text: Option<&str>) -> Option<IpAddr> {
     text.and_then(|text| text.parse().ok())
-}
-
-/// Writes an entry, in the transaction of the change where there is one.
-pub(crate) async fn write(client: &impl GenericClient, principal: &Principal, event: &AuditEvent) -> Result<(), StoreError> {
-    let sql = "insert into audit (by_kind, by_name, by_user, tenant, action, target, before, after, client_address)
-               values ($1, $2, $3, $4, $5, $6, $7::text::json, $8::text::json, $9)";
-    let text = |value: &Option<Value>| value.as_ref().map(Value::to_string);
-    let name: String = storable(&principal.name).chars().take(MAX_NAME_LENGTH).collect();
-    client
-        .execute(
-            sql,
-            &[
-                &principal.kind.as_str(),
-                &name,
-                &principal.user,
-                &event.tenant.as_ref().map(Name::as_str),
-                &event.action,
-                &storable(&event.target),
-                &text(&event.before),
-                &text(&event.after),
-                &principal.address.map(|address| address.to_string()),
-            ],
-        )
-        .await
-        .map_err(StoreError::during("write the audit log"))?;
-    Ok(())
 }

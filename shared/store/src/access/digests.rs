@@ -4,10 +4,9 @@
 //! a digest, so it is an HMAC under a key of the installation, which is encrypted under `FOREBAY_SECRET_KEY`. Without that setting, and for keys of
 //! earlier versions, it is SHA-256.
 
-use crate::database::pool::Store;
 use crate::error::StoreError;
-use crate::remote::seal::{Place, Sealed, SecretKeys};
-use deadpool_postgres::GenericClient;
+use crate::seal::{Place, Sealed, SecretKeys};
+use deadpool_postgres::{GenericClient, Transaction};
 use ring::hmac;
 use sha2::{Digest, Sha256};
 
@@ -72,21 +71,16 @@ pub(crate) async fn load_or_make(client: &impl GenericClient, keys: Option<&Secr
     load(client, keys).await
 }
 
-impl Store {
-    /// Encrypts the key of digests anew, where the first key did not encrypt it; whether it did.
-    pub(crate) async fn reseal_digest_key(&self, keys: &SecretKeys) -> Result<bool, StoreError> {
-        let failed = StoreError::during("encrypt the key of digests");
-        let mut client = self.client(OPERATION).await?;
-        let transaction = client.transaction().await.map_err(failed)?;
-        let sql = "select digest_key, digest_key_by from installation where digest_key is not null for update";
-        let Some(row) = transaction.query_opt(sql, &[]).await.map_err(failed)?.filter(|row| !keys.is_current(row.get(1))) else {
-            return Ok(false);
-        };
-        let Sealed { content, by } = keys.seal(&PLACE, keys.open(&PLACE, row.get(0), row.get(1))?)?;
-        transaction.execute("update installation set digest_key = $1, digest_key_by = $2", &[&content, &by]).await.map_err(failed)?;
-        transaction.commit().await.map_err(failed)?;
-        Ok(true)
-    }
+/// Encrypts the key of digests anew, unless the first key has encrypted it; returns true if it did.
+pub(crate) async fn reseal(transaction: &Transaction<'_>, keys: &SecretKeys) -> Result<bool, StoreError> {
+    let failed = StoreError::during("encrypt the key of digests");
+    let sql = "select digest_key, digest_key_by from installation where digest_key is not null for update";
+    let Some(row) = transaction.query_opt(sql, &[]).await.map_err(failed)?.filter(|row| !keys.is_current(row.get("digest_key_by"))) else {
+        return Ok(false);
+    };
+    let Sealed { content, by } = keys.seal(&PLACE, keys.open(&PLACE, row.get("digest_key"), row.get("digest_key_by"))?)?;
+    transaction.execute("update installation set digest_key = $1, digest_key_by = $2", &[&content, &by]).await.map_err(failed)?;
+    Ok(true)
 }
 
 #[cfg(test)]

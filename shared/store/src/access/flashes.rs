@@ -3,7 +3,7 @@
 
 use crate::database::pool::Store;
 use crate::error::StoreError;
-use crate::remote::seal::SecretKeys;
+use crate::seal::SecretKeys;
 use forebay_contract::Secret;
 use sha2::{Digest, Sha256};
 use std::time::Duration;

@@ -1,13 +1,13 @@
 //! API keys. Only a digest of a key is stored (see `digests`). Of a signing key its text is, encrypted.
 
-use crate::access::audit::{self, AuditEvent, Principal};
-use crate::access::digests::{self, key_digest};
+use crate::access::digests::{self, PastedDigests, key_digest};
 use crate::access::grants;
 use crate::access::signing;
-use crate::database::listen::{self, Part};
+use crate::database::audit_event::{AuditEvent, Principal};
+use crate::database::caps::Counted;
+use crate::database::change_transaction::{ChangeTransaction, Part};
 use crate::database::pool::Store;
 use crate::database::timestamp::Timestamp;
-use crate::definitions::caps::Counted;
 use crate::definitions::integrations::read_name;
 use crate::error::{StoreError, is_unique_violation};
 use deadpool_postgres::GenericClient;
@@ -141,9 +141,8 @@ impl Store {
         let sealed = if new.signs { Some(signing::seal(self.secret_keys.as_deref(), &new.tenant, id, &key)?) } else { None };
         let (content, by_key) = (sealed.as_ref().map(|sealed| &sealed.content), sealed.as_ref().map(|sealed| sealed.by.as_slice()));
         let mut client = self.client(operation).await?;
-        let transaction = client.transaction().await.map_err(failed)?;
-        listen::next_generation(&transaction, Part::Keys).await?;
-        if new.signs && signing::find(&transaction, self.secret_keys.as_deref(), &new.tenant, &key).await?.is_some() {
+        let transaction = ChangeTransaction::begin(&mut client, operation, &[Part::Keys]).await?;
+        if new.signs && signing::find(&*transaction, self.secret_keys.as_deref(), &new.tenant, &key).await?.is_some() {
             return Err(StoreError::KeyExists);
         }
         let integrations = grants::resolve(&transaction, &new.tenant, &new.integrations).await?;
@@ -152,7 +151,8 @@ impl Store {
             (true, _) => key_digest(&generate(SIGNING_PREFIX)?.0),
             (false, false) => key_digest(&key),
             (false, true) => {
-                let [digest, earlier] = self.pasted_digests(&transaction, &new.tenant, &key).await?;
+                let digests = digests::load_or_make(&*transaction, self.secret_keys.as_deref()).await?;
+                let [digest, earlier] = pasted_digests(digests.as_ref(), &new.tenant, &key);
                 let sql = "select exists (select from api_keys where tenant = $1 and digest = $2 and sealed is null)";
                 let known = transaction.query_one(sql, &[&new.tenant.as_str(), &earlier.as_slice()]).await.map_err(failed)?;
                 if known.get(0) {
@@ -171,10 +171,8 @@ impl Store {
         inserted.map_err(|error| if is_unique_violation(&error) { StoreError::KeyExists } else { failed(error) })?;
         self.caps.check(&transaction, Counted::Keys, &new.tenant).await?;
         grants::replace(&transaction, id, &integrations).await?;
-        let created = read(&transaction, id).await?;
-        audit::write(&transaction, by, &audit_event("key.create", &created, None, Some(shown(&created)))).await?;
-        listen::announce_change(&transaction).await?;
-        transaction.commit().await.map_err(failed)?;
+        let created = read(&*transaction, id).await?;
+        transaction.commit(by, &[audit_event("key.create", &created, None, Some(shown(&created)))]).await?;
         Ok(CreatedKey { id, key })
     }
 
@@ -212,18 +210,12 @@ impl Store {
             let Some(id) = signing::find(&client, self.secret_keys.as_deref(), tenant, value).await? else { return Ok(None) };
             return read(&client, id).await.map(Some);
         }
-        let digests = self.pasted_digests(&client, tenant, value).await?;
+        let digests = digests::load(&client, self.secret_keys.as_deref()).await?;
+        let digests = pasted_digests(digests.as_ref(), tenant, value);
         let digests: Vec<&[u8]> = digests.iter().map(<[u8; 32]>::as_slice).collect();
         let sql = format!("select {COLUMNS} from api_keys k where k.tenant = $1 and k.digest = any($2) and k.sealed is null limit 1");
         let row = client.query_opt(&sql, &[&tenant.as_str(), &digests]).await;
         row.map_err(StoreError::during(operation))?.as_ref().map(key_row).transpose()
-    }
-
-    /// The digest that a pasted key of this value has in a tenant, and the one that an earlier version gave it.
-    async fn pasted_digests(&self, client: &impl GenericClient, tenant: &Name, value: &str) -> Result<[[u8; 32]; 2], StoreError> {
-        let digests = digests::load_or_make(client, self.secret_keys.as_deref()).await?;
-        let earlier = key_digest(value);
-        Ok([digests.map_or(earlier, |digests| digests.of(tenant.as_str(), value)), earlier])
     }
 
     /// Changes a key's label, the integrations that it opens, when it ends, and the outcomes that it reads; `expected`: the revision that
@@ -237,9 +229,8 @@ impl Store {
         let failed = StoreError::during(operation);
         let label = change.label.as_deref().map(valid_label).transpose()?;
         let mut client = self.client(operation).await?;
-        let transaction = client.transaction().await.map_err(failed)?;
-        listen::next_generation(&transaction, Part::Keys).await?;
-        let before = read_expected(&transaction, id, expected).await?;
+        let transaction = ChangeTransaction::begin(&mut client, operation, &[Part::Keys]).await?;
+        let before = read_expected(&*transaction, id, expected).await?;
         let expires_at = change.expires_at.unwrap_or(before.expires_at).map(Timestamp);
         let reads_all = change.reads_all_outcomes.unwrap_or(before.reads_all_outcomes);
         check_outcomes(before.signs, reads_all)?;
@@ -250,10 +241,8 @@ impl Store {
             let integrations = grants::resolve(&transaction, &before.tenant, &names).await?;
             grants::replace(&transaction, id, &integrations).await?;
         }
-        let after = read(&transaction, id).await?;
-        audit::write(&transaction, by, &audit_event("key.update", &before, Some(shown(&before)), Some(shown(&after)))).await?;
-        listen::announce_change(&transaction).await?;
-        transaction.commit().await.map_err(failed)?;
+        let after = read(&*transaction, id).await?;
+        transaction.commit(by, &[audit_event("key.update", &before, Some(shown(&before)), Some(shown(&after)))]).await?;
         Ok(after)
     }
 
@@ -265,13 +254,10 @@ impl Store {
         let operation = "delete a key";
         let failed = StoreError::during(operation);
         let mut client = self.client(operation).await?;
-        let transaction = client.transaction().await.map_err(failed)?;
-        listen::next_generation(&transaction, Part::Keys).await?;
-        let before = read_expected(&transaction, id, expected).await?;
+        let transaction = ChangeTransaction::begin(&mut client, operation, &[Part::Keys]).await?;
+        let before = read_expected(&*transaction, id, expected).await?;
         transaction.execute("delete from api_keys where id = $1", &[&id]).await.map_err(failed)?;
-        audit::write(&transaction, by, &audit_event("key.delete", &before, Some(shown(&before)), None)).await?;
-        listen::announce_change(&transaction).await?;
-        transaction.commit().await.map_err(failed)
+        transaction.commit(by, &[audit_event("key.delete", &before, Some(shown(&before)), None)]).await
     }
 
     /// Notes when keys were used last: pairs of id and microseconds of Unix time. Keys that are gone are passed over.
@@ -290,7 +276,13 @@ impl Store {
     }
 }
 
-/// What a key opens after a change; `None`: that does not change.
+/// Returns the digest that a pasted key of this value has in a tenant, and the one that an earlier version gave it.
+fn pasted_digests(digests: Option<&PastedDigests>, tenant: &Name, value: &str) -> [[u8; 32]; 2] {
+    let earlier = key_digest(value);
+    [digests.map_or(earlier, |digests| digests.of(tenant.as_str(), value)), earlier]
+}
+
+/// Returns the names of the integrations that a key opens after a change; `None`: they do not change.
 fn integrations_after(before: &KeyRow, change: KeyChange) -> Result<Option<Vec<Name>>, StoreError> {
     let KeyChange { label: _, integrations, grant, revoke, expires_at: _, reads_all_outcomes: _ } = change;
     if integrations.is_none() && grant.is_empty() && revoke.is_empty() {

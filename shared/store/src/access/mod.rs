@@ -1,5 +1,6 @@
 //! Who may do what: keys of callers, people, tokens of programs, and the audit log.
 
+pub(crate) mod api_key;
 pub(crate) mod audit;
 pub(crate) mod digests;
 pub(crate) mod flashes;

@@ -1,7 +1,8 @@
 //! Sessions of people who are signed in. Only the SHA-256 digest of a session's cookie is stored.
 
-use crate::access::audit::{self, AuditEvent, Principal};
 use crate::access::users::{USER_COLUMNS, UserRow, user_row};
+use crate::database::audit_event::{AuditEvent, Principal};
+use crate::database::change_transaction::{ChangeTransaction, NO_PART};
 use crate::database::pool::Store;
 use crate::error::StoreError;
 use std::time::Duration;
@@ -36,14 +37,13 @@ impl Store {
         let operation = "open a session";
         let failed = StoreError::during(operation);
         let mut client = self.client(operation).await?;
-        let transaction = client.transaction().await.map_err(failed)?;
+        let transaction = ChangeTransaction::begin(&mut client, operation, NO_PART).await?;
         let sql = "delete from sessions where expires_at < now() or last_seen_at < now() - $1 * interval '1 second'";
         transaction.execute(sql, &[&idle.as_secs_f64()]).await.map_err(failed)?;
         let sql = "insert into sessions (digest, user_id, expires_at) values ($1, $2, now() + $3 * interval '1 second')";
         transaction.execute(sql, &[&digest.as_slice(), &user, &lasts.as_secs_f64()]).await.map_err(failed)?;
         transaction.execute("update users set last_sign_in_at = now() where id = $1", &[&user]).await.map_err(failed)?;
-        audit::write(&transaction, principal, event).await?;
-        transaction.commit().await.map_err(failed)
+        transaction.commit(principal, std::slice::from_ref(event)).await
     }
 
     /// The person of a session that has neither ended nor been idle for longer than `idle`; `None`: sign in again.

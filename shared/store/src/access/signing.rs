@@ -1,12 +1,10 @@
 //! Signing keys: secrets with which callers sign their calls. To check them their text is needed, so it is kept, encrypted.
 
-use crate::database::listen::{self, Part};
-use crate::database::pool::Store;
+use crate::access::api_key::ApiKey;
 use crate::definitions::integrations::read_name;
 use crate::error::StoreError;
-use crate::remote::seal::{Place, Sealed, SecretKeys};
-use crate::snapshot::ApiKey;
-use deadpool_postgres::GenericClient;
+use crate::seal::{Place, Sealed, SecretKeys};
+use deadpool_postgres::{GenericClient, Transaction};
 use forebay_contract::{Name, Secret};
 use std::sync::Arc;
 use tokio_postgres::Row;
@@ -68,28 +66,24 @@ pub(crate) async fn find(
     Ok(rows.iter().find(has_value).map(|row| row.get(0)))
 }
 
-impl Store {
-    /// Encrypts those signing keys anew that the first key did not encrypt; how many that were.
-    pub(crate) async fn reseal_signing_keys(&self, keys: &SecretKeys) -> Result<usize, StoreError> {
-        let operation = "encrypt signing keys";
-        let failed = StoreError::during(operation);
-        let mut client = self.client(operation).await?;
-        let transaction = client.transaction().await.map_err(failed)?;
-        listen::next_generation(&transaction, Part::Keys).await?;
-        let rows =
-            transaction.query("select id, sealed, sealed_by, tenant from api_keys where sealed is not null", &[]).await.map_err(failed)?;
-        let mut resealed = 0;
-        for row in rows.iter().filter(|row| !keys.is_current(row.get(2))) {
-            let id = row.get(0);
-            let tenant = read_name(row.get(3))?;
-            let secret = open(Some(keys), &tenant, id, row.get(1), row.get(2))?;
-            let Sealed { content, by } = seal(Some(keys), &tenant, id, secret.expose())?;
-            let sql = "update api_keys set sealed = $2, sealed_by = $3 where id = $1";
-            transaction.execute(sql, &[&id, &content, &by.as_slice()]).await.map_err(failed)?;
-            resealed += 1;
+/// Encrypts the signing keys anew that the first key has not encrypted, and returns their number.
+pub(crate) async fn reseal(transaction: &Transaction<'_>, keys: &SecretKeys) -> Result<usize, StoreError> {
+    let failed = StoreError::during("encrypt signing keys");
+    let sql = "select id, tenant, sealed, sealed_by from api_keys where sealed is not null";
+    let (mut ids, mut contents, mut bys) = (Vec::new(), Vec::new(), Vec::new());
+    for row in transaction.query(sql, &[]).await.map_err(failed)? {
+        if keys.is_current(row.get("sealed_by")) {
+            continue;
         }
-        listen::announce_change(&transaction).await?;
-        transaction.commit().await.map_err(failed)?;
-        Ok(resealed)
+        let (id, tenant) = (row.get("id"), read_name(row.get("tenant"))?);
+        let secret = open(Some(keys), &tenant, id, row.get("sealed"), row.get("sealed_by"))?;
+        let Sealed { content, by } = seal(Some(keys), &tenant, id, secret.expose())?;
+        ids.push(id);
+        contents.push(content);
+        bys.push(by);
     }
+    let sql = "update api_keys k set sealed = new.sealed, sealed_by = new.sealed_by
+               from unnest($1::uuid[], $2::bytea[], $3::bytea[]) as new (id, sealed, sealed_by) where k.id = new.id";
+    transaction.execute(sql, &[&ids, &contents, &bys]).await.map_err(failed)?;
+    Ok(ids.len())
 }

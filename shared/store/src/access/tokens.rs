@@ -1,10 +1,11 @@
 //! API tokens: a person's rights, or fewer, for a program, until they expire. Only the SHA-256 digest of a token is stored.
 
-use crate::access::audit::{self, AuditEvent, Principal};
 use crate::access::digests::key_digest;
 use crate::access::keys::{generate, valid_label};
 use crate::access::roles::{Role, Scope};
 use crate::access::users::{USER_COLUMNS, UserRow, user_row};
+use crate::database::audit_event::{AuditEvent, Principal};
+use crate::database::change_transaction::{ChangeTransaction, NO_PART};
 use crate::database::pool::Store;
 use crate::database::timestamp::Timestamp;
 use crate::error::StoreError;
@@ -90,7 +91,7 @@ impl Store {
         let scopes: Vec<String> = new.scopes.iter().map(Scope::to_string).collect();
         let id = Uuid::new_v4();
         let mut client = self.client(operation).await?;
-        let transaction = client.transaction().await.map_err(failed)?;
+        let transaction = ChangeTransaction::begin(&mut client, operation, NO_PART).await?;
         let owner = transaction.query_opt("select name from users where id = $1", &[&new.user]).await.map_err(failed)?;
         let owner: String = owner.ok_or_else(|| StoreError::NotFound { what: format!("the user {}", new.user) })?.get(0);
         let sql = "insert into api_tokens (id, user_id, label, digest, hint, role, tenants, expires_at)
@@ -104,8 +105,7 @@ impl Store {
         let after = json!({ "id": id, "owner": owner, "label": label, "role": new.role.as_str(), "tenants": scopes, "seconds": lasts });
         let event =
             AuditEvent { tenant: None, action: "token.create", target: format!("{owner}/{label}"), before: None, after: Some(after) };
-        audit::write(&transaction, by, &event).await?;
-        transaction.commit().await.map_err(failed)?;
+        transaction.commit(by, &[event]).await?;
         Ok(CreatedToken { id, token })
     }
 
@@ -131,7 +131,7 @@ impl Store {
         let operation = "delete a token";
         let failed = StoreError::during(operation);
         let mut client = self.client(operation).await?;
-        let transaction = client.transaction().await.map_err(failed)?;
+        let transaction = ChangeTransaction::begin(&mut client, operation, NO_PART).await?;
         let sql = "delete from api_tokens t using users u where t.id = $1 and u.id = t.user_id returning u.name, t.label";
         let Some(row) = transaction.query_opt(sql, &[&id]).await.map_err(failed)? else {
             return Err(StoreError::NotFound { what: format!("the token {id}") });
@@ -140,8 +140,7 @@ impl Store {
         let before = json!({ "id": id, "owner": owner, "label": label });
         let event =
             AuditEvent { tenant: None, action: "token.delete", target: format!("{owner}/{label}"), before: Some(before), after: None };
-        audit::write(&transaction, by, &event).await?;
-        transaction.commit().await.map_err(failed)
+        transaction.commit(by, &[event]).await
     }
 
     /// The token with this [`digest`](key_digest) and its owner, as long as it works; its use is noted, to the minute.

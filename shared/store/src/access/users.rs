@@ -1,7 +1,8 @@
 //! People who sign in.
 
-use crate::access::audit::{self, AuditEvent, Principal};
 use crate::access::roles::{Grants, Role, Scope};
+use crate::database::audit_event::{AuditEvent, Principal, PrincipalKind};
+use crate::database::change_transaction::{ChangeTransaction, NO_PART};
 use crate::database::pool::Store;
 use crate::database::timestamp::Timestamp;
 use crate::error::{StoreError, is_unique_violation};
@@ -100,15 +101,15 @@ impl Store {
         let operation = "create the first user";
         let failed = StoreError::during(operation);
         let mut client = self.client(operation).await?;
-        let transaction = client.transaction().await.map_err(failed)?;
+        let transaction = ChangeTransaction::begin(&mut client, operation, NO_PART).await?;
         transaction.batch_execute("lock table users in share row exclusive mode").await.map_err(failed)?;
         let exists = transaction.query_one("select exists (select from users)", &[]).await.map_err(failed)?;
         if exists.get(0) {
             return Err(StoreError::Exists { what: "an administrator".to_owned() });
         }
-        let principal = Principal { kind: audit::PrincipalKind::System, name: "first run".to_owned(), user: None, address };
-        let user = insert(&transaction, NewUser { grants: Grants::everywhere(Role::Administrator), ..new }, &principal).await?;
-        transaction.commit().await.map_err(failed)?;
+        let principal = Principal { kind: PrincipalKind::System, name: "first run".to_owned(), user: None, address };
+        let user = insert(&transaction, NewUser { grants: Grants::everywhere(Role::Administrator), ..new }).await?;
+        transaction.commit(&principal, &[created(&user)]).await?;
         Ok(user)
     }
 
@@ -118,11 +119,10 @@ impl Store {
     /// [`StoreError::Exists`], [`StoreError::Invalid`], and those of the database.
     pub async fn create_user(&self, new: NewUser, by: &Principal) -> Result<UserRow, StoreError> {
         let operation = "create a user";
-        let failed = StoreError::during(operation);
         let mut client = self.client(operation).await?;
-        let transaction = client.transaction().await.map_err(failed)?;
-        let user = insert(&transaction, new, by).await?;
-        transaction.commit().await.map_err(failed)?;
+        let transaction = ChangeTransaction::begin(&mut client, operation, NO_PART).await?;
+        let user = insert(&transaction, new).await?;
+        transaction.commit(by, &[created(&user)]).await?;
         Ok(user)
     }
 
@@ -168,7 +168,7 @@ impl Store {
         let operation = "read a user";
         let failed = StoreError::during(operation);
         let mut client = self.client(operation).await?;
-        let transaction = client.transaction().await.map_err(failed)?;
+        let transaction = ChangeTransaction::begin(&mut client, operation, NO_PART).await?;
         let sql = format!("select {USER_COLUMNS} from users u where u.subject = $1");
         if let Some(row) = transaction.query_opt(&sql, &[&subject]).await.map_err(failed)? {
             return user_row(&row).map(Some);
@@ -179,10 +179,9 @@ impl Store {
         let Some(row) = transaction.query_opt(sql, &[&subject, &name.trim().to_lowercase()]).await.map_err(failed)? else {
             return Ok(None);
         };
-        let user = read(&transaction, row.get(0)).await?;
-        let principal = Principal { kind: audit::PrincipalKind::User, name: user.name.clone(), user: Some(user.id), address };
-        audit::write(&transaction, &principal, &audit_event("user.link", &user.name, None, Some(json!({ "subject": subject })))).await?;
-        transaction.commit().await.map_err(failed)?;
+        let user = read(&*transaction, row.get(0)).await?;
+        let principal = Principal { kind: PrincipalKind::User, name: user.name.clone(), user: Some(user.id), address };
+        transaction.commit(&principal, &[audit_event("user.link", &user.name, None, Some(json!({ "subject": subject })))]).await?;
         Ok(Some(user))
     }
 
@@ -193,14 +192,13 @@ impl Store {
     /// says.
     pub async fn update_user(&self, id: Uuid, change: UserChange, expected: Option<i32>, by: &Principal) -> Result<UserRow, StoreError> {
         let operation = "change a user";
-        let failed = StoreError::during(operation);
         let mut client = self.client(operation).await?;
-        let transaction = client.transaction().await.map_err(failed)?;
+        let transaction = ChangeTransaction::begin(&mut client, operation, NO_PART).await?;
         let before = read_expected(&transaction, id, expected).await?;
-        change_user(&transaction, &before, change, by).await?;
+        let event = change_user(&transaction, &before, change).await?;
         refuse_without_administrator(&transaction).await?;
-        let after = read(&transaction, id).await?;
-        transaction.commit().await.map_err(failed)?;
+        let after = read(&*transaction, id).await?;
+        transaction.commit(by, &[event]).await?;
         Ok(after)
     }
 
@@ -212,12 +210,11 @@ impl Store {
         let operation = "delete a user";
         let failed = StoreError::during(operation);
         let mut client = self.client(operation).await?;
-        let transaction = client.transaction().await.map_err(failed)?;
+        let transaction = ChangeTransaction::begin(&mut client, operation, NO_PART).await?;
         let before = read_expected(&transaction, id, expected).await?;
         transaction.execute("delete from users where id = $1", &[&id]).await.map_err(failed)?;
         refuse_without_administrator(&transaction).await?;
-        audit::write(&transaction, by, &audit_event("user.delete", &before.name, Some(shown(&before)), None)).await?;
-        transaction.commit().await.map_err(failed)
+        transaction.commit(by, &[audit_event("user.delete", &before.name, Some(shown(&before)), None)]).await
     }
 }
 
@@ -225,7 +222,11 @@ fn audit_event(action: &'static str, name: &str, before: Option<Value>, after: O
     AuditEvent { tenant: None, action, target: name.to_owned(), before, after }
 }
 
-async fn insert(transaction: &Transaction<'_>, new: NewUser, by: &Principal) -> Result<UserRow, StoreError> {
+fn created(user: &UserRow) -> AuditEvent {
+    audit_event("user.create", &user.name, None, Some(shown(user)))
+}
+
+async fn insert(transaction: &Transaction<'_>, new: NewUser) -> Result<UserRow, StoreError> {
     let failed = StoreError::during("create a user");
     let name = valid_name(&new.name)?;
     let full_name = valid_full_name(&new.full_name)?;
@@ -237,12 +238,11 @@ async fn insert(transaction: &Transaction<'_>, new: NewUser, by: &Principal) -> 
         false => failed(error),
     })?;
     write_grants(transaction, id, &new.grants).await?;
-    let user = read(transaction, id).await?;
-    audit::write(transaction, by, &audit_event("user.create", &user.name, None, Some(shown(&user)))).await?;
-    Ok(user)
+    read(transaction, id).await
 }
 
-async fn change_user(transaction: &Transaction<'_>, before: &UserRow, change: UserChange, by: &Principal) -> Result<(), StoreError> {
+/// Returns the event of the change.
+async fn change_user(transaction: &Transaction<'_>, before: &UserRow, change: UserChange) -> Result<AuditEvent, StoreError> {
     let failed = StoreError::during("change a user");
     let full_name = change.full_name.as_deref().map(valid_full_name).transpose()?;
     let password = change.password.as_ref().map(|password| password.digest.as_str());
@@ -264,7 +264,7 @@ async fn change_user(transaction: &Transaction<'_>, before: &UserRow, change: Us
             after["tokensEnded"] = ended.into();
         }
     }
-    audit::write(transaction, by, &audit_event("user.update", &before.name, Some(shown(before)), Some(after))).await
+    Ok(audit_event("user.update", &before.name, Some(shown(before)), Some(after)))
 }
 
 /// An installation without an administrator could not be opened by anybody.

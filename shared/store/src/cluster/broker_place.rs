@@ -1,6 +1,7 @@
 //! The broker and the queue prefix of the installation: stored once, and compared by each process.
 
-use crate::access::audit::{AuditEvent, Principal, write};
+use crate::database::audit_event::{AuditEvent, Principal};
+use crate::database::change_transaction::{ChangeTransaction, NO_PART};
 use crate::database::pool::Store;
 use crate::error::StoreError;
 use deadpool_postgres::Transaction;
@@ -43,13 +44,13 @@ impl Store {
         mark: impl Future<Output = Result<(), E>>,
     ) -> Result<BrokerPlace, E> {
         let mut client = self.client(REGISTER).await?;
-        let transaction = client.transaction().await.map_err(StoreError::during(REGISTER))?;
+        let transaction = ChangeTransaction::begin(&mut client, REGISTER, NO_PART).await?;
         if let Some(stored) = locked(&transaction).await? {
             return Ok(stored);
         }
         mark.await?;
         save(&transaction, place).await?;
-        transaction.commit().await.map_err(StoreError::during(REGISTER))?;
+        transaction.commit_unaudited().await?;
         Ok(place.clone())
     }
 
@@ -65,13 +66,12 @@ impl Store {
         event: &AuditEvent,
     ) -> Result<(), StoreError> {
         let mut client = self.client(REGISTER).await?;
-        let transaction = client.transaction().await.map_err(StoreError::during(REGISTER))?;
+        let transaction = ChangeTransaction::begin(&mut client, REGISTER, NO_PART).await?;
         if locked(&transaction).await?.as_ref() != instead_of {
             return Err(StoreError::Changed { what: "the installation's broker".to_owned() });
         }
         save(&transaction, place).await?;
-        write(&transaction, principal, event).await?;
-        transaction.commit().await.map_err(StoreError::during(REGISTER))
+        transaction.commit(principal, std::slice::from_ref(event)).await
     }
 
     /// Every integration that may have had a queue of its own: those that are stored, and those that only the history of executions names.

@@ -1,6 +1,5 @@
 //! The processes of an installation, and what they share on the broker.
 
 pub(crate) mod broker_place;
-pub(crate) mod installation;
 pub(crate) mod tenant_queues;
 pub(crate) mod workers;

@@ -1,6 +1,6 @@
 //! Shared queues that belong to one tenant, because it had a backlog on a queue that it shared with others.
 
-use crate::database::listen::{self, Part};
+use crate::database::change_transaction::{ChangeTransaction, Part};
 use crate::database::pool::Store;
 use crate::error::StoreError;
 use deadpool_postgres::Transaction;
@@ -110,9 +110,7 @@ impl Store {
         let operation = "open the queues of a tenant";
         let failed = StoreError::during(operation);
         let mut client = self.client(operation).await?;
-        let transaction = client.transaction().await.map_err(failed)?;
-        // Others that open queues wait here until this ends.
-        listen::next_generation(&transaction, Part::TenantQueues).await?;
+        let transaction = ChangeTransaction::begin(&mut client, operation, &[Part::TenantQueues]).await?;
         let known = "select number from tenant_queues where tenant = $1";
         if let Some(row) = transaction.query_opt(known, &[&tenant.as_str()]).await.map_err(failed)? {
             return number(row.get(0)).map(Some);
@@ -127,8 +125,7 @@ impl Store {
         if tokio::time::timeout(DECLARE_TIMEOUT, declare(opened)).await != Ok(true) {
             return Err(StoreError::NotDeclared);
         }
-        listen::announce_change(&transaction).await?;
-        transaction.commit().await.map_err(failed)?;
+        transaction.commit_unaudited().await?;
         Ok(Some(opened))
     }
 

@@ -1,9 +1,9 @@
 //! The live workers and their queues.
 
 use crate::database::pool::Store;
+use crate::database::text::bounded;
 use crate::database::timestamp::Timestamp;
 use crate::error::StoreError;
-use crate::history::record_write::bounded;
 use forebay_contract::UnixMicros;
 use std::time::Duration;
 use uuid::Uuid;

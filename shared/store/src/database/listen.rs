@@ -3,7 +3,6 @@
 use crate::database::endpoint::{Server, TIMEOUT};
 use crate::database::pool::Store;
 use crate::error::StoreError;
-use deadpool_postgres::Transaction;
 use futures_util::{StreamExt, stream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,45 +25,6 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 const MAX_BACKOFF: Duration = Duration::from_secs(1);
 /// Interval at which a silent connection is checked.
 pub(crate) const LIVENESS: Duration = Duration::from_secs(10);
-
-/// The parts of a snapshot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Part {
-    Integrations,
-    Keys,
-    Triggers,
-    Tenants,
-    Connections,
-    Diagnostics,
-    TenantQueues,
-}
-
-impl Part {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Integrations => "integrations",
-            Self::Keys => "keys",
-            Self::Triggers => "triggers",
-            Self::Tenants => "tenants",
-            Self::Connections => "connections",
-            Self::Diagnostics => "diagnostics",
-            Self::TenantQueues => "tenant_queues",
-        }
-    }
-}
-
-/// The generation that the transaction's changes to the part belong to. Other writers of the part wait until the transaction ends, so
-/// generations become visible in their order; a writer takes at most one part, so writers can't wait for one another in a circle.
-pub(crate) async fn next_generation(transaction: &Transaction<'_>, part: Part) -> Result<i64, StoreError> {
-    let sql = "update snapshot_generations set generation = generation + 1 where part = $1 returning generation";
-    let row = transaction.query_one(sql, &[&part.as_str()]).await.map_err(StoreError::during("take a generation"))?;
-    Ok(row.get(0))
-}
-
-/// Wakes every snapshot when the transaction commits.
-pub(crate) async fn announce_change(transaction: &Transaction<'_>) -> Result<(), StoreError> {
-    transaction.batch_execute("notify forebay_changed").await.map_err(StoreError::during("announce a change"))
-}
 
 /// A connection of its own that listens to one channel.
 pub(crate) struct Listener {

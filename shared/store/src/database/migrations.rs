@@ -1,6 +1,7 @@
 //! Numbered SQL files, applied once each, in order.
 
-use crate::cluster::installation;
+use crate::database::change_transaction::{ChangeTransaction, NO_PART};
+use crate::database::installation;
 use crate::database::partitions;
 use crate::database::pool::Store;
 use crate::database::timestamp::Timestamp;
@@ -61,9 +62,9 @@ impl Store {
     /// [`StoreError::Newer`] and [`StoreError::OtherMigration`] when the database is of another program; else what the server says.
     pub async fn migrate(&self) -> Result<MigrationReport, StoreError> {
         let mut client = self.client(OPERATION).await?;
-        let transaction = client.transaction().await.map_err(StoreError::during(OPERATION))?;
+        let transaction = ChangeTransaction::begin(&mut client, OPERATION, NO_PART).await?;
         let report = run(&transaction).await?;
-        transaction.commit().await.map_err(StoreError::during(OPERATION))?;
+        transaction.commit_unaudited().await?;
         Ok(report)
     }
 }

@@ -1,9 +1,9 @@
 //! The pool of connections.
 
+use crate::database::caps::Caps;
 use crate::database::endpoint::{Server, TIMEOUT};
-use crate::definitions::caps::Caps;
 use crate::error::StoreError;
-use crate::remote::seal::SecretKeys;
+use crate::seal::SecretKeys;
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use forebay_contract::IdIssuer;
 use std::sync::Arc;

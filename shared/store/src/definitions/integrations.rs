@@ -1,12 +1,14 @@
 //! Integrations and their immutable versions.
 
-use crate::access::audit::{self, AuditEvent, Principal};
-use crate::database::listen::{self, Part};
+use crate::database::audit_event::{AuditEvent, Principal};
+use crate::database::caps::Counted;
+use crate::database::change_transaction::{ChangeTransaction, Part};
 use crate::database::pool::Store;
+use crate::database::text::storable;
 use crate::database::timestamp::Timestamp;
-use crate::definitions::caps::Counted;
+use crate::definitions::schedule_places;
+use crate::definitions::trigger_kind::{self, TriggerKind};
 use crate::error::StoreError;
-use crate::triggers::{schedules, trigger_states};
 use deadpool_postgres::Transaction;
 use forebay_contract::definition::{Definition, to_yaml};
 use forebay_contract::json::read_json;
@@ -14,6 +16,7 @@ use forebay_contract::{IntegrationPath, Name, UnixMicros};
 use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -74,6 +77,17 @@ pub struct IntegrationRow {
     pub updated_by: String,
 }
 
+/// One integration with its current definition.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Integration {
+    /// Its id.
+    pub id: Uuid,
+    /// The version that the definition is.
+    pub version: i32,
+    /// The definition; disabled integrations are in the snapshot too.
+    pub definition: Arc<Definition>,
+}
+
 /// The current version of an integration, as far as applying needs it.
 struct Current {
     id: Uuid,
@@ -105,12 +119,9 @@ impl Store {
     async fn apply_each(&self, definitions: &[NewDefinition], expected: Option<i32>, by: &Principal) -> Result<Vec<Applied>, StoreError> {
         refuse_repeats(definitions)?;
         let operation = "apply definitions";
-        let failed = StoreError::during(operation);
         let mut client = self.client(operation).await?;
-        let transaction = client.transaction().await.map_err(failed)?;
-        transaction.batch_execute("set local statement_timeout = '60s'").await.map_err(failed)?;
         // Locks out other writers of integrations until the end, so that what is read here is still current when it is replaced.
-        let generation = listen::next_generation(&transaction, Part::Integrations).await?;
+        let transaction = ChangeTransaction::begin_long(&mut client, operation, &[Part::Integrations]).await?;
         let stored = read_current(&transaction, definitions).await?;
         let mut applied = compare(&stored, definitions);
         refuse_unexpected(&stored, &applied, expected)?;
@@ -122,13 +133,12 @@ impl Store {
                 one.id = Uuid::new_v4();
             }
         }
-        write_integrations(&transaction, definitions, &applied, generation).await?;
+        write_integrations(&transaction, definitions, &applied).await?;
         self.check_counts(&transaction, &applied).await?;
         write_versions(&transaction, definitions, &applied, &by.name).await?;
-        write_audit(&transaction, &stored, definitions, &applied, by).await?;
-        schedules::place(&transaction, definitions, &applied).await?;
-        listen::announce_change(&transaction).await?;
-        transaction.commit().await.map_err(failed)?;
+        let triggers = definitions.iter().zip(&applied).map(|(new, one)| (one.id, &new.definition.trigger));
+        schedule_places::place(&transaction, triggers).await?;
+        transaction.commit(by, &audit_events(&stored, definitions, &applied)).await?;
         Ok(applied)
     }
 
@@ -180,6 +190,21 @@ impl Store {
         let statement = client.prepare_cached(sql).await.map_err(StoreError::during(operation))?;
         let row = client.query_opt(&statement, &[&integration, &version]).await.map_err(StoreError::during(operation))?;
         row.map(|row| read_definition(row.get(0))).transpose()
+    }
+
+    /// An integration with its current definition, enabled or not.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::UnreadableDefinition`], and those of the database.
+    pub async fn integration(&self, path: &IntegrationPath) -> Result<Integration, StoreError> {
+        let operation = "read an integration";
+        let client = self.client(operation).await?;
+        let sql = "select i.id, i.current_version, v.document::text from integrations i
+                   join integration_versions v on v.integration_id = i.id and v.version = i.current_version
+                   where i.tenant = $1 and i.name = $2";
+        let row = client.query_opt(sql, &[&path.tenant.as_str(), &path.name.as_str()]).await.map_err(StoreError::during(operation))?;
+        let row = row.ok_or_else(|| StoreError::NotFound { what: format!("the integration {path}") })?;
+        Ok(Integration { id: row.get(0), version: row.get(1), definition: Arc::new(read_definition(row.get(2))?) })
     }
 
     /// All integrations, or those of a tenant, by tenant and name.
@@ -259,25 +284,16 @@ fn refuse_unexpected(stored: &HashMap<IntegrationPath, Current>, applied: &[Appl
     Ok(())
 }
 
-/// A version never changes, so its number says what it was.
-async fn write_audit(
-    transaction: &Transaction<'_>,
-    stored: &HashMap<IntegrationPath, Current>,
-    definitions: &[NewDefinition],
-    applied: &[Applied],
-    by: &Principal,
-) -> Result<(), StoreError> {
-    for (new, one) in changed(definitions, applied) {
-        let event = AuditEvent {
-            tenant: Some(one.path.tenant.clone()),
-            action: if one.change == Change::Created { "integration.create" } else { "integration.update" },
-            target: one.path.to_string(),
-            before: stored.get(&one.path).map(|current| json!({ "version": current.version })),
-            after: Some(json!({ "version": one.version, "enabled": new.definition.enabled })),
-        };
-        audit::write(transaction, by, &event).await?;
-    }
-    Ok(())
+/// Returns the event of each change. A version never changes, so its number is enough.
+fn audit_events(stored: &HashMap<IntegrationPath, Current>, definitions: &[NewDefinition], applied: &[Applied]) -> Vec<AuditEvent> {
+    let event = |(new, one): (&NewDefinition, &Applied)| AuditEvent {
+        tenant: Some(one.path.tenant.clone()),
+        action: if one.change == Change::Created { "integration.create" } else { "integration.update" },
+        target: one.path.to_string(),
+        before: stored.get(&one.path).map(|current| json!({ "version": current.version })),
+        after: Some(json!({ "version": one.version, "enabled": new.definition.enabled })),
+    };
+    changed(definitions, applied).map(event).collect()
 }
 
 /// Texts first: they are usually the same, and cheaper to compare.
@@ -320,12 +336,7 @@ async fn read_current(
     Ok(stored)
 }
 
-async fn write_integrations(
-    transaction: &Transaction<'_>,
-    definitions: &[NewDefinition],
-    applied: &[Applied],
-    generation: i64,
-) -> Result<(), StoreError> {
+async fn write_integrations(transaction: &Transaction<'_>, definitions: &[NewDefinition], applied: &[Applied]) -> Result<(), StoreError> {
     let changed: Vec<(&NewDefinition, &Applied)> = changed(definitions, applied).collect();
     let ids: Vec<Uuid> = changed.iter().map(|(_, one)| one.id).collect();
     let tenants: Vec<&str> = changed.iter().map(|(_, one)| one.path.tenant.as_str()).collect();
@@ -334,11 +345,12 @@ async fn write_integrations(
     let enabled: Vec<bool> = changed.iter().map(|(new, _)| new.definition.enabled).collect();
     let versions: Vec<i32> = changed.iter().map(|(_, one)| one.version).collect();
     let sql = "insert into integrations (id, tenant, name, description, enabled, current_version, changed)
-               select *, $7::bigint from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::integer[])
+               select *, (select generation from snapshot_generations where part = 'integrations')
+               from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::integer[])
                on conflict (id) do update set description = excluded.description, enabled = excluded.enabled,
                    current_version = excluded.current_version, changed = excluded.changed, updated_at = now()";
     transaction
-        .execute(sql, &[&ids, &tenants, &names, &descriptions, &enabled, &versions, &generation])
+        .execute(sql, &[&ids, &tenants, &names, &descriptions, &enabled, &versions])
         .await
         .map_err(StoreError::during("write integrations"))?;
     Ok(())
@@ -355,8 +367,8 @@ async fn write_versions(
     let versions: Vec<i32> = changed.iter().map(|(_, one)| one.version).collect();
     let documents: Vec<String> = changed.iter().map(|(new, _)| new.document.to_string()).collect();
     let sources: Vec<String> = changed.iter().map(|(new, _)| storable(&source_of(new))).collect();
-    let kinds: Vec<&str> = changed.iter().map(|(new, _)| trigger_states::kind(&new.definition.trigger).as_str()).collect();
-    let deliveries: Vec<String> = changed.iter().map(|(new, _)| trigger_states::policy(new.definition.trigger.policy())).collect();
+    let kinds: Vec<&str> = changed.iter().map(|(new, _)| TriggerKind::from(&new.definition.trigger).as_str()).collect();
+    let deliveries: Vec<String> = changed.iter().map(|(new, _)| trigger_kind::policy(new.definition.trigger.policy())).collect();
     let sql = "insert into integration_versions (integration_id, version, document, source, trigger_kind, delivery, created_by)
                select id, version, document::json, source, trigger_kind, delivery, $7
                from unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::text[])
@@ -375,9 +387,4 @@ fn changed<'a>(definitions: &'a [NewDefinition], applied: &'a [Applied]) -> impl
 /// A version always has a text, which people read and edit.
 fn source_of(new: &NewDefinition) -> Cow<'_, str> {
     if new.source.trim().is_empty() { Cow::Owned(to_yaml(&new.document)) } else { Cow::Borrowed(&new.source) }
-}
-
-/// Postgres text has no NUL.
-pub(crate) fn storable(text: &str) -> String {
-    text.replace('\0', "\u{fffd}")
 }

@@ -1,6 +1,7 @@
-//! Integrations: their versions, tenants and caps.
+//! Integrations: their versions and tenants.
 
-pub(crate) mod caps;
 pub(crate) mod integrations;
+pub(crate) mod schedule_places;
 pub(crate) mod tenants;
+pub(crate) mod trigger_kind;
 pub(crate) mod versions;

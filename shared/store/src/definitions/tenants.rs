@@ -1,9 +1,10 @@
 //! Settings of a whole tenant.
 
-use crate::access::audit::{self, AuditEvent, Principal};
-use crate::database::listen::{self, Part};
+use crate::database::audit_event::{AuditEvent, Principal};
+use crate::database::change_transaction::{ChangeTransaction, NO_PART, Part};
 use crate::database::pool::Store;
-use crate::definitions::integrations::{read_name, storable};
+use crate::database::text::storable;
+use crate::definitions::integrations::read_name;
 use crate::error::StoreError;
 use deadpool_postgres::Transaction;
 use forebay_contract::Name;
@@ -97,7 +98,8 @@ impl Store {
         let failed = StoreError::during(operation);
         let bytes = bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
         let mut client = self.client(operation).await?;
-        let transaction = client.transaction().await.map_err(failed)?;
+        // The snapshot contains who reads the documents, which a new row leaves as it is without a row.
+        let transaction = ChangeTransaction::begin(&mut client, operation, NO_PART).await?;
         let before = "select payload_bytes from tenants where name = $1 for update";
         let before = transaction.query_opt(before, &[&tenant.as_str()]).await.map_err(failed)?;
         let before: Option<i64> = before.and_then(|row| row.get(0));
@@ -113,8 +115,7 @@ impl Store {
             before: Some(json!({ "payloadBytes": before })),
             after: Some(json!({ "payloadBytes": bytes })),
         };
-        audit::write(&transaction, &by, &event).await?;
-        transaction.commit().await.map_err(failed)
+        transaction.commit(&by, &[event]).await
     }
 
     /// Sets who may read a tenant's documents, effective on every replica within a second. The tenant needs no integration yet.
@@ -126,8 +127,7 @@ impl Store {
         let by = by.into();
         let failed = StoreError::during(operation);
         let mut client = self.client(operation).await?;
-        let transaction = client.transaction().await.map_err(failed)?;
-        listen::next_generation(&transaction, Part::Tenants).await?;
+        let transaction = ChangeTransaction::begin(&mut client, operation, &[Part::Tenants]).await?;
         let before = transaction.query_opt("select docs from tenants where name = $1", &[&tenant.as_str()]).await.map_err(failed)?;
         let before = before.map(|row| row.get::<_, &str>(0).to_owned()).unwrap_or_else(|| DocsAccess::default().as_str().to_owned());
         let sql = "insert into tenants (name, docs, changed_by) values ($1, $2, $3)
@@ -140,9 +140,7 @@ impl Store {
             before: Some(json!({ "docs": before })),
             after: Some(json!({ "docs": docs.as_str() })),
         };
-        audit::write(&transaction, &by, &event).await?;
-        listen::announce_change(&transaction).await?;
-        transaction.commit().await.map_err(failed)
+        transaction.commit(&by, &[event]).await
     }
 }
 

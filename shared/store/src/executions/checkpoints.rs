@@ -4,36 +4,12 @@
 use crate::database::pool::Store;
 use crate::database::timestamp::Timestamp;
 use crate::error::StoreError;
-use crate::history::payload::{self, Packed, Packer};
+use crate::history::payload::{self, Packer};
 use crate::history::record::accepted_at;
-use crate::remote::seal::SecretKeys;
-use crate::remote::sealed;
+use crate::history::sealed;
 use forebay_contract::ExecutionId;
 use forebay_contract::outcome::Checkpoint;
 use uuid::Uuid;
-
-/// The prefix of the kind of a payload that is a batch of checkpoints; the number of the batch follows.
-const KIND_PREFIX: &str = "kept/";
-
-/// Returns the kind of the payload of a batch.
-pub(crate) fn kind(batch: u32) -> String {
-    format!("{KIND_PREFIX}{batch:06}")
-}
-
-/// Returns a batch as it is stored; `None`: it must be encrypted, and there is no key.
-pub(crate) fn packed_for(
-    sealed: bool,
-    keys: Option<&SecretKeys>,
-    execution: Uuid,
-    kind: &str,
-    packed: Packed,
-) -> Result<Option<Packed>, StoreError> {
-    match (sealed, keys) {
-        (false, _) => Ok(Some(packed)),
-        (true, None) => Ok(None),
-        (true, Some(keys)) => sealed::seal(keys, execution, kind, packed).map(Some),
-    }
-}
 
 impl Store {
     /// Stores a batch of checkpoints under its number among those of the execution. Storing it again changes nothing. `sealed`: they are
@@ -51,8 +27,8 @@ impl Store {
     ) -> Result<(), StoreError> {
         let operation = "store checkpoints";
         let failed = StoreError::during(operation);
-        let (kind, packed) = (kind(batch), Packer::new().checkpoints(steps));
-        let Some(packed) = packed_for(sealed, self.secret_keys.as_deref(), id.unique(), &kind, packed)? else { return Ok(()) };
+        let (kind, packed) = (sealed::checkpoints_kind(batch), Packer::new().checkpoints(steps));
+        let Some(packed) = sealed::packed_for(sealed, self.secret_keys.as_deref(), id.unique(), &kind, packed)? else { return Ok(()) };
         let client = self.client(operation).await?;
         let sql = "insert into execution_payloads (execution_id, accepted_at, kind, encoding, content, integration_id, needed)
                    values ($1, $2, $3, $4, $5, $6, true)
@@ -90,7 +66,7 @@ impl Store {
         let rows = client.query(&statement, &[&id.unique(), &Timestamp(accepted_at(id))]).await.map_err(failed)?;
         let (mut steps, mut next) = (Vec::new(), 0);
         for row in rows {
-            let batch = row.get::<_, &str>(0).strip_prefix(KIND_PREFIX).and_then(|number| number.parse::<u32>().ok());
+            let batch = row.get::<_, &str>(0).strip_prefix(sealed::CHECKPOINTS_PREFIX).and_then(|number| number.parse::<u32>().ok());
             next = batch.ok_or(StoreError::Damaged { what: "checkpoints" })? + 1;
             let (encoding, content) = sealed::open(self.secret_keys.as_deref(), id.unique(), row.get(0), row.get(1), row.get(2))?;
             steps.append(&mut payload::read_checkpoints(encoding, content)?);

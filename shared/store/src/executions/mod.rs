@@ -3,4 +3,3 @@
 pub(crate) mod checkpoints;
 pub(crate) mod claims;
 pub(crate) mod reservations;
-pub(crate) mod transition;

@@ -3,9 +3,9 @@
 use crate::database::partitions::{self, Partition};
 use crate::database::pool::Store;
 use crate::database::timestamp::Timestamp;
+use crate::database::upkeep::{ROWS_AT_ONCE, begin};
 use crate::definitions::integrations::read_name;
 use crate::error::StoreError;
-use crate::history::retention::{ROWS_AT_ONCE, begin, commit};
 use deadpool_postgres::Object;
 use forebay_contract::Name;
 use jiff::ToSpan;
@@ -89,7 +89,7 @@ async fn count(client: &mut Object, days: &[Date], now: Timestamp) -> Result<boo
              where integration_id is not null group by integration_id, needed"
         );
         transaction.batch_execute(&statements).await.map_err(failed)?;
-        commit(transaction).await?;
+        transaction.commit_unaudited().await?;
     }
     Ok(true)
 }
@@ -130,7 +130,7 @@ async fn delete_of_day(client: &mut Object, over: &mut Over, day: Date, needed: 
         let (rows, bytes): (i64, i64) = (row.get(0), row.get(1));
         // Counted anew by the next upkeep.
         transaction.execute("delete from payload_usage where day = $1::text::date", &[&day.to_string()]).await.map_err(failed)?;
-        commit(transaction).await?;
+        transaction.commit_unaudited().await?;
         if rows == 0 {
             break;
         }

@@ -1,12 +1,12 @@
 //! Diagnostics that a person switches on for a time: meanwhile everything of an integration's executions is recorded.
 
-use crate::access::audit::{self, AuditEvent, Principal};
-use crate::database::listen::{self, Part};
+use crate::database::audit_event::{AuditEvent, Principal};
+use crate::database::change_transaction::{ChangeTransaction, Part};
 use crate::database::pool::Store;
+use crate::database::text::bounded;
 use crate::database::timestamp::Timestamp;
 use crate::definitions::integrations::read_name;
 use crate::error::StoreError;
-use crate::history::record_write::bounded;
 use deadpool_postgres::Transaction;
 use forebay_contract::UnixMicros;
 use serde_json::json;
@@ -44,8 +44,7 @@ impl Store {
         let by = by.into();
         let failed = StoreError::during(OPERATION);
         let mut client = self.client(OPERATION).await?;
-        let transaction = client.transaction().await.map_err(failed)?;
-        listen::next_generation(&transaction, Part::Diagnostics).await?;
+        let transaction = ChangeTransaction::begin(&mut client, OPERATION, &[Part::Diagnostics]).await?;
         let before = until_of(&transaction, integration).await?;
         let sql = "insert into diagnostics_windows (integration_id, until_at, switched_by) values ($1, $2, $3)
                    on conflict (integration_id) do update set until_at = excluded.until_at, switched_by = excluded.switched_by,
@@ -59,9 +58,8 @@ impl Store {
                 _ => failed(error),
             });
         }
-        write_event(&transaction, integration, &by, before, Some(until)).await?;
-        listen::announce_change(&transaction).await?;
-        transaction.commit().await.map_err(failed)
+        let event = audit_event(&transaction, integration, before, Some(until)).await?;
+        transaction.commit(&by, &[event]).await
     }
 
     /// Switches diagnostics of an integration off before their time; whether they were on.
@@ -72,17 +70,13 @@ impl Store {
         let by = by.into();
         let failed = StoreError::during(OPERATION);
         let mut client = self.client(OPERATION).await?;
-        let transaction = client.transaction().await.map_err(failed)?;
-        listen::next_generation(&transaction, Part::Diagnostics).await?;
-        let before = until_of(&transaction, integration).await?;
+        let transaction = ChangeTransaction::begin(&mut client, OPERATION, &[Part::Diagnostics]).await?;
+        let Some(before) = until_of(&transaction, integration).await? else { return Ok(false) };
         let sql = "delete from diagnostics_windows where integration_id = $1";
         transaction.execute(sql, &[&integration]).await.map_err(failed)?;
-        if before.is_some() {
-            write_event(&transaction, integration, &by, before, None).await?;
-        }
-        listen::announce_change(&transaction).await?;
-        transaction.commit().await.map_err(failed)?;
-        Ok(before.is_some())
+        let event = audit_event(&transaction, integration, Some(before), None).await?;
+        transaction.commit(&by, &[event]).await?;
+        Ok(true)
     }
 
     /// Every integration whose diagnostics are on, by tenant and name.
@@ -115,21 +109,19 @@ async fn until_of(transaction: &Transaction<'_>, integration: Uuid) -> Result<Op
     Ok(row.map(|row| row.get::<_, Timestamp>(0).0))
 }
 
-async fn write_event(
+async fn audit_event(
     transaction: &Transaction<'_>,
     integration: Uuid,
-    by: &Principal,
     before: Option<UnixMicros>,
     after: Option<UnixMicros>,
-) -> Result<(), StoreError> {
+) -> Result<AuditEvent, StoreError> {
     let sql = "select tenant, name from integrations where id = $1";
     let row = transaction.query_one(sql, &[&integration]).await.map_err(StoreError::during(OPERATION))?;
     let tenant = read_name(row.get(0))?;
     let target = format!("{tenant}/{}", row.get::<_, &str>(1));
     let until = |time: UnixMicros| json!({ "until": time.rfc3339() });
     let action = if after.is_some() { "diagnostics.on" } else { "diagnostics.off" };
-    let event = AuditEvent { tenant: Some(tenant), action, target, before: before.map(until), after: after.map(until) };
-    audit::write(transaction, by, &event).await
+    Ok(AuditEvent { tenant: Some(tenant), action, target, before: before.map(until), after: after.map(until) })
 }
 
 /// Returns the time until which each integration is diagnosed; the reader compares it with the clock.

@@ -12,6 +12,8 @@ pub(crate) mod payload;
 pub(crate) mod record;
 pub(crate) mod record_write;
 pub(crate) mod retention;
+pub(crate) mod sealed;
 pub(crate) mod search;
 pub(crate) mod statistics;
 pub(crate) mod stretches;
+pub(crate) mod transition;

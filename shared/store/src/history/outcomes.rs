@@ -5,7 +5,7 @@ use crate::database::timestamp::Timestamp;
 use crate::error::StoreError;
 use crate::history::payload;
 use crate::history::record::{StoredRequest, StoredResponse, accepted_at, accepted_at_of, accepted_between};
-use crate::remote::sealed;
+use crate::history::sealed;
 use forebay_contract::outcome::{Ending, ErrorCode, ExecutionError, ExecutionStatus, Response, StepRecord};
 use forebay_contract::{ExecutionId, IdIssuer, Label, UnixMicros, VariableLog};
 use std::collections::HashMap;

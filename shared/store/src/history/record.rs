@@ -1,6 +1,7 @@
 //! The report of a worker on an execution. It can travel as JSON, so that it survives a database that is away.
 
 use crate::database::timestamp::Timestamp;
+use crate::definitions::trigger_kind::TriggerKind;
 use bytes::Bytes;
 use forebay_contract::envelope::Request;
 use forebay_contract::outcome::{Checkpoint, ExecutionError, ExecutionStatus, Response, StepRecord};
@@ -8,27 +9,6 @@ use forebay_contract::{ExecutionId, Label, UnixMicros, UnixMillis, VariableLog};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use uuid::Uuid;
-
-/// The kind of a trigger.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TriggerKind {
-    /// An HTTP call.
-    Webhook,
-    /// A due time, or a person who asked for a run of a schedule.
-    Schedule,
-}
-
-impl TriggerKind {
-    /// The word used in the API, the command and the store.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Webhook => "webhook",
-            Self::Schedule => "schedule",
-        }
-    }
-}
 
 /// The call as it came, which a retry needs whole.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

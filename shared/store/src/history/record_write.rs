@@ -1,14 +1,14 @@
 //! Writing records: the hot path of a worker.
 
 use crate::database::pool::{OpenTransaction, Store};
+use crate::database::text::{bounded, bounded_message};
 use crate::database::timestamp::Timestamp;
 use crate::error::StoreError;
-use crate::executions::checkpoints;
-use crate::executions::transition::{CONDITION, replaces};
 use crate::history::payload::{ANSWER, INPUT, OUTPUT, Packed, Packer, RETRY, STEPS, VARIABLES};
 use crate::history::record::{Record, accepted_at};
-use crate::remote::seal::SecretKeys;
-use crate::remote::sealed;
+use crate::history::sealed;
+use crate::history::transition::{CONDITION, replaces};
+use crate::seal::SecretKeys;
 use deadpool_postgres::Object;
 use forebay_contract::outcome::ExecutionStatus;
 use forebay_contract::{Label, UnixMicros};
@@ -22,8 +22,6 @@ use uuid::Uuid;
 const OPERATION: &str = "record executions";
 /// Maximum bytes of payloads in one statement.
 const PAYLOADS_AT_ONCE: usize = 8 * 1024 * 1024;
-/// Maximum characters of an error's message; the rest is cut.
-const MAX_MESSAGE_CHARS: usize = 4000;
 const MAX_WORD_CHARS: usize = 200;
 /// How often a batch is written again since upkeep attached a partition for it meanwhile: once for each of a batch's days, at worst.
 const TRIES_WHILE_ATTACHED: usize = 8;
@@ -212,8 +210,8 @@ fn pack(records: &[&Record], keys: Option<&SecretKeys>) -> Result<Vec<Payload>, 
             payloads.push(Payload { needed: true, ..payload(ANSWER.into(), sealed) });
         }
         if let Some(batch) = &record.checkpoints {
-            let (kind, packed) = (checkpoints::kind(batch.number), packer.checkpoints(&batch.steps()));
-            if let Some(packed) = checkpoints::packed_for(record.seals, keys, execution, &kind, packed)? {
+            let (kind, packed) = (sealed::checkpoints_kind(batch.number), packer.checkpoints(&batch.steps()));
+            if let Some(packed) = sealed::packed_for(record.seals, keys, execution, &kind, packed)? {
                 payloads.push(Payload { needed: true, expires_at: None, ..payload(kind.into(), packed) });
             }
         }
@@ -356,32 +354,4 @@ fn chunks<'a, 'b>(payloads: &'b [&'a Payload]) -> Vec<&'b [&'a Payload]> {
 /// Returns true if nothing more happens to an execution of this status.
 fn is_final(status: ExecutionStatus) -> bool {
     !matches!(status, ExecutionStatus::Queued | ExecutionStatus::Running)
-}
-
-/// An error's message as it is stored.
-pub(crate) fn bounded_message(message: &str) -> Cow<'_, str> {
-    let end = message.char_indices().nth(MAX_MESSAGE_CHARS).map_or(message.len(), |(end, _)| end);
-    bounded(message, end)
-}
-
-/// The text as Postgres takes it: without NUL, cut at a character's end.
-pub(crate) fn bounded(text: &str, longest: usize) -> Cow<'_, str> {
-    let mut end = text.len().min(longest);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    let text = &text[..end];
-    if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { Cow::Borrowed(text) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_text_is_cut_at_a_characters_end_and_has_no_nul() {
-        assert_eq!(bounded("aä", 2), "a");
-        assert_eq!(bounded("a\0b", 10), "a\u{fffd}b");
-        assert_eq!(bounded("abc", 10), "abc");
-    }
 }

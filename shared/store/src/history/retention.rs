@@ -3,17 +3,13 @@
 use crate::database::partitions::{self, Partition, TABLES};
 use crate::database::pool::Store;
 use crate::database::timestamp::Timestamp;
+use crate::database::upkeep::{OPERATION, ROWS_AT_ONCE, begin, delete_all};
 use crate::error::StoreError;
 use crate::history::budget;
 use crate::history::statistics;
-use deadpool_postgres::{Object, Transaction};
 use forebay_contract::UnixMicros;
 use std::time::Duration;
 
-/// The lock of the upkeep: "forebaz" in ASCII, next to the migrations' lock.
-const LOCK: i64 = 0x66_6f72_6562_617a;
-/// Rows deleted in one statement, so that none of them runs into the statement timeout.
-pub(crate) const ROWS_AT_ONCE: i64 = 5_000;
 /// A worker that has been silent for so long is forgotten.
 const SILENT_WORKER: &str = "1 hour";
 /// Longer than a message stays in a queue, or than a key for repeated calls is known.
@@ -25,7 +21,6 @@ const AGES: [(&str, &str, &str); 4] = [
     ("connection_tokens", "expires_at", "0 s"),
     ("diagnostics_windows", "until_at", "1 day"),
 ];
-const OPERATION: &str = "maintain";
 
 /// The result of one upkeep.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -57,11 +52,11 @@ impl Store {
         for partition in partitions::missing(&client, now).await? {
             let Some(transaction) = begin(&mut client).await? else { return Ok(report) };
             // Another process that had the lock before may have created it.
-            if partitions::existing(&transaction, partition.table).await?.contains(&partition) {
+            if partitions::existing(&*transaction, partition.table).await?.contains(&partition) {
                 continue;
             }
             partitions::create(&transaction, &partition).await?;
-            commit(transaction).await?;
+            transaction.commit_unaudited().await?;
             report.created.push(partition.name());
         }
         let oldest = Timestamp(now.0 - retention);
@@ -72,7 +67,7 @@ impl Store {
                 }
                 let Some(transaction) = begin(&mut client).await? else { return Ok(report) };
                 partitions::drop(&transaction, &partition).await?;
-                commit(transaction).await?;
+                transaction.commit_unaudited().await?;
                 report.dropped.push(partition.name());
             }
             let statement = format!(
@@ -109,33 +104,6 @@ impl Store {
         }
         report.complete = true;
         Ok(report)
-    }
-}
-
-/// A transaction that holds the upkeep's lock; `None`: another process has it.
-pub(crate) async fn begin(client: &mut Object) -> Result<Option<Transaction<'_>>, StoreError> {
-    let failed = StoreError::during(OPERATION);
-    let transaction = client.transaction().await.map_err(failed)?;
-    transaction.batch_execute("set local lock_timeout = '2s'; set local statement_timeout = '60s'").await.map_err(failed)?;
-    let row = transaction.query_one("select pg_try_advisory_xact_lock($1)", &[&LOCK]).await.map_err(failed)?;
-    Ok(row.get::<_, bool>(0).then_some(transaction))
-}
-
-pub(crate) async fn commit(transaction: Transaction<'_>) -> Result<(), StoreError> {
-    transaction.commit().await.map_err(StoreError::during(OPERATION))
-}
-
-/// Repeats a statement that deletes a bounded number of rows until none is left; the number deleted, or `None` when another process has the lock.
-pub(crate) async fn delete_all(client: &mut Object, statement: &str, before: Timestamp) -> Result<Option<u64>, StoreError> {
-    let mut deleted = 0;
-    loop {
-        let Some(transaction) = begin(client).await? else { return Ok(None) };
-        let rows = transaction.execute(statement, &[&before]).await.map_err(StoreError::during(OPERATION))?;
-        commit(transaction).await?;
-        deleted += rows;
-        if rows == 0 {
-            return Ok(Some(deleted));
-        }
     }
 }
 

@@ -4,9 +4,9 @@
 
 use crate::database::pool::Store;
 use crate::database::timestamp::Timestamp;
+use crate::database::upkeep::{ROWS_AT_ONCE, delete_all};
 use crate::error::StoreError;
 use crate::history::durations::{DURATION_BUCKETS, Durations};
-use crate::history::retention::{ROWS_AT_ONCE, delete_all};
 use deadpool_postgres::Object;
 use forebay_contract::UnixMicros;
 use forebay_contract::outcome::ExecutionStatus;

@@ -2,7 +2,7 @@
 
 use crate::database::pool::Store;
 use crate::error::StoreError;
-use crate::remote::seal::{Place, SecretKeys};
+use crate::seal::{Place, SecretKeys};
 use forebay_contract::Secret;
 use forebay_contract::connection::{SharedToken, TokenFuture, TokenOwner, TokenStore, TokenStoreError, TokenTurn};
 use std::time::Duration;

@@ -1,8 +1,5 @@
 //! Connections to remote systems, and what is encrypted.
 
 pub(crate) mod connection_tokens;
-pub(crate) mod opened;
 pub(crate) mod remote_connections;
 pub(crate) mod rotation;
-pub(crate) mod seal;
-pub(crate) mod sealed;

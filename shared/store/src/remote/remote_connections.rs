@@ -1,13 +1,14 @@
 //! Connections: named credentials, stored encrypted.
 
-use crate::access::audit::{self, AuditEvent, Principal};
-use crate::database::listen::{self, Part};
+use crate::access::{digests, signing};
+use crate::database::audit_event::{AuditEvent, Principal};
+use crate::database::caps::Counted;
+use crate::database::change_transaction::{ChangeTransaction, Part};
 use crate::database::pool::Store;
 use crate::database::timestamp::Timestamp;
-use crate::definitions::caps::Counted;
 use crate::definitions::integrations::read_name;
 use crate::error::StoreError;
-use crate::remote::seal::{Place, SecretKeys};
+use crate::seal::{Place, Sealed, SecretKeys};
 use deadpool_postgres::{GenericClient, Transaction};
 use forebay_contract::connection::{Connection, take_secrets};
 use forebay_contract::json::read_json;
@@ -16,6 +17,7 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 /// A connection as it is stored.
@@ -86,6 +88,7 @@ pub struct ConnectionRow {
 }
 
 const OPERATION: &str = "write a connection";
+const RESEAL: &str = "encrypt connections and keys anew";
 
 impl Store {
     /// Creates or replaces a connection. `document` is what `connection` was read from, every secret as text. `expected`: the revision that
@@ -101,66 +104,35 @@ impl Store {
         expected: Option<i32>,
         by: &Principal,
     ) -> Result<Uuid, StoreError> {
-        self.write_connection(connection, document, keys, expected, Some(by)).await
-    }
-
-    /// `by`: who changes it; `None`: nothing of it changes but its encryption.
-    async fn write_connection(
-        &self,
-        connection: &Connection,
-        document: &Value,
-        keys: &SecretKeys,
-        expected: Option<i32>,
-        by: Option<&Principal>,
-    ) -> Result<Uuid, StoreError> {
         let failed = StoreError::during(OPERATION);
         let mut client = self.client(OPERATION).await?;
-        let transaction = client.transaction().await.map_err(failed)?;
-        listen::next_generation(&transaction, Part::Connections).await?;
+        let transaction = ChangeTransaction::begin(&mut client, OPERATION, &[Part::Connections]).await?;
         let (tenant, name) = (connection.tenant.as_str(), connection.name.as_str());
-        let before = read(&transaction, &connection.tenant, &connection.name).await?;
+        let before = read(&*transaction, &connection.tenant, &connection.name).await?;
         if expected.is_some_and(|expected| expected != before.as_ref().map_or(0, |before| before.revision)) {
             return Err(StoreError::Changed { what: format!("the connection {tenant}/{name}") });
         }
         let id = before.as_ref().map_or_else(Uuid::new_v4, |before| before.id);
-        let known = read_sealed(&transaction, &connection.tenant, &connection.name).await?;
+        let known = read_sealed(&*transaction, &connection.tenant, &connection.name).await?;
         let sealed = keys.seal(&place(&connection.tenant, &connection.name, id.as_bytes()), document.to_string().into_bytes())?;
         let sql = "insert into connections (id, tenant, name, kind, description, enabled, sealed, sealed_by)
                    values ($1, $2, $3, $4, $5, $6, $7, $8)
                    on conflict (id) do update set kind = excluded.kind, description = excluded.description, enabled = excluded.enabled,
-                       sealed = excluded.sealed, sealed_by = excluded.sealed_by, revision = connections.revision + $9,
-                       updated_at = case when $9 = 0 then connections.updated_at else now() end";
+                       sealed = excluded.sealed, sealed_by = excluded.sealed_by, revision = connections.revision + 1, updated_at = now()";
         let kind = connection.kind.as_str();
-        transaction
-            .execute(
-                sql,
-                &[
-                    &id,
-                    &tenant,
-                    &name,
-                    &kind,
-                    &connection.description,
-                    &connection.enabled,
-                    &sealed.content,
-                    &sealed.by,
-                    &i32::from(by.is_some()),
-                ],
-            )
-            .await
-            .map_err(failed)?;
+        let parameters: [&(dyn ToSql + Sync); 8] =
+            [&id, &tenant, &name, &kind, &connection.description, &connection.enabled, &sealed.content, &sealed.by];
+        transaction.execute(sql, &parameters).await.map_err(failed)?;
         if before.is_none() {
             self.caps.check(&transaction, Counted::Connections, &connection.tenant).await?;
         }
-        if let Some(by) = by {
-            let action = if before.is_some() { "connection.update" } else { "connection.create" };
-            // One that cannot be opened any more is replaced all the same.
-            let earlier = known.and_then(|known| known.document(keys).ok());
-            let (told_before, after) = audited(earlier.as_ref(), document);
-            let told_before = told_before.or_else(|| before.as_ref().map(ConnectionRow::shown));
-            audit::write(&transaction, by, &audit_event(action, &connection.tenant, &connection.name, told_before, Some(after))).await?;
-        }
-        listen::announce_change(&transaction).await?;
-        transaction.commit().await.map_err(failed)?;
+        let action = if before.is_some() { "connection.update" } else { "connection.create" };
+        // One that cannot be opened any more is replaced all the same.
+        let earlier = known.and_then(|known| known.document(keys).ok());
+        let (shown_before, after) = audited(earlier.as_ref(), document);
+        let shown_before = shown_before.or_else(|| before.as_ref().map(ConnectionRow::shown));
+        let event = audit_event(action, &connection.tenant, &connection.name, shown_before, Some(after));
+        transaction.commit(by, &[event]).await?;
         Ok(id)
     }
 
@@ -234,46 +206,55 @@ impl Store {
         let operation = "delete a connection";
         let failed = StoreError::during(operation);
         let mut client = self.client(operation).await?;
-        let transaction = client.transaction().await.map_err(failed)?;
-        listen::next_generation(&transaction, Part::Connections).await?;
-        let before = read(&transaction, tenant, name).await?.ok_or_else(|| not_found(tenant, name))?;
+        let transaction = ChangeTransaction::begin(&mut client, operation, &[Part::Connections]).await?;
+        let before = read(&*transaction, tenant, name).await?.ok_or_else(|| not_found(tenant, name))?;
         if expected.is_some_and(|expected| expected != before.revision) {
             return Err(StoreError::Changed { what: format!("the connection {tenant}/{name}") });
         }
         let sql = "delete from connections where tenant = $1 and name = $2";
         transaction.execute(sql, &[&tenant.as_str(), &name.as_str()]).await.map_err(failed)?;
-        audit::write(&transaction, by, &audit_event("connection.delete", tenant, name, Some(before.shown()), None)).await?;
-        listen::announce_change(&transaction).await?;
-        transaction.commit().await.map_err(failed)
+        transaction.commit(by, &[audit_event("connection.delete", tenant, name, Some(before.shown()), None)]).await
     }
 
-    /// Encrypts connections and signing keys anew that the first key did not encrypt, or that an earlier version did; how many that were. What
-    /// executions keep is the concern of [`Store::rotate_part`].
+    /// Encrypts connections, signing keys and the key of digests anew that the first key has not encrypted, or that an earlier version has,
+    /// and returns their number: all or none. Payloads of executions are the concern of [`Store::rotate_part`].
     ///
     /// # Errors
-    /// As [`SealedConnection::open`], and those of the database; what was encrypted anew until then stays so.
+    /// As [`SealedConnection::open`], and those of the database.
     pub async fn reseal_connections(&self, keys: &SecretKeys, by: &Principal) -> Result<usize, StoreError> {
-        let client = self.client(OPERATION).await?;
-        let rows = client.query("select tenant, name, sealed_by from connections", &[]).await.map_err(StoreError::during(OPERATION))?;
-        drop(client);
-        let mut resealed = 0;
-        for row in rows {
-            if keys.is_current(row.get(2)) {
-                continue;
-            }
-            let (tenant, name) = (read_name(row.get(0))?, read_name(row.get(1))?);
-            let document = self.connection_document(&tenant, &name, keys).await?;
-            let connection = Connection::from_stored(&document).map_err(|_| StoreError::Damaged { what: "connection" })?;
-            self.write_connection(&connection, &document, keys, None, None).await?;
-            resealed += 1;
-        }
-        resealed += self.reseal_signing_keys(keys).await?;
-        resealed += usize::from(self.reseal_digest_key(keys).await?);
+        let mut client = self.client(RESEAL).await?;
+        let transaction = ChangeTransaction::begin_long(&mut client, RESEAL, &[Part::Connections, Part::Keys]).await?;
+        let mut resealed = reseal(&transaction, keys).await?;
+        resealed += signing::reseal(&transaction, keys).await?;
+        resealed += usize::from(digests::reseal(&transaction, keys).await?);
         let after = json!({ "reencrypted": resealed });
         let event = AuditEvent { tenant: None, action: "connection.rotate", target: "*".to_owned(), before: None, after: Some(after) };
-        self.record_audit_event(by, &event).await?;
+        transaction.commit(by, &[event]).await?;
         Ok(resealed)
     }
+}
+
+/// Encrypts the connections anew that the first key has not encrypted, and returns their number.
+async fn reseal(transaction: &Transaction<'_>, keys: &SecretKeys) -> Result<usize, StoreError> {
+    let failed = StoreError::during(RESEAL);
+    let rows = transaction.query("select tenant, name, id, sealed, sealed_by from connections", &[]).await.map_err(failed)?;
+    let (mut ids, mut contents, mut bys) = (Vec::new(), Vec::new(), Vec::new());
+    for row in &rows {
+        let stored = sealed_row(row)?;
+        if keys.is_current(&stored.by) {
+            continue;
+        }
+        let (document, _) = stored.opened(keys)?;
+        let place = place(&stored.tenant, &stored.name, stored.id.as_bytes());
+        let Sealed { content, by } = keys.seal(&place, document.to_string().into_bytes())?;
+        ids.push(stored.id);
+        contents.push(content);
+        bys.push(by);
+    }
+    let sql = "update connections c set sealed = new.sealed, sealed_by = new.sealed_by
+               from unnest($1::uuid[], $2::bytea[], $3::bytea[]) as new (id, sealed, sealed_by) where c.id = new.id";
+    transaction.execute(sql, &[&ids, &contents, &bys]).await.map_err(failed)?;
+    Ok(ids.len())
 }
 
 const COLUMNS: &str = "id, tenant, name, kind, description, enabled, updated_at, revision";

@@ -1,11 +1,12 @@
 //! Encrypting anew what executions keep, after a new key was put first: in parts, so that another process can go on where one has ended.
 
+use crate::database::change_transaction::{ChangeTransaction, NO_PART};
 use crate::database::pool::Store;
 use crate::database::timestamp::Timestamp;
 use crate::error::StoreError;
 use crate::history::payload::Packed;
-use crate::remote::seal::SecretKeys;
-use crate::remote::sealed;
+use crate::history::sealed;
+use crate::seal::SecretKeys;
 use deadpool_postgres::Transaction;
 use forebay_contract::UnixMicros;
 use tokio_postgres::Row;
@@ -110,7 +111,7 @@ impl Store {
     pub async fn rotate_part(&self, keys: &SecretKeys, runner: Runner) -> Result<bool, StoreError> {
         let failed = StoreError::during(OPERATION);
         let mut client = self.client(OPERATION).await?;
-        let transaction = client.transaction().await.map_err(failed)?;
+        let transaction = ChangeTransaction::begin(&mut client, OPERATION, NO_PART).await?;
         let sql = "select execution_id, accepted_at, kind from key_rotation where runner = $1 and finished_at is null for update";
         let Some(place) = transaction.query_opt(sql, &[&runner.0]).await.map_err(failed)? else { return Ok(false) };
         let after: Option<(Uuid, Timestamp, String)> = place
@@ -143,7 +144,7 @@ impl Store {
                        execution_id = $4, accepted_at = $5, kind = $6, finished_at = case when $4::uuid is null then now() end
                    where runner = $1";
         transaction.execute(sql, &[&runner.0, &resealed, &unreadable, &id, &at, &kind]).await.map_err(failed)?;
-        transaction.commit().await.map_err(failed)?;
+        transaction.commit_unaudited().await?;
         Ok(last.is_some())
     }
 }

@@ -1,18 +1,19 @@
 //! Loading a snapshot from the database. Only changed parts are read and parsed again.
 
+use crate::access::api_key::{ApiKey, LastUse};
 use crate::access::digests;
 use crate::access::signing::{self, SigningKey};
 use crate::cluster::tenant_queues;
-use crate::database::listen::Part;
+use crate::database::change_transaction::Part;
 use crate::database::pool::Store;
 use crate::database::timestamp::Timestamp;
-use crate::definitions::integrations::{read_definition, read_name};
+use crate::definitions::integrations::{Integration, read_definition, read_name};
 use crate::definitions::tenants;
 use crate::error::StoreError;
 use crate::history::diagnoses;
 use crate::remote::remote_connections;
-use crate::remote::seal::SecretKeys;
-use crate::snapshot::{ApiKey, Integration, LastUse, Snapshot};
+use crate::seal::SecretKeys;
+use crate::snapshot::Snapshot;
 use crate::triggers::trigger_states;
 use deadpool_postgres::Transaction;
 use std::collections::{HashMap, HashSet};
@@ -83,7 +84,7 @@ impl Loader {
         if stored.tenant_queues != self.loaded.tenant_queues {
             next.tenant_queues = Arc::new(tenant_queues::load(&transaction).await?);
         }
-        transaction.commit().await.map_err(failed)?;
+        transaction.rollback().await.map_err(failed)?;
         next.generation += 1;
         self.snapshot = Arc::new(next);
         self.loaded = stored;

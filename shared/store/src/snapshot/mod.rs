@@ -1,78 +1,20 @@
 //! All that accepting a call needs to know, in memory.
 
+pub(crate) mod connections;
 pub(crate) mod load;
 pub(crate) mod watch;
 
+use crate::access::api_key::ApiKey;
 use crate::access::digests::{PastedDigests, key_digest};
 use crate::access::signing::SigningKey;
+use crate::definitions::integrations::Integration;
 use crate::definitions::tenants::DocsAccess;
 use crate::remote::remote_connections::SealedConnection;
 use crate::triggers::trigger_states::TriggerState;
-use forebay_contract::definition::Definition;
 use forebay_contract::{Name, SharedQueueNumber, UnixMicros};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
 use uuid::Uuid;
-
-/// One integration with its current definition.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Integration {
-    /// Its id.
-    pub id: Uuid,
-    /// The version that the definition is.
-    pub version: i32,
-    /// The definition; disabled integrations are in the snapshot too.
-    pub definition: Arc<Definition>,
-}
-
-/// One API key or signing key, without the key.
-#[derive(Debug, PartialEq, Eq)]
-pub struct ApiKey {
-    /// Its id.
-    pub id: Uuid,
-    /// The tenant that it belongs to.
-    pub tenant: Name,
-    /// Its label, for people.
-    pub label: String,
-    /// The integrations that it opens.
-    pub integrations: HashSet<Uuid>,
-    /// The time at which it ends; `None`: when it is deleted.
-    pub expires_at: Option<UnixMicros>,
-    /// Reads the outcomes of all calls of its integrations, not only of its own.
-    pub reads_all_outcomes: bool,
-    /// The last use by a call of this process.
-    pub last_use: LastUse,
-}
-
-/// When a key was used last, to the minute: noted in memory, so that a call costs no write. It is no part of what the key is.
-#[derive(Debug, Default)]
-pub struct LastUse(AtomicI64);
-
-impl LastUse {
-    /// Notes a use at this time.
-    pub fn note(&self, now: UnixMicros) {
-        // Most calls only read: threads do not take the line of memory from each other.
-        if now.since(self.at()) >= Duration::from_secs(60) {
-            self.0.store(now.get(), Ordering::Relaxed);
-        }
-    }
-
-    /// Returns the last use that was noted; 1970: none.
-    #[must_use]
-    pub fn at(&self) -> UnixMicros {
-        UnixMicros::new(self.0.load(Ordering::Relaxed))
-    }
-}
-
-impl PartialEq for LastUse {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for LastUse {}
 
 /// The installation at one moment. Look-ups do no I/O, and those that a call needs allocate nothing.
 #[derive(Debug, Clone, Default)]

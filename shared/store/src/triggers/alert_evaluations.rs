@@ -1,9 +1,10 @@
 //! The state of alert rules that the scheduler reads and writes. One scheduler at a time has a rule, for the time of its claim.
 
+use crate::database::change_transaction::{ChangeTransaction, NO_PART};
 use crate::database::pool::Store;
+use crate::database::text::bounded_message;
 use crate::database::timestamp::Timestamp;
 use crate::error::StoreError;
-use crate::history::record_write::bounded_message;
 use crate::triggers::alerts::read_alert;
 use deadpool_postgres::GenericClient;
 use forebay_contract::UnixMicros;
@@ -164,7 +165,7 @@ impl Store {
         let operation = "store the evaluation of an alert rule";
         let failed = StoreError::during(operation);
         let mut client = self.client(operation).await?;
-        let transaction = client.transaction().await.map_err(failed)?;
+        let transaction = ChangeTransaction::begin(&mut client, operation, NO_PART).await?;
         let sql = "select 1 from alert_rules where id = $1 and claimed_by = $2 and claimed_until > now() and revision = $3 for update";
         if transaction.query_opt(sql, &[&due.id, &me, &due.revision]).await.map_err(failed)?.is_none() {
             return Ok(false);
@@ -182,9 +183,9 @@ impl Store {
         let sql = "delete from alert_states where rule_id = $1 and integration_id = any($2)";
         transaction.execute(sql, &[&due.id, &evaluation.forgotten]).await.map_err(failed)?;
         for state in &evaluation.changed {
-            write_state(&transaction, due.id, state).await?;
+            write_state(&*transaction, due.id, state).await?;
         }
-        transaction.commit().await.map_err(failed)?;
+        transaction.commit_unaudited().await?;
         Ok(true)
     }
 

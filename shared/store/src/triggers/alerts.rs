@@ -1,6 +1,7 @@
 //! Alert rules: conditions of integrations and the receivers of notifications.
 
-use crate::access::audit::{self, AuditEvent, Principal};
+use crate::database::audit_event::{AuditEvent, Principal};
+use crate::database::change_transaction::{ChangeTransaction, NO_PART};
 use crate::database::pool::Store;
 use crate::database::timestamp::Timestamp;
 use crate::definitions::integrations::read_name;
@@ -70,9 +71,9 @@ impl Store {
         let operation = "write an alert";
         let failed = StoreError::during(operation);
         let mut client = self.client(operation).await?;
-        let transaction = client.transaction().await.map_err(failed)?;
+        let transaction = ChangeTransaction::begin(&mut client, operation, NO_PART).await?;
         let (tenant, name) = (&alert.tenant, &alert.name);
-        let before = read(&transaction, tenant, name, true).await?;
+        let before = read(&*transaction, tenant, name, true).await?;
         let changed = || StoreError::Changed { what: format!("the alert {tenant}/{name}") };
         if expected.is_some_and(|expected| expected != before.as_ref().map_or(0, |before| before.revision)) {
             return Err(changed());
@@ -98,8 +99,7 @@ impl Store {
         }
         let action = if before.is_some() { "alert.update" } else { "alert.create" };
         let event = audit_event(action, tenant, name, before.map(|before| shown(&before.alert)), Some(shown(alert)));
-        audit::write(&transaction, by, &event).await?;
-        transaction.commit().await.map_err(failed)?;
+        transaction.commit(by, &[event]).await?;
         Ok(id)
     }
 
@@ -143,14 +143,13 @@ impl Store {
         let operation = "delete an alert";
         let failed = StoreError::during(operation);
         let mut client = self.client(operation).await?;
-        let transaction = client.transaction().await.map_err(failed)?;
-        let before = read(&transaction, tenant, name, true).await?.ok_or_else(|| not_found(tenant, name))?;
+        let transaction = ChangeTransaction::begin(&mut client, operation, NO_PART).await?;
+        let before = read(&*transaction, tenant, name, true).await?.ok_or_else(|| not_found(tenant, name))?;
         if expected.is_some_and(|expected| expected != before.revision) {
             return Err(StoreError::Changed { what: format!("the alert {tenant}/{name}") });
         }
         transaction.execute("delete from alert_rules where id = $1", &[&before.id]).await.map_err(failed)?;
-        audit::write(&transaction, by, &audit_event("alert.delete", tenant, name, Some(shown(&before.alert)), None)).await?;
-        transaction.commit().await.map_err(failed)
+        transaction.commit(by, &[audit_event("alert.delete", tenant, name, Some(shown(&before.alert)), None)]).await
     }
 }
 

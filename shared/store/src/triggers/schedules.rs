@@ -4,13 +4,13 @@
 //! share the work; one that dies loses its lock at once, and the next one publishes the same due time again, under the same execution id.
 //! The clock is the database's, so that schedulers whose clocks differ agree.
 
+use crate::database::change_transaction::{ChangeTransaction, NO_PART};
 use crate::database::pool::Store;
 use crate::database::timestamp::Timestamp;
-use crate::definitions::integrations::{Applied, NewDefinition, read_definition};
+use crate::definitions::integrations::{Integration, read_definition};
 use crate::error::StoreError;
-use crate::snapshot::Integration;
 use deadpool_postgres::Transaction;
-use forebay_contract::{IntegrationPath, UnixMicros};
+use forebay_contract::UnixMicros;
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
@@ -58,7 +58,7 @@ impl Store {
         let operation = "claim due schedules";
         let failed = StoreError::during(operation);
         let mut client = self.client(operation).await?;
-        let transaction = client.transaction().await.map_err(failed)?;
+        let transaction = ChangeTransaction::begin(&mut client, operation, NO_PART).await?;
         let (due, mut steps) = lock_due(&transaction, max).await?;
         let locked = due.len() + steps.len();
         if locked == 0 {
@@ -75,7 +75,7 @@ impl Store {
             let (last, execution) = (step.published.map(|(due, _)| Timestamp(due)), step.published.map(|(_, id)| id));
             transaction.execute(&statement, &[&step.integration_id, &next, &wake, &last, &execution]).await.map_err(failed)?;
         }
-        transaction.commit().await.map_err(failed)?;
+        transaction.commit_unaudited().await?;
         Ok(locked)
     }
 
@@ -95,21 +95,6 @@ impl Store {
             let (wake, now): (Timestamp, Timestamp) = (row.get(0), row.get(1));
             wake.0.since(now.0)
         }))
-    }
-
-    /// An integration with its current definition, enabled or not.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::UnreadableDefinition`], and those of the database.
-    pub async fn integration(&self, path: &IntegrationPath) -> Result<Integration, StoreError> {
-        let operation = "read an integration";
-        let client = self.client(operation).await?;
-        let sql = "select i.id, i.current_version, v.document::text from integrations i
-                   join integration_versions v on v.integration_id = i.id and v.version = i.current_version
-                   where i.tenant = $1 and i.name = $2";
-        let row = client.query_opt(sql, &[&path.tenant.as_str(), &path.name.as_str()]).await.map_err(StoreError::during(operation))?;
-        let row = row.ok_or_else(|| StoreError::NotFound { what: format!("the integration {path}") })?;
-        Ok(Integration { id: row.get(0), version: row.get(1), definition: Arc::new(read_definition(row.get(2))?) })
     }
 }
 
@@ -143,29 +128,4 @@ async fn lock_due(transaction: &Transaction<'_>, max: u32) -> Result<(Vec<DueSch
         }
     }
     Ok((due, unreadable))
-}
-
-/// Gives every new or changed timing its place from now on; one that is the same keeps its place. Part of applying.
-pub(crate) async fn place(transaction: &Transaction<'_>, definitions: &[NewDefinition], applied: &[Applied]) -> Result<(), StoreError> {
-    let failed = StoreError::during("place schedules");
-    let (mut ids, mut timings, mut due, mut others) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let now: Timestamp = transaction.query_one("select clock_timestamp()", &[]).await.map_err(failed)?.get(0);
-    for (new, one) in definitions.iter().zip(applied) {
-        match new.definition.trigger.schedule() {
-            None => others.push(one.id),
-            Some(schedule) => {
-                ids.push(one.id);
-                timings.push(schedule.timing.to_string());
-                due.push(schedule.timing.next_after(now.0.to_millis()).map(|due| Timestamp(due.to_micros())));
-            }
-        }
-    }
-    transaction.execute("delete from schedules where integration_id = any($1)", &[&others]).await.map_err(failed)?;
-    let sql = "insert into schedules (integration_id, timing, next_due_at, wake_at)
-               select id, timing, due, due from unnest($1::uuid[], $2::text[], $3::timestamptz[]) as new (id, timing, due)
-               on conflict (integration_id) do update set timing = excluded.timing, next_due_at = excluded.next_due_at,
-                   wake_at = excluded.wake_at
-               where schedules.timing <> excluded.timing";
-    transaction.execute(sql, &[&ids, &timings, &due]).await.map_err(failed)?;
-    Ok(())
 }

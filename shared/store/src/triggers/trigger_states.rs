@@ -1,16 +1,16 @@
 //! Triggers that stop at a failure until a person decides.
 
-use crate::access::audit::{self, AuditEvent, Principal};
 use crate::cluster::workers::WORKER_TTL;
-use crate::database::listen::{self, Part};
+use crate::database::audit_event::{AuditEvent, Principal};
+use crate::database::change_transaction::{ChangeTransaction, Part};
 use crate::database::pool::Store;
+use crate::database::text::bounded_message;
 use crate::database::timestamp::Timestamp;
 use crate::definitions::integrations::read_definition;
+use crate::definitions::trigger_kind::{TriggerKind, policy};
 use crate::error::StoreError;
-use crate::history::record::{TriggerKind, accepted_at};
-use crate::history::record_write::bounded_message;
+use crate::history::record::accepted_at;
 use deadpool_postgres::Transaction;
-use forebay_contract::definition::{DispatchPolicy, Trigger};
 use forebay_contract::outcome::ExecutionError;
 use forebay_contract::{ExecutionId, IntegrationPath, Name, UnixMicros};
 use serde_json::{Value, json};
@@ -99,9 +99,6 @@ impl TriggerPhase {
     }
 }
 
-/// The policy of a trigger whose calls go to shared queues, as [`TriggerRow::policy`] has it: stored, and shown by the API.
-pub const SHARED_QUEUE_POLICY: &str = "lane";
-
 /// One trigger in a listing.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct TriggerRow {
@@ -113,7 +110,7 @@ pub struct TriggerRow {
     pub integration_id: Uuid,
     /// `webhook` or `schedule`.
     pub kind: String,
-    /// How its calls are handed to workers: [`SHARED_QUEUE_POLICY`], `serial`, `by key (N)` or `parallel N`.
+    /// How its calls are handed to workers: [`SHARED_QUEUE_POLICY`](crate::SHARED_QUEUE_POLICY), `serial`, `by key (N)` or `parallel N`.
     pub policy: String,
     /// True if it accepts calls.
     pub enabled: bool,
@@ -143,8 +140,7 @@ impl Store {
         let error = ExecutionError { message: bounded_message(&error.message).into_owned(), ..error.clone() };
         let error = serde_json::to_string(&error).unwrap_or_default();
         let mut client = self.client(operation).await?;
-        let transaction = client.transaction().await.map_err(failed)?;
-        listen::next_generation(&transaction, Part::Triggers).await?;
+        let transaction = ChangeTransaction::begin(&mut client, operation, &[Part::Triggers]).await?;
         let sql = "select 1 from executions where id = $1 and accepted_at = $2 and status = 'succeeded'";
         let accepted_at = Timestamp(accepted_at(execution));
         if transaction.query_opt(sql, &[&execution.unique(), &accepted_at]).await.map_err(failed)?.is_some() {
@@ -164,8 +160,7 @@ impl Store {
                 None => Err(StoreError::NotFound { what: format!("the integration {integration_id}") }),
             };
         }
-        listen::announce_change(&transaction).await?;
-        transaction.commit().await.map_err(failed)?;
+        transaction.commit_unaudited().await?;
         Ok(true)
     }
 
@@ -190,8 +185,7 @@ impl Store {
         let failed = StoreError::during(operation);
         let issuer = self.issuer().await?;
         let mut client = self.client(operation).await?;
-        let transaction = client.transaction().await.map_err(failed)?;
-        listen::next_generation(&transaction, Part::Triggers).await?;
+        let transaction = ChangeTransaction::begin(&mut client, operation, &[Part::Triggers]).await?;
         let sql = "select id from integrations where tenant = $1 and name = $2";
         let found = transaction.query_opt(sql, &[&path.tenant.as_str(), &path.name.as_str()]).await.map_err(failed)?;
         let Some(found) = found else { return Err(StoreError::NotFound { what: format!("the integration {path}") }) };
@@ -209,7 +203,6 @@ impl Store {
             before: Some(json!({ "executionId": execution.map(|execution| execution.to_string()), "error": error })),
             after: None,
         };
-        audit::write(&transaction, by, &event).await?;
         let effect = match execution {
             Some(execution) if has_been_settled(&transaction, &execution).await.map_err(failed)? => {
                 clear(&transaction, id, execution.unique()).await.map_err(failed)?;
@@ -217,8 +210,7 @@ impl Store {
             }
             _ => DecisionEffect::Pending,
         };
-        listen::announce_change(&transaction).await?;
-        transaction.commit().await.map_err(failed)?;
+        transaction.commit(by, &[event]).await?;
         Ok(effect)
     }
 
@@ -231,13 +223,11 @@ impl Store {
         let operation = "clear a halt";
         let failed = StoreError::during(operation);
         let mut client = self.client(operation).await?;
-        let transaction = client.transaction().await.map_err(failed)?;
-        listen::next_generation(&transaction, Part::Triggers).await?;
+        let transaction = ChangeTransaction::begin(&mut client, operation, &[Part::Triggers]).await?;
         if clear(&transaction, integration_id, execution).await.map_err(failed)? == 0 {
             return Ok(());
         }
-        listen::announce_change(&transaction).await?;
-        transaction.commit().await.map_err(failed)
+        transaction.commit_unaudited().await
     }
 
     /// All triggers, or those of a tenant, by tenant and name. One that an older program wrote and that this one cannot read is left out.
@@ -268,7 +258,7 @@ impl Store {
             let (kind, policy) = match (row.get(8), row.get(9)) {
                 (Some(kind), Some(policy)) => (kind, policy),
                 _ => match read_definition(row.get(10)) {
-                    Ok(definition) => (kind(&definition.trigger).as_str().to_owned(), policy(definition.trigger.policy())),
+                    Ok(definition) => (TriggerKind::from(&definition.trigger).as_str().to_owned(), policy(definition.trigger.policy())),
                     Err(_) => continue,
                 },
             };
@@ -335,22 +325,4 @@ fn halt(row: &Row) -> Result<Option<TriggerState>, StoreError> {
         since: since.0,
         decision: row.get::<_, Option<&str>>(4).and_then(Decision::of_word),
     }))
-}
-
-/// Returns the kind of a trigger.
-pub(crate) fn kind(trigger: &Trigger) -> TriggerKind {
-    match trigger {
-        Trigger::Webhook(_) => TriggerKind::Webhook,
-        Trigger::Schedule(_) => TriggerKind::Schedule,
-    }
-}
-
-/// Returns the dispatch policy, as a listing shows it.
-pub(crate) fn policy(policy: &DispatchPolicy) -> String {
-    match policy {
-        DispatchPolicy::Parallel => SHARED_QUEUE_POLICY.to_owned(),
-        DispatchPolicy::Ordered => "serial".to_owned(),
-        DispatchPolicy::OrderedByKey { concurrency, .. } => format!("by key ({concurrency})"),
-        DispatchPolicy::ConcurrencyLimit(concurrency) => format!("parallel {concurrency}"),
-    }
 }

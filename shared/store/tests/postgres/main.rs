@@ -4,6 +4,7 @@
 
 mod alerts;
 mod caps;
+mod changes;
 mod charts;
 mod database;
 mod definitions;

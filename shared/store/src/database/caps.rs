@@ -34,7 +34,7 @@ pub(crate) enum Counted {
 impl Caps {
     /// Checks that a tenant has no more of them than it may, after some were written in the transaction.
     ///
-    /// The transaction holds the generation of the part ([`crate::database::listen::next_generation`]), so none is written beside it.
+    /// The transaction is a change of the part that contains them, so no other one writes them meanwhile.
     pub(crate) async fn check(self, transaction: &Transaction<'_>, counted: Counted, tenant: &Name) -> Result<(), StoreError> {
         let (sql, what, setting, max) = match counted {
             Counted::Integrations => {

@@ -2,7 +2,7 @@
 
 use crate::error::StoreError;
 use crate::history::payload::{DEFLATE, IDENTITY, Packed};
-use crate::remote::seal::{Sealed, SecretKeys};
+use crate::seal::{Sealed, SecretKeys};
 use uuid::Uuid;
 
 const SEALED_IDENTITY: &str = "sealed-identity";
@@ -10,6 +10,29 @@ const SEALED_DEFLATE: &str = "sealed-deflate";
 const WHAT: &str = "a payload";
 /// Bytes that name the key, before the rest.
 const KEY_ID_BYTES: usize = 8;
+
+/// The prefix of the kind of a payload that is a batch of checkpoints; the number of the batch follows.
+pub(crate) const CHECKPOINTS_PREFIX: &str = "kept/";
+
+/// Returns the kind of the payload of a batch.
+pub(crate) fn checkpoints_kind(batch: u32) -> String {
+    format!("{CHECKPOINTS_PREFIX}{batch:06}")
+}
+
+/// Returns a batch as it is stored; `None`: it must be encrypted, and there is no key.
+pub(crate) fn packed_for(
+    sealed: bool,
+    keys: Option<&SecretKeys>,
+    execution: Uuid,
+    kind: &str,
+    packed: Packed,
+) -> Result<Option<Packed>, StoreError> {
+    match (sealed, keys) {
+        (false, _) => Ok(Some(packed)),
+        (true, None) => Ok(None),
+        (true, Some(keys)) => seal(keys, execution, kind, packed).map(Some),
+    }
+}
 
 /// Encrypts a payload of an execution.
 pub(crate) fn seal(keys: &SecretKeys, execution: Uuid, kind: &str, packed: Packed) -> Result<Packed, StoreError> {

@@ -1,7 +1,7 @@
 //! Connections as steps use them: out of the snapshot, decrypted once.
 
 use crate::remote::remote_connections::SealedConnection;
-use crate::remote::seal::SecretKeys;
+use crate::seal::SecretKeys;
 use crate::snapshot::watch::SnapshotHandle;
 use forebay_contract::Name;
 use forebay_contract::connection::Connection;

@@ -1,0 +1,47 @@
+//! The kind and the dispatch policy of a trigger, as they are stored and listed.
+
+use forebay_contract::definition::{DispatchPolicy, Trigger};
+use serde::{Deserialize, Serialize};
+
+/// The kind of a trigger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TriggerKind {
+    /// An HTTP call.
+    Webhook,
+    /// A due time, or a person who asked for a run of a schedule.
+    Schedule,
+}
+
+impl TriggerKind {
+    /// The word used in the API, the command and the store.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook",
+            Self::Schedule => "schedule",
+        }
+    }
+}
+
+impl From<&Trigger> for TriggerKind {
+    fn from(trigger: &Trigger) -> Self {
+        match trigger {
+            Trigger::Webhook(_) => Self::Webhook,
+            Trigger::Schedule(_) => Self::Schedule,
+        }
+    }
+}
+
+/// The policy of a trigger whose calls go to shared queues, as [`TriggerRow::policy`] has it: stored, and shown by the API.
+pub const SHARED_QUEUE_POLICY: &str = "lane";
+
+/// Returns the dispatch policy, as a listing shows it.
+pub(crate) fn policy(policy: &DispatchPolicy) -> String {
+    match policy {
+        DispatchPolicy::Parallel => SHARED_QUEUE_POLICY.to_owned(),
+        DispatchPolicy::Ordered => "serial".to_owned(),
+        DispatchPolicy::OrderedByKey { concurrency, .. } => format!("by key ({concurrency})"),
+        DispatchPolicy::ConcurrencyLimit(concurrency) => format!("parallel {concurrency}"),
+    }
+}
