@@ -40,7 +40,7 @@ pub(crate) async fn perform(output: &Output, api: &Api, command: Tenants) -> Res
 }
 
 fn row(tenant: Tenant) -> Row<Tenant> {
-    let payloads = tenant.payload_bytes.and_then(|bytes| u64::try_from(bytes).ok()).map_or_else(|| "all".to_owned(), format_bytes);
+    let payloads = tenant.payload_bytes.map_or_else(|| "all".to_owned(), format_bytes);
     let cells = vec![tenant.tenant.clone(), tenant.integrations.to_string(), tenant.docs.clone(), payloads];
     Row { cells, object: tenant }
 }

@@ -32,7 +32,7 @@ pub struct AlertState {
     /// The integrations for which it is raised.
     pub raised: Vec<RaisedAlert>,
     /// Notifications that were written so far.
-    pub messages: i64,
+    pub messages: u64,
     /// When the last notification was sent.
     pub sent_at: Option<Time>,
     /// Whether a notification has not arrived everywhere yet.

@@ -91,9 +91,9 @@ pub struct Rotation {
     /// True while something may still be encrypted by a key after the first one.
     pub old_key_needed: bool,
     /// Connections, keys and payloads that were encrypted anew.
-    pub total: i64,
+    pub total: u64,
     /// Payloads that no given key opens.
-    pub unreadable: i64,
+    pub unreadable: u64,
     /// Executions received before this time have been looked at.
     pub up_to: Option<Time>,
     /// When it began.

@@ -35,11 +35,11 @@ pub struct StatisticsPoint {
     /// When the step begins.
     pub at: Time,
     /// How many succeeded.
-    pub succeeded: u32,
+    pub succeeded: u64,
     /// How many failed.
-    pub failed: u32,
+    pub failed: u64,
     /// How many expired.
-    pub expired: u32,
+    pub expired: u64,
     /// The median duration in milliseconds; null: none ran.
     pub p50_ms: Option<f64>,
     /// The 95th percentile of durations in milliseconds.

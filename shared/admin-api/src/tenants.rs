@@ -17,11 +17,11 @@ pub struct Tenant {
     /// Its name.
     pub tenant: String,
     /// How many integrations it has.
-    pub integrations: i64,
+    pub integrations: u64,
     /// Who may read the documentation of its webhooks: `key` or `open`, or `off`.
     pub docs: String,
     /// Maximum bytes of stored payloads; null: no limit.
-    pub payload_bytes: Option<i64>,
+    pub payload_bytes: Option<u64>,
 }
 
 /// Changes of a tenant's settings; a field that is left out stays.

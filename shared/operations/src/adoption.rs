@@ -15,7 +15,7 @@ use crate::error::OperationError;
 use crate::installation::{COMPARE_INTERVAL, InstallationCheck};
 use crate::unread_queues::UnreadQueues;
 use forebay_broker::{BrokerError, Installation};
-use forebay_store::{AuditEvent, BrokerPlace, Principal, Role, WORKER_TTL};
+use forebay_store::{AuditAction, AuditEvent, BrokerPlace, Principal, Role, WORKER_TTL};
 use serde_json::{Value, json};
 use std::time::Duration;
 use uuid::Uuid;
@@ -136,7 +136,7 @@ impl InstallationCheck {
         closed: &BrokerPlace,
         principal: &Principal,
     ) -> Result<(), OperationError> {
-        let event = audit_event("installation.close", adoption, closed);
+        let event = audit_event(AuditAction::InstallationClose, adoption, closed);
         self.store.replace_broker_place(closed, Some(stored), principal, &event).await?;
         Ok(self.remove_marks(stored).await?)
     }
@@ -165,7 +165,7 @@ impl InstallationCheck {
     ) -> Result<Adopted, OperationError> {
         let here = &adoption.here;
         Installation::mark_broker(&self.url, &self.name, &mark_of(here)).await?;
-        self.store.replace_broker_place(here, instead_of, principal, &audit_event("installation.adopt", adoption, here)).await?;
+        self.store.replace_broker_place(here, instead_of, principal, &audit_event(AuditAction::InstallationAdopt, adoption, here)).await?;
         // It is done from here on, whatever fails.
         let is_here = adoption.is_marked || adoption.is_closed;
         let removed = match instead_of.filter(|_| is_here) {
@@ -205,7 +205,7 @@ fn told(error: &BrokerError) -> String {
     forebay_contract::with_causes(error)
 }
 
-fn audit_event(action: &'static str, adoption: &Adoption, after: &BrokerPlace) -> AuditEvent {
+fn audit_event(action: AuditAction, adoption: &Adoption, after: &BrokerPlace) -> AuditEvent {
     AuditEvent {
         tenant: None,
         action,

@@ -7,7 +7,8 @@ use crate::error::OperationError;
 use forebay_broker::{Queue, UnreadableAction, UnreadableMessage};
 use forebay_contract::{Name, UnixMicros};
 use forebay_store::{
-    Activity, AuditEvent, Role, SHARED_QUEUE_POLICY, StatisticsPoint, StatisticsQuery, StatisticsScope, TriggerRow, WORKER_TTL, WorkerRow,
+    Activity, AuditAction, AuditEvent, Role, SHARED_QUEUE_POLICY, StatisticsPoint, StatisticsQuery, StatisticsScope, TriggerRow,
+    WORKER_TTL, WorkerRow,
 };
 use serde_json::json;
 use std::collections::{HashMap, HashSet};
@@ -137,8 +138,8 @@ impl Operations {
         let principal = actor.may_everywhere(Role::Operator)?;
         self.broker.checked().await?.resolve_unreadable(id, action).await?;
         let action = match action {
-            UnreadableAction::Return => "message.return",
-            UnreadableAction::Discard => "message.discard",
+            UnreadableAction::Return => AuditAction::MessageReturn,
+            UnreadableAction::Discard => AuditAction::MessageDiscard,
         };
         let event = AuditEvent { tenant: None, action, target: id.to_owned(), before: Some(json!({ "id": id })), after: None };
         self.audit(principal, &event).await;

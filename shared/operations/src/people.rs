@@ -5,8 +5,8 @@ use crate::actor::{Actor, Denied, Visible};
 use crate::error::OperationError;
 use crate::password::{Waiting, is_right};
 use forebay_store::{
-    AuditEntry, AuditEvent, AuditFilter, CreatedToken, Grants, NewPassword, NewToken, NewUser, Principal, PrincipalKind, Role, Seen,
-    StoreError, TokenRow, UserChange, UserRow, key_digest,
+    AuditAction, AuditEntry, AuditEvent, AuditFilter, CreatedToken, Grants, NewPassword, NewToken, NewUser, Principal, PrincipalKind, Role,
+    Seen, StoreError, TokenRow, UserChange, UserRow, key_digest,
 };
 use serde_json::json;
 use std::net::IpAddr;
@@ -135,8 +135,13 @@ impl Operations {
     async fn open_session(&self, user: UserRow, by: &'static str, address: Option<IpAddr>) -> Result<Signed, OperationError> {
         let session = random_text()?;
         let principal = Principal { kind: PrincipalKind::User, name: user.name.clone(), user: Some(user.id), address };
-        let event =
-            AuditEvent { tenant: None, action: "session.open", target: user.name.clone(), before: None, after: Some(json!({ "by": by })) };
+        let event = AuditEvent {
+            tenant: None,
+            action: AuditAction::SessionOpen,
+            target: user.name.clone(),
+            before: None,
+            after: Some(json!({ "by": by })),
+        };
         self.store.open_session(user.id, &key_digest(&session), SESSION_LIFETIME, SESSION_IDLE, &principal, &event).await?;
         Ok(Signed { user, session, lasts: SESSION_LIFETIME })
     }
@@ -150,7 +155,7 @@ impl Operations {
     ) -> Result<(), OperationError> {
         let principal = Principal { kind: PrincipalKind::Anonymous, name: String::new(), user: None, address };
         let after = json!({ "by": by, "reason": why });
-        let event = AuditEvent { tenant: None, action: "session.refuse", target: name, before: None, after: Some(after) };
+        let event = AuditEvent { tenant: None, action: AuditAction::SessionRefuse, target: name, before: None, after: Some(after) };
         Ok(self.store.record_audit_event(&principal, &event).await?)
     }
 

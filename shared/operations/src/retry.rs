@@ -8,7 +8,7 @@ use crate::publishing::CheckedBroker;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::ExecutionStatus;
 use forebay_contract::{ExecutionId, IntegrationPath};
-use forebay_store::{AuditEvent, ExecutionRow, Filter, Principal, RetryInput, Role, TriggerKind};
+use forebay_store::{AuditAction, AuditEvent, ExecutionRow, Filter, Principal, RetryInput, Role, TriggerKind};
 use serde_json::json;
 use std::time::Duration;
 
@@ -126,7 +126,7 @@ impl Operations {
         let envelope = Envelope::new(*id, path, integration.id, version, input.request, input.body);
         let attempts = u32::try_from(row.attempts).unwrap_or_default();
         // The id of a run begins with the time at which it was due.
-        let due_at = (row.trigger == TriggerKind::Schedule.as_str()).then(|| id.issued_at());
+        let due_at = (row.trigger == TriggerKind::Schedule).then(|| id.issued_at());
         let envelope = Envelope { received_at: row.accepted_at, attempts, due_at, caller: row.caller, ..envelope };
         broker.publish(&envelope, integration.definition.trigger.policy()).await?;
         let retried = Retried { id: *id, version, attempt: attempts + 1 };
@@ -138,7 +138,7 @@ impl Operations {
     async fn audit_retry(&self, principal: &Principal, envelope: &Envelope, retried: &Retried, options: RetryOptions) {
         let event = AuditEvent {
             tenant: Some(envelope.tenant.clone()),
-            action: "execution.retry",
+            action: AuditAction::ExecutionRetry,
             target: retried.id.to_string(),
             before: None,
             after: Some(json!({ "version": retried.version, "attempt": retried.attempt, "fromStart": options.from_start })),
@@ -149,7 +149,7 @@ impl Operations {
     /// Writes the line of something that has happened at the broker.
     pub(crate) async fn audit(&self, principal: &Principal, event: &AuditEvent) {
         if let Err(error) = self.store.record_audit_event(principal, event).await {
-            tracing::error!(%error, audit.action = event.action, audit.target = event.target, audit.by = principal.name, "an entry of the audit log is lost");
+            tracing::error!(%error, audit.action = event.action.as_str(), audit.target = event.target, audit.by = principal.name, "an entry of the audit log is lost");
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::definitions::visible;
 use crate::error::OperationError;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::{ExecutionId, IdIssuer, IntegrationPath, Name};
-use forebay_store::{AuditEvent, Role, ScheduleRow};
+use forebay_store::{AuditAction, AuditEvent, Role, ScheduleRow};
 use serde_json::json;
 
 impl Operations {
@@ -44,7 +44,7 @@ impl Operations {
         broker.publish(&envelope, &schedule.policy).await?;
         let event = AuditEvent {
             tenant: Some(path.tenant.clone()),
-            action: "schedule.run",
+            action: AuditAction::ScheduleRun,
             target: path.to_string(),
             before: None,
             after: Some(json!({ "executionId": id.to_string() })),

@@ -3,6 +3,7 @@
 use deadpool_postgres::PoolError;
 use forebay_contract::definition::DefinitionError;
 use forebay_contract::{IntegrationPath, Name};
+use std::borrow::Cow;
 use tokio_postgres::error::SqlState;
 
 /// An error of the store. Display never repeats the source, and holds no password, key or payload.
@@ -39,7 +40,7 @@ pub enum StoreError {
         /// The error of the server.
         source: tokio_postgres::Error,
     },
-    /// There is no such thing.
+    /// Nothing of this name or id exists.
     #[error("{what} does not exist")]
     NotFound {
         /// Such as `the integration t37ed/CreateWorkOrder`.
@@ -56,7 +57,7 @@ pub enum StoreError {
     /// The same key value exists already in this tenant.
     #[error("this value cannot be used for a key: use another one, or let one be generated")]
     KeyExists,
-    /// There is one already.
+    /// One exists already.
     #[error("there is {what} already")]
     Exists {
         /// Such as `a user with the name anna`.
@@ -147,8 +148,8 @@ pub enum StoreError {
     /// A stored value is not of the form in which this program wrote it.
     #[error("the stored {what} is damaged")]
     Damaged {
-        /// The value.
-        what: &'static str,
+        /// The value, such as `payload`, or `phase of alert_states ('lost')`.
+        what: Cow<'static, str>,
     },
     /// The queues of a tenant could not be declared at the broker.
     #[error("the broker has not declared the queues; its log and this process's say why")]
@@ -169,6 +170,11 @@ impl StoreError {
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Self::Unavailable { .. })
+    }
+
+    /// Returns the error of a stored value that cannot be read.
+    pub(crate) fn damaged(what: impl Into<Cow<'static, str>>) -> Self {
+        Self::Damaged { what: what.into() }
     }
 
     /// Sorts an error of the pool.
@@ -195,12 +201,12 @@ impl StoreError {
     }
 }
 
-/// Returns true if the error is of the connection or the server's state rather than of the statement.
+/// Returns true if the error comes from the connection or the server's state rather than from the statement.
 fn is_passing(error: &tokio_postgres::Error) -> bool {
     let Some(code) = error.code() else {
-        // Without the server's word it is either the connection or a value that the client could not encode or decode.
-        let of_the_wire = std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>());
-        return error.is_closed() || of_the_wire;
+        // Without a code of the server it is either the connection or a value that the client could not encode or decode.
+        let is_of_connection = std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>());
+        return error.is_closed() || is_of_connection;
     };
     let passing = [
         SqlState::QUERY_CANCELED,

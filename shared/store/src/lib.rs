@@ -31,7 +31,7 @@ pub use access::users::{NewPassword, NewUser, UserChange, UserRow};
 pub use cluster::broker_place::BrokerPlace;
 pub use cluster::tenant_queues::{FIRST_TENANT_QUEUE, MAX_TENANT_QUEUES, TenantQueueOpener};
 pub use cluster::workers::{WORKER_TTL, WorkerRow};
-pub use database::audit_event::{AuditEvent, Principal, PrincipalKind};
+pub use database::audit_event::{AuditAction, AuditEvent, Principal, PrincipalKind};
 pub use database::caps::Caps;
 pub use database::listen::WorkerWatch;
 pub use database::migrations::{MigrationReport, SCHEMA_VERSION};

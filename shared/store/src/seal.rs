@@ -125,7 +125,7 @@ impl SecretKeys {
         let missing = "was encrypted by another FOREBAY_SECRET_KEY: give that one too, after a comma";
         let key = self.0.iter().find(|key| key.id == by);
         let key = key.ok_or_else(|| StoreError::Invalid { what, reason: missing.to_owned() })?;
-        let damaged = StoreError::Damaged { what };
+        let damaged = StoreError::damaged(what);
         let Some((nonce, sealed)) = content.split_at_checked(NONCE_LEN) else { return Err(damaged) };
         let Ok(nonce) = Nonce::try_assume_unique_for_key(nonce) else { return Err(damaged) };
         let mut sealed = sealed.to_vec();

@@ -28,7 +28,7 @@ fn shown(row: &ExecutionRow) -> Execution {
         integration: row.integration.clone(),
         integration_id: row.integration_id.to_string(),
         version: row.version,
-        trigger: row.trigger.clone(),
+        trigger: row.trigger.as_str().to_owned(),
         status: row.status,
         attempts: row.attempts,
         received_at: Time::from(row.accepted_at),

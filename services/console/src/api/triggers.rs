@@ -16,10 +16,10 @@ fn trigger(row: TriggerRow) -> Trigger {
         tenant: row.tenant,
         integration: row.name,
         integration_id: row.integration_id,
-        kind: row.kind,
+        kind: row.kind.as_str().to_owned(),
         policy: row.policy,
         enabled: row.enabled,
-        state: row.state,
+        state: row.state.as_str().to_owned(),
         since: row.since.map(Time::from),
         execution_id: row.execution_id.map(|id| id.to_string()),
         error: row.error,
@@ -78,7 +78,7 @@ fn schedule(row: ScheduleRow) -> Schedule {
         next_due_at: row.next_due_at.map(Time::from),
         last_due_at: row.last_due_at.map(Time::from),
         last_execution_id: row.last_execution.map(|id| id.to_string()),
-        last_status: row.last_status,
+        last_status: row.last_status.map(|status| status.as_str().to_owned()),
     }
 }
 

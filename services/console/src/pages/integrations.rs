@@ -114,8 +114,8 @@ async fn lines(caller: &Caller, rows: &[IntegrationRow]) -> Result<Vec<ListedInt
             halted: is_halted,
             trigger: if is_schedule { "schedule" } else { "webhook" }.to_owned(),
             ended: slices(&points, from, SLICE, SLICES),
-            succeeded: known.counts.succeeded.into(),
-            failed: u64::from(known.counts.failed) + u64::from(known.counts.expired),
+            succeeded: known.counts.succeeded,
+            failed: known.counts.failed + known.counts.expired,
             p95: known.counts.durations.quantile(0.95).and_then(|took| i64::try_from(took.as_micros()).ok()),
             last: known.last,
         });

@@ -94,8 +94,8 @@ pub(super) async fn statistics(
         let at = from + place * width;
         let counts = points.iter().find(|point| point.at == at).map(|point| point.counts).unwrap_or_default();
         statistics.times.push(at);
-        statistics.succeeded.push(f64::from(counts.succeeded));
-        statistics.failed.push(f64::from(counts.failed) + f64::from(counts.expired));
+        statistics.succeeded.push(counts.succeeded as f64);
+        statistics.failed.push((counts.failed + counts.expired) as f64);
         statistics.p50.push(micros(&counts, 0.5));
         statistics.p95.push(micros(&counts, 0.95));
     }

@@ -84,7 +84,7 @@ fn summary(row: &ExecutionRow, seen: &Seen<'_>) -> Markup {
         ("State", state(row)),
         ("Integration", html! { a href=(integration) { (row.tenant) "/" (row.integration) } }),
         ("Version", version),
-        ("Trigger", html! { (row.trigger) }),
+        ("Trigger", html! { (row.trigger.as_str()) }),
         ("Received", at(row.accepted_at)),
         ("Queue time", html! { (row.started_at.map_or_else(|| "not started".to_owned(), |started| between(row.accepted_at, started))) }),
         ("Duration", html! { (took(row)) }),

@@ -48,7 +48,7 @@ fn statistics(points: &[StatisticsPoint], now: Timestamp) -> Vec<String> {
 }
 
 fn statistics_row(title: &str, points: &[&StatisticsPoint], minutes: f64) -> Vec<String> {
-    let sum = |count: fn(&StatisticsPoint) -> u32| points.iter().map(|point| u64::from(count(point))).sum::<u64>();
+    let sum = |count: fn(&StatisticsPoint) -> u64| points.iter().map(|point| count(point)).sum::<u64>();
     let worst = |percentile: fn(&StatisticsPoint) -> Option<f64>| {
         let worst = points.iter().filter_map(|point| percentile(point)).reduce(f64::max);
         worst.map(|ms| format!("{ms:.1} ms")).unwrap_or_default()

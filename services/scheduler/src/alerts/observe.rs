@@ -49,7 +49,7 @@ pub(crate) fn unwatched(integration: &Integration) -> Observation {
 
 fn failure_rate(over: f64, window: Duration, at_least: u64, counts: &Counts) -> (Option<bool>, String) {
     let total = counts.total();
-    let bad = total - u64::from(counts.succeeded);
+    let bad = total - counts.succeeded;
     let percent = if total == 0 { 0.0 } else { bad as f64 * 100.0 / total as f64 };
     let detail = format!("{bad} of {total} executions that ended within {} failed or expired ({percent:.1} %)", format_duration(window));
     (Some(total >= at_least && percent > over), detail)
@@ -136,7 +136,7 @@ mod tests {
         (seen.holds, seen.detail)
     }
 
-    fn counts(succeeded: u32, failed: u32, expired: u32) -> Facts {
+    fn counts(succeeded: u64, failed: u64, expired: u64) -> Facts {
         let mut counts = Counts::default();
         for (count, status) in
             [(succeeded, ExecutionStatus::Succeeded), (failed, ExecutionStatus::Failed), (expired, ExecutionStatus::Expired)]

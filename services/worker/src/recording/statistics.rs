@@ -102,7 +102,7 @@ mod tests {
     fn unwritten_counts_are_written_the_next_time_with_later_ones() {
         let (statistics, integration) = (Statistics::default(), Uuid::new_v4());
         let count = || statistics.count(integration, ExecutionStatus::Succeeded, Some(UnixMicros::new(1_000)), UnixMicros::new(3_000));
-        let total = |taken: &[MinuteStatistics]| taken.iter().map(|taken| taken.counts.succeeded).sum::<u32>();
+        let total = |taken: &[MinuteStatistics]| taken.iter().map(|taken| taken.counts.succeeded).sum::<u64>();
         count();
         let taken = statistics.take_changed();
         assert_eq!(total(&taken), 1);

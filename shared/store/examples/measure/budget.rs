@@ -23,8 +23,8 @@ pub(crate) async fn budget(store: &Store, issuer: &IdIssuer, integration: Uuid) 
     let began = Instant::now();
     store.maintain(UnixMicros::now(), retention).await?;
     println!("100,000 payloads counted: {:?}", began.elapsed());
-    let used: i64 = store.payload_usage().await?.iter().map(|usage| usage.bytes).sum();
-    store.set_tenant_payload_bytes(&tenant, Some(u64::try_from(used)? / 10 * 9), "measure").await?;
+    let used: u64 = store.payload_usage().await?.iter().map(|usage| usage.bytes).sum();
+    store.set_tenant_payload_bytes(&tenant, Some(used / 10 * 9), "measure").await?;
     let began = Instant::now();
     let deleted = store.maintain(UnixMicros::now(), retention).await?.over_budget;
     println!("{deleted} payloads over the budget deleted: {:?}", began.elapsed());

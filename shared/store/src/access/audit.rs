@@ -1,17 +1,18 @@
 //! The audit log. An entry is written in the transaction of its change (`database/change_transaction.rs`).
 
-use crate::database::audit_event::{self, AuditEvent, Principal, PrincipalKind};
+use crate::database::audit_event::{self, AuditAction, AuditEvent, Principal, PrincipalKind};
 use crate::database::pool::Store;
+use crate::database::row::ReadRow;
+use crate::database::row::read_name;
 use crate::database::text::storable;
 use crate::database::timestamp::Timestamp;
 use crate::database::upkeep::{self, ROWS_AT_ONCE};
-use crate::definitions::integrations::read_name;
 use crate::error::StoreError;
 use forebay_contract::json::read_json;
 use forebay_contract::{Name, UnixMicros};
 use serde_json::{Value, json};
-use std::net::IpAddr;
 use std::time::Duration;
+use tokio_postgres::Row;
 
 /// One entry of the audit log.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,7 +25,7 @@ pub struct AuditEntry {
     pub principal: Principal,
     /// The tenant; `None`: the whole installation.
     pub tenant: Option<Name>,
-    /// The action, such as `key.create`.
+    /// The action, such as `key.create`; one of another version may be none of [`AuditAction`].
     pub action: String,
     /// The changed thing, such as `t37ed/CreateWorkOrder`.
     pub target: String,
@@ -84,7 +85,8 @@ impl Store {
                 return Ok(deleted);
             }
             let after = json!({ "lines": rows, "before": before.0.rfc3339() });
-            let event = AuditEvent { tenant: None, action: "audit.forget", target: "*".to_owned(), before: None, after: Some(after) };
+            let event =
+                AuditEvent { tenant: None, action: AuditAction::AuditForget, target: "*".to_owned(), before: None, after: Some(after) };
             transaction.commit(&principal, &[event]).await?;
             deleted += rows;
         }
@@ -97,7 +99,8 @@ impl Store {
     pub async fn list_audit(&self, filter: &AuditFilter) -> Result<Vec<AuditEntry>, StoreError> {
         let operation = "list the audit log";
         let client = self.client(operation).await?;
-        let sql = "select id, at, by_kind, by_name, by_user, tenant, action, target, before::text, after::text, client_address
+        let sql = "select id, at, by_kind, by_name, by_user, tenant, action, target, before::text as before, after::text as after,
+                       client_address
                    from audit
                    where ($1::text[] is null or tenant = any($1)) and ($2::text is null or by_name = $2)
                        and ($3::text is null or action = $3 or starts_with(action, $3 || '.')) and ($4::text is null or target = $4)
@@ -112,30 +115,26 @@ impl Store {
             .query(sql, &[&tenants, &by, &action, &target, &since, &until, &filter.before, &i64::from(filter.limit)])
             .await
             .map_err(StoreError::during(operation))?;
-        let mut entries = Vec::with_capacity(rows.len());
-        for row in rows {
-            let value = |text: Option<&str>| text.map(|text| read_json(text.as_bytes())).transpose();
-            let damaged = |_| StoreError::Damaged { what: "entry of the audit log" };
-            entries.push(AuditEntry {
-                id: row.get(0),
-                at: row.get::<_, Timestamp>(1).0,
-                principal: Principal {
-                    kind: PrincipalKind::of_word(row.get(2))?,
-                    name: row.get(3),
-                    user: row.get(4),
-                    address: address(row.get(10)),
-                },
-                tenant: row.get::<_, Option<&str>>(5).map(read_name).transpose()?,
-                action: row.get(6),
-                target: row.get(7),
-                before: value(row.get(8)).map_err(damaged)?,
-                after: value(row.get(9)).map_err(damaged)?,
-            });
-        }
-        Ok(entries)
+        rows.iter().map(audit_entry).collect()
     }
 }
 
-fn address(text: Option<&str>) -> Option<IpAddr> {
-    text.and_then(|text| text.parse().ok())
+fn audit_entry(row: &Row) -> Result<AuditEntry, StoreError> {
+    let value = |column: &str| row.get::<_, Option<&str>>(column).map(|text| read_json(text.as_bytes())).transpose();
+    let damaged = |_| StoreError::damaged("entry of the audit log");
+    Ok(AuditEntry {
+        id: row.get("id"),
+        at: row.time("at"),
+        principal: Principal {
+            kind: row.word("audit", "by_kind")?,
+            name: row.get("by_name"),
+            user: row.get("by_user"),
+            address: row.get::<_, Option<&str>>("client_address").and_then(|text| text.parse().ok()),
+        },
+        tenant: row.get::<_, Option<&str>>("tenant").map(read_name).transpose()?,
+        action: row.get("action"),
+        target: row.get("target"),
+        before: value("before").map_err(damaged)?,
+        after: value("after").map_err(damaged)?,
+    })
 }

@@ -14,7 +14,7 @@ const PLACE: Place<'_> = Place { kind: "the key of digests", tenant: "", name: "
 const KEY_BYTES: usize = 32;
 const OPERATION: &str = "read the key of digests";
 
-/// The digest to store of a generated key, of a session and of a token.
+/// Returns the digest by which a generated key, a session and a token are stored.
 #[must_use]
 pub fn key_digest(key: &str) -> [u8; 32] {
     Sha256::digest(key).into()
@@ -25,7 +25,7 @@ pub fn key_digest(key: &str) -> [u8; 32] {
 pub(crate) struct PastedDigests(hmac::Key);
 
 impl PastedDigests {
-    /// Of a value in a tenant: the same value has another digest in another one.
+    /// Returns the digest of a value in a tenant. It differs by tenant.
     pub(crate) fn of(&self, tenant: &str, value: &str) -> [u8; 32] {
         let mut context = hmac::Context::with_key(&self.0);
         context.update(&(tenant.len() as u64).to_be_bytes());
@@ -43,7 +43,7 @@ impl std::fmt::Debug for PastedDigests {
     }
 }
 
-/// The installation's, where it has one; `None`: no key has been pasted since this version.
+/// Returns the installation's; `None`: it has none, since no key has been pasted since this version.
 ///
 /// # Errors
 /// This process has no key that opens it.
@@ -52,11 +52,11 @@ pub(crate) async fn load(client: &impl GenericClient, keys: Option<&SecretKeys>)
     let Some(row) = client.query_opt(sql, &[]).await.map_err(StoreError::during(OPERATION))? else { return Ok(None) };
     let missing =
         || StoreError::Invalid { what: PLACE.kind, reason: "is encrypted, and this process has no FOREBAY_SECRET_KEY".to_owned() };
-    let key = keys.ok_or_else(missing)?.open(&PLACE, row.get(0), row.get(1))?;
+    let key = keys.ok_or_else(missing)?.open(&PLACE, row.get("digest_key"), row.get("digest_key_by"))?;
     Ok(Some(PastedDigests(hmac::Key::new(hmac::HMAC_SHA256, &key))))
 }
 
-/// The installation's, which is made where there is none; `None`: there is no `FOREBAY_SECRET_KEY` to keep it under.
+/// Returns the installation's, and makes it where there is none; `None`: there is no `FOREBAY_SECRET_KEY` to encrypt it under.
 pub(crate) async fn load_or_make(client: &impl GenericClient, keys: Option<&SecretKeys>) -> Result<Option<PastedDigests>, StoreError> {
     let Some(secret) = keys else { return load(client, None).await };
     if let Some(known) = load(client, keys).await? {

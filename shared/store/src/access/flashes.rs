@@ -1,5 +1,5 @@
-//! What a page shows once, after the change that it answers: so that the answer to a form is always another page's address, which can be
-//! loaded again without doing the change again. Neither the database nor the address alone tells what is in it.
+//! Texts that a page shows once, after a change. The response to a form is the address of another page, which can be loaded again without a
+//! repetition of the change. Neither the database nor the address alone reveals the text.
 
 use crate::database::pool::Store;
 use crate::error::StoreError;
@@ -10,12 +10,12 @@ use std::time::Duration;
 use uuid::Uuid;
 
 impl Store {
-    /// Keeps a text for one reading with the same credential (a session's cookie, a token), which is not stored. Returns its id.
+    /// Stores a text for one reading with the same credential (a session's cookie, a token), which is not stored. Returns its id.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn put_flash(&self, credential: &Secret, text: Vec<u8>, lasts: Duration) -> Result<Uuid, StoreError> {
-        let operation = "keep what is shown once";
+        let operation = "store what is shown once";
         let failed = StoreError::during(operation);
         let id = Uuid::new_v4();
         let sealed = keys(credential)?.seal_for(id.as_bytes(), text)?;
@@ -38,7 +38,9 @@ impl Store {
         // A request with another credential neither reads nor removes it.
         let sql = "select content, sealed_by from flashes where id = $1 and expires_at > now()";
         let Some(row) = client.query_opt(sql, &[&id]).await.map_err(failed)? else { return Ok(None) };
-        let Ok(text) = keys.open_for("what is shown once", id.as_bytes(), row.get(0), row.get(1)) else { return Ok(None) };
+        let Ok(text) = keys.open_for("what is shown once", id.as_bytes(), row.get("content"), row.get("sealed_by")) else {
+            return Ok(None);
+        };
         // Two requests that read at the same time: one gets it.
         let deleted = client.execute("delete from flashes where id = $1", &[&id]).await.map_err(failed)?;
         Ok((deleted > 0).then_some(text))

@@ -1,13 +1,16 @@
 //! The integrations that a key opens.
 
-use crate::definitions::integrations::read_name;
+use crate::database::row::ReadRow;
 use crate::error::StoreError;
 use deadpool_postgres::Transaction;
 use forebay_contract::Name;
 use std::collections::HashMap;
 use uuid::Uuid;
 
-/// The ids of a tenant's integrations; an error that names every one that the tenant does not have.
+/// Returns the ids of a tenant's integrations.
+///
+/// # Errors
+/// [`StoreError::UnknownIntegrations`] with every name that the tenant does not have, and those of the database.
 pub(crate) async fn resolve(transaction: &Transaction<'_>, tenant: &Name, names: &[Name]) -> Result<Vec<Uuid>, StoreError> {
     let texts: Vec<&str> = names.iter().map(Name::as_str).collect();
     let rows = transaction
@@ -16,7 +19,7 @@ pub(crate) async fn resolve(transaction: &Transaction<'_>, tenant: &Name, names:
         .map_err(StoreError::during("read integrations to grant"))?;
     let mut known: HashMap<Name, Uuid> = HashMap::with_capacity(rows.len());
     for row in &rows {
-        known.insert(read_name(row.get(0))?, row.get(1));
+        known.insert(row.name("name")?, row.get("id"));
     }
     let unknown: Vec<Name> = names.iter().filter(|name| !known.contains_key(*name)).cloned().collect();
     if !unknown.is_empty() {
@@ -25,7 +28,7 @@ pub(crate) async fn resolve(transaction: &Transaction<'_>, tenant: &Name, names:
     Ok(known.into_values().collect())
 }
 
-/// Makes the integrations all that the key opens.
+/// Makes these the integrations that the key opens, and no others.
 pub(crate) async fn replace(transaction: &Transaction<'_>, key: Uuid, integrations: &[Uuid]) -> Result<(), StoreError> {
     let failed = StoreError::during("write grants");
     transaction.execute("delete from api_key_grants where key_id = $1", &[&key]).await.map_err(failed)?;

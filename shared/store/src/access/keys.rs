@@ -1,14 +1,15 @@
-//! API keys. Only a digest of a key is stored (see `digests`). Of a signing key its text is, encrypted.
+//! API keys. Only a digest of a key is stored (see `digests`). The text of a signing key is stored too, encrypted.
 
 use crate::access::digests::{self, PastedDigests, key_digest};
 use crate::access::grants;
 use crate::access::signing;
-use crate::database::audit_event::{AuditEvent, Principal};
+use crate::database::audit_event::{AuditAction, AuditEvent, Principal};
 use crate::database::caps::Counted;
 use crate::database::change_transaction::{ChangeTransaction, Part};
 use crate::database::pool::Store;
+use crate::database::row::ReadRow;
+use crate::database::row::read_name;
 use crate::database::timestamp::Timestamp;
-use crate::definitions::integrations::read_name;
 use crate::error::{StoreError, is_unique_violation};
 use deadpool_postgres::GenericClient;
 use forebay_contract::{Name, UnixMicros};
@@ -18,9 +19,9 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-/// Generated keys begin with it, so that people and secret scanners know what they see.
+/// The prefix of generated keys, by which people and secret scanners recognize them.
 const PREFIX: &str = "fbk_";
-/// The same of generated signing keys.
+/// The prefix of generated signing keys.
 const SIGNING_PREFIX: &str = "fbs_";
 const RANDOM_BYTES: usize = 32;
 const HINT_LENGTH: usize = 4;
@@ -147,7 +148,7 @@ impl Store {
         }
         let integrations = grants::resolve(&transaction, &new.tenant, &new.integrations).await?;
         let digest = match (new.signs, is_pasted) {
-            // Of nothing, so that it opens nothing as an API key.
+            // A digest of no key, so that it opens nothing as an API key.
             (true, _) => key_digest(&generate(SIGNING_PREFIX)?.0),
             (false, false) => key_digest(&key),
             (false, true) => {
@@ -172,11 +173,11 @@ impl Store {
         self.caps.check(&transaction, Counted::Keys, &new.tenant).await?;
         grants::replace(&transaction, id, &integrations).await?;
         let created = read(&*transaction, id).await?;
-        transaction.commit(by, &[audit_event("key.create", &created, None, Some(shown(&created)))]).await?;
+        transaction.commit(by, &[audit_event(AuditAction::KeyCreate, &created, None, Some(shown(&created)))]).await?;
         Ok(CreatedKey { id, key })
     }
 
-    /// All keys, or those of a tenant, by tenant, label and age.
+    /// Returns all keys, or those of a tenant, by tenant, label and age.
     ///
     /// # Errors
     /// Those of the database.
@@ -199,7 +200,7 @@ impl Store {
         read(&client, id).await
     }
 
-    /// The key of a tenant that has this value, among those that sign or those that do not; `None`: there is none.
+    /// Returns the key of a tenant that has this value, among those that sign or those that do not; `None`: there is none.
     ///
     /// # Errors
     /// Those of the database.
@@ -218,8 +219,7 @@ impl Store {
         row.map_err(StoreError::during(operation))?.as_ref().map(key_row).transpose()
     }
 
-    /// Changes a key's label, the integrations that it opens, when it ends, and the outcomes that it reads; `expected`: the revision that
-    /// the change was made from.
+    /// Changes a key's label, integrations, expiry and the outcomes that it reads. `expected`: the revision from which the change was made.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Changed`], [`StoreError::Invalid`], [`StoreError::UnknownIntegrations`], or what the server
@@ -242,7 +242,7 @@ impl Store {
             grants::replace(&transaction, id, &integrations).await?;
         }
         let after = read(&*transaction, id).await?;
-        transaction.commit(by, &[audit_event("key.update", &before, Some(shown(&before)), Some(shown(&after)))]).await?;
+        transaction.commit(by, &[audit_event(AuditAction::KeyUpdate, &before, Some(shown(&before)), Some(shown(&after)))]).await?;
         Ok(after)
     }
 
@@ -257,10 +257,10 @@ impl Store {
         let transaction = ChangeTransaction::begin(&mut client, operation, &[Part::Keys]).await?;
         let before = read_expected(&*transaction, id, expected).await?;
         transaction.execute("delete from api_keys where id = $1", &[&id]).await.map_err(failed)?;
-        transaction.commit(by, &[audit_event("key.delete", &before, Some(shown(&before)), None)]).await
+        transaction.commit(by, &[audit_event(AuditAction::KeyDelete, &before, Some(shown(&before)), None)]).await
     }
 
-    /// Notes when keys were used last: pairs of id and microseconds of Unix time. Keys that are gone are passed over.
+    /// Stores the last uses of keys, pairs of id and time. Deleted keys are passed over.
     ///
     /// # Errors
     /// Those of the database.
@@ -308,9 +308,11 @@ fn listed(names: &[String]) -> String {
     if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
 }
 
-const COLUMNS: &str = "k.id, k.tenant, k.label, k.created_at, k.hint,
-    array(select i.name from api_key_grants g join integrations i on i.id = g.integration_id where g.key_id = k.id order by i.name),
-    k.expires_at, k.last_used_at, k.revision, k.sealed is not null, k.reads_all_outcomes";
+/// The columns that [`key_row`] reads, of `api_keys k`.
+const COLUMNS: &str = "k.id, k.tenant, k.label, k.created_at, k.hint, k.expires_at, k.last_used_at, k.revision, k.reads_all_outcomes,
+    k.sealed is not null as signs,
+    array(select i.name from api_key_grants g join integrations i on i.id = g.integration_id where g.key_id = k.id order by i.name)
+        as integrations";
 
 async fn read_expected(client: &impl GenericClient, id: Uuid, expected: Option<i32>) -> Result<KeyRow, StoreError> {
     let row = read(client, id).await?;
@@ -327,23 +329,22 @@ async fn read(client: &impl GenericClient, id: Uuid) -> Result<KeyRow, StoreErro
 
 /// Reads [`COLUMNS`].
 fn key_row(row: &Row) -> Result<KeyRow, StoreError> {
-    let time = |index: usize| row.get::<_, Option<Timestamp>>(index).map(|time| time.0);
     Ok(KeyRow {
-        id: row.get(0),
-        tenant: read_name(row.get(1))?,
-        label: row.get(2),
-        created_at: row.get::<_, Timestamp>(3).0,
-        hint: row.get(4),
-        integrations: row.get(5),
-        expires_at: time(6),
-        last_used_at: time(7),
-        revision: row.get(8),
-        signs: row.get(9),
-        reads_all_outcomes: row.get(10),
+        id: row.get("id"),
+        tenant: row.name("tenant")?,
+        label: row.get("label"),
+        created_at: row.time("created_at"),
+        hint: row.get("hint"),
+        integrations: row.get("integrations"),
+        expires_at: row.optional_time("expires_at"),
+        last_used_at: row.optional_time("last_used_at"),
+        revision: row.get("revision"),
+        signs: row.get("signs"),
+        reads_all_outcomes: row.get("reads_all_outcomes"),
     })
 }
 
-fn audit_event(action: &'static str, key: &KeyRow, before: Option<Value>, after: Option<Value>) -> AuditEvent {
+fn audit_event(action: AuditAction, key: &KeyRow, before: Option<Value>, after: Option<Value>) -> AuditEvent {
     AuditEvent { tenant: Some(key.tenant.clone()), action, target: format!("{}/{}", key.tenant, key.label), before, after }
 }
 
@@ -372,7 +373,7 @@ fn no_key(id: Uuid) -> StoreError {
     StoreError::NotFound { what: format!("the key {id}") }
 }
 
-/// A new key and its hint.
+/// Returns a new key and its hint.
 pub(crate) fn generate(prefix: &str) -> Result<(String, String), StoreError> {
     let mut bytes = [0; RANDOM_BYTES];
     getrandom::fill(&mut bytes).map_err(|source| StoreError::Random { source })?;

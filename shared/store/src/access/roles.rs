@@ -1,11 +1,12 @@
 //! The roles of people, and their scopes.
 
+use crate::database::word::words;
 use forebay_contract::Name;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-/// A role, which includes the roles before it.
+/// A role, which includes the weaker roles before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// Sees everything but secrets.
@@ -18,19 +19,12 @@ pub enum Role {
     Administrator,
 }
 
-impl Role {
-    /// All, the weakest first.
-    pub const ALL: [Self; 4] = [Self::Viewer, Self::Operator, Self::Developer, Self::Administrator];
-
-    /// The word used in the API, the command and the store.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Viewer => "viewer",
-            Self::Operator => "operator",
-            Self::Developer => "developer",
-            Self::Administrator => "administrator",
-        }
+words! {
+    pub Role {
+        Viewer = "viewer",
+        Operator = "operator",
+        Developer = "developer",
+        Administrator = "administrator",
     }
 }
 
@@ -52,9 +46,9 @@ impl FromStr for Role {
 /// The scope of a role.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
-    /// In every tenant, those to come included, and for what belongs to no tenant.
+    /// Every tenant, future tenants included, and everything that belongs to no tenant.
     Everywhere,
-    /// In one tenant.
+    /// One tenant.
     Tenant(Name),
 }
 
@@ -78,7 +72,7 @@ impl FromStr for Scope {
     }
 }
 
-/// The roles that somebody has.
+/// The roles of a person or a token.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grants(BTreeMap<Scope, Role>);
 
@@ -89,30 +83,30 @@ impl Grants {
         Self(BTreeMap::from([(Scope::Everywhere, role)]))
     }
 
-    /// The role in a tenant: the stronger one of what holds there and what holds everywhere.
+    /// Returns the role in a tenant: the stronger one of its role there and its role everywhere.
     #[must_use]
     pub fn role_in(&self, tenant: &Name) -> Option<Role> {
         self.0.get(&Scope::Tenant(tenant.clone())).copied().max(self.role_everywhere())
     }
 
-    /// The role that holds in every tenant.
+    /// Returns the role that holds in every tenant.
     #[must_use]
     pub fn role_everywhere(&self) -> Option<Role> {
         self.0.get(&Scope::Everywhere).copied()
     }
 
-    /// The strongest role anywhere.
+    /// Returns the strongest role anywhere.
     #[must_use]
     pub fn strongest(&self) -> Option<Role> {
         self.0.values().copied().max()
     }
 
-    /// Every scope with its role.
+    /// Returns every scope with its role.
     pub fn iter(&self) -> impl Iterator<Item = (&Scope, Role)> {
         self.0.iter().map(|(scope, role)| (scope, *role))
     }
 
-    /// These grants where they are within `scopes`, and no stronger than `most`.
+    /// Returns these grants where they are within `scopes`, and no stronger than `most`.
     #[must_use]
     pub fn narrowed(&self, scopes: &[Scope], most: Role) -> Self {
         let mut narrowed = BTreeMap::new();

@@ -8,13 +8,13 @@ use crate::error::StoreError;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Its last sign of life is written at most as often, so that reading pages costs no write.
+/// The interval between two writes of the last use, so that most pages cost no write.
 const SEEN_INTERVAL: &str = "1 minute";
 
-/// Kinds of look-ups of a session: by its person, or not.
+/// The kinds of look-ups of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Seen {
-    /// It is.
+    /// The person uses it.
     Now,
     /// A program asks by itself.
     No,
@@ -46,7 +46,7 @@ impl Store {
         transaction.commit(principal, std::slice::from_ref(event)).await
     }
 
-    /// The person of a session that has neither ended nor been idle for longer than `idle`; `None`: sign in again.
+    /// Returns the person of a session that has neither ended nor been idle for longer than `idle`; `None`: sign in again.
     ///
     /// # Errors
     /// Those of the database.
@@ -55,14 +55,15 @@ impl Store {
         let failed = StoreError::during(operation);
         let client = self.client(operation).await?;
         let sql = format!(
-            "select {USER_COLUMNS}, s.last_seen_at < now() - interval '{SEEN_INTERVAL}' from sessions s join users u on u.id = s.user_id
+            "select {USER_COLUMNS}, s.last_seen_at < now() - interval '{SEEN_INTERVAL}' as is_seen_due
+             from sessions s join users u on u.id = s.user_id
              where s.digest = $1 and s.expires_at > now() and s.last_seen_at > now() - $2 * interval '1 second' and u.enabled"
         );
         let statement = client.prepare_cached(&sql).await.map_err(failed)?;
         let Some(row) = client.query_opt(&statement, &[&digest.as_slice(), &idle.as_secs_f64()]).await.map_err(failed)? else {
             return Ok(None);
         };
-        if seen == Seen::Now && row.get(11) {
+        if seen == Seen::Now && row.get("is_seen_due") {
             client.execute("update sessions set last_seen_at = now() where digest = $1", &[&digest.as_slice()]).await.map_err(failed)?;
         }
         Ok(Some(user_row(&row)?))

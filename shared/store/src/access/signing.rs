@@ -1,7 +1,7 @@
-//! Signing keys: secrets with which callers sign their calls. To check them their text is needed, so it is kept, encrypted.
+//! Signing keys: secrets with which callers sign their calls. The check of a signature needs their text, so it is stored, encrypted.
 
 use crate::access::api_key::ApiKey;
-use crate::definitions::integrations::read_name;
+use crate::database::row::ReadRow;
 use crate::error::StoreError;
 use crate::seal::{Place, Sealed, SecretKeys};
 use deadpool_postgres::{GenericClient, Transaction};
@@ -24,7 +24,7 @@ pub struct SigningKey {
     pub secret: Secret,
 }
 
-/// Senders make them as they like, so any text will do.
+/// Returns the value of a pasted key, which may be any text: senders choose it.
 pub(crate) fn valid_value(value: String) -> Result<String, StoreError> {
     if !PASTED.contains(&value.len()) {
         let reason = format!("has {} bytes; it must have {} to {}", value.len(), PASTED.start(), PASTED.end());
@@ -45,15 +45,15 @@ pub(crate) fn seal(keys: Option<&SecretKeys>, tenant: &Name, id: Uuid, value: &s
 pub(crate) fn open(keys: Option<&SecretKeys>, tenant: &Name, id: Uuid, sealed: &[u8], by: &[u8]) -> Result<Secret, StoreError> {
     let missing = || StoreError::Invalid { what: WHAT, reason: "is encrypted, and this process has no FOREBAY_SECRET_KEY".to_owned() };
     let text = keys.ok_or_else(missing)?.open(&place(tenant, &id.to_string(), id.as_bytes()), sealed, by)?;
-    String::from_utf8(text).map(Secret::new).map_err(|_| StoreError::Damaged { what: WHAT })
+    String::from_utf8(text).map(Secret::new).map_err(|_| StoreError::damaged(WHAT))
 }
 
-/// Its label may change, its id does not.
+/// Returns the place of a signing key. It has the id in it, since the label may change.
 fn place<'a>(tenant: &'a Name, name: &'a str, earlier: &'a [u8]) -> Place<'a> {
     Place { kind: WHAT, tenant: tenant.as_str(), name, earlier }
 }
 
-/// The signing key of a tenant that has this value. One that cannot be opened any more has none.
+/// Returns the id of the signing key of a tenant that has this value. A key that cannot be opened any more has none.
 pub(crate) async fn find(
     client: &impl GenericClient,
     keys: Option<&SecretKeys>,
@@ -62,8 +62,10 @@ pub(crate) async fn find(
 ) -> Result<Option<Uuid>, StoreError> {
     let sql = "select id, sealed, sealed_by from api_keys where tenant = $1 and sealed is not null";
     let rows = client.query(sql, &[&tenant.as_str()]).await.map_err(StoreError::during("look for a signing key"))?;
-    let has_value = |row: &&Row| open(keys, tenant, row.get(0), row.get(1), row.get(2)).is_ok_and(|secret| secret.expose() == value);
-    Ok(rows.iter().find(has_value).map(|row| row.get(0)))
+    let has_value = |row: &&Row| {
+        open(keys, tenant, row.get("id"), row.get("sealed"), row.get("sealed_by")).is_ok_and(|secret| secret.expose() == value)
+    };
+    Ok(rows.iter().find(has_value).map(|row| row.get("id")))
 }
 
 /// Encrypts the signing keys anew that the first key has not encrypted, and returns their number.
@@ -75,7 +77,7 @@ pub(crate) async fn reseal(transaction: &Transaction<'_>, keys: &SecretKeys) -> 
         if keys.is_current(row.get("sealed_by")) {
             continue;
         }
-        let (id, tenant) = (row.get("id"), read_name(row.get("tenant"))?);
+        let (id, tenant) = (row.get("id"), row.name("tenant")?);
         let secret = open(Some(keys), &tenant, id, row.get("sealed"), row.get("sealed_by"))?;
         let Sealed { content, by } = seal(Some(keys), &tenant, id, secret.expose())?;
         ids.push(id);

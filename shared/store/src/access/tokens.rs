@@ -1,13 +1,15 @@
-//! API tokens: a person's rights, or fewer, for a program, until they expire. Only the SHA-256 digest of a token is stored.
+//! API tokens, with which a program has a person's rights, or fewer, until they expire. Only the SHA-256 digest of a token is stored.
 
 use crate::access::digests::key_digest;
 use crate::access::keys::{generate, valid_label};
 use crate::access::roles::{Role, Scope};
 use crate::access::users::{USER_COLUMNS, UserRow, user_row};
-use crate::database::audit_event::{AuditEvent, Principal};
+use crate::database::audit_event::{AuditAction, AuditEvent, Principal};
 use crate::database::change_transaction::{ChangeTransaction, NO_PART};
 use crate::database::pool::Store;
-use crate::database::timestamp::Timestamp;
+use crate::database::row::ReadRow;
+use crate::database::word::Stored;
+use crate::database::word::read_word;
 use crate::error::StoreError;
 use forebay_contract::UnixMicros;
 use serde_json::json;
@@ -16,9 +18,9 @@ use std::time::Duration;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-/// Tokens begin with it, so that people and secret scanners know what they see.
+/// The prefix of tokens, by which people and secret scanners recognize them.
 const PREFIX: &str = "fbt_";
-/// The last use is written at most as often.
+/// The interval between two writes of the last use.
 const SEEN_INTERVAL: &str = "1 minute";
 
 /// A token to create.
@@ -76,7 +78,10 @@ pub struct TokenRow {
     pub last_used_at: Option<UnixMicros>,
 }
 
-const COLUMNS: &str = "t.id, t.user_id, owner.name, t.label, t.hint, t.role, t.tenants, t.created_at, t.expires_at, t.last_used_at";
+/// The columns that [`token_row`] reads, of `api_tokens t` and `users owner`. Their names differ from those of [`USER_COLUMNS`].
+const COLUMNS: &str = "t.id as token_id, t.user_id as token_user, owner.name as token_user_name, t.label as token_label,
+    t.hint as token_hint, t.role as token_role, t.tenants as token_tenants, t.created_at as token_created_at,
+    t.expires_at as token_expires_at, t.last_used_at as token_last_used_at";
 
 impl Store {
     /// Creates a token.
@@ -99,17 +104,22 @@ impl Store {
         let digest = key_digest(&token);
         let lasts = new.lasts.as_secs_f64();
         transaction
-            .execute(sql, &[&id, &new.user, &label, &digest.as_slice(), &hint, &new.role.as_str(), &scopes, &lasts])
+            .execute(sql, &[&id, &new.user, &label, &digest.as_slice(), &hint, &Stored(new.role), &scopes, &lasts])
             .await
             .map_err(failed)?;
         let after = json!({ "id": id, "owner": owner, "label": label, "role": new.role.as_str(), "tenants": scopes, "seconds": lasts });
-        let event =
-            AuditEvent { tenant: None, action: "token.create", target: format!("{owner}/{label}"), before: None, after: Some(after) };
+        let event = AuditEvent {
+            tenant: None,
+            action: AuditAction::TokenCreate,
+            target: format!("{owner}/{label}"),
+            before: None,
+            after: Some(after),
+        };
         transaction.commit(by, &[event]).await?;
         Ok(CreatedToken { id, token })
     }
 
-    /// All tokens, or those of a person, by owner, label and age.
+    /// Returns all tokens, or those of a person, by owner, label and age.
     ///
     /// # Errors
     /// Those of the database.
@@ -120,10 +130,10 @@ impl Store {
             "select {COLUMNS} from api_tokens t join users owner on owner.id = t.user_id
              where $1::uuid is null or t.user_id = $1 order by owner.name, t.label, t.created_at, t.id"
         );
-        client.query(&sql, &[&user]).await.map_err(StoreError::during(operation))?.iter().map(|row| token_row(row, 0)).collect()
+        client.query(&sql, &[&user]).await.map_err(StoreError::during(operation))?.iter().map(token_row).collect()
     }
 
-    /// Deletes a token; it opens nothing any more.
+    /// Deletes a token.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], and those of the database.
@@ -132,18 +142,23 @@ impl Store {
         let failed = StoreError::during(operation);
         let mut client = self.client(operation).await?;
         let transaction = ChangeTransaction::begin(&mut client, operation, NO_PART).await?;
-        let sql = "delete from api_tokens t using users u where t.id = $1 and u.id = t.user_id returning u.name, t.label";
+        let sql = "delete from api_tokens t using users u where t.id = $1 and u.id = t.user_id returning u.name as owner, t.label";
         let Some(row) = transaction.query_opt(sql, &[&id]).await.map_err(failed)? else {
             return Err(StoreError::NotFound { what: format!("the token {id}") });
         };
-        let (owner, label): (String, String) = (row.get(0), row.get(1));
+        let (owner, label): (String, String) = (row.get("owner"), row.get("label"));
         let before = json!({ "id": id, "owner": owner, "label": label });
-        let event =
-            AuditEvent { tenant: None, action: "token.delete", target: format!("{owner}/{label}"), before: Some(before), after: None };
+        let event = AuditEvent {
+            tenant: None,
+            action: AuditAction::TokenDelete,
+            target: format!("{owner}/{label}"),
+            before: Some(before),
+            after: None,
+        };
         transaction.commit(by, &[event]).await
     }
 
-    /// The token with this [`digest`](key_digest) and its owner, as long as it works; its use is noted, to the minute.
+    /// Returns the token with this [`digest`](key_digest) and its owner, as long as it works; its use is noted, to the minute.
     ///
     /// # Errors
     /// Those of the database.
@@ -152,34 +167,34 @@ impl Store {
         let failed = StoreError::during(operation);
         let client = self.client(operation).await?;
         let sql = format!(
-            "select {USER_COLUMNS}, {COLUMNS}, t.last_used_at is null or t.last_used_at < now() - interval '{SEEN_INTERVAL}'
+            "select {USER_COLUMNS}, {COLUMNS}, t.last_used_at is null or t.last_used_at < now() - interval '{SEEN_INTERVAL}' as is_use_due
              from api_tokens t join users u on u.id = t.user_id join users owner on owner.id = t.user_id
              where t.digest = $1 and t.expires_at > now() and u.enabled"
         );
         let statement = client.prepare_cached(&sql).await.map_err(failed)?;
         let Some(row) = client.query_opt(&statement, &[&digest.as_slice()]).await.map_err(failed)? else { return Ok(None) };
-        let token = token_row(&row, 11)?;
-        if row.get(21) {
+        let token = token_row(&row)?;
+        if row.get("is_use_due") {
             client.execute("update api_tokens set last_used_at = now() where id = $1", &[&token.id]).await.map_err(failed)?;
         }
         Ok(Some((token, user_row(&row)?)))
     }
 }
 
-/// Reads [`COLUMNS`] from the column `first` on.
-fn token_row(row: &Row, first: usize) -> Result<TokenRow, StoreError> {
-    let damaged = |_| StoreError::Damaged { what: "token" };
-    let scopes: Vec<&str> = row.get(first + 6);
+/// Reads [`COLUMNS`].
+fn token_row(row: &Row) -> Result<TokenRow, StoreError> {
+    let scopes: Vec<&str> = row.get("token_tenants");
+    let read_scope = |scope: &str| scope.parse().map_err(|_| StoreError::damaged("scope of a token"));
     Ok(TokenRow {
-        id: row.get(first),
-        user: row.get(first + 1),
-        user_name: row.get(first + 2),
-        label: row.get(first + 3),
-        hint: row.get(first + 4),
-        role: row.get::<_, &str>(first + 5).parse().map_err(damaged)?,
-        scopes: scopes.into_iter().map(|scope| scope.parse().map_err(damaged)).collect::<Result<_, _>>()?,
-        created_at: row.get::<_, Timestamp>(first + 7).0,
-        expires_at: row.get::<_, Timestamp>(first + 8).0,
-        last_used_at: row.get::<_, Option<Timestamp>>(first + 9).map(|time| time.0),
+        id: row.get("token_id"),
+        user: row.get("token_user"),
+        user_name: row.get("token_user_name"),
+        label: row.get("token_label"),
+        hint: row.get("token_hint"),
+        role: read_word("api_tokens", "role", row.get("token_role"))?,
+        scopes: scopes.into_iter().map(read_scope).collect::<Result<_, _>>()?,
+        created_at: row.time("token_created_at"),
+        expires_at: row.time("token_expires_at"),
+        last_used_at: row.optional_time("token_last_used_at"),
     })
 }

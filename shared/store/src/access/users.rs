@@ -1,10 +1,12 @@
 //! People who sign in.
 
 use crate::access::roles::{Grants, Role, Scope};
-use crate::database::audit_event::{AuditEvent, Principal, PrincipalKind};
+use crate::database::audit_event::{AuditAction, AuditEvent, Principal, PrincipalKind};
 use crate::database::change_transaction::{ChangeTransaction, NO_PART};
 use crate::database::pool::Store;
-use crate::database::timestamp::Timestamp;
+use crate::database::row::ReadRow;
+use crate::database::word::Stored;
+use crate::database::word::read_word;
 use crate::error::{StoreError, is_unique_violation};
 use deadpool_postgres::{GenericClient, Transaction};
 use forebay_contract::UnixMicros;
@@ -22,7 +24,7 @@ pub struct UserRow {
     pub id: Uuid,
     /// The name for signing in, in lower case.
     pub name: String,
-    /// For people.
+    /// Its full name, for people.
     pub full_name: String,
     /// Its roles.
     pub grants: Grants,
@@ -45,7 +47,7 @@ pub struct UserRow {
 pub struct NewUser {
     /// The name for signing in; stored in lower case.
     pub name: String,
-    /// For people.
+    /// Its full name, for people.
     pub full_name: String,
     /// A digest of the password in the PHC form; `None`: signs in by OpenID Connect.
     pub password: Option<String>,
@@ -56,11 +58,11 @@ pub struct NewUser {
 /// The changes of a person; `None` leaves a part as it is.
 #[derive(Clone, Default)]
 pub struct UserChange {
-    /// For people.
+    /// Its full name, for people.
     pub full_name: Option<String>,
     /// True if it may sign in.
     pub enabled: Option<bool>,
-    /// All that it may do from now on.
+    /// Its roles from now on.
     pub grants: Option<Grants>,
     /// A new password; every session of the person ends.
     pub password: Option<NewPassword>,
@@ -75,11 +77,11 @@ pub struct NewPassword {
     pub is_reset: bool,
 }
 
-/// As [`user_row`] reads them; of `users u`.
-pub(crate) const USER_COLUMNS: &str =
-    "u.id, u.name, u.full_name, u.enabled, u.password is not null, u.subject is not null, u.revision, u.created_at,
-    u.last_sign_in_at, array(select g.tenant from user_grants g where g.user_id = u.id order by g.tenant),
-    array(select g.role from user_grants g where g.user_id = u.id order by g.tenant)";
+/// The columns that [`user_row`] reads, of `users u`.
+pub(crate) const USER_COLUMNS: &str = "u.id, u.name, u.full_name, u.enabled, u.password is not null as has_password,
+    u.subject is not null as has_subject, u.revision, u.created_at, u.last_sign_in_at,
+    array(select g.tenant from user_grants g where g.user_id = u.id order by g.tenant) as grant_tenants,
+    array(select g.role from user_grants g where g.user_id = u.id order by g.tenant) as grant_roles";
 
 impl Store {
     /// Returns true if there is a person who can sign in: `false` until the first run.
@@ -126,7 +128,7 @@ impl Store {
         Ok(user)
     }
 
-    /// Everybody, by name.
+    /// Returns every person, by name.
     ///
     /// # Errors
     /// Those of the database.
@@ -146,7 +148,7 @@ impl Store {
         read(&client, id).await
     }
 
-    /// The person of this name with the digest of the password, for signing in.
+    /// Returns the person of this name with the digest of the password, for signing in.
     ///
     /// # Errors
     /// Those of the database.
@@ -155,12 +157,12 @@ impl Store {
         let client = self.client(operation).await?;
         let sql = format!("select {USER_COLUMNS}, u.password from users u where u.name = $1");
         let row = client.query_opt(&sql, &[&name.trim().to_lowercase()]).await.map_err(StoreError::during(operation))?;
-        row.map(|row| Ok((user_row(&row)?, row.get(11)))).transpose()
+        row.map(|row| Ok((user_row(&row)?, row.get("password")))).transpose()
     }
 
-    /// The person whom a provider of OpenID Connect has named, for signing in: known by `subject` (issuer and subject, with a space between
-    /// them), or, at the first time, by `name`, which the provider has proved to be theirs; then it is known by the subject from then on.
-    /// `None`: nobody has invited them.
+    /// Returns the person that a provider of OpenID Connect has named, for signing in: the one with this `subject` (issuer and subject, with a
+    /// space between them). At the first time it is the one with this `name`, of which the provider has proof, and gets the subject. `None`:
+    /// no such person was created.
     ///
     /// # Errors
     /// Those of the database.
@@ -181,7 +183,9 @@ impl Store {
         };
         let user = read(&*transaction, row.get(0)).await?;
         let principal = Principal { kind: PrincipalKind::User, name: user.name.clone(), user: Some(user.id), address };
-        transaction.commit(&principal, &[audit_event("user.link", &user.name, None, Some(json!({ "subject": subject })))]).await?;
+        transaction
+            .commit(&principal, &[audit_event(AuditAction::UserLink, &user.name, None, Some(json!({ "subject": subject })))])
+            .await?;
         Ok(Some(user))
     }
 
@@ -214,16 +218,16 @@ impl Store {
         let before = read_expected(&transaction, id, expected).await?;
         transaction.execute("delete from users where id = $1", &[&id]).await.map_err(failed)?;
         refuse_without_administrator(&transaction).await?;
-        transaction.commit(by, &[audit_event("user.delete", &before.name, Some(shown(&before)), None)]).await
+        transaction.commit(by, &[audit_event(AuditAction::UserDelete, &before.name, Some(shown(&before)), None)]).await
     }
 }
 
-fn audit_event(action: &'static str, name: &str, before: Option<Value>, after: Option<Value>) -> AuditEvent {
+fn audit_event(action: AuditAction, name: &str, before: Option<Value>, after: Option<Value>) -> AuditEvent {
     AuditEvent { tenant: None, action, target: name.to_owned(), before, after }
 }
 
 fn created(user: &UserRow) -> AuditEvent {
-    audit_event("user.create", &user.name, None, Some(shown(user)))
+    audit_event(AuditAction::UserCreate, &user.name, None, Some(shown(user)))
 }
 
 async fn insert(transaction: &Transaction<'_>, new: NewUser) -> Result<UserRow, StoreError> {
@@ -264,13 +268,13 @@ async fn change_user(transaction: &Transaction<'_>, before: &UserRow, change: Us
             after["tokensEnded"] = ended.into();
         }
     }
-    Ok(audit_event("user.update", &before.name, Some(shown(before)), Some(after)))
+    Ok(audit_event(AuditAction::UserUpdate, &before.name, Some(shown(before)), Some(after)))
 }
 
-/// An installation without an administrator could not be opened by anybody.
+/// Refuses a change after which nobody could administer the installation.
 async fn refuse_without_administrator(transaction: &Transaction<'_>) -> Result<(), StoreError> {
     let failed = StoreError::during("look for an administrator");
-    // Two who each remove the other's rights take turns.
+    // Two people who remove each other's rights take turns.
     transaction.batch_execute("lock table user_grants in share row exclusive mode").await.map_err(failed)?;
     let sql = "select exists (select from users u join user_grants g on g.user_id = u.id
                               where u.enabled and g.tenant = '*' and g.role = 'administrator')";
@@ -283,7 +287,7 @@ async fn write_grants(transaction: &Transaction<'_>, id: Uuid, grants: &Grants) 
     transaction.execute("delete from user_grants where user_id = $1", &[&id]).await.map_err(failed)?;
     for (scope, role) in grants.iter() {
         let sql = "insert into user_grants (user_id, tenant, role) values ($1, $2, $3)";
-        transaction.execute(sql, &[&id, &scope.to_string(), &role.as_str()]).await.map_err(failed)?;
+        transaction.execute(sql, &[&id, &scope.to_string(), &Stored(role)]).await.map_err(failed)?;
     }
     Ok(())
 }
@@ -313,24 +317,23 @@ fn not_found(id: Uuid) -> StoreError {
 /// Reads [`USER_COLUMNS`].
 pub(crate) fn user_row(row: &Row) -> Result<UserRow, StoreError> {
     Ok(UserRow {
-        id: row.get(0),
-        name: row.get(1),
-        full_name: row.get(2),
-        enabled: row.get(3),
-        has_password: row.get(4),
-        has_subject: row.get(5),
-        revision: row.get(6),
-        created_at: row.get::<_, Timestamp>(7).0,
-        last_sign_in_at: row.get::<_, Option<Timestamp>>(8).map(|time| time.0),
-        grants: read_grants(row.get(9), row.get(10))?,
+        id: row.get("id"),
+        name: row.get("name"),
+        full_name: row.get("full_name"),
+        enabled: row.get("enabled"),
+        has_password: row.get("has_password"),
+        has_subject: row.get("has_subject"),
+        revision: row.get("revision"),
+        created_at: row.time("created_at"),
+        last_sign_in_at: row.optional_time("last_sign_in_at"),
+        grants: read_grants(row.get("grant_tenants"), row.get("grant_roles"))?,
     })
 }
 
 fn read_grants(tenants: Vec<&str>, roles: Vec<&str>) -> Result<Grants, StoreError> {
-    let damaged = |_| StoreError::Damaged { what: "role" };
     let read = |(tenant, role): (&str, &str)| {
-        let scope: Scope = tenant.parse().map_err(damaged)?;
-        Ok((scope, role.parse::<Role>().map_err(damaged)?))
+        let scope: Scope = tenant.parse().map_err(|_| StoreError::damaged("scope of a role"))?;
+        Ok((scope, read_word("user_grants", "role", role)?))
     };
     tenants.into_iter().zip(roles).map(read).collect()
 }

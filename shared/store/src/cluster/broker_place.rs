@@ -7,13 +7,13 @@ use crate::error::StoreError;
 use deadpool_postgres::Transaction;
 use uuid::Uuid;
 
-const READ: &str = "read where the installation's messages travel";
-const REGISTER: &str = "register where the installation's messages travel";
+const READ: &str = "read the broker of the installation";
+const REGISTER: &str = "register the broker of the installation";
 
 /// The broker and the queues of an installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrokerPlace {
-    /// Names the exchange that marks the broker; a new one for each registration, so that an earlier broker's mark proves nothing.
+    /// The name of the exchange that marks the broker. Each registration has a new one, so that the mark of an earlier broker proves nothing.
     pub mark: Uuid,
     /// The text before the name of every queue; may be empty.
     pub queue_prefix: String,
@@ -22,7 +22,7 @@ pub struct BrokerPlace {
 }
 
 impl Store {
-    /// The stored place; `None`: no service has been started with this database yet.
+    /// Returns the stored place; `None`: no service has been started with this database yet.
     ///
     /// # Errors
     /// A database that is away or not migrated.
@@ -33,8 +33,8 @@ impl Store {
         Ok(row.as_ref().and_then(of_row))
     }
 
-    /// Stores `place` where none is stored, and gives the place that is stored from then on. `mark` runs first and puts the mark on the
-    /// broker: of several processes at once only the one whose place is stored runs it. Its error leaves nothing stored.
+    /// Stores `place` where none is stored, and returns the place that is stored then. `mark` runs first and puts the mark on the broker. Of
+    /// several processes at once, only the one whose place is stored runs it. After its error nothing is stored.
     ///
     /// # Errors
     /// Those of `mark`; a database that is away or not migrated.
@@ -54,7 +54,7 @@ impl Store {
         Ok(place.clone())
     }
 
-    /// Stores `place` instead of `instead_of`, whose mark is on the broker already, with its line in the audit log.
+    /// Stores `place` instead of `instead_of`, whose mark is on the broker already, with its entry in the audit log.
     ///
     /// # Errors
     /// [`StoreError::Changed`]: another place is stored by now; a database that is away or not migrated.
@@ -74,7 +74,7 @@ impl Store {
         transaction.commit(principal, std::slice::from_ref(event)).await
     }
 
-    /// Every integration that may have had a queue of its own: those that are stored, and those that only the history of executions names.
+    /// Returns every integration that may have had a queue of its own: those that are stored, and those that only the history of executions names.
     ///
     /// # Errors
     /// Those of the database.
@@ -92,7 +92,7 @@ impl Store {
     }
 }
 
-/// The stored place; nobody else changes it until the transaction ends.
+/// Returns the stored place, locked until the transaction ends.
 async fn locked(transaction: &Transaction<'_>) -> Result<Option<BrokerPlace>, StoreError> {
     let sql = "select broker_mark, queue_prefix, shared_queues from installation for update";
     let row = transaction.query_opt(sql, &[]).await.map_err(StoreError::during(REGISTER))?;
@@ -108,8 +108,10 @@ async fn save(transaction: &Transaction<'_>, place: &BrokerPlace) -> Result<(), 
 }
 
 fn of_row(row: &tokio_postgres::Row) -> Option<BrokerPlace> {
-    let mark: Option<Uuid> = row.get(0);
-    // The table's checks: all of them are there or none, and the number fits.
-    let (queue_prefix, shared_queues): (Option<String>, Option<i32>) = (row.get(1), row.get(2));
-    Some(BrokerPlace { mark: mark?, queue_prefix: queue_prefix?, shared_queues: u16::try_from(shared_queues?).ok()? })
+    // Constraints of the table: either all of them are null or none is, and the number fits.
+    Some(BrokerPlace {
+        mark: row.get::<_, Option<Uuid>>("broker_mark")?,
+        queue_prefix: row.get::<_, Option<String>>("queue_prefix")?,
+        shared_queues: row.get::<_, Option<i32>>("shared_queues")?.try_into().ok()?,
+    })
 }

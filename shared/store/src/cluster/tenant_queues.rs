@@ -1,7 +1,8 @@
-//! Shared queues that belong to one tenant, because it had a backlog on a queue that it shared with others.
+//! Shared queues that belong to one tenant, opened since it had a backlog on a queue that it shared with others.
 
 use crate::database::change_transaction::{ChangeTransaction, Part};
 use crate::database::pool::Store;
+use crate::database::row::ReadRow;
 use crate::error::StoreError;
 use deadpool_postgres::Transaction;
 use forebay_contract::{Name, SharedQueueNumber};
@@ -43,7 +44,7 @@ struct Asked {
 }
 
 impl TenantQueueOpener {
-    /// Nothing is asked yet. `declare` declares the shared queues of a number at the broker, and returns `false` when that fails.
+    /// Returns an opener. `declare` declares the shared queues of a number at the broker, and returns `false` when that fails.
     #[must_use]
     pub fn new<D: Future<Output = bool> + Send + 'static>(
         store: Store,
@@ -58,7 +59,7 @@ impl TenantQueueOpener {
         tokio::spawn(async move { opener.open(&tenant).await });
     }
 
-    /// The number of the tenant's queues, which are opened where there are none; `None`: it has none, as the store said a moment ago.
+    /// Returns the number of the tenant's queues, and opens them where there are none. `None`: the store refused a moment ago.
     pub async fn open(&self, tenant: &Name) -> Option<SharedQueueNumber> {
         let number = {
             let mut asked = self.asked.lock();
@@ -94,8 +95,8 @@ impl Store {
     /// Gives the tenant queues of its own, effective on every process within a second, and returns their number; `None`:
     /// [`MAX_TENANT_QUEUES`] tenants have some already. A tenant that has some keeps them.
     ///
-    /// New queues are declared at the broker before any process hears of them: RabbitMQ 3.10 answers a second declaration before the queue
-    /// has started, and ends the connection of who consumes it then (`rabbit_quorum_queue:consume/3`, `noproc`).
+    /// New queues are declared at the broker before any process sees them: RabbitMQ 3.10 answers a second declaration before the queue
+    /// has started, and closes the connection of a consumer then (`rabbit_quorum_queue:consume/3`, `noproc`).
     ///
     /// # Errors
     /// Those of the database, and [`StoreError::NotDeclared`] when `declare` returns `false` or takes more than 5 s.
@@ -129,7 +130,7 @@ impl Store {
         Ok(Some(opened))
     }
 
-    /// The numbers of all queues that belong to one tenant, with their tenants, by number.
+    /// Returns the numbers of all queues that belong to one tenant, with their tenants, by number.
     ///
     /// # Errors
     /// Those of the database.
@@ -138,16 +139,16 @@ impl Store {
         let client = self.client(operation).await?;
         let sql = "select tenant, number from tenant_queues order by number";
         let rows = client.query(sql, &[]).await.map_err(StoreError::during(operation))?;
-        rows.iter().map(|row| Ok((crate::definitions::integrations::read_name(row.get(0))?, number(row.get(1))?))).collect()
+        rows.iter().map(|row| Ok((row.name("tenant")?, number(row.get("number"))?))).collect()
     }
 }
 
-/// The number of each tenant's own queues.
+/// Returns the number of each tenant's own queues.
 pub(crate) async fn load(transaction: &Transaction<'_>) -> Result<HashMap<Arc<str>, SharedQueueNumber>, StoreError> {
     let rows = transaction.query("select tenant, number from tenant_queues", &[]).await.map_err(StoreError::during("load a snapshot"))?;
-    rows.iter().map(|row| Ok((row.get::<_, &str>(0).into(), number(row.get(1))?))).collect()
+    rows.iter().map(|row| Ok((row.get::<_, &str>("tenant").into(), number(row.get("number"))?))).collect()
 }
 
 fn number(stored: i32) -> Result<SharedQueueNumber, StoreError> {
-    u16::try_from(stored).map(SharedQueueNumber::new).map_err(|_| StoreError::Damaged { what: "number of a tenant's queue" })
+    u16::try_from(stored).map(SharedQueueNumber::new).map_err(|_| StoreError::damaged("number of a tenant's queue"))
 }

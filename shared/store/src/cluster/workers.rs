@@ -1,6 +1,7 @@
 //! The live workers and their queues.
 
 use crate::database::pool::Store;
+use crate::database::row::ReadRow;
 use crate::database::text::bounded;
 use crate::database::timestamp::Timestamp;
 use crate::error::StoreError;
@@ -15,13 +16,13 @@ const MAX_WORD_CHARS: usize = 200;
 /// One worker, as it reports itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkerRow {
-    /// New at each start.
+    /// Its id, new at each start.
     pub id: Uuid,
-    /// For people.
+    /// Its name, for people.
     pub name: String,
     /// Its version.
     pub version: String,
-    /// Microseconds of Unix time.
+    /// The time of its start.
     pub started_at: UnixMicros,
     /// Maximum executions at once.
     pub concurrency: i32,
@@ -29,18 +30,18 @@ pub struct WorkerRow {
     pub running: i32,
     /// The integrations whose exclusive queue it is the active consumer of.
     pub queues: Vec<Uuid>,
-    /// Of each queue of which it has messages in hand, by its name at the broker, the acceptance of the oldest in microseconds of Unix time.
-    /// Queues are first in, first out: the oldest message in the hands of live workers is the oldest of the queue.
+    /// The receipt of the oldest message in hand of each queue, by the name of the queue at the broker. Queues are first in, first out: the
+    /// oldest message in the hands of live workers is the oldest of the queue.
     pub oldest: Vec<(String, UnixMicros)>,
-    /// Of each integration of which it has messages in hand, since when the oldest of them is under way:
-    /// its acceptance, or the end of its `wait`.
+    /// The time since which the oldest message in hand of each integration is under way: its receipt, or the end of its `wait`.
     pub oldest_of: Vec<(Uuid, UnixMicros)>,
     /// Its last sign of life by the database's clock; [`Store::heartbeat`] does not read it.
     pub last_seen: UnixMicros,
 }
 
 impl Store {
-    /// Says that a worker lives. When it is new, was silent for long, or holds other queues than before, every [`WorkerWatch`](crate::WorkerWatch) wakes.
+    /// Writes the heartbeat of a worker. A worker that is new, was silent for long, or holds other queues than before wakes every
+    /// [`WorkerWatch`](crate::WorkerWatch).
     ///
     /// # Errors
     /// Those of the database.
@@ -48,7 +49,7 @@ impl Store {
         let operation = "heartbeat";
         let failed = StoreError::during(operation);
         let client = self.client(operation).await?;
-        // `before` is what was there when the statement began, since all parts of one statement see the same moment.
+        // `before` is the row at the begin of the statement, since all parts of one statement see the same moment.
         let sql = "with before as (select queues, last_seen from workers where id = $1),
                    written as (
                        insert into workers (id, name, version, started_at, concurrency, running, queues, oldest_queues, oldest_since,
@@ -92,7 +93,7 @@ impl Store {
         Ok(())
     }
 
-    /// The workers that gave a sign of life within `ttl`, by the database's clock, in the order of their ids: the same in every process.
+    /// Returns the workers that gave a sign of life within `ttl`, by the database's clock, in the order of their ids: the same in every process.
     ///
     /// # Errors
     /// Those of the database.
@@ -108,27 +109,27 @@ impl Store {
         let rows = client.query(&statement, &[&ttl.as_secs_f64()]).await.map_err(failed)?;
         let mut workers = Vec::with_capacity(rows.len());
         for row in rows {
-            let oldest_queues: Vec<String> = row.get(8);
-            let oldest_since = row.get::<_, Vec<Timestamp>>(9).into_iter().map(|since| since.0);
-            let integrations: Vec<Uuid> = row.get(10);
-            let oldest_of_since = row.get::<_, Vec<Timestamp>>(11).into_iter().map(|since| since.0);
+            let times = |column: &str| row.get::<_, Vec<Timestamp>>(column).into_iter().map(|since| since.0);
+            let oldest_queues: Vec<String> = row.get("oldest_queues");
+            let integrations: Vec<Uuid> = row.get("oldest_integrations");
+            let (oldest_since, oldest_of_since) = (times("oldest_since"), times("oldest_of_since"));
             workers.push(WorkerRow {
-                id: row.get(0),
-                name: row.get(1),
-                version: row.get(2),
-                started_at: row.get::<_, Timestamp>(3).0,
-                concurrency: row.get(4),
-                running: row.get(5),
-                queues: row.get(6),
+                id: row.get("id"),
+                name: row.get("name"),
+                version: row.get("version"),
+                started_at: row.time("started_at"),
+                concurrency: row.get("concurrency"),
+                running: row.get("running"),
+                queues: row.get("queues"),
                 oldest: oldest_queues.into_iter().zip(oldest_since).collect(),
                 oldest_of: integrations.into_iter().zip(oldest_of_since).collect(),
-                last_seen: row.get::<_, Timestamp>(7).0,
+                last_seen: row.time("last_seen"),
             });
         }
         Ok(workers)
     }
 
-    /// Says that a worker has left; wakes every [`WorkerWatch`](crate::WorkerWatch). One that is not there is no error.
+    /// Removes a worker that leaves, and wakes every [`WorkerWatch`](crate::WorkerWatch). One that is not there is no error.
     ///
     /// # Errors
     /// Those of the database.

@@ -1,6 +1,7 @@
 //! The event of a change that the audit log records, and its principal.
 
 use crate::database::text::storable;
+use crate::database::word::{Stored, words};
 use crate::error::StoreError;
 use deadpool_postgres::GenericClient;
 use forebay_contract::Name;
@@ -26,23 +27,13 @@ pub enum PrincipalKind {
     Anonymous,
 }
 
-impl PrincipalKind {
-    const ALL: [Self; 5] = [Self::User, Self::Token, Self::Host, Self::System, Self::Anonymous];
-
-    /// Returns the word in the API and the store.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Token => "token",
-            Self::Host => "host",
-            Self::System => "system",
-            Self::Anonymous => "anonymous",
-        }
-    }
-
-    pub(crate) fn of_word(word: &str) -> Result<Self, StoreError> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == word).ok_or(StoreError::Damaged { what: "author of a change" })
+words! {
+    pub PrincipalKind {
+        User = "user",
+        Token = "token",
+        Host = "host",
+        System = "system",
+        Anonymous = "anonymous",
     }
 }
 
@@ -72,13 +63,122 @@ impl From<&str> for Principal {
     }
 }
 
+/// The action of an audit event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AuditAction {
+    /// A definition created an integration.
+    IntegrationCreate,
+    /// A definition became a new version.
+    IntegrationUpdate,
+    /// An API key or a signing key was created.
+    KeyCreate,
+    /// A key was changed.
+    KeyUpdate,
+    /// A key was deleted.
+    KeyDelete,
+    /// A connection was created.
+    ConnectionCreate,
+    /// A connection was changed.
+    ConnectionUpdate,
+    /// A connection was deleted.
+    ConnectionDelete,
+    /// Connections and keys were encrypted anew.
+    ConnectionRotate,
+    /// An alert rule was created.
+    AlertCreate,
+    /// An alert rule was changed.
+    AlertUpdate,
+    /// An alert rule was deleted.
+    AlertDelete,
+    /// The readers of a tenant's documents were changed.
+    TenantDocs,
+    /// The maximum bytes of a tenant's payloads were changed.
+    TenantPayloads,
+    /// A person was created.
+    UserCreate,
+    /// A person was changed.
+    UserUpdate,
+    /// A person was deleted.
+    UserDelete,
+    /// A person signed in by OpenID Connect for the first time.
+    UserLink,
+    /// An API token was created.
+    TokenCreate,
+    /// An API token was deleted.
+    TokenDelete,
+    /// A person signed in.
+    SessionOpen,
+    /// A sign-in was refused.
+    SessionRefuse,
+    /// A halted trigger was resumed with a retry of its execution.
+    TriggerResume,
+    /// A halted trigger was resumed without its execution.
+    TriggerSkip,
+    /// A run of a schedule was started by hand.
+    ScheduleRun,
+    /// An execution was retried by hand.
+    ExecutionRetry,
+    /// Diagnostics of an integration were switched on.
+    DiagnosticsOn,
+    /// Diagnostics of an integration were switched off.
+    DiagnosticsOff,
+    /// An unreadable message was returned to its queue.
+    MessageReturn,
+    /// An unreadable message was discarded.
+    MessageDiscard,
+    /// The installation was moved to another broker or other queues.
+    InstallationAdopt,
+    /// The installation's earlier broker or queues were closed.
+    InstallationClose,
+    /// Old entries of the audit log were deleted.
+    AuditForget,
+}
+
+words! {
+    pub AuditAction {
+        IntegrationCreate = "integration.create",
+        IntegrationUpdate = "integration.update",
+        KeyCreate = "key.create",
+        KeyUpdate = "key.update",
+        KeyDelete = "key.delete",
+        ConnectionCreate = "connection.create",
+        ConnectionUpdate = "connection.update",
+        ConnectionDelete = "connection.delete",
+        ConnectionRotate = "connection.rotate",
+        AlertCreate = "alert.create",
+        AlertUpdate = "alert.update",
+        AlertDelete = "alert.delete",
+        TenantDocs = "tenant.docs",
+        TenantPayloads = "tenant.payloads",
+        UserCreate = "user.create",
+        UserUpdate = "user.update",
+        UserDelete = "user.delete",
+        UserLink = "user.link",
+        TokenCreate = "token.create",
+        TokenDelete = "token.delete",
+        SessionOpen = "session.open",
+        SessionRefuse = "session.refuse",
+        TriggerResume = "trigger.resume",
+        TriggerSkip = "trigger.skip",
+        ScheduleRun = "schedule.run",
+        ExecutionRetry = "execution.retry",
+        DiagnosticsOn = "diagnostics.on",
+        DiagnosticsOff = "diagnostics.off",
+        MessageReturn = "message.return",
+        MessageDiscard = "message.discard",
+        InstallationAdopt = "installation.adopt",
+        InstallationClose = "installation.close",
+        AuditForget = "audit.forget",
+    }
+}
+
 /// One change, as the audit log records it. Holds no secret.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AuditEvent {
     /// The tenant; `None`: the whole installation.
     pub tenant: Option<Name>,
-    /// A stable word, such as `key.create`.
-    pub action: &'static str,
+    /// Its action.
+    pub action: AuditAction,
     /// The changed thing, such as `t37ed/CreateWorkOrder`.
     pub target: String,
     /// The state before; `None`: there was none, or it does not matter.
@@ -87,7 +187,7 @@ pub struct AuditEvent {
     pub after: Option<Value>,
 }
 
-/// Writes an entry, in the transaction of the change where there is one.
+/// Writes an entry. A change calls it through `ChangeTransaction::commit`.
 pub(crate) async fn write(client: &impl GenericClient, principal: &Principal, event: &AuditEvent) -> Result<(), StoreError> {
     let sql = "insert into audit (by_kind, by_name, by_user, tenant, action, target, before, after, client_address)
                values ($1, $2, $3, $4, $5, $6, $7::text::json, $8::text::json, $9)";
@@ -97,11 +197,11 @@ pub(crate) async fn write(client: &impl GenericClient, principal: &Principal, ev
         .execute(
             sql,
             &[
-                &principal.kind.as_str(),
+                &Stored(principal.kind),
                 &name,
                 &principal.user,
                 &event.tenant.as_ref().map(Name::as_str),
-                &event.action,
+                &Stored(event.action),
                 &storable(&event.target),
                 &text(&event.before),
                 &text(&event.after),

@@ -1,6 +1,7 @@
 //! A transaction that changes what is stored: it cannot be committed without an entry in the audit log, or a word that there is none.
 
 use crate::database::audit_event::{self, AuditEvent, Principal};
+use crate::database::word::{Stored, words};
 use crate::error::StoreError;
 use deadpool_postgres::{Object, Transaction};
 use std::ops::Deref;
@@ -17,17 +18,15 @@ pub(crate) enum Part {
     TenantQueues,
 }
 
-impl Part {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Integrations => "integrations",
-            Self::Connections => "connections",
-            Self::Keys => "keys",
-            Self::Triggers => "triggers",
-            Self::Tenants => "tenants",
-            Self::Diagnostics => "diagnostics",
-            Self::TenantQueues => "tenant_queues",
-        }
+words! {
+    pub(crate) Part {
+        Integrations = "integrations",
+        Connections = "connections",
+        Keys = "keys",
+        Triggers = "triggers",
+        Tenants = "tenants",
+        Diagnostics = "diagnostics",
+        TenantQueues = "tenant_queues",
     }
 }
 
@@ -70,7 +69,7 @@ impl<'a> ChangeTransaction<'a> {
         debug_assert!(parts.is_sorted(), "{parts:?}");
         for part in parts {
             let sql = "update snapshot_generations set generation = generation + 1 where part = $1";
-            transaction.execute(sql, &[&part.as_str()]).await.map_err(StoreError::during("take a generation"))?;
+            transaction.execute(sql, &[&Stored(*part)]).await.map_err(StoreError::during("take a generation"))?;
         }
         Ok(Self { transaction, operation, is_announced: !parts.is_empty() })
     }

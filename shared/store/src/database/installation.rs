@@ -1,4 +1,4 @@
-//! The id and the key of this installation.
+//! The key of this installation.
 
 use crate::database::pool::Store;
 use crate::error::StoreError;
@@ -7,7 +7,7 @@ use forebay_contract::IdIssuer;
 const KEY_BYTES: usize = 32;
 
 impl Store {
-    /// The 32 secret bytes that key execution ids ([`IdIssuer::new`]), made by the first migration run.
+    /// Returns the 32 secret bytes that key execution ids ([`IdIssuer::new`]), made by the first migration run.
     ///
     /// # Errors
     /// A database that is away or not migrated.
@@ -19,7 +19,7 @@ impl Store {
         Ok(row.get(0))
     }
 
-    /// The issuer for this installation's ids, which gives ids read from the database their tags back.
+    /// Returns the issuer of this installation's ids, which restores the tags of ids that are read from the database.
     pub(crate) async fn issuer(&self) -> Result<&IdIssuer, StoreError> {
         self.issuer.get_or_try_init(|| async { Ok(IdIssuer::new(&self.id_key().await?)) }).await
     }

@@ -15,7 +15,7 @@ struct Migration {
     sql: &'static str,
 }
 
-/// Applied ones are never edited: their checksums are compared at each start.
+/// The migrations. Applied ones are never edited: their checksums are compared at each start.
 const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "initial", sql: include_str!("../../migrations/0001_initial.sql") },
     Migration { version: 2, name: "schedules", sql: include_str!("../../migrations/0002_schedules.sql") },
@@ -41,7 +41,7 @@ const MIGRATIONS: &[Migration] = &[
 /// The version of the schema that this program brings a database to.
 pub const SCHEMA_VERSION: i32 = MIGRATIONS[MIGRATIONS.len() - 1].version;
 
-/// Any number that no other program on the same database is likely to use: "forebay" in ASCII.
+/// The lock of migrations: "forebay" in ASCII, which no other program on the same database is likely to use.
 const LOCK: i64 = 0x66_6f72_6562_6179;
 const OPERATION: &str = "migrate";
 
@@ -99,7 +99,7 @@ async fn run(transaction: &Transaction<'_>) -> Result<MigrationReport, StoreErro
     Ok(MigrationReport { applied, version: SCHEMA_VERSION })
 }
 
-/// The versions that the database has; an error unless every applied migration is one of this program's.
+/// Returns the versions that the database has; an error unless every applied migration is one of this program's.
 async fn verify_applied(transaction: &Transaction<'_>) -> Result<Vec<i32>, StoreError> {
     let rows = transaction
         .query("select version, checksum from forebay_migrations order by version", &[])
@@ -107,10 +107,10 @@ async fn verify_applied(transaction: &Transaction<'_>) -> Result<Vec<i32>, Store
         .map_err(StoreError::during(OPERATION))?;
     let mut versions = Vec::with_capacity(rows.len());
     for row in &rows {
-        let version: i32 = row.get(0);
-        let checksum: String = row.get(1);
+        let version: i32 = row.get("version");
+        let checksum: String = row.get("checksum");
         let Some(migration) = MIGRATIONS.iter().find(|migration| migration.version == version) else {
-            let database = rows.last().map_or(version, |last| last.get(0));
+            let database = rows.last().map_or(version, |last| last.get("version"));
             return Err(StoreError::Newer { database, program: SCHEMA_VERSION });
         };
         if migration.checksum() != checksum {

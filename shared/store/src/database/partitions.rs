@@ -1,5 +1,5 @@
 //! One partition a day for executions and one for their payloads, named `<table>_YYYYMMDD` by the UTC day of `accepted_at`.
-//! What no day fits goes to `<table>_default`, so that an insert never fails for want of a partition.
+//! Rows that no day fits go to `<table>_default`, so that an insert never fails for want of a partition.
 
 use crate::database::timestamp::Timestamp;
 use crate::error::StoreError;
@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp as Instant, ToSpan, tz::TimeZone};
 
 /// The partitioned tables.
 pub(crate) const TABLES: [&str; 2] = ["executions", "execution_payloads"];
-/// Days that are made ahead, so that a scheduler or worker that is down over a weekend leaves nothing in the default partition.
+/// Number of days ahead for which partitions are created, so that a scheduler or worker that is down over a weekend leaves nothing in the default partition.
 const DAYS_AHEAD: i64 = 3;
 const OPERATION: &str = "make partitions";
 
@@ -32,13 +32,13 @@ impl Partition {
     }
 }
 
-/// The UTC day of a time; times that no calendar has become the last day of 9999.
+/// Returns the UTC day of a time; for times after it, the last day of 9999.
 pub(crate) fn day_of(time: Timestamp) -> Date {
     let instant = Instant::UNIX_EPOCH.checked_add(SignedDuration::from_micros(time.0.get())).unwrap_or(Instant::MAX);
     TimeZone::UTC.to_datetime(instant).date()
 }
 
-/// The days that a table has partitions for.
+/// Returns the partitions that a table has.
 pub(crate) async fn existing(client: &impl GenericClient, table: &'static str) -> Result<Vec<Partition>, StoreError> {
     let rows = client
         .query(
@@ -50,7 +50,7 @@ pub(crate) async fn existing(client: &impl GenericClient, table: &'static str) -
     Ok(rows.iter().filter_map(|row| Partition::of_name(table, row.get(0))).collect())
 }
 
-/// The partitions that are wanted and missing: yesterday's (a backlog is still being run) to those of the coming days.
+/// Returns the missing partitions, from yesterday's (for a backlog that still runs) to those of the coming days.
 pub(crate) async fn missing(client: &impl GenericClient, now: Timestamp) -> Result<Vec<Partition>, StoreError> {
     let today = day_of(now);
     let mut missing = Vec::new();
@@ -75,7 +75,7 @@ pub(crate) async fn create_coming(transaction: &Transaction<'_>, now: Timestamp)
     Ok(())
 }
 
-/// Creates one partition and moves into it what the default partition holds of its day. Only the default partition is locked:
+/// Creates one partition and moves the rows of its day into it from the default partition. Only the default partition is locked:
 /// attaching lets reading and writing of the others go on, where `create table ... partition of` would stop both.
 pub(crate) async fn create(transaction: &Transaction<'_>, partition: &Partition) -> Result<(), StoreError> {
     let table = partition.table;
@@ -93,7 +93,7 @@ pub(crate) async fn create(transaction: &Transaction<'_>, partition: &Partition)
     transaction.batch_execute(&statements).await.map_err(StoreError::during(OPERATION))
 }
 
-/// Drops one partition with all that it holds.
+/// Drops one partition with its rows.
 pub(crate) async fn drop(transaction: &Transaction<'_>, partition: &Partition) -> Result<(), StoreError> {
     let statement = format!("drop table if exists {}", partition.name());
     transaction.batch_execute(&statement).await.map_err(StoreError::during("drop partitions"))

@@ -1,11 +1,12 @@
 //! Integrations and their immutable versions.
 
-use crate::database::audit_event::{AuditEvent, Principal};
+use crate::database::audit_event::{AuditAction, AuditEvent, Principal};
 use crate::database::caps::Counted;
 use crate::database::change_transaction::{ChangeTransaction, Part};
 use crate::database::pool::Store;
+use crate::database::row::ReadRow;
 use crate::database::text::storable;
-use crate::database::timestamp::Timestamp;
+use crate::database::word::Stored;
 use crate::definitions::schedule_places;
 use crate::definitions::trigger_kind::{self, TriggerKind};
 use crate::error::StoreError;
@@ -69,7 +70,7 @@ pub struct IntegrationRow {
     pub enabled: bool,
     /// Its current version.
     pub version: i32,
-    /// For people.
+    /// Its description, for people.
     pub description: String,
     /// The time at which it got its current version.
     pub updated_at: UnixMicros,
@@ -113,7 +114,7 @@ impl Store {
     /// [`StoreError::Changed`], and as for [`Store::apply`].
     pub async fn apply_over(&self, definition: &NewDefinition, expected: i32, by: &Principal) -> Result<Applied, StoreError> {
         let applied = self.apply_each(std::slice::from_ref(definition), Some(expected), by).await?;
-        applied.into_iter().next().ok_or(StoreError::Damaged { what: "definition" })
+        applied.into_iter().next().ok_or(StoreError::damaged("definition"))
     }
 
     async fn apply_each(&self, definitions: &[NewDefinition], expected: Option<i32>, by: &Principal) -> Result<Vec<Applied>, StoreError> {
@@ -157,7 +158,7 @@ impl Store {
         Ok(())
     }
 
-    /// Of tenants that get more integrations.
+    /// Checks the caps of tenants that get more integrations.
     async fn check_counts(&self, transaction: &Transaction<'_>, applied: &[Applied]) -> Result<(), StoreError> {
         let created = applied.iter().filter(|one| one.change == Change::Created);
         let tenants: HashSet<&Name> = created.map(|one| &one.path.tenant).collect();
@@ -192,22 +193,26 @@ impl Store {
         row.map(|row| read_definition(row.get(0))).transpose()
     }
 
-    /// An integration with its current definition, enabled or not.
+    /// Returns an integration with its current definition, enabled or not.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::UnreadableDefinition`], and those of the database.
     pub async fn integration(&self, path: &IntegrationPath) -> Result<Integration, StoreError> {
         let operation = "read an integration";
         let client = self.client(operation).await?;
-        let sql = "select i.id, i.current_version, v.document::text from integrations i
+        let sql = "select i.id, i.current_version, v.document::text as document from integrations i
                    join integration_versions v on v.integration_id = i.id and v.version = i.current_version
                    where i.tenant = $1 and i.name = $2";
         let row = client.query_opt(sql, &[&path.tenant.as_str(), &path.name.as_str()]).await.map_err(StoreError::during(operation))?;
         let row = row.ok_or_else(|| StoreError::NotFound { what: format!("the integration {path}") })?;
-        Ok(Integration { id: row.get(0), version: row.get(1), definition: Arc::new(read_definition(row.get(2))?) })
+        Ok(Integration {
+            id: row.get("id"),
+            version: row.get("current_version"),
+            definition: Arc::new(read_definition(row.get("document"))?),
+        })
     }
 
-    /// All integrations, or those of a tenant, by tenant and name.
+    /// Returns all integrations, or those of a tenant, by tenant and name.
     ///
     /// # Errors
     /// Those of the database.
@@ -224,27 +229,22 @@ impl Store {
     }
 }
 
-/// A stored document as the definition that it was when it was stored.
+/// Returns the definition of a stored document.
 pub(crate) fn read_definition(document: &str) -> Result<Definition, StoreError> {
-    let document = read_json(document.as_bytes()).map_err(|_| StoreError::Damaged { what: "definition" })?;
+    let document = read_json(document.as_bytes()).map_err(|_| StoreError::damaged("definition"))?;
     Definition::from_stored(&document).map_err(|source| StoreError::UnreadableDefinition { source })
-}
-
-/// A stored name.
-pub(crate) fn read_name(text: &str) -> Result<Name, StoreError> {
-    text.parse().map_err(|_| StoreError::Damaged { what: "name" })
 }
 
 fn integration_row(row: &Row) -> Result<IntegrationRow, StoreError> {
     Ok(IntegrationRow {
-        id: row.get(0),
-        tenant: read_name(row.get(1))?,
-        name: read_name(row.get(2))?,
-        enabled: row.get(3),
-        version: row.get(4),
-        description: row.get(5),
-        updated_at: row.get::<_, Timestamp>(6).0,
-        updated_by: row.get(7),
+        id: row.get("id"),
+        tenant: row.name("tenant")?,
+        name: row.name("name")?,
+        enabled: row.get("enabled"),
+        version: row.get("current_version"),
+        description: row.get("description"),
+        updated_at: row.time("updated_at"),
+        updated_by: row.get("created_by"),
     })
 }
 
@@ -288,7 +288,7 @@ fn refuse_unexpected(stored: &HashMap<IntegrationPath, Current>, applied: &[Appl
 fn audit_events(stored: &HashMap<IntegrationPath, Current>, definitions: &[NewDefinition], applied: &[Applied]) -> Vec<AuditEvent> {
     let event = |(new, one): (&NewDefinition, &Applied)| AuditEvent {
         tenant: Some(one.path.tenant.clone()),
-        action: if one.change == Change::Created { "integration.create" } else { "integration.update" },
+        action: if one.change == Change::Created { AuditAction::IntegrationCreate } else { AuditAction::IntegrationUpdate },
         target: one.path.to_string(),
         before: stored.get(&one.path).map(|current| json!({ "version": current.version })),
         after: Some(json!({ "version": one.version, "enabled": new.definition.enabled })),
@@ -296,17 +296,18 @@ fn audit_events(stored: &HashMap<IntegrationPath, Current>, definitions: &[NewDe
     changed(definitions, applied).map(event).collect()
 }
 
-/// Texts first: they are usually the same, and cheaper to compare.
+/// Returns true if the current version has this document and this text.
 fn is_same(current: &Current, new: &NewDefinition) -> bool {
     is_same_document(&current.document, &new.document) && is_same_source(&current.source, new)
 }
 
 fn is_same_document(current: &str, document: &Value) -> bool {
+    // The texts are usually the same, and cheaper to compare.
     let text = document.to_string();
     current == text || read_json(current.as_bytes()).is_ok_and(|stored| stored == *document)
 }
 
-/// Comments and layout are part of a version. A definition that is given as JSON alone has none.
+/// Returns true if the texts are the same: comments and layout are part of a version. A definition that is given as JSON alone has none.
 fn is_same_source(current: &str, new: &NewDefinition) -> bool {
     new.source.trim().is_empty() || is_same_text(current, &new.source)
 }
@@ -323,15 +324,16 @@ async fn read_current(
 ) -> Result<HashMap<IntegrationPath, Current>, StoreError> {
     let tenants: Vec<&str> = definitions.iter().map(|new| new.definition.tenant.as_str()).collect();
     let names: Vec<&str> = definitions.iter().map(|new| new.definition.name.as_str()).collect();
-    let sql = "select i.tenant, i.name, i.id, i.current_version, v.document::text, v.source
+    let sql = "select i.tenant, i.name, i.id, i.current_version, v.document::text as document, v.source
                from unnest($1::text[], $2::text[]) as asked (tenant, name)
                join integrations i on i.tenant = asked.tenant and i.name = asked.name
                join integration_versions v on v.integration_id = i.id and v.version = i.current_version";
     let rows = transaction.query(sql, &[&tenants, &names]).await.map_err(StoreError::during("read current versions"))?;
     let mut stored = HashMap::with_capacity(rows.len());
     for row in rows {
-        let path = IntegrationPath { tenant: read_name(row.get(0))?, name: read_name(row.get(1))? };
-        stored.insert(path, Current { id: row.get(2), version: row.get(3), document: row.get(4), source: row.get(5) });
+        let path = IntegrationPath { tenant: row.name("tenant")?, name: row.name("name")? };
+        let (document, source) = (row.get("document"), row.get("source"));
+        stored.insert(path, Current { id: row.get("id"), version: row.get("current_version"), document, source });
     }
     Ok(stored)
 }
@@ -367,7 +369,7 @@ async fn write_versions(
     let versions: Vec<i32> = changed.iter().map(|(_, one)| one.version).collect();
     let documents: Vec<String> = changed.iter().map(|(new, _)| new.document.to_string()).collect();
     let sources: Vec<String> = changed.iter().map(|(new, _)| storable(&source_of(new))).collect();
-    let kinds: Vec<&str> = changed.iter().map(|(new, _)| TriggerKind::from(&new.definition.trigger).as_str()).collect();
+    let kinds: Vec<Stored<TriggerKind>> = changed.iter().map(|(new, _)| Stored((&new.definition.trigger).into())).collect();
     let deliveries: Vec<String> = changed.iter().map(|(new, _)| trigger_kind::policy(new.definition.trigger.policy())).collect();
     let sql = "insert into integration_versions (integration_id, version, document, source, trigger_kind, delivery, created_by)
                select id, version, document::json, source, trigger_kind, delivery, $7
@@ -384,7 +386,7 @@ fn changed<'a>(definitions: &'a [NewDefinition], applied: &'a [Applied]) -> impl
     definitions.iter().zip(applied).filter(|(_, one)| one.change != Change::Unchanged)
 }
 
-/// A version always has a text, which people read and edit.
+/// Returns the text of a version, which people read and edit. Every version has one.
 fn source_of(new: &NewDefinition) -> Cow<'_, str> {
     if new.source.trim().is_empty() { Cow::Owned(to_yaml(&new.document)) } else { Cow::Borrowed(&new.source) }
 }

@@ -1,10 +1,12 @@
 //! Settings of a whole tenant.
 
-use crate::database::audit_event::{AuditEvent, Principal};
+use crate::database::audit_event::{AuditAction, AuditEvent, Principal};
 use crate::database::change_transaction::{ChangeTransaction, NO_PART, Part};
 use crate::database::pool::Store;
+use crate::database::row::ReadRow;
 use crate::database::text::storable;
-use crate::definitions::integrations::read_name;
+use crate::database::word::Stored;
+use crate::database::word::words;
 use crate::error::StoreError;
 use deadpool_postgres::Transaction;
 use forebay_contract::Name;
@@ -26,15 +28,11 @@ pub enum DocsAccess {
     Off,
 }
 
-impl DocsAccess {
-    /// The word used in the command and the store.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Key => "key",
-            Self::Off => "off",
-        }
+words! {
+    pub DocsAccess {
+        Open = "open",
+        Key = "key",
+        Off = "off",
     }
 }
 
@@ -48,10 +46,8 @@ impl FromStr for DocsAccess {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        [Self::Open, Self::Key, Self::Off]
-            .into_iter()
-            .find(|access| access.as_str() == text)
-            .ok_or_else(|| format!("'{text}' is none of open, key, off"))
+        let known = Self::ALL.into_iter().find(|access| access.as_str() == text);
+        known.ok_or_else(|| format!("'{text}' is none of open, key, off"))
     }
 }
 
@@ -63,26 +59,31 @@ pub struct TenantRow {
     /// The readers of its documents.
     pub docs: DocsAccess,
     /// Maximum bytes of its payloads; `None`: as many as there are.
-    pub payload_bytes: Option<i64>,
+    pub payload_bytes: Option<u64>,
     /// Number of its integrations, disabled ones included.
-    pub integrations: i64,
+    pub integrations: u64,
 }
 
 impl Store {
-    /// Every tenant that has an integration, a key or a setting, by name.
+    /// Returns every tenant that has an integration, a key or a setting, by name.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn list_tenants(&self) -> Result<Vec<TenantRow>, StoreError> {
         let operation = "list tenants";
         let client = self.client(operation).await?;
-        let sql = "select known.name, t.docs, t.payload_bytes, (select count(*) from integrations i where i.tenant = known.name)
+        let sql = "select known.name, t.docs, t.payload_bytes,
+                       (select count(*) from integrations i where i.tenant = known.name) as integrations
                    from (select tenant as name from integrations union select tenant from api_keys union select name from tenants) known
                    left join tenants t on t.name = known.name order by known.name";
         let rows = client.query(sql, &[]).await.map_err(StoreError::during(operation))?;
         let row = |row: &tokio_postgres::Row| {
-            let docs = row.get::<_, Option<&str>>(1).map(read_access).transpose()?.unwrap_or_default();
-            Ok(TenantRow { name: read_name(row.get(0))?, docs, payload_bytes: row.get(2), integrations: row.get(3) })
+            Ok(TenantRow {
+                name: row.name("name")?,
+                docs: row.optional_word("tenants", "docs")?.unwrap_or_default(),
+                payload_bytes: row.get::<_, Option<i64>>("payload_bytes").and_then(|bytes| bytes.try_into().ok()),
+                integrations: row.count("integrations"),
+            })
         };
         rows.iter().map(row).collect()
     }
@@ -106,11 +107,11 @@ impl Store {
         let sql = "insert into tenants (name, docs, payload_bytes, changed_by) values ($1, $2, $3, $4)
                    on conflict (name) do update set payload_bytes = excluded.payload_bytes, changed_by = excluded.changed_by,
                        changed_at = now()";
-        let docs = DocsAccess::default().as_str();
+        let docs = Stored(DocsAccess::default());
         transaction.execute(sql, &[&tenant.as_str(), &docs, &bytes, &storable(&by.name)]).await.map_err(failed)?;
         let event = AuditEvent {
             tenant: Some(tenant.clone()),
-            action: "tenant.payloads",
+            action: AuditAction::TenantPayloads,
             target: tenant.to_string(),
             before: Some(json!({ "payloadBytes": before })),
             after: Some(json!({ "payloadBytes": bytes })),
@@ -118,7 +119,7 @@ impl Store {
         transaction.commit(&by, &[event]).await
     }
 
-    /// Sets who may read a tenant's documents, effective on every replica within a second. The tenant needs no integration yet.
+    /// Sets the readers of a tenant's documents, effective on every replica within a second. The tenant needs no integration yet.
     ///
     /// # Errors
     /// Those of the database.
@@ -129,27 +130,23 @@ impl Store {
         let mut client = self.client(operation).await?;
         let transaction = ChangeTransaction::begin(&mut client, operation, &[Part::Tenants]).await?;
         let before = transaction.query_opt("select docs from tenants where name = $1", &[&tenant.as_str()]).await.map_err(failed)?;
-        let before = before.map(|row| row.get::<_, &str>(0).to_owned()).unwrap_or_else(|| DocsAccess::default().as_str().to_owned());
+        let before: DocsAccess = before.map(|row| row.word("tenants", "docs")).transpose()?.unwrap_or_default();
         let sql = "insert into tenants (name, docs, changed_by) values ($1, $2, $3)
                    on conflict (name) do update set docs = excluded.docs, changed_by = excluded.changed_by, changed_at = now()";
-        transaction.execute(sql, &[&tenant.as_str(), &docs.as_str(), &storable(&by.name)]).await.map_err(failed)?;
+        transaction.execute(sql, &[&tenant.as_str(), &Stored(docs), &storable(&by.name)]).await.map_err(failed)?;
         let event = AuditEvent {
             tenant: Some(tenant.clone()),
-            action: "tenant.docs",
+            action: AuditAction::TenantDocs,
             target: tenant.to_string(),
-            before: Some(json!({ "docs": before })),
+            before: Some(json!({ "docs": before.as_str() })),
             after: Some(json!({ "docs": docs.as_str() })),
         };
         transaction.commit(&by, &[event]).await
     }
 }
 
-/// Every tenant whose documents are not as by default.
+/// Returns the readers of the documents of each tenant that has a row.
 pub(crate) async fn load(transaction: &Transaction<'_>) -> Result<HashMap<Arc<str>, DocsAccess>, StoreError> {
     let rows = transaction.query("select name, docs from tenants", &[]).await.map_err(StoreError::during("load a snapshot"))?;
-    rows.iter().map(|row| Ok((row.get::<_, &str>(0).into(), read_access(row.get(1))?))).collect()
-}
-
-fn read_access(text: &str) -> Result<DocsAccess, StoreError> {
-    text.parse().map_err(|_| StoreError::Damaged { what: "setting of a tenant" })
+    rows.iter().map(|row| Ok((row.get::<_, &str>("name").into(), row.word("tenants", "docs")?))).collect()
 }

@@ -1,5 +1,6 @@
 //! The kind and the dispatch policy of a trigger, as they are stored and listed.
 
+use crate::database::word::words;
 use forebay_contract::definition::{DispatchPolicy, Trigger};
 use serde::{Deserialize, Serialize};
 
@@ -13,14 +14,10 @@ pub enum TriggerKind {
     Schedule,
 }
 
-impl TriggerKind {
-    /// The word used in the API, the command and the store.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Webhook => "webhook",
-            Self::Schedule => "schedule",
-        }
+words! {
+    pub TriggerKind {
+        Webhook = "webhook",
+        Schedule = "schedule",
     }
 }
 

@@ -1,8 +1,8 @@
-//! The history of definitions: what every version of an integration said, by whom and when.
+//! The history of definitions: every version of an integration, with its author and time.
 
 use crate::database::pool::Store;
-use crate::database::timestamp::Timestamp;
-use crate::definitions::integrations::{is_same_text, read_name};
+use crate::database::row::ReadRow;
+use crate::definitions::integrations::is_same_text;
 use crate::error::StoreError;
 use forebay_contract::definition::to_yaml;
 use forebay_contract::json::read_json;
@@ -28,7 +28,7 @@ pub struct StoredVersion {
 }
 
 impl StoredVersion {
-    /// The text that its author wrote; of a version that has none, its document as YAML.
+    /// Returns the text that its author wrote; of a version that has none, its document as YAML.
     #[must_use]
     pub fn text(&self) -> String {
         if self.source.trim().is_empty() { to_yaml(&self.document) } else { self.source.clone() }
@@ -52,10 +52,10 @@ pub enum Which<'a> {
     Paths(&'a [IntegrationPath]),
 }
 
-const COLUMNS: &str = "i.tenant, i.name, v.version, v.document::text, v.source, v.created_at, v.created_by";
+const COLUMNS: &str = "i.tenant, i.name, v.version, v.document::text as document, v.source, v.created_at, v.created_by";
 
 impl Store {
-    /// The current versions of integrations, by tenant and name.
+    /// Returns the current versions of integrations, by tenant and name.
     ///
     /// # Errors
     /// [`StoreError::Damaged`], and those of the database.
@@ -83,7 +83,7 @@ impl Store {
         rows.map_err(failed)?.iter().map(stored_version).collect()
     }
 
-    /// Every version of an integration, the newest first.
+    /// Returns every version of an integration, the newest first.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] for an integration that was never applied, [`StoreError::Damaged`], and those of the database.
@@ -102,14 +102,15 @@ impl Store {
     }
 }
 
+/// Reads [`COLUMNS`].
 fn stored_version(row: &Row) -> Result<StoredVersion, StoreError> {
-    let document = read_json(row.get::<_, &str>(3).as_bytes()).map_err(|_| StoreError::Damaged { what: "definition" })?;
+    let document = read_json(row.get::<_, &str>("document").as_bytes()).map_err(|_| StoreError::damaged("definition"))?;
     Ok(StoredVersion {
-        path: IntegrationPath { tenant: read_name(row.get(0))?, name: read_name(row.get(1))? },
-        version: row.get(2),
+        path: IntegrationPath { tenant: row.name("tenant")?, name: row.name("name")? },
+        version: row.get("version"),
         document,
-        source: row.get(4),
-        created_at: row.get::<_, Timestamp>(5).0,
-        created_by: row.get(6),
+        source: row.get("source"),
+        created_at: row.time("created_at"),
+        created_by: row.get("created_by"),
     })
 }

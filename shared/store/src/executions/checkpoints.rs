@@ -3,8 +3,9 @@
 
 use crate::database::pool::Store;
 use crate::database::timestamp::Timestamp;
+use crate::database::word::Stored;
 use crate::error::StoreError;
-use crate::history::payload::{self, Packer};
+use crate::history::payload::{self, Packed, Packer};
 use crate::history::record::accepted_at;
 use crate::history::sealed;
 use forebay_contract::ExecutionId;
@@ -35,7 +36,7 @@ impl Store {
                    on conflict (execution_id, accepted_at, kind) do update set encoding = excluded.encoding, content = excluded.content";
         let statement = client.prepare_cached(sql).await.map_err(failed)?;
         let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 6] =
-            [&id.unique(), &Timestamp(accepted_at(id)), &kind, &packed.encoding, &packed.content, &integration];
+            [&id.unique(), &Timestamp(accepted_at(id)), &kind, &Stored(packed.encoding), &packed.content, &integration];
         client.execute(&statement, &parameters).await.map_err(failed)?;
         Ok(())
     }
@@ -66,10 +67,10 @@ impl Store {
         let rows = client.query(&statement, &[&id.unique(), &Timestamp(accepted_at(id))]).await.map_err(failed)?;
         let (mut steps, mut next) = (Vec::new(), 0);
         for row in rows {
-            let batch = row.get::<_, &str>(0).strip_prefix(sealed::CHECKPOINTS_PREFIX).and_then(|number| number.parse::<u32>().ok());
-            next = batch.ok_or(StoreError::Damaged { what: "checkpoints" })? + 1;
-            let (encoding, content) = sealed::open(self.secret_keys.as_deref(), id.unique(), row.get(0), row.get(1), row.get(2))?;
-            steps.append(&mut payload::read_checkpoints(encoding, content)?);
+            let batch = row.get::<_, &str>("kind").strip_prefix(sealed::CHECKPOINTS_PREFIX).and_then(|number| number.parse::<u32>().ok());
+            next = batch.ok_or(StoreError::damaged("checkpoints"))? + 1;
+            let packed = sealed::open(self.secret_keys.as_deref(), id.unique(), row.get("kind"), Packed::of_row(&row)?)?;
+            steps.append(&mut payload::read_checkpoints(packed)?);
         }
         Ok((steps, next))
     }

@@ -129,13 +129,13 @@ impl Store {
         let (key_digest, request_digest, retention) = (key_digest.as_slice(), request_digest.as_slice(), retention.as_secs_f64());
         let parameters: [&(dyn ToSql + Sync); 6] = [integration_id, &key_digest, &request_digest, &unique, &retention, caller];
         let row = client.query_one(&statement, &parameters).await.map_err(failed)?;
-        let first: Uuid = row.get(0);
+        let first: Uuid = row.get("execution_id");
         if first == unique {
             return Ok(Reserve::Reserved(Reservation { store: self.clone(), call, is_retained: false }));
         }
         let execution_id = issuer.restore(first, call.integration_id);
-        let is_same_request = row.get::<_, &[u8]>(1) == call.request_digest;
-        Ok(Reserve::Taken(EarlierCall { execution_id, is_same_request, caller: row.get(2) }))
+        let is_same_request = row.get::<_, &[u8]>("request_digest") == call.request_digest;
+        Ok(Reserve::Taken(EarlierCall { execution_id, is_same_request, caller: row.get("caller") }))
     }
 
     /// Releases a key where the execution has it.

@@ -46,7 +46,7 @@ impl Store {
         let client = self.client(operation).await?;
         for (condition, is_unsuccessful) in [("true", false), ("e.status <> 'succeeded'", true)] {
             let sql = format!(
-                "select {COLUMNS}, i.tenant, i.name from unnest($1::uuid[]) as wanted (integration_id) cross join lateral (
+                "select {COLUMNS} from unnest($1::uuid[]) as wanted (integration_id) cross join lateral (
                      select * from executions e where e.integration_id = wanted.integration_id and {condition} order by e.id desc limit 1) e
                  join integrations i on i.id = e.integration_id"
             );

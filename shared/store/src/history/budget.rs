@@ -1,10 +1,11 @@
-//! The budget of a tenant's payloads: what is over it goes, the oldest first, and last what a retry by hand or a repeated call needs.
+//! The budget of a tenant's payloads. Payloads above it are deleted, the oldest first; those that a retry by hand or a repeated call needs
+//! go last.
 
 use crate::database::partitions::{self, Partition};
 use crate::database::pool::Store;
+use crate::database::row::ReadRow;
 use crate::database::timestamp::Timestamp;
 use crate::database::upkeep::{ROWS_AT_ONCE, begin};
-use crate::definitions::integrations::read_name;
 use crate::error::StoreError;
 use deadpool_postgres::Object;
 use forebay_contract::Name;
@@ -14,7 +15,7 @@ use uuid::Uuid;
 
 const OPERATION: &str = "keep payloads within budgets";
 const PAYLOADS: &str = "execution_payloads";
-/// Bytes that a payload's row takes beside its content, about.
+/// Approximate bytes of a payload's row beside its content.
 const ROW_BYTES: i64 = 100;
 
 /// The bytes of a tenant's payloads, as the last upkeep counted them.
@@ -23,9 +24,9 @@ pub struct PayloadUsage {
     /// The tenant.
     pub tenant: Name,
     /// Bytes, compressed as they are stored.
-    pub bytes: i64,
+    pub bytes: u64,
     /// The bytes among these that retries by a person and repeated calls need.
-    pub needed: i64,
+    pub needed: u64,
 }
 
 /// Payloads of one tenant that are over its budget.
@@ -42,14 +43,16 @@ impl Store {
     pub async fn payload_usage(&self) -> Result<Vec<PayloadUsage>, StoreError> {
         let operation = "read the use of payloads";
         let client = self.client(operation).await?;
-        let sql = "select i.tenant, sum(u.bytes)::bigint, coalesce(sum(u.bytes) filter (where u.needed), 0)::bigint
+        let sql = "select i.tenant, sum(u.bytes)::bigint as bytes, coalesce(sum(u.bytes) filter (where u.needed), 0)::bigint as needed
                    from payload_usage u join integrations i on i.id = u.integration_id group by i.tenant order by i.tenant";
         let rows = client.query(sql, &[]).await.map_err(StoreError::during(operation))?;
-        rows.iter().map(|row| Ok(PayloadUsage { tenant: read_name(row.get(0))?, bytes: row.get(1), needed: row.get(2) })).collect()
+        rows.iter()
+            .map(|row| Ok(PayloadUsage { tenant: row.name("tenant")?, bytes: row.count("bytes"), needed: row.count("needed") }))
+            .collect()
     }
 }
 
-/// Deletes payloads that are over budgets; how many, or `None` when another process has the lock.
+/// Deletes payloads that are over budgets. Returns their number, or `None` when another process has the lock.
 pub(crate) async fn enforce(client: &mut Object, now: Timestamp) -> Result<Option<u64>, StoreError> {
     let failed = StoreError::during(OPERATION);
     let any = client.query_opt("select 1 from tenants where payload_bytes is not null limit 1", &[]).await.map_err(failed)?;
@@ -95,14 +98,14 @@ async fn count(client: &mut Object, days: &[Date], now: Timestamp) -> Result<boo
 }
 
 async fn over_budget(client: &Object) -> Result<Vec<Over>, StoreError> {
-    let sql = "select array_agg(distinct i.id), (sum(u.bytes) - t.payload_bytes)::bigint from tenants t
+    let sql = "select array_agg(distinct i.id) as integrations, (sum(u.bytes) - t.payload_bytes)::bigint as bytes from tenants t
                join integrations i on i.tenant = t.name join payload_usage u on u.integration_id = i.id
                where t.payload_bytes is not null group by t.name, t.payload_bytes having sum(u.bytes) > t.payload_bytes";
     let rows = client.query(sql, &[]).await.map_err(StoreError::during(OPERATION))?;
-    Ok(rows.iter().map(|row| Over { integrations: row.get(0), bytes: row.get(1) }).collect())
+    Ok(rows.iter().map(|row| Over { integrations: row.get("integrations"), bytes: row.get("bytes") }).collect())
 }
 
-/// The checkpoints of a running execution stay.
+/// Deletes payloads of one day; checkpoints of a running execution stay. Returns their number, or `None` when another process has the lock.
 async fn delete_of_day(client: &mut Object, over: &mut Over, day: Date, needed: bool) -> Result<Option<u64>, StoreError> {
     let failed = StoreError::during(OPERATION);
     let partition = Partition { table: PAYLOADS, day }.name();
@@ -120,21 +123,21 @@ async fn delete_of_day(client: &mut Object, over: &mut Over, day: Date, needed: 
              delete from {partition} p using summed s
              where s.before < $3::bigint and p.execution_id = s.execution_id and p.accepted_at = s.accepted_at and p.kind = s.kind
              returning s.size)
-         select count(*), coalesce(sum(size), 0)::bigint from gone",
+         select count(*) as rows, coalesce(sum(size), 0)::bigint as bytes from gone",
         if needed { &has_ended } else { "" }
     );
     let mut deleted = 0;
     while over.bytes > 0 {
         let Some(transaction) = begin(client).await? else { return Ok(None) };
         let row = transaction.query_one(&statement, &[&over.integrations, &needed, &over.bytes]).await.map_err(failed)?;
-        let (rows, bytes): (i64, i64) = (row.get(0), row.get(1));
+        let (rows, bytes) = (row.count("rows"), row.get::<_, i64>("bytes"));
         // Counted anew by the next upkeep.
         transaction.execute("delete from payload_usage where day = $1::text::date", &[&day.to_string()]).await.map_err(failed)?;
         transaction.commit_unaudited().await?;
         if rows == 0 {
             break;
         }
-        deleted += u64::try_from(rows).unwrap_or_default();
+        deleted += rows;
         over.bytes -= bytes;
     }
     Ok(Some(deleted))

@@ -1,6 +1,7 @@
-//! Charts of traffic: figures of any time and length, read from few rows.
+//! Charts of execution statistics, of any time and length, read from few rows.
 
 use crate::database::pool::Store;
+use crate::database::row::ReadRow;
 use crate::database::timestamp::Timestamp;
 use crate::error::StoreError;
 use crate::history::durations::{DURATION_BUCKETS, Durations};
@@ -16,11 +17,11 @@ use uuid::Uuid;
 /// The scope of a chart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StatisticsScope {
-    /// Those of all tenants.
+    /// All tenants.
     All,
-    /// Those of these tenants.
+    /// These tenants.
     Tenants(Vec<Name>),
-    /// Those of these integrations: of one, or of a page of a list. Whole tenants are read faster as such.
+    /// These integrations: one, or a page of a list. Whole tenants are read faster as such.
     Integrations(Vec<Uuid>),
 }
 
@@ -29,11 +30,11 @@ pub enum StatisticsScope {
 pub struct StatisticsQuery {
     /// The scope.
     pub of: StatisticsScope,
-    /// From this time on; what is older than two days is counted from the hour on.
+    /// From this time on; where it is older than two days, from the begin of its hour on.
     pub from: UnixMicros,
     /// Before this time.
     pub to: UnixMicros,
-    /// How much time a point stands for: whole minutes. What is older than two days is known by the hour only.
+    /// The width of a point, in whole minutes. Statistics that are older than two days are known by the hour only.
     pub step: Duration,
     /// True if each integration has points of its own.
     pub each: bool,
@@ -50,32 +51,33 @@ pub struct StatisticsPoint {
     pub counts: Counts,
 }
 
-/// Of integrations there are the minutes as workers write them, five minutes and hours; of tenants there are six hours too.
+/// The widths of rows of integrations: minutes, as workers write them, five minutes and hours.
 const OF_INTEGRATIONS: [Width; 3] = [Width(MINUTE), Width(5 * MINUTE), Width(HOUR)];
+/// The widths of rows of tenants.
 const OF_TENANTS: [Width; 4] = [Width(MINUTE), Width(5 * MINUTE), Width(HOUR), Width(6 * HOUR)];
-/// The largest that is kept of all times.
+/// The narrowest width of which rows are kept as long as the history.
 const KEPT: Width = Width(HOUR);
 
 type Parameters = Vec<Box<dyn ToSql + Sync + Send>>;
 
 impl Store {
-    /// The points of a chart, by integration and time. Where nothing ended there is no point.
+    /// Returns the points of a chart, by integration and time. Where nothing ended there is no point.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn statistics(&self, query: &StatisticsQuery) -> Result<Vec<StatisticsPoint>, StoreError> {
-        let operation = "read traffic";
+        let operation = "read statistics";
         let Some((sql, parameters)) = statement(query, Timestamp::now()) else { return Ok(Vec::new()) };
         let references: Vec<&(dyn ToSql + Sync)> = parameters.iter().map(|parameter| &**parameter as &(dyn ToSql + Sync)).collect();
         let client = self.client(operation).await?;
         // Prepared anew each time: a plan for any length of time would be a bad one for most.
         let rows = client.query(&sql, &references).await.map_err(StoreError::during(operation))?;
-        let point = |row: &Row| StatisticsPoint { integration: row.get(0), at: row.get::<_, Timestamp>(1).0, counts: counts(row, 2) };
+        let point = |row: &Row| StatisticsPoint { integration: row.get("integration_id"), at: row.time("begin"), counts: counts(row) };
         Ok(rows.iter().map(point).collect())
     }
 }
 
-/// Returns one statement, so that all of it is of one moment. `None`: it is about no time.
+/// Returns the statement of a query, one so that all points are of one moment. `None`: the query contains no time.
 fn statement(query: &StatisticsQuery, now: Timestamp) -> Option<(String, Parameters)> {
     let step = (i64::try_from(query.step.as_micros()).unwrap_or(i64::MAX) / MINUTE).max(1) * MINUTE;
     let mut parameters: Parameters = vec![Box::new(i32::try_from(step / 1_000_000).unwrap_or(i32::MAX))];
@@ -112,7 +114,7 @@ fn statement(query: &StatisticsQuery, now: Timestamp) -> Option<(String, Paramet
         return None;
     }
     let sql = format!(
-        "select t.integration_id, date_bin($1::integer * interval '1 second', t.at, 'epoch'), {} from ({}) t group by 1, 2 order by 1, 2",
+        "select t.integration_id, date_bin($1::integer * interval '1 second', t.at, 'epoch') as begin, {} from ({}) t group by 1, 2 order by 1, 2",
         SUMS.as_str(),
         parts.join(" union all ")
     );
@@ -123,8 +125,8 @@ fn statement(query: &StatisticsQuery, now: Timestamp) -> Option<(String, Paramet
 static COLUMNS: LazyLock<String> = LazyLock::new(|| of_buckets(|bucket| format!("d{bucket}")));
 static ELEMENTS: LazyLock<String> = LazyLock::new(|| of_buckets(|bucket| format!("durations[{bucket}] as d{bucket}")));
 static SUMS: LazyLock<String> = LazyLock::new(|| {
-    let statuses = ["succeeded", "failed", "expired"].map(|status| format!("sum(t.{status})::bigint"));
-    format!("{}, {}", statuses.join(", "), of_buckets(|bucket| format!("sum(t.d{bucket})::bigint")))
+    let statuses = ["succeeded", "failed", "expired"].map(|status| format!("sum(t.{status})::bigint as {status}"));
+    format!("{}, array[{}] as durations", statuses.join(", "), of_buckets(|bucket| format!("sum(t.d{bucket})::bigint")))
 });
 
 fn of_buckets(term: impl Fn(usize) -> String) -> String {
@@ -132,11 +134,10 @@ fn of_buckets(term: impl Fn(usize) -> String) -> String {
 }
 
 /// Reads [`SUMS`].
-fn counts(row: &Row, first: usize) -> Counts {
-    let number = |place: usize| u32::try_from(row.get::<_, i64>(first + place)).unwrap_or(u32::MAX);
-    let mut counts = Counts { succeeded: number(0), failed: number(1), expired: number(2), durations: Durations::default() };
-    for (bucket, count) in counts.durations.0.iter_mut().enumerate() {
-        *count = number(3 + bucket);
+fn counts(row: &Row) -> Counts {
+    let mut durations = Durations::default();
+    for (count, sum) in durations.0.iter_mut().zip(row.get::<_, Vec<i64>>("durations")) {
+        *count = u64::try_from(sum).unwrap_or_default();
     }
-    counts
+    Counts { succeeded: row.count("succeeded"), failed: row.count("failed"), expired: row.count("expired"), durations }
 }

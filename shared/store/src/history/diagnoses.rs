@@ -1,11 +1,11 @@
-//! Diagnostics that a person switches on for a time: meanwhile everything of an integration's executions is recorded.
+//! Diagnostics that a person switches on for a time, in which every payload of an integration's executions is recorded.
 
-use crate::database::audit_event::{AuditEvent, Principal};
+use crate::database::audit_event::{AuditAction, AuditEvent, Principal};
 use crate::database::change_transaction::{ChangeTransaction, Part};
 use crate::database::pool::Store;
+use crate::database::row::ReadRow;
 use crate::database::text::bounded;
 use crate::database::timestamp::Timestamp;
-use crate::definitions::integrations::read_name;
 use crate::error::StoreError;
 use deadpool_postgres::Transaction;
 use forebay_contract::UnixMicros;
@@ -62,7 +62,7 @@ impl Store {
         transaction.commit(&by, &[event]).await
     }
 
-    /// Switches diagnostics of an integration off before their time; whether they were on.
+    /// Switches diagnostics of an integration off before their time; `false`: they were not on.
     ///
     /// # Errors
     /// Those of the database.
@@ -79,7 +79,7 @@ impl Store {
         Ok(true)
     }
 
-    /// Every integration whose diagnostics are on, by tenant and name.
+    /// Returns every integration whose diagnostics are on, by tenant and name.
     ///
     /// # Errors
     /// Those of the database.
@@ -91,12 +91,12 @@ impl Store {
                    order by i.tenant, i.name";
         let rows = client.query(sql, &[]).await.map_err(StoreError::during(operation))?;
         let row = |row: &tokio_postgres::Row| DiagnosisRow {
-            tenant: row.get(0),
-            integration: row.get(1),
-            integration_id: row.get(2),
-            until: row.get::<_, Timestamp>(3).0,
-            since: row.get::<_, Timestamp>(4).0,
-            by: row.get(5),
+            tenant: row.get("tenant"),
+            integration: row.get("name"),
+            integration_id: row.get("id"),
+            until: row.time("until_at"),
+            since: row.time("since"),
+            by: row.get("switched_by"),
         };
         Ok(rows.iter().map(row).collect())
     }
@@ -106,7 +106,7 @@ impl Store {
 async fn until_of(transaction: &Transaction<'_>, integration: Uuid) -> Result<Option<UnixMicros>, StoreError> {
     let sql = "select until_at from diagnostics_windows where integration_id = $1 and until_at > now()";
     let row = transaction.query_opt(sql, &[&integration]).await.map_err(StoreError::during(OPERATION))?;
-    Ok(row.map(|row| row.get::<_, Timestamp>(0).0))
+    Ok(row.map(|row| row.time("until_at")))
 }
 
 async fn audit_event(
@@ -117,10 +117,10 @@ async fn audit_event(
 ) -> Result<AuditEvent, StoreError> {
     let sql = "select tenant, name from integrations where id = $1";
     let row = transaction.query_one(sql, &[&integration]).await.map_err(StoreError::during(OPERATION))?;
-    let tenant = read_name(row.get(0))?;
-    let target = format!("{tenant}/{}", row.get::<_, &str>(1));
+    let tenant = row.name("tenant")?;
+    let target = format!("{tenant}/{}", row.get::<_, &str>("name"));
     let until = |time: UnixMicros| json!({ "until": time.rfc3339() });
-    let action = if after.is_some() { "diagnostics.on" } else { "diagnostics.off" };
+    let action = if after.is_some() { AuditAction::DiagnosticsOn } else { AuditAction::DiagnosticsOff };
     Ok(AuditEvent { tenant: Some(tenant), action, target, before: before.map(until), after: after.map(until) })
 }
 
@@ -128,5 +128,5 @@ async fn audit_event(
 pub(crate) async fn load(transaction: &Transaction<'_>) -> Result<HashMap<Uuid, UnixMicros>, StoreError> {
     let sql = "select integration_id, until_at from diagnostics_windows where until_at > now()";
     let rows = transaction.query(sql, &[]).await.map_err(StoreError::during("load diagnostics"))?;
-    Ok(rows.iter().map(|row| (row.get(0), row.get::<_, Timestamp>(1).0)).collect())
+    Ok(rows.iter().map(|row| (row.get("integration_id"), row.time("until_at"))).collect())
 }

@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-/// Buckets: the first holds what took less than 0.5 ms, each further one what took less than twice as long, the last one the rest.
+/// The number of buckets. The first counts durations below 0.5 ms, each further one those below twice the bound before it, the last one the
+/// rest.
 pub const DURATION_BUCKETS: usize = 24;
 const FIRST_BOUND_MICROS: u64 = 500;
 
 /// Counts of durations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Durations(pub [u32; DURATION_BUCKETS]);
+pub struct Durations(pub [u64; DURATION_BUCKETS]);
 
 impl Durations {
-    /// Counts one.
+    /// Counts one duration.
     pub fn add(&mut self, duration: Duration) {
         let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         let doublings = (micros / FIRST_BOUND_MICROS).checked_ilog2().map_or(0, |log| log as usize + 1);
@@ -29,11 +30,11 @@ impl Durations {
     /// Returns their number.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.0.iter().map(|count| u64::from(*count)).sum()
+        self.0.iter().sum()
     }
 
-    /// The duration that the share `quantile` (0.95) of all stayed below, told from the bounds of its bucket: between 0.7 and 1.4 times
-    /// the true one for most. `None`: there is none.
+    /// Returns the duration that the share `quantile` (such as 0.95) of all does not exceed, estimated from the bounds of its bucket: for most
+    /// between 0.7 and 1.4 times the true one. `None`: nothing is counted.
     #[must_use]
     pub fn quantile(&self, quantile: f64) -> Option<Duration> {
         let total = self.count();
@@ -43,7 +44,7 @@ impl Durations {
         let rank = (quantile.clamp(0.0, 1.0) * total as f64).max(1.0);
         let mut below = 0.0;
         for (bucket, count) in self.0.iter().enumerate().filter(|(_, count)| **count > 0) {
-            let count = f64::from(*count);
+            let count = *count as f64;
             if below + count >= rank {
                 let share = (rank - below) / count;
                 return Some(Duration::from_micros(within(bucket, share) as u64));
@@ -54,7 +55,7 @@ impl Durations {
     }
 }
 
-/// The microseconds at a share of a bucket's width: of the first one evenly, of the others by equal factors.
+/// Returns the microseconds at a share of a bucket's width: of the first one evenly, of the others by equal factors.
 fn within(bucket: usize, share: f64) -> f64 {
     let first = FIRST_BOUND_MICROS as f64;
     match i32::try_from(bucket).unwrap_or(i32::MAX) {

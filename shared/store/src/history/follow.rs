@@ -124,7 +124,7 @@ impl Store {
         let issuer = self.issuer().await?;
         let client = self.client(operation).await?;
         let sql = format!(
-            "select {COLUMNS}, i.tenant, i.name from executions e join integrations i on i.id = e.integration_id
+            "select {COLUMNS} from executions e join integrations i on i.id = e.integration_id
              where e.id = any($1) and e.accepted_at >= $2 and e.accepted_at <= $3 order by e.id"
         );
         let statement = client.prepare_cached(&sql).await.map_err(failed)?;

@@ -1,9 +1,13 @@
 //! Reading the history.
 
 use crate::database::pool::Store;
+use crate::database::row::ReadRow;
 use crate::database::timestamp::Timestamp;
+use crate::database::word::Stored;
+use crate::database::word::read_word;
+use crate::definitions::trigger_kind::TriggerKind;
 use crate::error::StoreError;
-use crate::history::payload;
+use crate::history::payload::{self, Packed, PayloadKind};
 use crate::history::record::{StoredRequest, StoredResponse, accepted_at, accepted_at_of, accepted_between};
 use crate::history::sealed;
 use forebay_contract::outcome::{Ending, ErrorCode, ExecutionError, ExecutionStatus, Response, StepRecord};
@@ -26,8 +30,8 @@ pub struct ExecutionRow {
     pub integration_id: Uuid,
     /// The version of the definition that ran.
     pub version: i32,
-    /// The trigger that started it: `webhook` or `schedule`.
-    pub trigger: String,
+    /// The kind of the trigger that started it.
+    pub trigger: TriggerKind,
     /// Its status.
     pub status: ExecutionStatus,
     /// Attempts.
@@ -42,7 +46,7 @@ pub struct ExecutionRow {
     pub worker: String,
     /// The reason for which it failed.
     pub error: Option<ExecutionError>,
-    /// The status of the answer.
+    /// The status of the response.
     pub response_status: Option<u16>,
     /// Its labels.
     pub labels: Vec<Label>,
@@ -58,17 +62,17 @@ pub struct ExecutionRow {
     pub caller: Option<Uuid>,
 }
 
-/// An execution with the answer that its caller may still fetch.
+/// An execution with the response that its caller may still fetch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExecutionOutcome {
     /// The row.
     pub row: ExecutionRow,
-    /// The answer, as long as it is kept.
+    /// The response, as long as it is stored.
     pub output: Option<StoredResponse>,
 }
 
 impl ExecutionOutcome {
-    /// Its end; `None`: it has not ended, or its response is not stored.
+    /// Returns its ending; `None`: it has not ended, or its response is not stored.
     #[must_use]
     pub fn ending(&self) -> Option<Ending> {
         match self.row.status {
@@ -83,16 +87,16 @@ impl ExecutionOutcome {
     }
 }
 
-/// An execution with everything that is kept of it.
+/// An execution with everything that is stored of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExecutionDetail {
     /// The row.
     pub row: ExecutionRow,
     /// Its steps in the order in which they ran.
     pub steps: Vec<StepRecord>,
-    /// The call, as it may be shown; for a retry there is [`Store::retry_input`].
+    /// The request, with fields hidden that must be; for a retry there is [`Store::retry_input`].
     pub input: Option<StoredRequest>,
-    /// The answer, as it may be shown.
+    /// The response, with fields hidden that must be.
     pub output: Option<StoredResponse>,
     /// The variables around the steps, where diagnostics recorded them.
     pub variables: Option<VariableLog>,
@@ -101,11 +105,11 @@ pub struct ExecutionDetail {
 /// The input of a retry by a person.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RetryInput {
-    /// The call as it came.
+    /// The request as it came.
     Whole(Box<StoredRequest>),
-    /// Fields of it were hidden, and it was not kept as it came: there was no key to encrypt it under, or the execution did not fail.
+    /// Fields of it were hidden, and it was not stored as it came: there was no key to encrypt it, or the execution did not fail.
     Redacted,
-    /// Nothing is kept of it.
+    /// It is not stored.
     Gone,
 }
 
@@ -121,11 +125,12 @@ pub struct FinishedExecution {
 }
 
 /// The kinds of payloads that a person may see.
-const SHOWN: [&str; 4] = [payload::INPUT, payload::OUTPUT, payload::STEPS, payload::VARIABLES];
+const SHOWN: [PayloadKind; 4] = [PayloadKind::Input, PayloadKind::Output, PayloadKind::Steps, PayloadKind::Variables];
 const ASK_AGAIN_INTERVAL: Duration = Duration::from_millis(500);
 
-/// In the order that [`execution_row`] reads.
-pub(crate) const COLUMNS: &str = "e.id, e.integration_id, e.version, e.status, e.attempts, e.started_at, e.ended_at, e.worker,
+/// The columns that [`execution_row`] reads, of `executions e` and `integrations i`.
+pub(crate) const COLUMNS: &str =
+    "i.tenant, i.name as integration, e.id, e.integration_id, e.version, e.status, e.attempts, e.started_at, e.ended_at, e.worker,
     e.response_status, e.redeliveries, e.halted, e.skipped, e.error_code, e.error_step, e.error_message, e.error_transient,
     e.trigger_kind, e.labels, e.trace, e.caller";
 
@@ -146,7 +151,8 @@ impl Store {
         let rows = client.query(&statement, &[&ids, &first, &last]).await.map_err(failed)?;
         let mut finished = HashMap::with_capacity(rows.len());
         for row in &rows {
-            finished.insert(row.get(0), FinishedExecution { status: read_status(row.get(1))?, halted: row.get(2), attempts: row.get(3) });
+            let status = row.word("executions", "status")?;
+            finished.insert(row.get("id"), FinishedExecution { status, halted: row.get("halted"), attempts: row.get("attempts") });
         }
         Ok(finished)
     }
@@ -165,7 +171,7 @@ impl Store {
         Ok(row.is_some())
     }
 
-    /// Returns one execution of one integration, with its answer; `None`: nothing is recorded, or its history is gone.
+    /// Returns one execution of one integration, with its response; `None`: nothing is recorded, or its history is gone.
     ///
     /// # Errors
     /// Those of the database.
@@ -174,14 +180,14 @@ impl Store {
         if row.integration_id != integration_id {
             return Ok(None);
         }
-        // The answer as it was made, where that is another one than what is shown, is the first of the two.
-        let output = self.payloads(id, &[payload::ANSWER, payload::OUTPUT]).await?.into_iter().next();
-        let output = output.map(|(_, encoding, content)| payload::read_output(&encoding, content)).transpose()?;
+        // Where the response as it was made differs from the one that is shown, it is the first of the two.
+        let output = self.payloads(id, &[PayloadKind::Answer, PayloadKind::Output]).await?.into_iter().next();
+        let output = output.map(|(_, packed)| payload::read_output(packed)).transpose()?;
         Ok(Some(ExecutionOutcome { row, output }))
     }
 
-    /// How an execution ended, asked for until it has: for a caller whose reply cannot arrive any more. Never ends where the answer is
-    /// not kept.
+    /// Returns the ending of an execution, and reads it again until there is one: for a caller whose reply cannot arrive any more. Never
+    /// returns where the response is not stored.
     pub async fn ending(&self, integration_id: Uuid, id: &ExecutionId) -> Ending {
         loop {
             if let Ok(Some(outcome)) = self.execution(integration_id, id).await
@@ -193,21 +199,21 @@ impl Store {
         }
     }
 
-    /// Returns one execution with everything that is kept of it; `None`: nothing is recorded, its history is gone, or the id was never issued.
+    /// Returns one execution with everything that is stored of it; `None`: nothing is recorded, its history is gone, or the id was never issued.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn execution_detail(&self, id: &ExecutionId) -> Result<Option<ExecutionDetail>, StoreError> {
         let Some(row) = self.execution_row(id).await? else { return Ok(None) };
         let mut detail = ExecutionDetail { row, steps: Vec::new(), input: None, output: None, variables: None };
-        for (kind, encoding, content) in self.payloads(id, &SHOWN).await? {
-            match kind.as_str() {
-                payload::INPUT => detail.input = Some(payload::read_input(&encoding, content)?),
-                payload::OUTPUT => detail.output = Some(payload::read_output(&encoding, content)?),
-                payload::VARIABLES => detail.variables = Some(payload::read_variables(&encoding, content)?),
-                payload::STEPS => detail.steps = payload::read_steps(&encoding, content)?,
-                // A newer version wrote it.
-                _ => {}
+        for (kind, packed) in self.payloads(id, &SHOWN).await? {
+            match kind {
+                PayloadKind::Input => detail.input = Some(payload::read_input(packed)?),
+                PayloadKind::Output => detail.output = Some(payload::read_output(packed)?),
+                PayloadKind::Variables => detail.variables = Some(payload::read_variables(packed)?),
+                PayloadKind::Steps => detail.steps = payload::read_steps(packed)?,
+                // They are not asked for.
+                PayloadKind::Retry | PayloadKind::Answer => {}
             }
         }
         Ok(Some(detail))
@@ -219,13 +225,13 @@ impl Store {
     /// Those of the database; [`StoreError::Invalid`]: it is encrypted under a key that this process does not have.
     pub async fn retry_input(&self, id: &ExecutionId) -> Result<RetryInput, StoreError> {
         let mut kept = RetryInput::Gone;
-        for (kind, encoding, content) in self.payloads(id, &[payload::INPUT, payload::RETRY]).await? {
-            let input = payload::read_input(&encoding, content)?;
+        for (kind, packed) in self.payloads(id, &[PayloadKind::Input, PayloadKind::Retry]).await? {
+            let input = payload::read_input(packed)?;
             kept = match input.redacted {
                 true => RetryInput::Redacted,
                 false => RetryInput::Whole(Box::new(input)),
             };
-            if kind == payload::RETRY {
+            if kind == PayloadKind::Retry {
                 break;
             }
         }
@@ -238,7 +244,7 @@ impl Store {
         let issuer = self.issuer().await?;
         let client = self.client(operation).await?;
         let sql = format!(
-            "select {COLUMNS}, i.tenant, i.name from executions e join integrations i on i.id = e.integration_id
+            "select {COLUMNS} from executions e join integrations i on i.id = e.integration_id
              where e.id = $1 and e.accepted_at = $2"
         );
         let statement = client.prepare_cached(&sql).await.map_err(failed)?;
@@ -248,8 +254,8 @@ impl Store {
         Ok(row.filter(|row| row.id == *id))
     }
 
-    /// Kind, encoding and content of each payload of these kinds, in the order of their names. What has expired is not shown, deleted or not.
-    async fn payloads(&self, id: &ExecutionId, kinds: &[&str]) -> Result<Vec<(String, String, Vec<u8>)>, StoreError> {
+    /// Returns the payloads of these kinds, in the order of their words. Those that have expired are left out, deleted or not.
+    async fn payloads(&self, id: &ExecutionId, kinds: &[PayloadKind]) -> Result<Vec<(PayloadKind, Packed)>, StoreError> {
         let operation = "read payloads";
         let failed = StoreError::during(operation);
         let client = self.client(operation).await?;
@@ -257,59 +263,56 @@ impl Store {
                    where execution_id = $1 and accepted_at = $2 and kind = any($3)
                        and (expires_at is null or expires_at > now()) order by kind";
         let statement = client.prepare_cached(sql).await.map_err(failed)?;
+        let kinds: Vec<Stored<PayloadKind>> = kinds.iter().copied().map(Stored).collect();
         let rows = client.query(&statement, &[&id.unique(), &Timestamp(accepted_at(id)), &kinds]).await.map_err(failed)?;
         let mut payloads = Vec::with_capacity(rows.len());
         for row in &rows {
-            let kind: &str = row.get(0);
-            let (encoding, content) = sealed::open(self.secret_keys.as_deref(), id.unique(), kind, row.get(1), row.get(2))?;
-            payloads.push((kind.to_owned(), encoding.to_owned(), content));
+            let kind: PayloadKind = row.word("execution_payloads", "kind")?;
+            let packed = sealed::open(self.secret_keys.as_deref(), id.unique(), kind.as_str(), Packed::of_row(row)?)?;
+            payloads.push((kind, packed));
         }
         Ok(payloads)
     }
 }
 
-/// Reads [`COLUMNS`], then tenant and name.
+/// Reads [`COLUMNS`].
 pub(crate) fn execution_row(row: &Row, issuer: &IdIssuer) -> Result<ExecutionRow, StoreError> {
-    let (unique, integration_id): (Uuid, Uuid) = (row.get(0), row.get(1));
+    let (unique, integration_id): (Uuid, Uuid) = (row.get("id"), row.get("integration_id"));
     Ok(ExecutionRow {
         id: issuer.restore(unique, integration_id),
-        tenant: row.get(20),
-        integration: row.get(21),
+        tenant: row.get("tenant"),
+        integration: row.get("integration"),
         integration_id,
-        version: row.get(2),
-        trigger: row.get(16),
-        status: read_status(row.get(3))?,
-        attempts: row.get(4),
-        redeliveries: row.get(9),
+        version: row.get("version"),
+        trigger: row.word("executions", "trigger_kind")?,
+        status: row.word("executions", "status")?,
+        attempts: row.get("attempts"),
+        redeliveries: row.get("redeliveries"),
         accepted_at: accepted_at_of(unique),
-        started_at: row.get::<_, Option<Timestamp>>(5).map(|time| time.0),
-        ended_at: row.get::<_, Option<Timestamp>>(6).map(|time| time.0),
-        worker: row.get(7),
+        started_at: row.optional_time("started_at"),
+        ended_at: row.optional_time("ended_at"),
+        worker: row.get("worker"),
         error: execution_error(row),
         labels: read_labels(row),
-        response_status: row.get::<_, Option<i16>>(8).and_then(|code| code.try_into().ok()),
-        halted: row.get(10),
-        skipped: row.get(11),
-        trace: row.get(18),
-        caller: row.get(19),
+        response_status: row.get::<_, Option<i16>>("response_status").and_then(|code| code.try_into().ok()),
+        halted: row.get("halted"),
+        skipped: row.get("skipped"),
+        trace: row.get("trace"),
+        caller: row.get("caller"),
     })
 }
 
 /// A label that this version cannot read is left out.
 fn read_labels(row: &Row) -> Vec<Label> {
-    let texts: Vec<&str> = row.get::<_, Option<Vec<&str>>>(17).unwrap_or_default();
+    let texts: Vec<&str> = row.get::<_, Option<Vec<&str>>>("labels").unwrap_or_default();
     texts.iter().filter_map(|text| text.parse().ok()).collect()
 }
 
-fn read_status(word: &str) -> Result<ExecutionStatus, StoreError> {
-    word.parse().map_err(|_| StoreError::Damaged { what: "status" })
-}
-
 fn execution_error(row: &Row) -> Option<ExecutionError> {
-    let code: &str = row.get::<_, Option<&str>>(12)?;
-    // A word of a newer Forebay is a failure still.
-    let code: ErrorCode = serde_json::from_value(code.into()).unwrap_or(ErrorCode::Internal);
-    let message = row.get::<_, Option<String>>(14).unwrap_or_default();
-    let transient = row.get::<_, Option<bool>>(15).unwrap_or_default();
-    Some(ExecutionError { code, step: row.get(13), message, transient, retry_after: None })
+    let code: &str = row.get::<_, Option<&str>>("error_code")?;
+    // A code of a newer Forebay is a failure too.
+    let code = read_word("executions", "error_code", code).unwrap_or(ErrorCode::Internal);
+    let message = row.get::<_, Option<String>>("error_message").unwrap_or_default();
+    let transient = row.get::<_, Option<bool>>("error_transient").unwrap_or_default();
+    Some(ExecutionError { code, step: row.get("error_step"), message, transient, retry_after: None })
 }

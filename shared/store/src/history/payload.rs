@@ -1,5 +1,7 @@
 //! Payloads as they are stored: a JSON head and raw bytes, deflated where that helps.
 
+use crate::database::row::ReadRow;
+use crate::database::word::words;
 use crate::error::StoreError;
 use crate::history::record::{StoredRequest, StoredResponse};
 use bytes::Bytes;
@@ -11,21 +13,55 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::borrow::Cow;
 use std::io::Read;
+use tokio_postgres::Row;
 
-pub(crate) const INPUT: &str = "input";
-pub(crate) const OUTPUT: &str = "output";
-pub(crate) const STEPS: &str = "steps";
-pub(crate) const VARIABLES: &str = "variables";
-/// The call as it came, where the input is shown without some of its fields.
-pub(crate) const RETRY: &str = "retry";
-/// The answer as it was made, where the output is shown without some of its fields.
-pub(crate) const ANSWER: &str = "answer";
+/// The kind of a payload that is no batch of checkpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PayloadKind {
+    Input,
+    Output,
+    Steps,
+    Variables,
+    /// The request as it came, where the input is shown without some of its fields.
+    Retry,
+    /// The response as it was made, where the output is shown without some of its fields.
+    Answer,
+}
 
-pub(crate) const IDENTITY: &str = "identity";
-pub(crate) const DEFLATE: &str = "deflate";
-/// Below this a deflated payload saves less than its row costs.
+words! {
+    pub(crate) PayloadKind {
+        Input = "input",
+        Output = "output",
+        Steps = "steps",
+        Variables = "variables",
+        Retry = "retry",
+        Answer = "answer",
+    }
+}
+
+/// The encoding of stored content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    Identity,
+    Deflate,
+    /// Encrypted.
+    SealedIdentity,
+    /// Deflated, then encrypted.
+    SealedDeflate,
+}
+
+words! {
+    pub(crate) Encoding {
+        Identity = "identity",
+        Deflate = "deflate",
+        SealedIdentity = "sealed-identity",
+        SealedDeflate = "sealed-deflate",
+    }
+}
+
+/// Bytes below which a deflated payload saves less than its row costs.
 const WORTH_DEFLATING: usize = 256;
-/// Bytes of the length that stands before the head.
+/// Bytes of the length before the head.
 const LENGTH_BYTES: usize = 4;
 /// Maximum bytes of an answer's body in the history; larger ones are cut. Inputs are bounded by the broker.
 const LARGEST_OUTPUT: usize = 32 * 1024 * 1024;
@@ -33,10 +69,17 @@ const LARGEST_OUTPUT: usize = 32 * 1024 * 1024;
 const LARGEST_STEPS: usize = 4 * 1024 * 1024;
 
 /// One payload in its stored form.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Packed {
-    pub(crate) encoding: &'static str,
+    pub(crate) encoding: Encoding,
     pub(crate) content: Vec<u8>,
+}
+
+impl Packed {
+    /// Reads the columns `encoding` and `content`.
+    pub(crate) fn of_row(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self { encoding: row.word("execution_payloads", "encoding")?, content: row.get("content") })
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -54,7 +97,7 @@ struct OutputHead<'a> {
     headers: Cow<'a, [(String, String)]>,
 }
 
-/// Packs payloads; keeps the deflate state, whose allocation costs more than deflating a small payload.
+/// Packs payloads. It reuses the deflate state, whose allocation costs more than deflating a small payload.
 pub(crate) struct Packer(Compress);
 
 impl Packer {
@@ -87,7 +130,7 @@ impl Packer {
         self.pack(serde_json::to_vec(variables).unwrap_or_default())
     }
 
-    /// For each step: the path's length, the path, the output's length, the output.
+    /// Packs, for each step, the path's length, the path, the output's length, the output.
     pub(crate) fn checkpoints(&mut self, steps: &[Checkpoint]) -> Packed {
         let mut content = Vec::new();
         for part in steps.iter().flat_map(|step| [step.path.as_bytes(), &step.output]) {
@@ -99,7 +142,7 @@ impl Packer {
 
     fn pack(&mut self, content: Vec<u8>) -> Packed {
         if content.len() < WORTH_DEFLATING {
-            return Packed { encoding: IDENTITY, content };
+            return Packed { encoding: Encoding::Identity, content };
         }
         self.0.reset();
         // A payload that compression does not shrink is stored as it is.
@@ -107,14 +150,14 @@ impl Packer {
         match self.0.compress_vec(&content, &mut deflated, FlushCompress::Finish) {
             Ok(Status::StreamEnd) => {
                 deflated.shrink_to_fit();
-                Packed { encoding: DEFLATE, content: deflated }
+                Packed { encoding: Encoding::Deflate, content: deflated }
             }
-            _ => Packed { encoding: IDENTITY, content },
+            _ => Packed { encoding: Encoding::Identity, content },
         }
     }
 }
 
-/// The head's length, the head, the body. A head of this module's types always is JSON.
+/// Returns the head's length, the head, and the body. Every head of this module has a form in JSON.
 fn framed(head: &impl Serialize, body: &[u8]) -> Vec<u8> {
     let mut content = vec![0; LENGTH_BYTES];
     let _ = serde_json::to_writer(&mut content, head);
@@ -143,45 +186,46 @@ fn without_large_outputs(steps: &[StepRecord]) -> Vec<StepRecord> {
     steps
 }
 
-/// The bytes that were packed.
-fn unpack(encoding: &str, content: Vec<u8>) -> Result<Vec<u8>, StoreError> {
-    let damaged = StoreError::Damaged { what: "payload" };
+/// Returns the bytes that were packed.
+fn unpack(Packed { encoding, content }: Packed) -> Result<Vec<u8>, StoreError> {
+    let damaged = StoreError::damaged("payload");
     match encoding {
-        IDENTITY => Ok(content),
-        DEFLATE => {
+        Encoding::Identity => Ok(content),
+        Encoding::Deflate => {
             let mut inflated = Vec::new();
             match DeflateDecoder::new(content.as_slice()).read_to_end(&mut inflated) {
                 Ok(_) => Ok(inflated),
                 Err(_) => Err(damaged),
             }
         }
-        _ => Err(damaged),
+        // The caller opens what is encrypted.
+        Encoding::SealedIdentity | Encoding::SealedDeflate => Err(damaged),
     }
 }
 
-pub(crate) fn read_input(encoding: &str, content: Vec<u8>) -> Result<StoredRequest, StoreError> {
-    let (head, body) = split(unpack(encoding, content)?)?;
+pub(crate) fn read_input(packed: Packed) -> Result<StoredRequest, StoreError> {
+    let (head, body) = split(unpack(packed)?)?;
     let InputHead { request, content_type, content_encoding, redacted } = read_json(&head)?;
     Ok(StoredRequest { request: request.into_owned(), content_type, content_encoding, body, redacted })
 }
 
-pub(crate) fn read_output(encoding: &str, content: Vec<u8>) -> Result<StoredResponse, StoreError> {
-    let (head, body) = split(unpack(encoding, content)?)?;
+pub(crate) fn read_output(packed: Packed) -> Result<StoredResponse, StoreError> {
+    let (head, body) = split(unpack(packed)?)?;
     let OutputHead { status, headers } = read_json(&head)?;
     Ok(StoredResponse { status, headers: headers.into_owned(), body })
 }
 
-pub(crate) fn read_steps(encoding: &str, content: Vec<u8>) -> Result<Vec<StepRecord>, StoreError> {
-    read_json(&unpack(encoding, content)?)
+pub(crate) fn read_steps(packed: Packed) -> Result<Vec<StepRecord>, StoreError> {
+    read_json(&unpack(packed)?)
 }
 
-pub(crate) fn read_variables(encoding: &str, content: Vec<u8>) -> Result<VariableLog, StoreError> {
-    read_json(&unpack(encoding, content)?)
+pub(crate) fn read_variables(packed: Packed) -> Result<VariableLog, StoreError> {
+    read_json(&unpack(packed)?)
 }
 
-pub(crate) fn read_checkpoints(encoding: &str, content: Vec<u8>) -> Result<Vec<Checkpoint>, StoreError> {
-    let damaged = || StoreError::Damaged { what: "checkpoints" };
-    let content = unpack(encoding, content)?;
+pub(crate) fn read_checkpoints(packed: Packed) -> Result<Vec<Checkpoint>, StoreError> {
+    let damaged = || StoreError::damaged("checkpoints");
+    let content = unpack(packed)?;
     let (mut left, mut parts) = (content.as_slice(), Vec::new());
     while let Some((length, rest)) = left.split_first_chunk::<LENGTH_BYTES>() {
         let (part, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize).ok_or_else(damaged)?;
@@ -196,7 +240,7 @@ pub(crate) fn read_checkpoints(encoding: &str, content: Vec<u8>) -> Result<Vec<C
 }
 
 fn split(content: Vec<u8>) -> Result<(Bytes, Bytes), StoreError> {
-    let damaged = || StoreError::Damaged { what: "payload" };
+    let damaged = || StoreError::damaged("payload");
     let mut content = Bytes::from(content);
     let length: [u8; LENGTH_BYTES] = content.get(..LENGTH_BYTES).and_then(|bytes| bytes.try_into().ok()).ok_or_else(damaged)?;
     let mut rest = content.split_off(LENGTH_BYTES);
@@ -209,7 +253,7 @@ fn split(content: Vec<u8>) -> Result<(Bytes, Bytes), StoreError> {
 }
 
 fn read_json<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, StoreError> {
-    serde_json::from_slice(text).map_err(|_| StoreError::Damaged { what: "payload" })
+    serde_json::from_slice(text).map_err(|_| StoreError::damaged("payload"))
 }
 
 #[cfg(test)]
@@ -231,7 +275,7 @@ mod tests {
         for body in [Vec::new(), vec![0, 255, 10], vec![b'a'; 100_000], all_bytes] {
             let input = request(body.into());
             let packed = Packer::new().input(&input);
-            assert_eq!(read_input(packed.encoding, packed.content).unwrap(), input);
+            assert_eq!(read_input(packed).unwrap(), input);
         }
     }
 
@@ -242,7 +286,7 @@ mod tests {
         for _ in 0..3 {
             let packed = packer.output(&output);
             assert!(packed.content.len() < 500, "{}", packed.content.len());
-            assert_eq!(read_output(packed.encoding, packed.content).unwrap(), output);
+            assert_eq!(read_output(packed).unwrap(), output);
         }
     }
 
@@ -259,7 +303,7 @@ mod tests {
         };
         let steps = [step("small", 10), step("large", LARGEST_STEPS), step("middle", 1000)];
         let packed = Packer::new().steps(&steps);
-        let read = read_steps(packed.encoding, packed.content).unwrap();
+        let read = read_steps(packed).unwrap();
         assert_eq!((&read[0], &read[2]), (&steps[0], &steps[2]));
         assert!(read[1].output.as_ref().unwrap().as_str().unwrap().contains("left out"));
     }
@@ -269,15 +313,15 @@ mod tests {
         let step = |path: &str, output: &[u8]| Checkpoint { path: path.to_owned(), output: output.to_vec() };
         for steps in [vec![], vec![step("a", b"1"), step("lines[3]/b", &[0, 255]), step("", b"")], vec![step("a", &[b'x'; 10_000])]] {
             let packed = Packer::new().checkpoints(&steps);
-            assert_eq!(read_checkpoints(packed.encoding, packed.content).unwrap(), steps);
+            assert_eq!(read_checkpoints(packed).unwrap(), steps);
         }
-        assert!(read_checkpoints(IDENTITY, vec![0, 0, 0, 9, 1]).is_err());
+        assert!(read_checkpoints(Packed { encoding: Encoding::Identity, content: vec![0, 0, 0, 9, 1] }).is_err());
     }
 
     #[test]
     fn a_damaged_payload_is_an_error() {
-        assert!(read_input(DEFLATE, vec![1, 2, 3]).is_err());
-        assert!(read_input(IDENTITY, vec![0, 0, 0, 9, 1]).is_err());
-        assert!(read_output("lzma", vec![]).is_err());
+        assert!(read_input(Packed { encoding: Encoding::Deflate, content: vec![1, 2, 3] }).is_err());
+        assert!(read_input(Packed { encoding: Encoding::Identity, content: vec![0, 0, 0, 9, 1] }).is_err());
+        assert!(read_output(Packed { encoding: Encoding::SealedIdentity, content: vec![0, 0, 0, 0] }).is_err());
     }
 }

@@ -3,14 +3,16 @@
 use crate::database::pool::{OpenTransaction, Store};
 use crate::database::text::{bounded, bounded_message};
 use crate::database::timestamp::Timestamp;
+use crate::database::word::Stored;
+use crate::definitions::trigger_kind::TriggerKind;
 use crate::error::StoreError;
-use crate::history::payload::{ANSWER, INPUT, OUTPUT, Packed, Packer, RETRY, STEPS, VARIABLES};
+use crate::history::payload::{Encoding, Packed, Packer, PayloadKind};
 use crate::history::record::{Record, accepted_at};
 use crate::history::sealed;
 use crate::history::transition::{CONDITION, replaces};
 use crate::seal::SecretKeys;
 use deadpool_postgres::Object;
-use forebay_contract::outcome::ExecutionStatus;
+use forebay_contract::outcome::{ErrorCode, ExecutionStatus};
 use forebay_contract::{Label, UnixMicros};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -23,7 +25,7 @@ const OPERATION: &str = "record executions";
 /// Maximum bytes of payloads in one statement.
 const PAYLOADS_AT_ONCE: usize = 8 * 1024 * 1024;
 const MAX_WORD_CHARS: usize = 200;
-/// How often a batch is written again since upkeep attached a partition for it meanwhile: once for each of a batch's days, at worst.
+/// Maximum retries of a batch for which upkeep attached a partition meanwhile: at worst one for each of its days.
 const TRIES_WHILE_ATTACHED: usize = 8;
 
 /// Every row that was written is returned.
@@ -64,7 +66,7 @@ const DELETE_PAYLOADS: &str = "delete from execution_payloads
 const DELETE_KEPT: &str = "delete from execution_payloads
     where execution_id = any($1) and accepted_at >= $2 and accepted_at <= $3 and kind like 'kept/%'";
 
-/// One payload with the row that it is of.
+/// One payload with its row.
 struct Payload {
     execution: Uuid,
     accepted_at: UnixMicros,
@@ -72,14 +74,14 @@ struct Payload {
     packed: Packed,
     expires_at: Option<UnixMicros>,
     integration: Uuid,
-    /// True if a retry by hand, or who repeats the call, needs it: it goes last.
+    /// True if a retry by hand or a repeated call needs it; then it is deleted last.
     needed: bool,
 }
 
 impl Store {
     /// Writes executions: all or none. Writing the same again changes nothing. A stored row is replaced, with its payloads, by the rule of
     /// `transition.rs`, which holds within the batch too; of equal records the last counts. Without payloads it takes one
-    /// round trip, with them two. Returns of each record of the batch, in order, whether it is what is stored now.
+    /// round trip, with them two. Returns of each record of the batch, in order, true if it is the stored one now.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]: write the batch again; whether it was written is unknown. No content of a record makes it fail:
@@ -106,7 +108,7 @@ impl Store {
         Ok(batch.iter().map(is_stored).collect())
     }
 
-    /// The ids of the rows that were written, sorted.
+    /// Returns the ids of the rows that were written, sorted.
     async fn write(&self, records: &[&Record], payloads: &[Payload]) -> Result<Vec<Uuid>, StoreError> {
         let client = self.client(OPERATION).await?;
         if payloads.is_empty() && !records.iter().any(|record| may_be_stored(record)) {
@@ -189,25 +191,25 @@ fn pack(records: &[&Record], keys: Option<&SecretKeys>) -> Result<Vec<Payload>, 
         };
         if let Some(input) = &record.input {
             let needed = record.status == ExecutionStatus::Failed && record.retry_input.is_none();
-            payloads.push(Payload { needed, ..payload(INPUT.into(), packer.input(input)) });
+            payloads.push(Payload { needed, ..payload(PayloadKind::Input.as_str().into(), packer.input(input)) });
         }
         if let Some(output) = &record.output {
             let needed = record.is_served && record.answer.is_none();
-            payloads.push(Payload { needed, ..payload(OUTPUT.into(), packer.output(output)) });
+            payloads.push(Payload { needed, ..payload(PayloadKind::Output.as_str().into(), packer.output(output)) });
         }
         if !record.steps.is_empty() {
-            payloads.push(payload(STEPS.into(), packer.steps(&record.steps)));
+            payloads.push(payload(PayloadKind::Steps.as_str().into(), packer.steps(&record.steps)));
         }
         if let Some(variables) = &record.variables {
-            payloads.push(payload(VARIABLES.into(), packer.variables(variables)));
+            payloads.push(payload(PayloadKind::Variables.as_str().into(), packer.variables(variables)));
         }
         if let (Some(input), Some(keys)) = (&record.retry_input, keys) {
-            let sealed = sealed::seal(keys, execution, RETRY, packer.input(input))?;
-            payloads.push(Payload { needed: true, ..payload(RETRY.into(), sealed) });
+            let sealed = sealed::seal(keys, execution, PayloadKind::Retry.as_str(), packer.input(input))?;
+            payloads.push(Payload { needed: true, ..payload(PayloadKind::Retry.as_str().into(), sealed) });
         }
         if let (Some(answer), Some(keys)) = (&record.answer, keys) {
-            let sealed = sealed::seal(keys, execution, ANSWER, packer.output(answer))?;
-            payloads.push(Payload { needed: true, ..payload(ANSWER.into(), sealed) });
+            let sealed = sealed::seal(keys, execution, PayloadKind::Answer.as_str(), packer.output(answer))?;
+            payloads.push(Payload { needed: true, ..payload(PayloadKind::Answer.as_str().into(), sealed) });
         }
         if let Some(batch) = &record.checkpoints {
             let (kind, packed) = (sealed::checkpoints_kind(batch.number), packer.checkpoints(&batch.steps()));
@@ -230,7 +232,7 @@ fn has_payloads(record: &Record) -> bool {
     shown || record.checkpoints.is_some() || record.retry_input.is_some() || record.answer.is_some()
 }
 
-/// Writes the rows; the ids of those that were written, sorted.
+/// Writes the rows. Returns the ids of those that were written, sorted.
 async fn upsert(client: &Object, records: &[&Record]) -> Result<Vec<Uuid>, StoreError> {
     let failed = StoreError::during(OPERATION);
     let ids: Vec<Uuid> = records.iter().map(|record| record.execution_id.unique()).collect();
@@ -245,11 +247,11 @@ async fn upsert(client: &Object, records: &[&Record]) -> Result<Vec<Uuid>, Store
     let answers: Vec<Option<i16>> = records.iter().map(|record| record.response_status.and_then(|code| code.try_into().ok())).collect();
     let halted: Vec<bool> = records.iter().map(|record| record.halted).collect();
     let skipped: Vec<bool> = records.iter().map(|record| record.skipped).collect();
-    let statuses: Vec<&str> = records.iter().map(|record| record.status.as_str()).collect();
-    let triggers: Vec<&str> = records.iter().map(|record| record.trigger_kind.as_str()).collect();
+    let statuses: Vec<Stored<ExecutionStatus>> = records.iter().map(|record| Stored(record.status)).collect();
+    let triggers: Vec<Stored<TriggerKind>> = records.iter().map(|record| Stored(record.trigger_kind)).collect();
     let workers: Vec<Cow<'_, str>> = records.iter().map(|record| bounded(&record.worker, MAX_WORD_CHARS)).collect();
     let errors: Vec<_> = records.iter().map(|record| record.error.as_ref()).collect();
-    let codes: Vec<Option<&str>> = errors.iter().map(|error| error.map(|error| error.code.as_str())).collect();
+    let codes: Vec<Option<Stored<ErrorCode>>> = errors.iter().map(|error| error.map(|error| Stored(error.code))).collect();
     let steps: Vec<Option<Cow<'_, str>>> =
         errors.iter().map(|error| error.and_then(|error| error.step.as_deref()).map(|step| bounded(step, MAX_WORD_CHARS))).collect();
     let messages: Vec<Option<Cow<'_, str>>> = errors.iter().map(|error| error.map(|error| bounded_message(&error.message))).collect();
@@ -294,7 +296,7 @@ async fn upsert(client: &Object, records: &[&Record]) -> Result<Vec<Uuid>, Store
     Ok(written)
 }
 
-/// Labels as one text: the driver knows no lists of lists. No label has a control character.
+/// Returns labels as one text, since the driver has no lists of lists. No label has a control character.
 fn joined(labels: &[Label]) -> Option<String> {
     let texts: Vec<&str> = labels.iter().map(Label::as_str).collect();
     Some(texts.join("\x1f")).filter(|text| !text.is_empty())
@@ -320,7 +322,7 @@ async fn insert_payloads(client: &Object, payloads: &[&Payload]) -> Result<(), S
     let executions: Vec<Uuid> = payloads.iter().map(|payload| payload.execution).collect();
     let accepted: Vec<Timestamp> = payloads.iter().map(|payload| Timestamp(payload.accepted_at)).collect();
     let kinds: Vec<&str> = payloads.iter().map(|payload| &*payload.kind).collect();
-    let encodings: Vec<&str> = payloads.iter().map(|payload| payload.packed.encoding).collect();
+    let encodings: Vec<Stored<Encoding>> = payloads.iter().map(|payload| Stored(payload.packed.encoding)).collect();
     let contents: Vec<&[u8]> = payloads.iter().map(|payload| payload.packed.content.as_slice()).collect();
     let expire: Vec<Option<Timestamp>> = payloads.iter().map(|payload| payload.expires_at.map(Timestamp)).collect();
     let integrations: Vec<Uuid> = payloads.iter().map(|payload| payload.integration).collect();
@@ -331,7 +333,7 @@ async fn insert_payloads(client: &Object, payloads: &[&Payload]) -> Result<(), S
     Ok(())
 }
 
-/// Runs of payloads that are together not too large for one statement; a larger one stands alone.
+/// Splits payloads into runs that are not too large for one statement. A larger payload is a run of its own.
 fn chunks<'a, 'b>(payloads: &'b [&'a Payload]) -> Vec<&'b [&'a Payload]> {
     let mut chunks = Vec::new();
     let mut begin = 0;

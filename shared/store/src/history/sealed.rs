@@ -1,12 +1,10 @@
-//! Payloads that only programs read, of definitions that hide fields: encrypted, each for its own place.
+//! The encryption of payloads of definitions that hide fields, each for its own place.
 
 use crate::error::StoreError;
-use crate::history::payload::{DEFLATE, IDENTITY, Packed};
+use crate::history::payload::{Encoding, Packed};
 use crate::seal::{Sealed, SecretKeys};
 use uuid::Uuid;
 
-const SEALED_IDENTITY: &str = "sealed-identity";
-const SEALED_DEFLATE: &str = "sealed-deflate";
 const WHAT: &str = "a payload";
 /// Bytes that name the key, before the rest.
 const KEY_ID_BYTES: usize = 8;
@@ -36,33 +34,26 @@ pub(crate) fn packed_for(
 
 /// Encrypts a payload of an execution.
 pub(crate) fn seal(keys: &SecretKeys, execution: Uuid, kind: &str, packed: Packed) -> Result<Packed, StoreError> {
+    let encoding = match packed.encoding {
+        Encoding::Identity => Encoding::SealedIdentity,
+        Encoding::Deflate => Encoding::SealedDeflate,
+        Encoding::SealedIdentity | Encoding::SealedDeflate => return Ok(packed),
+    };
     let Sealed { content, by } = keys.seal_for(&place(execution, kind), packed.content)?;
-    let encoding = if packed.encoding == DEFLATE { SEALED_DEFLATE } else { SEALED_IDENTITY };
     Ok(Packed { encoding, content: [by.as_slice(), &content].concat() })
 }
 
-/// The encoding of a payload that is not sealed.
-pub(crate) fn inner(encoding: &str) -> &'static str {
-    if encoding == DEFLATE { DEFLATE } else { IDENTITY }
-}
-
-/// Returns encoding and content as they were before [`seal`]; content that is not sealed is returned as it is.
-pub(crate) fn open<'e>(
-    keys: Option<&SecretKeys>,
-    execution: Uuid,
-    kind: &str,
-    encoding: &'e str,
-    content: Vec<u8>,
-) -> Result<(&'e str, Vec<u8>), StoreError> {
-    let inner = match encoding {
-        SEALED_IDENTITY => IDENTITY,
-        SEALED_DEFLATE => DEFLATE,
-        _ => return Ok((encoding, content)),
+/// Decrypts a payload that [`seal`] has encrypted; any other one is returned as it is.
+pub(crate) fn open(keys: Option<&SecretKeys>, execution: Uuid, kind: &str, packed: Packed) -> Result<Packed, StoreError> {
+    let encoding = match packed.encoding {
+        Encoding::SealedIdentity => Encoding::Identity,
+        Encoding::SealedDeflate => Encoding::Deflate,
+        Encoding::Identity | Encoding::Deflate => return Ok(packed),
     };
     let missing = || StoreError::Invalid { what: WHAT, reason: "is encrypted, and this process has no FOREBAY_SECRET_KEY".to_owned() };
     let keys = keys.ok_or_else(missing)?;
-    let (by, content) = content.split_at_checked(KEY_ID_BYTES).ok_or(StoreError::Damaged { what: WHAT })?;
-    Ok((inner, keys.open_for(WHAT, &place(execution, kind), content, by)?))
+    let (by, content) = packed.content.split_at_checked(KEY_ID_BYTES).ok_or(StoreError::damaged(WHAT))?;
+    Ok(Packed { encoding, content: keys.open_for(WHAT, &place(execution, kind), content, by)? })
 }
 
 fn place(execution: Uuid, kind: &str) -> Vec<u8> {
@@ -77,13 +68,12 @@ mod tests {
     #[test]
     fn a_payload_opens_in_its_place_only() {
         let keys = SecretKeys::parse(&Secret::new("0123456789abcdef0123456789abcdef")).unwrap();
-        let (execution, packed) = (Uuid::new_v4(), Packed { encoding: DEFLATE, content: b"hunter2".to_vec() });
-        let sealed = seal(&keys, execution, "retry", packed).unwrap();
-        assert!(!sealed.content.windows(7).any(|part| part == b"hunter2"));
-        let opened = open(Some(&keys), execution, "retry", sealed.encoding, sealed.content.clone()).unwrap();
-        assert_eq!(opened, (DEFLATE, b"hunter2".to_vec()));
-        assert!(open(Some(&keys), execution, "answer", sealed.encoding, sealed.content.clone()).is_err());
-        let without = open(None, execution, "retry", sealed.encoding, sealed.content).unwrap_err();
+        let (execution, packed) = (Uuid::new_v4(), Packed { encoding: Encoding::Deflate, content: b"hunter2".to_vec() });
+        let sealed = || seal(&keys, execution, "retry", Packed { content: packed.content.clone(), ..packed }).unwrap();
+        assert!(!sealed().content.windows(7).any(|part| part == b"hunter2"));
+        assert_eq!(open(Some(&keys), execution, "retry", sealed()).unwrap(), packed);
+        assert!(open(Some(&keys), execution, "answer", sealed()).is_err());
+        let without = open(None, execution, "retry", sealed()).unwrap_err();
         assert!(without.to_string().contains("FOREBAY_SECRET_KEY"), "{without}");
     }
 }

@@ -1,6 +1,7 @@
 //! The search of the history: its filter, and the statements that find executions.
 
 use crate::database::timestamp::Timestamp;
+use crate::database::word::Stored;
 use crate::history::outcomes::ExecutionRow;
 use crate::history::record::{accepted_at, first_id_at};
 use forebay_contract::outcome::{ErrorCode, ExecutionStatus};
@@ -15,7 +16,7 @@ pub struct Filter {
     pub tenants: Option<Vec<Name>>,
     /// Of integrations of this name.
     pub integration: Option<Name>,
-    /// In one of these states; empty: in any state.
+    /// With one of these statuses; empty: with any status.
     pub statuses: Vec<ExecutionStatus>,
     /// Accepted at this time or later.
     pub since: Option<UnixMicros>,
@@ -25,7 +26,7 @@ pub struct Filter {
     pub label: Option<LabelFilter>,
     /// With this error code.
     pub error: Option<ErrorCode>,
-    /// This one.
+    /// With this id.
     pub id: Option<ExecutionId>,
     /// Maximum rows.
     pub limit: u32,
@@ -89,7 +90,7 @@ impl LabelFilter {
         }
     }
 
-    /// As the index has it.
+    /// Returns the term by which the index of labels has it.
     fn term(&self) -> String {
         match self {
             Self::Is(label) => label.as_str().to_owned(),
@@ -98,11 +99,11 @@ impl LabelFilter {
     }
 }
 
-/// In which order rows are wanted.
+/// The order of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
     NewestFirst,
-    /// As they were accepted.
+    /// In the order of receipt.
     OldestFirst,
 }
 
@@ -115,10 +116,10 @@ impl Order {
     }
 }
 
-/// So many integrations are not asked for one by one where there is little to go through.
+/// Number of integrations from which a short time is read whole instead of by integration.
 pub(crate) const MANY_INTEGRATIONS: usize = 20;
-/// Nor are so many where an index of few rows, of failures or of a label, has what is looked for: each would be asked for in each
-/// partition.
+/// Number of integrations from which an index of few rows, of failures or of a label, is read whole: each integration would be looked up in
+/// each partition.
 const VERY_MANY_INTEGRATIONS: usize = 300;
 
 /// Statements of one search. They have only the conditions that are asked for, so that each form gets the plan that suits it. The order
@@ -128,9 +129,9 @@ pub(crate) struct Search {
     /// The integrations that are asked for; `None`: all.
     integrations: Option<Vec<Uuid>>,
     has_label: bool,
-    /// What has succeeded is not looked for.
+    /// True if successes do not fit.
     only_unsuccessful: bool,
-    /// Only a little time is searched: it is gone through whatever the integration.
+    /// True if the searched time is so short that its rows are read whatever their integration.
     is_short: bool,
     limit: i64,
     parameters: Vec<Box<dyn ToSql + Sync + Send>>,
@@ -144,16 +145,16 @@ impl Search {
         let (limit, parameters) = (filter.limit.into(), Vec::new());
         let mut search = Self { conditions, integrations, has_label, only_unsuccessful, is_short: false, limit, parameters };
         if !filter.statuses.is_empty() {
-            let words: Vec<&'static str> = filter.statuses.iter().map(|status| status.as_str()).collect();
+            let words: Vec<Stored<ExecutionStatus>> = filter.statuses.iter().copied().map(Stored).collect();
             let place = search.bind(words);
             search.and(&format!("e.status = any({place})"));
         }
         if only_unsuccessful {
-            // Said again in the words of the partial indexes.
+            // Repeated in the words of the partial indexes.
             search.and("e.status <> 'succeeded'");
         }
         if let Some(error) = filter.error {
-            let place = search.bind(error.as_str());
+            let place = search.bind(Stored(error));
             search.and(&format!("e.error_code = {place}"));
         }
         if let Some(label) = &filter.label {
@@ -199,7 +200,7 @@ impl Search {
         self
     }
 
-    /// Returns one page, with `columns` of `e` and tenant and name of its integration.
+    /// Returns one page with `columns` of `e` and of its integration `i`.
     pub(crate) fn page(mut self, columns: &str, order: Order) -> (String, Vec<Box<dyn ToSql + Sync + Send>>) {
         let limit = self.bind(self.limit);
         let ordered = format!("order by e.id {} limit {limit}", order.as_sql());
@@ -218,9 +219,7 @@ impl Search {
             }
         };
         let direction = order.as_sql();
-        let sql = format!(
-            "select {columns}, i.tenant, i.name from ({page}) e join integrations i on i.id = e.integration_id order by e.id {direction}"
-        );
+        let sql = format!("select {columns} from ({page}) e join integrations i on i.id = e.integration_id order by e.id {direction}");
         (sql, self.parameters)
     }
 
@@ -256,7 +255,7 @@ impl Search {
         self.conditions.push_str(condition);
     }
 
-    /// The place of a parameter in the statement.
+    /// Adds a parameter and returns its place in the statement.
     fn bind(&mut self, parameter: impl ToSql + Sync + Send + 'static) -> String {
         self.parameters.push(Box::new(parameter));
         format!("${}", self.parameters.len())

@@ -1,4 +1,4 @@
-//! Figures of traffic: how many executions ended, and how long they took, by integration and minute.
+//! Execution statistics: counts and durations of executions that ended, by integration and minute.
 //!
 //! Workers write minutes. Triggers of the database keep the sums that charts are read from (`migrations/0008_traffic.sql`).
 
@@ -23,18 +23,18 @@ const MINUTES_KEPT: i64 = MINUTES_READ + 2 * HOUR;
 /// Executions that ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
-    /// Well.
-    pub succeeded: u32,
+    /// Executions that succeeded.
+    pub succeeded: u64,
     /// Executions that failed.
-    pub failed: u32,
+    pub failed: u64,
     /// Executions that expired before they began.
-    pub expired: u32,
+    pub expired: u64,
     /// Durations of the executions that had begun.
     pub durations: Durations,
 }
 
 impl Counts {
-    /// Counts one; `took`: `None` where it had not begun. One that has not ended counts nothing.
+    /// Counts one execution. `took`: its duration; `None`: it had not begun. One that has not ended is not counted.
     pub fn add(&mut self, status: ExecutionStatus, took: Option<Duration>) {
         let count = match status {
             ExecutionStatus::Succeeded => &mut self.succeeded,
@@ -56,10 +56,10 @@ impl Counts {
         self.durations.merge(&others.durations);
     }
 
-    /// All of them.
+    /// Returns the number of all of them.
     #[must_use]
     pub fn total(&self) -> u64 {
-        u64::from(self.succeeded) + u64::from(self.failed) + u64::from(self.expired)
+        self.succeeded.saturating_add(self.failed).saturating_add(self.expired)
     }
 }
 
@@ -88,8 +88,8 @@ pub(crate) fn begin_of(micros: i64, width: i64) -> i64 {
 }
 
 impl Store {
-    /// Writes what a worker counted. Its rows are its own, and what is written again replaces what was written, for two days; a row of
-    /// a minute that is longer ago adds to what was written.
+    /// Writes the statistics of a worker, in rows of its own. For two days, a row that is written again replaces the earlier one; later its
+    /// counts are added.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]: write it again, with what has come meanwhile.
@@ -97,11 +97,11 @@ impl Store {
         if counts.is_empty() {
             return Ok(());
         }
-        let operation = "record traffic";
+        let operation = "record statistics";
         let failed = StoreError::during(operation);
         let mut counts: Vec<&MinuteStatistics> = counts.iter().collect();
         counts.sort_unstable_by_key(|count| (count.integration, count.minute));
-        let number = |count: u32| i32::try_from(count).unwrap_or(i32::MAX);
+        let number = |count: u64| i32::try_from(count).unwrap_or(i32::MAX);
         let integrations: Vec<Uuid> = counts.iter().map(|count| count.integration).collect();
         let minutes: Vec<Timestamp> = counts.iter().map(|count| Timestamp(count.minute)).collect();
         let succeeded: Vec<i32> = counts.iter().map(|count| number(count.counts.succeeded)).collect();

@@ -9,9 +9,9 @@ use std::time::Duration;
 use tokio_postgres::Row;
 
 const WHAT: &str = "the access token";
-/// Longer than a token server is waited for: then the process that fetched is taken to be gone.
+/// Time after which a process that fetches is taken to be gone: longer than the timeout of a token server.
 const TURN_SECONDS: f64 = 20.0;
-/// A row without a token that can be used is forgotten after this time, and one with a token this long after its end.
+/// Retention of a row: after its token expires, or, without a usable token, after its last turn.
 const ROW_SECONDS: f64 = 86_400.0;
 
 impl TokenStore for Store {
@@ -31,18 +31,18 @@ impl Store {
         let client = self.client(operation).await?;
         let (tenant, connection) = (owner.tenant.as_str(), owner.connection.as_str());
         // The server's clock counts for all processes.
-        let sql =
-            "select turn, coalesce(fetching_until > now(), false), sealed, sealed_by, extract(epoch from usable_until - now())::float8
+        let sql = "select turn, coalesce(fetching_until > now(), false) as is_fetched, sealed, sealed_by,
+                       extract(epoch from usable_until - now())::float8 as usable_for
                    from connection_tokens where tenant = $1 and connection = $2 and settings = $3";
         let row = client.query_opt(sql, &[&tenant, &connection, &settings]).await.map_err(StoreError::during(operation))?;
         if let Some(token) = row.as_ref().and_then(|row| usable(row, keys, owner)).filter(|shared| Some(&shared.token) != refused) {
             return Ok(TokenTurn::Use(token));
         }
-        if row.as_ref().is_some_and(|row| row.get(1)) {
+        if row.as_ref().is_some_and(|row| row.get("is_fetched")) {
             return Ok(TokenTurn::Wait);
         }
-        let seen: i64 = row.as_ref().map_or(0, |row| row.get(0));
-        // A faster process has changed the turn by now, and perhaps kept a token.
+        let seen: i64 = row.as_ref().map_or(0, |row| row.get("turn"));
+        // A faster process has changed the turn by now, and perhaps stored a token.
         let sql = "insert into connection_tokens as known (tenant, connection, settings, turn, fetching_until, expires_at)
                    values ($1, $2, $3, $4::bigint + 1, now() + make_interval(secs => $5), now() + make_interval(secs => $6))
                    on conflict (tenant, connection, settings) do update set turn = excluded.turn, fetching_until = excluded.fetching_until,
@@ -52,11 +52,11 @@ impl Store {
         let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 6] =
             [&tenant, &connection, &settings, &seen, &TURN_SECONDS, &ROW_SECONDS];
         let turn = client.query_opt(sql, &parameters).await.map_err(StoreError::during(operation))?;
-        Ok(turn.map_or(TokenTurn::Wait, |row| TokenTurn::Fetch(row.get(0))))
+        Ok(turn.map_or(TokenTurn::Wait, |row| TokenTurn::Fetch(row.get("turn"))))
     }
 
     async fn end_turn(&self, owner: &TokenOwner, turn: i64, fetched: Option<&SharedToken>) -> Result<(), StoreError> {
-        let operation = "keep an access token";
+        let operation = "store an access token";
         let (keys, settings) = self.sealing(owner)?;
         let sealed = match fetched {
             Some(shared) => Some(keys.seal(&place(owner, &earlier_place(owner)), shared.token.expose().as_bytes().to_vec())?),
@@ -66,7 +66,7 @@ impl Store {
         let by = sealed.as_ref().map(|sealed| sealed.by.as_slice());
         let seconds = fetched.map(|shared| shared.usable_for.as_secs_f64());
         let client = self.client(operation).await?;
-        // Nothing is kept of a turn that has become another process'.
+        // The token of a turn that another process has taken over is not stored.
         let sql = "update connection_tokens set fetching_until = null, sealed = $5, sealed_by = $6,
                        usable_until = now() + make_interval(secs => $7),
                        expires_at = now() + make_interval(secs => coalesce($7, 0) + $8)
@@ -86,10 +86,10 @@ impl Store {
     }
 }
 
-/// The row's token, where it is there, has not ended, and can be opened.
+/// Returns the row's token if there is one that has not expired and can be opened.
 fn usable(row: &Row, keys: &SecretKeys, owner: &TokenOwner) -> Option<SharedToken> {
-    let (content, by): (Option<&[u8]>, Option<&[u8]>) = (row.get(2), row.get(3));
-    let usable_for = Duration::try_from_secs_f64(row.get::<_, Option<f64>>(4)?).ok().filter(|left| !left.is_zero())?;
+    let (content, by): (Option<&[u8]>, Option<&[u8]>) = (row.get("sealed"), row.get("sealed_by"));
+    let usable_for = Duration::try_from_secs_f64(row.get::<_, Option<f64>>("usable_for")?).ok().filter(|left| !left.is_zero())?;
     // Of a key that was taken away: a new token is fetched then.
     let text = keys.open(&place(owner, &earlier_place(owner)), content?, by?).ok()?;
     Some(SharedToken { token: Secret::new(String::from_utf8(text).ok()?), usable_for })

@@ -1,12 +1,11 @@
 //! Connections: named credentials, stored encrypted.
 
 use crate::access::{digests, signing};
-use crate::database::audit_event::{AuditEvent, Principal};
+use crate::database::audit_event::{AuditAction, AuditEvent, Principal};
 use crate::database::caps::Counted;
 use crate::database::change_transaction::{ChangeTransaction, Part};
 use crate::database::pool::Store;
-use crate::database::timestamp::Timestamp;
-use crate::definitions::integrations::read_name;
+use crate::database::row::ReadRow;
 use crate::error::StoreError;
 use crate::seal::{Place, Sealed, SecretKeys};
 use deadpool_postgres::{GenericClient, Transaction};
@@ -14,6 +13,7 @@ use forebay_contract::connection::{Connection, take_secrets};
 use forebay_contract::json::read_json;
 use forebay_contract::{Name, UnixMicros};
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio_postgres::Row;
@@ -39,7 +39,7 @@ impl SealedConnection {
         self.opened(keys).map(|(_, connection)| connection)
     }
 
-    /// The document and the connection.
+    /// Returns the document and the connection.
     fn opened(&self, keys: &SecretKeys) -> Result<(Value, Connection), StoreError> {
         let document = self.document(keys)?;
         let connection = Connection::from_stored(&document).map_err(|_| DAMAGED)?;
@@ -47,14 +47,14 @@ impl SealedConnection {
         if connection.tenant == self.tenant && connection.name == self.name { Ok((document, connection)) } else { Err(DAMAGED) }
     }
 
-    /// The document that it was read from, every secret as text.
+    /// Returns its document, every secret as text.
     fn document(&self, keys: &SecretKeys) -> Result<Value, StoreError> {
         let text = keys.open(&place(&self.tenant, &self.name, self.id.as_bytes()), &self.content, &self.by)?;
         read_json(&text).map_err(|_| DAMAGED)
     }
 }
 
-const DAMAGED: StoreError = StoreError::Damaged { what: "connection" };
+const DAMAGED: StoreError = StoreError::Damaged { what: Cow::Borrowed("connection") };
 
 fn place<'a>(tenant: &'a Name, name: &'a Name, earlier: &'a [u8]) -> Place<'a> {
     Place { kind: "the connection", tenant: tenant.as_str(), name: name.as_str(), earlier }
@@ -66,7 +66,7 @@ impl std::fmt::Debug for SealedConnection {
     }
 }
 
-/// A connection in a listing: what may be shown of it.
+/// A connection in a listing, without its secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionRow {
     /// Its id.
@@ -75,9 +75,9 @@ pub struct ConnectionRow {
     pub tenant: Name,
     /// Its name.
     pub name: Name,
-    /// `http`, `postgres`, ...
+    /// Its kind, such as `http`.
     pub kind: String,
-    /// For people.
+    /// Its description, for people.
     pub description: String,
     /// True if steps may use it.
     pub enabled: bool,
@@ -91,8 +91,8 @@ const OPERATION: &str = "write a connection";
 const RESEAL: &str = "encrypt connections and keys anew";
 
 impl Store {
-    /// Creates or replaces a connection. `document` is what `connection` was read from, every secret as text. `expected`: the revision that
-    /// the change was made from; 0: there must be none yet.
+    /// Creates or replaces a connection. `document`: the document of `connection`, every secret as text. `expected`: the revision from which
+    /// the change was made; 0: there must be no connection yet.
     ///
     /// # Errors
     /// [`StoreError::Changed`], [`StoreError::TooMany`], and those of the database.
@@ -126,8 +126,8 @@ impl Store {
         if before.is_none() {
             self.caps.check(&transaction, Counted::Connections, &connection.tenant).await?;
         }
-        let action = if before.is_some() { "connection.update" } else { "connection.create" };
-        // One that cannot be opened any more is replaced all the same.
+        let action = if before.is_some() { AuditAction::ConnectionUpdate } else { AuditAction::ConnectionCreate };
+        // A connection that cannot be opened any more is replaced all the same.
         let earlier = known.and_then(|known| known.document(keys).ok());
         let (shown_before, after) = audited(earlier.as_ref(), document);
         let shown_before = shown_before.or_else(|| before.as_ref().map(ConnectionRow::shown));
@@ -136,7 +136,7 @@ impl Store {
         Ok(id)
     }
 
-    /// All connections, or those of a tenant, by tenant and name.
+    /// Returns all connections, or those of a tenant, by tenant and name.
     ///
     /// # Errors
     /// Those of the database.
@@ -179,7 +179,7 @@ impl Store {
         Ok(document)
     }
 
-    /// Lets steps use a connection, or not.
+    /// Enables or disables a connection.
     ///
     /// # Errors
     /// Those of [`Store::connection`].
@@ -194,7 +194,7 @@ impl Store {
         let revision = self.connection_listed(tenant, name).await?.revision;
         let mut document = self.connection_document(tenant, name, keys).await?;
         document["enabled"] = enabled.into();
-        let connection = Connection::from_stored(&document).map_err(|_| StoreError::Damaged { what: "connection" })?;
+        let connection = Connection::from_stored(&document).map_err(|_| DAMAGED)?;
         self.put_connection(&connection, &document, keys, Some(revision), by).await.map(drop)
     }
 
@@ -213,7 +213,7 @@ impl Store {
         }
         let sql = "delete from connections where tenant = $1 and name = $2";
         transaction.execute(sql, &[&tenant.as_str(), &name.as_str()]).await.map_err(failed)?;
-        transaction.commit(by, &[audit_event("connection.delete", tenant, name, Some(before.shown()), None)]).await
+        transaction.commit(by, &[audit_event(AuditAction::ConnectionDelete, tenant, name, Some(before.shown()), None)]).await
     }
 
     /// Encrypts connections, signing keys and the key of digests anew that the first key has not encrypted, or that an earlier version has,
@@ -228,7 +228,8 @@ impl Store {
         resealed += signing::reseal(&transaction, keys).await?;
         resealed += usize::from(digests::reseal(&transaction, keys).await?);
         let after = json!({ "reencrypted": resealed });
-        let event = AuditEvent { tenant: None, action: "connection.rotate", target: "*".to_owned(), before: None, after: Some(after) };
+        let event =
+            AuditEvent { tenant: None, action: AuditAction::ConnectionRotate, target: "*".to_owned(), before: None, after: Some(after) };
         transaction.commit(by, &[event]).await?;
         Ok(resealed)
     }
@@ -237,7 +238,7 @@ impl Store {
 /// Encrypts the connections anew that the first key has not encrypted, and returns their number.
 async fn reseal(transaction: &Transaction<'_>, keys: &SecretKeys) -> Result<usize, StoreError> {
     let failed = StoreError::during(RESEAL);
-    let rows = transaction.query("select tenant, name, id, sealed, sealed_by from connections", &[]).await.map_err(failed)?;
+    let rows = transaction.query(&format!("select {SEALED_COLUMNS} from connections"), &[]).await.map_err(failed)?;
     let (mut ids, mut contents, mut bys) = (Vec::new(), Vec::new(), Vec::new());
     for row in &rows {
         let stored = sealed_row(row)?;
@@ -258,18 +259,19 @@ async fn reseal(transaction: &Transaction<'_>, keys: &SecretKeys) -> Result<usiz
 }
 
 const COLUMNS: &str = "id, tenant, name, kind, description, enabled, updated_at, revision";
+const SEALED_COLUMNS: &str = "tenant, name, id, sealed, sealed_by";
 
 /// Reads [`COLUMNS`].
 fn connection_row(row: &Row) -> Result<ConnectionRow, StoreError> {
     Ok(ConnectionRow {
-        id: row.get(0),
-        tenant: read_name(row.get(1))?,
-        name: read_name(row.get(2))?,
-        kind: row.get(3),
-        description: row.get(4),
-        enabled: row.get(5),
-        updated_at: row.get::<_, Timestamp>(6).0,
-        revision: row.get(7),
+        id: row.get("id"),
+        tenant: row.name("tenant")?,
+        name: row.name("name")?,
+        kind: row.get("kind"),
+        description: row.get("description"),
+        enabled: row.get("enabled"),
+        updated_at: row.time("updated_at"),
+        revision: row.get("revision"),
     })
 }
 
@@ -280,23 +282,23 @@ async fn read(client: &impl GenericClient, tenant: &Name, name: &Name) -> Result
 }
 
 async fn read_sealed(client: &impl GenericClient, tenant: &Name, name: &Name) -> Result<Option<SealedConnection>, StoreError> {
-    let sql = "select tenant, name, id, sealed, sealed_by from connections where tenant = $1 and name = $2";
-    let row = client.query_opt(sql, &[&tenant.as_str(), &name.as_str()]).await.map_err(StoreError::during("read a connection"))?;
+    let sql = format!("select {SEALED_COLUMNS} from connections where tenant = $1 and name = $2");
+    let row = client.query_opt(&sql, &[&tenant.as_str(), &name.as_str()]).await.map_err(StoreError::during("read a connection"))?;
     row.as_ref().map(sealed_row).transpose()
 }
 
-/// Reads tenant, name, id, sealed and sealed_by.
+/// Reads [`SEALED_COLUMNS`].
 fn sealed_row(row: &Row) -> Result<SealedConnection, StoreError> {
     Ok(SealedConnection {
-        tenant: read_name(row.get(0))?,
-        name: read_name(row.get(1))?,
-        id: row.get(2),
-        content: row.get(3),
-        by: row.get(4),
+        tenant: row.name("tenant")?,
+        name: row.name("name")?,
+        id: row.get("id"),
+        content: row.get("sealed"),
+        by: row.get("sealed_by"),
     })
 }
 
-/// The two versions of a connection as the audit log shows them: without the secrets, and with those of them that are others.
+/// Returns the two versions of a connection as the audit log shows them: without secrets, and with the names of the secrets that differ.
 fn audited(before: Option<&Value>, after: &Value) -> (Option<Value>, Value) {
     let mut paths = Connection::secret_fields(after);
     paths.extend(before.map(Connection::secret_fields).unwrap_or_default());
@@ -304,7 +306,7 @@ fn audited(before: Option<&Value>, after: &Value) -> (Option<Value>, Value) {
     let mut secrets = take_secrets(&mut earlier, &mut after, &paths);
     secrets.retain(|(_, change)| *change != "unchanged");
     let shown = |mut document: Value| {
-        // Written out or not, it is the same.
+        // Absent is the same as true.
         document["enabled"] = json!(document.get("enabled") != Some(&Value::Bool(false)));
         document
     };
@@ -315,7 +317,7 @@ fn audited(before: Option<&Value>, after: &Value) -> (Option<Value>, Value) {
     (before.map(|_| shown(earlier)), after)
 }
 
-fn audit_event(action: &'static str, tenant: &Name, name: &Name, before: Option<Value>, after: Option<Value>) -> AuditEvent {
+fn audit_event(action: AuditAction, tenant: &Name, name: &Name, before: Option<Value>, after: Option<Value>) -> AuditEvent {
     AuditEvent { tenant: Some(tenant.clone()), action, target: format!("{tenant}/{name}"), before, after }
 }
 
@@ -334,9 +336,9 @@ fn not_found(tenant: &Name, name: &Name) -> StoreError {
     StoreError::NotFound { what: format!("the connection {tenant}/{name}") }
 }
 
-/// All of them: there are few.
+/// Returns all connections: there are few.
 pub(crate) async fn load(transaction: &Transaction<'_>) -> Result<HashMap<(Name, Name), Arc<SealedConnection>>, StoreError> {
-    let rows = transaction.query("select tenant, name, id, sealed, sealed_by from connections", &[]).await;
+    let rows = transaction.query(&format!("select {SEALED_COLUMNS} from connections"), &[]).await;
     let mut connections = HashMap::new();
     for row in rows.map_err(StoreError::during("load connections"))? {
         let sealed = sealed_row(&row)?;

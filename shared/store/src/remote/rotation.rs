@@ -1,8 +1,10 @@
-//! Encrypting anew what executions keep, after a new key was put first: in parts, so that another process can go on where one has ended.
+//! Encrypting payloads of executions anew, after a new key was put first: in parts, so that another process can go on where one has ended.
 
 use crate::database::change_transaction::{ChangeTransaction, NO_PART};
 use crate::database::pool::Store;
+use crate::database::row::ReadRow;
 use crate::database::timestamp::Timestamp;
+use crate::database::word::Stored;
 use crate::error::StoreError;
 use crate::history::payload::Packed;
 use crate::history::sealed;
@@ -28,16 +30,16 @@ pub struct Rotation {
     /// True while a process works on it. One that is neither running nor finished has to be started again, and goes on where it ended.
     pub is_running: bool,
     /// Connections, keys and payloads that were encrypted anew.
-    pub resealed: i64,
+    pub resealed: u64,
     /// Payloads that no given key opens.
-    pub unreadable: i64,
+    pub unreadable: u64,
     /// Executions that were received before this time are done.
     pub up_to: Option<UnixMicros>,
     /// True if it is for the key that is the first one now.
     pub is_of_this_key: bool,
 }
 
-/// The right to go on with it, of one process.
+/// The right of one process to continue a rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Runner(Uuid);
 
@@ -76,20 +78,19 @@ impl Store {
         let operation = "read how far encrypting anew has come";
         let client = self.client(operation).await?;
         let sql = format!(
-            "select started_at, finished_at, finished_at is null and last_seen_at > now() - interval '{GONE}', resealed, unreadable, accepted_at,
-                 key_id = $1
+            "select started_at, finished_at, finished_at is null and last_seen_at > now() - interval '{GONE}' as is_running, resealed,
+                 unreadable, accepted_at, key_id = $1 as is_of_this_key
              from key_rotation"
         );
         let row = client.query_opt(&sql, &[&keys.current_id()]).await.map_err(StoreError::during(operation))?;
-        let time = |row: &Row, column: usize| row.get::<_, Option<Timestamp>>(column).map(|time| time.0);
         Ok(row.map(|row| Rotation {
-            started_at: row.get::<_, Timestamp>(0).0,
-            finished_at: time(&row, 1),
-            is_running: row.get(2),
-            resealed: row.get(3),
-            unreadable: row.get(4),
-            up_to: time(&row, 5),
-            is_of_this_key: row.get(6),
+            started_at: row.time("started_at"),
+            finished_at: row.optional_time("finished_at"),
+            is_running: row.get("is_running"),
+            resealed: row.count("resealed"),
+            unreadable: row.count("unreadable"),
+            up_to: row.optional_time("accepted_at"),
+            is_of_this_key: row.get("is_of_this_key"),
         }))
     }
 
@@ -115,21 +116,21 @@ impl Store {
         let sql = "select execution_id, accepted_at, kind from key_rotation where runner = $1 and finished_at is null for update";
         let Some(place) = transaction.query_opt(sql, &[&runner.0]).await.map_err(failed)? else { return Ok(false) };
         let after: Option<(Uuid, Timestamp, String)> = place
-            .get::<_, Option<Uuid>>(0)
-            .and_then(|id| Some((id, place.get::<_, Option<Timestamp>>(1)?, place.get::<_, Option<String>>(2)?)));
+            .get::<_, Option<Uuid>>("execution_id")
+            .and_then(|id| Some((id, place.get::<_, Option<Timestamp>>("accepted_at")?, place.get::<_, Option<String>>("kind")?)));
         let (id, at, kind) = after.unwrap_or((Uuid::nil(), Timestamp(UnixMicros::default()), String::new()));
         // A part has a bounded number of rows, whether they are encrypted or not: it takes no longer in a large history.
         let sql = "select execution_id, accepted_at, kind,
-                       case when encoding like 'sealed-%' then substring(content from 1 for 8) <> $4 else false end
+                       case when encoding like 'sealed-%' then substring(content from 1 for 8) <> $4 else false end as is_due
                    from execution_payloads where (execution_id, accepted_at, kind) > ($1, $2, $3)
                    order by execution_id, accepted_at, kind limit $5";
         let rows = transaction.query(sql, &[&id, &at, &kind, &keys.current_id(), &PART]).await.map_err(failed)?;
         let (mut resealed, mut unreadable) = (0_i64, 0_i64);
-        for row in rows.iter().filter(|row| row.get(3)) {
+        for row in rows.iter().filter(|row| row.get("is_due")) {
             match reseal(&transaction, keys, row).await {
                 Ok(done) => resealed += i64::from(done),
                 Err(error @ (StoreError::Invalid { .. } | StoreError::Damaged { .. })) => {
-                    tracing::warn!(execution.id = %row.get::<_, Uuid>(0), %error, "a payload cannot be encrypted anew");
+                    tracing::warn!(execution.id = %row.get::<_, Uuid>("execution_id"), %error, "a payload cannot be encrypted anew");
                     unreadable += 1;
                 }
                 Err(error) => return Err(error),
@@ -137,7 +138,9 @@ impl Store {
         }
         let last = rows.last().filter(|_| rows.len() as i64 == PART);
         let (id, at, kind) = match last {
-            Some(row) => (Some(row.get::<_, Uuid>(0)), Some(row.get::<_, Timestamp>(1)), Some(row.get::<_, String>(2))),
+            Some(row) => {
+                (Some(row.get::<_, Uuid>("execution_id")), Some(row.get::<_, Timestamp>("accepted_at")), Some(row.get::<_, String>("kind")))
+            }
             None => (None, None, None),
         };
         let sql = "update key_rotation set resealed = resealed + $2, unreadable = unreadable + $3, last_seen_at = now(),
@@ -152,12 +155,12 @@ impl Store {
 /// Encrypts one payload anew; `false`: it is gone by now.
 async fn reseal(transaction: &Transaction<'_>, keys: &SecretKeys, found: &Row) -> Result<bool, StoreError> {
     let failed = StoreError::during(OPERATION);
-    let (execution, at, kind): (Uuid, Timestamp, &str) = (found.get(0), found.get(1), found.get(2));
+    let (execution, at, kind): (Uuid, Timestamp, &str) = (found.get("execution_id"), found.get("accepted_at"), found.get("kind"));
     let sql = "select encoding, content from execution_payloads where execution_id = $1 and accepted_at = $2 and kind = $3 for update";
     let Some(row) = transaction.query_opt(sql, &[&execution, &at, &kind]).await.map_err(failed)? else { return Ok(false) };
-    let (encoding, content) = sealed::open(Some(keys), execution, kind, row.get(0), row.get(1))?;
-    let Packed { encoding, content } = sealed::seal(keys, execution, kind, Packed { encoding: sealed::inner(encoding), content })?;
+    let opened = sealed::open(Some(keys), execution, kind, Packed::of_row(&row)?)?;
+    let Packed { encoding, content } = sealed::seal(keys, execution, kind, opened)?;
     let sql = "update execution_payloads set encoding = $4, content = $5 where execution_id = $1 and accepted_at = $2 and kind = $3";
-    transaction.execute(sql, &[&execution, &at, &kind, &encoding, &content]).await.map_err(failed)?;
+    transaction.execute(sql, &[&execution, &at, &kind, &Stored(encoding), &content]).await.map_err(failed)?;
     Ok(true)
 }

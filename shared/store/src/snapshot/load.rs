@@ -6,8 +6,8 @@ use crate::access::signing::{self, SigningKey};
 use crate::cluster::tenant_queues;
 use crate::database::change_transaction::Part;
 use crate::database::pool::Store;
-use crate::database::timestamp::Timestamp;
-use crate::definitions::integrations::{Integration, read_definition, read_name};
+use crate::database::row::ReadRow;
+use crate::definitions::integrations::{Integration, read_definition};
 use crate::definitions::tenants;
 use crate::error::StoreError;
 use crate::history::diagnoses;
@@ -16,7 +16,7 @@ use crate::seal::SecretKeys;
 use crate::snapshot::Snapshot;
 use crate::triggers::trigger_states;
 use deadpool_postgres::Transaction;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use tokio_postgres::{IsolationLevel, Row};
 use uuid::Uuid;
@@ -50,7 +50,7 @@ impl Loader {
         Self { store, loaded: NOTHING, snapshot: Arc::default() }
     }
 
-    /// The new snapshot when something has changed.
+    /// Returns the new snapshot if something has changed.
     pub(crate) async fn refresh(&mut self) -> Result<Option<Arc<Snapshot>>, StoreError> {
         let mut client = self.store.client(OPERATION).await?;
         let stored = read_generations(&client).await?;
@@ -96,7 +96,7 @@ async fn read_generations(client: &impl deadpool_postgres::GenericClient) -> Res
     let failed = StoreError::during(OPERATION);
     let statement = client.prepare_cached("select part, generation from snapshot_generations").await.map_err(failed)?;
     let rows = client.query(&statement, &[]).await.map_err(failed)?;
-    let of = |part: Part| rows.iter().find(|row| row.get::<_, &str>(0) == part.as_str()).map_or(0, |row| row.get(1));
+    let of = |part: Part| rows.iter().find(|row| row.get::<_, &str>("part") == part.as_str()).map_or(0, |row| row.get("generation"));
     Ok(Generations {
         integrations: of(Part::Integrations),
         keys: of(Part::Keys),
@@ -119,7 +119,7 @@ async fn load_integrations(transaction: &Transaction<'_>, next: &mut Snapshot, l
         // The first load of a large installation may take longer than a statement of daily work.
         transaction.batch_execute("set local statement_timeout = '60s'").await.map_err(failed)?;
     }
-    let sql = "select i.id, i.tenant, i.name, i.current_version, v.document::text from integrations i
+    let sql = "select i.id, i.tenant, i.name, i.current_version, v.document::text as document from integrations i
                join integration_versions v on v.integration_id = i.id and v.version = i.current_version where i.changed > $1";
     let statement = transaction.prepare_cached(sql).await.map_err(failed)?;
     for row in transaction.query(&statement, &[&since]).await.map_err(failed)? {
@@ -129,8 +129,9 @@ async fn load_integrations(transaction: &Transaction<'_>, next: &mut Snapshot, l
 }
 
 fn put_integration(next: &mut Snapshot, row: &Row) {
-    let (id, tenant, name, version): (Uuid, &str, &str, i32) = (row.get(0), row.get(1), row.get(2), row.get(3));
-    match read_definition(row.get(4)) {
+    let (id, tenant, name): (Uuid, &str, &str) = (row.get("id"), row.get("tenant"), row.get("name"));
+    let version: i32 = row.get("current_version");
+    match read_definition(row.get("document")) {
         Ok(definition) => {
             let integration = Arc::new(Integration { id, version, definition: Arc::new(definition) });
             next.integrations.insert(id, integration.clone());
@@ -160,12 +161,11 @@ fn put_integration(next: &mut Snapshot, row: &Row) {
     }
 }
 
-/// All keys: there are few, and deleted ones must go. Keys that have not changed keep their allocation.
+/// Loads all keys: there are few, and deleted ones must go. Keys that have not changed keep their allocation.
 async fn load_keys(transaction: &Transaction<'_>, secrets: Option<&SecretKeys>, next: &mut Snapshot) -> Result<(), StoreError> {
     let failed = StoreError::during(OPERATION);
-    let sql = "select k.digest, k.id, k.tenant, k.label, k.expires_at,
-                   array(select g.integration_id from api_key_grants g where g.key_id = k.id), k.sealed, k.sealed_by,
-                   k.reads_all_outcomes
+    let sql = "select k.digest, k.id, k.tenant, k.label, k.expires_at, k.sealed, k.sealed_by, k.reads_all_outcomes,
+                   array(select g.integration_id from api_key_grants g where g.key_id = k.id) as integrations
                from api_keys k";
     let statement = transaction.prepare_cached(sql).await.map_err(failed)?;
     let rows = transaction.query(&statement, &[]).await.map_err(failed)?;
@@ -173,18 +173,23 @@ async fn load_keys(transaction: &Transaction<'_>, secrets: Option<&SecretKeys>, 
     let mut keys: HashMap<[u8; 32], Vec<Arc<ApiKey>>> = HashMap::with_capacity(rows.len());
     let mut signing: HashMap<Uuid, Vec<Arc<SigningKey>>> = HashMap::new();
     for row in rows {
-        let digest: &[u8] = row.get(0);
-        let digest: [u8; 32] = digest.try_into().map_err(|_| StoreError::Damaged { what: "key digest" })?;
-        let integrations: HashSet<Uuid> = row.get::<_, Vec<Uuid>>(5).into_iter().collect();
-        let expires_at = row.get::<_, Option<Timestamp>>(4).map(|time| time.0);
-        let (id, tenant, label) = (row.get(1), read_name(row.get(2))?, row.get(3));
-        let reads_all_outcomes = row.get(8);
-        let key = ApiKey { id, tenant, label, integrations, expires_at, reads_all_outcomes, last_use: LastUse::default() };
+        let digest: &[u8] = row.get("digest");
+        let digest: [u8; 32] = digest.try_into().map_err(|_| StoreError::damaged("key digest"))?;
+        let id = row.get("id");
+        let key = ApiKey {
+            id,
+            tenant: row.name("tenant")?,
+            label: row.get("label"),
+            integrations: row.get::<_, Vec<Uuid>>("integrations").into_iter().collect(),
+            expires_at: row.optional_time("expires_at"),
+            reads_all_outcomes: row.get("reads_all_outcomes"),
+            last_use: LastUse::default(),
+        };
         let key = match before.get(&id) {
             Some(known) if **known == key => known.clone(),
             _ => Arc::new(key),
         };
-        let (Some(sealed), Some(by)) = (row.get::<_, Option<&[u8]>>(6), row.get::<_, Option<&[u8]>>(7)) else {
+        let (Some(sealed), Some(by)) = (row.get::<_, Option<&[u8]>>("sealed"), row.get::<_, Option<&[u8]>>("sealed_by")) else {
             keys.entry(digest).or_default().push(key);
             continue;
         };

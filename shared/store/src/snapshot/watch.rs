@@ -117,7 +117,7 @@ async fn first_load(loader: &mut Loader) -> Arc<Snapshot> {
         let error = match loader.refresh().await {
             Ok(Some(snapshot)) => return snapshot,
             // No generation is stored as the loader's first one; a table emptied by hand is what remains.
-            Ok(None) => StoreError::Damaged { what: "table snapshot_generations" },
+            Ok(None) => StoreError::damaged("table snapshot_generations"),
             Err(error) => error,
         };
         if said.is_none_or(|at: Instant| at.elapsed() > Duration::from_secs(10)) {

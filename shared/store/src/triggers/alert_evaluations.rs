@@ -2,8 +2,11 @@
 
 use crate::database::change_transaction::{ChangeTransaction, NO_PART};
 use crate::database::pool::Store;
+use crate::database::row::ReadRow;
 use crate::database::text::bounded_message;
 use crate::database::timestamp::Timestamp;
+use crate::database::word::Stored;
+use crate::database::word::words;
 use crate::error::StoreError;
 use crate::triggers::alerts::read_alert;
 use deadpool_postgres::GenericClient;
@@ -55,18 +58,11 @@ pub enum AlertPhase {
     Over,
 }
 
-impl AlertPhase {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Clear => "clear",
-            Self::Raised => "raised",
-            Self::Over => "over",
-        }
-    }
-
-    fn of_word(word: &str) -> Result<Self, StoreError> {
-        let all = [Self::Clear, Self::Raised, Self::Over];
-        all.into_iter().find(|phase| phase.as_str() == word).ok_or(StoreError::Damaged { what: "state of an alert" })
+words! {
+    pub(crate) AlertPhase {
+        Clear = "clear",
+        Raised = "raised",
+        Over = "over",
     }
 }
 
@@ -134,7 +130,8 @@ impl Store {
                    update alert_rules a set claimed_by = $1, claimed_until = now() + $3 * interval '1 second',
                        look_at = now() + $4 * interval '1 second'
                    from due where a.id = due.id
-                   returning a.id, a.document::text, a.revision, now(), a.number, a.told_at, a.reminded_at, a.pending::text, a.delivered,
+                   returning a.id, a.document::text as document, a.revision, now() as now, a.number, a.told_at, a.reminded_at,
+                       a.pending::text as pending, a.delivered,
                        a.attempts, a.try_at, a.tenant, a.name";
         let statement = client.prepare_cached(sql).await.map_err(failed)?;
         let parameters = (i64::from(max), lease.as_secs_f64(), interval.as_secs_f64());
@@ -144,7 +141,7 @@ impl Store {
             match due_alert(row) {
                 Ok(alert) => due.push(alert),
                 Err(error) => {
-                    let (tenant, name): (&str, &str) = (row.get(11), row.get(12));
+                    let (tenant, name): (&str, &str) = (row.get("tenant"), row.get("name"));
                     tracing::error!(alert.tenant = tenant, alert.name = name, %error, "an alert rule is not evaluated: it cannot be read");
                 }
             }
@@ -218,8 +215,7 @@ impl Store {
         client.execute(sql, &[&id, &me]).await.map(drop).map_err(StoreError::during(operation))
     }
 
-    /// When the last recorded execution of each of these integrations was accepted. Those that have none
-    /// are left out.
+    /// Returns the time of receipt of the last recorded execution of each of these integrations. Those that have none are left out.
     ///
     /// # Errors
     /// Those of the database.
@@ -231,25 +227,24 @@ impl Store {
                        select accepted_at from executions where integration_id = wanted.id order by id desc limit 1) e";
         let statement = client.prepare_cached(sql).await.map_err(failed)?;
         let rows = client.query(&statement, &[&integrations]).await.map_err(failed)?;
-        Ok(rows.iter().map(|row| (row.get(0), row.get::<_, Timestamp>(1).0)).collect())
+        Ok(rows.iter().map(|row| (row.get("id"), row.time("accepted_at"))).collect())
     }
 }
 
 fn due_alert(row: &Row) -> Result<DueAlert, StoreError> {
-    let time = |place: usize| row.get::<_, Option<Timestamp>>(place).map(|time| time.0);
-    let pending: Option<Value> = row.get::<_, Option<&str>>(7).and_then(|text| serde_json::from_str(text).ok());
+    let pending: Option<Value> = row.get::<_, Option<&str>>("pending").and_then(|text| serde_json::from_str(text).ok());
     Ok(DueAlert {
-        id: row.get(0),
-        alert: read_alert(row.get(1))?.0,
-        revision: row.get(2),
-        now: row.get::<_, Timestamp>(3).0,
-        number: row.get(4),
-        notified_at: time(5),
-        reminded_at: time(6),
+        id: row.get("id"),
+        alert: read_alert(row.get("document"))?.0,
+        revision: row.get("revision"),
+        now: row.time("now"),
+        number: row.get("number"),
+        notified_at: row.optional_time("told_at"),
+        reminded_at: row.optional_time("reminded_at"),
         pending: pending.as_ref().and_then(Notification::from_stored),
-        delivered: row.get(8),
-        attempts: row.get(9),
-        try_at: time(10),
+        delivered: row.get("delivered"),
+        attempts: row.get("attempts"),
+        try_at: row.optional_time("try_at"),
         states: Vec::new(),
     })
 }
@@ -261,18 +256,17 @@ async fn read_states(client: &impl GenericClient, due: &[DueAlert]) -> Result<Ha
     let rows = client.query(sql, &[&ids]).await.map_err(StoreError::during("read the states of alerts"))?;
     let mut states: HashMap<Uuid, Vec<AlertState>> = HashMap::new();
     for row in &rows {
-        let time = |place: usize| row.get::<_, Option<Timestamp>>(place).map(|time| time.0);
-        states.entry(row.get(0)).or_default().push(AlertState {
-            integration: row.get(1),
-            phase: AlertPhase::of_word(row.get(2))?,
-            watched_since: row.get::<_, Timestamp>(3).0,
-            waiting_since: time(4),
-            raised_at: time(5),
-            clear_since: time(6),
-            notified_at: time(7),
-            over_at: time(8),
-            flaps: row.get(9),
-            detail: row.get(10),
+        states.entry(row.get("rule_id")).or_default().push(AlertState {
+            integration: row.get("integration_id"),
+            phase: row.word("alert_states", "phase")?,
+            watched_since: row.time("watched_since"),
+            waiting_since: row.optional_time("waiting_since"),
+            raised_at: row.optional_time("raised_at"),
+            clear_since: row.optional_time("clear_since"),
+            notified_at: row.optional_time("told_at"),
+            over_at: row.optional_time("over_at"),
+            flaps: row.get("flaps"),
+            detail: row.get("detail"),
         });
     }
     Ok(states)
@@ -293,7 +287,7 @@ async fn write_state(client: &impl GenericClient, rule: Uuid, state: &AlertState
             &[
                 &rule,
                 &state.integration,
-                &state.phase.as_str(),
+                &Stored(state.phase),
                 &Timestamp(state.watched_since),
                 &time(state.waiting_since),
                 &time(state.raised_at),

@@ -1,10 +1,9 @@
 //! Alert rules: conditions of integrations and the receivers of notifications.
 
-use crate::database::audit_event::{AuditEvent, Principal};
+use crate::database::audit_event::{AuditAction, AuditEvent, Principal};
 use crate::database::change_transaction::{ChangeTransaction, NO_PART};
 use crate::database::pool::Store;
-use crate::database::timestamp::Timestamp;
-use crate::definitions::integrations::read_name;
+use crate::database::row::ReadRow;
 use crate::error::StoreError;
 use deadpool_postgres::GenericClient;
 use forebay_contract::alert::Alert;
@@ -33,7 +32,7 @@ pub struct AlertRow {
     /// The integrations for which it is raised, by name.
     pub raised: Vec<RaisedRow>,
     /// Notifications that were written so far.
-    pub messages: i64,
+    pub messages: u64,
     /// The time at which a notification was sent on every channel last.
     pub sent_at: Option<UnixMicros>,
     /// True if a notification has not been sent on every channel yet.
@@ -97,7 +96,7 @@ impl Store {
             let sql = "update alert_rules set pending = null, attempts = 0, error = null, error_at = null where id = $1";
             transaction.execute(sql, &[&id]).await.map_err(failed)?;
         }
-        let action = if before.is_some() { "alert.update" } else { "alert.create" };
+        let action = if before.is_some() { AuditAction::AlertUpdate } else { AuditAction::AlertCreate };
         let event = audit_event(action, tenant, name, before.map(|before| shown(&before.alert)), Some(shown(alert)));
         transaction.commit(by, &[event]).await?;
         Ok(id)
@@ -149,38 +148,38 @@ impl Store {
             return Err(StoreError::Changed { what: format!("the alert {tenant}/{name}") });
         }
         transaction.execute("delete from alert_rules where id = $1", &[&before.id]).await.map_err(failed)?;
-        transaction.commit(by, &[audit_event("alert.delete", tenant, name, Some(shown(&before.alert)), None)]).await
+        transaction.commit(by, &[audit_event(AuditAction::AlertDelete, tenant, name, Some(shown(&before.alert)), None)]).await
     }
 }
 
 const COLUMNS: &str =
-    "id, document::text, revision, created_at, updated_at, number, sent_at, pending is not null, attempts, try_at, error, error_at";
+    "id, document::text as document, revision, created_at, updated_at, number, sent_at, pending is not null as is_pending,
+    attempts, try_at, error, error_at";
 
 /// Reads [`COLUMNS`], without the raised integrations.
 fn alert_row(row: &Row) -> Result<AlertRow, StoreError> {
-    let time = |place: usize| row.get::<_, Option<Timestamp>>(place).map(|time| time.0);
-    let (alert, document) = read_alert(row.get(1))?;
+    let (alert, document) = read_alert(row.get("document"))?;
     Ok(AlertRow {
-        id: row.get(0),
+        id: row.get("id"),
         alert,
         document,
-        revision: row.get(2),
-        created_at: row.get::<_, Timestamp>(3).0,
-        updated_at: row.get::<_, Timestamp>(4).0,
+        revision: row.get("revision"),
+        created_at: row.time("created_at"),
+        updated_at: row.time("updated_at"),
         raised: Vec::new(),
-        messages: row.get(5),
-        sent_at: time(6),
-        is_pending: row.get(7),
-        attempts: row.get(8),
-        try_at: time(9),
-        error: row.get(10),
-        error_at: time(11),
+        messages: row.count("number"),
+        sent_at: row.optional_time("sent_at"),
+        is_pending: row.get("is_pending"),
+        attempts: row.get("attempts"),
+        try_at: row.optional_time("try_at"),
+        error: row.get("error"),
+        error_at: row.optional_time("error_at"),
     })
 }
 
 /// Returns the rule of a stored document.
 pub(crate) fn read_alert(text: &str) -> Result<(Alert, Value), StoreError> {
-    let document = read_json(text.as_bytes()).map_err(|_| StoreError::Damaged { what: "alert" })?;
+    let document = read_json(text.as_bytes()).map_err(|_| StoreError::damaged("alert"))?;
     let alert = Alert::from_stored(&document).map_err(|source| StoreError::UnreadableDefinition { source })?;
     Ok((alert, document))
 }
@@ -197,14 +196,14 @@ async fn add_raised(client: &impl GenericClient, alerts: &mut [AlertRow]) -> Res
     let sql =
         "select s.rule_id, i.name, s.raised_at, s.told_at, s.detail from alert_states s join integrations i on i.id = s.integration_id
                where s.rule_id = any($1) and s.phase = 'raised' and s.raised_at is not null order by i.name";
-    let rows = client.query(sql, &[&ids]).await.map_err(StoreError::during("read what is raised"))?;
+    let rows = client.query(sql, &[&ids]).await.map_err(StoreError::during("read raised alerts"))?;
     let mut raised: HashMap<Uuid, Vec<RaisedRow>> = HashMap::new();
     for row in rows {
-        raised.entry(row.get(0)).or_default().push(RaisedRow {
-            integration: read_name(row.get(1))?,
-            since: row.get::<_, Timestamp>(2).0,
-            notified_at: row.get::<_, Option<Timestamp>>(3).map(|time| time.0),
-            detail: row.get(4),
+        raised.entry(row.get("rule_id")).or_default().push(RaisedRow {
+            integration: row.name("name")?,
+            since: row.time("raised_at"),
+            notified_at: row.optional_time("told_at"),
+            detail: row.get("detail"),
         });
     }
     for alert in alerts {
@@ -217,11 +216,11 @@ fn not_found(tenant: &Name, name: &Name) -> StoreError {
     StoreError::NotFound { what: format!("the alert {tenant}/{name}") }
 }
 
-fn audit_event(action: &'static str, tenant: &Name, name: &Name, before: Option<Value>, after: Option<Value>) -> AuditEvent {
+fn audit_event(action: AuditAction, tenant: &Name, name: &Name, before: Option<Value>, after: Option<Value>) -> AuditEvent {
     AuditEvent { tenant: Some(tenant.clone()), action, target: format!("{tenant}/{name}"), before, after }
 }
 
-/// Returns the rule as the audit log shows it. An address may hold a secret, as those of chat systems do.
+/// Returns the rule as the audit log shows it, without addresses: those of chat systems hold a secret.
 fn shown(alert: &Alert) -> Value {
     let send = [("webhook", alert.send.webhook.is_some()), ("email", alert.send.email.is_some())];
     let send: Vec<&str> = send.into_iter().filter(|(_, is_there)| *is_there).map(|(way, _)| way).collect();

@@ -1,13 +1,16 @@
 //! The listing of schedules: the next due time and the last run of each.
 
 use crate::database::pool::Store;
+use crate::database::row::ReadRow;
 use crate::database::timestamp::Timestamp;
 use crate::definitions::integrations::read_definition;
 use crate::error::StoreError;
 use crate::history::record::accepted_at_of;
+use forebay_contract::outcome::ExecutionStatus;
 use forebay_contract::schedule::Timing;
 use forebay_contract::{ExecutionId, Name, UnixMicros};
 use std::collections::HashMap;
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 /// One schedule in a listing.
@@ -30,11 +33,11 @@ pub struct ScheduleRow {
     /// Its last run.
     pub last_execution: Option<ExecutionId>,
     /// The status of the last run; a run that has not started has no row and counts as queued.
-    pub last_status: Option<String>,
+    pub last_status: Option<ExecutionStatus>,
 }
 
 impl Store {
-    /// All schedules, or those of a tenant, by tenant and name. Integrations whose definition this program can't read are left out.
+    /// Returns all schedules, or those of a tenant, by tenant and name. Integrations whose definition this program can't read are left out.
     ///
     /// # Errors
     /// Those of the database.
@@ -43,33 +46,35 @@ impl Store {
         let failed = StoreError::during(operation);
         let issuer = self.issuer().await?;
         let client = self.client(operation).await?;
-        let sql = "select i.id, i.tenant, i.name, i.enabled, s.next_due_at, s.last_due_at, s.last_execution_id, v.document::text
+        let sql =
+            "select i.id, i.tenant, i.name, i.enabled, s.next_due_at, s.last_due_at, s.last_execution_id, v.document::text as document
                    from schedules s join integrations i on i.id = s.integration_id
                    join integration_versions v on v.integration_id = i.id and v.version = i.current_version
                    where $1::text is null or i.tenant = $1 order by i.tenant, i.name";
         let rows = client.query(sql, &[&tenant.map(Name::as_str)]).await.map_err(failed)?;
-        let last: Vec<Uuid> = rows.iter().filter_map(|row| row.get(6)).collect();
+        let last: Vec<Uuid> = rows.iter().filter_map(|row| row.get("last_execution_id")).collect();
         let accepted: Vec<Timestamp> = last.iter().map(|id| Timestamp(accepted_at_of(*id))).collect();
         // Joined by both, so that each is looked up in its own partition.
         let sql = "select e.id, e.status from unnest($1::uuid[], $2::timestamptz[]) as asked (id, accepted_at)
                    join executions e on e.id = asked.id and e.accepted_at = asked.accepted_at";
         let ended = client.query(sql, &[&last, &accepted]).await.map_err(failed)?;
-        let status: HashMap<Uuid, String> = ended.iter().map(|row| (row.get(0), row.get(1))).collect();
+        let status = |row: &Row| Ok((row.get("id"), row.word("executions", "status")?));
+        let statuses: HashMap<Uuid, ExecutionStatus> = ended.iter().map(status).collect::<Result<_, StoreError>>()?;
         let mut schedules = Vec::with_capacity(rows.len());
         for row in &rows {
-            let Ok(definition) = read_definition(row.get(7)) else { continue };
+            let Ok(definition) = read_definition(row.get("document")) else { continue };
             let Some(schedule) = definition.trigger.schedule() else { continue };
-            let (id, last): (Uuid, Option<Uuid>) = (row.get(0), row.get(6));
+            let (id, last): (Uuid, Option<Uuid>) = (row.get("id"), row.get("last_execution_id"));
             schedules.push(ScheduleRow {
-                tenant: row.get(1),
-                name: row.get(2),
+                tenant: row.get("tenant"),
+                name: row.get("name"),
                 integration_id: id,
-                enabled: row.get(3),
+                enabled: row.get("enabled"),
                 timing: schedule.timing.clone(),
-                next_due_at: row.get::<_, Option<Timestamp>>(4).map(|time| time.0),
-                last_due_at: row.get::<_, Option<Timestamp>>(5).map(|time| time.0),
+                next_due_at: row.optional_time("next_due_at"),
+                last_due_at: row.optional_time("last_due_at"),
                 last_execution: last.map(|unique| issuer.restore(unique, id)),
-                last_status: last.map(|unique| status.get(&unique).cloned().unwrap_or_else(|| "queued".to_owned())),
+                last_status: last.map(|unique| statuses.get(&unique).copied().unwrap_or(ExecutionStatus::Queued)),
             });
         }
         Ok(schedules)

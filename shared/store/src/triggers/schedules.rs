@@ -1,4 +1,4 @@
-//! The place of each schedule: which due time comes next, and who publishes it.
+//! The claims of due schedules: one scheduler at a time publishes the runs of a schedule.
 //!
 //! A due run is claimed by locking its row, published while the lock is held, and then the row is advanced. So any number of schedulers
 //! share the work; one that dies loses its lock at once, and the next one publishes the same due time again, under the same execution id.
@@ -6,6 +6,7 @@
 
 use crate::database::change_transaction::{ChangeTransaction, NO_PART};
 use crate::database::pool::Store;
+use crate::database::row::ReadRow;
 use crate::database::timestamp::Timestamp;
 use crate::definitions::integrations::{Integration, read_definition};
 use crate::error::StoreError;
@@ -87,21 +88,19 @@ impl Store {
         let operation = "find the next due schedule";
         let failed = StoreError::during(operation);
         let client = self.client(operation).await?;
-        let sql = "select s.wake_at, clock_timestamp() from schedules s join integrations i on i.id = s.integration_id
+        let sql = "select s.wake_at, clock_timestamp() as now from schedules s join integrations i on i.id = s.integration_id
                    where i.enabled and s.wake_at is not null order by s.wake_at limit 1";
         let statement = client.prepare_cached(sql).await.map_err(failed)?;
         let row = client.query_opt(&statement, &[]).await.map_err(failed)?;
-        Ok(row.map(|row| {
-            let (wake, now): (Timestamp, Timestamp) = (row.get(0), row.get(1));
-            wake.0.since(now.0)
-        }))
+        Ok(row.map(|row| row.time("wake_at").since(row.time("now"))))
     }
 }
 
 /// Locks the schedules that are due; the second list has those whose definition cannot be read.
 async fn lock_due(transaction: &Transaction<'_>, max: u32) -> Result<(Vec<DueSchedule>, Vec<ScheduleStep>), StoreError> {
     let failed = StoreError::during("claim due schedules");
-    let sql = "select s.integration_id, s.next_due_at, now(), i.tenant, i.name, i.current_version, v.document::text
+    let sql = "select s.integration_id, s.next_due_at, now() as now, i.tenant, i.name, i.current_version,
+                   v.document::text as document
                from schedules s join integrations i on i.id = s.integration_id
                join integration_versions v on v.integration_id = i.id and v.version = i.current_version
                where i.enabled and s.wake_at <= now() and s.next_due_at is not null
@@ -109,21 +108,22 @@ async fn lock_due(transaction: &Transaction<'_>, max: u32) -> Result<(Vec<DueSch
     let statement = transaction.prepare_cached(sql).await.map_err(failed)?;
     let (mut due, mut unreadable) = (Vec::new(), Vec::new());
     for row in transaction.query(&statement, &[&i64::from(max)]).await.map_err(failed)? {
-        let (id, next_due_at, now): (Uuid, Timestamp, Timestamp) = (row.get(0), row.get(1), row.get(2));
-        match read_definition(row.get(6)) {
+        let id: Uuid = row.get("integration_id");
+        let (next_due_at, now) = (row.time("next_due_at"), row.time("now"));
+        match read_definition(row.get("document")) {
             Ok(definition) if definition.trigger.schedule().is_some() => {
-                let integration = Arc::new(Integration { id, version: row.get(5), definition: Arc::new(definition) });
-                due.push(DueSchedule { integration, next_due_at: next_due_at.0, now: now.0 });
+                let integration = Arc::new(Integration { id, version: row.get("current_version"), definition: Arc::new(definition) });
+                due.push(DueSchedule { integration, next_due_at, now });
             }
             _ => {
-                let (tenant, name): (&str, &str) = (row.get(3), row.get(4));
+                let (tenant, name): (&str, &str) = (row.get("tenant"), row.get("name"));
                 tracing::error!(
                     integration.tenant = tenant,
                     integration.name = name,
                     "a due run waits: this version cannot read the definition"
                 );
-                let wake_at = Some(now.0 + UNREADABLE_INTERVAL);
-                unreadable.push(ScheduleStep { integration_id: id, next_due_at: Some(next_due_at.0), wake_at, published: None });
+                let wake_at = Some(now + UNREADABLE_INTERVAL);
+                unreadable.push(ScheduleStep { integration_id: id, next_due_at: Some(next_due_at), wake_at, published: None });
             }
         }
     }

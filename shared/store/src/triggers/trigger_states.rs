@@ -1,11 +1,14 @@
 //! Triggers that stop at a failure until a person decides.
 
 use crate::cluster::workers::WORKER_TTL;
-use crate::database::audit_event::{AuditEvent, Principal};
+use crate::database::audit_event::{AuditAction, AuditEvent, Principal};
 use crate::database::change_transaction::{ChangeTransaction, Part};
 use crate::database::pool::Store;
+use crate::database::row::ReadRow;
 use crate::database::text::bounded_message;
 use crate::database::timestamp::Timestamp;
+use crate::database::word::Stored;
+use crate::database::word::words;
 use crate::definitions::integrations::read_definition;
 use crate::definitions::trigger_kind::{TriggerKind, policy};
 use crate::error::StoreError;
@@ -28,18 +31,10 @@ pub enum Decision {
     Skip,
 }
 
-impl Decision {
-    /// The word used in the API, the command and the store.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Resume => "resume",
-            Self::Skip => "skip",
-        }
-    }
-
-    fn of_word(word: &str) -> Option<Self> {
-        [Self::Resume, Self::Skip].into_iter().find(|decision| decision.as_str() == word)
+words! {
+    pub Decision {
+        Resume = "resume",
+        Skip = "skip",
     }
 }
 
@@ -88,14 +83,10 @@ pub enum TriggerPhase {
     Halted,
 }
 
-impl TriggerPhase {
-    /// The word used in the API, the command and the store.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Halted => "halted",
-        }
+words! {
+    pub TriggerPhase {
+        Running = "running",
+        Halted = "halted",
     }
 }
 
@@ -108,14 +99,14 @@ pub struct TriggerRow {
     pub name: String,
     /// The integration's id.
     pub integration_id: Uuid,
-    /// `webhook` or `schedule`.
-    pub kind: String,
-    /// How its calls are handed to workers: [`SHARED_QUEUE_POLICY`](crate::SHARED_QUEUE_POLICY), `serial`, `by key (N)` or `parallel N`.
+    /// The kind of the trigger.
+    pub kind: TriggerKind,
+    /// Its dispatch policy: [`SHARED_QUEUE_POLICY`](crate::SHARED_QUEUE_POLICY), `serial`, `by key (N)` or `parallel N`.
     pub policy: String,
     /// True if it accepts calls.
     pub enabled: bool,
-    /// `running` or `halted`.
-    pub state: String,
+    /// Its phase.
+    pub state: TriggerPhase,
     /// The time at which it halted; `None`: it runs.
     pub since: Option<UnixMicros>,
     /// The execution at which it halted.
@@ -189,16 +180,16 @@ impl Store {
         let sql = "select id from integrations where tenant = $1 and name = $2";
         let found = transaction.query_opt(sql, &[&path.tenant.as_str(), &path.name.as_str()]).await.map_err(failed)?;
         let Some(found) = found else { return Err(StoreError::NotFound { what: format!("the integration {path}") }) };
-        let id: Uuid = found.get(0);
+        let id: Uuid = found.get("id");
         let sql = "update trigger_states set decision = $2, decided_at = now(), decided_by = $3
-                   where integration_id = $1 and state = 'halted' returning execution_id, error::text";
-        let written = transaction.query_opt(sql, &[&id, &decision.as_str(), &bounded_message(&by.name)]).await.map_err(failed)?;
+                   where integration_id = $1 and state = 'halted' returning execution_id, error::text as error";
+        let written = transaction.query_opt(sql, &[&id, &Stored(decision), &bounded_message(&by.name)]).await.map_err(failed)?;
         let Some(halted) = written else { return Err(StoreError::NotHalted { path: path.clone() }) };
-        let execution = halted.get::<_, Option<Uuid>>(0).map(|unique| issuer.restore(unique, id));
-        let error: Option<Value> = halted.get::<_, Option<&str>>(1).and_then(|error| serde_json::from_str(error).ok());
+        let execution = halted.get::<_, Option<Uuid>>("execution_id").map(|unique| issuer.restore(unique, id));
+        let error: Option<Value> = halted.get::<_, Option<&str>>("error").and_then(|error| serde_json::from_str(error).ok());
         let event = AuditEvent {
             tenant: Some(path.tenant.clone()),
-            action: if decision == Decision::Resume { "trigger.resume" } else { "trigger.skip" },
+            action: if decision == Decision::Resume { AuditAction::TriggerResume } else { AuditAction::TriggerSkip },
             target: path.to_string(),
             before: Some(json!({ "executionId": execution.map(|execution| execution.to_string()), "error": error })),
             after: None,
@@ -230,7 +221,7 @@ impl Store {
         transaction.commit_unaudited().await
     }
 
-    /// All triggers, or those of a tenant, by tenant and name. One that an older program wrote and that this one cannot read is left out.
+    /// Returns all triggers, or those of a tenant, by tenant and name. One that an older program wrote and that this one cannot read is left out.
     ///
     /// # Errors
     /// Those of the database.
@@ -240,7 +231,8 @@ impl Store {
         let issuer = self.issuer().await?;
         let client = self.client(operation).await?;
         let sql = format!(
-            "select {HALT}, i.tenant, i.name, i.enabled, v.trigger_kind, v.delivery, case when v.delivery is null then v.document::text end
+            "select {HALT}, i.tenant, i.name, i.enabled, v.trigger_kind, v.delivery, 
+                 case when v.delivery is null then v.document::text end as document
              from integrations i
              join integration_versions v on v.integration_id = i.id and v.version = i.current_version
              left join trigger_states s on s.integration_id = i.id and s.state = 'halted'
@@ -255,24 +247,24 @@ impl Store {
         let mut triggers = Vec::with_capacity(rows.len());
         for row in &rows {
             // Null where an older program wrote the version.
-            let (kind, policy) = match (row.get(8), row.get(9)) {
+            let (kind, policy) = match (row.optional_word("integration_versions", "trigger_kind")?, row.get("delivery")) {
                 (Some(kind), Some(policy)) => (kind, policy),
-                _ => match read_definition(row.get(10)) {
-                    Ok(definition) => (TriggerKind::from(&definition.trigger).as_str().to_owned(), policy(definition.trigger.policy())),
+                _ => match read_definition(row.get("document")) {
+                    Ok(definition) => (TriggerKind::from(&definition.trigger), policy(definition.trigger.policy())),
                     Err(_) => continue,
                 },
             };
-            let id: Uuid = row.get(0);
+            let id: Uuid = row.get("id");
             let halt = halt(row)?;
             let phase = halt.as_ref().map_or(TriggerPhase::Running, |halt| halt.phase);
             triggers.push(TriggerRow {
-                tenant: row.get(5),
-                name: row.get(6),
+                tenant: row.get("tenant"),
+                name: row.get("name"),
                 integration_id: id,
                 kind,
                 policy,
-                enabled: row.get(7),
-                state: phase.as_str().to_owned(),
+                enabled: row.get("enabled"),
+                state: phase,
                 since: halt.as_ref().map(|halt| halt.since),
                 execution_id: halt.as_ref().and_then(|halt| halt.execution_id).map(|unique| issuer.restore(unique, id)),
                 error: halt.and_then(|halt| halt.error).map(|error| error.to_string()),
@@ -283,7 +275,7 @@ impl Store {
     }
 }
 
-/// Returns whether no message of the execution can be in the queue any more: it has succeeded, or a person skipped it.
+/// Returns true if no message of the execution can be in the queue any more: it has succeeded, or a person skipped it.
 async fn has_been_settled(transaction: &Transaction<'_>, execution: &ExecutionId) -> Result<bool, tokio_postgres::Error> {
     let sql = "select 1 from executions where id = $1 and accepted_at = $2 and (status = 'succeeded' or skipped)";
     let found = transaction.query_opt(sql, &[&execution.unique(), &Timestamp(accepted_at(execution))]).await?;
@@ -298,17 +290,17 @@ async fn clear(transaction: &Transaction<'_>, integration: Uuid, execution: Uuid
     transaction.execute(sql, &[&integration, &execution]).await
 }
 
-/// In the order that [`halt`] reads.
-const HALT: &str = "i.id, s.execution_id, s.error::text, s.since, s.decision";
+/// The columns that [`halt`] reads, of `integrations i` and `trigger_states s`.
+const HALT: &str = "i.id, s.execution_id, s.error::text as error, s.since, s.decision";
 
-/// Every halt, for the snapshot.
+/// Returns every halt, for the snapshot.
 pub(crate) async fn load_halted(transaction: &Transaction<'_>) -> Result<HashMap<Uuid, TriggerState>, StoreError> {
     let sql = format!("select {HALT} from integrations i join trigger_states s on s.integration_id = i.id where s.state = 'halted'");
     let rows = transaction.query(&sql, &[]).await.map_err(StoreError::during("load trigger states"))?;
     let mut halted = HashMap::with_capacity(rows.len());
     for row in &rows {
         if let Some(state) = halt(row)? {
-            halted.insert(row.get(0), state);
+            halted.insert(row.get("id"), state);
         }
     }
     Ok(halted)
@@ -316,13 +308,13 @@ pub(crate) async fn load_halted(transaction: &Transaction<'_>) -> Result<HashMap
 
 /// Reads [`HALT`].
 fn halt(row: &Row) -> Result<Option<TriggerState>, StoreError> {
-    let Some(since) = row.get::<_, Option<Timestamp>>(3) else { return Ok(None) };
-    let error = row.get::<_, Option<&str>>(2).map(serde_json::from_str).transpose();
+    let Some(since) = row.optional_time("since") else { return Ok(None) };
+    let error = row.get::<_, Option<&str>>("error").map(serde_json::from_str).transpose();
     Ok(Some(TriggerState {
         phase: TriggerPhase::Halted,
-        execution_id: row.get(1),
-        error: error.map_err(|_| StoreError::Damaged { what: "error of a halted trigger" })?,
-        since: since.0,
-        decision: row.get::<_, Option<&str>>(4).and_then(Decision::of_word),
+        execution_id: row.get("execution_id"),
+        error: error.map_err(|_| StoreError::damaged("error of a halted trigger"))?,
+        since,
+        decision: row.optional_word("trigger_states", "decision")?,
     }))
 }

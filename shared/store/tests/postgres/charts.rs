@@ -171,7 +171,7 @@ async fn the_sums_are_those_of_the_minutes_at_any_moment_while_workers_write_and
                     // Each in another order; some are new, most are written again.
                     let row = |place: usize| MinuteStatistics {
                         integration: ids[(place * 5 + worker as usize) % ids.len()],
-                        minute: end - (round / 4) * 20 * MINUTE,
+                        minute: end - (round as u32 / 4) * 20 * MINUTE,
                         counts,
                     };
                     let rows: Vec<MinuteStatistics> = (0..ids.len()).map(row).collect();
@@ -292,7 +292,7 @@ async fn the_statistics_of_a_deleted_integration_are_in_the_chart_of_all() {
                 step: Duration::from_secs(minutes * 60),
                 each: false,
             };
-            assert_eq!(store.statistics(&query).await.unwrap().iter().map(|point| point.counts.failed).sum::<u32>(), 3);
+            assert_eq!(store.statistics(&query).await.unwrap().iter().map(|point| point.counts.failed).sum::<u64>(), 3);
         }
     })
     .await;

@@ -1,5 +1,5 @@
 use crate::database::with_store;
-use forebay_store::{AuditEvent, BrokerPlace, Principal, StoreError};
+use forebay_store::{AuditAction, AuditEvent, BrokerPlace, Principal, StoreError};
 use std::sync::atomic::{AtomicU32, Ordering};
 use uuid::Uuid;
 
@@ -11,7 +11,7 @@ fn place(queue_prefix: &str) -> BrokerPlace {
 async fn of_services_that_start_at_once_one_registers_and_marks_the_broker() {
     with_store(|store, _| async move {
         assert_eq!(store.broker_place().await.unwrap(), None);
-        let failed = async { Err(StoreError::Damaged { what: "broker" }) };
+        let failed = async { Err(StoreError::Damaged { what: "broker".into() }) };
         assert!(store.register_broker_place(&place("a."), failed).await.is_err());
         assert_eq!(store.broker_place().await.unwrap(), None, "what could not be marked is not registered");
 
@@ -32,7 +32,8 @@ async fn of_services_that_start_at_once_one_registers_and_marks_the_broker() {
 async fn a_place_is_replaced_by_who_knows_the_present_one() {
     with_store(|store, _| async move {
         let (first, second) = (place("a."), place(""));
-        let event = AuditEvent { tenant: None, action: "installation.adopt", target: "broker".to_owned(), before: None, after: None };
+        let event =
+            AuditEvent { tenant: None, action: AuditAction::InstallationAdopt, target: "broker".to_owned(), before: None, after: None };
         let principal = Principal::from("ada@host");
         store.replace_broker_place(&first, None, &principal, &event).await.unwrap();
         let late = store.replace_broker_place(&second, None, &principal, &event).await;

@@ -2,8 +2,8 @@ use crate::database::with_store;
 use crate::samples::{apply, name};
 use forebay_contract::UnixMicros;
 use forebay_store::{
-    AuditEvent, AuditFilter, Grants, KeyChange, NewKey, NewPassword, NewToken, NewUser, Principal, PrincipalKind, Role, Scope, Seen, Store,
-    StoreError, UserChange, UserRow, key_digest,
+    AuditAction, AuditEvent, AuditFilter, Grants, KeyChange, NewKey, NewPassword, NewToken, NewUser, Principal, PrincipalKind, Role, Scope,
+    Seen, Store, StoreError, UserChange, UserRow, key_digest,
 };
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn principal() -> Principal {
 }
 
 fn opened() -> AuditEvent {
-    AuditEvent { tenant: None, action: "session.open", target: "anna".to_owned(), before: None, after: None }
+    AuditEvent { tenant: None, action: AuditAction::SessionOpen, target: "anna".to_owned(), before: None, after: None }
 }
 
 #[tokio::test]

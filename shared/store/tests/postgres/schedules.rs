@@ -1,6 +1,7 @@
 use crate::database::with_store;
 use crate::samples::{apply, path};
 use forebay_contract::UnixMicros;
+use forebay_contract::outcome::ExecutionStatus;
 use forebay_store::{DueSchedule, ScheduleStep, Store};
 use std::time::Duration;
 use uuid::Uuid;
@@ -63,7 +64,7 @@ async fn a_due_time_is_claimed_by_one_and_given_to_the_next_when_that_one_does_n
         assert_eq!(claim(&store).await, []);
         let listed = store.list_schedules(None).await.unwrap().remove(0);
         assert_eq!((listed.last_due_at, listed.next_due_at), (Some(given[0]), Some(given[0] + 2 * HOUR)));
-        assert_eq!((listed.last_execution.unwrap().unique(), listed.last_status.as_deref()), (Uuid::from_u128(7), Some("queued")));
+        assert_eq!((listed.last_execution.unwrap().unique(), listed.last_status), (Uuid::from_u128(7), Some(ExecutionStatus::Queued)));
     })
     .await;
 }

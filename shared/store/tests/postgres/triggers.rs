@@ -1,7 +1,7 @@
 use crate::database::{until, with_store};
 use crate::samples::{Sample, apply, error, name, path};
 use forebay_contract::UnixMicros;
-use forebay_store::{Decision, DecisionEffect, Record, StoreError, TriggerRow, WatchOptions, WorkerRow};
+use forebay_store::{Decision, DecisionEffect, Record, StoreError, TriggerPhase, TriggerRow, WatchOptions, WorkerRow};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -22,7 +22,7 @@ async fn a_halted_trigger_waits_for_a_decision_and_runs_again_when_it_is_taken()
 
         store.halt_trigger(integration, &id, &error("the remote\0 said no")).await.unwrap();
         let row = only_trigger(&store).await;
-        assert_eq!((row.state.as_str(), row.execution_id), ("halted", Some(id)));
+        assert_eq!((row.state, row.execution_id), (TriggerPhase::Halted, Some(id)));
         assert_eq!(row.error.as_deref(), Some("price: the remote\u{fffd} said no"));
 
         let snapshot = store.watch(CancellationToken::new(), WatchOptions::default()).await.unwrap();
@@ -37,14 +37,14 @@ async fn a_halted_trigger_waits_for_a_decision_and_runs_again_when_it_is_taken()
         store.halt_trigger(integration, &id, &error("again")).await.unwrap();
         until("a new decision is asked for", || async { decision().is_none() }).await;
         let again = only_trigger(&store).await;
-        assert_eq!((again.state.as_str(), again.since), ("halted", row.since));
+        assert_eq!((again.state, again.since), (TriggerPhase::Halted, row.since));
 
         store.clear_halt(integration, sample.id().unique()).await.unwrap();
-        assert_eq!(only_trigger(&store).await.state, "halted", "a halt at another execution stays");
+        assert_eq!(only_trigger(&store).await.state, TriggerPhase::Halted, "a halt at another execution stays");
         store.clear_halt(integration, id.unique()).await.unwrap();
         store.clear_halt(integration, id.unique()).await.unwrap();
         let row = only_trigger(&store).await;
-        assert_eq!((row.state.as_str(), row.execution_id, row.since), ("running", None, None));
+        assert_eq!((row.state, row.execution_id, row.since), (TriggerPhase::Running, None, None));
 
         store.halt_trigger(integration, &sample.id(), &error("later")).await.unwrap();
         assert_eq!(database.count("trigger_states where decision is null").await, 1, "an old decision is not for a new halt");
@@ -58,9 +58,9 @@ async fn a_decision_about_an_execution_that_has_succeeded_or_was_skipped_meanwhi
         let sample = Sample::make(&store, "t/n").await;
         let fails = |skipped| Record { skipped, halted: true, ..sample.failed_record(sample.id()) };
         let cases = [
-            (sample.record(sample.id()), DecisionEffect::Cleared, "running"),
-            (fails(true), DecisionEffect::Cleared, "running"),
-            (fails(false), DecisionEffect::Pending, "halted"),
+            (sample.record(sample.id()), DecisionEffect::Cleared, TriggerPhase::Running),
+            (fails(true), DecisionEffect::Cleared, TriggerPhase::Running),
+            (fails(false), DecisionEffect::Pending, TriggerPhase::Halted),
         ];
         for (record, effect, state) in cases {
             store.halt_trigger(sample.integration.id, &record.execution_id, &error("frozen")).await.unwrap();
@@ -123,6 +123,22 @@ async fn a_listing_says_policy_and_who_holds_the_queue() {
         assert_eq!(holders, [Some("w1"), None, None, None]);
         assert_eq!(rows.iter().map(|row| row.enabled).collect::<Vec<_>>(), [true, true, false, true]);
         assert_eq!(store.list_triggers(Some(&name("u"))).await.unwrap().len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_word_that_this_version_does_not_know_is_named_with_its_table_and_column() {
+    with_store(|store, database| async move {
+        let sample = Sample::make(&store, "t/n").await;
+        let (id, other) = (sample.id(), sample.id());
+        store.record(&[sample.record(id), sample.record(other)]).await.unwrap();
+        let client = database.client().await;
+        client.execute("update executions set trigger_kind = 'pigeon' where id = $1", &[&id.unique()]).await.unwrap();
+        let error = store.execution_detail(&id).await.unwrap_err();
+        assert_eq!(error.to_string(), "the stored trigger_kind of executions ('pigeon') is damaged");
+        assert!(matches!(error, StoreError::Damaged { .. }));
+        assert!(store.execution_detail(&other).await.unwrap().is_some());
     })
     .await;
 }
