@@ -89,6 +89,17 @@ pub struct Integration {
     pub definition: Arc<Definition>,
 }
 
+impl Integration {
+    /// The columns that [`Self::of_row`] reads, of `integrations i` and `integration_versions v`.
+    pub(crate) const COLUMNS: &str = "i.id, i.current_version, v.document::text as document";
+
+    /// Reads [`Self::COLUMNS`].
+    pub(crate) fn of_row(row: &Row) -> Result<Self, StoreError> {
+        let definition = Arc::new(read_definition(row.get("document"))?);
+        Ok(Self { id: row.get("id"), version: row.get("current_version"), definition })
+    }
+}
+
 /// The current version of an integration, as far as applying needs it.
 struct Current {
     id: Uuid,
@@ -200,16 +211,14 @@ impl Store {
     pub async fn integration(&self, path: &IntegrationPath) -> Result<Integration, StoreError> {
         let operation = "read an integration";
         let client = self.client(operation).await?;
-        let sql = "select i.id, i.current_version, v.document::text as document from integrations i
-                   join integration_versions v on v.integration_id = i.id and v.version = i.current_version
-                   where i.tenant = $1 and i.name = $2";
-        let row = client.query_opt(sql, &[&path.tenant.as_str(), &path.name.as_str()]).await.map_err(StoreError::during(operation))?;
+        let sql = format!(
+            "select {} from integrations i join integration_versions v on v.integration_id = i.id and v.version = i.current_version
+             where i.tenant = $1 and i.name = $2",
+            Integration::COLUMNS
+        );
+        let row = client.query_opt(&sql, &[&path.tenant.as_str(), &path.name.as_str()]).await.map_err(StoreError::during(operation))?;
         let row = row.ok_or_else(|| StoreError::NotFound { what: format!("the integration {path}") })?;
-        Ok(Integration {
-            id: row.get("id"),
-            version: row.get("current_version"),
-            definition: Arc::new(read_definition(row.get("document"))?),
-        })
+        Integration::of_row(&row)
     }
 
     /// Returns all integrations, or those of a tenant, by tenant and name.

@@ -6,7 +6,7 @@ use crate::database::timestamp::Timestamp;
 use crate::error::StoreError;
 use crate::history::durations::{DURATION_BUCKETS, Durations};
 use crate::history::statistics::{Counts, HOUR, MINUTE, MINUTES_READ, begin_of};
-use crate::history::stretches::{Width, stretches};
+use crate::history::stretches::stretches;
 use forebay_contract::{Name, UnixMicros};
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -52,11 +52,14 @@ pub struct StatisticsPoint {
 }
 
 /// The widths of rows of integrations: minutes, as workers write them, five minutes and hours.
-const OF_INTEGRATIONS: [Width; 3] = [Width(MINUTE), Width(5 * MINUTE), Width(HOUR)];
+const OF_INTEGRATIONS: [Duration; 3] = [MINUTE, Duration::from_secs(5 * 60), HOUR];
 /// The widths of rows of tenants.
-const OF_TENANTS: [Width; 4] = [Width(MINUTE), Width(5 * MINUTE), Width(HOUR), Width(6 * HOUR)];
+const OF_TENANTS: [Duration; 4] = [MINUTE, Duration::from_secs(5 * 60), HOUR, Duration::from_secs(6 * 3600)];
 /// The narrowest width of which rows are kept as long as the history.
-const KEPT: Width = Width(HOUR);
+const KEPT: Duration = HOUR;
+
+/// Maximum width of a point, as an `integer` of seconds: 68 years.
+const MAX_STEP_MINUTES: u64 = i32::MAX as u64 / 60;
 
 type Parameters = Vec<Box<dyn ToSql + Sync + Send>>;
 
@@ -79,8 +82,9 @@ impl Store {
 
 /// Returns the statement of a query, one so that all points are of one moment. `None`: the query contains no time.
 fn statement(query: &StatisticsQuery, now: Timestamp) -> Option<(String, Parameters)> {
-    let step = (i64::try_from(query.step.as_micros()).unwrap_or(i64::MAX) / MINUTE).max(1) * MINUTE;
-    let mut parameters: Parameters = vec![Box::new(i32::try_from(step / 1_000_000).unwrap_or(i32::MAX))];
+    let step_minutes = (query.step.as_secs() / 60).clamp(1, MAX_STEP_MINUTES);
+    let step = Duration::from_secs(step_minutes * 60);
+    let mut parameters: Parameters = vec![Box::new(i32::try_from(step.as_secs()).unwrap_or(i32::MAX))];
     let of_tenants = !query.each && !matches!(query.of, StatisticsScope::Integrations(_));
     let only = match &query.of {
         StatisticsScope::All => "",
@@ -96,16 +100,15 @@ fn statement(query: &StatisticsQuery, now: Timestamp) -> Option<(String, Paramet
     let widths = if of_tenants { &OF_TENANTS[..] } else { &OF_INTEGRATIONS[..] };
     let key = if query.each { "integration_id" } else { "null::uuid as integration_id" };
     let mut parts = Vec::new();
-    for stretch in stretches(widths, KEPT, step, query.from.get()..query.to.get(), begin_of(now.0.get().saturating_sub(MINUTES_READ), HOUR))
-    {
-        let minutes = stretch.width.0 / MINUTE;
+    for stretch in stretches(widths, KEPT, step, query.from..query.to, begin_of(now.0 - MINUTES_READ, HOUR)) {
+        let minutes = stretch.width.as_secs() / 60;
         let (rows, durations) = match of_tenants {
             true => (format!("traffic_of_tenants where minutes = {minutes} and"), &COLUMNS),
             false if minutes == 1 => ("traffic where".to_owned(), &ELEMENTS),
             false => (format!("traffic_of_integrations where minutes = {minutes} and"), &COLUMNS),
         };
-        parameters.push(Box::new(Timestamp(UnixMicros::new(stretch.from))));
-        parameters.push(Box::new(Timestamp(UnixMicros::new(stretch.to))));
+        parameters.push(Box::new(Timestamp(stretch.from)));
+        parameters.push(Box::new(Timestamp(stretch.to)));
         let (from, to) = (parameters.len() - 1, parameters.len());
         let durations = durations.as_str();
         parts.push(format!("select {key}, at, succeeded, failed, expired, {durations} from {rows} at >= ${from} and at < ${to} {only}"));

@@ -13,12 +13,12 @@ use forebay_contract::outcome::ExecutionStatus;
 use std::time::Duration;
 use uuid::Uuid;
 
-pub(crate) const MINUTE: i64 = 60 * 1_000_000;
-pub(crate) const HOUR: i64 = 60 * MINUTE;
-/// Statistics that are older are read by the hour.
-pub(crate) const MINUTES_READ: i64 = 48 * HOUR;
+pub(crate) const MINUTE: Duration = Duration::from_secs(60);
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+/// Age from which statistics are read by the hour.
+pub(crate) const MINUTES_READ: Duration = Duration::from_secs(48 * 3600);
 /// Retention of minutes: longer than they are read, so that a reader whose clock is late finds them.
-const MINUTES_KEPT: i64 = MINUTES_READ + 2 * HOUR;
+const MINUTES_RETENTION: Duration = Duration::from_secs(50 * 3600);
 
 /// Executions that ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -78,13 +78,14 @@ impl MinuteStatistics {
     /// Returns the begin of the minute that contains a time.
     #[must_use]
     pub fn minute_of(time: UnixMicros) -> UnixMicros {
-        UnixMicros::new(begin_of(time.get(), MINUTE))
+        begin_of(time, MINUTE)
     }
 }
 
 /// Returns the begin of the interval of this width that contains a time; intervals begin with Unix time.
-pub(crate) fn begin_of(micros: i64, width: i64) -> i64 {
-    micros.saturating_sub(micros.rem_euclid(width))
+pub(crate) fn begin_of(time: UnixMicros, width: Duration) -> UnixMicros {
+    let width = i64::try_from(width.as_micros()).unwrap_or(i64::MAX).max(1);
+    UnixMicros::new(time.get().saturating_sub(time.get().rem_euclid(width)))
 }
 
 impl Store {
@@ -130,8 +131,8 @@ impl Store {
 
 /// Deletes minutes that are no longer read, and rows older than `oldest`. `false`: another process has the lock.
 pub(crate) async fn forget(client: &mut Object, now: Timestamp, oldest: Timestamp) -> Result<bool, StoreError> {
-    let minutes = begin_of(now.0.get().saturating_sub(MINUTES_KEPT), HOUR).max(oldest.0.get());
-    let (hours, six_hours) = (begin_of(oldest.0.get(), HOUR), begin_of(oldest.0.get(), 6 * HOUR));
+    let minutes = begin_of(now.0 - MINUTES_RETENTION, HOUR).max(oldest.0);
+    let (hours, six_hours) = (begin_of(oldest.0, HOUR), begin_of(oldest.0, 6 * HOUR));
     let lists = [
         ("traffic", "true", minutes),
         ("traffic_of_integrations", "minutes < 60", minutes),
@@ -143,7 +144,7 @@ pub(crate) async fn forget(client: &mut Object, now: Timestamp, oldest: Timestam
     for (table, rows, before) in lists {
         let statement =
             format!("delete from {table} where ctid = any(array(select ctid from {table} where {rows} and at < $1 limit {ROWS_AT_ONCE}))");
-        if delete_all(client, &statement, Timestamp(UnixMicros::new(before))).await?.is_none() {
+        if delete_all(client, &statement, Timestamp(before)).await?.is_none() {
             return Ok(false);
         }
     }

@@ -1,46 +1,50 @@
 //! The rows of different widths that add up to a time.
 
 use crate::history::statistics::begin_of;
+use forebay_contract::UnixMicros;
 use std::ops::Range;
-
-/// The width of a row, in microseconds. Each width divides the next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Width(pub(crate) i64);
+use std::time::Duration;
 
 /// Time that is read from rows of one width.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stretch {
-    pub(crate) width: Width,
-    pub(crate) from: i64,
-    pub(crate) to: i64,
+    pub(crate) width: Duration,
+    pub(crate) from: UnixMicros,
+    pub(crate) to: UnixMicros,
 }
 
 /// The fewest rows for a time, in its order: in the middle the widest that divide `step`, at its ends narrower ones. `widths`: from the
-/// narrowest. Rows narrower than `kept` are not looked for before `narrow_from`; the time is widened to whole rows there, and to whole rows
+/// narrowest; each divides the next. Rows narrower than `kept` are not looked for before `narrow_from`; the time is widened to whole rows there, and to whole rows
 /// of the narrowest elsewhere.
-pub(crate) fn stretches(widths: &[Width], kept: Width, step: i64, time: Range<i64>, narrow_from: i64) -> Vec<Stretch> {
-    let Some(narrowest) = widths.first() else { return Vec::new() };
-    let divides = |width: &Width| step % width.0 == 0;
-    let old: Vec<Width> = widths.iter().copied().filter(|width| *width == kept || width.0 > kept.0 && divides(width)).collect();
-    let new: Vec<Width> = widths.iter().copied().filter(|width| width == narrowest || divides(width)).collect();
-    let from = begin_of(time.start.max(0), narrowest.0);
-    let to = end_of(time.end, narrowest.0);
+pub(crate) fn stretches(
+    widths: &[Duration],
+    kept: Duration,
+    step: Duration,
+    time: Range<UnixMicros>,
+    narrow_from: UnixMicros,
+) -> Vec<Stretch> {
+    let Some(narrowest) = widths.first().copied() else { return Vec::new() };
+    let divides = |width: Duration| step.as_micros().is_multiple_of(width.as_micros());
+    let old: Vec<Duration> = widths.iter().copied().filter(|width| *width == kept || *width > kept && divides(*width)).collect();
+    let new: Vec<Duration> = widths.iter().copied().filter(|width| *width == narrowest || divides(*width)).collect();
+    let from = begin_of(time.start.max(UnixMicros::default()), narrowest);
+    let to = end_of(time.end, narrowest);
     let mut found = Vec::new();
     if from < to && from < narrow_from {
-        cover(&old, begin_of(from, kept.0), end_of(to.min(narrow_from), kept.0), &mut found);
+        cover(&old, begin_of(from, kept), end_of(to.min(narrow_from), kept), &mut found);
     }
     cover(&new, from.max(narrow_from), to, &mut found);
     found
 }
 
 /// Adds stretches of these widths; both ends lie between rows of the narrowest.
-fn cover(widths: &[Width], from: i64, to: i64, found: &mut Vec<Stretch>) {
+fn cover(widths: &[Duration], from: UnixMicros, to: UnixMicros, found: &mut Vec<Stretch>) {
     let Some((widest, narrower)) = widths.split_last().filter(|_| from < to) else { return };
     if narrower.is_empty() {
         found.push(Stretch { width: *widest, from, to });
         return;
     }
-    let (begin, end) = (end_of(from, widest.0), begin_of(to, widest.0));
+    let (begin, end) = (end_of(from, *widest), begin_of(to, *widest));
     if begin >= end {
         return cover(narrower, from, to, found);
     }
@@ -50,8 +54,8 @@ fn cover(widths: &[Width], from: i64, to: i64, found: &mut Vec<Stretch>) {
 }
 
 /// The first begin of a stretch of this width that is not before a time.
-fn end_of(micros: i64, width: i64) -> i64 {
-    begin_of(micros.saturating_add(width - 1), width)
+fn end_of(time: UnixMicros, width: Duration) -> UnixMicros {
+    begin_of(time + (width - Duration::from_micros(1)), width)
 }
 
 #[cfg(test)]
@@ -59,12 +63,19 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const WIDTHS: [Width; 4] = [Width(1), Width(5), Width(60), Width(360)];
-    const KEPT: Width = Width(60);
+    const WIDTHS: [Duration; 4] =
+        [Duration::from_micros(1), Duration::from_micros(5), Duration::from_micros(60), Duration::from_micros(360)];
+    const KEPT: i64 = 60;
 
-    fn of(step: i64, time: Range<i64>, narrow_from: i64) -> Vec<(i64, i64, i64)> {
-        let found = stretches(&WIDTHS, KEPT, step, time, narrow_from);
-        found.into_iter().map(|stretch| (stretch.width.0, stretch.from, stretch.to)).collect()
+    fn at(micros: i64) -> UnixMicros {
+        UnixMicros::new(micros)
+    }
+
+    /// Returns width, begin and end of each stretch, in microseconds.
+    fn of(step: u64, time: Range<i64>, narrow_from: i64) -> Vec<(i64, i64, i64)> {
+        let (kept, step) = (Duration::from_micros(KEPT as u64), Duration::from_micros(step));
+        let found = stretches(&WIDTHS, kept, step, at(time.start)..at(time.end), at(narrow_from));
+        found.into_iter().map(|stretch| (stretch.width.as_micros() as i64, stretch.from.get(), stretch.to.get())).collect()
     }
 
     #[test]
@@ -86,23 +97,24 @@ mod tests {
     proptest! {
         #[test]
         fn stretches_follow_one_another_in_whole_rows_that_have_one_point_each(
-            from in 0..4_000_i64, length in 0..4_000_i64, step in 1..800_i64, hours in 0..80_i64,
+            from in 0..4_000_i64, length in 0..4_000_i64, step in 1..800_u64, hours in 0..80_i64,
         ) {
             let (to, narrow_from) = (from + length, hours * 60);
-            let found = stretches(&WIDTHS, KEPT, step, from..to, narrow_from);
+            let found = of(step, from..to, narrow_from);
+            let hour = Duration::from_micros(KEPT as u64);
             let is_old = |time: i64| time < narrow_from;
-            let begin = if is_old(from) { begin_of(from, 60) } else { from };
-            let end = if is_old(to) && from < to { end_of(to, 60) } else { to };
-            let mut at = begin;
-            for stretch in &found {
-                prop_assert_eq!(stretch.from, at);
-                prop_assert!(stretch.from < stretch.to);
-                prop_assert_eq!((stretch.from % stretch.width.0, stretch.to % stretch.width.0), (0, 0));
-                prop_assert!(step % stretch.width.0 == 0 || stretch.width.0 == 1 || is_old(stretch.from) && stretch.width == KEPT);
-                prop_assert!(!is_old(stretch.from) || stretch.width.0 >= KEPT.0);
-                at = stretch.to;
+            let begin = if is_old(from) { begin_of(at(from), hour).get() } else { from };
+            let end = if is_old(to) && from < to { end_of(at(to), hour).get() } else { to };
+            let mut reached = begin;
+            for (width, begin, end) in found {
+                prop_assert_eq!(begin, reached);
+                prop_assert!(begin < end);
+                prop_assert_eq!((begin % width, end % width), (0, 0));
+                prop_assert!(step as i64 % width == 0 || width == 1 || is_old(begin) && width == KEPT);
+                prop_assert!(!is_old(begin) || width >= KEPT);
+                reached = end;
             }
-            prop_assert_eq!(at, if from < to { end } else { begin });
+            prop_assert_eq!(reached, if from < to { end } else { begin });
         }
     }
 }

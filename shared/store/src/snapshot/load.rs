@@ -7,7 +7,7 @@ use crate::cluster::tenant_queues;
 use crate::database::change_transaction::Part;
 use crate::database::pool::Store;
 use crate::database::row::ReadRow;
-use crate::definitions::integrations::{Integration, read_definition};
+use crate::definitions::integrations::Integration;
 use crate::definitions::tenants;
 use crate::error::StoreError;
 use crate::history::diagnoses;
@@ -119,9 +119,12 @@ async fn load_integrations(transaction: &Transaction<'_>, next: &mut Snapshot, l
         // The first load of a large installation may take longer than a statement of daily work.
         transaction.batch_execute("set local statement_timeout = '60s'").await.map_err(failed)?;
     }
-    let sql = "select i.id, i.tenant, i.name, i.current_version, v.document::text as document from integrations i
-               join integration_versions v on v.integration_id = i.id and v.version = i.current_version where i.changed > $1";
-    let statement = transaction.prepare_cached(sql).await.map_err(failed)?;
+    let sql = format!(
+        "select i.tenant, i.name, {} from integrations i
+         join integration_versions v on v.integration_id = i.id and v.version = i.current_version where i.changed > $1",
+        Integration::COLUMNS
+    );
+    let statement = transaction.prepare_cached(&sql).await.map_err(failed)?;
     for row in transaction.query(&statement, &[&since]).await.map_err(failed)? {
         put_integration(next, &row);
     }
@@ -130,10 +133,9 @@ async fn load_integrations(transaction: &Transaction<'_>, next: &mut Snapshot, l
 
 fn put_integration(next: &mut Snapshot, row: &Row) {
     let (id, tenant, name): (Uuid, &str, &str) = (row.get("id"), row.get("tenant"), row.get("name"));
-    let version: i32 = row.get("current_version");
-    match read_definition(row.get("document")) {
-        Ok(definition) => {
-            let integration = Arc::new(Integration { id, version, definition: Arc::new(definition) });
+    match Integration::of_row(row) {
+        Ok(integration) => {
+            let integration = Arc::new(integration);
             next.integrations.insert(id, integration.clone());
             if !next.tenants.contains_key(tenant) {
                 next.tenants.insert(tenant.into(), HashMap::new());
@@ -147,7 +149,7 @@ fn put_integration(next: &mut Snapshot, row: &Row) {
             tracing::error!(
                 integration.tenant = tenant,
                 integration.name = name,
-                integration.version = version,
+                integration.version = row.get::<_, i32>("current_version"),
                 error = %error,
                 cause,
                 "an integration is left out, and its calls get 404: this process cannot read its definition. Apply the integration again with the field \

@@ -8,7 +8,7 @@ use crate::database::change_transaction::{ChangeTransaction, NO_PART};
 use crate::database::pool::Store;
 use crate::database::row::ReadRow;
 use crate::database::timestamp::Timestamp;
-use crate::definitions::integrations::{Integration, read_definition};
+use crate::definitions::integrations::Integration;
 use crate::error::StoreError;
 use deadpool_postgres::Transaction;
 use forebay_contract::UnixMicros;
@@ -99,21 +99,21 @@ impl Store {
 /// Locks the schedules that are due; the second list has those whose definition cannot be read.
 async fn lock_due(transaction: &Transaction<'_>, max: u32) -> Result<(Vec<DueSchedule>, Vec<ScheduleStep>), StoreError> {
     let failed = StoreError::during("claim due schedules");
-    let sql = "select s.integration_id, s.next_due_at, now() as now, i.tenant, i.name, i.current_version,
-                   v.document::text as document
+    let sql = format!(
+        "select s.next_due_at, now() as now, i.tenant, i.name, {}
                from schedules s join integrations i on i.id = s.integration_id
                join integration_versions v on v.integration_id = i.id and v.version = i.current_version
                where i.enabled and s.wake_at <= now() and s.next_due_at is not null
-               order by s.wake_at limit $1 for update of s skip locked";
-    let statement = transaction.prepare_cached(sql).await.map_err(failed)?;
+               order by s.wake_at limit $1 for update of s skip locked",
+        Integration::COLUMNS
+    );
+    let statement = transaction.prepare_cached(&sql).await.map_err(failed)?;
     let (mut due, mut unreadable) = (Vec::new(), Vec::new());
     for row in transaction.query(&statement, &[&i64::from(max)]).await.map_err(failed)? {
-        let id: Uuid = row.get("integration_id");
         let (next_due_at, now) = (row.time("next_due_at"), row.time("now"));
-        match read_definition(row.get("document")) {
-            Ok(definition) if definition.trigger.schedule().is_some() => {
-                let integration = Arc::new(Integration { id, version: row.get("current_version"), definition: Arc::new(definition) });
-                due.push(DueSchedule { integration, next_due_at, now });
+        match Integration::of_row(&row) {
+            Ok(integration) if integration.definition.trigger.schedule().is_some() => {
+                due.push(DueSchedule { integration: Arc::new(integration), next_due_at, now });
             }
             _ => {
                 let (tenant, name): (&str, &str) = (row.get("tenant"), row.get("name"));
@@ -123,7 +123,7 @@ async fn lock_due(transaction: &Transaction<'_>, max: u32) -> Result<(Vec<DueSch
                     "a due run waits: this version cannot read the definition"
                 );
                 let wake_at = Some(now + UNREADABLE_INTERVAL);
-                unreadable.push(ScheduleStep { integration_id: id, next_due_at: Some(next_due_at), wake_at, published: None });
+                unreadable.push(ScheduleStep { integration_id: row.get("id"), next_due_at: Some(next_due_at), wake_at, published: None });
             }
         }
     }
