@@ -54,7 +54,7 @@ pub enum StoreError {
         /// Every unknown name, in the order in which they were given.
         names: Vec<Name>,
     },
-    /// The same key value exists already in this tenant.
+    /// The tenant has a key of this value already.
     #[error("this value cannot be used for a key: use another one, or let one be generated")]
     KeyExists,
     /// One exists already.
@@ -93,7 +93,7 @@ pub enum StoreError {
         count: usize,
         /// Number that it may have.
         max: usize,
-        /// The setting that says so.
+        /// The setting of the maximum.
         setting: &'static str,
     },
     /// A definition is larger than it may be.
@@ -160,7 +160,7 @@ pub enum StoreError {
         /// The error of the TLS library.
         source: getrandom::Error,
     },
-    /// Shutdown was asked for before the first snapshot was loaded.
+    /// Shutdown began before the first snapshot was loaded.
     #[error("shut down before the database could be read")]
     ShutDown,
 }

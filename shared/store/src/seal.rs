@@ -17,7 +17,7 @@ pub struct SecretKeys(Vec<Key>);
 struct Key {
     id: [u8; KEY_ID_BYTES],
     key: LessSafeKey,
-    /// For digests of what must not be guessed from them.
+    /// For digests from which their text must not be guessed.
     digests: hmac::Key,
 }
 
@@ -27,8 +27,8 @@ pub(crate) struct Sealed {
     pub(crate) by: Vec<u8>,
 }
 
-/// Stands behind the id of the key where the ciphertext is bound to all of its [`Place`]. Earlier versions wrote nothing there, and bound it
-/// to [`Place::earlier`] alone.
+/// The byte after the id of the key where the ciphertext is bound to all of its [`Place`]. Earlier versions wrote none, and bound the
+/// ciphertext to [`Place::earlier`] alone.
 const WHOLE_PLACE: u8 = 2;
 
 /// The place of a text: it cannot be moved to another tenant, another name or another use.
@@ -37,14 +37,14 @@ pub(crate) struct Place<'a> {
     /// The kind of text, for errors too, such as `the connection`.
     pub(crate) kind: &'static str,
     pub(crate) tenant: &'a str,
-    /// Tells it from others of its kind in the tenant.
+    /// Its name among those of its kind in the tenant.
     pub(crate) name: &'a str,
     /// The data to which earlier versions bound it.
     pub(crate) earlier: &'a [u8],
 }
 
 impl Place<'_> {
-    /// The additional data of the encryption. No two places give the same.
+    /// Returns the additional data of the encryption, which differs for any two places.
     fn whole(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         for part in ["forebay", self.kind, self.tenant, self.name] {
@@ -77,17 +77,17 @@ impl SecretKeys {
         Ok(Self(keys))
     }
 
-    /// Tells texts apart without telling anything of them; `None`: there is no key.
+    /// Returns a keyed digest of a text; `None`: there is no key.
     pub(crate) fn digest(&self, text: &[u8]) -> Option<Vec<u8>> {
         self.0.first().map(|key| hmac::sign(&key.digests, text).as_ref().to_vec())
     }
 
-    /// The id of the key that encrypts now.
+    /// Returns the id of the key that encrypts now.
     pub(crate) fn current_id(&self) -> Option<&[u8]> {
         self.0.first().map(|key| key.id.as_slice())
     }
 
-    /// Returns whether a text was encrypted by the key that encrypts now, and is bound to all of its place.
+    /// Returns true if a text was encrypted by the key that encrypts now, and is bound to all of its place.
     pub(crate) fn is_current(&self, by: &[u8]) -> bool {
         self.0.first().is_some_and(|key| by.split_last() == Some((&WHOLE_PLACE, key.id.as_slice())))
     }
@@ -107,7 +107,7 @@ impl SecretKeys {
         }
     }
 
-    /// Encrypts a text for what is unique in itself, such as the id of an execution.
+    /// Encrypts a text for a place that is unique in itself, such as the id of an execution.
     pub(crate) fn seal_for(&self, place: &[u8], text: Vec<u8>) -> Result<Sealed, StoreError> {
         let failed = || StoreError::Invalid { what: "the secret key", reason: "cannot encrypt".to_owned() };
         let key = self.0.first().ok_or_else(failed)?;
@@ -120,7 +120,7 @@ impl SecretKeys {
         Ok(Sealed { content, by: key.id.to_vec() })
     }
 
-    /// `what` it is, for the error.
+    /// Decrypts a text of [`Self::seal_for`]. `what`: its name in errors.
     pub(crate) fn open_for(&self, what: &'static str, place: &[u8], content: &[u8], by: &[u8]) -> Result<Vec<u8>, StoreError> {
         let missing = "was encrypted by another FOREBAY_SECRET_KEY: give that one too, after a comma";
         let key = self.0.iter().find(|key| key.id == by);
@@ -168,7 +168,7 @@ mod tests {
         for place in elsewhere {
             assert!(matches!(keys.open(&place, &one.content, &one.by), Err(StoreError::Damaged { .. })), "{place:?}");
         }
-        // As an earlier version wrote it.
+        // The form of an earlier version.
         assert!(keys.open(&PLACE, &one.content, &one.by[..KEY_ID_BYTES]).is_err());
         let mut bent = one.content.clone();
         bent[20] ^= 1;

@@ -32,7 +32,7 @@ pub struct LastUse(AtomicI64);
 impl LastUse {
     /// Notes a use at this time.
     pub fn note(&self, now: UnixMicros) {
-        // Most calls only read: threads do not take the line of memory from each other.
+        // Most calls only read, so that processors share the cache line.
         if now.since(self.at()) >= Duration::from_secs(60) {
             self.0.store(now.get(), Ordering::Relaxed);
         }

@@ -38,13 +38,13 @@ pub struct AuditEntry {
 /// A filter of the audit log.
 #[derive(Debug, Clone, Default)]
 pub struct AuditFilter {
-    /// Of these tenants; `None`: all, and those of no tenant.
+    /// Entries of these tenants; `None`: of all, and of no tenant.
     pub tenants: Option<Vec<Name>>,
-    /// By the principal of this name.
+    /// Entries of the principal of this name.
     pub by: Option<String>,
     /// An action, or its first word: `key` finds `key.create`.
     pub action: Option<String>,
-    /// Of exactly this target.
+    /// Entries of exactly this target.
     pub target: Option<String>,
     /// At this time or later.
     pub since: Option<UnixMicros>,
@@ -108,7 +108,7 @@ impl Store {
                        and ($7::bigint is null or id < $7)
                    order by id desc limit $8";
         let tenants = filter.tenants.as_ref().map(|tenants| tenants.iter().map(Name::as_str).collect::<Vec<_>>());
-        // As they are stored: the server would refuse a NUL.
+        // The stored form: the server would refuse a NUL.
         let [by, action, target] = [&filter.by, &filter.action, &filter.target].map(|text| text.as_deref().map(storable));
         let (since, until) = (filter.since.map(Timestamp), filter.until.map(Timestamp));
         let rows = client

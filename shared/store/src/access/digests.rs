@@ -1,8 +1,8 @@
 //! Digests of API keys, by which the key of a caller is looked up.
 //!
-//! A key that Forebay has made has 256 random bits: SHA-256 is enough. A key that a person has pasted may be short enough to be guessed from such
-//! a digest, so it is an HMAC under a key of the installation, which is encrypted under `FOREBAY_SECRET_KEY`. Without that setting, and for keys of
-//! earlier versions, it is SHA-256.
+//! A key that Forebay has made has 256 random bits: SHA-256 is enough. A key that a person has pasted may be short enough to be guessed
+//! from such a digest, so it is an HMAC under a key of the installation, which is encrypted under `FOREBAY_SECRET_KEY`. Without that
+//! setting, and for keys of earlier versions, it is SHA-256.
 
 use crate::error::StoreError;
 use crate::seal::{Place, Sealed, SecretKeys};

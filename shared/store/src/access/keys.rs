@@ -222,8 +222,8 @@ impl Store {
     /// Changes a key's label, integrations, expiry and the outcomes that it reads. `expected`: the revision from which the change was made.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::Changed`], [`StoreError::Invalid`], [`StoreError::UnknownIntegrations`], or what the server
-    /// says.
+    /// [`StoreError::NotFound`], [`StoreError::Changed`], [`StoreError::Invalid`], [`StoreError::UnknownIntegrations`], and those of the
+    /// database.
     pub async fn update_key(&self, id: Uuid, change: KeyChange, expected: Option<i32>, by: &Principal) -> Result<KeyRow, StoreError> {
         let operation = "update a key";
         let failed = StoreError::during(operation);

@@ -1,4 +1,4 @@
-//! Who may do what: keys of callers, people, tokens of programs, and the audit log.
+//! Access: keys of callers, people, tokens of programs, and the audit log.
 
 pub(crate) mod api_key;
 pub(crate) mod audit;

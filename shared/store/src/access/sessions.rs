@@ -16,7 +16,7 @@ const SEEN_INTERVAL: &str = "1 minute";
 pub enum Seen {
     /// The person uses it.
     Now,
-    /// A program asks by itself.
+    /// A program reads it without the person.
     No,
 }
 

@@ -160,9 +160,9 @@ impl Store {
         row.map(|row| Ok((user_row(&row)?, row.get("password")))).transpose()
     }
 
-    /// Returns the person that a provider of OpenID Connect has named, for signing in: the one with this `subject` (issuer and subject, with a
-    /// space between them). At the first time it is the one with this `name`, of which the provider has proof, and gets the subject. `None`:
-    /// no such person was created.
+    /// Returns the person that a provider of OpenID Connect has named, for signing in: the one with this `subject` (issuer and subject,
+    /// with a space between them). At the first time it is the one with this `name`, of which the provider has proof, and gets the subject.
+    /// `None`: no such person was created.
     ///
     /// # Errors
     /// Those of the database.
@@ -192,8 +192,8 @@ impl Store {
     /// Changes a person; `expected`: the revision that the change was made from.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::Changed`], [`StoreError::LastAdministrator`], [`StoreError::Invalid`], or what the server
-    /// says.
+    /// [`StoreError::NotFound`], [`StoreError::Changed`], [`StoreError::LastAdministrator`], [`StoreError::Invalid`], and those of the
+    /// database.
     pub async fn update_user(&self, id: Uuid, change: UserChange, expected: Option<i32>, by: &Principal) -> Result<UserRow, StoreError> {
         let operation = "change a user";
         let mut client = self.client(operation).await?;

@@ -13,7 +13,8 @@ const REGISTER: &str = "register the broker of the installation";
 /// The broker and the queues of an installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrokerPlace {
-    /// The name of the exchange that marks the broker. Each registration has a new one, so that the mark of an earlier broker proves nothing.
+    /// The name of the exchange that marks the broker. Each registration has a new one, so that the mark of an earlier broker proves
+    /// nothing.
     pub mark: Uuid,
     /// The text before the name of every queue; may be empty.
     pub queue_prefix: String,
@@ -74,7 +75,8 @@ impl Store {
         transaction.commit(principal, std::slice::from_ref(event)).await
     }
 
-    /// Returns every integration that may have had a queue of its own: those that are stored, and those that only the history of executions names.
+    /// Returns every integration that may have had a queue of its own: those that are stored, and those that only the history of executions
+    /// names.
     ///
     /// # Errors
     /// Those of the database.

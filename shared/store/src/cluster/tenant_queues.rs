@@ -25,7 +25,7 @@ const ASK_AGAIN_INTERVAL: Duration = Duration::from_secs(2);
 /// Maximum time for declaring the queues of a tenant at the broker; others that open queues wait meanwhile.
 const DECLARE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Opens queues for tenants that have a backlog, and asks the store seldom. Cheap to clone.
+/// Opens queues for tenants that have a backlog, with at most one request to the store for each tenant in 2 s. Cheap to clone.
 #[derive(Clone)]
 pub struct TenantQueueOpener {
     store: Store,

@@ -93,7 +93,8 @@ impl Store {
         Ok(())
     }
 
-    /// Returns the workers that gave a sign of life within `ttl`, by the database's clock, in the order of their ids: the same in every process.
+    /// Returns the workers that gave a sign of life within `ttl`, by the database's clock, in the order of their ids: the same in every
+    /// process.
     ///
     /// # Errors
     /// Those of the database.

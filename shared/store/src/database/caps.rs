@@ -1,4 +1,4 @@
-//! Caps: how many things one tenant may have, and how large a definition may be. What is there above a cap goes on working.
+//! Caps: maximum numbers of things of one tenant, and the maximum size of a definition. Things above a cap continue to work.
 
 use crate::error::StoreError;
 use deadpool_postgres::Transaction;
@@ -45,7 +45,7 @@ impl Caps {
                 ("select count(*) from connections where tenant = $1", "connections", "FOREBAY_MAX_CONNECTIONS", self.connections)
             }
         };
-        let row = transaction.query_one(sql, &[&tenant.as_str()]).await.map_err(StoreError::during("count what a tenant has"))?;
+        let row = transaction.query_one(sql, &[&tenant.as_str()]).await.map_err(StoreError::during("count the things of a tenant"))?;
         match usize::try_from(row.get::<_, i64>(0)) {
             Ok(count) if count > max => Err(StoreError::TooMany { tenant: tenant.clone(), what, count, max, setting }),
             _ => Ok(()),

@@ -54,7 +54,7 @@ impl<'a> ChangeTransaction<'a> {
         Self::take(transaction, operation, parts).await
     }
 
-    /// As [`Self::begin`]; each statement may take a minute, also the one that waits for another writer.
+    /// Begins as [`Self::begin`] does. Each statement may take a minute, also the one that waits for another writer.
     ///
     /// # Errors
     /// Those of the database.

@@ -10,10 +10,10 @@ use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Config, Connection, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// The longest time to connect, to wait for a free connection, and for a statement to run.
+/// Maximum time to connect, to wait for a free connection, and for a statement to run.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
-/// What each session is told: statements end, what a lost client held is released, and no statement is compiled: that would take longer
-/// than it runs.
+/// The settings of each session: statements time out, the locks of a lost client are released, and no statement is compiled, which would
+/// take longer than to run it.
 const SESSION: &str = "-c statement_timeout=5000 -c idle_in_transaction_session_timeout=10000 -c timezone=UTC -c jit=off";
 const MODES: &str = "disable, prefer, require, verify-ca or verify-full";
 
@@ -27,7 +27,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Of `postgres://user:password@host:port/database?parameters`. The parameters `sslmode`, `sslrootcert`, `sslcert` and `sslkey` mean
+    /// Reads `postgres://user:password@host:port/database?parameters`. The parameters `sslmode`, `sslrootcert`, `sslcert` and `sslkey` mean
     /// what they mean to libpq (<https://www.postgresql.org/docs/current/libpq-ssl.html>), but for the authorities, which without
     /// `sslrootcert` are those that this machine trusts.
     ///
@@ -42,7 +42,7 @@ impl Server {
             return Err(wrong("it names no host".to_owned()));
         }
         let session = match config.get_options() {
-            // The last setting wins, so what the URL says goes last.
+            // The last setting wins, so the options of the URL go last.
             Some(asked) => format!("{SESSION} {asked}"),
             None => SESSION.to_owned(),
         };
@@ -60,7 +60,7 @@ impl Server {
         Ok(Self { config, tls: MakeRustlsConnect::new(tls) })
     }
 
-    /// A connection outside of the pool.
+    /// Opens a connection outside of the pool.
     pub(crate) async fn connect(&self) -> Result<(Client, Connection<Socket, TlsStream>), tokio_postgres::Error> {
         self.config.connect(self.tls.clone()).await
     }
@@ -113,7 +113,7 @@ impl Protection {
             None | Some("system") => Trust::Machine,
             Some(file) => Trust::File(Path::new(file).to_owned()),
         };
-        // An authority that is named is asked, as libpq does.
+        // Where an authority is named, its signature is required, as by libpq.
         let at_least = if matches!(trust, Trust::File(_)) { Check::Authority } else { Check::Nothing };
         let (mode, check) = match mode {
             None if root == Some("system") => (SslMode::Require, Check::AuthorityAndName),

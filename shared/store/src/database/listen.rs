@@ -1,4 +1,4 @@
-//! LISTEN and NOTIFY: how a change reaches every process at once.
+//! LISTEN and NOTIFY, by which a change reaches every process at once.
 
 use crate::database::endpoint::{Server, TIMEOUT};
 use crate::database::pool::Store;
@@ -19,7 +19,7 @@ pub(crate) const CHANGED: &str = "forebay_changed";
 pub(crate) const WORKERS: &str = "forebay_workers";
 /// Executions were recorded; the payload names them.
 pub(crate) const OUTCOMES: &str = "forebay_outcomes";
-/// Where a notification says only that something is new: while one waits, further ones add nothing.
+/// The capacity for channels whose notifications say only that something is new: while one waits, further ones add nothing.
 pub(crate) const ONE_WAKE: usize = 1;
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 const MAX_BACKOFF: Duration = Duration::from_secs(1);
@@ -30,13 +30,13 @@ pub(crate) const LIVENESS: Duration = Duration::from_secs(10);
 pub(crate) struct Listener {
     client: Client,
     payloads: mpsc::Receiver<String>,
-    /// Whether one came while as many waited as may.
+    /// True if a notification was dropped since [`Listener::has_missed`] was called last.
     missed: Arc<AtomicBool>,
     connection: JoinHandle<()>,
 }
 
 impl Listener {
-    /// `waiting`: how many notifications wait to be taken; further ones are dropped.
+    /// Opens a connection that listens. `waiting`: maximum notifications that wait to be read; further ones are dropped.
     pub(crate) async fn open(server: &Server, channel: &'static str, waiting: usize) -> Result<Self, StoreError> {
         let operation = "listen";
         let unavailable = |source: Box<dyn std::error::Error + Send + Sync>| StoreError::Unavailable { operation, source };
@@ -87,7 +87,7 @@ impl Drop for Listener {
     }
 }
 
-/// Pauses between attempts: short at first, a second at most.
+/// Pauses between attempts, from 50 ms to 1 s.
 pub(crate) struct Backoff(Duration);
 
 impl Backoff {
@@ -147,7 +147,7 @@ async fn follow_workers(server: &Server, changes: &watch::Sender<u64>) {
                 Err(_) => break,
             }
         }
-        // A server that accepts and drops connections must not be asked in a tight loop.
+        // No tight loop with a server that accepts and drops connections.
         backoff.pause().await;
     }
 }

@@ -59,7 +59,7 @@ impl Store {
     /// may call it at once: the others wait for the first, then find nothing to do.
     ///
     /// # Errors
-    /// [`StoreError::Newer`] and [`StoreError::OtherMigration`] when the database is of another program; else what the server says.
+    /// [`StoreError::Newer`] and [`StoreError::OtherMigration`] when the database is of another program; those of the database.
     pub async fn migrate(&self) -> Result<MigrationReport, StoreError> {
         let mut client = self.client(OPERATION).await?;
         let transaction = ChangeTransaction::begin(&mut client, OPERATION, NO_PART).await?;

@@ -9,7 +9,8 @@ use jiff::{SignedDuration, Timestamp as Instant, ToSpan, tz::TimeZone};
 
 /// The partitioned tables.
 pub(crate) const TABLES: [&str; 2] = ["executions", "execution_payloads"];
-/// Number of days ahead for which partitions are created, so that a scheduler or worker that is down over a weekend leaves nothing in the default partition.
+/// Number of days ahead for which partitions are created, so that a scheduler or worker that is down over a weekend leaves nothing in the
+/// default partition.
 const DAYS_AHEAD: i64 = 3;
 const OPERATION: &str = "make partitions";
 

@@ -16,7 +16,7 @@ pub struct StoreOptions {
     pub max_connections: usize,
     /// The name in `pg_stat_activity`, such as `forebay-worker`.
     pub application_name: String,
-    /// The keys for hidden parts of payloads; `None`: these are not stored, and not read.
+    /// The keys for hidden parts of payloads; `None`: hidden parts are neither stored nor read.
     pub secret_keys: Option<Arc<SecretKeys>>,
     /// The caps of each tenant.
     pub caps: Caps,
@@ -32,7 +32,7 @@ impl Default for StoreOptions {
 #[derive(Clone)]
 pub struct Store {
     pool: Pool,
-    /// For connections of their own, outside the pool.
+    /// The server, for connections outside the pool.
     pub(crate) server: Arc<Server>,
     /// Read once: it never changes.
     pub(crate) issuer: Arc<OnceCell<IdIssuer>>,
@@ -41,7 +41,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// A store for the URL, such as `postgres://user:password@host:port/database?sslmode=verify-full`. Connects when first used, so it succeeds while the server is away.
+    /// Returns a store for the URL, such as `postgres://user:password@host:port/database?sslmode=verify-full`. Connects when first used, so
+    /// it succeeds while the server is away.
     ///
     /// # Errors
     /// [`StoreError::Url`].
@@ -59,7 +60,8 @@ impl Store {
         Ok(Self { pool, server: Arc::new(server), issuer: Arc::default(), secret_keys: options.secret_keys, caps: options.caps })
     }
 
-    /// Creates the URL's database when the server has none of that name; `true`: it was created. Any number of processes may call it at once.
+    /// Creates the URL's database when the server has none of that name; `true`: it was created. Any number of processes may call it at
+    /// once.
     ///
     /// # Errors
     /// A wrong URL, a server that is away, no right to create a database.
@@ -73,18 +75,18 @@ impl Store {
         let connection = tokio::spawn(connection);
         let created = create_database(&client, &name).await.map_err(StoreError::during(operation));
         drop(client);
-        // Its error, if any, was the statement's too.
+        // The statement has reported its error, if any.
         let _ = connection.await;
         created
     }
 
-    /// Returns true if it can keep what must not be stored in clear.
+    /// Returns true if it has a key for contents that must not be stored in clear.
     #[must_use]
     pub fn can_seal(&self) -> bool {
         self.secret_keys.is_some()
     }
 
-    /// Asks the server for a sign of life.
+    /// Checks that the server answers.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -94,7 +96,7 @@ impl Store {
         Ok(())
     }
 
-    /// A connection of the pool.
+    /// Returns a connection of the pool.
     pub(crate) async fn client(&self, operation: &'static str) -> Result<Object, StoreError> {
         self.pool.get().await.map_err(|error| StoreError::pool(operation, error))
     }
@@ -136,7 +138,7 @@ async fn create_database(client: &tokio_postgres::Client, name: &str) -> Result<
     let statement = format!("create database \"{}\"", name.replace('"', "\"\""));
     match client.batch_execute(&statement).await {
         Ok(()) => Ok(true),
-        // Another process was faster: the server says so by one of two codes, depending on the moment.
+        // Another process was faster: the server returns one of two codes, depending on the moment.
         Err(error) if is_race(&error) => Ok(false),
         Err(error) => Err(error),
     }

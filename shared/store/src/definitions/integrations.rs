@@ -53,7 +53,7 @@ pub enum Change {
     Created,
     /// It has a new version.
     Updated,
-    /// The current version says the same, in the same words.
+    /// The current version has the same document and the same text.
     Unchanged,
 }
 
@@ -119,7 +119,7 @@ impl Store {
         self.apply_each(definitions, None, &by.into()).await
     }
 
-    /// As [`Store::apply`] of one definition, if the current version is `expected`; 0: there must be none yet.
+    /// Applies one definition as [`Store::apply`] does, if the current version is `expected`; 0: there must be none yet.
     ///
     /// # Errors
     /// [`StoreError::Changed`], and as for [`Store::apply`].

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub enum TriggerKind {
     /// An HTTP call.
     Webhook,
-    /// A due time, or a person who asked for a run of a schedule.
+    /// A due time, or a run of a schedule that a person started.
     Schedule,
 }
 
@@ -30,7 +30,7 @@ impl From<&Trigger> for TriggerKind {
     }
 }
 
-/// The policy of a trigger whose calls go to shared queues, as [`TriggerRow::policy`] has it: stored, and shown by the API.
+/// The policy of a trigger whose calls go to shared queues, as [`TriggerRow::policy`](crate::TriggerRow::policy) has it: stored, and shown by the API.
 pub const SHARED_QUEUE_POLICY: &str = "lane";
 
 /// Returns the dispatch policy, as a listing shows it.

@@ -41,7 +41,7 @@ impl StoredVersion {
     }
 }
 
-/// The integrations of the question.
+/// The integrations whose versions are read.
 #[derive(Debug, Clone, Copy)]
 pub enum Which<'a> {
     /// Every one.

@@ -35,7 +35,7 @@ pub struct EarlierCall {
     pub caller: Option<Uuid>,
 }
 
-/// The answer to a call that asks for its key.
+/// The result of a reservation.
 #[derive(Debug)]
 pub enum Reserve {
     /// The key is the call's.
@@ -53,7 +53,7 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    /// Keeps the key from now on: the call may reach a worker.
+    /// Retains the key from now on: the call may reach a worker.
     pub fn retain(&mut self) {
         self.is_retained = true;
     }
@@ -90,14 +90,14 @@ impl std::fmt::Debug for Reservation {
 }
 
 impl Store {
-    /// Reserves the call's key, or gives the call that has it. A key that has expired is free. Dropped before there is an answer, it leaves
-    /// no key behind.
+    /// Reserves the call's key, or returns the call that has it. A key that has expired is free. Dropped before it returns, it leaves no key
+    /// behind.
     ///
     /// # Errors
     /// The database is away, or refuses the statement.
     pub async fn reserve(&self, call: ReservedCall) -> Result<Reserve, StoreError> {
         let store = self.clone();
-        // In a task of its own: the server goes on with the statement whoever waits for it, and the answer is what has to be released.
+        // In a task of its own: the server completes the statement even if the caller is dropped, and the key has to be released then.
         let asked = tokio::spawn(async move { store.reserve_uncancelled(call).await });
         match asked.await {
             Ok(answer) => answer,

@@ -15,14 +15,15 @@ use uuid::Uuid;
 pub struct Activity {
     /// Executions that ended since the given time.
     pub counts: Counts,
-    /// The execution that was accepted last.
+    /// The execution that was received last.
     pub last: Option<ExecutionRow>,
     /// The execution among those that failed or expired that was received last.
     pub last_unsuccessful: Option<ExecutionRow>,
 }
 
 impl Store {
-    /// How each of these integrations does: what ended since a time, and its last executions. Meant for the integrations of one page.
+    /// Returns, for each of these integrations, counts of the executions that ended since a time, and its last executions. Meant for the
+    /// integrations of one page.
     ///
     /// # Errors
     /// Those of the database.

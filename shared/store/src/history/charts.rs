@@ -43,7 +43,7 @@ pub struct StatisticsQuery {
 /// One point of a chart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StatisticsPoint {
-    /// The integration; `None`: the sum of all that were asked for.
+    /// The integration; `None`: the point is the sum of all integrations of the scope.
     pub integration: Option<Uuid>,
     /// The time at which its time begins.
     pub at: UnixMicros,

@@ -33,8 +33,8 @@ impl Durations {
         self.0.iter().sum()
     }
 
-    /// Returns the duration that the share `quantile` (such as 0.95) of all does not exceed, estimated from the bounds of its bucket: for most
-    /// between 0.7 and 1.4 times the true one. `None`: nothing is counted.
+    /// Returns the duration that the share `quantile` (such as 0.95) of all does not exceed, estimated from the bounds of its bucket: for
+    /// most between 0.7 and 1.4 times the true one. `None`: nothing is counted.
     #[must_use]
     pub fn quantile(&self, quantile: f64) -> Option<Duration> {
         let total = self.count();

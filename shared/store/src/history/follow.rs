@@ -1,7 +1,7 @@
 //! Following records as they are written.
 //!
-//! Workers tell of their records a few times a second, outside of the writing itself, by the ids alone: a NOTIFY within each write would
-//! make all writers take turns when they commit. A process listens on one connection, reads each row once and hands it to all who follow.
+//! Workers announce the ids of their records a few times a second, outside of the transactions that write them: a NOTIFY within each write
+//! would make all writers take turns when they commit. A process listens on one connection and reads each row once for all its followers.
 
 use crate::database::listen::{Backoff, LIVENESS, Listener, OUTCOMES};
 use crate::database::pool::Store;
@@ -32,12 +32,12 @@ pub enum Followed {
         /// Number of records that are not named here; they may or may not fit the filter.
         left_out: u64,
     },
-    /// Some may have been missed: the connection was lost, or this follower was slow. A listing tells them.
+    /// Some may have been missed, since the connection was lost or this follower was slow. A listing has them.
     Interrupted,
 }
 
 #[derive(Debug, Clone)]
-enum Told {
+enum Announced {
     Rows(Arc<Vec<ExecutionRow>>, u64),
     Interrupted,
 }
@@ -45,20 +45,20 @@ enum Told {
 /// Listens for all followers of a process. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct OutcomeWatch {
-    sender: broadcast::Sender<Told>,
+    sender: broadcast::Sender<Announced>,
     shutdown: CancellationToken,
 }
 
 /// One follower.
 #[derive(Debug)]
 pub struct Follow {
-    receiver: broadcast::Receiver<Told>,
+    receiver: broadcast::Receiver<Announced>,
     filter: Filter,
     shutdown: CancellationToken,
 }
 
 impl OutcomeWatch {
-    /// Follows executions that fit; of the filter, limit and `before` do not count.
+    /// Follows executions that fit the filter, whose limit and `before` do not count.
     #[must_use]
     pub fn follow(&self, filter: Filter) -> Follow {
         Follow { receiver: self.sender.subscribe(), filter, shutdown: self.shutdown.clone() }
@@ -74,9 +74,9 @@ impl Follow {
                 told = self.receiver.recv() => told,
             };
             match told {
-                Ok(Told::Interrupted) | Err(RecvError::Lagged(_)) => return Some(Followed::Interrupted),
+                Ok(Announced::Interrupted) | Err(RecvError::Lagged(_)) => return Some(Followed::Interrupted),
                 Err(RecvError::Closed) => return None,
-                Ok(Told::Rows(rows, left_out)) => {
+                Ok(Announced::Rows(rows, left_out)) => {
                     let rows: Vec<ExecutionRow> = rows.iter().filter(|row| self.filter.fits(row)).cloned().collect();
                     if !rows.is_empty() || left_out > 0 {
                         return Some(Followed::Rows { rows, left_out });
@@ -88,7 +88,7 @@ impl Follow {
 }
 
 impl Store {
-    /// Tells all who follow that these executions were recorded, at most [`MAX_ANNOUNCED`], and how many more there were.
+    /// Announces to all followers that these executions were recorded, at most [`MAX_ANNOUNCED`], and the number of further ones.
     ///
     /// # Errors
     /// Those of the database.
@@ -105,7 +105,7 @@ impl Store {
         Ok(())
     }
 
-    /// Listens to what workers record, over a connection of its own, until shutdown. One is enough for a process.
+    /// Listens to the announcements of workers, over a connection of its own, until shutdown. One is enough for a process.
     #[must_use]
     pub fn watch_outcomes(&self, shutdown: CancellationToken) -> OutcomeWatch {
         let (sender, _) = broadcast::channel(WAITING);
@@ -116,7 +116,7 @@ impl Store {
         OutcomeWatch { sender, shutdown }
     }
 
-    /// Rows of these ids (the unique parts), in the order of acceptance.
+    /// Returns the rows of these ids (the unique parts), in the order of receipt.
     async fn rows_of(&self, ids: &[Uuid]) -> Result<Vec<ExecutionRow>, StoreError> {
         let operation = "read recorded executions";
         let failed = StoreError::during(operation);
@@ -133,7 +133,7 @@ impl Store {
     }
 }
 
-async fn listen(store: &Store, to_all: &broadcast::Sender<Told>) {
+async fn listen(store: &Store, to_all: &broadcast::Sender<Announced>) {
     let mut backoff = Backoff::new();
     let mut was_open = false;
     loop {
@@ -143,7 +143,7 @@ async fn listen(store: &Store, to_all: &broadcast::Sender<Told>) {
         };
         backoff = Backoff::new();
         if was_open {
-            tell(to_all, Told::Interrupted);
+            send(to_all, Announced::Interrupted);
         }
         was_open = true;
         loop {
@@ -157,16 +157,16 @@ async fn listen(store: &Store, to_all: &broadcast::Sender<Told>) {
             }
             let told = match told(store, &payload).await {
                 Some(told) if !listener.has_missed() => told,
-                _ => Told::Interrupted,
+                _ => Announced::Interrupted,
             };
-            tell(to_all, told);
+            send(to_all, told);
         }
         backoff.pause().await;
     }
 }
 
-/// `None`: it is not of this version's form, or the rows could not be read.
-async fn told(store: &Store, payload: &str) -> Option<Told> {
+/// Returns the rows of a notification; `None`: it is not of this version's form, or the rows could not be read.
+async fn told(store: &Store, payload: &str) -> Option<Announced> {
     let (left_out, ids) = payload.split_once(' ')?;
     let bytes = BASE64URL_NOPAD.decode(ids.as_bytes()).ok()?;
     let mut ids = Vec::with_capacity(bytes.len() / size_of::<Uuid>());
@@ -174,10 +174,10 @@ async fn told(store: &Store, payload: &str) -> Option<Told> {
         ids.push(Uuid::from_slice(id).ok()?);
     }
     let rows = store.rows_of(&ids).await.ok()?;
-    Some(Told::Rows(Arc::new(rows), left_out.parse().ok()?))
+    Some(Announced::Rows(Arc::new(rows), left_out.parse().ok()?))
 }
 
-fn tell(to_all: &broadcast::Sender<Told>, told: Told) {
-    // Nobody follows at the moment: it is for nobody.
-    let _ = to_all.send(told);
+fn send(to_all: &broadcast::Sender<Announced>, announced: Announced) {
+    // An error: there is no follower at the moment.
+    let _ = to_all.send(announced);
 }

@@ -1,4 +1,4 @@
-//! Searching the history: page by page, in the order of acceptance, and counting.
+//! Searching the history, page by page in the order of receipt, and counting.
 
 use crate::database::pool::Store;
 use crate::database::timestamp::Timestamp;
@@ -13,15 +13,15 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 const HOUR: Duration = Duration::from_secs(3600);
-/// Parts of the past in which a page is searched, one after the other, before it is searched in all of it: most pages are full by then,
-/// and a frequent label is not collected from the whole history.
+/// The parts of the past that are searched one after the other before all of it: most pages are full by then, and a frequent label is not
+/// collected from the whole history.
 const PARTS: [Duration; 3] = [HOUR, Duration::from_secs(24 * 3600), Duration::from_secs(7 * 24 * 3600)];
 /// The first part for a search by an index that gives the newest first.
 const FIRST_ORDERED_PART: usize = 1;
 const OPERATION: &str = "search executions";
 
 impl Store {
-    /// Executions, newest first. The next page is what is [`before`](Filter::before) the last row of this one.
+    /// Returns executions, newest first. The next page is what is [`before`](Filter::before) the last row of this one.
     ///
     /// # Errors
     /// Those of the database.
@@ -66,7 +66,7 @@ impl Store {
         Ok(found)
     }
 
-    /// Executions in the order in which they were accepted, from the first after `after`; [`Filter::before`] bounds them too.
+    /// Returns executions in the order of receipt, from the first after `after`; [`Filter::before`] bounds them too.
     ///
     /// # Errors
     /// Those of the database.
@@ -93,7 +93,7 @@ impl Store {
         Ok(u32::try_from(row.get::<_, i64>(0)).unwrap_or(u32::MAX))
     }
 
-    /// The integrations that are asked for; `None`: there are none of that tenant or name.
+    /// Returns the integrations of the filter; `None`: none has that tenant or name.
     async fn integrations_of(&self, filter: &Filter) -> Result<Option<Asked>, StoreError> {
         if filter.tenants.is_none() && filter.integration.is_none() {
             return Ok(Some(Asked::All));
@@ -109,7 +109,7 @@ impl Store {
         Ok(Some(ids).filter(|ids| !ids.is_empty()).map(Asked::These))
     }
 
-    /// Prepared anew each time: a plan for any label, or any tenant, would be a bad one for most.
+    /// Runs a search. The statement is prepared each time: one plan for any label or tenant would be bad for most.
     async fn found(&self, search: Search, order: Order) -> Result<Vec<Row>, StoreError> {
         let (sql, parameters) = search.page(COLUMNS, order);
         let client = self.client(OPERATION).await?;

@@ -56,7 +56,7 @@ pub struct ExecutionRow {
     pub halted: bool,
     /// True if a person decided to go on without it.
     pub skipped: bool,
-    /// The trace that it belongs to; `None`: of none that is kept anywhere.
+    /// Its trace; `None`: its trace is not exported.
     pub trace: Option<Uuid>,
     /// Id of the API key that called; `None`: no API key did, or an earlier version recorded it.
     pub caller: Option<Uuid>,
@@ -199,7 +199,8 @@ impl Store {
         }
     }
 
-    /// Returns one execution with everything that is stored of it; `None`: nothing is recorded, its history is gone, or the id was never issued.
+    /// Returns one execution with everything that is stored of it; `None`: nothing is recorded, its history is gone, or the id was never
+    /// issued.
     ///
     /// # Errors
     /// Those of the database.
@@ -212,7 +213,7 @@ impl Store {
                 PayloadKind::Output => detail.output = Some(payload::read_output(packed)?),
                 PayloadKind::Variables => detail.variables = Some(payload::read_variables(packed)?),
                 PayloadKind::Steps => detail.steps = payload::read_steps(packed)?,
-                // They are not asked for.
+                // Not among the kinds that were read.
                 PayloadKind::Retry | PayloadKind::Answer => {}
             }
         }

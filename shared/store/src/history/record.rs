@@ -1,4 +1,4 @@
-//! The report of a worker on an execution. It can travel as JSON, so that it survives a database that is away.
+//! The record of an execution that a worker writes. It has a form in JSON, so that it survives a database that is away.
 
 use crate::database::timestamp::Timestamp;
 use crate::definitions::trigger_kind::TriggerKind;
@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use uuid::Uuid;
 
-/// The call as it came, which a retry needs whole.
+/// The request as it came, which a retry needs whole.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StoredRequest {
-    /// Everything but the body.
+    /// The request without its body.
     pub request: Request,
     /// The Content-Type as it was sent.
     pub content_type: Option<String>,
@@ -27,7 +27,7 @@ pub struct StoredRequest {
     pub redacted: bool,
 }
 
-/// The answer as it was made.
+/// The response as it was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredResponse {
     /// 200 to 599.
@@ -40,7 +40,7 @@ pub struct StoredResponse {
 }
 
 impl StoredResponse {
-    /// The Content-Type of the body.
+    /// Returns the Content-Type of the body.
     #[must_use]
     pub fn content_type(&self) -> Option<&str> {
         self.headers.iter().find(|(name, _)| name == "content-type").map(|(_, value)| value.as_str())
@@ -54,7 +54,7 @@ impl From<&Response> for StoredResponse {
     }
 }
 
-/// One execution as it went, or as it goes (`running`).
+/// One execution that has ended, or that is queued or running.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// Its id, of which [`ExecutionId::unique`] is stored. The time in it is stored as the time of acceptance.
@@ -67,7 +67,7 @@ pub struct Record {
     pub trigger_kind: TriggerKind,
     /// Its status.
     pub status: ExecutionStatus,
-    /// Attempts so far, this one included: `transition.rs` says which record stays.
+    /// Attempts so far, this one included: `transition.rs` has the rule by which one of two records stays.
     pub attempts: i32,
     /// The time at which the last attempt began; `None`: it never started.
     pub started_at: Option<UnixMicros>,
@@ -80,9 +80,9 @@ pub struct Record {
     /// Its labels. A row keeps its labels where a later record has none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<Label>,
-    /// The status of the answer.
+    /// The status of the response.
     pub response_status: Option<u16>,
-    /// The steps as they went; stored when there are any.
+    /// Its steps; stored when there are any.
     pub steps: Vec<StepRecord>,
     /// Checkpoints that a retry by a person needs and that are not stored yet.
     #[serde(default, rename = "kept", skip_serializing_if = "Option::is_none")]
@@ -96,20 +96,20 @@ pub struct Record {
     /// True if the checkpoints are encrypted.
     #[serde(default)]
     pub seals: bool,
-    /// The call as it came, for a later retry, where fields of [`input`](Self::input) are hidden; stored encrypted, or not at all.
+    /// The request as it came, for a later retry, where fields of [`input`](Self::input) are hidden; stored encrypted, or not at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_input: Option<StoredRequest>,
-    /// The answer as it was made, for its caller, where fields of [`output`](Self::output) are hidden; stored encrypted, or not at all.
+    /// The response as it was made, for its caller, where fields of [`output`](Self::output) are hidden; stored encrypted, or not at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<StoredResponse>,
-    /// The variables around the steps, where diagnostics asked for them.
+    /// The variables around the steps, where diagnostics record them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variables: Option<VariableLog>,
     /// Number of redeliveries by the broker.
     pub redeliveries: i32,
-    /// The call, where diagnostics or a later retry ask for it.
+    /// The request, where diagnostics or a later retry need it.
     pub input: Option<StoredRequest>,
-    /// The answer, where diagnostics or a caller ask for it.
+    /// The response, where diagnostics or a caller need it.
     pub output: Option<StoredResponse>,
     /// Retention of the payloads, from the time of receipt; `None`: as long as the history.
     #[serde(rename = "keep")]
@@ -121,7 +121,7 @@ pub struct Record {
     pub is_abandoned: bool,
     /// True if a person decided to go on without it.
     pub skipped: bool,
-    /// The trace that it belongs to. A row keeps the one that it has where a later record has none.
+    /// Its trace. A row keeps the one that it has where a later record has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<Uuid>,
     /// Id of the API key that called; `None`: no API key did. A row keeps the one that it has.
@@ -130,7 +130,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// An execution that did not run and of which nothing is kept: expired.
+    /// Returns the record of an execution that expired, without payloads.
     #[must_use]
     pub fn new(
         execution_id: ExecutionId,
@@ -184,7 +184,7 @@ pub struct CheckpointBatch {
 }
 
 impl CheckpointBatch {
-    /// A batch.
+    /// Returns a batch of these steps.
     #[must_use]
     pub fn new(number: u32, steps: &[Checkpoint]) -> Self {
         // Outputs are JSON, which is UTF-8.
@@ -192,7 +192,7 @@ impl CheckpointBatch {
         Self { number, steps: steps.iter().map(text).collect() }
     }
 
-    /// The steps.
+    /// Returns the steps.
     #[must_use]
     pub fn steps(&self) -> Vec<Checkpoint> {
         self.steps.iter().map(|(path, output)| Checkpoint { path: path.clone(), output: output.clone().into_bytes() }).collect()
@@ -221,19 +221,20 @@ pub(crate) fn accepted_at(id: &ExecutionId) -> UnixMicros {
     id.issued_at().to_micros()
 }
 
-/// The same, of the part of the id that is stored.
+/// Returns the time of receipt of an id, of which the unique part is given.
 pub(crate) fn accepted_at_of(unique: Uuid) -> UnixMicros {
     let millis = unique.as_bytes()[..6].iter().fold(0_i64, |millis, byte| (millis << 8) | i64::from(*byte));
     UnixMillis::new(millis).to_micros()
 }
 
-/// The first and the last acceptance among ids (the unique parts), for the planner to leave partitions out; `None`: there are no ids.
+/// Returns the first and the last time of receipt among ids (the unique parts), by which the planner leaves partitions out; `None`: there
+/// are no ids.
 pub(crate) fn accepted_between(ids: &[Uuid]) -> Option<(Timestamp, Timestamp)> {
     let accepted = ids.iter().map(|id| accepted_at_of(*id));
     Some((Timestamp(accepted.clone().min()?), Timestamp(accepted.max()?)))
 }
 
-/// The smallest id that can have been issued at this time, which is what ids are compared with.
+/// Returns the smallest id that can have been issued at this time, to compare ids with.
 pub(crate) fn first_id_at(time: UnixMicros) -> Uuid {
     let millis = u64::try_from(time.to_millis().get()).unwrap_or(0).min((1 << 48) - 1);
     let mut bytes = [0; 16];

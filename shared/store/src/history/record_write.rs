@@ -148,14 +148,14 @@ async fn run(client: &Object, statement: &str) -> Result<(), StoreError> {
     client.batch_execute(statement).await.map_err(StoreError::during(OPERATION))
 }
 
-/// Returns true if the default partition refused a row whose own partition was attached while the statement waited for the default one. The tables
-/// have no check constraint of their own.
+/// Returns true if the default partition refused a row whose own partition was attached while the statement waited for the default one. The
+/// tables have no check constraint of their own.
 fn is_partition_moved(error: &StoreError) -> bool {
     matches!(error, StoreError::Statement { source, .. } if source.code() == Some(&SqlState::CHECK_VIOLATION))
 }
 
-/// Returns one record an execution: the one that stays of them. In the order of ids, so that concurrent batches take their row locks in the same
-/// order.
+/// Returns one record an execution: the one that stays of them. In the order of ids, so that concurrent batches take their row locks in the
+/// same order.
 fn prevailing(batch: &[Record]) -> Vec<&Record> {
     let mut prevailing: HashMap<Uuid, &Record> = HashMap::with_capacity(batch.len());
     for record in batch {

@@ -1,4 +1,4 @@
-//! Upkeep: partitions for the coming days, and an end for what is older than its keeper wants.
+//! Upkeep: creates partitions for the coming days, and deletes everything whose retention has passed.
 
 use crate::database::partitions::{self, Partition, TABLES};
 use crate::database::pool::Store;
@@ -10,11 +10,11 @@ use crate::history::statistics;
 use forebay_contract::UnixMicros;
 use std::time::Duration;
 
-/// A worker that has been silent for so long is forgotten.
+/// Time after which the row of a silent worker is deleted.
 const SILENT_WORKER: &str = "1 hour";
-/// Longer than a message stays in a queue, or than a key for repeated calls is known.
+/// Retention of a claim: longer than a message stays in a queue.
 const OLD_CLAIM: &str = "60 days";
-/// Rows that have had their time: table, column, age.
+/// Rows that are deleted by age: table, column, age.
 const AGES: [(&str, &str, &str); 4] = [
     ("execution_claims", "claimed_at", OLD_CLAIM),
     ("idempotency_keys", "expires_at", "0 s"),
@@ -25,7 +25,7 @@ const AGES: [(&str, &str, &str); 4] = [
 /// The result of one upkeep.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MaintenanceReport {
-    /// `false`: another process was at it, and this one left the rest to it.
+    /// `false`: another process did the upkeep, and this one left the rest to it.
     pub complete: bool,
     /// Names of partitions created.
     pub created: Vec<String>,
@@ -39,9 +39,9 @@ pub struct MaintenanceReport {
 
 impl Store {
     /// Creates the partitions of the coming days, drops those that lie wholly before `now - retention`, deletes payloads whose
-    /// `diagnostics.keep` has passed or that are over their tenant's budget, and forgets workers long gone. `now`: microseconds of Unix
-    /// time. Any number of processes may call it at once: one does the work. It never waits more than 2 s for a lock, since others would
-    /// wait behind it; what it could not do then, the next call does.
+    /// `diagnostics.keep` has passed or that are over their tenant's budget, and deletes workers that left long ago. Any number of
+    /// processes may call it at once: one does the work. It never waits more than 2 s for a lock, since others would wait behind it; the
+    /// next call does the rest.
     ///
     /// # Errors
     /// Those of the database; done steps stay done.

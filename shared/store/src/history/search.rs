@@ -12,15 +12,15 @@ use uuid::Uuid;
 /// A filter of the history: executions that fit everything that is given.
 #[derive(Debug, Clone)]
 pub struct Filter {
-    /// Of these tenants; `None`: of all tenants.
+    /// Executions of these tenants; `None`: of all tenants.
     pub tenants: Option<Vec<Name>>,
-    /// Of integrations of this name.
+    /// Executions of integrations of this name.
     pub integration: Option<Name>,
     /// With one of these statuses; empty: with any status.
     pub statuses: Vec<ExecutionStatus>,
-    /// Accepted at this time or later.
+    /// Received at this time or later.
     pub since: Option<UnixMicros>,
-    /// Accepted before this time.
+    /// Received before this time.
     pub until: Option<UnixMicros>,
     /// Found by this label.
     pub label: Option<LabelFilter>,
@@ -30,7 +30,7 @@ pub struct Filter {
     pub id: Option<ExecutionId>,
     /// Maximum rows.
     pub limit: u32,
-    /// Accepted before this one: the last row of the page before.
+    /// Received before this one: the last row of the page before.
     pub before: Option<ExecutionId>,
 }
 
@@ -122,11 +122,11 @@ pub(crate) const MANY_INTEGRATIONS: usize = 20;
 /// each partition.
 const VERY_MANY_INTEGRATIONS: usize = 300;
 
-/// Statements of one search. They have only the conditions that are asked for, so that each form gets the plan that suits it. The order
+/// The statements of one search. They have only the conditions of its filter, so that each form gets the plan that suits it. The order
 /// of ids is the order of acceptance, and every index but that of labels ends with the id; times are there to leave partitions out.
 pub(crate) struct Search {
     conditions: String,
-    /// The integrations that are asked for; `None`: all.
+    /// The integrations of the filter; `None`: all.
     integrations: Option<Vec<Uuid>>,
     has_label: bool,
     /// True if successes do not fit.
@@ -185,7 +185,7 @@ impl Search {
         self
     }
 
-    /// As [`since`](Self::since), where so little is left that going through it is faster than asking for many integrations one by one.
+    /// Keeps executions as [`since`](Self::since) does, where reading all of them is faster than a look-up for each of many integrations.
     pub(crate) fn shortly_since(mut self, since: UnixMicros) -> Self {
         self.is_short = self.integrations.as_ref().is_some_and(|ids| ids.len() >= MANY_INTEGRATIONS);
         self.since(Some(since))
@@ -231,7 +231,7 @@ impl Search {
         (format!("select count(*) from (select 1 from executions e where {} limit {max}) counted", self.conditions), self.parameters)
     }
 
-    /// Returns true if all failures, or all of a label, are gone through and those of other integrations left out.
+    /// Returns true if all failures, or all rows of a label, are read and those of other integrations left out.
     fn goes_through(&self, ids: &[Uuid]) -> bool {
         ids.len() >= VERY_MANY_INTEGRATIONS && (self.only_unsuccessful || self.has_label)
     }
@@ -240,8 +240,8 @@ impl Search {
         let Some(ids) = ids else { return };
         let condition = match ids.as_slice() {
             [id] => format!("e.integration_id = {}", self.bind(*id)),
-            // In words that no index of integrations is used for, and whose selectivity is not told one by one in each partition: that
-            // took longer than the search.
+            // A form for which no index of integrations is used, and whose selectivity is not estimated in each partition, which took longer
+            // than the search.
             _ if self.is_short || self.goes_through(&ids) => {
                 format!("(e.integration_id in (select unnest({}::uuid[]))) is true", self.bind(ids))
             }

@@ -1,6 +1,6 @@
 //! Execution statistics: counts and durations of executions that ended, by integration and minute.
 //!
-//! Workers write minutes. Triggers of the database keep the sums that charts are read from (`migrations/0008_traffic.sql`).
+//! Workers write minutes. Triggers of the database update the sums from which charts are read (`migrations/0008_traffic.sql`).
 
 use crate::database::pool::Store;
 use crate::database::timestamp::Timestamp;
@@ -48,7 +48,7 @@ impl Counts {
         }
     }
 
-    /// Adds others.
+    /// Adds the counts of others.
     pub fn merge(&mut self, others: &Self) {
         self.succeeded = self.succeeded.saturating_add(others.succeeded);
         self.failed = self.failed.saturating_add(others.failed);

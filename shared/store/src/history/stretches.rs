@@ -1,4 +1,4 @@
-//! The rows of different widths that add up to a time.
+//! The division of a time into rows of different widths.
 
 use crate::history::statistics::begin_of;
 use forebay_contract::UnixMicros;
@@ -13,9 +13,9 @@ pub(crate) struct Stretch {
     pub(crate) to: UnixMicros,
 }
 
-/// The fewest rows for a time, in its order: in the middle the widest that divide `step`, at its ends narrower ones. `widths`: from the
-/// narrowest; each divides the next. Rows narrower than `kept` are not looked for before `narrow_from`; the time is widened to whole rows there, and to whole rows
-/// of the narrowest elsewhere.
+/// Returns the fewest rows for a time, in its order: in the middle the widest that divide `step`, at its ends narrower ones. `widths`: from
+/// the narrowest; each divides the next. Rows narrower than `kept` are not read before `narrow_from`; the time is widened to whole rows
+/// there, and to whole rows of the narrowest elsewhere.
 pub(crate) fn stretches(
     widths: &[Duration],
     kept: Duration,
@@ -53,7 +53,7 @@ fn cover(widths: &[Duration], from: UnixMicros, to: UnixMicros, found: &mut Vec<
     cover(narrower, end, to, found);
 }
 
-/// The first begin of a stretch of this width that is not before a time.
+/// Returns the first begin of a stretch of this width that is not before a time.
 fn end_of(time: UnixMicros, width: Duration) -> UnixMicros {
     begin_of(time + (width - Duration::from_micros(1)), width)
 }

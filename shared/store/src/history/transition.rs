@@ -21,7 +21,7 @@ pub(crate) fn replaces(stored: &Record, new: &Record) -> bool {
     }
 }
 
-/// The same in SQL, for rows `executions` and `excluded`. `$21`: the ids (the unique parts) of abandoned executions.
+/// The rule of [`replaces`] in SQL, for rows `executions` and `excluded`. `$21`: the ids (the unique parts) of abandoned executions.
 pub(crate) const CONDITION: &str = "case
     when executions.status = 'succeeded' then false
     when executions.status in ('queued', 'running') then excluded.attempts >= executions.attempts or excluded.id = any($21::uuid[])

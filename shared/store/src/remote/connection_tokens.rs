@@ -90,7 +90,7 @@ impl Store {
 fn usable(row: &Row, keys: &SecretKeys, owner: &TokenOwner) -> Option<SharedToken> {
     let (content, by): (Option<&[u8]>, Option<&[u8]>) = (row.get("sealed"), row.get("sealed_by"));
     let usable_for = Duration::try_from_secs_f64(row.get::<_, Option<f64>>("usable_for")?).ok().filter(|left| !left.is_zero())?;
-    // Of a key that was taken away: a new token is fetched then.
+    // An error: the key was removed from the settings. A new token is fetched then.
     let text = keys.open(&place(owner, &earlier_place(owner)), content?, by?).ok()?;
     Some(SharedToken { token: Secret::new(String::from_utf8(text).ok()?), usable_for })
 }

@@ -160,7 +160,7 @@ impl Store {
     /// Returns one connection.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], as [`SealedConnection::open`], and those of the database.
+    /// [`StoreError::NotFound`], those of [`SealedConnection::open`], and those of the database.
     pub async fn connection(&self, tenant: &Name, name: &Name, keys: &SecretKeys) -> Result<Connection, StoreError> {
         self.sealed_connection(tenant, name).await?.open(keys)
     }
@@ -220,7 +220,7 @@ impl Store {
     /// and returns their number: all or none. Payloads of executions are the concern of [`Store::rotate_part`].
     ///
     /// # Errors
-    /// As [`SealedConnection::open`], and those of the database.
+    /// Those of [`SealedConnection::open`], and those of the database.
     pub async fn reseal_connections(&self, keys: &SecretKeys, by: &Principal) -> Result<usize, StoreError> {
         let mut client = self.client(RESEAL).await?;
         let transaction = ChangeTransaction::begin_long(&mut client, RESEAL, &[Part::Connections, Part::Keys]).await?;

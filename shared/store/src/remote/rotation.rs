@@ -27,7 +27,8 @@ pub struct Rotation {
     pub started_at: UnixMicros,
     /// The time at which everything was encrypted with the new key; `None`: it is not finished.
     pub finished_at: Option<UnixMicros>,
-    /// True while a process works on it. One that is neither running nor finished has to be started again, and goes on where it ended.
+    /// True while a process works on it. A rotation that is neither running nor finished has to be started again, and continues where it
+    /// ended.
     pub is_running: bool,
     /// Connections, keys and payloads that were encrypted anew.
     pub resealed: u64,
@@ -44,7 +45,7 @@ pub struct Rotation {
 pub struct Runner(Uuid);
 
 impl Store {
-    /// Begins to encrypt anew, or goes on where a process has ended; `None`: another process is at it.
+    /// Begins to encrypt anew, or continues where a process has ended; `None`: another process works on it.
     ///
     /// # Errors
     /// Those of the database.

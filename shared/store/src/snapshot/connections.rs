@@ -1,4 +1,4 @@
-//! Connections as steps use them: out of the snapshot, decrypted once.
+//! Connections for steps: read from the snapshot and decrypted once.
 
 use crate::remote::remote_connections::SealedConnection;
 use crate::seal::SecretKeys;
@@ -21,16 +21,16 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// `keys`: those of the settings; without them no connection can be used.
+    /// Returns the connections of a snapshot. `keys`: the keys of the settings; without them no connection can be used.
     #[must_use]
     pub fn new(snapshot: SnapshotHandle, keys: Option<SecretKeys>) -> Self {
         Self { snapshot, keys, opened: Mutex::default() }
     }
 
-    /// A tenant's connection that steps may use.
+    /// Returns a tenant's connection that steps may use.
     ///
     /// # Errors
-    /// There is none of that name, it is not enabled, or it cannot be decrypted; the message says what to do.
+    /// No connection has this name, it is not enabled, or it cannot be decrypted; the message has the remedy.
     pub fn get(&self, tenant: &Name, name: &Name) -> Result<Arc<Connection>, ExecutionError> {
         let refused = |message: String| ExecutionError::permanent(ErrorCode::Connection, message);
         let Some(sealed) = self.snapshot.current().connection(tenant, name).cloned() else {

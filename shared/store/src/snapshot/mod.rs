@@ -21,11 +21,11 @@ use uuid::Uuid;
 pub struct Snapshot {
     pub(crate) tenants: HashMap<Arc<str>, HashMap<Arc<str>, Arc<Integration>>>,
     pub(crate) integrations: HashMap<Uuid, Arc<Integration>>,
-    /// By digest; of a value that several tenants have pasted in an earlier version, several.
+    /// API keys by digest. In earlier versions several tenants could paste the same value, which then has several keys.
     pub(crate) keys: Arc<HashMap<[u8; 32], Vec<Arc<ApiKey>>>>,
-    /// Makes the digests of pasted keys; `None`: there are none, or this process cannot know them.
+    /// The key for digests of pasted keys; `None`: there is none, or this process cannot decrypt it.
     pub(crate) pasted: Option<PastedDigests>,
-    /// By integration.
+    /// Signing keys by integration.
     pub(crate) signing: Arc<HashMap<Uuid, Vec<Arc<SigningKey>>>>,
     pub(crate) triggers: Arc<HashMap<Uuid, TriggerState>>,
     pub(crate) docs: Arc<HashMap<Arc<str>, DocsAccess>>,
@@ -36,7 +36,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// An installation with these integrations and halts and nothing else: for programs without a database, and for tests.
+    /// Returns an installation with these integrations and halts and nothing else: for programs without a database, and for tests.
     #[must_use]
     pub fn of(integrations: impl IntoIterator<Item = Integration>, halts: HashMap<Uuid, TriggerState>) -> Self {
         let mut snapshot = Self { triggers: Arc::new(halts), ..Self::default() };
@@ -49,13 +49,13 @@ impl Snapshot {
         snapshot
     }
 
-    /// The integration at `/{tenant}/{name}`, enabled or not.
+    /// Returns the integration at `/{tenant}/{name}`, enabled or not.
     #[must_use]
     pub fn integration(&self, tenant: &str, name: &str) -> Option<&Arc<Integration>> {
         self.tenants.get(tenant)?.get(name)
     }
 
-    /// The integrations of a tenant by name, disabled ones included; `None`: no such tenant has any.
+    /// Returns the integrations of a tenant by name, disabled ones included; `None`: no such tenant has any.
     #[must_use]
     pub fn tenant_integrations(&self, tenant: &str) -> Option<Vec<&Arc<Integration>>> {
         let mut integrations: Vec<&Arc<Integration>> = self.tenants.get(tenant)?.values().collect();
@@ -63,38 +63,38 @@ impl Snapshot {
         Some(integrations)
     }
 
-    /// The readers of the documents that are made of the tenant's definitions.
+    /// Returns the readers of the documents that are made of the tenant's definitions.
     #[must_use]
     pub fn docs_access(&self, tenant: &str) -> DocsAccess {
         self.docs.get(tenant).copied().unwrap_or_default()
     }
 
-    /// The integration with this id.
+    /// Returns the integration with this id.
     #[must_use]
     pub fn integration_by_id(&self, id: Uuid) -> Option<&Arc<Integration>> {
         self.integrations.get(&id)
     }
 
-    /// The key of a tenant that a caller presents. Another tenant's key is none. Looked up by digest: how long that takes tells nothing about
-    /// the keys.
+    /// Returns the key of a tenant that a caller presents; a key of another tenant is none. The look-up is by digest, so that its duration
+    /// reveals nothing about the keys.
     #[must_use]
     pub fn key(&self, tenant: &str, presented: &str) -> Option<&Arc<ApiKey>> {
         let of = |digest: [u8; 32]| self.keys.get(&digest)?.iter().find(|key| key.tenant.as_str() == tenant);
         of(key_digest(presented)).or_else(|| of(self.pasted.as_ref()?.of(tenant, presented)))
     }
 
-    /// The signing keys of an integration.
+    /// Returns the signing keys of an integration.
     #[must_use]
     pub fn signing_keys(&self, integration: Uuid) -> &[Arc<SigningKey>] {
         self.signing.get(&integration).map_or(&[], Vec::as_slice)
     }
 
-    /// All integrations, in no order.
+    /// Returns all integrations, in no order.
     pub fn integrations(&self) -> impl ExactSizeIterator<Item = &Arc<Integration>> {
         self.integrations.values()
     }
 
-    /// All API keys and signing keys, in no order; a signing key once for each integration that it opens.
+    /// Returns all API keys and signing keys, in no order; a signing key once for each integration that it opens.
     pub fn keys(&self) -> impl Iterator<Item = &Arc<ApiKey>> {
         self.keys.values().flatten().chain(self.signing.values().flatten().map(|signing| &signing.key))
     }
@@ -105,41 +105,41 @@ impl Snapshot {
         self.keys.values().map(Vec::len).sum()
     }
 
-    /// The halt that a trigger is in; `None`: it runs.
+    /// Returns the halt of a trigger; `None`: it runs.
     #[must_use]
     pub fn trigger_state(&self, integration: Uuid) -> Option<&TriggerState> {
         self.triggers.get(&integration)
     }
 
-    /// A tenant's connection, encrypted as it is stored.
+    /// Returns a tenant's connection, encrypted as it is stored.
     #[must_use]
     pub fn connection(&self, tenant: &Name, name: &Name) -> Option<&Arc<SealedConnection>> {
         self.connections.get(&(tenant.clone(), name.clone()))
     }
 
-    /// Until when, everything of the integration's executions is recorded; `None`: it is not.
+    /// Returns the time until which every payload of the integration's executions is recorded; `None`: diagnostics are off.
     #[must_use]
     pub fn diagnosed_until(&self, integration: Uuid) -> Option<UnixMicros> {
         self.diagnoses.get(&integration).copied()
     }
 
-    /// The number of the shared queues that belong to this tenant alone; `None`: it shares queues with others.
+    /// Returns the number of the shared queues that belong to this tenant alone; `None`: it shares queues with others.
     #[must_use]
     pub fn tenant_queue(&self, tenant: &str) -> Option<SharedQueueNumber> {
         self.tenant_queues.get(tenant).copied()
     }
 
-    /// The numbers of all shared queues that belong to one tenant, in no order.
+    /// Returns the numbers of all shared queues that belong to one tenant, in no order.
     pub fn tenant_queues(&self) -> impl Iterator<Item = SharedQueueNumber> + '_ {
         self.tenant_queues.values().copied()
     }
 
-    /// The tenants that have integrations, in no order.
+    /// Returns the tenants that have integrations, in no order.
     pub fn tenants(&self) -> impl Iterator<Item = &str> {
         self.tenants.iter().filter(|(_, integrations)| !integrations.is_empty()).map(|(tenant, _)| &**tenant)
     }
 
-    /// Counts the snapshots of this process, from 1.
+    /// Returns its number among the snapshots of this process, from 1.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.generation

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 /// Options of watching.
 #[derive(Debug, Clone, Copy)]
 pub struct WatchOptions {
-    /// Interval at which the database is asked even without a notification.
+    /// Interval at which the database is read even without a notification.
     pub reconcile: Duration,
 }
 
@@ -26,7 +26,7 @@ impl Default for WatchOptions {
     }
 }
 
-/// The newest snapshot, always at hand. Cheap to clone.
+/// The newest snapshot, in memory. Cheap to clone.
 #[derive(Clone)]
 pub struct SnapshotHandle {
     shared: Arc<Shared>,
@@ -41,26 +41,26 @@ struct Shared {
 }
 
 impl SnapshotHandle {
-    /// Of a process that serves no calls: always empty.
+    /// Returns a snapshot that is always empty, for a process that serves no calls.
     #[must_use]
     pub fn of_nothing() -> Self {
         Self::fixed(Snapshot::default())
     }
 
-    /// A snapshot that never changes.
+    /// Returns a snapshot that never changes.
     #[must_use]
     pub fn fixed(snapshot: Snapshot) -> Self {
         let shared = Shared { snapshot: ArcSwap::from_pointee(snapshot), began: Instant::now(), confirmed: AtomicU64::new(0) };
         Self { shared: Arc::new(shared), generations: watch::channel(0).1 }
     }
 
-    /// The newest snapshot. Hold it for one call, not for longer.
+    /// Returns the newest snapshot. Hold it for one call, not for longer.
     #[must_use]
     pub fn current(&self) -> Arc<Snapshot> {
         self.shared.snapshot.load_full()
     }
 
-    /// Counts the snapshots of this process, from 1.
+    /// Returns the number of the newest snapshot of this process, from 1.
     #[must_use]
     pub fn generation(&self) -> u64 {
         *self.generations.borrow()
@@ -73,7 +73,8 @@ impl SnapshotHandle {
         }
     }
 
-    /// How long ago the snapshot was last known to be what the database holds: about the reconcile interval at most, unless the database is away.
+    /// Returns the time since the snapshot was last known to equal the database: at most about the reconcile interval, unless the database
+    /// is away.
     #[must_use]
     pub fn age(&self) -> Duration {
         let confirmed = Duration::from_millis(self.shared.confirmed.load(Ordering::Relaxed));
@@ -90,7 +91,7 @@ impl Shared {
 
 impl Store {
     /// Loads the snapshot and keeps it fresh until shutdown: a change is effective within a second, and while the database is away the last
-    /// snapshot serves. The first load is tried until it succeeds, be the database away or not yet migrated.
+    /// snapshot serves. The first load is retried until it succeeds, whether the database is away or not yet migrated.
     ///
     /// # Errors
     /// [`StoreError::ShutDown`] when shutdown comes before the first load.
@@ -116,7 +117,7 @@ async fn first_load(loader: &mut Loader) -> Arc<Snapshot> {
     loop {
         let error = match loader.refresh().await {
             Ok(Some(snapshot)) => return snapshot,
-            // No generation is stored as the loader's first one; a table emptied by hand is what remains.
+            // No stored generation equals the loader's first one, so the table is empty.
             Ok(None) => StoreError::damaged("table snapshot_generations"),
             Err(error) => error,
         };
@@ -159,7 +160,7 @@ impl Follower {
     /// Listens over one connection until it is lost or a load fails.
     async fn follow_connection(&mut self, store: &Store, backoff: &mut Backoff, lost_at: &mut Option<Instant>) -> Result<(), StoreError> {
         let mut listener = Listener::open(&store.server, CHANGED, ONE_WAKE).await?;
-        // What changed before the connection listened was announced to nobody.
+        // Changes before the connection listened were not announced to it.
         self.refresh().await?;
         *backoff = Backoff::new();
         if let Some(lost_at) = lost_at.take() {

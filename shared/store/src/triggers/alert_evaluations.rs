@@ -85,7 +85,7 @@ pub struct AlertState {
     pub notified_at: Option<UnixMicros>,
     /// The time at which it was resolved last.
     pub over_at: Option<UnixMicros>,
-    /// How often the condition returned soon after the alert was resolved.
+    /// Number of times that the condition returned soon after the alert was resolved.
     pub flaps: i32,
     /// The measured values, as a sentence.
     pub detail: String,

@@ -1,4 +1,4 @@
-//! What starts executions: ordered triggers and their halts, schedules; and alert rules.
+//! Halts of ordered triggers, schedules, and alert rules.
 
 pub(crate) mod alert_evaluations;
 pub(crate) mod alerts;

@@ -54,7 +54,7 @@ impl Store {
         let rows = client.query(sql, &[&tenant.map(Name::as_str)]).await.map_err(failed)?;
         let last: Vec<Uuid> = rows.iter().filter_map(|row| row.get("last_execution_id")).collect();
         let accepted: Vec<Timestamp> = last.iter().map(|id| Timestamp(accepted_at_of(*id))).collect();
-        // Joined by both, so that each is looked up in its own partition.
+        // The join has both columns, so that each execution is looked up in its own partition.
         let sql = "select e.id, e.status from unnest($1::uuid[], $2::timestamptz[]) as asked (id, accepted_at)
                    join executions e on e.id = asked.id and e.accepted_at = asked.accepted_at";
         let ended = client.query(sql, &[&last, &accepted]).await.map_err(failed)?;

@@ -67,7 +67,7 @@ pub struct TriggerState {
     pub execution_id: Option<Uuid>,
     /// The reason for which it failed.
     pub error: Option<ExecutionError>,
-    /// The time since which it stands so.
+    /// The time since which it has this phase.
     pub since: UnixMicros,
     /// The decision of a person, until the worker takes it with [`Store::clear_halt`]; `None`: there is none.
     pub decision: Option<Decision>,
@@ -155,7 +155,7 @@ impl Store {
         Ok(true)
     }
 
-    /// Decides that the failed execution of a halted trigger is run again. `by`: who decides.
+    /// Decides that the failed execution of a halted trigger is run again. `by`: the principal that decides.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::NotHalted`], and those of the database.
@@ -163,7 +163,7 @@ impl Store {
         self.decide(path, Decision::Resume, &by.into()).await
     }
 
-    /// Decides that a halted trigger goes on without the failed execution. `by`: who decides.
+    /// Decides that a halted trigger continues without the failed execution. `by`: the principal that decides.
     ///
     /// # Errors
     /// Those of [`Store::resume_trigger`].
@@ -221,7 +221,8 @@ impl Store {
         transaction.commit_unaudited().await
     }
 
-    /// Returns all triggers, or those of a tenant, by tenant and name. One that an older program wrote and that this one cannot read is left out.
+    /// Returns all triggers, or those of a tenant, by tenant and name. One that an older program wrote and that this one cannot read is
+    /// left out.
     ///
     /// # Errors
     /// Those of the database.
